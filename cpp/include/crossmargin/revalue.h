@@ -1,0 +1,71 @@
+// Kernel family "revalue": from terms and shocks to P&L on the grid.
+//
+// The meaning is python/crossmargin/engine/reference.py; every level gives the same bits.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "crossmargin/fault.h"
+#include "crossmargin/views.h"
+
+namespace crossmargin {
+
+// Scenarios of a tile: 2,000 exponents of it are half a MiB, so they stay in cache.
+inline constexpr std::int64_t kTile = 32;
+
+// Instruments as minima of lines, lines as sums of amounts times exponentials.
+struct Terms {
+  Pointers exponent_ptr;  // u[m, s] = sum of weight * shock[s, factor]; E = exp(-u)
+  std::span<const std::int32_t> exponent_factor;
+  std::span<const double> exponent_weight;
+  Pointers line_ptr;  // line = (sum of amount * E) + offset
+  std::span<const std::int32_t> term_exponent;
+  std::span<const double> term_amount;
+  std::span<const double> line_offset;
+  Pointers instrument_ptr;  // value = the smallest line
+  std::span<const double> scale;
+  std::span<const std::int32_t> linear_factor;  // -1: none
+  std::span<const double> linear_loading;
+
+  std::int64_t exponents() const noexcept {
+    return static_cast<std::int64_t>(exponent_ptr.size()) - 1;
+  }
+  std::int64_t instruments() const noexcept {
+    return static_cast<std::int64_t>(instrument_ptr.size()) - 1;
+  }
+};
+
+// Polynomials of second order. Feature f < K is shock_f; then come the products
+// shock_k * shock_l, k <= l, in lexicographic order.
+struct Polynomials {
+  Pointers ptr;
+  std::span<const std::int32_t> feature;
+  std::span<const double> coefficient;
+
+  std::int64_t instruments() const noexcept { return static_cast<std::int64_t>(ptr.size()) - 1; }
+};
+
+// Working memory of one call, made before it so that the kernel itself cannot fail: a tile of
+// scenarios for each of the `features` (exponents, or the features of the polynomials).
+struct RevalueScratch {
+  RevalueScratch(std::int64_t features, std::int64_t factors, std::int64_t instruments);
+
+  std::vector<double> shock;    // [factors x kTile]
+  std::vector<double> feature;  // [features x kTile]
+  std::vector<double> base;     // [instruments]
+};
+
+// exp(x) for |x| <= 700: the operations of python/crossmargin/exact.py, one by one.
+double exp(double x) noexcept;
+
+// P&L of every instrument in scenarios [first, last) of `shock` [S x K], into `pnl` [I x S].
+Fault revalue(Range scenarios, const Terms& terms, const Matrix<const double>& shock,
+              const Matrix<double>& pnl, RevalueScratch& scratch) noexcept;
+
+// The same for polynomials.
+Fault taylor(Range scenarios, const Polynomials& polynomials, const Matrix<const double>& shock,
+             const Matrix<double>& pnl, RevalueScratch& scratch) noexcept;
+
+}  // namespace crossmargin

@@ -1,0 +1,64 @@
+// The bindings' common ground. Every binding file includes pybind11 through this header only.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+
+#include "crossmargin/fault.h"
+#include "crossmargin/views.h"
+
+namespace crossmargin::bindings {
+
+namespace py = pybind11;
+
+// Exactly this dtype, C order; with noconvert() anything else is a TypeError, never a copy.
+template <typename T>
+using Array = py::array_t<T, py::array::c_style>;
+
+using FaultTuple = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
+
+// Runs a kernel with the GIL released: the only place that does.
+template <typename Kernel>
+FaultTuple enter_core(Kernel&& kernel) {
+  const py::gil_scoped_release release;
+  const Fault fault = kernel();
+  return {static_cast<std::int64_t>(fault.kind), fault.element, fault.part, fault.scenario};
+}
+
+inline void require(bool condition, const char* message) {
+  if (!condition) throw std::invalid_argument(message);
+}
+
+template <typename T>
+std::span<const T> view(const Array<T>& array) {
+  require(array.ndim() == 1, "one dimension expected");
+  return {array.data(), static_cast<std::size_t>(array.size())};
+}
+
+template <typename T>
+Matrix<const T> matrix(const Array<T>& array) {
+  require(array.ndim() == 2, "two dimensions expected");
+  return {array.data(), array.shape(0), array.shape(1), array.shape(1)};
+}
+
+template <typename T>
+Matrix<T> mutable_matrix(Array<T>& array) {
+  require(array.ndim() == 2, "two dimensions expected");
+  return {array.mutable_data(), array.shape(0), array.shape(1), array.shape(1)};
+}
+
+inline void require_range(const Range& range, std::int64_t count) {
+  require(0 <= range.first && range.first <= range.last && range.last <= count,
+          "first, last: not a range of the results");
+}
+
+void register_tails(py::module_& m);
+void register_revalue(py::module_& m);
+
+}  // namespace crossmargin::bindings

@@ -1,0 +1,50 @@
+from crossmargin.engine.arrays import Float, Int32, Int64
+from crossmargin.engine.faults import Fault
+
+def instruction_set() -> str: ...
+def exp(x: Float) -> Float: ...
+def segment_tails(
+    first: int,
+    last: int,
+    row_ptr: Int64,
+    column: Int32,
+    quantity: Float,
+    segments: int,
+    union_ptr: Int64,
+    union_segment: Int32,
+    pnl: Float,
+    largest: Float,
+    start: int,
+    count: int,
+    k: int,
+    w: float,
+    var: Float,
+    es: Float,
+    scenario: Int32,
+) -> Fault: ...
+def revalue(
+    first: int,
+    last: int,
+    exponent_ptr: Int64,
+    exponent_factor: Int32,
+    exponent_weight: Float,
+    line_ptr: Int64,
+    term_exponent: Int32,
+    term_amount: Float,
+    line_offset: Float,
+    instrument_ptr: Int64,
+    scale: Float,
+    linear_factor: Int32,
+    linear_loading: Float,
+    shock: Float,
+    pnl: Float,
+) -> Fault: ...
+def taylor(
+    first: int,
+    last: int,
+    poly_ptr: Int64,
+    poly_feature: Int32,
+    poly_coefficient: Float,
+    shock: Float,
+    pnl: Float,
+) -> Fault: ...

@@ -1,0 +1,197 @@
+"""Checks of array arguments: every message names the argument and says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Float = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+Int32 = npt.NDArray[np.int32]
+Array = npt.NDArray[Any]
+
+
+def floats(name: str, value: npt.ArrayLike, ndim: int = 1, *, copy: bool = False) -> Float:
+    """Return `value` as a C-ordered float64 array of finite numbers.
+
+    Parameters
+    ----------
+    name : str
+        What the messages call it.
+    value : array_like
+        Numbers with `ndim` dimensions.
+    ndim : int
+        The number of dimensions asked for.
+    copy : bool
+        Copy even where the values could be used in place.
+
+    Returns
+    -------
+    ndarray of float64
+
+    Raises
+    ------
+    TypeError
+        The values are no real numbers.
+    ValueError
+        Wrong number of dimensions, or a value is NaN or infinite; the message names the element.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu" and array.size:
+        raise TypeError(f"{name}: numbers expected, got dtype {array.dtype}")
+    if array.ndim != ndim:
+        raise ValueError(f"{name}: {ndim} dimension(s) expected, got {array.ndim}")
+    array = np.array(array, dtype=np.float64, order="C", copy=copy or None)
+    if not bool(np.isfinite(array).all()):
+        element = np.argwhere(~np.isfinite(array))[0]
+        raise ValueError(
+            f"{name}: element {element.tolist()} is {array[tuple(element)]}; "
+            "every value must be finite: drop or fill it first"
+        )
+    return array
+
+
+def integers(
+    name: str, value: npt.ArrayLike, dtype: type[np.signedinteger[Any]], *, copy: bool = False
+) -> Array:
+    """Return `value` as a contiguous vector of `dtype`, refusing anything that would change it.
+
+    Parameters
+    ----------
+    name : str
+        What the messages call it.
+    value : array_like of int
+        One dimension.
+    dtype : type
+        np.int32 or np.int64.
+    copy : bool
+        Copy even where the values could be used in place.
+
+    Returns
+    -------
+    ndarray of `dtype`
+
+    Raises
+    ------
+    TypeError
+        The values are no integers.
+    ValueError
+        Not one dimension, or a value does not fit `dtype`.
+    """
+    array = np.asarray(value)
+    if array.ndim != 1:
+        raise ValueError(f"{name}: one dimension expected, got {array.ndim}")
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"{name}: integers expected, got dtype {array.dtype}; convert with astype")
+    limits = np.iinfo(dtype)
+    if array.size and (int(array.min()) < limits.min or int(array.max()) > limits.max):
+        raise ValueError(f"{name}: a value does not fit {np.dtype(dtype)}")
+    return np.array(array, dtype=dtype, order="C", copy=copy or None)
+
+
+def pointers(
+    name: str, value: npt.ArrayLike, size: int, target: str, *, copy: bool = False
+) -> Int64:
+    """Return `value` as row pointers [N+1] over `size` elements of the array called `target`.
+
+    Parameters
+    ----------
+    name, target : str
+        What the messages call the pointers and the array they point into.
+    value : array_like of int
+        0 first, never falling, `size` last.
+    size : int
+        The length of the target.
+    copy : bool
+        Copy even where the values could be used in place.
+
+    Returns
+    -------
+    ndarray of int64
+
+    Raises
+    ------
+    TypeError
+        The values are no integers.
+    ValueError
+        They do not partition the target; the message names the row.
+    """
+    array = integers(name, value, np.int64, copy=copy)
+    if array.size == 0 or array[0] != 0:
+        raise ValueError(f"{name}: must start with 0")
+    if array[-1] != size:
+        raise ValueError(f"{name}: must end with {size}, the length of {target}, not {array[-1]}")
+    falls = np.flatnonzero(array[1:] < array[:-1])
+    if falls.size:
+        raise ValueError(f"{name}: row {falls[0]} ends before it begins; pointers must not fall")
+    return array
+
+
+def indices(
+    name: str, value: npt.ArrayLike, limit: int, lowest: int = 0, *, copy: bool = False
+) -> Int32:
+    """Return `value` as int32 indices within [lowest, limit).
+
+    Parameters
+    ----------
+    name : str
+        What the messages call it.
+    value : array_like of int
+        One dimension.
+    limit : int
+        First value that is too large.
+    lowest : int
+        Smallest value allowed.
+    copy : bool
+        Copy even where the values could be used in place.
+
+    Returns
+    -------
+    ndarray of int32
+
+    Raises
+    ------
+    TypeError
+        The values are no integers.
+    ValueError
+        An index is out of range; the message names the element.
+    """
+    array = integers(name, value, np.int32, copy=copy)
+    outside = np.flatnonzero((array < lowest) | (array >= limit))
+    if outside.size:
+        i = outside[0]
+        raise ValueError(f"{name}: element {i} is {array[i]}, outside {lowest} to {limit - 1}")
+    return array
+
+
+def same_length(**arrays: Array) -> int:
+    """Return the common length of the named arrays.
+
+    Parameters
+    ----------
+    **arrays : ndarray
+        Vectors by the name the message uses.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        The lengths differ.
+    """
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            "lengths differ: " + ", ".join(f"{name} has {n}" for name, n in lengths.items())
+        )
+    return next(iter(lengths.values()))
+
+
+def frozen(array: Array) -> Array:
+    """Return `array`, read-only from now on."""
+    array.setflags(write=False)
+    return array

@@ -1,0 +1,143 @@
+"""Which implementation of the kernels runs: native (C++), numba, or the NumPy reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from crossmargin.engine.executor import default_threads
+
+_MODULES = {
+    "native": "crossmargin.engine._core",
+    "numba": "crossmargin.engine.numba_kernels",
+    "reference": "crossmargin.engine.reference",
+}
+BACKENDS = tuple(_MODULES)
+"""All backends, in the order in which "auto" prefers them."""
+
+
+@dataclass(frozen=True)
+class Info:
+    """What would run.
+
+    Attributes
+    ----------
+    backend : str
+        "native", "numba" or "reference".
+    instruction_set : str
+        The level the kernels were built for; "jit" for numba, "numpy" for the reference.
+    available : tuple of str
+        The backends that can run here.
+    threads : int
+        The default number of threads.
+    """
+
+    backend: str
+    instruction_set: str
+    available: tuple[str, ...]
+    threads: int
+
+
+def info(backend: str = "auto") -> Info:
+    """Tell which backend a call with this argument would use.
+
+    Parameters
+    ----------
+    backend : {"auto", "native", "numba", "reference"}
+        As in every call of the engine.
+
+    Returns
+    -------
+    Info
+
+    Raises
+    ------
+    ValueError
+        No such backend.
+    ImportError
+        The backend is not there.
+    """
+    name = resolve(backend)
+    if name == "native":
+        level = str(kernels(name).instruction_set())
+    else:
+        level = {"numba": "jit", "reference": "numpy"}[name]
+    return Info(name, level, available(), default_threads())
+
+
+def available() -> tuple[str, ...]:
+    """Return the backends that can run here, best first.
+
+    Returns
+    -------
+    tuple of str
+    """
+    return tuple(name for name in BACKENDS if _is_there(name))
+
+
+def resolve(backend: str) -> str:
+    """Return the name of the backend that "auto" or a name stands for.
+
+    Parameters
+    ----------
+    backend : {"auto", "native", "numba", "reference"}
+        The argument of the caller.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        No such backend.
+    ImportError
+        The backend is not there.
+    """
+    if backend == "auto":
+        return available()[0]
+    if backend not in BACKENDS:
+        raise ValueError(f"backend: one of auto, {', '.join(BACKENDS)} expected, got {backend!r}")
+    if not _is_there(backend):
+        hint = {
+            "native": "reinstall the package with a C++20 compiler",
+            "numba": 'install it with pip install "crossmargin[numba]"',
+        }[backend]
+        raise ImportError(f"backend: {backend!r} is not available; {hint}")
+    return backend
+
+
+def kernels(backend: str) -> Any:
+    """Return the module that holds the kernels of a backend, imported on first use.
+
+    Parameters
+    ----------
+    backend : {"auto", "native", "numba", "reference"}
+        The argument of the caller.
+
+    Returns
+    -------
+    module
+        With `segment_tails`, `revalue` and `taylor` of the signatures in `reference`.
+
+    Raises
+    ------
+    ValueError
+        No such backend.
+    ImportError
+        The backend is not there.
+    """
+    return import_module(_MODULES[resolve(backend)])
+
+
+def _is_there(backend: str) -> bool:
+    """Tell whether a backend can be imported, without importing numba."""
+    if backend == "native":
+        try:
+            import_module(_MODULES["native"])
+        except ImportError:
+            return False
+        return True
+    return backend == "reference" or find_spec("numba") is not None

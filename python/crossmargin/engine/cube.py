@@ -1,0 +1,220 @@
+"""P&L cubes, and what is measured on them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin.engine.arrays import Float, Int32, floats, frozen, integers
+
+GRID_STEPS = 2.0**20
+"""Grid steps in one USD (methodology, section 1)."""
+SNAP = 1e-9
+"""A tail size this close to a whole number is that number (methodology, section 1)."""
+
+
+class Cube:
+    """The P&L of one unit of each instrument in each scenario; read-only.
+
+    Parameters
+    ----------
+    pnl : array_like of float [I x S]
+        USD per lot or contract, gain positive. Copied once, to float64 in C order.
+    scenario : sequence, optional
+        A name or date for each scenario, kept for reports.
+
+    Attributes
+    ----------
+    pnl : ndarray of float64 [I x S]
+    scenario : ndarray [S] or None
+    largest : ndarray of float64 [I]
+        The largest magnitude of each instrument's P&L, USD.
+    on_grid : bool
+        Every value is a multiple of 2^-20 USD.
+
+    Raises
+    ------
+    TypeError
+        The values are no real numbers.
+    ValueError
+        Not two dimensions, no scenario, or a value that is NaN or infinite, which is named.
+    """
+
+    def __init__(self, pnl: npt.ArrayLike, scenario: Sequence[Any] | None = None) -> None:
+        own = frozen(floats("pnl", pnl, ndim=2, copy=True))
+        if own.shape[1] == 0:
+            raise ValueError("pnl: a cube needs at least one scenario")
+        self.pnl: Float = own
+        self.scenario = None if scenario is None else np.array(scenario)
+        if self.scenario is not None and self.scenario.shape != own.shape[1:]:
+            raise ValueError(
+                f"scenario: {own.shape[1]} names expected, one for each column of pnl, "
+                f"got shape {self.scenario.shape}"
+            )
+        self.largest: Float = frozen(np.array([np.abs(row).max() for row in own], dtype=np.float64))
+        self.on_grid: bool = all(_on_grid(row) for row in own)
+
+    @property
+    def instruments(self) -> int:
+        """The number of instruments I."""
+        return len(self.pnl)
+
+    @property
+    def scenarios(self) -> int:
+        """The number of scenarios S."""
+        return int(self.pnl.shape[1])
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the shape and the little-endian values, in hexadecimal."""
+        digest = hashlib.sha256(np.array(self.pnl.shape, dtype="<i8").tobytes())
+        for row in self.pnl:
+            digest.update(row.astype("<f8", copy=False).tobytes())
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        """Return the shape and whether the cube is on the grid."""
+        grid = "on" if self.on_grid else "off"
+        return f"Cube({self.instruments} instruments x {self.scenarios} scenarios, {grid} the grid)"
+
+
+def _on_grid(values: Float) -> bool:
+    """Tell whether all values are multiples of 2^-20."""
+    # From 2^33 on every float64 is one, and scaling could overflow.
+    steps = np.where(np.abs(values) < 2.0**33, values, 0.0) * GRID_STEPS
+    return bool(np.all(steps == np.rint(steps)))
+
+
+def tail_size(level: float, scenarios: int) -> tuple[float, int]:
+    """Return how many scenarios make the tail: w, and the order statistic k.
+
+    Parameters
+    ----------
+    level : float
+        Confidence level, strictly between 0 and 1.
+    scenarios : int
+        The number of scenarios S, at least one.
+
+    Returns
+    -------
+    w : float
+        (1 - level) * S, snapped to the nearest integer within 1e-9.
+    k : int
+        max(1, ceil(w)).
+
+    Raises
+    ------
+    ValueError
+        The level is not strictly between 0 and 1, or so close to 1 that no tail is left.
+
+    Notes
+    -----
+    Methodology, section 1.
+    """
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level: must lie strictly between 0 and 1, got {level!r}")
+    w = (1.0 - level) * scenarios
+    if abs(w - round(w)) <= SNAP:
+        w = float(round(w))
+    if w == 0.0:
+        raise ValueError(f"level: {level!r} leaves no tail on {scenarios} scenarios")
+    return w, max(1, int(np.ceil(w)))
+
+
+@dataclass(frozen=True, eq=False)
+class Measure:
+    """A tail at one level over some scenarios of one cube.
+
+    Attributes
+    ----------
+    cube : Cube
+        The P&L.
+    level : float
+        Confidence level, strictly between 0 and 1.
+    scenarios : None, slice or array_like of int
+        All of them, a range of step 1, or ascending column numbers. A contiguous range is a view
+        of the cube; anything else is copied.
+    pnl : ndarray of float64
+        Where the kernels read: columns `start` to `start + count` of this array.
+    start, count : int
+        The columns to use.
+    column : ndarray of int32 or None
+        The cube's column of each used scenario where they were copied.
+    w : float
+        The size of the tail; see `tail_size`.
+    k : int
+        The order statistic that is VaR.
+    weight : ndarray of float64 [k]
+        The weight of each tail scenario in ES, worst first: ones, and w - (k - 1) last.
+
+    Raises
+    ------
+    ValueError
+        A bad level or scenario selection.
+    """
+
+    cube: Cube
+    level: float = 0.99
+    scenarios: slice | npt.ArrayLike | None = None
+    pnl: Float = field(init=False, repr=False)
+    start: int = field(init=False, repr=False)
+    count: int = field(init=False, repr=False)
+    column: Int32 | None = field(init=False, repr=False)
+    w: float = field(init=False, repr=False)
+    k: int = field(init=False, repr=False)
+    weight: Float = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Resolve the scenarios and the tail's size."""
+        start, count, column = _select(self.scenarios, self.cube.scenarios)
+        pnl = self.cube.pnl
+        if column is not None:
+            pnl = frozen(np.ascontiguousarray(pnl[:, column]))
+        w, k = tail_size(self.level, count)
+        weight = np.ones(k)
+        weight[-1] = w - (k - 1)
+        resolved = {
+            "pnl": pnl,
+            "start": start,
+            "count": count,
+            "column": column,
+            "w": w,
+            "k": k,
+            "weight": frozen(weight),
+        }
+        for name, value in resolved.items():
+            object.__setattr__(self, name, value)
+
+    def cube_scenario(self, used: Int32) -> Int32:
+        """Return the cube's scenario numbers of positions among the used ones."""
+        return used + np.int32(self.start) if self.column is None else self.column[used]
+
+
+def _select(scenarios: slice | npt.ArrayLike | None, total: int) -> tuple[int, int, Int32 | None]:
+    """Return start and count of a contiguous selection, or the columns of any other."""
+    if scenarios is None:
+        return 0, total, None
+    if isinstance(scenarios, slice):
+        start, stop, step = scenarios.indices(total)
+        if step != 1 or stop <= start:
+            raise ValueError(
+                f"scenarios: {scenarios} selects nothing of {total} or has a step; "
+                "use a slice of step 1 or an array of column numbers"
+            )
+        return start, stop - start, None
+    column = integers("scenarios", scenarios, np.int32, copy=True)
+    if column.size == 0:
+        raise ValueError("scenarios: at least one column number is needed")
+    if column[0] < 0 or column[-1] >= total or bool(np.any(column[1:] <= column[:-1])):
+        raise ValueError(
+            f"scenarios: column numbers must ascend without repeats within 0 to {total - 1}"
+        )
+    if int(column[-1]) - int(column[0]) + 1 == column.size:
+        return int(column[0]), column.size, None
+    return 0, column.size, frozen(column)

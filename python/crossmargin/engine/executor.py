@@ -1,0 +1,156 @@
+"""Runs a block function over a range, on some threads. The only place that starts threads.
+
+Threads live for one call, so there is no pool to inherit over a fork or to shut down; the caller's
+own thread works too, and with one thread nothing is started at all.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from math import ceil
+from pathlib import Path
+
+Block = Callable[[int, int], None]
+
+
+def run_blocks(
+    block: Block, count: int, *, block_size: int, threads: int | None, unit: str
+) -> None:
+    """Call ``block(first, last)`` until [0, count) is covered, on up to `threads` threads.
+
+    Blocks are handed out in ascending order as threads come free. After the first exception, or
+    Ctrl-C, no new block is started. Ctrl-C is heard between blocks.
+
+    Parameters
+    ----------
+    block : callable
+        Called from several threads at once, with disjoint ranges.
+    count : int
+        The length of the range.
+    block_size : int
+        Length of a block; the last may be shorter.
+    threads : int, optional
+        Threads to use, the caller's among them; `default_threads` if not given.
+    unit : str
+        What the range counts, for the note on an exception: "accounts".
+
+    Raises
+    ------
+    ValueError
+        `threads` is not a whole number from 1 on.
+    Exception
+        Whatever `block` raised first in the order of the range, with a note that names the block.
+        The first, not the earliest in time: it is the same for any number of threads.
+    """
+    workers = min(_check_threads(threads), ceil(count / block_size))
+    starts = iter(range(0, count, block_size))
+    lock = threading.Lock()
+    failures: list[tuple[int, BaseException]] = []
+
+    def next_start() -> int | None:
+        with lock:
+            return None if failures else next(starts, None)
+
+    def work() -> None:
+        while (first := next_start()) is not None:
+            last = min(first + block_size, count)
+            try:
+                block(first, last)
+            except BaseException as error:
+                error.add_note(f"in {unit} {first} to {last - 1}")
+                with lock:
+                    # Ctrl-C goes before what other blocks have to say.
+                    failures.append((first if isinstance(error, Exception) else -1, error))
+
+    helpers = [threading.Thread(target=work, daemon=True) for _ in range(workers - 1)]
+    try:
+        for helper in helpers:
+            helper.start()
+        work()
+        for helper in helpers:
+            helper.join()
+    except BaseException as error:
+        # Ctrl-C outside a block: let the helpers end theirs, then leave.
+        with lock:
+            failures.append((-1, error))
+        for helper in helpers:
+            if helper.ident is not None:
+                helper.join()
+    if failures:
+        raise min(failures, key=lambda failure: failure[0])[1]
+
+
+def default_threads() -> int:
+    """Return how many threads this process may use: CPU affinity, bounded by the cgroup's quota.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([cpus, *(ceil(quota) for quota in cgroup_quotas())]))
+
+
+def cgroup_quotas(root: Path = Path("/")) -> Iterator[float]:
+    """Yield every CPU quota, in CPUs, set on this process's cgroup (v1 or v2) or one above it.
+
+    Parameters
+    ----------
+    root : Path
+        Where ``proc`` and ``sys`` are found.
+
+    Yields
+    ------
+    float
+    """
+    try:
+        entries = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for entry in entries:
+        _, controllers, path = entry.split(":", 2)
+        if controllers == "":
+            mount, read = root / "sys/fs/cgroup", _quota_v2
+        elif "cpu" in controllers.split(","):
+            mount, read = root / "sys/fs/cgroup/cpu", _quota_v1
+        else:
+            continue
+        group = mount / path.lstrip("/")
+        # Inside a container the path may be the host's: then the mount itself is the group.
+        for folder in (group, *group.parents):
+            quota = read(folder)
+            if quota is not None:
+                yield quota
+            if folder == mount:
+                break
+
+
+def _quota_v2(folder: Path) -> float | None:
+    """Return the quota in ``cpu.max``, or None for none."""
+    try:
+        quota, period = (folder / "cpu.max").read_text().split()
+        return int(quota) / int(period)
+    except (OSError, ValueError):
+        return None
+
+
+def _quota_v1(folder: Path) -> float | None:
+    """Return the quota in ``cpu.cfs_quota_us``, or None for none."""
+    try:
+        quota = int((folder / "cpu.cfs_quota_us").read_text())
+        period = int((folder / "cpu.cfs_period_us").read_text())
+    except (OSError, ValueError):
+        return None
+    return quota / period if quota > 0 and period > 0 else None
+
+
+def _check_threads(threads: int | None) -> int:
+    """Return the number of threads asked for, or the default."""
+    if threads is None:
+        return default_threads()
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"threads: a whole number from 1 on is expected, got {threads!r}")
+    return threads

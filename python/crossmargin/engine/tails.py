@@ -1,0 +1,241 @@
+"""VaR, expected shortfall and their scenarios, account by account."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossmargin.engine.arrays import Float, Int32, Int64
+from crossmargin.engine.backends import kernels
+from crossmargin.engine.book import Book
+from crossmargin.engine.cube import Cube, Measure
+from crossmargin.engine.executor import run_blocks
+from crossmargin.engine.faults import NONE
+
+BLOCK_WORK = 4_000_000
+"""Multiply-adds in a block of accounts: some milliseconds, so that Ctrl-C is heard soon."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tails:
+    """The tail of each row of a book.
+
+    Attributes
+    ----------
+    var : ndarray of float64 [A]
+        Value at risk, USD, a loss positive; negative where even the tail gains.
+    es : ndarray of float64 [A]
+        Expected shortfall, USD, likewise; never below `var`.
+    scenario : ndarray of int32 [A x k]
+        The cube's scenarios that made it, worst first.
+    weight : ndarray of float64 [k]
+        The weight of each in ES: ones, and w - (k - 1) last; ES is their sum over w.
+    """
+
+    var: Float
+    es: Float
+    scenario: Int32
+    weight: Float
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentTails:
+    """The tails of each account in each union of its segments under each measure.
+
+    Attributes
+    ----------
+    var, es : ndarray of float64 [A x U x M]
+        As in `Tails`.
+    scenario : tuple of ndarray of int32 [A x U x k], or None
+        One array for each measure, where they were asked for.
+    weight : tuple of ndarray of float64 [k]
+        One array for each measure.
+    """
+
+    var: Float
+    es: Float
+    scenario: tuple[Int32, ...] | None
+    weight: tuple[Float, ...]
+
+
+def tails(
+    book: Book,
+    cube: Cube,
+    *,
+    level: float = 0.99,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> Tails:
+    """Measure the tail of every row of a book.
+
+    Parameters
+    ----------
+    book : Book
+        Quantities [A x I].
+    cube : Cube
+        P&L [I x S], USD.
+    level : float
+        Confidence level, strictly between 0 and 1.
+    threads : int, optional
+        All the process may use if not given.
+    backend : {"auto", "native", "numba", "reference"}
+        They give the same bits.
+
+    Returns
+    -------
+    Tails
+
+    Raises
+    ------
+    ValueError
+        The book has instruments the cube has not, a bad argument, or a sum of P&L that is not
+        finite; the message names the account and the scenario.
+
+    Notes
+    -----
+    Methodology, section 1: with w = (1 - level) * S and k = max(1, ceil(w)), VaR is the k-th
+    largest loss; ES is the sum of the k largest, the last weighted by w - (k - 1), over w.
+
+    Examples
+    --------
+    >>> book = Book.from_arrays([0, 1], [0], [2])
+    >>> cube = Cube([[-3.0, 1.0, -1.0, 4.0]])
+    >>> tail = tails(book, cube, level=0.5)
+    >>> tail.var, tail.es, tail.scenario
+    (array([2.]), array([4.]), array([[0, 2]], dtype=int32))
+    """
+    result = segment_tails(
+        book,
+        [Measure(cube, level)],
+        segments=1,
+        unions=[[0]],
+        threads=threads,
+        backend=backend,
+        scenarios=True,
+    )
+    assert result.scenario is not None
+    return Tails(
+        result.var[:, 0, 0], result.es[:, 0, 0], result.scenario[0][:, 0, :], result.weight[0]
+    )
+
+
+def segment_tails(
+    book: Book,
+    measures: Sequence[Measure],
+    *,
+    segments: int,
+    unions: Sequence[Sequence[int]],
+    threads: int | None = None,
+    backend: str = "auto",
+    scenarios: bool = False,
+) -> SegmentTails:
+    """Measure the tails of every account in unions of its segments, each netted as one portfolio.
+
+    Parameters
+    ----------
+    book : Book
+        Quantities; row = account * segments + segment.
+    measures : sequence of Measure
+        The M measures.
+    segments : int
+        Segments G of each account.
+    unions : sequence of sequence of int
+        The U unions, each a non-empty set of segments.
+    threads : int, optional
+        All the process may use if not given.
+    backend : {"auto", "native", "numba", "reference"}
+        They give the same bits.
+    scenarios : bool
+        Also return the scenarios of each tail.
+
+    Returns
+    -------
+    SegmentTails
+
+    Raises
+    ------
+    ValueError
+        The book's rows are no multiple of `segments`, a union is no set of segments, the book has
+        instruments a cube has not, or a sum of P&L is not finite; the message names it.
+
+    Notes
+    -----
+    Methodology, section 1. The quantities of an instrument in the segments of a union are added
+    first; the positions then in ascending instrument order, so the result is the same bit for bit
+    on and off the grid.
+    """
+    accounts = _accounts(book, segments)
+    for number, measure in enumerate(measures):
+        if book.columns > measure.cube.instruments:
+            raise ValueError(
+                f"book: it has {book.columns} instruments, the cube of measure {number} only "
+                f"{measure.cube.instruments}"
+            )
+    union_ptr, union_segment = _union_arrays(unions, segments)
+    kernel = kernels(backend).segment_tails
+    shape = (len(measures), accounts, len(unions))
+    var, es = np.empty(shape), np.empty(shape)
+    worst = [np.empty((*shape[1:], m.k if scenarios else 0), dtype=np.int32) for m in measures]
+
+    def block(first: int, last: int) -> None:
+        for number, m in enumerate(measures):
+            kind, account, union, scenario = kernel(
+                first,
+                last,
+                book.row_ptr,
+                book.column,
+                book.quantity,
+                segments,
+                union_ptr,
+                union_segment,
+                m.pnl,
+                m.cube.largest,
+                m.start,
+                m.count,
+                m.k,
+                m.w,
+                var[number],
+                es[number],
+                worst[number],
+            )
+            if kind != NONE:
+                place = int(m.cube_scenario(np.array(scenario, dtype=np.int32)))
+                raise ValueError(
+                    f"account {account}, union {list(unions[union])}, measure {number}, scenario "
+                    f"{place}: the sum of its P&L is not finite; check its quantities and the cube"
+                )
+
+    work = sum(m.count for m in measures) * len(unions) * (1 + len(book.column) / max(1, accounts))
+    size = max(1, min(accounts, int(BLOCK_WORK / max(1.0, work))))
+    run_blocks(block, accounts, block_size=size, threads=threads, unit="accounts")
+    return SegmentTails(
+        np.moveaxis(var, 0, -1),
+        np.moveaxis(es, 0, -1),
+        tuple(m.cube_scenario(s) for m, s in zip(measures, worst, strict=True))
+        if scenarios
+        else None,
+        tuple(m.weight for m in measures),
+    )
+
+
+def _accounts(book: Book, segments: int) -> int:
+    """Return the number of accounts of a book with `segments` rows for each."""
+    if segments < 1 or book.rows % segments:
+        raise ValueError(
+            f"segments: the book's {book.rows} rows are not a whole number of accounts of "
+            f"{segments} segments"
+        )
+    return book.rows // segments
+
+
+def _union_arrays(unions: Sequence[Sequence[int]], segments: int) -> tuple[Int64, Int32]:
+    """Return the unions as pointers and ascending segment numbers."""
+    for union in unions:
+        if len(set(union)) != len(union) or not union:
+            raise ValueError(f"unions: {list(union)} is empty or names a segment twice")
+        if min(union) < 0 or max(union) >= segments:
+            raise ValueError(f"unions: {list(union)} names a segment outside 0 to {segments - 1}")
+    ptr = np.cumsum([0, *(len(union) for union in unions)], dtype=np.int64)
+    return ptr, np.array([g for union in unions for g in sorted(union)], dtype=np.int32)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from crossmargin.engine import default_threads
+from crossmargin.engine.executor import cgroup_quotas, run_blocks
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize(("count", "size"), [(0, 4), (1, 4), (4, 4), (5, 4), (97, 1), (10, 100)])
+def test_every_element_is_visited_once(threads, count, size):
+    seen = []
+    run_blocks(
+        lambda first, last: seen.extend(range(first, last)),
+        count,
+        block_size=size,
+        threads=threads,
+        unit="accounts",
+    )
+    assert sorted(seen) == list(range(count))
+
+
+def test_one_thread_is_the_callers():
+    names = set()
+    run_blocks(
+        lambda first, last: names.add(threading.current_thread()),
+        10,
+        block_size=1,
+        threads=1,
+        unit="accounts",
+    )
+    assert names == {threading.current_thread()}
+
+
+def test_several_threads_work_at_once():
+    # Each block waits for the other: on one thread this would break the barrier.
+    barrier = threading.Barrier(2, timeout=10)
+    run_blocks(lambda first, last: barrier.wait(), 2, block_size=1, threads=2, unit="accounts")
+    assert not barrier.broken
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_the_first_failing_block_is_raised_and_named(threads):
+    started = []
+
+    def block(first, last):
+        started.append(first)
+        if first >= 30:
+            time.sleep(0.02 if first == 30 else 0.0)
+            raise KeyError(first)
+
+    with pytest.raises(KeyError) as caught:
+        run_blocks(block, 1000, block_size=10, threads=threads, unit="accounts")
+    assert caught.value.args == (30,)
+    assert caught.value.__notes__ == ["in accounts 30 to 39"]
+    assert len(started) <= 4 + threads
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_is_heard_between_blocks(threads):
+    done = []
+
+    def block(first, last):
+        time.sleep(0.002)
+        done.append(first)
+        if first == 10:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_blocks(block, 5000, block_size=1, threads=threads, unit="accounts")
+    assert time.monotonic() - begin < 2.0
+    assert len(done) < 200
+    assert threading.active_count() == 1
+
+
+def test_calls_may_nest_and_leave_no_threads():
+    total = []
+
+    def outer(first, last):
+        run_blocks(lambda a, b: total.append(b - a), 10, block_size=3, threads=2, unit="scenarios")
+
+    run_blocks(outer, 6, block_size=1, threads=3, unit="accounts")
+    assert sum(total) == 60
+    assert threading.active_count() == 1
+
+
+def test_default_threads_stays_within_the_affinity():
+    assert 1 <= default_threads() <= (os.cpu_count() or 1)
+
+
+def test_no_cgroups_no_quota(tmp_path):
+    assert list(cgroup_quotas(tmp_path)) == []
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_quotas_of_cgroup_v2_are_those_of_the_group_and_above(tmp_path):
+    write(tmp_path / "proc/self/cgroup", "0::/a/b\n")
+    write(tmp_path / "sys/fs/cgroup/cpu.max", "max 100000\n")
+    write(tmp_path / "sys/fs/cgroup/a/cpu.max", "150000 100000\n")
+    write(tmp_path / "sys/fs/cgroup/a/b/cpu.max", "400000 100000\n")
+    assert list(cgroup_quotas(tmp_path)) == [4.0, 1.5]
+
+
+def test_quotas_of_a_container_that_sees_only_its_own_mount(tmp_path):
+    write(tmp_path / "proc/self/cgroup", "0::/docker/0123\n")
+    write(tmp_path / "sys/fs/cgroup/cpu.max", "50000 100000\n")
+    assert list(cgroup_quotas(tmp_path)) == [0.5]
+
+
+def test_quotas_of_cgroup_v1(tmp_path):
+    write(tmp_path / "proc/self/cgroup", "5:memory:/x\n4:cpu,cpuacct:/x\n1:name=systemd:/x\n")
+    write(tmp_path / "sys/fs/cgroup/cpu/x/cpu.cfs_quota_us", "250000\n")
+    write(tmp_path / "sys/fs/cgroup/cpu/x/cpu.cfs_period_us", "100000\n")
+    write(tmp_path / "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n")
+    write(tmp_path / "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n")
+    assert list(cgroup_quotas(tmp_path)) == [2.5]
