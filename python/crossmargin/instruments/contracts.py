@@ -1,0 +1,313 @@
+"""Futures contracts: their rules by delivery month, their names and their dates.
+
+The rules are data with a date and a source, in contracts.toml beside this module.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from crossmargin.instruments.schedule import as_dates
+from crossmargin.market.calendars import add_business_days
+
+MONTH_CODES = "FGHJKMNQUVXZ"
+WEDNESDAY = 2
+
+Kind = Literal["treasury", "compounded_quarter", "averaged_month"]
+
+
+@dataclass(frozen=True)
+class ContractRule:
+    """What contracts.toml says of a root from one delivery month on; see there for the fields."""
+
+    root: str
+    first_month: np.datetime64
+    kind: Kind
+    usd_per_point: float
+    months: tuple[int, ...]
+    last_trading: str
+    source: str
+    standing: str
+    last_delivery: str | None = None
+    original_max_months: int | None = None
+    remaining_min_months: int = 0
+    remaining_max_months: int | None = None
+    remaining_max_from: str = "first"
+    remaining_max_inclusive: bool = True
+    factor_rounding: str = "months"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A futures contract: a root and its delivery (or reference) month.
+
+    Parameters
+    ----------
+    root : str
+        One of `roots()`.
+    month : datetime64[M]
+        A month the root lists.
+
+    Raises
+    ------
+    ValueError
+        There is no such root, or it has no contract of that month.
+    """
+
+    root: str
+    month: np.datetime64
+
+    def __post_init__(self) -> None:
+        """Refuse a month that the root does not list."""
+        object.__setattr__(self, "month", self.month.astype("datetime64[M]"))
+        listed = self.rule.months
+        if _month_number(self.month) not in listed:
+            letters = ", ".join(MONTH_CODES[m - 1] for m in listed)
+            raise ValueError(f"{self.root} has no contract of {self.month}; its months: {letters}")
+
+    @property
+    def rule(self) -> ContractRule:
+        """The rule in force for this delivery month."""
+        return contract_rule(self.root, self.month)
+
+    @property
+    def symbol(self) -> str:
+        """The name with a two-digit year, such as ZNM25."""
+        year, number = str(self.month)[:4], _month_number(self.month)
+        return f"{self.root}{MONTH_CODES[number - 1]}{year[2:]}"
+
+
+def _month_number(month: np.datetime64) -> int:
+    """Return 1 for January to 12 for December."""
+    return int(month.astype(np.int64)) % 12 + 1
+
+
+@cache
+def _rules() -> dict[str, tuple[ContractRule, ...]]:
+    """Return the rules of each root, oldest first."""
+    text = resources.files(__package__).joinpath("contracts.toml").read_text("utf-8")
+    rules: dict[str, list[ContractRule]] = {}
+    for entry in tomllib.loads(text)["rule"]:
+        fields: dict[str, Any] = dict(entry)
+        fields["first_month"] = np.datetime64(fields.pop("from"), "M")
+        fields["months"] = tuple(fields["months"])
+        rules.setdefault(fields["root"], []).append(ContractRule(**fields))
+    return {r: tuple(sorted(rs, key=lambda x: x.first_month)) for r, rs in rules.items()}
+
+
+def roots(kind: Kind | None = None) -> tuple[str, ...]:
+    """Return the roots we know, in the order of contracts.toml.
+
+    Parameters
+    ----------
+    kind : {"treasury", "compounded_quarter", "averaged_month"}, optional
+        Only these.
+
+    Returns
+    -------
+    tuple of str
+    """
+    return tuple(r for r, rules in _rules().items() if kind is None or rules[-1].kind == kind)
+
+
+def contract_rule(root: str, month: np.datetime64) -> ContractRule:
+    """Return the rule in force for a delivery month.
+
+    Parameters
+    ----------
+    root : str
+        One of `roots()`.
+    month : datetime64[M]
+        Delivery (or reference) month.
+
+    Returns
+    -------
+    ContractRule
+
+    Raises
+    ------
+    ValueError
+        The root is unknown, or the month lies before its first rule.
+    """
+    if root not in _rules():
+        raise ValueError(f"unknown contract root {root!r}; known: {', '.join(roots())}")
+    rules = _rules()[root]
+    in_force = [rule for rule in rules if rule.first_month <= month]
+    if not in_force:
+        raise ValueError(f"{root} has no rule for {month}; the first is {rules[0].first_month}")
+    return in_force[-1]
+
+
+def parse_contract(text: str, as_of: np.datetime64 | datetime.date | str) -> Contract:
+    """Return the contract a name stands for.
+
+    Parameters
+    ----------
+    text : str
+        Root, month letter, and a year of one or two digits: ZNM5, ZNM25, SR3U25. Case and outer
+        blanks do not matter.
+    as_of : date_like
+        One digit is the first such year from this date's on, or the year before if that contract
+        still has its last day ahead; two digits are the year within 50 of it.
+
+    Returns
+    -------
+    Contract
+
+    Raises
+    ------
+    ValueError
+        The text is no contract name, or names a contract that was never listed.
+    """
+    name = text.strip().upper()
+    match = re.fullmatch(rf"({'|'.join(roots())})([{MONTH_CODES}])([0-9]{{1,2}})", name)
+    if match is None:
+        raise ValueError(
+            f"{text!r} is no futures contract we know; expected a root ({', '.join(roots())}), "
+            f"a month letter ({MONTH_CODES}) and one or two digits of the year, such as ZNM25"
+        )
+    root, letter, digits = match.groups()
+    date = cast(np.datetime64, as_dates(as_of, "as_of")[()])
+    this_year = int(date.astype("datetime64[Y]").astype(np.int64)) + 1970
+
+    def of_year(year: int) -> Contract:
+        return Contract(root, np.datetime64(f"{year}-{MONTH_CODES.index(letter) + 1:02d}", "M"))
+
+    if len(digits) == 2:
+        first = this_year - 50
+        return of_year(first + (int(digits) - first) % 100)
+    if (this_year - 1) % 10 == int(digits):
+        before = of_year(this_year - 1)
+        if last_day(before) >= date:
+            return before
+    return of_year(this_year + (int(digits) - this_year) % 10)
+
+
+def _first_day(month: np.datetime64) -> np.datetime64:
+    """Return the first calendar day of a month."""
+    return cast(np.datetime64, month.astype("datetime64[D]"))
+
+
+def _business_days_on(date: np.datetime64, n: int) -> np.datetime64:
+    """Return the n-th CME business day after a date, before it for a negative n."""
+    return cast(np.datetime64, add_business_days(date, n, "cme")[()])
+
+
+def _third_wednesday(month: np.datetime64) -> np.datetime64:
+    """Return the third Wednesday of a month."""
+    # 1970-01-01 was a Thursday, weekday 3.
+    first = _first_day(month)
+    weekday = (int(first.astype(np.int64)) + 3) % 7
+    return first + np.timedelta64((WEDNESDAY - weekday) % 7 + 14, "D")
+
+
+def _last_business_day(month: np.datetime64) -> np.datetime64:
+    """Return the last CME business day of a month."""
+    return _business_days_on(_first_day(month + np.timedelta64(1, "M")), -1)
+
+
+def last_trading_day(contract: Contract) -> np.datetime64:
+    """Return the day trading in a contract ends.
+
+    Parameters
+    ----------
+    contract : Contract
+        Any of ours.
+
+    Returns
+    -------
+    datetime64[D]
+
+    Notes
+    -----
+    CBOT rules: the last business day of the month for ZT, Z3N and ZF; the seventh business day
+    before it for the other Treasury futures. CME rules: the business day before the end of the
+    reference quarter for SR3; the last business day of the month for SR1 and ZQ.
+    """
+    rule = contract.rule.last_trading
+    if rule == "before_reference_end":
+        return _business_days_on(reference_period(contract)[1], -1)
+    last = _last_business_day(contract.month)
+    return last if rule == "last" else _business_days_on(last, -7)
+
+
+def last_delivery_day(contract: Contract) -> np.datetime64:
+    """Return the last day a Treasury future can be delivered.
+
+    Parameters
+    ----------
+    contract : Contract
+        A Treasury future.
+
+    Returns
+    -------
+    datetime64[D]
+
+    Raises
+    ------
+    ValueError
+        The contract settles in cash.
+
+    Notes
+    -----
+    CBOT rules: the third business day after the last trading day for ZT, Z3N and ZF, else the last
+    business day of the delivery month.
+    """
+    rule = contract.rule.last_delivery
+    if rule is None:
+        raise ValueError(f"{contract.symbol} settles in cash: it has no delivery day")
+    last = _last_business_day(contract.month)
+    return last if rule == "last" else _business_days_on(last, 3)
+
+
+def last_day(contract: Contract) -> np.datetime64:
+    """Return the last day a position can be open: last delivery, or the end of trading for cash.
+
+    Parameters
+    ----------
+    contract : Contract
+        Any of ours.
+
+    Returns
+    -------
+    datetime64[D]
+    """
+    if contract.rule.kind == "treasury":
+        return last_delivery_day(contract)
+    return last_trading_day(contract)
+
+
+def reference_period(contract: Contract) -> tuple[np.datetime64, np.datetime64]:
+    """Return the days whose overnight rates settle a short-term rate future.
+
+    Parameters
+    ----------
+    contract : Contract
+        SR3, SR1 or ZQ.
+
+    Returns
+    -------
+    start, end : datetime64[D]
+        Interest runs from `start` to `end`; the rate of `start` is the first, that of the day
+        before `end` the last. SR3: third Wednesday of the named month to the third Wednesday three
+        months on. SR1, ZQ: first of the month to the first of the next.
+
+    Raises
+    ------
+    ValueError
+        The contract is a Treasury future.
+    """
+    kind, month = contract.rule.kind, contract.month
+    if kind == "treasury":
+        raise ValueError(f"{contract.symbol} is settled by delivery: it has no reference period")
+    if kind == "compounded_quarter":
+        return _third_wednesday(month), _third_wednesday(month + np.timedelta64(3, "M"))
+    return _first_day(month), _first_day(month + np.timedelta64(1, "M"))

@@ -1,0 +1,184 @@
+"""The securities of a run as columns, and their cash flows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin import exact
+from crossmargin.instruments.schedule import (
+    accrued_interest,
+    add_months,
+    coupon_amounts,
+    dated_dates,
+)
+from crossmargin.market.curve import Curve, years_between
+
+Dates = npt.NDArray[np.datetime64]
+Float = npt.NDArray[np.float64]
+Integer = npt.NDArray[np.int64]
+Text = npt.NDArray[np.object_]
+
+NOMINAL = ("note", "bond")
+"""Types whose value is the sum of their discounted cash flows; no model covers the others yet."""
+
+
+@dataclass(frozen=True)
+class Securities:
+    """Securities sorted by CUSIP, each once.
+
+    Attributes
+    ----------
+    cusip : ndarray of str, [N]
+    type : ndarray of str, [N]
+        note, bond, tips, frn, bill, strip or mbs.
+    coupon : ndarray of float64, [N]
+        Annual, decimal.
+    issue_date, maturity_date, first_coupon_date : ndarray of datetime64[D], [N]
+        The first coupon date is NaT where the first period is regular.
+    price : ndarray of float64, [N]
+        Clean market price per 100 face, NaN where none is given.
+    resold_as : ndarray of str, [N]
+        Later sales as a new original issue, `2022-01-31:5-Year;...`.
+    """
+
+    cusip: Text
+    type: Text
+    coupon: Float
+    issue_date: Dates
+    maturity_date: Dates
+    first_coupon_date: Dates
+    price: Float
+    resold_as: Text
+
+    @property
+    def nominal(self) -> npt.NDArray[np.bool_]:
+        """Whether a security is a nominal note or bond, [N]."""
+        return np.isin(self.type, NOMINAL)
+
+    def take(self, index: Integer) -> Securities:
+        """Return the securities of these numbers, in their order."""
+        return Securities(
+            self.cusip[index],
+            self.type[index],
+            self.coupon[index],
+            self.issue_date[index],
+            self.maturity_date[index],
+            self.first_coupon_date[index],
+            self.price[index],
+            self.resold_as[index],
+        )
+
+
+def default_type(issue_date: Dates, maturity_date: Dates) -> Text:
+    """Return bill, note or bond by the original term: up to one, up to ten years, or longer."""
+    # A week's grace: issue moves to the next business day, maturity does not.
+    week = np.timedelta64(7, "D")
+    bill = maturity_date <= add_months(issue_date, 12)
+    note = maturity_date <= add_months(issue_date, 120) + week
+    return np.where(bill, "bill", np.where(note, "note", "bond")).astype(object)
+
+
+@dataclass(frozen=True)
+class CashFlows:
+    """Cash flows after the as-of date of N nominal notes and bonds, per 100 face.
+
+    Attributes
+    ----------
+    ptr : ndarray of int64, [N + 1]
+    date : ndarray of datetime64[D]
+    time, amount : ndarray of float64
+        Years; coupons, and the last one with 100.
+    spread : ndarray of float64, [N]
+        Continuous z-spread that meets the market price; zero where none is given, NaN where no
+        spread within 100% meets it.
+    """
+
+    ptr: Integer
+    date: Dates
+    time: Float
+    amount: Float
+    spread: Float
+
+
+def cash_flows(securities: Securities, curve: Curve) -> CashFlows:
+    """Return the flows of nominal notes and bonds, with the z-spread of those that have a price.
+
+    Parameters
+    ----------
+    securities : Securities
+        Notes and bonds that mature after the as-of date, [N].
+    curve : Curve
+        Its `as_of` date separates flows that are in from those that are out.
+
+    Returns
+    -------
+    CashFlows
+
+    Notes
+    -----
+    Methodology, section 4: base dirty price = sum of cf * DF(t), or of cf * DF(t) * exp(-z t) with
+    the constant z that meets the market price plus accrued interest. An issue still to come pays
+    nothing before its interest starts.
+    """
+    irregular = ~np.isnat(securities.first_coupon_date)
+    start = _dated(securities)
+    ptr, date, amount = coupon_amounts(
+        securities.coupon,
+        securities.maturity_date,
+        np.maximum(start, curve.as_of),
+        dated_date=np.where(irregular, start, np.datetime64("NaT")),
+        first_coupon_date=securities.first_coupon_date,
+    )
+    time = years_between(curve.as_of, date)
+    spread = np.zeros(securities.cusip.size)
+    priced = np.flatnonzero(~np.isnan(securities.price))
+    if priced.size:
+        dirty = securities.price[priced] + accrued(securities.take(priced), curve.as_of)
+        count = np.diff(ptr)[priced]
+        row = np.repeat(np.arange(priced.size), count)
+        own = np.repeat(ptr[priced] - np.cumsum(count) + count, count) + np.arange(count.sum())
+        value = amount[own] * curve.discount_factor(time[own])
+        spread[priced] = _spread(row, time[own], value, dirty)
+    return CashFlows(ptr, date, time, amount, spread)
+
+
+def accrued(securities: Securities, date: np.datetime64) -> Float:
+    """Return interest accrued on `date`, per 100 face; zero before interest starts."""
+    irregular = ~np.isnat(securities.first_coupon_date)
+    start = _dated(securities)
+    started = start <= date
+    dated = np.where(irregular & started, start, np.datetime64("NaT"))
+    first = np.where(irregular & started, securities.first_coupon_date, np.datetime64("NaT"))
+    interest = accrued_interest(
+        securities.coupon,
+        securities.maturity_date,
+        np.minimum(date, securities.maturity_date),
+        dated_date=dated,
+        first_coupon_date=first,
+    )
+    return np.where(started, interest, 0.0)
+
+
+def _dated(securities: Securities) -> Dates:
+    """Return the dates interest runs from."""
+    return dated_dates(securities.issue_date, securities.maturity_date)
+
+
+def _spread(row: Integer, time: Float, value: Float, dirty: Float) -> Float:
+    """Solve sum of value * exp(-z * time) = dirty for z by Newton's method, each row by itself."""
+    z = np.zeros(dirty.size)
+    moving = np.ones(dirty.size, dtype=bool)
+    for _ in range(100):
+        discounted = value * exact.exp(-z[row] * time)
+        miss = np.bincount(row, discounted, dirty.size) - dirty
+        slope = np.bincount(row, discounted * time, dirty.size)
+        # A finished row stays as it is, so that it does not depend on the others.
+        step = np.where(moving, np.clip(miss / slope, -0.05, 0.05), 0.0)
+        z = np.clip(z + step, -1.0, 1.0)
+        moving &= np.abs(step) > 1e-15
+        if not moving.any():
+            break
+    return np.where(np.abs(z) < 1.0, z, np.nan)

@@ -1,0 +1,264 @@
+"""The resolved form of every instrument: sums of discounted amounts.
+
+Whatever the instrument, its value under a shift x of the zero rates is
+
+    value(x) = min over its lines of [offset + sum over the line's terms of amount * exp(-u . x)]
+
+A note has one line, a term for each cash flow and u = t * w(t), where w(t) spreads a shift at time
+t over the nodes. A futures contract has a line for each deliverable bond and u = t w(t) - d w(d),
+because its flows are valued forward at the last delivery day d. The kernels know only this form,
+and the exact gradient and Hessian follow from it by formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin import exact
+from crossmargin.market.curve import NODES, Curve, node_weights
+
+Float = npt.NDArray[np.float64]
+Integer = npt.NDArray[np.int64]
+Index = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One way to value an instrument, before it meets a curve.
+
+    Attributes
+    ----------
+    flow : ndarray of float64, [n]
+        Amounts paid, price points.
+    time : ndarray of float64, [n]
+        When, years.
+    horizon : ndarray of float64, [n]
+        The time each flow is valued at, years: zero for a spot value.
+    spread : float
+        Continuous z-spread under which the flows are discounted.
+    offset : float
+        A constant, price points.
+    """
+
+    flow: Float
+    time: Float
+    horizon: Float
+    spread: float = 0.0
+    offset: float = 0.0
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Instruments resolved against a curve, as flat arrays.
+
+    Attributes
+    ----------
+    exponent_ptr : ndarray of int64, [M + 1]
+    exponent_factor : ndarray of int32
+    exponent_weight : ndarray of float64
+        The vectors u, sparse over the factors, ascending.
+    line_ptr : ndarray of int64, [L + 1]
+    term_exponent : ndarray of int32, [N]
+    term_amount : ndarray of float64, [N]
+    line_offset : ndarray of float64, [L]
+    instrument_ptr : ndarray of int64, [I + 1]
+        The lines of each instrument.
+    scale : ndarray of float64, [I]
+        USD per price point and lot or contract.
+    linear_factor : ndarray of int32, [I]
+        A factor that moves the instrument linearly (its basis), -1 for none.
+    linear_loading : ndarray of float64, [I]
+        USD per unit of that factor.
+    """
+
+    exponent_ptr: Integer
+    exponent_factor: Index
+    exponent_weight: Float
+    line_ptr: Integer
+    term_exponent: Index
+    term_amount: Float
+    line_offset: Float
+    instrument_ptr: Integer
+    scale: Float
+    linear_factor: Index
+    linear_loading: Float
+
+    @property
+    def line_amount(self) -> Float:
+        """Sum of each line's amounts, without its offset, [L]: price points."""
+        return _sum_by(self.line_ptr, self.term_amount)
+
+    @property
+    def line_value(self) -> Float:
+        """Value of each line on the curve itself, [L]: price points."""
+        return self.line_amount + self.line_offset
+
+    @property
+    def base_line(self) -> Integer:
+        """The line that attains each instrument's minimum on the curve itself, [I]."""
+        value = self.line_value
+        first = self.instrument_ptr[:-1]
+        lowest = np.minimum.reduceat(value, first)
+        at_minimum = np.flatnonzero(value == np.repeat(lowest, np.diff(self.instrument_ptr)))
+        return at_minimum[np.searchsorted(at_minimum, first)]
+
+    def only_lines(self, line: Integer) -> Terms:
+        """Return the same instruments with one line each, [I]."""
+        count = np.diff(self.line_ptr)[line]
+        ptr = _ptr(count)
+        term = np.repeat(self.line_ptr[line] - ptr[:-1], count) + np.arange(ptr[-1])
+        return Terms(
+            self.exponent_ptr,
+            self.exponent_factor,
+            self.exponent_weight,
+            ptr,
+            self.term_exponent[term],
+            self.term_amount[term],
+            self.line_offset[line],
+            np.arange(line.size + 1),
+            self.scale,
+            self.linear_factor,
+            self.linear_loading,
+        )
+
+
+@dataclass(frozen=True)
+class Sensitivities:
+    """Exact first and second derivatives of each instrument's base line at no shift.
+
+    Attributes
+    ----------
+    gradient : ndarray of float64, [I x K]
+        USD per unit of each factor and lot or contract.
+    hessian : ndarray of float64, [I x K x K]
+        USD per unit squared, symmetric.
+    """
+
+    gradient: Float
+    hessian: Float
+
+    @property
+    def dv01(self) -> Float:
+        """Minus the gradient's sum over the curve's nodes times one basis point, [I]: USD."""
+        return -exact.ordered_sum(self.gradient, axis=1) * 1e-4
+
+
+def resolve(
+    lines: Sequence[Line],
+    lines_of: Sequence[int],
+    curve: Curve,
+    scale: Float,
+    linear_factor: Index,
+    linear_loading: Float,
+) -> Terms:
+    """Discount the flows of all lines and flatten them.
+
+    Parameters
+    ----------
+    lines : sequence of Line, [L]
+        Of the first instrument, then of the second, ...
+    lines_of : sequence of int, [I]
+        How many lines each instrument has, at least one.
+    curve : Curve
+        Discounts the flows: amount = flow * DF(time) / DF(horizon) * exp(-spread * time).
+    scale, linear_factor, linear_loading : ndarray, [I]
+        As in `Terms`.
+
+    Returns
+    -------
+    Terms
+    """
+    size = np.array([line.flow.size for line in lines], dtype=np.int64)
+    time = np.concatenate([line.time for line in lines])
+    horizon = np.concatenate([line.horizon for line in lines])
+    flow = np.concatenate([line.flow for line in lines])
+    spread = np.repeat([line.spread for line in lines], size)
+    pair, exponent = np.unique(np.column_stack([horizon, time]), axis=0, return_inverse=True)
+    exponent = exponent.ravel()
+    discount = curve.discount_factor(pair[:, 1]) / curve.discount_factor(pair[:, 0])
+    amount = flow * discount[exponent]
+    spread_out = spread != 0.0
+    amount[spread_out] *= exact.exp(-spread[spread_out] * time[spread_out])
+    ptr, factor, weight = _exponents(pair[:, 1], pair[:, 0])
+    return Terms(
+        exponent_ptr=ptr,
+        exponent_factor=factor,
+        exponent_weight=weight,
+        line_ptr=_ptr(size),
+        term_exponent=exponent.astype(np.int32),
+        term_amount=amount,
+        line_offset=np.array([line.offset for line in lines]),
+        instrument_ptr=_ptr(np.asarray(lines_of, dtype=np.int64)),
+        scale=scale,
+        linear_factor=linear_factor,
+        linear_loading=linear_loading,
+    )
+
+
+def sensitivities(terms: Terms, nodes: int) -> Sensitivities:
+    """Return the gradient and Hessian of instruments of one line each.
+
+    Parameters
+    ----------
+    terms : Terms
+        As `Terms.only_lines` gives them.
+    nodes : int
+        Number of curve factors K; the linear factors are not part of the result.
+
+    Returns
+    -------
+    Sensitivities
+
+    Notes
+    -----
+    d value / dx_k = -sum of amount * u_k, d2 value / dx_k dx_l = sum of amount * u_k * u_l.
+    """
+    instruments = terms.scale.size
+    instrument = np.repeat(np.arange(instruments), np.diff(terms.line_ptr))
+    amount = terms.term_amount * terms.scale[instrument]
+    first, second = terms.exponent_ptr[:-1], np.diff(terms.exponent_ptr)
+    gradient = np.zeros(instruments * nodes)
+    hessian = np.zeros(instruments * nodes * nodes)
+    # An exponent has at most four weights: two nodes around the flow, two around the horizon.
+    for a in range(int(second.max(initial=0))):
+        has_a = second[terms.term_exponent] > a
+        at_a = first[terms.term_exponent[has_a]] + a
+        k, u_k = terms.exponent_factor[at_a], terms.exponent_weight[at_a]
+        row = instrument[has_a]
+        gradient -= np.bincount(row * nodes + k, amount[has_a] * u_k, instruments * nodes)
+        for b in range(int(second.max())):
+            both = second[terms.term_exponent[has_a]] > b
+            at_b = first[terms.term_exponent[has_a][both]] + b
+            cell = (row[both] * nodes + k[both]) * nodes + terms.exponent_factor[at_b]
+            product = u_k[both] * terms.exponent_weight[at_b]
+            hessian += np.bincount(cell, amount[has_a][both] * product, instruments * nodes * nodes)
+    return Sensitivities(
+        gradient.reshape(instruments, nodes) + 0.0,
+        hessian.reshape(instruments, nodes, nodes) + 0.0,
+    )
+
+
+def _exponents(time: Float, horizon: Float) -> tuple[Integer, Index, Float]:
+    """Return u = time * w(time) - horizon * w(horizon) as CSR over the nodes."""
+    rows = np.arange(time.size)
+    u = np.zeros((time.size, NODES.size))
+    for t, sign in ((time, 1.0), (horizon, -1.0)):
+        left, weight = node_weights(t)
+        u[rows, left] += sign * (t * (1.0 - weight))
+        u[rows, left + 1] += sign * (t * weight)
+    row, factor = np.nonzero(u)
+    return _ptr(np.bincount(row, minlength=time.size)), factor.astype(np.int32), u[row, factor]
+
+
+def _ptr(count: Integer) -> Integer:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
+
+
+def _sum_by(ptr: Integer, value: Float) -> Float:
+    """Sum each run of `value` in order from +0.0."""
+    run = np.repeat(np.arange(ptr.size - 1), np.diff(ptr))
+    return np.asarray(np.bincount(run, value, ptr.size - 1), dtype=np.float64)

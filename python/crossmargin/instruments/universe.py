@@ -1,0 +1,299 @@
+"""All instruments of a run, resolved against the market.
+
+Methodology, section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin import exact
+from crossmargin.instruments.baskets import deliverable
+from crossmargin.instruments.contracts import Contract, last_delivery_day, reference_period
+from crossmargin.instruments.conversion import conversion_factors
+from crossmargin.instruments.securities import CashFlows, Securities, accrued, cash_flows
+from crossmargin.instruments.terms import Line, Sensitivities, Terms, resolve, sensitivities
+from crossmargin.market import Market
+from crossmargin.market.calendars import add_business_days, is_business_day
+from crossmargin.market.curve import NODES, years_between
+
+Dates = npt.NDArray[np.datetime64]
+Float = npt.NDArray[np.float64]
+Text = npt.NDArray[np.object_]
+
+TREASURY, DATED_CASH, FUTURE = "treasury", "dated cash", "future"
+RATE_INDEX = {"SR3": "SOFR", "SR1": "SOFR", "ZQ": "EFFR"}
+"""The fixings that settle a short-rate future."""
+
+_NOTHING = Line(np.empty(0), np.empty(0), np.empty(0))
+
+
+@dataclass(frozen=True)
+class Universe:
+    """Instruments in the order of every cube and book: Treasuries, dated cash, futures.
+
+    Attributes
+    ----------
+    name : ndarray of str, [I]
+        CUSIP, `USD 2025-03-20`, `ZNM25`.
+    kind : ndarray of str, [I]
+        `treasury`, `dated cash` or `future`.
+    root : ndarray of str, [I]
+        Of futures, else empty.
+    unpriced : ndarray of str, [I]
+        Why no model covers the instrument (`NO_MODEL`, `NO_BASKET`), else empty.
+    cheapest : ndarray of str, [I]
+        Base cheapest to deliver, for Treasury futures.
+    price : ndarray of float64, [I]
+        Model price on the curve: dirty for a Treasury, else as the contract is quoted; NaN where
+        unpriced.
+    market_value : ndarray of float64, [I]
+        USD per lot or contract for the VaR floor; a future counts as its base cheapest's forward
+        dirty value over the conversion factor, dated cash and short-rate futures as zero.
+    years : ndarray of float64, [I]
+        Remaining years; of the base cheapest for a Treasury future, else zero.
+    terms : Terms
+        All lines. An unpriced instrument has an empty one.
+    """
+
+    name: Text
+    kind: Text
+    root: Text
+    unpriced: Text
+    cheapest: Text
+    price: Float
+    market_value: Float
+    years: Float
+    terms: Terms
+
+    @property
+    def priced(self) -> npt.NDArray[np.bool_]:
+        """Whether a model covers an instrument, [I]."""
+        return np.asarray(self.unpriced == "")
+
+    def fixed_terms(self) -> Terms:
+        """Return every instrument valued by its base line alone (`fixed` P&L)."""
+        return self.terms.only_lines(self.terms.base_line)
+
+    def sensitivities(self) -> Sensitivities:
+        """Return exact derivatives by the zero rates at the nodes."""
+        return sensitivities(self.fixed_terms(), NODES.size)
+
+
+def dated_cash_name(date: np.datetime64) -> str:
+    """Return the name of cash due on a date."""
+    return f"USD {date}"
+
+
+def build_universe(
+    *,
+    securities: Securities,
+    held: npt.NDArray[np.int64],
+    cash_dates: Dates,
+    contracts: Sequence[Contract],
+    market: Market,
+) -> Universe:
+    """Resolve the instruments of a book.
+
+    Parameters
+    ----------
+    securities : Securities
+        All that are known, sorted by CUSIP: futures take their baskets from them.
+    held : ndarray of int64
+        Numbers of the securities in the book, ascending.
+    cash_dates : ndarray of datetime64[D]
+        Days on which the book has dated cash, ascending.
+    contracts : sequence of Contract
+        Futures, in the order they shall have.
+    market : Market
+        The curve, fixings and the roots with a basis history.
+
+    Returns
+    -------
+    Universe
+    """
+    curve = market.curve
+    alive = securities.nominal & (securities.maturity_date > market.as_of)
+    nominal = np.flatnonzero(alive)
+    bonds = securities.take(nominal)
+    flows = cash_flows(bonds, curve)
+    bond_of = np.full(securities.cusip.size, -1)
+    bond_of[nominal] = np.arange(nominal.size)
+
+    lines: list[Line] = []
+    lines_of: list[int] = []
+    line_bond: list[int] = []
+    for b in bond_of[held]:
+        lines.append(_NOTHING if b < 0 else _spot_line(flows, b))
+        lines_of.append(1)
+        line_bond.append(b)
+    for time in np.maximum(years_between(market.as_of, cash_dates), 0.0):
+        # Cash that was due and failed is worth itself and moves no more.
+        lines.append(Line(np.array([100.0]), np.array([time]), np.zeros(1)))
+        lines_of.append(1)
+        line_bond.append(-1)
+    for contract in contracts:
+        if contract.root in RATE_INDEX:
+            own, basket = [_rate_line(contract, market)], np.array([-1])
+        else:
+            own, basket = _basket_lines(contract, bonds, flows, market.as_of)
+        lines += own
+        lines_of.append(len(own))
+        line_bond += basket.tolist()
+
+    roots = [c.root for c in contracts]
+    scale = np.ones(len(lines_of))
+    scale[len(lines_of) - len(contracts) :] = [c.rule.usd_per_point for c in contracts]
+    factor = {name: k for k, name in enumerate(market.factor)}
+    linear = [-1] * (len(lines_of) - len(contracts)) + [
+        factor.get(f"basis:{root}", -1) for root in roots
+    ]
+    linear_factor = np.array(linear, dtype=np.int32)
+    terms = resolve(
+        lines, lines_of, curve, scale, linear_factor, np.where(linear_factor >= 0, scale, 0.0)
+    )
+    base_line = terms.base_line
+    base_bond = np.array(line_bond)[base_line]
+    has_bond = base_bond >= 0
+
+    kind = np.array(
+        [TREASURY] * held.size + [DATED_CASH] * cash_dates.size + [FUTURE] * len(contracts),
+        dtype=object,
+    )
+    root = np.array([""] * (held.size + cash_dates.size) + roots, dtype=object)
+    # No flow is no lack of a model: a future whose days are all fixed has none either.
+    unknown = np.array([lines[number] is _NOTHING for number in base_line], dtype=np.bool_)
+    unpriced = np.where(unknown, np.where(kind == TREASURY, "NO_MODEL", "NO_BASKET"), "")
+    years = np.zeros(kind.size)
+    years[has_bond] = years_between(market.as_of, bonds.maturity_date[base_bond[has_bond]])
+    cheapest = np.full(kind.size, "", dtype=object)
+    treasury_future = has_bond & (kind == FUTURE)
+    cheapest[treasury_future] = bonds.cusip[base_bond[treasury_future]]
+    names = [
+        *securities.cusip[held].tolist(),
+        *(dated_cash_name(d) for d in cash_dates),
+        *(c.symbol for c in contracts),
+    ]
+    return Universe(
+        name=np.array(names, dtype=object),
+        kind=kind,
+        root=root,
+        unpriced=unpriced.astype(object),
+        cheapest=cheapest,
+        price=np.where(unknown, np.nan, terms.line_value[base_line]),
+        market_value=np.where(has_bond, terms.line_amount[base_line] * scale, 0.0),
+        years=years,
+        terms=terms,
+    )
+
+
+def _spot_line(flows: CashFlows, bond: int) -> Line:
+    own = slice(flows.ptr[bond], flows.ptr[bond + 1])
+    time = flows.time[own]
+    return Line(flows.amount[own], time, np.zeros(time.size), float(flows.spread[bond]))
+
+
+def _basket_lines(
+    contract: Contract,
+    bonds: Securities,
+    flows: CashFlows,
+    as_of: np.datetime64,
+) -> tuple[list[Line], npt.NDArray[np.int64]]:
+    """Return a line for each deliverable bond: its forward clean price over its factor.
+
+    Forward clean price = sum of flows after delivery, cf DF(t) / DF(d), minus interest accrued at
+    d (methodology, section 4).
+    """
+    basket = np.flatnonzero(
+        deliverable(
+            contract,
+            issue_date=bonds.issue_date,
+            maturity_date=bonds.maturity_date,
+            as_of=as_of,
+            resold_as=bonds.resold_as,
+        )
+    )
+    if basket.size == 0:
+        return [_NOTHING], np.array([-1])
+    delivery = last_delivery_day(contract)
+    horizon = float(years_between(as_of, np.array(delivery)))
+    chosen = bonds.take(basket)
+    factor = conversion_factors(contract, chosen.coupon, chosen.maturity_date)
+    offset = -accrued(chosen, delivery) / factor
+    lines = []
+    for b, cf, constant in zip(basket, factor, offset, strict=True):
+        own = slice(flows.ptr[b], flows.ptr[b + 1])
+        later = flows.date[own] > delivery
+        time = flows.time[own][later]
+        lines.append(
+            Line(
+                flows.amount[own][later] / cf,
+                time,
+                np.full(time.size, horizon),
+                float(flows.spread[b]),
+                float(constant),
+            )
+        )
+    return lines, basket
+
+
+def _rate_line(contract: Contract, market: Market) -> Line:
+    """Return the line of a short-rate future: 100 minus the rate of its period, in percent.
+
+    SR3 compounds over the period, SR1 and ZQ average over the month, both actual/360. Days on or
+    before the as-of date have their fixing, or else the curve's overnight rate, and do not move
+    (methodology, section 4).
+    """
+    start, end = reference_period(contract)
+    first_open = min(max(start, market.as_of + 1), end)
+    past = np.arange(start, first_open)
+    rate = _overnight_rates(RATE_INDEX[contract.root], past, market)
+    days = int((end - start).astype(np.int64))
+    if contract.root == "SR3":
+        growth = 1.0
+        # A fixing compounds over all the days it stands for, not day by day.
+        for fixing_day in np.unique(rate.day):
+            same = rate.day == fixing_day
+            growth *= 1.0 + rate.value[same][0] * np.count_nonzero(same) / 360.0
+        time = years_between(market.as_of, np.array([first_open, end]))
+        annual = 100.0 * 360.0 / days
+        return Line(np.array([-annual * growth]), time[:1], time[1:], offset=100.0 + annual)
+    open_days = np.arange(first_open, end)
+    time = years_between(market.as_of, np.arange(first_open, end + 1))
+    daily = 100.0 * 360.0 / days
+    known = 100.0 * float(exact.ordered_sum(rate.value)) / days
+    return Line(
+        np.full(open_days.size, -daily),
+        time[:-1],
+        time[1:],
+        offset=100.0 + daily * open_days.size - known,
+    )
+
+
+@dataclass(frozen=True)
+class _Overnight:
+    """The rate of each calendar day and the business day it was fixed on."""
+
+    day: Dates
+    value: Float
+
+
+def _overnight_rates(index: str, days: Dates, market: Market) -> _Overnight:
+    """Return the overnight rate of past days, decimal: the last business day's, or the curve's."""
+    business = np.where(
+        is_business_day(days, "bond"), days, add_business_days(days, -1, "bond")
+    ).astype("datetime64[D]")
+    one_day = float(
+        market.curve.discount_factor(years_between(market.as_of, np.array(market.as_of + 1)))
+    )
+    value = np.full(days.size, (1.0 / one_day - 1.0) * 360.0)
+    if index in market.fixings:
+        date, rate = market.fixings[index]
+        at = np.minimum(np.searchsorted(date, business), date.size - 1)
+        fixed = date[at] == business
+        value[fixed] = rate[at][fixed]
+    return _Overnight(business, value)

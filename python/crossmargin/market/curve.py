@@ -1,0 +1,131 @@
+"""The Treasury curve: par yields to discount factors (methodology, section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin import exact
+
+Dates = npt.NDArray[np.datetime64]
+Float = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+
+NODES = np.array([1 / 12, 1 / 4, 1 / 2, 1, 2, 3, 5, 7, 10, 20, 30])
+"""Maturities of the par yields, years."""
+NODE_NAMES = ("1/12", "1/4", "1/2", "1", "2", "3", "5", "7", "10", "20", "30")
+TREASURY_FACTORS = tuple(f"treasury:{name}" for name in NODE_NAMES)
+POINTS = np.concatenate([[0.0, 1 / 12, 1 / 4], np.arange(1, 61) / 2])
+"""Times between which log discount factors are linear, years."""
+_NODE_POINTS = np.searchsorted(POINTS, NODES)
+DAYS_PER_YEAR = 365.25
+
+
+def years_between(as_of: np.datetime64, date: Dates) -> Float:
+    """Return (date - as_of) / 365.25 in years; dates are not adjusted."""
+    return np.asarray((date - as_of).astype(np.int64) / DAYS_PER_YEAR)
+
+
+def bootstrap(date: Dates, par_yield: Float) -> Float:
+    """Return log discount factors at `POINTS` from par yields at `NODES`.
+
+    Parameters
+    ----------
+    date : ndarray of datetime64[D], [T]
+        What an error calls the rows.
+    par_yield : ndarray of float64, [T x 11]
+        Semi-annual bond-equivalent par yields, decimal.
+
+    Returns
+    -------
+    ndarray of float64, [T x 63]
+        ln DF at `POINTS`, the first column zero.
+
+    Raises
+    ------
+    ValueError
+        A row leads to a discount factor that is not positive; its date is in the message.
+
+    Notes
+    -----
+    Methodology, section 2. Simple interest at 1/12 and 1/4, 1/(1 + y/2) at 1/2, then
+    DF_n = (1 - c/2 * sum of the earlier DF on the semi-annual grid) / (1 + c/2), the par yield c
+    linear in time between the nodes.
+    """
+    rows = par_yield.shape[0]
+    df = np.ones((rows, POINTS.size))
+    df[:, 1] = 1.0 / (1.0 + par_yield[:, 0] * NODES[0])
+    df[:, 2] = 1.0 / (1.0 + par_yield[:, 1] * NODES[1])
+    df[:, 3] = 1.0 / (1.0 + par_yield[:, 2] / 2.0)
+    annuity = df[:, 3].copy()
+    for n in range(4, POINTS.size):
+        right = int(np.searchsorted(NODES, POINTS[n]))
+        weight = (POINTS[n] - NODES[right - 1]) / (NODES[right] - NODES[right - 1])
+        low, high = par_yield[:, right - 1], par_yield[:, right]
+        half = (low + weight * (high - low)) / 2.0
+        df[:, n] = (1.0 - half * annuity) / (1.0 + half)
+        annuity += df[:, n]
+    bad = ~np.all((df > 0.0) & (df < np.inf), axis=1)
+    if bad.any():
+        raise ValueError(
+            f"par yields of {date[bad][0]} do not give positive discount factors; check the row"
+        )
+    return exact.log(df)
+
+
+def zero_rates(log_df: Float) -> Float:
+    """Return continuous zero rates z = -ln DF / t at the nodes, [T x 11], from `bootstrap`."""
+    return np.asarray(-log_df[:, _NODE_POINTS] / NODES)
+
+
+def node_weights(time: Float) -> tuple[Index, Float]:
+    """Return where a shift at `time` comes from: linear between the nodes, flat outside.
+
+    Parameters
+    ----------
+    time : ndarray of float64, [N]
+        Years.
+
+    Returns
+    -------
+    left : ndarray of int64, [N]
+        The node on the left; `left + 1` is the one on the right.
+    weight : ndarray of float64, [N]
+        The weight of the right node, 0 to 1; the left one has 1 - weight.
+    """
+    left = np.clip(np.searchsorted(NODES, time, side="right") - 1, 0, NODES.size - 2)
+    weight = (time - NODES[left]) / (NODES[left + 1] - NODES[left])
+    return left.astype(np.int64), np.clip(weight, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One day's discount curve.
+
+    Attributes
+    ----------
+    as_of : datetime64[D]
+        The day on which time is zero.
+    log_df : ndarray of float64, [63]
+        ln DF at `POINTS`.
+    """
+
+    as_of: np.datetime64
+    log_df: Float
+
+    def discount_factor(self, time: npt.ArrayLike) -> Float:
+        """Return DF at times in years, any shape; beyond 30 years the last forward rate goes on.
+
+        Raises
+        ------
+        ValueError
+            A time is negative.
+        """
+        t = np.asarray(time, dtype=np.float64)
+        if not bool(np.all(t >= 0.0)):
+            raise ValueError("discount factors exist for dates on or after the as-of date only")
+        j = np.clip(np.searchsorted(POINTS, t, side="right") - 1, 0, POINTS.size - 2)
+        slope = (self.log_df[j + 1] - self.log_df[j]) / (POINTS[j + 1] - POINTS[j])
+        return exact.exp(self.log_df[j] + (t - POINTS[j]) * slope)

@@ -1,0 +1,261 @@
+"""A market as of one day: the curve, the history behind it, bases and fixings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from crossmargin.market.basis import Basis, read_basis
+from crossmargin.market.calendars import business_days_between
+from crossmargin.market.curve import (
+    TREASURY_FACTORS,
+    Curve,
+    bootstrap,
+    years_between,
+    zero_rates,
+)
+from crossmargin.market.scenarios import (
+    DEFAULT_STRESS,
+    Scenarios,
+    StressWindow,
+    VolatilityScaling,
+    build_scenarios,
+)
+
+Dates = npt.NDArray[np.datetime64]
+Float = npt.NDArray[np.float64]
+
+LONGEST_HOLE = 10
+"""Calendar days; the history used begins after the last longer hole (methodology, section 2)."""
+OLDEST_CURVE = 5
+"""Business days between the as-of date and the last row of par yields."""
+SYNTHETIC = "synthetic"
+"""A column of this name beside the par yields marks the figures as made up."""
+PAR_YIELD_COLUMNS = ("1mo", "3mo", "6mo", "1y", "2y", "3y", "5y", "7y", "10y", "20y", "30y")
+
+
+@dataclass(frozen=True)
+class Market:
+    """What the models need to know of the market.
+
+    Attributes
+    ----------
+    as_of : datetime64[D]
+        The day the book is margined for.
+    curve : Curve
+        Bootstrapped from the last row on or before `as_of`.
+    date : ndarray of datetime64[D], [T]
+        Days of the history used, ascending; the last one is the curve's.
+    zero_rate : ndarray of float64, [T x 11]
+        Continuous zero rates at the nodes, decimal.
+    skipped_rows : int
+        Rows of the par yields that lack a node.
+    basis : dict of str to Basis
+        By root; a root without one moves with its model price alone.
+    fixings : dict of str to (dates, rates)
+        `SOFR` and `EFFR`: days and rates, decimal.
+    synthetic : bool
+        Whether the figures are made up.
+    source : dict of str to str
+        Hash of each table it was built from, for the manifest.
+    """
+
+    as_of: np.datetime64
+    curve: Curve
+    date: Dates
+    zero_rate: Float
+    skipped_rows: int
+    basis: dict[str, Basis] = field(default_factory=dict)
+    fixings: dict[str, tuple[Dates, Float]] = field(default_factory=dict)
+    synthetic: bool = False
+    source: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_tables(
+        cls,
+        par_yields: pa.Table,
+        *,
+        as_of: str | np.datetime64,
+        basis: pa.Table | None = None,
+        fixings: pa.Table | None = None,
+        synthetic: bool = False,
+        source: dict[str, str] | None = None,
+    ) -> Market:
+        """Build a market from typed tables.
+
+        Parameters
+        ----------
+        par_yields : pyarrow.Table
+            `date` (date32, ascending) and `1mo` ... `30y` (float64, percent, null where missing).
+        as_of : str or datetime64[D]
+            The day the book is margined for; later rows are not looked at.
+        basis, fixings : pyarrow.Table, optional
+            (date, root, contract, basis in price points) and (date, index, rate_pct).
+        synthetic : bool
+            Mark the market as made up.
+        source : dict of str to str, optional
+            Hashes of the tables.
+
+        Returns
+        -------
+        Market
+
+        Raises
+        ------
+        ValueError
+            No usable row within five business days of `as_of`, or yields without a curve.
+        """
+        day = cast(np.datetime64, np.asarray(as_of, dtype="datetime64[D]")[()])
+        date = par_yields["date"].to_numpy().astype("datetime64[D]")
+        percent = np.column_stack([par_yields[c].to_numpy() for c in PAR_YIELD_COLUMNS])
+        past = date <= day
+        date, percent = date[past], percent[past]
+        usable = ~np.isnan(percent).any(axis=1)
+        skipped = int(np.count_nonzero(~usable))
+        date, percent = date[usable], percent[usable]
+        if date.size == 0:
+            raise ValueError(f"par yields: no complete row on or before {day}")
+        if business_days_between(date[-1], day, "bond") > OLDEST_CURVE:
+            raise ValueError(
+                f"par yields: the last complete row on or before {day} is of {date[-1]}, more "
+                f"than {OLDEST_CURVE} business days back; give yields up to the as-of date"
+            )
+        holes = np.flatnonzero(np.diff(date).astype(np.int64) > LONGEST_HOLE)
+        if holes.size:
+            date, percent = date[holes[-1] + 1 :], percent[holes[-1] + 1 :]
+        log_df = bootstrap(date, percent / 100.0)
+        return cls(
+            as_of=day,
+            curve=Curve(day, log_df[-1]),
+            date=date,
+            zero_rate=zero_rates(log_df),
+            skipped_rows=skipped,
+            basis={} if basis is None else read_basis(basis, as_of=day),
+            fixings={} if fixings is None else _read_fixings(fixings),
+            synthetic=synthetic,
+            source=source or {},
+        )
+
+    @classmethod
+    def read(
+        cls,
+        par_yields: str | Path | Any,
+        *,
+        as_of: str | np.datetime64,
+        basis: str | Path | Any | None = None,
+        fixings: str | Path | Any | None = None,
+    ) -> Market:
+        """Read a market from files or tables.
+
+        Parameters
+        ----------
+        par_yields, basis, fixings : path or table
+            CSV or Parquet, plain or gzip, or anything that speaks the Arrow PyCapsule protocol.
+        as_of : str or datetime64[D]
+            The day the book is margined for.
+
+        Returns
+        -------
+        Market
+
+        Raises
+        ------
+        InputError
+            An unusable file; the message names it, the row and what to do.
+        """
+        from crossmargin.io.market import read_market
+
+        return read_market(par_yields, as_of=as_of, basis=basis, fixings=fixings)
+
+    @classmethod
+    def sample(cls) -> Market:
+        """Return the embedded synthetic market."""
+        from crossmargin.sample import sample_market
+
+        return sample_market()
+
+    def discount_factor(self, dates: npt.ArrayLike) -> Float:
+        """Return discount factors for dates on or after the as-of date.
+
+        Parameters
+        ----------
+        dates : array_like of dates
+            ISO strings, `datetime.date` or datetime64.
+
+        Returns
+        -------
+        ndarray of float64
+        """
+        day = np.asarray(dates, dtype="datetime64[D]")
+        return self.curve.discount_factor(years_between(self.as_of, day))
+
+    def scenarios(
+        self,
+        *,
+        horizon: int,
+        look_back: int = 2500,
+        minimum: int = 2500,
+        stress: Sequence[StressWindow] = DEFAULT_STRESS,
+        scaling: VolatilityScaling | None = None,
+    ) -> Scenarios:
+        """Return historical scenarios of all factors (methodology, section 3).
+
+        Parameters
+        ----------
+        horizon : int
+            Rows of the history between the two ends of a change.
+        look_back, minimum, stress, scaling
+            As in `build_scenarios`.
+
+        Returns
+        -------
+        Scenarios
+            `.shock` [S x K], `.factor` [K], `.date` [S], `.tag` [S].
+
+        Raises
+        ------
+        HistoryShortError
+            The history has fewer rows than `minimum`.
+        """
+        shock = self.zero_rate_change(horizon)
+        known = np.ones(shock.shape, dtype=bool)
+        for basis in self.basis.values():
+            change, both = basis.change(self.date, horizon)
+            shock = np.column_stack([shock, change])
+            known = np.column_stack([known, both])
+        return build_scenarios(
+            self.date[horizon:],
+            shock,
+            self.factor,
+            known,
+            look_back=look_back,
+            minimum=minimum,
+            stress=stress,
+            scaling=scaling,
+        )
+
+    @property
+    def factor(self) -> tuple[str, ...]:
+        """Names of the factors, [K]: the nodes of the curve, then the bases."""
+        return TREASURY_FACTORS + tuple(f"basis:{root}" for root in self.basis)
+
+    def zero_rate_change(self, horizon: int) -> Float:
+        """Return all `horizon`-row changes of the zero rates, [T - horizon x 11]."""
+        return np.asarray(self.zero_rate[horizon:] - self.zero_rate[:-horizon])
+
+
+def _read_fixings(table: pa.Table) -> dict[str, tuple[Dates, Float]]:
+    date = table["date"].to_numpy().astype("datetime64[D]")
+    rate = table["rate_pct"].to_numpy() / 100.0
+    index = np.asarray(table["index"].to_pylist(), dtype=str)
+    fixings = {}
+    for name in np.unique(index).tolist():
+        order = np.argsort(date[index == name], kind="stable")
+        fixings[name] = (date[index == name][order], rate[index == name][order])
+    return fixings

@@ -1,0 +1,175 @@
+"""Historical scenarios: which rows of the history, and by how much the factors move.
+
+Methodology, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin import exact
+
+Dates = npt.NDArray[np.datetime64]
+Float = npt.NDArray[np.float64]
+
+STRESS = "stress"
+
+
+class HistoryShortError(ValueError):
+    """`HISTORY_SHORT`: the history has fewer usable rows than the policy's minimum."""
+
+
+@dataclass(frozen=True)
+class StressWindow:
+    """Dates, both included, whose rows are stress scenarios."""
+
+    first: np.datetime64
+    last: np.datetime64
+
+
+DEFAULT_STRESS = (StressWindow(np.datetime64("2008-07-01"), np.datetime64("2009-06-30")),)
+
+
+@dataclass(frozen=True)
+class VolatilityScaling:
+    """Scale each shock by today's volatility over that of its own day.
+
+    Attributes
+    ----------
+    decay : float
+        Weight of yesterday's variance in the exponential average.
+    seed_rows : int
+        The first rows whose mean square starts the average.
+    limit : float
+        The ratio is clipped to [1 / limit, limit].
+    """
+
+    decay: float = 0.97
+    seed_rows: int = 250
+    limit: float = 3.0
+
+    def ratio(self, shock: Float) -> Float:
+        """Return sigma_k(last row) / sigma_k(row), clipped, [T x K]; `shock` in date order.
+
+        A row's sigma includes its own shock. Where a factor has not moved yet its ratio is 1.
+        """
+        square = shock * shock
+        seed = square[: self.seed_rows]
+        variance = np.empty_like(square)
+        s = exact.ordered_sum(seed, axis=0) / seed.shape[0]
+        for row in range(shock.shape[0]):
+            s = self.decay * s + (1.0 - self.decay) * square[row]
+            variance[row] = s
+        sigma = np.sqrt(variance)
+        ratio = np.ones_like(sigma)
+        np.divide(sigma[-1], sigma, out=ratio, where=sigma > 0.0)
+        return np.clip(ratio, 1.0 / self.limit, self.limit)
+
+    def scale(self, shock: Float, first_row: npt.NDArray[np.int64]) -> Float:
+        """Return scaled shocks; a factor's average starts at its first row with a shock, [K]."""
+        scaled = shock.copy()
+        for first in np.unique(first_row):
+            mine = np.flatnonzero(first_row == first)
+            scaled[first:, mine] *= self.ratio(shock[first:, mine])
+        return scaled
+
+
+@dataclass(frozen=True)
+class Scenarios:
+    """A set of scenarios in date order of its two parts: stress rows, then the look-back.
+
+    Attributes
+    ----------
+    shock : ndarray of float64, [S x K]
+        Changes of continuous zero rates (decimal) and of bases (price points).
+    factor : tuple of str, [K]
+        `treasury:10`, `basis:ZN`, ...
+    date : ndarray of datetime64[D], [S]
+        The end date of each change.
+    tag : ndarray of str, [S]
+        `stress` where the date lies in a stress window, else empty.
+    no_basis : dict of str to int
+        Of each root with a basis history, the scenarios to which its basis adds zero because no
+        contract has both ends.
+    """
+
+    shock: Float
+    factor: tuple[str, ...]
+    date: Dates
+    tag: npt.NDArray[np.str_]
+    no_basis: dict[str, int]
+
+    @property
+    def stressed(self) -> npt.NDArray[np.int64]:
+        """Numbers of the scenarios tagged `stress`."""
+        return np.flatnonzero(self.tag == STRESS)
+
+
+def build_scenarios(
+    date: Dates,
+    shock: Float,
+    factor: tuple[str, ...],
+    known: npt.NDArray[np.bool_],
+    *,
+    look_back: int = 2500,
+    minimum: int = 2500,
+    stress: Sequence[StressWindow] = DEFAULT_STRESS,
+    scaling: VolatilityScaling | None = None,
+) -> Scenarios:
+    """Choose the scenarios from all rows that have a shock.
+
+    Parameters
+    ----------
+    date : ndarray of datetime64[D], [T]
+        Ascending; the last one is the as-of row.
+    shock : ndarray of float64, [T x K]
+        The change that ended on each date.
+    factor : tuple of str, [K]
+        Names of the factors.
+    known : ndarray of bool, [T x K]
+        Where a factor has a shock; elsewhere it adds zero.
+    look_back, minimum : int
+        Rows wanted, and rows without which there is no answer.
+    stress : sequence of StressWindow
+        Windows whose rows come first if the look-back does not hold them.
+    scaling : VolatilityScaling, optional
+        Scale the shocks; without it they are as they were.
+
+    Returns
+    -------
+    Scenarios
+
+    Raises
+    ------
+    HistoryShortError
+        Fewer than `minimum` rows.
+    """
+    rows = date.size
+    if rows < minimum:
+        raise HistoryShortError(
+            f"HISTORY_SHORT: {rows} usable rows, {minimum} needed; give a longer history of par "
+            "yields or set a lower minimum in the policy"
+        )
+    if scaling is not None:
+        shock = scaling.scale(shock, known.argmax(axis=0))
+    in_window = np.zeros(rows, dtype=bool)
+    for window in stress:
+        in_window |= (date >= window.first) & (date <= window.last)
+    look_back = min(look_back, rows)
+    recent = np.arange(rows) >= rows - look_back
+    chosen = np.concatenate([np.flatnonzero(in_window & ~recent), np.flatnonzero(recent)])
+    return Scenarios(
+        shock=np.ascontiguousarray(shock[chosen]),
+        factor=factor,
+        date=date[chosen],
+        tag=np.where(in_window[chosen], STRESS, ""),
+        no_basis={
+            name.removeprefix("basis:"): int(np.count_nonzero(~known[chosen, k]))
+            for k, name in enumerate(factor)
+            if name.startswith("basis:")
+        },
+    )
