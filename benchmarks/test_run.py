@@ -1,0 +1,38 @@
+"""The whole run in Python, tables in and tables out, on the synthetic market and book."""
+
+from __future__ import annotations
+
+import pytest
+
+import crossmargin as xm
+from crossmargin.engine import default_threads
+from crossmargin.sample import sample_tables
+
+ACCOUNTS = 3000
+INPUTS = ("positions", "accounts", "securities")
+
+
+@pytest.fixture(scope="module")
+def book():
+    tables = sample_tables(accounts=ACCOUNTS)
+    return {name: tables[name] for name in INPUTS}
+
+
+@pytest.fixture(scope="module")
+def market():
+    return xm.Market.sample()
+
+
+@pytest.mark.parametrize("threads", sorted({1, default_threads()}))
+def test_run(benchmark, book, market, threads):
+    run = benchmark.pedantic(
+        lambda: xm.run(**book, market=market, threads=threads), rounds=3, warmup_rounds=1
+    )
+    benchmark.extra_info["accounts/s"] = round(len(run.accounts) / benchmark.stats["median"])
+    reference = xm.run(**book, market=market, threads=1)
+    assert run.manifest["results"] == reference.manifest["results"]
+
+
+def test_sample(benchmark):
+    tables = benchmark.pedantic(lambda: sample_tables(accounts=ACCOUNTS), rounds=3)
+    assert len(tables["accounts"]) >= ACCOUNTS

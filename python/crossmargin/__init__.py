@@ -1,0 +1,25 @@
+"""Margin of a client book under CME-FICC cross-margining: both houses' numbers, and why."""
+
+from crossmargin.engine import Book, Cube, Measure, segment_tails, tails
+from crossmargin.instruments.baskets import deliverable_basket
+from crossmargin.instruments.conversion import conversion_factor
+from crossmargin.instruments.treasury import price_from_yield, yield_from_price
+from crossmargin.market import Market
+from crossmargin.policies import read_policy
+from crossmargin.run import Run, run
+
+__all__ = [
+    "Book",
+    "Cube",
+    "Market",
+    "Measure",
+    "Run",
+    "conversion_factor",
+    "deliverable_basket",
+    "price_from_yield",
+    "read_policy",
+    "run",
+    "segment_tails",
+    "tails",
+    "yield_from_price",
+]

@@ -1,0 +1,242 @@
+"""What may be cross-margined, and where all else is margined (methodology, section 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from crossmargin.book.exceptions import ExceptionLog
+from crossmargin.book.netting import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM
+from crossmargin.book.trades import NEAR, Trades
+from crossmargin.instruments.schedule import add_months
+from crossmargin.instruments.securities import Securities
+from crossmargin.market.calendars import add_business_days
+from crossmargin.policies import Eligibility
+
+Integer = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Text = npt.NDArray[np.object_]
+
+CROSS_MARGINED, NOT_XM = "CROSS_MARGINED", "NOT_XM"
+
+
+def account_barrier(accounts: pa.Table, firms: pa.Table | None, rules: Eligibility) -> Text:
+    """Return why each account cannot be cross-margined, empty where it can, [A].
+
+    Parameters
+    ----------
+    accounts : pyarrow.Table
+        `origin`, `ficc_role`, `opted_in`, `clearing_firm`.
+    firms : pyarrow.Table, optional
+        Memberships; without it every firm counts as a common member.
+    rules : Eligibility
+        Roles by origin.
+
+    Returns
+    -------
+    ndarray of str, [A]
+        The first that holds of `ROLE_NOT_ELIGIBLE`, `NOT_OPTED_IN`, `FIRM_NOT_COMMON_MEMBER`; else
+        empty.
+
+    Notes
+    -----
+    91 FR 4994: the firm is a broker-dealer, an FCM and a common member of both clearing houses;
+    the customer is a Sponsored Member or Executing Firm Customer and has opted in.
+    """
+    role = _texts(accounts["ficc_role"])
+    house = _texts(accounts["origin"]) == "house"
+    role_fits = np.where(
+        house, np.isin(role, rules.house_roles), np.isin(role, rules.customer_roles)
+    )
+    opted_in = accounts["opted_in"].to_numpy(zero_copy_only=False).astype(bool)
+    member = np.ones(len(accounts), dtype=bool)
+    if firms is not None:
+        needed = ("broker_dealer", "fcm", "cme_member", "ficc_member")
+        flags = [firms[name].to_numpy(zero_copy_only=False).astype(bool) for name in needed]
+        common, name = np.logical_and.reduce(flags), _texts(firms["clearing_firm"])
+        firm = _texts(accounts["clearing_firm"])
+        # Where a firm has several rows all of them must say so.
+        member = np.isin(firm, name[common]) & ~np.isin(firm, name[~common])
+    barrier = np.where(member, "", "FIRM_NOT_COMMON_MEMBER").astype(object)
+    barrier[~opted_in] = "NOT_OPTED_IN"
+    barrier[~role_fits] = "ROLE_NOT_ELIGIBLE"
+    return barrier
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Where each trade is margined, as columns of length R.
+
+    Attributes
+    ----------
+    group : ndarray of int64
+        Number of the (account, clearing firm); the first A groups are the accounts themselves.
+    segment : ndarray of int64
+        One of `book.netting.SEGMENTS`.
+    why : ndarray of str
+        `CROSS_MARGINED`, `NOT_XM`, or the code that reassigned the trade.
+    group_account : ndarray of int64, [G]
+    group_firm : ndarray of str, [G]
+    """
+
+    group: Integer
+    segment: Integer
+    why: Text
+    group_account: Integer
+    group_firm: Text
+
+
+def assign(
+    trades: Trades,
+    *,
+    accounts: pa.Table,
+    barrier: Text,
+    securities: Securities,
+    as_of: np.datetime64,
+    rules: Eligibility,
+) -> Assignment:
+    """Assign every trade to a group and a segment.
+
+    Parameters
+    ----------
+    trades : Trades
+        Accepted rows.
+    accounts : pyarrow.Table
+        [A].
+    barrier : ndarray of str, [A]
+        From `account_barrier`.
+    securities : Securities
+        Of the trades.
+    as_of : datetime64[D]
+        A security is eligible if it matures later than `rules.remaining_months` after this date.
+    rules : Eligibility
+        Types and roots.
+
+    Returns
+    -------
+    Assignment
+    """
+    future = trades.kind == "future"
+    limit = add_months(as_of, rules.remaining_months)
+    eligible_security = np.isin(securities.type, rules.security_types) & (
+        securities.maturity_date > limit
+    )
+    eligible_contract = np.array([c.root in rules.roots for c in trades.contracts], dtype=bool)
+    why = np.full(trades.row.size, CROSS_MARGINED, dtype=object)
+    why[~future & ~_pick(eligible_security, trades.security)] = "SECURITY_INELIGIBLE"
+    why[future & ~_pick(eligible_contract, trades.contract)] = "CONTRACT_INELIGIBLE"
+    barred = barrier[trades.account]
+    why[barred != ""] = barred[barred != ""]
+    why[trades.firm != ""] = "OTHER_FIRM"
+    why[~trades.xm] = NOT_XM
+
+    inside = why == CROSS_MARGINED
+    segment = np.where(
+        future, np.where(inside, CME_XM, CME_OTHER), np.where(inside, FICC_XM, FICC_OTHER)
+    )
+    away = np.flatnonzero(trades.firm != "")
+    names, firm = np.unique(trades.firm[away].astype(str), return_inverse=True)
+    pair, extra = np.unique(trades.account[away] * max(names.size, 1) + firm, return_inverse=True)
+    group = trades.account.copy()
+    group[away] = len(accounts) + extra
+    own = _texts(accounts["clearing_firm"])
+    return Assignment(
+        group=group,
+        segment=segment,
+        why=why,
+        group_account=np.concatenate([np.arange(len(accounts)), pair // max(names.size, 1)]),
+        group_firm=np.concatenate([own, names[pair % max(names.size, 1)].astype(object)])
+        if names.size
+        else own,
+    )
+
+
+def log_assignment(
+    assignment: Assignment,
+    trades: Trades,
+    *,
+    accounts: pa.Table,
+    securities: Securities,
+    as_of: np.datetime64,
+    rules: Eligibility,
+    file: str,
+    accounts_file: str,
+    log: ExceptionLog,
+) -> None:
+    """Log what was reassigned, a line for each account or row, and what will soon have to be."""
+    account_name = _texts(accounts["account"])
+    names = np.where(
+        trades.kind == "future",
+        _pick(np.array([c.symbol for c in trades.contracts], dtype=object), trades.contract),
+        _pick(securities.cusip, trades.security),
+    )
+
+    def add(code: str, mask: Mask, messages: list[str]) -> None:
+        log.add(
+            code,
+            file=file,
+            row=trades.row[mask],
+            account=account_name[trades.account[mask]],
+            instrument=names[mask],
+            message=messages,
+        )
+
+    for code, message in (
+        ("SECURITY_INELIGIBLE", "may not be cross-margined by type or remaining term"),
+        ("CONTRACT_INELIGIBLE", "may not be cross-margined"),
+        ("OTHER_FIRM", "is at another clearing firm than the account's"),
+    ):
+        mask = assignment.why == code
+        add(code, mask, [f"{name} {message}: margined apart" for name in names[mask]])
+    for code, message in (
+        ("ROLE_NOT_ELIGIBLE", "its role at FICC does not fit its origin"),
+        ("NOT_OPTED_IN", "it has not opted in"),
+        ("FIRM_NOT_COMMON_MEMBER", "its clearing firm is not a common member"),
+    ):
+        at = np.unique(trades.account[assignment.why == code])
+        log.add(
+            code,
+            file=accounts_file,
+            row=accounts["row"].to_numpy()[at],
+            account=account_name[at],
+            message=[f"not cross-margined: {message}"] * at.size,
+        )
+    inside = assignment.why == CROSS_MARGINED
+    soon = add_business_days(as_of, NEAR, "bond")
+    limit = add_months(soon, rules.remaining_months)
+    near = inside & _pick(securities.maturity_date <= limit, trades.security)
+    add(
+        "MATURITY_NEAR",
+        near,
+        [f"{name} is no longer eligible within {NEAR} business days" for name in names[near]],
+    )
+    begins = np.array(
+        [
+            c.rule.kind == "treasury" and c.month.astype("datetime64[D]") <= soon
+            for c in trades.contracts
+        ],
+        dtype=bool,
+    )
+    near = inside & _pick(begins, trades.contract)
+    add(
+        "DELIVERY_MONTH",
+        near,
+        [
+            f"the delivery month of {name} begins within {NEAR} business days, or has begun"
+            for name in names[near]
+        ],
+    )
+
+
+def _pick(value: npt.NDArray[Any], index: Integer) -> npt.NDArray[Any]:
+    """Return `value[index]`, false (or None) where the index is -1."""
+    nothing = np.zeros(1, dtype=value.dtype)
+    return np.concatenate([value, nothing])[index]
+
+
+def _texts(column: pa.ChunkedArray) -> Text:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=object)

@@ -1,0 +1,112 @@
+"""The two savings, the smaller one, and what it leaves to be paid (methodology, section 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin.margin.pots import CASH, CME, COMBINED, FICC, FUTURES, HouseMargin
+from crossmargin.policies import Agreement
+
+Float = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Text = npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Saving:
+    """The percentage of each account and how it came about, as columns of length A.
+
+    Attributes
+    ----------
+    p_ficc, p_cme : ndarray of float64
+        1 - V(combined) / (V(cash) + V(futures)) in each house's own model, as it is.
+    known_ficc, known_cme : ndarray of bool
+        Whether they exist: every instrument priced, and something to save.
+    p : ndarray of float64
+        The share both houses take off, 0 to the cap.
+    binding : ndarray of str
+        The house whose saving is the smaller one, FICC on a tie; empty where p is zero.
+    capped : ndarray of bool
+        The cap took over.
+    reason : ndarray of str
+        Why p is zero: NOT_ELIGIBLE, INCOMPLETE, ONE_SIDED, NO_SAVING, BELOW_MINIMUM; else empty.
+    """
+
+    p_ficc: Float
+    known_ficc: Mask
+    p_cme: Float
+    known_cme: Mask
+    p: Float
+    binding: Text
+    capped: Mask
+    reason: Text
+
+
+def agree(
+    ficc: HouseMargin,
+    cme: HouseMargin,
+    *,
+    eligible: Mask,
+    complete: Mask,
+    two_sided: Mask,
+    rules: Agreement,
+) -> Saving:
+    """Return the percentage each account's cross-margined requirements are reduced by.
+
+    Parameters
+    ----------
+    ficc, cme : HouseMargin
+        Their first A groups are the accounts.
+    eligible, complete, two_sided : ndarray of bool, [A]
+        The account may be cross-margined; none of its rows was rejected; it has both cash and
+        futures in the cross-margin account.
+    rules : Agreement
+        The cap and the smallest saving.
+
+    Returns
+    -------
+    Saving
+
+    Notes
+    -----
+    p = min(p_FICC, p_CME), at most the cap; zero if not positive or below the minimum.
+    """
+    accounts = eligible.size
+    p_ficc, known_ficc = _offset(ficc, accounts)
+    p_cme, known_cme = _offset(cme, accounts)
+    smaller = np.minimum(p_ficc, p_cme)
+    unknown = (
+        ficc.unknown[:accounts, [CASH, FUTURES]] | cme.unknown[:accounts, [CASH, FUTURES]]
+    ).any(axis=1)
+    # The last one set is the first in rank.
+    reason = np.full(accounts, "", dtype=object)
+    reason[smaller < rules.minimum_saving] = "BELOW_MINIMUM"
+    reason[smaller <= 0.0] = "NO_SAVING"
+    reason[~(two_sided & known_ficc & known_cme)] = "ONE_SIDED"
+    reason[~complete | unknown] = "INCOMPLETE"
+    reason[~eligible] = "NOT_ELIGIBLE"
+    saves = reason == ""
+    p = np.where(saves, np.minimum(smaller, rules.cap), 0.0)
+    return Saving(
+        p_ficc=p_ficc,
+        known_ficc=known_ficc,
+        p_cme=p_cme,
+        known_cme=known_cme,
+        p=p,
+        binding=np.where(p > 0.0, np.where(p_ficc <= p_cme, FICC, CME), "").astype(object),
+        capped=saves & (smaller > rules.cap),
+        reason=reason,
+    )
+
+
+def _offset(margin: HouseMargin, accounts: int) -> tuple[Float, Mask]:
+    """Return 1 - V(combined) / (V(cash) + V(futures)), and where it exists."""
+    v = margin.v[:accounts]
+    apart = v[:, CASH] + v[:, FUTURES]
+    known = (apart > 0.0) & ~margin.unknown[:accounts, COMBINED]
+    ratio = np.ones(accounts)
+    np.divide(v[:, COMBINED], apart, out=ratio, where=known)
+    return 1.0 - ratio, known

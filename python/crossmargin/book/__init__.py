@@ -1,0 +1,1 @@
+"""The client book: input schemas, exceptions, trades, and netting."""

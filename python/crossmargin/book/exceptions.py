@@ -1,0 +1,163 @@
+"""Bad input: a file that cannot be used, and rows that are set aside and listed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Sized
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Severity = Literal["rejected", "reassigned", "unpriced", "note"]
+SEVERITIES: tuple[Severity, ...] = ("rejected", "reassigned", "unpriced", "note")
+
+Texts: TypeAlias = str | Sequence[str | None] | npt.NDArray[Any] | pa.Array | pa.ChunkedArray | None
+Rows: TypeAlias = (
+    int | Sequence[int | None] | npt.NDArray[np.int64] | pa.Array | pa.ChunkedArray | None
+)
+
+
+class InputError(ValueError):
+    """An input that cannot be used at all; the message names the place and what to do."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """What happens to a row with this code, and what the code means."""
+
+    severity: Severity
+    meaning: str
+
+
+CODES: dict[str, Code] = {
+    "ACCOUNT_UNKNOWN": Code("rejected", "the account is not in the accounts table"),
+    "ACCOUNT_INVALID": Code("rejected", "a cell of the account's row cannot be read"),
+    "ACCOUNT_DUPLICATE": Code("rejected", "the account has more than one row"),
+    "INSTRUMENT_UNKNOWN": Code("rejected", "the CUSIP is not in the securities table"),
+    "CONTRACT_UNKNOWN": Code("rejected", "no contract is known by this name"),
+    "CONTRACT_EXPIRED": Code("rejected", "the contract's last trading day is past"),
+    "KIND_UNKNOWN": Code("rejected", "the kind of position is not one of ours"),
+    "QUANTITY_INVALID": Code("rejected", "the quantity is no finite number, or has the wrong sign"),
+    "QUANTITY_NOT_WHOLE_LOT": Code("rejected", "the quantity is not a whole number of lots"),
+    "DATE_INVALID": Code("rejected", "a date is impossible, missing, or in the wrong order"),
+    "XM_UNREADABLE": Code("rejected", "xm is neither true nor false"),
+    "VALUE_INVALID": Code("rejected", "another cell cannot be read"),
+    "SETTLED": Code("rejected", "the trade is settled: no position at the clearing house"),
+    "SECURITY_INVALID": Code("rejected", "a cell of the security's row cannot be read"),
+    "SECURITY_DUPLICATE": Code("rejected", "the security has more than one row"),
+    "SECURITY_MATURED": Code("rejected", "the security has matured"),
+    "FIRM_INVALID": Code("rejected", "a cell of the firm's row cannot be read"),
+    "SECURITY_INELIGIBLE": Code("reassigned", "the security may not be cross-margined"),
+    "CONTRACT_INELIGIBLE": Code("reassigned", "the contract may not be cross-margined"),
+    "FIRM_NOT_COMMON_MEMBER": Code("reassigned", "the firm is not a member of both houses"),
+    "NOT_OPTED_IN": Code("reassigned", "the customer has not opted in"),
+    "ROLE_NOT_ELIGIBLE": Code("reassigned", "the account's role at FICC is not eligible"),
+    "OTHER_FIRM": Code("reassigned", "the row is at another firm: margined apart"),
+    "NO_MODEL": Code("unpriced", "no model covers the instrument"),
+    "NO_BASKET": Code("unpriced", "no security of the table is deliverable into the contract"),
+    "NOT_IN_CUBE": Code("unpriced", "the instrument is not in the P&L cube given"),
+    "MATURITY_NEAR": Code("note", "falls to a year or less within ten business days"),
+    "REPO_ENDS": Code("note", "the repo ends within ten business days"),
+    "DELIVERY_MONTH": Code("note", "the contract's delivery month begins within ten business days"),
+    "START_CASH_ASSUMED": Code("note", "start cash was blank: the model's dirty value is used"),
+    "COLUMN_NAME_NEAR": Code("note", "a column's name is close to one of ours, but is not it"),
+}
+"""Every code a row of the exceptions table can have."""
+
+SCHEMA = pa.schema(
+    [
+        ("file", pa.string()),
+        ("row", pa.int64()),
+        ("account", pa.string()),
+        ("instrument", pa.string()),
+        ("severity", pa.string()),
+        ("code", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+
+
+class ExceptionLog:
+    """Collects exceptions, a column at a time; never stops a run."""
+
+    def __init__(self) -> None:
+        self._parts: list[pa.Table] = []
+
+    def add(
+        self,
+        code: str,
+        *,
+        file: str,
+        row: Rows = None,
+        account: Texts = None,
+        instrument: Texts = None,
+        message: Texts,
+    ) -> None:
+        """Add one exception, or as many as the arrays given are long.
+
+        Parameters
+        ----------
+        code
+            A key of `CODES`.
+        file
+            The input the rows are of, as the user knows it.
+        row, account, instrument, message
+            Scalars, or arrays of one length. `row` counts data rows from 1; None where the
+            exception is of the whole file.
+
+        Raises
+        ------
+        KeyError
+            If the code is not in `CODES`.
+        ValueError
+            If the arrays differ in length.
+        """
+        severity = CODES[code].severity
+        given = {"row": row, "account": account, "instrument": instrument, "message": message}
+        lengths = {name: len(v) for name, v in given.items() if _is_array(v)}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"exceptions {code}: arrays differ in length: {lengths}")
+        size = next(iter(lengths.values()), 1)
+        if size == 0:
+            return
+        columns = {"file": file, **given, "severity": severity, "code": code}
+        self._parts.append(
+            pa.table(
+                [_column(columns[field.name], field.type, size) for field in SCHEMA],
+                schema=SCHEMA,
+            )
+        )
+
+    def table(self) -> pa.Table:
+        """Return all exceptions by (file, row), those of one row in the order they were added."""
+        if not self._parts:
+            return SCHEMA.empty_table()
+        table = pa.concat_tables(self._parts)
+        keys = pa.table({"file": table["file"], "row": table["row"].fill_null(-1)})
+        order = pc.sort_indices(keys, sort_keys=[("file", "ascending"), ("row", "ascending")])
+        return table.take(order).combine_chunks()
+
+    def counts(self) -> dict[str, int]:
+        """Return how many exceptions there are of each code, in the order of `CODES`."""
+        counted = dict.fromkeys(CODES, 0)
+        for part in self._parts:
+            counted[part["code"][0].as_py()] += len(part)
+        return {code: count for code, count in counted.items() if count}
+
+
+def _is_array(value: object) -> TypeGuard[Sized]:
+    return value is not None and not isinstance(value, str | int | np.integer)
+
+
+def _column(value: Any, kind: pa.DataType, size: int) -> pa.Array:
+    """Return a scalar or an array as an Arrow array of the type and length asked for."""
+    if isinstance(value, pa.ChunkedArray):
+        value = value.combine_chunks()
+    if isinstance(value, pa.Array):
+        return value.cast(kind)
+    if _is_array(value):
+        return pa.array(value, type=kind, from_pandas=True)
+    return pa.repeat(pa.scalar(int(value) if isinstance(value, np.integer) else value, kind), size)

@@ -1,0 +1,193 @@
+"""Netting: from trades to legs to one line an instrument (methodology, sections 4 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin import exact
+from crossmargin.book.trades import LOT, Trades
+from crossmargin.engine import Book
+
+Float = npt.NDArray[np.float64]
+Integer = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Text = npt.NDArray[np.object_]
+
+FICC_XM, CME_XM, FICC_OTHER, CME_OTHER = range(4)
+SEGMENTS = ("FICC cross-margined", "CME cross-margined", "FICC other", "CME other")
+PAR = 100.0
+
+
+@dataclass(frozen=True)
+class Legs:
+    """What trades leave open, as columns of length N; the lots of one trade may be several legs.
+
+    Attributes
+    ----------
+    trade : ndarray of int64
+        The trade a leg comes from.
+    instrument : ndarray of int64
+        Its number in the universe.
+    lots : ndarray of int64
+        Long positive.
+    assumed : ndarray of int64
+        Trades whose start cash was blank.
+    """
+
+    trade: Integer
+    instrument: Integer
+    lots: Integer
+    assumed: Integer
+
+
+def open_legs(trades: Trades, *, held: Integer, contract_at: Integer, price: Float) -> Legs:
+    """Return the open legs of all trades.
+
+    Parameters
+    ----------
+    trades : Trades
+        Accepted rows.
+    held : ndarray of int64
+        Numbers of the securities in the universe, ascending: its first instruments.
+    contract_at : ndarray of int64
+        Number in the universe of each of `trades.contracts`.
+    price : ndarray of float64, [I]
+        Model prices in the universe's order; dirty for securities.
+
+    Returns
+    -------
+    Legs
+
+    Notes
+    -----
+    Methodology, section 4. The seller in a repo is long the security forward and owes the end
+    cash, start cash * (1 + rate * days / 360) to the cent; before the start leg settles he also
+    has the opposite of both at the start. Dated cash is held in lots of 100 USD, rounded half to
+    even (ours).
+    """
+    dates = trades.cash_dates
+    cash_at = held.size
+    repo = np.flatnonzero(trades.end_open)
+    side = np.where(trades.kind[repo] == "repo", 1, -1)
+    security = np.searchsorted(held, trades.security[repo])
+    face = trades.lots[repo]
+
+    blank = np.isnan(trades.start_cash[repo])
+    dirty = price[security]
+    # Where no model prices the security it is taken at par.
+    model_cash = face * np.where(np.isnan(dirty), PAR, dirty)
+    start_cash = exact.cents(np.where(blank, model_cash, trades.start_cash[repo])) / 100.0
+    days = (trades.end_date[repo] - trades.start_date[repo]).astype(np.int64)
+    interest = start_cash * (trades.repo_rate[repo] * days / 360.0)
+    end_cash = exact.cents(start_cash + interest) / 100.0
+    starts = trades.start_open[repo]
+    first = repo[starts]
+
+    outright = np.flatnonzero(trades.kind == "cash")
+    future = np.flatnonzero(trades.kind == "future")
+    start_on = np.searchsorted(dates, trades.start_date[first])
+    end_on = np.searchsorted(dates, trades.end_date[repo])
+    parts = [
+        (outright, np.searchsorted(held, trades.security[outright]), trades.lots[outright]),
+        (future, contract_at[trades.contract[future]], trades.lots[future]),
+        (repo, security, side * face),
+        (repo, cash_at + end_on, -side * _lots(end_cash)),
+        (first, security[starts], -side[starts] * face[starts]),
+        (first, cash_at + start_on, side[starts] * _lots(start_cash[starts])),
+    ]
+    return Legs(
+        trade=np.concatenate([trade for trade, _, _ in parts]),
+        instrument=np.concatenate([instrument for _, instrument, _ in parts]),
+        lots=np.concatenate([lots for _, _, lots in parts]),
+        assumed=repo[blank],
+    )
+
+
+def _lots(cash: Float) -> Integer:
+    return np.rint(cash / LOT).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Netted lines within (group, segment, xm, instrument), as columns; none is zero.
+
+    Attributes
+    ----------
+    group, segment, instrument, lots : ndarray of int64
+        A group is an account at one clearing firm.
+    xm : ndarray of bool
+        Booked in the cross-margin account, wherever it is margined.
+    why : ndarray of str
+        `CROSS_MARGINED`, `NOT_XM`, or the code that reassigned it.
+    """
+
+    group: Integer
+    segment: Integer
+    instrument: Integer
+    lots: Integer
+    xm: Mask
+    why: Text
+
+
+def net(
+    *, group: Integer, segment: Integer, instrument: Integer, lots: Integer, xm: Mask, why: Text
+) -> Lines:
+    """Add up the lots of each (group, segment, xm, instrument), ascending, and drop zeros.
+
+    Parameters
+    ----------
+    group, segment, instrument, lots, xm, why : ndarray, [N]
+        As in `Lines`; `why` is one for each key.
+
+    Returns
+    -------
+    Lines
+    """
+    order = np.lexsort((xm, instrument, segment, group))
+    keys = [column[order] for column in (group, segment, instrument, xm)]
+    total, first = _add_up(keys, lots[order])
+    kept = total != 0
+    at = order[first[kept]]
+    return Lines(group[at], segment[at], instrument[at], total[kept], xm[at], why[at])
+
+
+def to_book(lines: Lines, *, groups: int, instruments: int) -> Book:
+    """Return the engine's book: row = group * 4 + segment, each instrument once.
+
+    Parameters
+    ----------
+    lines : Lines
+        In the order `net` leaves them.
+    groups, instruments : int
+        Rows and columns; a group without lines has zero rows.
+
+    Returns
+    -------
+    Book
+    """
+    row = lines.group * len(SEGMENTS) + lines.segment
+    lots, first = _add_up([row, lines.instrument], lines.lots)
+    kept = lots != 0
+    rows = groups * len(SEGMENTS)
+    count = np.bincount(row[first[kept]], minlength=rows)
+    return Book.from_arrays(
+        np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]),
+        lines.instrument[first[kept]].astype(np.int32),
+        lots[kept],
+        columns=instruments,
+    )
+
+
+def _add_up(keys: Sequence[npt.NDArray[Any]], lots: Integer) -> tuple[Integer, Integer]:
+    """Sum `lots` over runs of equal keys; return the sums and where each run starts."""
+    if lots.size == 0:
+        return lots, np.empty(0, np.int64)
+    new = np.ones(lots.size, dtype=bool)
+    new[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    first = np.flatnonzero(new)
+    return np.add.reduceat(lots, first), first

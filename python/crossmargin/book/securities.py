@@ -1,0 +1,113 @@
+"""From rows of the securities table to securities; rows that make no sense are set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from crossmargin.book.exceptions import ExceptionLog
+from crossmargin.instruments.baskets import parse_resold
+from crossmargin.instruments.schedule import dated_dates, first_payment
+from crossmargin.instruments.securities import Securities, cash_flows, default_type
+from crossmargin.market.calendars import FIRST_DATE, LAST_DATE
+from crossmargin.market.curve import Curve
+
+
+def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionLog) -> Securities:
+    """Check the rows of a securities table.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Typed, as `io.parse` leaves it.
+    curve : Curve
+        Market prices must be met by a z-spread over it.
+    file : str
+        What exceptions call the table.
+    log : ExceptionLog
+        Takes rejected rows. Of several rows of one CUSIP the first is used.
+
+    Returns
+    -------
+    Securities
+        Sorted by CUSIP.
+    """
+    row = table["row"].to_numpy()
+    cusip = np.asarray(table["cusip"].to_pylist(), dtype=object)
+    issue, maturity, first_coupon = (
+        np.asarray(table[name].to_numpy(), dtype="datetime64[D]")
+        for name in ("issue_date", "maturity_date", "first_coupon_date")
+    )
+    resold = np.array([text or "" for text in table["resold_as"].to_pylist()], dtype=object)
+    given = np.asarray(table["type"].to_pylist(), dtype=object)
+    kind = np.where(given == None, default_type(issue, maturity), given)  # noqa: E711
+    ok = np.ones(row.size, dtype=bool)
+
+    def reject(at: npt.NDArray[np.int64], code: str, message: Callable[[int], str]) -> None:
+        log.add(
+            code,
+            file=file,
+            row=row[at],
+            instrument=cusip[at],
+            message=[message(i) for i in at.tolist()],
+        )
+        ok[at] = False
+
+    reject(
+        np.flatnonzero(maturity <= issue),
+        "SECURITY_INVALID",
+        lambda i: f"maturity_date {maturity[i]} is not after issue_date {issue[i]}",
+    )
+    # The date interest starts may lie half a year before issue.
+    covered = (issue >= FIRST_DATE + 366) & (issue <= LAST_DATE)
+    reject(
+        np.flatnonzero(ok & ~covered),
+        "SECURITY_INVALID",
+        lambda i: f"issue_date {issue[i]} is outside the years we know, 1972 to 2100",
+    )
+    trouble = {}
+    for i in np.flatnonzero(ok & (resold != "")):
+        try:
+            parse_resold(resold[i])
+        except ValueError as error:
+            trouble[int(i)] = str(error)
+    for i in np.flatnonzero(ok & ~np.isnat(first_coupon)):
+        try:
+            one = slice(i, i + 1)
+            dated = dated_dates(issue[one], maturity[one])
+            first_payment(maturity[one], dated, first_coupon[one])
+        except ValueError as error:
+            trouble[int(i)] = str(error)
+    reject(np.array(sorted(trouble), dtype=np.int64), "SECURITY_INVALID", trouble.__getitem__)
+
+    kept = np.flatnonzero(ok)
+    _, first = np.unique(cusip[kept].astype(str), return_index=True)
+    reject(
+        np.setdiff1d(kept, kept[first]),
+        "SECURITY_DUPLICATE",
+        lambda i: f"{cusip[i]} has an earlier row, which is used; keep one",
+    )
+    kept = kept[first]
+    securities = Securities(
+        cusip=cusip[kept],
+        type=kind[kept].astype(object),
+        coupon=table["coupon_pct"].to_numpy()[kept] / 100.0,
+        issue_date=issue[kept],
+        maturity_date=maturity[kept],
+        first_coupon_date=first_coupon[kept],
+        price=table["price"].to_numpy()[kept],
+        resold_as=resold[kept],
+    )
+    with_price = np.flatnonzero(
+        securities.nominal & (securities.maturity_date > curve.as_of) & ~np.isnan(securities.price)
+    )
+    unmet = with_price[np.isnan(cash_flows(securities.take(with_price), curve).spread)]
+    reject(
+        kept[unmet],
+        "SECURITY_INVALID",
+        lambda i: "no z-spread within 100% of the curve meets the price; check it",
+    )
+    return securities.take(np.setdiff1d(np.arange(kept.size), unmet))

@@ -1,0 +1,94 @@
+"""A market from its files."""
+
+from __future__ import annotations
+
+import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crossmargin.book.exceptions import ExceptionLog, InputError
+from crossmargin.book.schemas import BASIS, FIXINGS, Schema
+from crossmargin.io.par_yields import read_par_yields
+from crossmargin.io.parse import parse
+from crossmargin.io.results import source_hash
+from crossmargin.io.tables import Source, to_arrow
+from crossmargin.market.market import SYNTHETIC, Market
+
+
+def read_market(
+    par_yields: Source,
+    *,
+    as_of: str | datetime.date | np.datetime64,
+    basis: Source | None = None,
+    fixings: Source | None = None,
+) -> Market:
+    """Read a market from files or tables.
+
+    Parameters
+    ----------
+    par_yields, basis, fixings
+        Paths or tables; see `read_par_yields` and the schemas `BASIS` and `FIXINGS`.
+    as_of
+        The day the book is margined for, YYYY-MM-DD.
+
+    Returns
+    -------
+    Market
+
+    Raises
+    ------
+    InputError
+        If a file cannot be used, or the yields do not reach the as-of date.
+    """
+    day = as_of_date(as_of)
+    parsed = read_par_yields(par_yields)
+    yields = parsed.table
+    tables = {"par_yields": yields}
+    histories: dict[str, pa.Table | None] = {"basis": None, "fixings": None}
+    for given, schema, value in ((basis, BASIS, "basis"), (fixings, FIXINGS, "rate_pct")):
+        if given is not None:
+            tables[schema.name] = to_arrow(given, name=schema.name)
+            histories[schema.name] = _history(tables[schema.name], schema, value)
+    source = {name: source_hash(table) for name, table in tables.items()}
+    try:
+        return Market.from_tables(
+            yields,
+            as_of=day,
+            basis=histories["basis"],
+            fixings=histories["fixings"],
+            source=source,
+            synthetic=SYNTHETIC in parsed.extra_columns,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def as_of_date(day: str | datetime.date | np.datetime64) -> np.datetime64:
+    """Return the as-of date; InputError if it is no day of the form YYYY-MM-DD."""
+    text = str(day.astype("datetime64[D]") if isinstance(day, np.datetime64) else day)
+    try:
+        return np.datetime64(datetime.date.fromisoformat(text), "D")
+    except ValueError:
+        raise InputError(f"as-of date {text!r}: write a day that exists as YYYY-MM-DD") from None
+
+
+def _history(given: pa.Table, schema: Schema, value: str) -> pa.Table:
+    """Read a market history and leave out the days without a value."""
+    table = parse(given, schema, file=schema.name, log=ExceptionLog()).table
+    _check_once(table, [column.name for column in schema.columns if column.name != value], schema)
+    return table.filter(pc.is_valid(table[value])).drop_columns("row")
+
+
+def _check_once(table: pa.Table, key: list[str], schema: Schema) -> None:
+    """Refuse a history that says two things of one day."""
+    counted = table.group_by(key).aggregate([([], "count_all"), ("row", "max")])
+    repeated = counted.filter(pc.greater(counted["count_all"], 1))
+    if len(repeated):
+        row = pc.min(repeated["row_max"]).as_py()
+        day = repeated["date"][0].as_py()
+        raise InputError(
+            f"{schema.name}, row {row}: {', '.join(key)} are there more than once "
+            f"(among them {day}); keep one row"
+        )

@@ -1,0 +1,178 @@
+"""Daily par yields: the official Treasury download, or our plain form, to one typed table."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from crossmargin.book.exceptions import InputError
+from crossmargin.io.cells import Cells, CellTypeError, Mask, read_cells, shown_cells
+from crossmargin.io.parse import Parsed
+from crossmargin.io.tables import Source, to_arrow
+
+NODES = ("1mo", "3mo", "6mo", "1y", "2y", "3y", "5y", "7y", "10y", "20y", "30y")
+LOWEST, HIGHEST = -5.0, 30.0
+"""Percent; a yield outside is a placeholder or another column."""
+
+_BILLS = ("1mo", "3mo", "6mo")
+_ZERO_BILL_UNDER = 1.0
+_DECIMAL_UNDER = 0.25
+_TENOR = re.compile(r"([0-9]+(?:[._][0-9]+)?)[ _]?(mo|m|month|months|yr|y|year|years)")
+
+Float = npt.NDArray[np.float64]
+
+
+def read_par_yields(source: Source, *, name: str = "par yields") -> Parsed:
+    """Read a history of par yields.
+
+    Headers may be ``Date,"1 Mo",...,"30 Yr"`` or ``date,1mo,...,30y``; dates ISO, m/d/yyyy or
+    m/d/yy; rows in any order. Other tenors and columns are listed, not read.
+
+    A missing yield is a blank, ``N/A`` or the like, and also a zero that cannot be true: at nodes
+    of a year and longer, and at a bill whose next longer node stands at one percent or more.
+
+    Parameters
+    ----------
+    source
+        A path or a table.
+    name
+        What the input is called in messages.
+
+    Returns
+    -------
+    Parsed
+        `table`: `date` (date32, ascending) and the eleven nodes (float64, percent, null where
+        missing).
+
+    Raises
+    ------
+    InputError
+        If a column is missing, a cell cannot be read, a yield is outside -5 to 30 percent, a row
+        or the file looks like decimals, or one date has two different rows.
+    """
+    given = to_arrow(source, name=name)
+    where = _columns(given, name)
+    cells = {node: _read(given, where[node], "number", name) for node in NODES}
+    dates = _read(given, where["date"], "date", name)
+    percent = np.column_stack([_numbers(cells[node]) for node in NODES])
+    missing = np.all([cell.missing for cell in cells.values()], axis=0)
+    _refuse(dates.missing & ~missing, given, where["date"], "has yields and no date", name)
+    row = np.flatnonzero(~dates.missing)
+    percent = _without_false_zeros(percent[row])
+    _check_plausible(percent, row, name)
+
+    day = dates.value.take(row).to_numpy(zero_copy_only=False).astype("datetime64[D]")
+    order = np.argsort(day, kind="stable")
+    kept, repeated = _once(day[order], percent[order], row[order], name)
+    table = {"date": pa.array(day[order][kept], pa.date32())}
+    for k, node in enumerate(NODES):
+        values = percent[order][kept][:, k]
+        table[node] = pa.array(values, pa.float64(), mask=np.isnan(values))
+    extra = tuple(column for column in given.column_names if column not in where.values())
+    warnings = (f"{repeated} repeated rows dropped",) if repeated else ()
+    return Parsed(pa.table(table, metadata=given.schema.metadata), extra, warnings, len(row))
+
+
+def _columns(table: pa.Table, name: str) -> dict[str, str]:
+    """Return which column of the file is the date and which is which node."""
+    where: dict[str, str] = {}
+    for column in table.column_names:
+        meant = _canonical(column)
+        if meant in where:
+            raise InputError(
+                f"{name}: columns `{where[meant]}` and `{column}` are both {meant}; keep one"
+            )
+        if meant == "date" or meant in NODES:
+            where[meant] = column
+    lacking = [wanted for wanted in ("date", *NODES) if wanted not in where]
+    if lacking:
+        raise InputError(
+            f"{name}: column {', '.join(f'`{wanted}`' for wanted in lacking)} is missing; give "
+            "the official download or columns date, " + ", ".join(NODES)
+        )
+    return where
+
+
+def _canonical(column: str) -> str:
+    """Return `date` or the node a header stands for, else the header itself."""
+    plain = column.strip().lower()
+    tenor = _TENOR.fullmatch(plain)
+    return tenor[1] + ("mo" if tenor[2].startswith("m") else "y") if tenor else plain
+
+
+def _read(table: pa.Table, column: str, kind: str, name: str) -> Cells:
+    try:
+        cells = read_cells(table[column], "date" if kind == "date" else "number")
+    except CellTypeError as error:
+        raise InputError(f"{name}: column `{column}` {error}; give it as {kind}") from None
+    _refuse(cells.bad, table, column, f"cannot be read as a {kind}", name)
+    return cells
+
+
+def _refuse(wrong: Mask, table: pa.Table, column: str, why: str, name: str) -> None:
+    """Refuse the file at the first wrong cell."""
+    if wrong.any():
+        at = int(np.flatnonzero(wrong)[0])
+        shown = shown_cells(table[column].take([at]))[0].as_py()
+        raise InputError(f'{name}, row {at + 1}: `{column}` is "{shown}": {why}; correct the row')
+
+
+def _numbers(cells: Cells) -> Float:
+    return np.asarray(cells.value.to_numpy(zero_copy_only=False), np.float64)
+
+
+def _without_false_zeros(percent: Float) -> Float:
+    """Return the yields with NaN for zeros that stand for missing ones."""
+    percent = percent.copy()
+    bills = len(_BILLS)
+    percent[:, bills:][percent[:, bills:] == 0.0] = np.nan
+    longer = percent[:, bills]
+    for k in reversed(range(bills)):
+        false = (percent[:, k] == 0.0) & (longer >= _ZERO_BILL_UNDER)
+        percent[false, k] = np.nan
+        longer = np.where(np.isnan(percent[:, k]), longer, percent[:, k])
+    return percent
+
+
+def _check_plausible(percent: Float, row: npt.NDArray[np.int64], name: str) -> None:
+    with np.errstate(invalid="ignore"):
+        outside = (percent < LOWEST) | (percent > HIGHEST)
+    if outside.any():
+        at, k = (int(v[0]) for v in np.nonzero(outside))
+        raise InputError(
+            f"{name}, row {row[at] + 1}: {NODES[k]} is {percent[at, k]:g} percent, outside "
+            f"{LOWEST:g} to {HIGHEST:g}; correct or remove the row"
+        )
+    largest = np.where(np.isnan(percent), 0.0, np.abs(percent)).max(axis=1, initial=0.0)
+    some = largest > 0.0
+    if not some.any():
+        return
+    low = some & (largest < _DECIMAL_UNDER)
+    if low.sum() == some.sum():
+        raise InputError(
+            f"{name}: no yield reaches {_DECIMAL_UNDER:g}; these look like decimals: give percent"
+        )
+    if low.any() and np.median(largest[some]) >= 1.0:
+        at = int(np.flatnonzero(low)[0])
+        raise InputError(
+            f"{name}, row {row[at] + 1}: no yield reaches {_DECIMAL_UNDER:g} where others are "
+            "above 1; the row looks like decimals: give percent"
+        )
+
+
+def _once(
+    day: npt.NDArray[np.datetime64], percent: Float, row: npt.NDArray[np.int64], name: str
+) -> tuple[Mask, int]:
+    """Return which rows of a sorted history to keep; equal repeats go, others are refused."""
+    repeat = np.zeros(len(day), bool)
+    repeat[1:] = day[1:] == day[:-1]
+    for at in np.flatnonzero(repeat):
+        if not np.array_equal(percent[at], percent[at - 1], equal_nan=True):
+            raise InputError(
+                f"{name}, rows {row[at - 1] + 1} and {row[at] + 1}: different yields for "
+                f"{day[at]}; keep one"
+            )
+    return ~repeat, int(repeat.sum())

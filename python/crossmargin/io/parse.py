@@ -1,0 +1,245 @@
+"""From a table as given to the typed table of a schema; what cannot be read is logged by row."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crossmargin.book.exceptions import ExceptionLog, InputError
+from crossmargin.book.schemas import ARROW_TYPE, Column, Schema
+from crossmargin.io.cells import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    Cells,
+    CellTypeError,
+    Mask,
+    read_cells,
+    shown_cells,
+)
+
+ROW = "row"
+"""The column that carries a row's number in its file, from 1."""
+
+_NEAR = 0.85
+_MOST_NAMES_COMPARED = 200
+_WANTED = {
+    "text": "not a plain text of at most 1,000 characters",
+    "number": "not a finite number; write digits, with a point and no separators",
+    "date": (
+        "not a date; write YYYY-MM-DD, m/d/yyyy or m/d/yy, a day that exists, "
+        f"{FIRST_YEAR} to {LAST_YEAR}"
+    ),
+    "flag": "neither true nor false",
+}
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """An input table, read.
+
+    Attributes
+    ----------
+    table
+        The columns of the schema in their types (those the file lacks as null or their default),
+        extra columns if the schema keeps them, and `row`. Rejected and blank rows are left out.
+    extra_columns
+        Names of columns in the file that the schema does not know.
+    warnings
+        What the user should look at, though nothing was rejected.
+    rows_read
+        Data rows in the file, blank ones not counted.
+    """
+
+    table: pa.Table
+    extra_columns: tuple[str, ...]
+    warnings: tuple[str, ...]
+    rows_read: int
+
+
+def parse(table: pa.Table, schema: Schema, *, file: str, log: ExceptionLog) -> Parsed:
+    """Read the cells of an input table.
+
+    Parameters
+    ----------
+    table
+        What `crossmargin.io.tables.to_arrow` gives.
+    schema
+        The columns to read.
+    file
+        What the input is called in exceptions.
+    log
+        Takes an exception for each bad cell (its row is left out), and a note for each column
+        whose name is close to one we know.
+
+    Raises
+    ------
+    InputError
+        If a required column is missing or is of a type that cannot be read, or if a cell of a
+        market history is bad.
+    """
+    known = [column.name for column in schema.columns]
+    extra = tuple(name for name in table.column_names if name not in known)
+    near = _near_names(extra, known)
+    _check_columns(table, schema, near, file)
+    for name, meant in near.items():
+        log.add("COLUMN_NAME_NEAR", file=file, message=_near_message(name, meant))
+
+    present = {
+        c.name: _cells(table, c, file) for c in schema.columns if c.name in table.schema.names
+    }
+    blank = _blank_rows(table, present, extra)
+    row = np.arange(1, len(table) + 1, dtype=np.int64)
+    named = {
+        part: present[name].value
+        for part, name in (("account", schema.account), ("instrument", schema.instrument))
+        if name in present
+    }
+    rejected = np.zeros(len(table), bool)
+    for column in schema.columns:
+        if column.name not in present:
+            continue
+        for wrong, wanted in _faults(column, present[column.name], blank):
+            rejected |= wrong
+            _report(table, column, np.flatnonzero(wrong), wanted, row, named, file, log)
+
+    columns = {c.name: _filled(c, present.get(c.name), len(table)) for c in schema.columns}
+    warnings = [_near_message(name, meant) for name, meant in near.items()]
+    if schema.keep_extra:
+        for name in extra:
+            if name == ROW or not _carried(table[name].type):
+                warnings.append(f"column `{name}` cannot be carried to the results")
+            else:
+                columns[name] = table[name]
+    columns[ROW] = pa.array(row)
+    kept = pa.table(columns).filter(pa.array(~(rejected | blank)))
+    rows_read = len(table) - int(np.count_nonzero(blank))
+    return Parsed(kept.combine_chunks(), extra, tuple(warnings), rows_read)
+
+
+def _check_columns(table: pa.Table, schema: Schema, near: dict[str, str], file: str) -> None:
+    """Refuse a file that lacks a required column, and say which column may be meant."""
+    lacking = [c.name for c in schema.columns if c.required and c.name not in table.column_names]
+    if not lacking:
+        return
+    meant = {right: wrong for wrong, right in near.items() if right in lacking}
+    hint = "; ".join(f"rename `{wrong}` to `{right}`" for right, wrong in meant.items())
+    has = ", ".join(f"`{name}`" for name in table.column_names[:12])
+    raise InputError(
+        f"{file}: column {', '.join(f'`{name}`' for name in lacking)} is missing; "
+        f"{hint or f'the file has {has}'}"
+    )
+
+
+def _near_names(extra: tuple[str, ...], known: list[str]) -> dict[str, str]:
+    """Return the unknown names that are close to a known one, with that one."""
+    near = {}
+    for name in extra[:_MOST_NAMES_COMPARED]:
+        plain = re.sub(r"[\s.\-]+", "_", name[:100].lower())
+        close = difflib.get_close_matches(plain, known, n=1, cutoff=_NEAR)
+        if close:
+            near[name] = close[0]
+    return near
+
+
+def _near_message(name: str, meant: str) -> str:
+    return f"column `{name[:100]}` is not known and not read; if it is `{meant}`, rename it"
+
+
+def _cells(table: pa.Table, column: Column, file: str) -> Cells:
+    try:
+        return read_cells(
+            table[column.name],
+            column.kind,
+            choices=column.choices,
+            identifier=column.kind == "text" and not column.may_be_blank,
+        )
+    except CellTypeError as error:
+        raise InputError(
+            f"{file}: column `{column.name}` {error}; give it as {column.kind}"
+        ) from None
+
+
+def _blank_rows(table: pa.Table, present: dict[str, Cells], extra: tuple[str, ...]) -> Mask:
+    blank = np.ones(len(table), bool)
+    for cells in present.values():
+        blank &= cells.missing
+    for name in extra:
+        if not blank.any():
+            break
+        column = table[name]
+        if pa.types.is_string(column.type):
+            column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
+        blank &= np.asarray(column.is_null().to_numpy(), bool)
+    return blank
+
+
+def _faults(column: Column, cells: Cells, blank: Mask) -> list[tuple[Mask, str]]:
+    """Return which rows of a column are wrong, and what is wrong with them."""
+    wanted = _WANTED.get(column.kind, f"not one of {', '.join(column.choices)}")
+    faults = [(cells.bad, wanted)]
+    if not column.may_be_blank:
+        faults.append((cells.missing & ~blank, ""))
+    if column.kind == "number":
+        outside = pc.or_(pc.less(cells.value, column.low), pc.greater(cells.value, column.high))
+        faults.append(
+            (
+                np.asarray(outside.fill_null(False).to_numpy(zero_copy_only=False), bool),
+                f"outside {column.low:.16g} to {column.high:.16g}",
+            )
+        )
+    return [(wrong, why) for wrong, why in faults if wrong.any()]
+
+
+def _report(
+    table: pa.Table,
+    column: Column,
+    at: npt.NDArray[np.int64],
+    wanted: str,
+    row: npt.NDArray[np.int64],
+    named: dict[str, pa.Array],
+    file: str,
+    log: ExceptionLog,
+) -> None:
+    """Log the wrong cells of a column; of a market history, refuse the file at the first."""
+    if column.code is None:
+        at = at[:1]
+    head = f"`{column.name}` is "
+    if wanted:
+        shown = shown_cells(table[column.name].take(at))
+        message = pc.binary_join_element_wise(f'{head}"', shown, f'": {wanted}', "")
+    else:
+        message = pa.array([f"{head}blank; it must be given"] * len(at))
+    if column.code is None:
+        raise InputError(f"{file}, row {row[at[0]]}: {message[0].as_py()}")
+    log.add(
+        column.code,
+        file=file,
+        row=row[at],
+        message=message,
+        account=named["account"].take(at) if "account" in named else None,
+        instrument=named["instrument"].take(at) if "instrument" in named else None,
+    )
+
+
+def _filled(column: Column, cells: Cells | None, count: int) -> pa.Array:
+    value = pa.nulls(count, ARROW_TYPE[column.kind]) if cells is None else cells.value
+    return value if column.default is None else value.fill_null(column.default)
+
+
+def _carried(kind: pa.DataType) -> bool:
+    """Whether an extra column's type can be written to the results."""
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_date(kind)
+        or pa.types.is_timestamp(kind)
+    )

@@ -1,0 +1,282 @@
+"""From a file, or a table of another library, to an Arrow table: nothing is inferred."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import stat
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from crossmargin.book.exceptions import InputError
+
+MAX_BYTES = 1 << 30
+"""Largest file, and largest table once decompressed."""
+MAX_ROWS = 50_000_000
+MAX_COLUMNS = 20_000
+MAX_HEADER = 1 << 20
+MAX_GZIP_RATIO = 250
+"""A table of figures compresses 3 to 40 times; far more is a file made to fill the memory."""
+
+_SMALL = 64 << 20
+_PIECE = 1 << 20
+_BLOCK = 16 << 20
+_GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
+_FOREIGN = {
+    b"PK\x03\x04": "an Excel workbook or a zip archive: save the table as CSV",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook: save the table as CSV",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd: decompress it, or use gzip",
+    b"BZh": "compressed with bzip2: decompress it, or use gzip",
+    b"\xfd7zXZ": "compressed with xz: decompress it, or use gzip",
+    b"ARROW1": "an Arrow IPC file: write it as Parquet",
+    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
+}
+_UNREADABLE = (pa.ArrowException, OSError, EOFError, zlib.error, ValueError, MemoryError)
+
+Source: TypeAlias = str | Path | Any
+"""A path, or an object that speaks the Arrow PyCapsule protocol (pandas, polars, pyarrow, ...)."""
+
+
+def to_arrow(source: Source, *, name: str) -> pa.Table:
+    """Read a table from a path, or take it over from another library.
+
+    Parameters
+    ----------
+    source
+        A path to CSV or Parquet, plain or gzip (told by content, never by the file's name), or an
+        object with ``__arrow_c_stream__`` or ``__arrow_c_array__``.
+    name
+        What the table is called in messages.
+
+    Returns
+    -------
+    pyarrow.Table
+        Every CSV column as text. Of dictionaries and views the plain type. If read from a file,
+        its hash is in the schema's metadata under ``sha256``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, too large, or no table; the message names it and what to do.
+    TypeError
+        If `source` is neither a path nor a table.
+    """
+    if isinstance(source, str | Path):
+        path = Path(source)
+        label = f"{name} file {path}"
+        data = _read(path, label)
+        table = _guarded(lambda: _from_bytes(data, label), label)
+        metadata = {"sha256": hashlib.sha256(data).hexdigest()}
+    elif hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
+        label = f"{name} table"
+        table = _guarded(lambda: _from_object(source), label)
+        metadata = None
+    else:
+        raise TypeError(
+            f"{name}: expected a path, or a pandas, polars or Arrow table, "
+            f"not {type(source).__name__}"
+        )
+    _check_shape(table.num_rows, table.num_columns, label)
+    names = [column.strip() for column in table.column_names]
+    repeated = sorted({column for column in names if names.count(column) > 1})[:5]
+    if repeated:
+        raise InputError(f"{label}: column `{repeated[0]}` is there more than once; keep one")
+    table = _guarded(lambda: _plain(table.rename_columns(names), label), label)
+    return table.replace_schema_metadata(metadata)
+
+
+def _guarded(read: Callable[[], pa.Table], label: str) -> pa.Table:
+    """Run a reader; whatever it trips over in the input is an InputError."""
+    try:
+        return read()
+    except InputError:
+        raise
+    except _UNREADABLE as error:
+        raise InputError(f"{label}: cannot be read: {_brief(error)}") from error
+
+
+def _read(path: Path, label: str) -> bytes:
+    """Return the file's bytes, decompressed nowhere, after a look at its size."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{label}: not a regular file; give a CSV or Parquet file")
+        if status.st_size > MAX_BYTES:
+            raise InputError(
+                f"{label}: {status.st_size:,} bytes, above the limit of {MAX_BYTES:,}; split it"
+            )
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{label}: no such file") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{label}: cannot be opened: {_brief(error)}") from error
+    if not data:
+        raise InputError(f"{label}: the file is empty")
+    return data
+
+
+def _from_bytes(data: bytes, label: str) -> pa.Table:
+    if data.startswith(_GZIP):
+        data = _gunzip(data, label)
+    for magic, advice in _FOREIGN.items():
+        if data.startswith(magic):
+            raise InputError(f"{label}: this is {advice}")
+    return _from_parquet(data, label) if data.startswith(_PARQUET) else _from_csv(data, label)
+
+
+def _gunzip(data: bytes, label: str) -> bytes:
+    """Decompress piece by piece, so that a bomb is refused before it fills the memory."""
+    limit = min(MAX_BYTES, max(_SMALL, MAX_GZIP_RATIO * len(data)))
+    pieces, size = [], 0
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+        while piece := stream.read(_PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise InputError(f"{label}: decompresses to more than {limit:,} bytes; refused")
+    return b"".join(pieces)
+
+
+def _from_parquet(data: bytes, label: str) -> pa.Table:
+    buffer = pa.BufferReader(data)
+    file = pq.ParquetFile(buffer)
+    metadata = file.metadata
+    _check_shape(metadata.num_rows, metadata.num_columns, label)
+    size = sum(metadata.row_group(g).total_byte_size for g in range(metadata.num_row_groups))
+    if size > MAX_BYTES:
+        raise InputError(f"{label}: {size:,} bytes of data, above the limit of {MAX_BYTES:,}")
+    # Texts come as dictionaries: a short file can stand for very many long repeated texts.
+    texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
+    table = pq.ParquetFile(buffer, read_dictionary=texts).read()
+    table.validate(full=True)  # texts that are no UTF-8, indices that point nowhere
+    return table
+
+
+def _from_csv(data: bytes, label: str) -> pa.Table:
+    names = _csv_header(data, label)
+    if data.count(b'"') % 2:
+        raise InputError(f"{label}: a quote is opened and never closed; rows would be lost")
+    if b"\n" not in data and b"\r" not in data:
+        data += b"\n"
+    ragged: list[pacsv.InvalidRow] = []
+
+    def note(row: pacsv.InvalidRow) -> str:
+        ragged.append(row)
+        return "error"
+
+    def read(*, threads: bool) -> pa.Table:
+        return pacsv.read_csv(
+            pa.BufferReader(data),
+            read_options=pacsv.ReadOptions(use_threads=threads, block_size=_BLOCK),
+            parse_options=pacsv.ParseOptions(
+                newlines_in_values=b'"' in data, invalid_row_handler=note
+            ),
+            convert_options=pacsv.ConvertOptions(
+                column_types={name: pa.string() for name in names}, strings_can_be_null=False
+            ),
+        )
+
+    try:
+        table = read(threads=True)
+    except pa.ArrowInvalid:
+        ragged.clear()
+        try:
+            table = read(threads=False)  # only a serial reader knows the line's number
+        except pa.ArrowInvalid as error:
+            if not ragged:
+                raise
+            row = ragged[0]
+            raise InputError(
+                f"{label}, line {row.number}: {row.actual_columns} cells where the header has "
+                f"{row.expected_columns}: {row.text[:60]!r}; correct the line"
+            ) from error
+    if table.column_names != names or any(not _is_text(t) for t in table.schema.types):
+        raise InputError(f"{label}: the header cannot be read; give one line of column names")
+    return table
+
+
+def _csv_header(data: bytes, label: str) -> list[str]:
+    """Return the column names; refuse what is no comma-separated UTF-8 text."""
+    head = data[:MAX_HEADER]
+    if b"\0" in head:
+        raise InputError(f"{label}: neither CSV nor Parquet (it has zero bytes)")
+    try:
+        text = head.decode("utf-8-sig", errors="replace" if len(data) > MAX_HEADER else "strict")
+        names = next((row for row in csv.reader(io.StringIO(text, newline="")) if row), None)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{label}, byte {error.start}: not UTF-8; save it as UTF-8") from error
+    except csv.Error as error:
+        raise InputError(f"{label}: the header cannot be read: {error}") from error
+    if not names:
+        raise InputError(f"{label}: the file is empty")
+    if len(data) > MAX_HEADER and not any(end in head for end in (b"\n", b"\r")):
+        raise InputError(f"{label}: the header is longer than {MAX_HEADER:,} bytes")
+    if len(names) > MAX_COLUMNS:
+        _check_shape(0, len(names), label)
+    if len(names) == 1:
+        for mark, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+            if mark in names[0]:
+                raise InputError(f"{label}: columns are parted by {called}; use commas")
+    return names
+
+
+def _from_object(source: Any) -> pa.Table:
+    table = source if isinstance(source, pa.Table) else pa.table(source)
+    index = [name for name in table.column_names if name.startswith("__index_level_")]
+    table.validate(full=True)
+    return table.drop_columns(index) if index else table
+
+
+def _check_shape(rows: int, columns: int, label: str) -> None:
+    if columns > MAX_COLUMNS:
+        raise InputError(f"{label}: {columns:,} columns, above the limit of {MAX_COLUMNS:,}")
+    if rows > MAX_ROWS:
+        raise InputError(f"{label}: {rows:,} rows, above the limit of {MAX_ROWS:,}; split it")
+
+
+def _plain(table: pa.Table, label: str) -> pa.Table:
+    """Return the table with dictionaries decoded and each kind of text as plain strings."""
+    columns = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_dictionary(column.type):
+            column = _decoded(column, f"{label}, column `{name}`")
+        columns.append(column.cast(pa.string()) if _is_text(column.type) else column)
+    return pa.table(columns, names=table.column_names)
+
+
+def _decoded(column: pa.ChunkedArray, label: str) -> pa.ChunkedArray:
+    kind = pa.string() if _is_text(column.type.value_type) else column.type.value_type
+    chunks, size = [], 0
+    for chunk in column.chunks:
+        values = chunk.dictionary.cast(kind)
+        if kind == pa.string():
+            size += pc.sum(pc.binary_length(values).take(chunk.indices)).as_py() or 0
+            if size > MAX_BYTES:
+                raise InputError(f"{label}: more than {MAX_BYTES:,} bytes of text; shorten it")
+        chunks.append(values.take(chunk.indices))
+    return pa.chunked_array(chunks, type=kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def _brief(error: BaseException) -> str:
+    """Return the first line of an error's text, at most 200 characters."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0][:200]

@@ -1,0 +1,199 @@
+"""The FICC-like model: V_F = max(VaR, floor, minimum margin amount) (methodology, section 5)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin import exact
+from crossmargin.book.netting import SEGMENTS
+from crossmargin.engine import Book, Cube, Measure, feature_index, revalue, segment_tails, taylor
+from crossmargin.instruments.universe import Universe
+from crossmargin.margin.pots import FICC, UNIONS, HouseMargin, holds, pot_sums
+from crossmargin.market import Market
+from crossmargin.market.curve import NODE_NAMES, NODES
+from crossmargin.market.scenarios import HistoryShortError
+from crossmargin.policies import Ficc, ScenarioRules
+
+Float = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+def ficc_cube(
+    universe: Universe,
+    market: Market,
+    rules: Ficc,
+    scenarios: ScenarioRules,
+    *,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> Cube:
+    """Return the P&L of every instrument under the model's scenarios.
+
+    Parameters
+    ----------
+    universe : Universe
+        Futures enter by their base cheapest (`fixed`), plus the change of their basis.
+    market : Market
+        The history the scenarios come from.
+    rules, scenarios : Ficc, ScenarioRules
+        `rules.pnl` is `sensitivity`, second order in the zero rates, or `full` revaluation.
+    threads, backend
+        As in `engine.revalue`.
+
+    Returns
+    -------
+    Cube
+        [I x S], USD per lot or contract, on the grid; zero where unpriced.
+    """
+    chosen = market.scenarios(
+        horizon=rules.horizon,
+        look_back=scenarios.look_back,
+        minimum=scenarios.minimum_rows,
+        stress=scenarios.stress,
+    )
+    terms = universe.fixed_terms()
+    if rules.pnl == "full":
+        pnl = revalue(terms, chosen.shock, threads=threads, backend=backend)
+    else:
+        exact_derivatives = universe.sensitivities()
+        pnl = taylor(
+            *_polynomials(
+                exact_derivatives.gradient,
+                exact_derivatives.hessian,
+                terms.linear_factor,
+                terms.linear_loading,
+                len(chosen.factor),
+            ),
+            chosen.shock,
+            threads=threads,
+            backend=backend,
+        )
+    return Cube(pnl, scenario=chosen.date.astype(str).tolist())
+
+
+def _polynomials(
+    gradient: Float,
+    hessian: Float,
+    linear_factor: npt.NDArray[np.int32],
+    linear_loading: Float,
+    factors: int,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], Float]:
+    """Return g . x + x' H x / 2 + loading * x_f of each instrument as sparse coefficients."""
+    instruments, nodes = gradient.shape
+    linear = np.zeros((instruments, factors))
+    linear[:, :nodes] = gradient
+    own = np.flatnonzero(linear_factor >= 0)
+    linear[own, linear_factor[own]] = linear_loading[own]
+    first, second = np.triu_indices(nodes)
+    pairs = hessian[:, first, second] * np.where(first == second, 0.5, 1.0)
+    feature = np.concatenate([np.arange(factors), feature_index(first, second, factors)])
+    coefficient = np.concatenate([linear, pairs], axis=1)
+    row, column = np.nonzero(coefficient)
+    count = np.bincount(row, minlength=instruments)
+    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
+    return ptr, feature[column].astype(np.int32), coefficient[row, column]
+
+
+def floor_rates(market: Market, rules: Ficc) -> Float:
+    """Return each bucket's share of net market value that the margin never falls below, [B].
+
+    Parameters
+    ----------
+    market : Market
+        The history used.
+    rules : Ficc
+        Share, window, and the benchmark node of each bucket.
+
+    Returns
+    -------
+    ndarray of float64, [B]
+
+    Raises
+    ------
+    HistoryShortError
+        The history has no change over the horizon.
+
+    Notes
+    -----
+    A share of the smallest population standard deviation, over all windows of `floor_rows` rows,
+    of -t * (horizon-row change of z) at the bucket's node.
+    """
+    node = [NODE_NAMES.index(name) for name in rules.floor_bucket_nodes]
+    move = -NODES[node] * market.zero_rate_change(rules.horizon)[:, node]
+    if move.shape[0] == 0:
+        raise HistoryShortError(
+            f"HISTORY_SHORT: no change over {rules.horizon} rows; give a longer history of par "
+            "yields"
+        )
+    size = min(rules.floor_rows, move.shape[0])
+    windows = move.shape[0] - size + 1
+    # All windows at once, their rows one after the other.
+    total = np.zeros((windows, len(node)))
+    for row in range(size):
+        total += move[row : row + windows]
+    mean = total / size
+    variance = np.zeros((windows, len(node)))
+    for row in range(size):
+        deviation = move[row : row + windows] - mean
+        variance += deviation * deviation
+    smallest = (variance / size).min(axis=0)
+    return np.asarray(rules.floor_share * np.sqrt(smallest))
+
+
+def ficc_margin(
+    book: Book,
+    cube: Cube,
+    universe: Universe,
+    priced: Mask,
+    floor_rate: Float,
+    rules: Ficc,
+    *,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> HouseMargin:
+    """Return V_F of every pot.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    cube : Cube
+        From `ficc_cube`, or the user's.
+    universe : Universe
+        Market values and remaining years for the floor.
+    priced : ndarray of bool, [I]
+        Instruments the cube covers.
+    floor_rate : ndarray of float64, [B]
+        From `floor_rates`.
+    rules : Ficc
+        Level, look-back of the minimum margin amount, buckets.
+    threads, backend
+        As in `engine.segment_tails`.
+
+    Returns
+    -------
+    HouseMargin
+        Components VaR, floor and MMA.
+    """
+    latest = slice(max(cube.pnl.shape[1] - rules.minimum_margin_rows, 0), None)
+    measures = [Measure(cube, rules.level), Measure(cube, rules.level, latest)]
+    tail = segment_tails(
+        book,
+        measures,
+        segments=len(SEGMENTS),
+        unions=UNIONS[FICC],
+        threads=threads,
+        backend=backend,
+    )
+    buckets = len(rules.floor_bucket_years)
+    bucket = np.minimum(
+        np.searchsorted(np.asarray(rules.floor_bucket_years), universe.years, side="left"),
+        buckets - 1,
+    )
+    value = book.quantity * universe.market_value[book.column]
+    net = pot_sums(book, FICC, value, bucket[book.column], buckets)
+    floor = exact.ordered_sum(np.abs(net) * floor_rate)
+    component = {"VaR": tail.var[:, :, 0], "floor": floor, "MMA": tail.var[:, :, 1]}
+    largest = np.maximum(np.maximum(component["VaR"], floor), component["MMA"])
+    return HouseMargin(FICC, np.maximum(largest, 0.0), holds(book, FICC, ~priced), component)

@@ -1,0 +1,104 @@
+"""What each clearing house margins as one portfolio, and what its model says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin.book.netting import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
+from crossmargin.engine import Book
+
+Float = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+POTS = ("cash", "futures", "combined", "other", "all")
+CASH, FUTURES, COMBINED, OTHER, ALL = range(len(POTS))
+FICC, CME = "FICC", "CME"
+UNIONS: dict[str, list[list[int]]] = {
+    FICC: [[FICC_XM], [CME_XM], [FICC_XM, CME_XM], [FICC_OTHER], [FICC_XM, FICC_OTHER]],
+    CME: [[FICC_XM], [CME_XM], [FICC_XM, CME_XM], [CME_OTHER], [CME_XM, CME_OTHER]],
+}
+"""Segments of each pot. `cash`, `futures` and `combined` are cross-margined; `all` is what the
+house would margin in one ordinary account without the programme."""
+
+
+@dataclass(frozen=True)
+class HouseMargin:
+    """One model's margin of every pot of every group.
+
+    Attributes
+    ----------
+    house : str
+        FICC or CME.
+    v : ndarray of float64, [R x 5]
+        USD, zero or more; meaningless where `unknown`.
+    unknown : ndarray of bool, [R x 5]
+        The pot holds an instrument no model covers.
+    component : dict of str to ndarray of float64, [R x 5]
+        The measures V is made of, as the model gives them: a negative one is a gain.
+    """
+
+    house: str
+    v: Float
+    unknown: Mask
+    component: dict[str, Float]
+
+
+def holds(book: Book, house: str, mark: Mask) -> Mask:
+    """Return whether a pot holds any marked instrument.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    house : str
+        Whose pots.
+    mark : ndarray of bool, [I]
+        The instruments looked for.
+
+    Returns
+    -------
+    ndarray of bool, [R x 5]
+    """
+    held = np.zeros(book.rows, dtype=bool)
+    held[row_of(book)[mark[book.column]]] = True
+    by_segment = held.reshape(-1, len(SEGMENTS))
+    return np.column_stack([by_segment[:, union].any(axis=1) for union in UNIONS[house]])
+
+
+def row_of(book: Book) -> npt.NDArray[np.int64]:
+    """Return the row of each element of a book."""
+    return np.repeat(np.arange(book.rows), np.diff(book.row_ptr))
+
+
+def pot_sums(
+    book: Book, house: str, value: Float, bucket: npt.NDArray[np.int64], buckets: int
+) -> Float:
+    """Add up quantity * value by pot and bucket.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    house : str
+        Whose pots.
+    value : ndarray of float64, [N]
+        For each element of the book.
+    bucket : ndarray of int64, [N]
+        Likewise, 0 to `buckets` - 1.
+
+    Returns
+    -------
+    ndarray of float64, [R x 5 x buckets]
+        Summed in book order within a segment, then over the segments of a pot.
+    """
+    cell = row_of(book) * buckets + bucket
+    by_row = np.bincount(cell, value, book.rows * buckets)
+    by_segment = by_row.reshape(-1, len(SEGMENTS), buckets)
+    total = np.zeros((by_segment.shape[0], len(POTS), buckets))
+    for pot, union in enumerate(UNIONS[house]):
+        for segment in union:
+            total[:, pot] += by_segment[:, segment]
+    return total

@@ -1,0 +1,222 @@
+"""The result tables: what each account owes and why, as Arrow columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from crossmargin import exact
+from crossmargin.agreement.eligibility import Assignment
+from crossmargin.agreement.requirement import Amount, Requirement
+from crossmargin.agreement.savings import Saving
+from crossmargin.book.netting import SEGMENTS, Lines
+from crossmargin.book.schemas import ACCOUNTS
+from crossmargin.book.trades import LOT
+from crossmargin.engine import Book
+from crossmargin.instruments.universe import FUTURE, RATE_INDEX, Universe
+from crossmargin.io.results import money
+from crossmargin.margin.charges import Charged
+from crossmargin.margin.pots import CASH, COMBINED, FUTURES, POTS, HouseMargin, holds
+
+Float = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Text = npt.NDArray[np.object_]
+
+SPREAD_NOT_MODELLED = "not modelled"
+CARRIED = ("customer", "clearing_firm", "origin", "ficc_role")
+"""Account columns of ours that are carried to the results, before the user's own."""
+
+
+def account_table(
+    accounts: pa.Table,
+    *,
+    ficc: HouseMargin,
+    cme: HouseMargin,
+    saving: Saving,
+    required: Requirement,
+    eligible: Mask,
+    rows_rejected: npt.NDArray[np.int64],
+    upper_bound: Mask,
+    spread_not_modelled: Mask,
+) -> pa.Table:
+    """Return a row per account.
+
+    Parameters
+    ----------
+    accounts : pyarrow.Table
+        The accounts as read; columns we do not know are carried along.
+    ficc, cme, saving, required
+        What the models and the agreement say.
+    eligible, upper_bound, spread_not_modelled : ndarray of bool, [A]
+        Whether the account may be cross-margined; holds a Treasury future without a basis history;
+        holds a short-rate future that moves with the Treasury curve.
+    rows_rejected : ndarray of int64, [A]
+        Rejected rows that name the account.
+
+    Returns
+    -------
+    pyarrow.Table
+        V and p unrounded (float64), money as decimal, null where unknown.
+    """
+    size = len(accounts)
+    v = {
+        f"v_{house.house.lower()}_{name}": _float(house.v[:size, pot], ~house.unknown[:size, pot])
+        for house, pots in (
+            (ficc, (("cash", CASH), ("futures", FUTURES), ("combined", COMBINED))),
+            (cme, (("futures", FUTURES), ("cash", CASH), ("combined", COMBINED))),
+        )
+        for name, pot in pots
+    }
+    incomplete = (rows_rejected > 0) | ~required.requirement.known
+    status = np.where(incomplete, "incomplete", np.where(eligible, "complete", "not_eligible"))
+    columns = {
+        "account": accounts["account"],
+        "status": pa.array(status, pa.string()),
+        "rows_rejected": pa.array(rows_rejected),
+        **{name: v[name] for name in ("v_ficc_cash", "v_ficc_futures", "v_ficc_combined")},
+        "p_ficc": _float(saving.p_ficc, saving.known_ficc),
+        **{name: v[name] for name in ("v_cme_futures", "v_cme_cash", "v_cme_combined")},
+        "p_cme": _float(saving.p_cme, saving.known_cme),
+        "p": pa.array(saving.p),
+        "binding": _text(saving.binding),
+        "capped": pa.array(saving.capped),
+        "reason": _text(saving.reason),
+        **{name: _money(getattr(required, name)) for name in Requirement.__dataclass_fields__},
+        "saving_is_upper_bound": pa.array(upper_bound),
+        "spread_risk": _text(np.where(spread_not_modelled, SPREAD_NOT_MODELLED, "")),
+        **{name: accounts[name] for name in CARRIED},
+    }
+    ours = {column.name for column in ACCOUNTS.columns} | {"row"}
+    for name in accounts.column_names:
+        if name not in ours:
+            # A column of the user's that has a name of ours is carried under another one.
+            columns[f"input_{name}" if name in columns else name] = accounts[name]
+    return pa.table(columns)
+
+
+def component_table(
+    houses: tuple[HouseMargin, HouseMargin],
+    charges: list[Charged],
+    *,
+    account: Text,
+    firm: Text,
+    occupied: dict[str, Mask],
+) -> pa.Table:
+    """Return what each V is made of, a row per group, house, pot and component.
+
+    Parameters
+    ----------
+    houses : pair of HouseMargin
+        [G x 5] each.
+    charges : list of Charged
+        Beside V.
+    account, firm : ndarray of str, [G]
+        Of each group.
+    occupied : dict of str to ndarray of bool, [G x 5]
+        By house, the pots that hold anything; the others are left out.
+
+    Returns
+    -------
+    pyarrow.Table
+        Amounts to the cent; null where an instrument is unpriced. A negative measure is a gain.
+    """
+    parts = []
+    for margin in houses:
+        of_house = [c for c in charges if c.charge.house == margin.house]
+        amounts = {**margin.component, "V": margin.v}
+        inside = dict.fromkeys(amounts, True)
+        known = dict.fromkeys(amounts, ~margin.unknown)
+        for charged in of_house:
+            name = f"charge: {charged.charge.name}"
+            amounts[name], inside[name] = charged.amount, charged.charge.inside
+            known[name] = ~margin.unknown
+        group, pot = np.nonzero(occupied[margin.house])
+        for name, amount in amounts.items():
+            value = np.where(known[name], amount, 0.0)[group, pot]
+            # Half up for amounts owed; a gain is rounded like the loss of the other side.
+            cents = np.sign(value).astype(np.int64) * exact.cents(np.abs(value))
+            parts.append(
+                pa.table(
+                    {
+                        "account": pa.array(account[group], pa.string()),
+                        "clearing_firm": pa.array(firm[group], pa.string()),
+                        "house": pa.repeat(margin.house, group.size),
+                        "segment": pa.array(np.array(POTS, dtype=object)[pot], pa.string()),
+                        "component": pa.repeat(name, group.size),
+                        "amount": money(cents, known[name][group, pot]),
+                        "inside": pa.repeat(inside[name], group.size),
+                    }
+                )
+            )
+    return pa.concat_tables(parts)
+
+
+def position_table(
+    lines: Lines, universe: Universe, assignment: Assignment, account: Text
+) -> pa.Table:
+    """Return each netted line, its segment, and why it is there.
+
+    Parameters
+    ----------
+    lines : Lines
+        [N].
+    universe : Universe
+        Names of the instruments.
+    assignment : Assignment
+        Account and firm of the groups.
+    account : ndarray of str, [A]
+        Names of the accounts.
+
+    Returns
+    -------
+    pyarrow.Table
+        Quantities in USD of face (or of dated cash) or in contracts, long positive.
+    """
+    future = universe.kind[lines.instrument] == FUTURE
+    return pa.table(
+        {
+            "account": pa.array(account[assignment.group_account[lines.group]], pa.string()),
+            "clearing_firm": pa.array(assignment.group_firm[lines.group], pa.string()),
+            "house": pa.array(np.where(future, "CME", "FICC"), pa.string()),
+            "xm": pa.array(lines.xm),
+            "segment": pa.array(np.array(SEGMENTS, dtype=object)[lines.segment], pa.string()),
+            "instrument": pa.array(universe.name[lines.instrument], pa.string()),
+            "kind": pa.array(universe.kind[lines.instrument], pa.string()),
+            "quantity": pa.array(lines.lots * np.where(future, 1, LOT)),
+            "why": pa.array(lines.why, pa.string()),
+        }
+    )
+
+
+def without_basis(book: Book, universe: Universe, accounts: int) -> Mask:
+    """Return the accounts whose saving is an upper bound, [A].
+
+    They hold, cross-margined, a Treasury future whose root has no basis history.
+    """
+    treasury_future = (universe.kind == FUTURE) & ~np.isin(universe.root, list(RATE_INDEX))
+    no_basis = treasury_future & (universe.terms.linear_factor < 0)
+    return holds(book, "CME", no_basis)[:accounts, FUTURES]
+
+
+def spread_not_modelled(
+    book: Book, universe: Universe, group_account: npt.NDArray[np.int64], accounts: int
+) -> Mask:
+    """Return the accounts with a short-rate future: it moves with the Treasury curve, [A]."""
+    held = holds(book, "CME", np.isin(universe.root, list(RATE_INDEX))).any(axis=1)
+    found = np.zeros(accounts, dtype=bool)
+    found[group_account[held]] = True
+    return found
+
+
+def _float(value: Float, known: Mask) -> pa.Array:
+    return pa.array(value, pa.float64(), mask=~known)
+
+
+def _money(amount: Amount) -> pa.Array:
+    return money(amount.cents, amount.known)
+
+
+def _text(value: npt.NDArray[np.generic]) -> pa.Array:
+    """Return texts, empty ones as null."""
+    return pa.array(value.astype(object), pa.string(), mask=value == "")

@@ -1,0 +1,193 @@
+"""A summary of a run for the terminal; plain text where there is none. Needs the extra `cli`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich import box
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from crossmargin.book.exceptions import CODES, SEVERITIES
+from crossmargin.io.results import Table
+
+TOP = 10
+"""Accounts in each list."""
+
+
+class Summarised(Protocol):
+    """What a summary needs of a run."""
+
+    @property
+    def accounts(self) -> Table:
+        """A row for each account."""
+
+    @property
+    def exceptions(self) -> Table:
+        """What was rejected, reassigned, unpriced or noted."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What was run, on what, and how."""
+
+
+def print_summary(run: Summarised, out: Path, console: Console) -> None:
+    """Print the biggest requirements and savings, exceptions by kind, and where the files are.
+
+    Parameters
+    ----------
+    run
+        The run.
+    out
+        The directory it was written to.
+    console
+        Where to print.
+    """
+    accounts = run.accounts.to_arrow()
+    console.print(_headline(run.manifest, accounts))
+    for line in _totals(accounts):
+        console.print(line)
+    console.print()
+    console.print(_requirements(accounts, console))
+    console.print()
+    savings = _savings(accounts, console)
+    console.print(savings if savings else Text("No account saves anything."))
+    console.print()
+    _print_exceptions(run.exceptions.to_arrow(), console)
+    console.print(Text(f"Files: {out}"), soft_wrap=True)
+    console.print(Text("  " + ", ".join(sorted(path.name for path in out.iterdir()))))
+
+
+def _headline(manifest: Mapping[str, Any], accounts: pa.Table) -> Text:
+    text = Text(f"Cross-margin run as of {manifest.get('as_of', '?')}")
+    if manifest.get("cycle"):
+        text.append(f", cycle {manifest['cycle']}")
+    text.append(f": {len(accounts):,} accounts")
+    if manifest.get("synthetic"):
+        text.append("   SYNTHETIC: made-up market and book", style="bold yellow")
+    return text
+
+
+def _totals(accounts: pa.Table) -> list[Text]:
+    """Return one line of counts by status and one of sums over the accounts that have all."""
+    counted = accounts["status"].value_counts().to_pylist()
+    lines = [Text("  " + ", ".join(f"{c['counts']:,} {c['values']}" for c in counted))]
+    names = ("no_programme", "requirement", "saving")
+    known = pc.and_(
+        pc.and_(*(accounts[name].is_valid() for name in names[:2])), accounts["saving"].is_valid()
+    )
+    full = accounts.filter(known)
+    sums = [pc.sum(full[name]).as_py() or Decimal(0) for name in names]
+    lines.append(
+        Text(
+            f"  without the programme {_usd(sums[0])} USD, with it {_usd(sums[1])}, "
+            f"saving {_usd(sums[2])}"
+        )
+    )
+    if len(full) < len(accounts):
+        lines.append(Text(f"  ({len(accounts) - len(full):,} accounts have no total: not priced)"))
+    return lines
+
+
+def _requirements(accounts: pa.Table, console: Console) -> Grid:
+    grid = _grid("Largest requirements, USD", console)
+    for name in ("account", "status"):
+        grid.add_column(name)
+    for name in ("requirement", "at FICC", "at CME", "saving", "p"):
+        grid.add_column(name, justify="right")
+    grid.add_column("binding or reason")
+    for row in _top(accounts, "requirement"):
+        grid.add_row(
+            Text(row["account"]),
+            row["status"],
+            _usd(row["requirement"]),
+            _usd(_plus(row["requirement_ficc"], row["other_ficc"])),
+            _usd(_plus(row["requirement_cme"], row["other_cme"])),
+            _usd(row["saving"]),
+            _percent(row["p"]),
+            _why(row),
+        )
+    return grid
+
+
+def _savings(accounts: pa.Table, console: Console) -> Grid | None:
+    rows = [row for row in _top(accounts, "saving") if row["saving"] > 0]
+    if not rows:
+        return None
+    bound = any(row["saving_is_upper_bound"] for row in rows)
+    caption = "* an upper bound: no basis history was given" if bound else None
+    grid = _grid("Largest savings, USD", console, caption)
+    grid.add_column("account")
+    for name in ("no programme", "requirement", "saving", "p"):
+        grid.add_column(name, justify="right")
+    grid.add_column("binding or reason")
+    for row in rows:
+        grid.add_row(
+            Text(row["account"]),
+            _usd(row["no_programme"]),
+            _usd(row["requirement"]),
+            _usd(row["saving"]) + ("*" if row["saving_is_upper_bound"] else ""),
+            _percent(row["p"]),
+            _why(row),
+        )
+    return grid
+
+
+def _print_exceptions(exceptions: pa.Table, console: Console) -> None:
+    if not len(exceptions):
+        console.print("No exceptions.")
+        return
+    counts = {c["values"]: c["counts"] for c in exceptions["code"].value_counts().to_pylist()}
+    grid = _grid("Exceptions", console)
+    for name in ("severity", "code"):
+        grid.add_column(name)
+    grid.add_column("count", justify="right")
+    grid.add_column("meaning")
+    for severity in SEVERITIES:
+        for code, described in CODES.items():
+            if code in counts and described.severity == severity:
+                grid.add_row(severity, code, f"{counts[code]:,}", described.meaning)
+    console.print(grid)
+    console.print()
+
+
+def _grid(title: str, console: Console, caption: str | None = None) -> Grid:
+    return Grid(
+        title=title,
+        caption=caption,
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD if console.is_terminal else None,
+        pad_edge=False,
+    )
+
+
+def _top(accounts: pa.Table, name: str) -> list[dict[str, Any]]:
+    """Return the rows with the largest values, those of equal value in the table's order."""
+    known = accounts.filter(accounts[name].is_valid())
+    order = pc.sort_indices(known, sort_keys=[(name, "descending")])
+    rows: list[dict[str, Any]] = known.take(order[:TOP]).to_pylist()
+    return rows
+
+
+def _plus(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return None if one is None or other is None else one + other
+
+
+def _usd(amount: Decimal | None) -> str:
+    return "unknown" if amount is None else f"{amount:,.0f}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    parts = [row["binding"] or row["reason"] or "", "capped" if row["capped"] else ""]
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,167 @@
+"""A synthetic, seeded market and client book: the embedded default. No figure in it is real.
+
+The recipe, each step documented where it is done:
+
+- `market`: daily par yields from February 2006 on, four factors and noise around the broad rate
+  regimes of the last two decades, with clustering volatility and fat tails; a basis history of the
+  eight Treasury futures with quarterly rolls.
+- `securities`: notes and bonds issued as the Treasury issues them, coupons set by the synthetic
+  yields, priced off the synthetic curve; some securities that may not be cross-margined.
+- `tradable`: what can be traded, how sensitive it is and how popular.
+- `book`: accounts of nine trading styles, from empty ones to the house's own, with log-normal
+  sizes; basis, curve, switch, strip and outright trades; repo, reverse and unsettled purchases;
+  part of it outside the cross-margin account, some of it at another firm.
+- `flaws`: edge cases and bad rows, at least one of every kind such files can have.
+- `draws`: only raw PCG64 output and exact arithmetic, so a seed gives the same bits everywhere.
+
+CUSIPs start with `SYN`; customers and firms are called `Synthetic ...`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from crossmargin.instruments.schedule import as_dates
+from crossmargin.io.results import table_hash
+from crossmargin.market import Market
+from crossmargin.sample.book import make_accounts, make_legs, make_positions
+from crossmargin.sample.draws import Draws
+from crossmargin.sample.flaws import flawed_accounts, flawed_positions, flawed_securities
+from crossmargin.sample.market import make_basis, make_history
+from crossmargin.sample.securities import last_matured, make_securities, securities_table
+from crossmargin.sample.tradable import make_tradable
+
+__all__ = [
+    "ACCOUNTS",
+    "AS_OF",
+    "SEED",
+    "TABLES",
+    "sample_market",
+    "sample_tables",
+    "write_sample",
+]
+
+AS_OF = np.datetime64("2026-06-10", "D")
+"""Day of the default sample: the June contracts are about to expire, September's are the first."""
+SEED = 2026
+ACCOUNTS = 3000
+FEWEST_ACCOUNTS = 10
+TABLES = ("positions", "accounts", "securities", "par_yields", "basis")
+
+
+def sample_tables(
+    *, accounts: int = ACCOUNTS, seed: int = SEED, as_of: np.datetime64 | str = AS_OF
+) -> dict[str, pa.Table]:
+    """Return a synthetic market and client book as input tables.
+
+    Parameters
+    ----------
+    accounts : int
+        Accounts of the book, 10 or more; a few unusable rows come on top. The market does not
+        depend on it.
+    seed : int
+        Zero or more. One seed gives the same bits on every machine.
+    as_of : datetime64[D] or str
+        A business day of the bond market, from 2023 to 2049.
+
+    Returns
+    -------
+    dict of str to pyarrow.Table
+        `positions`, `accounts`, `securities`, `par_yields` and `basis`, typed, with the columns of
+        the input files.
+
+    Raises
+    ------
+    ValueError
+        An argument is out of range.
+    """
+    if accounts < FEWEST_ACCOUNTS:
+        raise ValueError(f"accounts: {accounts} is too few; give {FEWEST_ACCOUNTS} or more")
+    if seed < 0:
+        raise ValueError(f"seed: {seed} must be 0 or more")
+    history = make_history(seed, _day(as_of))
+    securities = make_securities(seed, history)
+    matured = last_matured(history)
+    tradable = make_tradable(securities, history)
+
+    people = make_accounts(Draws(seed, "accounts"), accounts)
+    legs = make_legs(Draws(seed, "legs"), people, tradable)
+    positions = make_positions(Draws(seed, "positions"), people, legs, tradable, history)
+    return {
+        "positions": flawed_positions(
+            Draws(seed, "flaws"),
+            positions,
+            people,
+            securities,
+            matured.cusip[0],
+            history.date[-1],
+        ),
+        "accounts": flawed_accounts(people.table()),
+        "securities": flawed_securities(securities_table(securities), securities_table(matured)),
+        "par_yields": history.table(),
+        "basis": make_basis(seed, history),
+    }
+
+
+def sample_market(*, seed: int = SEED, as_of: np.datetime64 | str = AS_OF) -> Market:
+    """Return the synthetic market alone, marked as such.
+
+    Parameters
+    ----------
+    seed, as_of
+        As in `sample_tables`.
+
+    Returns
+    -------
+    Market
+    """
+    history = make_history(seed, _day(as_of))
+    tables = {"par_yields": history.table(), "basis": make_basis(seed, history)}
+    return Market.from_tables(
+        **tables,
+        as_of=history.date[-1],
+        synthetic=True,
+        source={name: table_hash(table) for name, table in tables.items()},
+    )
+
+
+def _day(as_of: np.datetime64 | str) -> np.datetime64:
+    """Return the as-of date as datetime64[D]."""
+    return cast(np.datetime64, as_dates(as_of, "as_of")[()])
+
+
+def write_sample(
+    out: str | Path,
+    *,
+    accounts: int = ACCOUNTS,
+    seed: int = SEED,
+    as_of: np.datetime64 | str = AS_OF,
+) -> list[Path]:
+    """Write a synthetic market and client book as CSV files, ready for a run.
+
+    Parameters
+    ----------
+    out : str or Path
+        A directory; made if it is not there. Files of the same names are replaced.
+    accounts, seed, as_of
+        As in `sample_tables`.
+
+    Returns
+    -------
+    list of Path
+        `positions.csv`, `accounts.csv`, `securities.csv`, `par_yields.csv` and `basis.csv`.
+    """
+    tables = sample_tables(accounts=accounts, seed=seed, as_of=as_of)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name in TABLES:
+        path = folder / f"{name}.csv"
+        csv.write_csv(tables[name], path, csv.WriteOptions(quoting_style="none"))
+        written.append(path)
+    return written

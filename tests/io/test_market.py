@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from crossmargin.book.exceptions import InputError
+from crossmargin.io.market import as_of_date, read_market
+
+
+@pytest.mark.parametrize(
+    "day", ["2025-03-13", datetime.date(2025, 3, 13), np.datetime64("2025-03-13T00:00", "s")]
+)
+def test_as_of_dates(day: str | datetime.date | np.datetime64) -> None:
+    assert as_of_date(day) == np.datetime64("2025-03-13", "D")
+
+
+@pytest.mark.parametrize("day", ["", "2025-02-29", "13/03/2025", "today", np.datetime64("NaT")])
+def test_what_is_no_day_is_refused(day: str | np.datetime64) -> None:
+    with pytest.raises(InputError, match="YYYY-MM-DD"):
+        as_of_date(day)
+
+
+def test_a_market_of_real_files(real_data: Callable[[str], Path]) -> None:
+    fixings = pa.table(
+        {"date": ["2025-03-12", "2025-03-13"], "index": ["SOFR"] * 2, "rate_pct": ["4.31", ""]}
+    )
+    market = read_market(
+        real_data("us_treasury_par_yields.csv.gz"), as_of="2025-03-13", fixings=fixings
+    )
+    assert market.date[-1] == np.datetime64("2025-03-13")
+    dates, rates = market.fixings["SOFR"]
+    assert (dates.tolist(), rates.tolist()) == ([datetime.date(2025, 3, 12)], [0.0431])
+
+
+def test_yields_that_do_not_reach_the_as_of_date_are_refused(
+    real_data: Callable[[str], Path],
+) -> None:
+    with pytest.raises(InputError, match="business days back"):
+        read_market(real_data("us_treasury_par_yields.csv.gz"), as_of="2027-03-15")
+
+
+def test_a_history_that_says_two_things_of_a_day_is_refused(
+    real_data: Callable[[str], Path],
+) -> None:
+    basis = pa.table(
+        {
+            "date": ["2025-03-12", "2025-03-13", "2025-03-12"],
+            "root": ["ZN"] * 3,
+            "contract": ["ZNM25"] * 3,
+            "basis": ["0.1", "0.2", "0.3"],
+        }
+    )
+    with pytest.raises(InputError, match=r"basis, row 3: date, root, contract .* 2025-03-12"):
+        read_market(real_data("us_treasury_par_yields.csv.gz"), as_of="2025-03-13", basis=basis)

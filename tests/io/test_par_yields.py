@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from crossmargin.book.exceptions import InputError
+from crossmargin.io.par_yields import NODES, read_par_yields
+
+OFFICIAL = (
+    'Date,"1 Mo","1.5 Month","2 Mo","3 Mo","4 Mo","6 Mo","1 Yr","2 Yr","3 Yr","5 Yr","7 Yr",'
+    '"10 Yr","20 Yr","30 Yr"\n'
+    "{0},4.37,,4.36,4.33,4.31,4.25,4.08,3.94,3.93,4.03,4.16,4.27,4.64,4.59\n"
+    "{1},4.37,,4.36,4.34,4.31,4.26,4.10,4.01,4.01,4.10,4.22,4.31,4.67,4.62\n"
+)
+LEVELS = [4.37, 4.33, 4.25, 4.08, 3.94, 3.93, 4.03, 4.16, 4.27, 4.64, 4.59]
+DAYS = [datetime.date(2025, 3, 12), datetime.date(2025, 3, 13)]
+
+
+def plain(*rows: str) -> str:
+    return "date," + ",".join(NODES) + "\n" + "".join(f"{row}\n" for row in rows)
+
+
+def row(day: str, **cells: str) -> str:
+    values = dict(zip(NODES, (f"{v}" for v in LEVELS), strict=True))
+    values.update({name.strip("_"): cell for name, cell in cells.items()})
+    return ",".join([day, *values.values()])
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Callable[[str], Path]:
+    def write(content: str) -> Path:
+        path = tmp_path / "yields.csv"
+        path.write_text(content, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("03/13/2025", "03/12/2025"), ("3/13/25", "3/12/25"), ("2025-03-13", "2025-03-12")],
+)
+def test_the_official_download_in_any_date_style_and_either_order(
+    text: Callable[[str], Path], first: str, second: str
+) -> None:
+    parsed = read_par_yields(text(OFFICIAL.format(first, second)))
+    assert parsed.table.column_names == ["date", *NODES]
+    assert parsed.table["date"].to_pylist() == DAYS
+    assert parsed.table["10y"].to_pylist() == [4.31, 4.27]
+    assert parsed.extra_columns == ("1.5 Month", "2 Mo", "4 Mo")
+    turned = read_par_yields(text(OFFICIAL.format(second, first)))
+    assert turned.table["10y"].to_pylist() == [4.27, 4.31]
+
+
+def test_the_plain_form_and_typed_tables(text: Callable[[str], Path]) -> None:
+    content = plain(row("2025-03-12"), row("2025-03-13"))
+    parsed = read_par_yields(text(content))
+    assert [parsed.table[node].to_pylist()[0] for node in NODES] == LEVELS
+    assert parsed.table.schema.field("1mo").type == pa.float64()
+    again = read_par_yields(parsed.table)
+    assert again.table == parsed.table
+
+
+@pytest.mark.parametrize("cell", ["", "N/A", "null", "0.0", "0"])
+def test_missing_yields(text: Callable[[str], Path], cell: str) -> None:
+    parsed = read_par_yields(text(plain(row("2025-03-12", _30y=cell), row("2025-03-13"))))
+    assert parsed.table["30y"].to_pylist() == [None, 4.59]
+
+
+def test_a_zero_bill_is_true_only_where_the_next_node_is_low(text: Callable[[str], Path]) -> None:
+    parsed = read_par_yields(
+        text(
+            plain(
+                row("2011-08-04", _1mo="0.00", _3mo="0.00", _6mo="0.08"),
+                row("2025-03-12", _1mo="0.00"),
+                row("2025-03-13", _1mo="0.0", _3mo="0.0"),
+            )
+        )
+    )
+    assert parsed.table["1mo"].to_pylist() == [0.0, None, None]
+    assert parsed.table["3mo"].to_pylist() == [0.0, 4.33, None]
+
+
+def test_blank_rows_are_left_out(text: Callable[[str], Path]) -> None:
+    parsed = read_par_yields(text(plain(row("2025-03-12"), "," * 11, row("2025-03-13"))))
+    assert parsed.table["date"].to_pylist() == DAYS
+    assert parsed.rows_read == 2
+
+
+def test_equal_repeats_are_dropped_and_different_ones_refused(text: Callable[[str], Path]) -> None:
+    parsed = read_par_yields(text(plain(row("2025-03-12"), row("3/12/25"), row("2025-03-13"))))
+    assert parsed.table["date"].to_pylist() == DAYS
+    assert parsed.warnings == ("1 repeated rows dropped",)
+    with pytest.raises(InputError, match="rows 1 and 2: different yields for 2025-03-12"):
+        read_par_yields(text(plain(row("2025-03-12"), row("2025-03-12", _2y="3.95"))))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (plain(row("2025-03-12"), row("2025-03-13", _5y="-500")), "row 2: 5y is -500 percent"),
+        (plain(row("2025-03-12", _5y="400")), "row 1: 5y is 400 percent, outside -5 to 30"),
+        (plain(row("2025-03-12", _5y="abc")), 'row 1: `5y` is "abc": cannot be read as a number'),
+        (plain(row("2025-02-30")), 'row 1: `date` is "2025-02-30": cannot be read as a date'),
+        (plain(row("")), 'row 1: `date` is "": has yields and no date'),
+        ("date,1mo\n2025-03-12,4.3\n", "`3mo`, `6mo`"),
+        (OFFICIAL.replace("2 Mo", "3 mo").format("3/12/25", "3/13/25"), "are both 3mo"),
+        (OFFICIAL.replace("Date", "Day").format("3/12/25", "3/13/25"), "`date` is missing"),
+    ],
+)
+def test_what_is_implausible_or_unreadable_is_refused(
+    text: Callable[[str], Path], content: str, message: str
+) -> None:
+    with pytest.raises(InputError) as raised:
+        read_par_yields(text(content))
+    assert message in str(raised.value)
+
+
+def test_decimals_are_not_taken_for_percent(text: Callable[[str], Path]) -> None:
+    decimal = ",".join(["2025-03-13", *(f"{v / 100:.4f}" for v in LEVELS)])
+    with pytest.raises(InputError, match="look like decimals: give percent"):
+        read_par_yields(text(plain(decimal)))
+    with pytest.raises(InputError, match=r"row 3: .* looks like decimals"):
+        read_par_yields(text(plain(row("2025-03-11"), row("2025-03-12"), decimal)))
+
+
+def test_an_absurd_typed_date_is_refused(text: Callable[[str], Path]) -> None:
+    table = read_par_yields(text(plain(row("2025-03-12")))).table
+    absurd = table.set_column(0, "date", pa.array([2**31 - 1], pa.int32()).cast(pa.date32()))
+    with pytest.raises(InputError, match="cannot be read as a date"):
+        read_par_yields(absurd)
+
+
+def test_the_real_history(real_data: Callable[[str], Path]) -> None:
+    parsed = read_par_yields(real_data("us_treasury_par_yields.csv.gz"))
+    table = parsed.table
+    assert len(table) == parsed.rows_read == 9044
+    assert table["date"][0].as_py() == datetime.date(1990, 1, 2)
+    assert table["date"][-1].as_py() == datetime.date(2026, 2, 27)
+    # 121 true zeros of bills stay zeros: 100 or so days between 2008 and 2021.
+    zeros = [pc.sum(pc.equal(table[node], 0.0)).as_py() for node in NODES]
+    assert sum(zeros[:3]) == 121
+    assert sum(zeros[3:]) == 0
+    # 30y is missing from 2002-02-19 to 2006-02-08, 20y before 1993-10.
+    hole = table.filter(pc.is_null(table["30y"]))["date"]
+    assert hole[0].as_py() == datetime.date(2002, 2, 19)
+    assert hole[-1].as_py() == datetime.date(2006, 2, 8)
+    at = table["date"].index(datetime.date(2025, 3, 13)).as_py()
+    assert [table[node][at].as_py() for node in ("1mo", "10y", "30y")] == [4.37, 4.27, 4.59]
+
+
+def test_the_embedded_history_is_read_as_it_is_written(tmp_path: Path) -> None:
+    sample = pytest.importorskip("crossmargin.sample")
+    table = sample.sample_tables(accounts=10)["par_yields"]
+    assert read_par_yields(table).table["10y"].to_pylist() == table["10y"].to_pylist()

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import datetime
+import hashlib
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossmargin.book.exceptions import InputError
+from crossmargin.io import results
+from crossmargin.io.results import (
+    Table,
+    check_target,
+    money,
+    source_hash,
+    table_hash,
+    write_results,
+)
+from crossmargin.io.tables import to_arrow
+
+EXAMPLE = pa.table(
+    {
+        "account": ["00123", None, "B", "C"],
+        "p": [0.5, None, -0.0, 1e-300],
+        "requirement": money(np.array([1, 2, -3, 4]), np.array([True, False, True, True])),
+        "date": pa.array([datetime.date(2025, 3, 13)] * 3 + [None], pa.date32()),
+        "xm": [True, None, False, True],
+        "count": pa.array([1, None, 3, 4], pa.int32()),
+        "time": pa.array([datetime.datetime(2025, 3, 13)] * 4, pa.timestamp("us")),
+        "nothing": pa.nulls(4),
+        "kind": pa.array(["a", "b", "a", None]).dictionary_encode(),
+    }
+)
+MANIFEST = {"run_id": "r-1", "as_of": "2025-03-13"}
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-(2**63), 2**63 - 1), st.booleans()),
+        max_size=20,
+    )
+)
+def test_money_is_exact(pairs: list[tuple[int, bool]]) -> None:
+    cents = np.array([c for c, _ in pairs], dtype=np.int64)
+    amount = money(cents, np.array([v for _, v in pairs], dtype=bool))
+    amount.validate(full=True)
+    assert amount.type == pa.decimal128(20, 2)
+    assert amount.to_pylist() == [Decimal(c).scaleb(-2) if v else None for c, v in pairs]
+
+
+def test_money_without_a_mask_is_all_known() -> None:
+    assert money(np.array([-5])).to_pylist() == [Decimal("-0.05")]
+
+
+@given(st.lists(st.integers(0, 4), max_size=4))
+def test_a_hash_does_not_depend_on_chunks(cuts: list[int]) -> None:
+    bounds = [0, *sorted(cuts), 4]
+    split = pa.concat_tables(EXAMPLE.slice(a, b - a) for a, b in itertools.pairwise(bounds))
+    assert table_hash(split) == table_hash(EXAMPLE)
+    # A slice of something longer has the same values at another offset.
+    assert table_hash(pa.concat_tables([EXAMPLE] * 3).slice(4, 4)) == table_hash(EXAMPLE)
+
+
+def test_a_hash_sees_values_names_types_and_nulls() -> None:
+    one = pa.table({"a": ["x", "yz"]})
+    others = [
+        pa.table({"a": ["xy", "z"]}),
+        pa.table({"b": ["x", "yz"]}),
+        pa.table({"a": ["x", None]}),
+        pa.table({"a": ["x", ""]}),
+        pa.table({"a": ["x"]}),
+        pa.table({"a": [1, 2]}),
+        pa.table({"a": [1.0, 2.0]}),
+        pa.table({"a": [0.0, 2.0]}),
+        pa.table({"a": [-0.0, 2.0]}),
+        pa.table({"a": [None, 2.0]}),
+    ]
+    hashes = {table_hash(table) for table in [one, *others]}
+    assert len(hashes) == 1 + len(others)
+
+
+def test_a_hash_leaves_out_columns_metadata_and_what_stands_under_nulls() -> None:
+    stamped = EXAMPLE.append_column("run_id", pa.array(["r"] * 4))
+    stamped = stamped.replace_schema_metadata({"run_id": "r"})
+    assert table_hash(stamped, without=("run_id",)) == table_hash(EXAMPLE)
+    masked = pa.Array.from_buffers(
+        pa.float64(), 2, [pa.py_buffer(b"\x02"), pa.py_buffer(np.array([7.0, 1.0]).tobytes())]
+    )
+    assert masked.to_pylist() == [None, 1.0]
+    assert table_hash(pa.table({"a": masked})) == table_hash(pa.table({"a": [None, 1.0]}))
+
+
+def test_a_nested_column_has_no_hash() -> None:
+    with pytest.raises(TypeError, match="flat"):
+        table_hash(pa.table({"a": [[1]]}))
+
+
+def test_the_hash_of_a_source_is_that_of_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a\n1\n")
+    expected = hashlib.sha256(b"a\n1\n").hexdigest()
+    assert source_hash(to_arrow(path, name="x")) == expected
+    assert source_hash(EXAMPLE) == table_hash(EXAMPLE)
+
+
+def test_a_table_goes_out_to_each_library() -> None:
+    table = Table(EXAMPLE)
+    assert len(table) == 4
+    assert table.column_names == EXAMPLE.column_names
+    assert repr(table).startswith("<Table 4 rows: account, p")
+    assert table.to_arrow() is EXAMPLE
+    assert table.to_pandas()["requirement"].tolist() == [
+        Decimal("0.01"),
+        None,
+        Decimal("-0.03"),
+        Decimal("0.04"),
+    ]
+    assert table.to_polars()["account"].to_list() == ["00123", None, "B", "C"]
+    assert pa.table(table).equals(EXAMPLE)
+    assert pl.DataFrame(table).height == 4
+
+
+def test_results_are_written_with_their_manifest(tmp_path: Path) -> None:
+    out = write_results(tmp_path / "deep" / "out", {"accounts": EXAMPLE}, MANIFEST)
+    assert sorted(p.name for p in out.iterdir()) == ["accounts.parquet", "manifest.json"]
+    table = pq.read_table(out / "accounts.parquet")
+    assert table.equals(EXAMPLE)
+    assert table.schema.metadata[b"run_id"] == b"r-1"
+    assert table.schema.metadata[b"schema_version"] == results.SCHEMA_VERSION.encode()
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["as_of"] == "2025-03-13"
+    assert manifest["schema_version"] == results.SCHEMA_VERSION
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+
+
+def test_earlier_results_are_replaced_whole(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_results(out, {"accounts": EXAMPLE, "old": EXAMPLE}, MANIFEST)
+    write_results(out, {"accounts": EXAMPLE.slice(0, 1)}, {"run_id": "r-2"})
+    assert sorted(p.name for p in out.iterdir()) == ["accounts.parquet", "manifest.json"]
+    assert pq.read_table(out / "accounts.parquet").num_rows == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_empty_directory_is_used_and_anything_else_left_alone(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    write_results(empty, {"accounts": EXAMPLE}, MANIFEST)
+
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "manifest.json").write_text('{"format": "another"}')
+    with pytest.raises(InputError, match="did not write"):
+        write_results(mine, {"accounts": EXAMPLE}, MANIFEST)
+    (empty / "notes.txt").write_text("keep me")
+    with pytest.raises(InputError, match=r"notes\.txt"):
+        check_target(empty)
+    file = tmp_path / "file"
+    file.write_text("x")
+    with pytest.raises(InputError, match="not a directory"):
+        write_results(file, {"accounts": EXAMPLE}, MANIFEST)
+    with pytest.raises(InputError, match="cannot be"):
+        write_results(file / "below", {"accounts": EXAMPLE}, MANIFEST)
+    assert (empty / "notes.txt").read_text() == "keep me"
+
+
+def test_an_error_in_the_middle_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    nested = pa.table({"a": pa.array([datetime.timedelta(1)], pa.month_day_nano_interval())})
+    with pytest.raises(pa.ArrowException):
+        write_results(out, {"accounts": EXAMPLE, "bad": nested}, MANIFEST)
+    assert list(tmp_path.iterdir()) == []
+
+    write_results(out, {"accounts": EXAMPLE}, MANIFEST)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match="No space left"):
+        write_results(out, {"accounts": EXAMPLE.slice(0, 1)}, MANIFEST)
+    assert pq.read_table(out / "accounts.parquet").num_rows == 4
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_failed_rename_brings_the_old_results_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    write_results(out, {"accounts": EXAMPLE}, MANIFEST)
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if self.name.endswith(".partial"):
+            raise OSError("moved away")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(InputError, match="moved away"):
+        write_results(out, {"accounts": EXAMPLE.slice(0, 1)}, MANIFEST)
+    assert pq.read_table(out / "accounts.parquet").num_rows == 4
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_killed_process_leaves_the_place_as_it_was(tmp_path: Path) -> None:
+    script = textwrap.dedent(
+        """
+        import sys, time
+        import pyarrow as pa, pyarrow.parquet as pq
+        from crossmargin.io import results
+        real, count = pq.write_table, 0
+        def slow(*args, **options):
+            global count
+            real(*args, **options)
+            count += 1
+            if count == 2:
+                print("half", flush=True)
+                time.sleep(60)
+        pq.write_table = slow
+        tables = {name: pa.table({"a": ["x"]}) for name in "abc"}
+        results.write_results(sys.argv[1], tables, {"run_id": "r"})
+        """
+    )
+    out = tmp_path / "out"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(out)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"half\n"
+        process.send_signal(signal.SIGKILL)
+    assert not out.exists()
+    # What it leaves is hidden, and does not stand in the way of the next run.
+    assert all(p.name.startswith(".out.") for p in tmp_path.iterdir())
+    write_results(out, {"accounts": EXAMPLE}, MANIFEST)
+    assert (out / "manifest.json").exists()

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from rich.console import Console
+
+from crossmargin.book.exceptions import ExceptionLog
+from crossmargin.io.results import Table, money
+from crossmargin.report.terminal import print_summary
+
+
+@dataclass(frozen=True)
+class Run:
+    accounts: Table
+    exceptions: Table
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+
+def accounts(count: int) -> pa.Table:
+    """Return accounts A0, A1, ...: requirement 1,000 USD times the number, saving a tenth of it."""
+    number = np.arange(count)
+    cents = number * 100_000
+    priced = number != 1
+    return pa.table(
+        {
+            "account": [f"A{n}" for n in number],
+            "status": ["complete"] * (count - 1) + ["incomplete"],
+            "p": 0.1 * (number > 0),
+            "binding": ["FICC" if n else None for n in number],
+            "capped": number == 2,
+            "reason": [None if n else "ONE_SIDED" for n in number],
+            "requirement_ficc": money(cents // 2),
+            "requirement_cme": money(cents - cents // 2),
+            "other_ficc": money(0 * cents),
+            "other_cme": money(0 * cents),
+            "requirement": money(cents, priced),
+            "no_programme": money(cents + cents // 10, priced),
+            "saving": money(cents // 10, priced),
+            "saving_is_upper_bound": number == count - 1,
+        }
+    )
+
+
+def summary(table: pa.Table, log: ExceptionLog, tmp_path: Path, **manifest: Any) -> str:
+    (tmp_path / "accounts.parquet").touch()
+    console = Console(file=io.StringIO(), width=160, highlight=False)
+    print_summary(Run(Table(table), Table(log.table()), manifest), tmp_path, console)
+    text = console.file
+    assert isinstance(text, io.StringIO)
+    return text.getvalue()
+
+
+def test_the_biggest_come_first_and_only_ten(tmp_path: Path) -> None:
+    text = summary(accounts(15), ExceptionLog(), tmp_path, as_of="2025-03-13", cycle="EOD")
+    lines = text.splitlines()
+    at = next(i for i, line in enumerate(lines) if "Largest requirements" in line)
+    names = [line.split()[0] for line in lines[at + 2 : at + 12]]
+    assert names == [f"A{n}" for n in range(14, 4, -1)]
+    assert lines[at + 12] == ""
+    assert "14,000" in lines[at + 2]
+    assert "7,000" in lines[at + 2]  # half of it at each house
+    assert "as of 2025-03-13, cycle EOD: 15 accounts" in lines[0]
+    assert "No exceptions." in text
+    assert f"Files: {tmp_path}" in text
+    assert "accounts.parquet" in text
+
+
+def test_sums_leave_out_what_is_not_priced_and_say_so(tmp_path: Path) -> None:
+    text = summary(accounts(4), ExceptionLog(), tmp_path)
+    # A0, A2 and A3: 0 + 2,000 + 3,000; A1 is not priced.
+    assert "without the programme 5,500 USD, with it 5,000, saving 500" in text
+    assert "1 accounts have no total" in text
+    assert "3 complete, 1 incomplete" in text
+
+
+def test_upper_bounds_caps_and_reasons_are_shown(tmp_path: Path) -> None:
+    text = summary(accounts(4), ExceptionLog(), tmp_path)
+    assert "300*" in text
+    assert "an upper bound" in text
+    assert "FICC, capped" in text
+    assert "ONE_SIDED" in text
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_synthetic_is_marked(tmp_path: Path, synthetic: bool) -> None:
+    text = summary(accounts(2), ExceptionLog(), tmp_path, synthetic=synthetic)
+    assert ("SYNTHETIC" in text) == synthetic
+
+
+def test_exceptions_are_counted_by_kind_the_gravest_first(tmp_path: Path) -> None:
+    log = ExceptionLog()
+    log.add("REPO_ENDS", file="positions", row=[1, 2], message="m")
+    log.add("NOT_OPTED_IN", file="accounts", row=3, message="m")
+    log.add("QUANTITY_INVALID", file="positions", row=np.arange(1234), message="m")
+    lines = [line.split() for line in summary(accounts(2), log, tmp_path).splitlines()]
+    found = [line[:3] for line in lines if line and line[0] in ("rejected", "reassigned", "note")]
+    assert found == [
+        ["rejected", "QUANTITY_INVALID", "1,234"],
+        ["reassigned", "NOT_OPTED_IN", "1"],
+        ["note", "REPO_ENDS", "2"],
+    ]
+
+
+def test_no_account_and_no_saving_are_no_error(tmp_path: Path) -> None:
+    assert "No account saves anything." in summary(accounts(1), ExceptionLog(), tmp_path)
+    text = summary(accounts(2).slice(0, 0), ExceptionLog(), tmp_path)
+    assert "0 accounts" in text
+
+
+def test_names_are_text_and_no_markup(tmp_path: Path) -> None:
+    table = accounts(2)
+    named = table.set_column(0, "account", pa.array(["[bold]x[/bold]", "[/]"]))
+    assert "[bold]x[/bold]" in summary(named, ExceptionLog(), tmp_path)

@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+
+import crossmargin
+from crossmargin import cli
+from crossmargin.sample import AS_OF, sample_tables
+
+TABLES = sample_tables(accounts=12)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., list[str]]:
+    """Write a small clean book; return the options of a run on it."""
+
+    def write(**changed: pa.Table | None) -> list[str]:
+        securities = TABLES["securities"]
+        plain = pc.and_(
+            pc.is_in(securities["type"].cast(pa.string()), value_set=pa.array(["note", "bond"])),
+            pc.greater(securities["maturity_date"].cast(pa.string()), "2030"),
+        )
+        securities = securities.filter(plain).slice(0, 40)
+        tables: dict[str, pa.Table | None] = {
+            "positions": pa.table(
+                {
+                    "account": ["001", "001", "002"],
+                    "kind": ["reverse", "future", "future"],
+                    "instrument": [securities["cusip"][0].as_py(), "ZNU26", "SR3U26"],
+                    "quantity": ["50000000", "-400", "10"],
+                    "xm": ["true", "true", "false"],
+                    "start_date": [str(AS_OF - 5), None, None],
+                    "end_date": [str(AS_OF + 30), None, None],
+                    "repo_rate": ["4.25", None, None],
+                }
+            ),
+            "accounts": pa.table(
+                {
+                    "account": ["001", "002"],
+                    "origin": ["customer", "house"],
+                    "ficc_role": ["sponsored_member", "netting_member"],
+                    "opted_in": ["true", "true"],
+                    "clearing_firm": ["F1", "F1"],
+                    "desk": ["basis", "rates"],
+                }
+            ),
+            "securities": securities,
+            "par_yields": TABLES["par_yields"],
+            "basis": None,
+            **changed,
+        }
+        options = ["--as-of", str(AS_OF), "--out", str(tmp_path / "out"), "--threads", "1"]
+        for name, table in tables.items():
+            if table is not None:
+                path = tmp_path / f"{name}.csv"
+                pacsv.write_csv(table, path)
+                options += [f"--{name.replace('_', '-')}", str(path)]
+        return options
+
+    return write
+
+
+def with_quantity(options: list[str], text: str) -> None:
+    """Change a quantity in the positions file."""
+    path = Path(options[options.index("--positions") + 1])
+    path.write_text(path.read_text().replace('"-400"', f'"{text}"'))
+
+
+def without(options: list[str], name: str) -> list[str]:
+    at = options.index(name)
+    return options[:at] + options[at + 2 :]
+
+
+def test_a_clean_book_ends_in_0(
+    write: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = cli.main(["run", *write()])
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "accounts.parquet",
+        "components.parquet",
+        "exceptions.parquet",
+        "manifest.json",
+        "positions.parquet",
+    ]
+    accounts = pq.read_table(tmp_path / "out" / "accounts.parquet")
+    assert accounts["account"].to_pylist() == ["001", "002"]
+    assert accounts["desk"].to_pylist() == ["basis", "rates"]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["run_id"] == accounts["run_id"][0].as_py()
+    assert "Largest requirements" in captured.out
+    assert "\x1b" not in captured.out
+    assert captured.err == ""
+
+
+def test_a_rejected_row_ends_in_3_and_is_counted(
+    write: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = write()
+    with_quantity(options, "nan")
+    assert cli.main(["run", *options]) == cli.REJECTED == 3
+    assert re.search(r"rejected +QUANTITY_INVALID +1 ", capsys.readouterr().out)
+    accounts = pq.read_table(tmp_path / "out" / "accounts.parquet")
+    assert accounts["status"].to_pylist()[0] == "incomplete"
+
+
+def test_too_many_rejected_rows_end_in_2(
+    write: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = write()
+    with_quantity(options, "nan")
+    assert cli.main(["run", *options, "--max-rejected", "0"]) == 2
+    assert not (tmp_path / "out").exists()
+    assert "rejected" in capsys.readouterr().err
+    assert cli.main(["run", *options, "--max-rejected", "1"]) == 3
+
+
+@pytest.mark.parametrize(
+    "option", ["--positions", "--accounts", "--securities", "--par-yields", "--as-of"]
+)
+def test_a_missing_option_ends_in_2(
+    write: Callable[..., list[str]], tmp_path: Path, option: str, capsys: Any
+) -> None:
+    assert cli.main(["run", *without(write(), option)]) == cli.UNUSABLE == 2
+    assert f"{option} must be given" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--as-of", "2025-02-30"], "YYYY-MM-DD"),
+        (["--as-of", "2060-01-04"], "business days back"),
+        (["--as-of", "2016-02-01"], "par yields"),
+        (["--positions", "/nowhere.csv"], "positions file /nowhere.csv: no such file"),
+        (["--policy", "/nowhere.toml"], "/nowhere.toml"),
+        (["--basis", os.devnull], "basis file"),
+        (["--threads", "0"], "threads"),
+        (["--threads", "x"], "threads"),
+        (["--cycle", "NOON"], "NOON"),
+        (["--nonsense", "1"], "nonsense"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_unusable_input_ends_in_2_and_writes_nothing(
+    write: Callable[..., list[str]],
+    tmp_path: Path,
+    options: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = write()
+    if options[0] in given:
+        given = without(given, options[0])
+    assert cli.main(["run", *given, *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_directory_that_holds_something_else_is_refused_before_the_run(
+    write: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("keep")
+    assert cli.main(["run", *write()]) == 2
+    assert "mine.txt" in capsys.readouterr().err
+    assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
+
+
+def test_the_sample_takes_no_other_book(
+    write: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["run", "--sample", *write()]) == 2
+    assert "leave the other inputs out" in capsys.readouterr().err
+
+
+def test_an_internal_error_ends_in_70(
+    write: Callable[..., list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(**_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(sys.modules["crossmargin.run"], "run", fail)
+    assert cli.main(["run", *write()]) == cli.INTERNAL == 70
+    error = capsys.readouterr().err
+    assert "a fault of ours" in error
+    assert "internal error" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_terminated_run_leaves_nothing(
+    write: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminate(_: int) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    options = write()
+    monkeypatch.setattr(os, "fsync", terminate)
+    assert cli.main(["run", *options]) == 128 + signal.SIGTERM
+    assert [p.name for p in tmp_path.iterdir() if p.is_dir()] == []
+
+
+def test_the_sample_command_writes_a_book_that_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["sample", "--accounts", "10", "--out", str(tmp_path / "made")]) == 0
+    out = capsys.readouterr().out
+    assert "SYNTHETIC" in out
+    command = out.splitlines()[1].replace("RESULTS", str(tmp_path / "out")).split()
+    assert command[0] == "crossmargin"
+    assert cli.main(command[1:]) == 3  # some rows are bad on purpose
+    assert (tmp_path / "out" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    "option", [["--accounts", "1"], ["--seed", "-1"], ["--as-of", "1990-01-02"]]
+)
+def test_a_sample_that_cannot_be_made_ends_in_2(tmp_path: Path, option: list[str]) -> None:
+    assert cli.main(["sample", "--out", str(tmp_path / "made"), *option]) == 2
+    assert not (tmp_path / "made").exists()
+
+
+def test_the_embedded_default_is_marked_synthetic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("crossmargin.sample.sample_tables", lambda: TABLES)
+    assert cli.main(["run", "--sample", "--out", str(tmp_path / "out")]) == 3
+    assert "SYNTHETIC" in capsys.readouterr().out.splitlines()[0]
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["synthetic"] is True
+
+
+def test_help_names_every_input_and_the_version_is_the_packages(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["run", "--help"]) == 0
+    text = capsys.readouterr().out
+    for name in ("positions", "accounts", "securities", "par-yields", "as-of", "out", "firms"):
+        assert f"--{name}" in text
+    for name in ("basis", "fixings", "policy", "ficc-cube", "cme-cube", "cycle", "max-rejected"):
+        assert f"--{name}" in text
+    assert cli.main(["--version"]) == 0
+    assert re.fullmatch(r"crossmargin \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_a_missing_extra_is_named(missing: str) -> None:
+    script = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from crossmargin.cli import main; sys.exit(main(['--version']))"
+    )
+    package = Path(crossmargin.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(package)},
+    )
+    assert done.returncode == 2
+    assert f"needs {missing}" in done.stderr
+    assert "crossmargin[cli]" in done.stderr

@@ -1,0 +1,182 @@
+"""Input that has been damaged in any way is refused by name, or read; nothing else."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from crossmargin import cli
+from crossmargin.book.exceptions import ExceptionLog, InputError
+from crossmargin.book.schemas import ACCOUNTS, BASIS, POSITIONS, SECURITIES
+from crossmargin.io.cubes import read_cube
+from crossmargin.io.par_yields import NODES, read_par_yields
+from crossmargin.io.parse import parse
+from crossmargin.io.tables import to_arrow
+from crossmargin.sample import AS_OF, TABLES, sample_tables
+
+SAMPLE = sample_tables(accounts=12)
+CUBE = pa.table({"instrument": ["A", "B"], "s1": [1.5, -2.0], "s2": [0.25, 4.0]})
+NASTY = (
+    *("", " ", "nan", "inf", "-0", "1e999", "9" * 40, "1e-400", "null", '"', '""', ",", "\n", "\r"),
+    *("\0", "\ufeff", "0x1", "true", "2025-02-30", "9999-12-31", "0001-01-01", "1/1/1", "-" * 9),
+    *("ZNM25", "ZNM5", "ZN", "ZNZ99", "repo", "cash", "[red]", "\x1b[2J", "\u0663", "\U0001f4a5"),
+    *("-100", "50", "100.5", "1e13", "9007199254740992", "2022-01-31:5-Year", ":;:", "2060-05-15"),
+)
+
+
+def read_with(schema: Any) -> Callable[[Path], object]:
+    def read(path: Path) -> object:
+        table = to_arrow(path, name=schema.name)
+        log = ExceptionLog()
+        parsed = parse(table, schema, file=schema.name, log=log)
+        return parsed, log.table()
+
+    return read
+
+
+READERS: dict[str, tuple[pa.Table, Callable[[Path], object]]] = {
+    "positions": (SAMPLE["positions"], read_with(POSITIONS)),
+    "accounts": (SAMPLE["accounts"], read_with(ACCOUNTS)),
+    "securities": (SAMPLE["securities"], read_with(SECURITIES)),
+    "basis": (SAMPLE["basis"].slice(0, 50), read_with(BASIS)),
+    "par_yields": (SAMPLE["par_yields"].slice(0, 50), lambda path: read_par_yields(path)),
+    "cube": (CUBE, lambda path: read_cube(path, name="cube")),
+}
+
+
+def as_csv(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pacsv.write_csv(table, sink)
+    return sink.getvalue().to_pybytes()
+
+
+def as_parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return sink.getvalue().to_pybytes()
+
+
+FORMATS: dict[str, Callable[[pa.Table], bytes]] = {
+    "csv": as_csv,
+    "csv.gz": lambda table: gzip.compress(as_csv(table), 1),
+    "parquet": as_parquet,
+}
+
+
+@st.composite
+def damage(draw: st.DrawFn, data: bytes) -> bytes:
+    """Return the bytes with a few of them changed, cut out, put in, doubled or cut off."""
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, max(len(data) - 1, 0)))
+        size = draw(st.integers(1, 40))
+        kind = draw(st.sampled_from(["change", "cut", "insert", "double", "end"]))
+        if kind == "change":
+            put = draw(st.binary(min_size=1, max_size=4))
+            data = data[:at] + put + data[at + len(put) :]
+        elif kind == "cut":
+            data = data[:at] + data[at + size :]
+        elif kind == "insert":
+            word = st.sampled_from(NASTY).map(str.encode)
+            put = draw(st.one_of(word, st.binary(max_size=8)))
+            data = data[:at] + put + data[at:]
+        elif kind == "double":
+            data = data[: at + size] + data[at:]
+        else:
+            data = data[:at]
+    return data
+
+
+@st.composite
+def spoiled(draw: st.DrawFn, table: pa.Table) -> pa.Table:
+    """Return the table as text with a few cells, or a header, replaced by nasty ones."""
+    columns = {name: table[name].cast(pa.string()).to_pylist() for name in table.column_names}
+    names = list(columns)
+    for _ in range(draw(st.integers(1, 6))):
+        cell = draw(st.one_of(st.sampled_from(NASTY), st.text(max_size=12)))
+        column = columns[draw(st.sampled_from(names))]
+        column[draw(st.integers(0, len(column) - 1))] = cell
+    if draw(st.integers(0, 9)) == 0:
+        at = draw(st.integers(0, len(names) - 1))
+        columns[names[at] + draw(st.sampled_from(NASTY))] = columns.pop(names[at])
+    return pa.table(columns)
+
+
+def complaint_of(read: Callable[[Path], object], path: Path) -> str | None:
+    """Return what the reader says against a file, if anything; no other error may pass."""
+    try:
+        read(path)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+QUICK = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@pytest.mark.parametrize("written", FORMATS)
+@pytest.mark.parametrize("name", READERS)
+@given(data=st.data())
+@QUICK
+def test_readers_refuse_damaged_files_by_name(
+    tmp_path: Path, name: str, written: str, data: st.DataObject
+) -> None:
+    table, read = READERS[name]
+    path = tmp_path / "damaged"
+    path.write_bytes(data.draw(damage(FORMATS[written](table))))
+    complaint = complaint_of(read, path)
+    assert complaint is None or name.replace("_", " ") in complaint
+
+
+@pytest.mark.parametrize("name", READERS)
+@given(data=st.data())
+@QUICK
+def test_readers_refuse_nasty_cells_by_name(tmp_path: Path, name: str, data: st.DataObject) -> None:
+    table, read = READERS[name]
+    path = tmp_path / "nasty"
+    path.write_bytes(FORMATS["parquet"](data.draw(spoiled(table))))
+    complaint = complaint_of(read, path)
+    assert complaint is None or name.replace("_", " ") in complaint
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return {name: as_csv(SAMPLE[name]) for name in TABLES}
+
+
+def exit_code(folder: Path, contents: dict[str, bytes]) -> int:
+    arguments = ["--as-of", str(AS_OF), "--out", str(folder / "out"), "--threads", "1"]
+    for name, content in contents.items():
+        path = folder / f"{name}.dat"
+        path.write_bytes(content)
+        arguments += [f"--{name.replace('_', '-')}", str(path)]
+    return cli.main(["run", *arguments])
+
+
+@given(data=st.data())
+@settings(QUICK, max_examples=25)
+def test_the_command_ends_in_0_2_or_3(
+    tmp_path: Path, files: dict[str, bytes], data: st.DataObject
+) -> None:
+    name = data.draw(st.sampled_from(TABLES))
+    if data.draw(st.booleans()):
+        content = data.draw(damage(files[name]))
+    else:
+        content = as_parquet(data.draw(spoiled(SAMPLE[name])))
+    assert exit_code(tmp_path, {**files, name: content}) in (0, 2, 3)
+
+
+def test_columns_of_the_sample_are_those_of_the_readers() -> None:
+    assert SAMPLE["par_yields"].column_names == ["date", *NODES]

@@ -1,0 +1,327 @@
+"""The main job on real figures: books whose answer we know the shape of."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv
+
+import crossmargin as xm
+from crossmargin.book.exceptions import InputError
+
+AS_OF = "2025-03-13"
+TIPS = "91282CJH5,2.375,2023-10-31,2028-10-15,tips"
+ONE_LINE = "A,cash,91282CMM0,1000000,true"
+
+
+@pytest.fixture(scope="module")
+def market(real_data: Callable[[str], Path]) -> xm.Market:
+    return xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF)
+
+
+@pytest.fixture(scope="module")
+def securities(real_data: Callable[[str], Path]) -> pa.Table:
+    text = real_data("fixed_coupon_master.csv").read_text().splitlines()
+    rows = [",".join([*line.split(",")[:4], "", line.split(",")[4]]) for line in text[1:]]
+    header = "cusip,coupon_pct,issue_date,maturity_date,type,resold_as"
+    return _table("\n".join([header, *rows, TIPS + ","]))
+
+
+def _table(text: str) -> pa.Table:
+    reader = csv.open_csv(io.BytesIO(text.encode()))
+    types = dict.fromkeys(reader.schema.names, pa.string())
+    options = csv.ConvertOptions(column_types=types)
+    return csv.read_csv(io.BytesIO(text.encode()), convert_options=options)
+
+
+def _positions(*rows: str) -> pa.Table:
+    return _table("\n".join(["account,kind,instrument,quantity,xm", *rows]))
+
+
+def _accounts(*names: str) -> pa.Table:
+    rows = [f"{name},customer,sponsored_member,true,FCM" for name in names]
+    return _table("\n".join(["account,origin,ficc_role,opted_in,clearing_firm", *rows]))
+
+
+def _basis_market(real_data: Callable[[str], Path], scale: float) -> xm.Market:
+    """Return the market with a basis of ZNM25 that jumps up and down by `scale` price points."""
+    plain = xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF)
+    sign = np.where(np.random.default_rng(5).integers(0, 2, plain.date.size) == 1, 1.0, -1.0)
+    basis = pa.table(
+        {
+            "date": pa.array(plain.date, pa.date32()),
+            "root": pa.repeat("ZN", plain.date.size),
+            "contract": pa.repeat("ZNM25", plain.date.size),
+            "basis": sign * scale,
+        }
+    )
+    return xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF, basis=basis)
+
+
+def _row(run: xm.Run, account: str) -> dict[str, Any]:
+    rows = [r for r in run.accounts.to_arrow().to_pylist() if r["account"] == account]
+    assert len(rows) == 1
+    return rows[0]
+
+
+HAND_MADE = {
+    "BASIS": ("cash,91282CMM0,100000000,true", "future,ZNM25,-1100,true"),
+    "CURVE": ("cash,91282CMM0,100000000,true", "future,ZTM5,-1800,true"),
+    "CASH": ("cash,91282CMM0,100000000,true",),
+    "FUTURES": ("future,ZNM25,-1100,true",),
+    "TIPS": (f"cash,{TIPS[:9]},100000000,true", "future,ZNM25,-1100,true"),
+    "SPLIT": (
+        "cash,91282CMM0,10000000,true",
+        "future,ZNM25,-1100,true",
+        "future,ZNM25,1100,false",
+    ),
+    "SOFR": ("cash,91282CKE0,10000000,true", "future,SR3M25,-100,true"),
+}
+
+
+@pytest.fixture(scope="module")
+def hand_made(market: xm.Market, securities: pa.Table) -> xm.Run:
+    rows = [f"{account},{line}" for account, lines in HAND_MADE.items() for line in lines]
+    return xm.run(
+        positions=_positions(*rows),
+        accounts=_accounts(*HAND_MADE),
+        securities=securities,
+        market=market,
+    )
+
+
+def test_basis_trade_is_capped_and_an_upper_bound(hand_made: xm.Run) -> None:
+    row = _row(hand_made, "BASIS")
+    assert row["p_ficc"] > 0.8
+    assert row["p_cme"] > 0.8
+    assert (row["p"], row["capped"], row["binding"]) == (0.8, True, "FICC")
+    assert row["saving_is_upper_bound"]
+    assert row["reason"] is None
+    # A fifth is left at each house.
+    assert float(row["requirement_ficc"]) == pytest.approx(0.2 * row["v_ficc_cash"], abs=0.005)
+    assert float(row["requirement_cme"]) == pytest.approx(0.2 * row["v_cme_futures"], abs=0.005)
+
+
+def test_curve_trade_saves_less(hand_made: xm.Run) -> None:
+    basis, curve = _row(hand_made, "BASIS"), _row(hand_made, "CURVE")
+    assert 0.0 < curve["p"] < basis["p"]
+    assert curve["p_ficc"] < basis["p_ficc"]
+    assert curve["p_cme"] < basis["p_cme"]
+
+
+@pytest.mark.parametrize("account", ["CASH", "FUTURES"])
+def test_one_side_alone_saves_nothing(hand_made: xm.Run, account: str) -> None:
+    row = _row(hand_made, account)
+    assert (row["p"], row["reason"], row["binding"]) == (0.0, "ONE_SIDED", None)
+    assert row["saving"] == 0
+    assert row["requirement"] == row["no_programme"] > 0
+
+
+def test_tips_never_enter_and_stay_unpriced(hand_made: xm.Run) -> None:
+    row = _row(hand_made, "TIPS")
+    assert (row["v_ficc_cash"], row["p"], row["reason"]) == (0.0, 0.0, "ONE_SIDED")
+    for column in ("other_ficc", "requirement", "house_requirement", "no_programme", "saving"):
+        assert row[column] is None
+    assert row["requirement_cme"] == _row(hand_made, "FUTURES")["requirement_cme"]
+    codes = [r["code"] for r in hand_made.exceptions.to_arrow().to_pylist()]
+    assert codes.count("SECURITY_INELIGIBLE") == codes.count("NO_MODEL") == 1
+
+
+def test_splitting_a_hedge_can_cost_more_than_it_saves(hand_made: xm.Run) -> None:
+    # Without the programme the futures net to nothing in one ordinary account.
+    row = _row(hand_made, "SPLIT")
+    assert row["saving"] < 0
+    assert row["no_programme"] - row["requirement"] == row["saving"]
+
+
+def test_short_rate_futures_say_that_spreads_are_not_modelled(hand_made: xm.Run) -> None:
+    assert _row(hand_made, "SOFR")["spread_risk"] == "not modelled"
+    assert _row(hand_made, "BASIS")["spread_risk"] is None
+    assert not _row(hand_made, "SOFR")["saving_is_upper_bound"]
+
+
+def test_saving_at_ficc_falls_as_the_basis_moves_more(
+    real_data: Callable[[str], Path], securities: pa.Table, hand_made: xm.Run
+) -> None:
+    p_ficc = [_row(hand_made, "BASIS")["p_ficc"]]
+    for scale in (0.1, 0.4, 1.6):
+        run = xm.run(
+            positions=_positions(*(f"BASIS,{line}" for line in HAND_MADE["BASIS"])),
+            accounts=_accounts("BASIS"),
+            securities=securities,
+            market=_basis_market(real_data, scale),
+        )
+        row = _row(run, "BASIS")
+        assert not row["saving_is_upper_bound"]
+        p_ficc.append(row["p_ficc"])
+    assert p_ficc == sorted(p_ficc, reverse=True)
+    assert p_ficc[0] - p_ficc[-1] > 0.1
+
+
+def test_manifest_says_what_was_run(hand_made: xm.Run) -> None:
+    manifest = hand_made.manifest
+    assert not manifest["synthetic"]
+    assert manifest["as_of"] == manifest["market"]["curve_date"] == AS_OF
+    assert manifest["cubes"]["ficc"]["scenarios"] == 2750
+    assert manifest["cubes"]["cme_historical"]["scenarios"] == 2750
+    assert manifest["cubes"]["cme_stressed"]["scenarios"] == 250
+    assert manifest["rows"] == {"read": 13, "used": 13, "rejected": 0}
+    assert set(manifest["results"]) == {"accounts", "components", "positions", "exceptions"}
+
+
+def test_two_runs_differ_in_times_and_run_id_alone(
+    hand_made: xm.Run, market: xm.Market, securities: pa.Table
+) -> None:
+    rows = [f"{account},{line}" for account, lines in HAND_MADE.items() for line in lines]
+    again = xm.run(
+        positions=_positions(*rows),
+        accounts=_accounts(*HAND_MADE),
+        securities=securities,
+        market=market,
+        threads=1,
+    )
+    changing = {"run_id", "started", "finished"}
+    first = {k: v for k, v in hand_made.manifest.items() if k not in changing}
+    assert first == {k: v for k, v in again.manifest.items() if k not in changing}
+    assert hand_made.manifest["run_id"] != again.manifest["run_id"]
+
+
+def test_five_thousand_accounts_over_the_real_universe(
+    market: xm.Market, securities: pa.Table
+) -> None:
+    rng = np.random.default_rng(11)
+    cusip = np.array(
+        [
+            r["cusip"]
+            for r in securities.to_pylist()
+            if r["maturity_date"] > "2026-06" and not r["type"]
+        ]
+    )
+    contract = np.array(
+        ["ZTM25", "Z3NM25", "ZFM25", "ZNM25", "TNM25", "TWEM25", "ZBM25", "UBM25", "SR3U25"]
+    )
+    accounts = np.array([f"{number:05d}" for number in range(5000)])
+    cash, futures = rng.integers(0, 5000, 50_000), rng.integers(0, 5000, 25_000)
+    face = 100_000 * np.maximum(rng.lognormal(3, 1.5, cash.size).astype(int), 1)
+    lots = np.maximum(rng.lognormal(3, 1.5, futures.size).astype(int), 1)
+    positions = pa.table(
+        {
+            "account": np.concatenate([accounts[cash], accounts[futures]]),
+            "kind": ["cash"] * cash.size + ["future"] * futures.size,
+            "instrument": np.concatenate(
+                [rng.choice(cusip, cash.size), rng.choice(contract, futures.size)]
+            ),
+            "quantity": np.concatenate([face, -lots]).astype(float),
+            "xm": rng.random(cash.size + futures.size) < 0.9,
+        }
+    )
+    run = xm.run(
+        positions=positions,
+        accounts=_accounts(*accounts),
+        securities=securities,
+        market=market,
+    )
+    table = run.accounts.to_arrow()
+    assert len(table) == 5000
+    assert set(table["status"].to_pylist()) == {"complete"}
+    p = table["p"].to_numpy()
+    assert 0.2 < np.mean(p > 0.0) <= 1.0
+    assert p.min() >= 0.0
+    assert p.max() <= 0.8
+    total = sum(table["requirement"].to_pylist())
+    parts = ("requirement_ficc", "requirement_cme", "other_ficc", "other_cme")
+    assert total == sum(sum(table[name].to_pylist()) for name in parts) > 0
+
+
+def test_user_cubes_take_the_place_of_ours(market: xm.Market, securities: pa.Table) -> None:
+    # 100 scenarios: w = 1, so VaR is the one worst loss.
+    moves = np.linspace(-1.0, 1.0, 100)
+    names = [f"s{number}" for number in range(100)]
+
+    def cube(cash: float, future: float) -> pa.Table:
+        pnl = np.vstack([cash * moves, future * moves])
+        columns = {name: pnl[:, number] for number, name in enumerate(names)}
+        return pa.table({"instrument": ["91282CMM0", "ZNM5"], **columns})
+
+    run = xm.run(
+        positions=_positions("A,cash,91282CMM0,1000000,true", "A,future,ZNM25,-10,true"),
+        accounts=_accounts("A"),
+        securities=securities,
+        market=market,
+        ficc_cube=cube(1.0, 500.0),
+        cme_cube=cube(1.0, 250.0),
+    )
+    row = _row(run, "A")
+    # 10,000 lots at 1 USD against 10 contracts at 500, then at 250 (no stress: HVaR alone).
+    assert (row["v_ficc_cash"], row["v_ficc_futures"], row["v_ficc_combined"]) == (
+        10_000,
+        5_000,
+        5_000,
+    )
+    assert (row["v_cme_cash"], row["v_cme_futures"], row["v_cme_combined"]) == (
+        10_000,
+        2_500,
+        7_500,
+    )
+    assert row["p_ficc"] == pytest.approx(2 / 3, abs=1e-15)
+    assert row["p_cme"] == pytest.approx(0.4, abs=1e-15)
+    assert (row["p"], row["binding"]) == (row["p_cme"], "CME")
+    assert run.manifest["cubes"]["cme_stressed"] is None
+
+
+def test_instrument_missing_from_a_cube_is_unpriced(
+    market: xm.Market, securities: pa.Table
+) -> None:
+    cube = pa.table({"instrument": ["ZNM25"], "a": [1.0], "b": [-1.0]})
+    run = xm.run(
+        positions=_positions("A,cash,91282CMM0,1000000,true", "A,future,ZNM25,-10,true"),
+        accounts=_accounts("A"),
+        securities=securities,
+        market=market,
+        ficc_cube=cube,
+    )
+    row = _row(run, "A")
+    assert (row["v_ficc_cash"], row["requirement_ficc"], row["requirement"]) == (None, None, None)
+    assert (row["p"], row["reason"], row["status"]) == (0.0, "INCOMPLETE", "incomplete")
+    assert "NOT_IN_CUBE" in [r["code"] for r in run.exceptions.to_arrow().to_pylist()]
+
+
+def test_too_many_rejected_rows_are_an_error(market: xm.Market, securities: pa.Table) -> None:
+    common = {"accounts": _accounts("A"), "securities": securities, "market": market}
+    book = _positions(ONE_LINE, "A,cash,91282CMM0,150,true", "B,cash,91282CMM0,100,true")
+    run = xm.run(positions=book, **common, max_rejected=2)
+    assert run.manifest["rows"] == {"read": 3, "used": 1, "rejected": 2}
+    assert _row(run, "A")["rows_rejected"] == 1
+    assert _row(run, "A")["reason"] == "INCOMPLETE"
+    with pytest.raises(InputError, match="2 rows rejected, 1 allowed"):
+        xm.run(positions=book, **common, max_rejected=1)
+
+
+def test_short_history_is_an_unusable_input(
+    real_data: Callable[[str], Path], securities: pa.Table
+) -> None:
+    short = xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of="2012-03-13")
+    with pytest.raises(InputError, match="HISTORY_SHORT"):
+        xm.run(
+            positions=_positions("A,cash,912810QN1,1000000,true"),
+            accounts=_accounts("A"),
+            securities=securities,
+            market=short,
+        )
+
+
+def test_results_are_written_and_read_back(hand_made: xm.Run, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    out = hand_made.write(tmp_path / "results")
+    for name in ("accounts", "components", "positions", "exceptions"):
+        table = pq.read_table(out / f"{name}.parquet")
+        assert table.equals(getattr(hand_made, name).to_arrow())
+        assert {"as_of", "cycle", "run_id"} <= set(table.column_names)
+        assert b"schema_version" in table.schema.metadata
