@@ -228,6 +228,7 @@ def test_the_sample_command_writes_a_book_that_runs(
     command = out.splitlines()[1].replace("RESULTS", str(tmp_path / "out")).split()
     assert command[0] == "crossmargin"
     assert cli.main(command[1:]) == 3  # some rows are bad on purpose
+    assert "SYNTHETIC" in capsys.readouterr().out.splitlines()[0]
     assert (tmp_path / "out" / "manifest.json").exists()
 
 

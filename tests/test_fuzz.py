@@ -18,7 +18,7 @@ from crossmargin import cli
 from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import ACCOUNTS, BASIS, POSITIONS, SECURITIES
 from crossmargin.io.cubes import read_cube
-from crossmargin.io.par_yields import NODES, read_par_yields
+from crossmargin.io.par_yields import read_par_yields
 from crossmargin.io.parse import parse
 from crossmargin.io.tables import to_arrow
 from crossmargin.sample import AS_OF, TABLES, sample_tables
@@ -176,7 +176,3 @@ def test_the_command_ends_in_0_2_or_3(
     else:
         content = as_parquet(data.draw(spoiled(SAMPLE[name])))
     assert exit_code(tmp_path, {**files, name: content}) in (0, 2, 3)
-
-
-def test_columns_of_the_sample_are_those_of_the_readers() -> None:
-    assert SAMPLE["par_yields"].column_names == ["date", *NODES]

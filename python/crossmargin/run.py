@@ -33,8 +33,8 @@ from crossmargin.engine import Cube
 from crossmargin.instruments.contracts import parse_contract
 from crossmargin.instruments.universe import DATED_CASH, FUTURE, Universe, build_universe
 from crossmargin.io.cubes import read_cube
-from crossmargin.io.parse import parse
-from crossmargin.io.results import Table, source_hash, table_hash, write_results
+from crossmargin.io.parse import describe_input, parse
+from crossmargin.io.results import Table, table_hash, write_results
 from crossmargin.io.tables import Source, to_arrow
 from crossmargin.margin import ficc as ficc_model
 from crossmargin.margin.charges import charge
@@ -329,7 +329,7 @@ def run(
             "effective_from": rules.effective_from,
             "unconfirmed": [p.name for p in rules.parameters if p.standing == "unconfirmed"],
         },
-        "inputs": {**read.inputs, **{name: {"hash": h} for name, h in market.source.items()}},
+        "inputs": {**read.inputs, **market.source},
         "market": {
             "curve_date": str(market.date[-1]),
             "history_from": str(market.date[0]),
@@ -374,11 +374,7 @@ class _Reader:
     def __call__(self, source: Source, schema: Schema) -> pa.Table:
         table = to_arrow(source, name=schema.name)
         parsed = parse(table, schema, file=schema.name, log=self._log)
-        self.inputs[schema.name] = {
-            "hash": source_hash(table),
-            "rows_read": parsed.rows_read,
-            "extra_columns": list(parsed.extra_columns),
-        }
+        self.inputs[schema.name] = describe_input(table, parsed)
         return parsed.table
 
 

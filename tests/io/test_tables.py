@@ -150,6 +150,8 @@ def test_types_of_a_table_are_kept() -> None:
         (b"a\tb\n1\t2\n", "tabs"),
         (b'a,b\n1,"2\n3,4\n', "quote is opened and never closed"),
         (b"a,b\n1,\xff\n", "byte 6: not UTF-8; save it as UTF-8"),
+        (b"a,b\n1,2,\xff\n", "byte 8: not UTF-8"),
+        (b"a,b\n" + b"1,2\n" * 300_000 + b"1,\xff\n", "byte 1200006: not UTF-8"),
         ("a,b\n".encode("utf-16"), "UTF-16"),
         (b"a,b\n1,\0\n", "zero bytes"),
         (b"PK\x03\x04....", "Excel"),

@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import BASIS, FIXINGS, Schema
 from crossmargin.io.par_yields import read_par_yields
-from crossmargin.io.parse import parse
-from crossmargin.io.results import source_hash
+from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.tables import Source, to_arrow
 from crossmargin.market.market import SYNTHETIC, Market
 
@@ -43,23 +42,24 @@ def read_market(
         If a file cannot be used, or the yields do not reach the as-of date.
     """
     day = as_of_date(as_of)
-    parsed = read_par_yields(par_yields)
-    yields = parsed.table
-    tables = {"par_yields": yields}
+    yields = read_par_yields(par_yields)
+    # The reader keeps the file's hash with its table.
+    source = {"par_yields": describe_input(yields.table, yields)}
     histories: dict[str, pa.Table | None] = {"basis": None, "fixings": None}
     for given, schema, value in ((basis, BASIS, "basis"), (fixings, FIXINGS, "rate_pct")):
         if given is not None:
-            tables[schema.name] = to_arrow(given, name=schema.name)
-            histories[schema.name] = _history(tables[schema.name], schema, value)
-    source = {name: source_hash(table) for name, table in tables.items()}
+            table = to_arrow(given, name=schema.name)
+            parsed = parse(table, schema, file=schema.name, log=ExceptionLog())
+            source[schema.name] = describe_input(table, parsed)
+            histories[schema.name] = _history(parsed.table, schema, value)
     try:
         return Market.from_tables(
-            yields,
+            yields.table,
             as_of=day,
             basis=histories["basis"],
             fixings=histories["fixings"],
             source=source,
-            synthetic=SYNTHETIC in parsed.extra_columns,
+            synthetic=SYNTHETIC in yields.extra_columns,
         )
     except ValueError as error:
         raise InputError(str(error)) from error
@@ -74,9 +74,8 @@ def as_of_date(day: str | datetime.date | np.datetime64) -> np.datetime64:
         raise InputError(f"as-of date {text!r}: write a day that exists as YYYY-MM-DD") from None
 
 
-def _history(given: pa.Table, schema: Schema, value: str) -> pa.Table:
-    """Read a market history and leave out the days without a value."""
-    table = parse(given, schema, file=schema.name, log=ExceptionLog()).table
+def _history(table: pa.Table, schema: Schema, value: str) -> pa.Table:
+    """Leave out the days without a value; refuse two rows of one day."""
     _check_once(table, [column.name for column in schema.columns if column.name != value], schema)
     return table.filter(pc.is_valid(table[value])).drop_columns("row")
 

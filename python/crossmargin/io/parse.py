@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from crossmargin.io.cells import (
     read_cells,
     shown_cells,
 )
+from crossmargin.io.results import source_hash
 
 ROW = "row"
 """The column that carries a row's number in its file, from 1."""
@@ -120,6 +122,16 @@ def parse(table: pa.Table, schema: Schema, *, file: str, log: ExceptionLog) -> P
     kept = pa.table(columns).filter(pa.array(~(rejected | blank)))
     rows_read = len(table) - int(np.count_nonzero(blank))
     return Parsed(kept.combine_chunks(), extra, tuple(warnings), rows_read)
+
+
+def describe_input(given: pa.Table, parsed: Parsed) -> dict[str, Any]:
+    """Return what the manifest says of an input: hash, rows, columns not read, warnings."""
+    return {
+        "hash": source_hash(given),
+        "rows_read": parsed.rows_read,
+        "extra_columns": list(parsed.extra_columns),
+        "warnings": list(parsed.warnings),
+    }
 
 
 def _check_columns(table: pa.Table, schema: Schema, near: dict[str, str], file: str) -> None:

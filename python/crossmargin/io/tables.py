@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import hashlib
@@ -171,41 +172,56 @@ def _from_csv(data: bytes, label: str) -> pa.Table:
         raise InputError(f"{label}: a quote is opened and never closed; rows would be lost")
     if b"\n" not in data and b"\r" not in data:
         data += b"\n"
-    ragged: list[pacsv.InvalidRow] = []
-
-    def note(row: pacsv.InvalidRow) -> str:
-        ragged.append(row)
-        return "error"
-
-    def read(*, threads: bool) -> pa.Table:
-        return pacsv.read_csv(
-            pa.BufferReader(data),
-            read_options=pacsv.ReadOptions(use_threads=threads, block_size=_BLOCK),
-            parse_options=pacsv.ParseOptions(
-                newlines_in_values=b'"' in data, invalid_row_handler=note
-            ),
-            convert_options=pacsv.ConvertOptions(
-                column_types={name: pa.string() for name in names}, strings_can_be_null=False
-            ),
-        )
-
     try:
-        table = read(threads=True)
+        table = _read_csv(data, names)
     except pa.ArrowInvalid:
-        ragged.clear()
-        try:
-            table = read(threads=False)  # only a serial reader knows the line's number
-        except pa.ArrowInvalid as error:
-            if not ragged:
-                raise
-            row = ragged[0]
-            raise InputError(
-                f"{label}, line {row.number}: {row.actual_columns} cells where the header has "
-                f"{row.expected_columns}: {row.text[:60]!r}; correct the line"
-            ) from error
+        _explain(data, names, label)
+        raise
     if table.column_names != names or any(not _is_text(t) for t in table.schema.types):
         raise InputError(f"{label}: the header cannot be read; give one line of column names")
     return table
+
+
+def _read_csv(
+    data: bytes, names: list[str], ragged: Callable[[pacsv.InvalidRow], str] | None = None
+) -> pa.Table:
+    """Read CSV as text; serially where ragged rows are asked for: only then they are numbered."""
+    return pacsv.read_csv(
+        pa.BufferReader(data),
+        read_options=pacsv.ReadOptions(use_threads=ragged is None, block_size=_BLOCK),
+        parse_options=pacsv.ParseOptions(
+            newlines_in_values=b'"' in data, invalid_row_handler=ragged
+        ),
+        convert_options=pacsv.ConvertOptions(
+            column_types={name: pa.string() for name in names}, strings_can_be_null=False
+        ),
+    )
+
+
+def _explain(data: bytes, names: list[str], label: str) -> None:
+    """Say why CSV cannot be read, if it is the encoding or a line of uneven length."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise _not_utf8(label, error) from error
+
+    def refuse(row: pacsv.InvalidRow) -> str:
+        ragged.append(row)
+        return "error"
+
+    ragged: list[pacsv.InvalidRow] = []
+    with contextlib.suppress(pa.ArrowInvalid):
+        _read_csv(data, names, refuse)
+    if ragged:
+        row = ragged[0]
+        raise InputError(
+            f"{label}, line {row.number}: {row.actual_columns} cells where the header has "
+            f"{row.expected_columns}: {row.text[:60]!r}; correct the line"
+        )
+
+
+def _not_utf8(label: str, error: UnicodeDecodeError) -> InputError:
+    return InputError(f"{label}, byte {error.start}: not UTF-8; save it as UTF-8")
 
 
 def _csv_header(data: bytes, label: str) -> list[str]:
@@ -217,7 +233,7 @@ def _csv_header(data: bytes, label: str) -> list[str]:
         text = head.decode("utf-8-sig", errors="replace" if len(data) > MAX_HEADER else "strict")
         names = next((row for row in csv.reader(io.StringIO(text, newline="")) if row), None)
     except UnicodeDecodeError as error:
-        raise InputError(f"{label}, byte {error.start}: not UTF-8; save it as UTF-8") from error
+        raise _not_utf8(label, error) from error
     except csv.Error as error:
         raise InputError(f"{label}: the header cannot be read: {error}") from error
     if not names:

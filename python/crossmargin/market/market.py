@@ -62,8 +62,8 @@ class Market:
         `SOFR` and `EFFR`: days and rates, decimal.
     synthetic : bool
         Whether the figures are made up.
-    source : dict of str to str
-        Hash of each table it was built from, for the manifest.
+    source : dict of str to dict
+        What the manifest says of each table it was built from.
     """
 
     as_of: np.datetime64
@@ -74,7 +74,7 @@ class Market:
     basis: dict[str, Basis] = field(default_factory=dict)
     fixings: dict[str, tuple[Dates, Float]] = field(default_factory=dict)
     synthetic: bool = False
-    source: dict[str, str] = field(default_factory=dict)
+    source: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def from_tables(
@@ -85,7 +85,7 @@ class Market:
         basis: pa.Table | None = None,
         fixings: pa.Table | None = None,
         synthetic: bool = False,
-        source: dict[str, str] | None = None,
+        source: dict[str, dict[str, Any]] | None = None,
     ) -> Market:
         """Build a market from typed tables.
 
@@ -99,8 +99,8 @@ class Market:
             (date, root, contract, basis in price points) and (date, index, rate_pct).
         synthetic : bool
             Mark the market as made up.
-        source : dict of str to str, optional
-            Hashes of the tables.
+        source : dict of str to dict, optional
+            What the manifest says of each table.
 
         Returns
         -------

@@ -333,6 +333,9 @@ def _check(policy: Policy, where: str) -> None:
             and {root for _, root in c.equivalent_roots} <= set(roots("treasury"))
         ),
         "charge.house must be FICC or CME": all(x.house in ("FICC", "CME") for x in policy.charges),
+        "charge.name must differ for each charge of a house": (
+            len({(x.house, x.name) for x in policy.charges}) == len(policy.charges)
+        ),
         "charge.rate must lie between 0 and 1": all(0.0 <= x.rate <= 1.0 for x in policy.charges),
     }
     for message, holds in rules.items():

@@ -126,7 +126,7 @@ def sample_market(*, seed: int = SEED, as_of: np.datetime64 | str = AS_OF) -> Ma
         **tables,
         as_of=history.date[-1],
         synthetic=True,
-        source={name: table_hash(table) for name, table in tables.items()},
+        source={name: {"hash": table_hash(table)} for name, table in tables.items()},
     )
 
 

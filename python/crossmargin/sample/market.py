@@ -136,7 +136,7 @@ class History:
     volatility: Float
 
     def table(self) -> pa.Table:
-        """Return the par yields in our plain form, marked: `date`, `1mo`, ..., `30y`, `synthetic`."""
+        """Return the par yields in our plain form, marked as made up by a column of their own."""
         columns = {name: self.par_yield[:, k] for k, name in enumerate(PAR_YIELD_COLUMNS)}
         mark = pa.repeat(True, self.date.size)
         return pa.table({"date": self.date, **columns, SYNTHETIC: mark})
