@@ -101,7 +101,7 @@ def test_exp_and_log_do_not_depend_on_the_shape():
 
 @pytest.mark.parametrize("x", [700.1, -701.0, np.nan, np.inf, -np.inf])
 def test_exp_refuses_what_it_cannot_answer(x):
-    with pytest.raises(ValueError, match="within .-700"):
+    with pytest.raises(ValueError, match=r"within \+-700"):
         exact.exp([0.0, x])
 
 

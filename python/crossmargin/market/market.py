@@ -130,13 +130,15 @@ class Market:
         if holes.size:
             date, percent = date[holes[-1] + 1 :], percent[holes[-1] + 1 :]
         log_df = bootstrap(date, percent / 100.0)
+        bases = {} if basis is None else read_basis(basis, as_of=day)
         return cls(
             as_of=day,
             curve=Curve(day, log_df[-1]),
             date=date,
             zero_rate=zero_rates(log_df),
             skipped_rows=skipped,
-            basis={} if basis is None else read_basis(basis, as_of=day),
+            # A history that never meets the curve's rows moves nothing: it is none.
+            basis={root: b for root, b in bases.items() if b.change(date, 1)[1].any()},
             fixings={} if fixings is None else _read_fixings(fixings),
             synthetic=synthetic,
             source=source or {},

@@ -1,0 +1,158 @@
+"""Rows of the securities table: what is taken, and each reason why one is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from crossmargin.book.exceptions import ExceptionLog
+from crossmargin.book.schemas import SECURITIES
+from crossmargin.book.securities import read_securities
+from crossmargin.io.parse import parse
+from crossmargin.market.curve import POINTS, Curve
+
+CURVE = Curve(np.datetime64("2025-03-13"), -0.04 * POINTS)
+GOOD = {
+    "cusip": "91282CMM0",
+    "coupon_pct": "4.625",
+    "issue_date": "2025-02-18",
+    "maturity_date": "2035-02-15",
+}
+
+
+def read(*rows, columns=()):
+    """Return the securities of rows of text and the exceptions."""
+    names = dict.fromkeys([*columns, *(name for row in rows for name in row)])
+    table = pa.table({n: pa.array([row.get(n) for row in rows], pa.string()) for n in names})
+    log = ExceptionLog()
+    typed = parse(table, SECURITIES, file="securities", log=log).table
+    return read_securities(typed, curve=CURVE, file="securities", log=log), log.table().to_pylist()
+
+
+def test_a_good_row():
+    found, exceptions = read(GOOD)
+    assert exceptions == []
+    assert found.cusip.tolist() == ["91282CMM0"]
+    assert found.type.tolist() == ["note"]
+    assert found.coupon.tolist() == [0.04625]
+    assert str(found.issue_date[0]) == "2025-02-18"
+    assert str(found.maturity_date[0]) == "2035-02-15"
+    assert np.isnat(found.first_coupon_date[0])
+    assert np.isnan(found.price[0])
+    assert found.resold_as.tolist() == [""]
+
+
+def test_every_column_is_read():
+    full = GOOD | {
+        "type": "BOND",
+        "first_coupon_date": "8/15/2025",
+        "price": "101.5",
+        "resold_as": "2030-02-15:5-Year",
+    }
+    found, exceptions = read(full)
+    assert exceptions == []
+    assert found.type.tolist() == ["bond"]
+    assert str(found.first_coupon_date[0]) == "2025-08-15"
+    assert found.price.tolist() == [101.5]
+    assert found.resold_as.tolist() == ["2030-02-15:5-Year"]
+
+
+def test_securities_are_sorted_by_cusip_and_cusips_are_text():
+    cusips = ["912828E1", "00123", "912828E10", "123"]
+    found, exceptions = read(*(GOOD | {"cusip": c} for c in cusips))
+    assert exceptions == []
+    assert found.cusip.tolist() == ["00123", "123", "912828E1", "912828E10"]
+
+
+BAD = [
+    (
+        {"maturity_date": "2025-02-18"},
+        "maturity_date 2025-02-18 is not after issue_date 2025-02-18",
+    ),
+    ({"maturity_date": "2024-02-15"}, "is not after issue_date"),
+    (
+        {"issue_date": "1960-02-15", "maturity_date": "2035-02-15"},
+        "issue_date 1960-02-15 is outside",
+    ),
+    (
+        {"issue_date": "2120-02-15", "maturity_date": "2130-02-15"},
+        "issue_date 2120-02-15 is outside",
+    ),
+    ({"resold_as": "2030-02-15:five"}, "resold_as '2030-02-15:five' is unreadable"),
+    ({"resold_as": "2030-02-15:5-Year;2030-02-31:2-Year"}, "2030-02-31:2-Year' is unreadable"),
+    (
+        {"first_coupon_date": "2025-08-16"},
+        "first_coupon_date 2025-08-16 must be a semi-annual date",
+    ),
+    ({"first_coupon_date": "2025-02-15"}, "after dated_date 2025-02-15"),
+    ({"first_coupon_date": "2035-08-15"}, "must be a semi-annual date"),
+    (
+        {"issue_date": "2020-03-15", "maturity_date": "2025-03-15", "price": "10"},
+        "no z-spread within 100% of the curve meets the price",
+    ),
+    ({"coupon_pct": "abc"}, "abc"),
+    ({"coupon_pct": "-1"}, "-1"),
+    ({"maturity_date": "2035-02-30"}, "2035-02-30"),
+    ({"type": "gilt"}, "gilt"),
+    ({"price": "0"}, "price"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD)
+def test_a_row_that_makes_no_sense_is_set_aside(change, message):
+    good = GOOD | {"cusip": "91282CZZ9"}
+    found, exceptions = read(good, GOOD | change)
+    assert found.cusip.tolist() == ["91282CZZ9"]
+    (only,) = exceptions
+    assert only["file"] == "securities"
+    assert only["row"] == 2
+    assert only["instrument"] == "91282CMM0"
+    assert only["severity"] == "rejected"
+    assert only["code"] == "SECURITY_INVALID"
+    assert message in only["message"]
+
+
+def test_of_several_rows_of_a_cusip_the_first_good_one_is_used():
+    rows = [
+        GOOD | {"maturity_date": "2020-01-01"},
+        GOOD | {"coupon_pct": "1"},
+        GOOD | {"cusip": "91282CAA0"},
+        GOOD | {"coupon_pct": "2"},
+    ]
+    found, exceptions = read(*rows)
+    assert found.cusip.tolist() == ["91282CAA0", "91282CMM0"]
+    assert found.coupon.tolist() == [0.04625, 0.01]
+    assert [(e["row"], e["code"]) for e in exceptions] == [
+        (1, "SECURITY_INVALID"),
+        (4, "SECURITY_DUPLICATE"),
+    ]
+    assert "has an earlier row" in exceptions[1]["message"]
+
+
+def test_each_bad_row_is_rejected_once():
+    both = GOOD | {
+        "maturity_date": "2020-02-15",
+        "resold_as": "?",
+        "first_coupon_date": "2019-01-01",
+    }
+    found, exceptions = read(both)
+    assert found.cusip.size == 0
+    assert len(exceptions) == 1
+
+
+def test_a_price_matters_only_where_a_model_uses_it():
+    rows = [
+        GOOD | {"cusip": "TIPS", "type": "tips", "price": "1000"},
+        GOOD | {"cusip": "MATURED", "maturity_date": "2025-03-13", "price": "500"},
+        GOOD | {"cusip": "PRICED", "price": "99"},
+    ]
+    found, exceptions = read(*rows)
+    assert exceptions == []
+    assert found.cusip.tolist() == ["MATURED", "PRICED", "TIPS"]
+
+
+def test_an_empty_table_has_no_securities():
+    found, exceptions = read(columns=GOOD)
+    assert found.cusip.size == 0
+    assert exceptions == []

@@ -1,0 +1,81 @@
+"""Small markets and securities made by hand, and the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from crossmargin.book.exceptions import ExceptionLog
+from crossmargin.book.schemas import SECURITIES
+from crossmargin.book.securities import read_securities
+from crossmargin.instruments.securities import Securities
+from crossmargin.io.par_yields import read_par_yields
+from crossmargin.io.parse import parse
+from crossmargin.io.tables import to_arrow
+from crossmargin.market.curve import POINTS, Curve
+from crossmargin.market.market import Market
+
+
+@pytest.fixture(scope="session")
+def flat_market() -> Callable[..., Market]:
+    """Return a maker of markets with one continuous rate, and nothing but the curve."""
+
+    def make(as_of: str, rate: float = 0.04, **fields: Any) -> Market:
+        day = np.datetime64(as_of)
+        return Market(
+            as_of=day,
+            curve=Curve(day, -rate * POINTS),
+            date=np.array([day]),
+            zero_rate=np.full((1, 11), rate),
+            skipped_rows=0,
+            **fields,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_securities() -> Callable[..., Securities]:
+    """Return a maker of securities, one a dict; only issue_date and maturity_date must be there."""
+
+    def make(*rows: dict[str, Any]) -> Securities:
+        def column(name: str, default: Any, dtype: Any) -> Any:
+            return np.array([row.get(name, default) for row in rows], dtype=dtype)
+
+        names = [row.get("cusip", f"CUSIP{number:04d}") for number, row in enumerate(rows)]
+        return Securities(
+            cusip=np.array(names, dtype=object),
+            type=column("type", "note", object),
+            coupon=column("coupon", 0.04, np.float64),
+            issue_date=column("issue_date", None, "datetime64[D]"),
+            maturity_date=column("maturity_date", None, "datetime64[D]"),
+            first_coupon_date=column("first_coupon_date", "NaT", "datetime64[D]"),
+            price=column("price", np.nan, np.float64),
+            resold_as=column("resold_as", "", object),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def real_yields(real_data) -> pa.Table:
+    return read_par_yields(real_data("us_treasury_par_yields.csv.gz")).table
+
+
+@pytest.fixture(scope="session")
+def real_market(real_yields) -> Market:
+    return Market.from_tables(real_yields, as_of="2025-03-13")
+
+
+@pytest.fixture(scope="session")
+def real_securities(real_data, real_market) -> Securities:
+    source = to_arrow(real_data("fixed_coupon_master.csv"), name="securities")
+    log = ExceptionLog()
+    table = parse(source, SECURITIES, file="securities", log=log).table
+    found = read_securities(table, curve=real_market.curve, file="securities", log=log)
+    assert log.counts() == {}
+    return found

@@ -1,0 +1,195 @@
+"""Which rows become scenarios, in what order, how they are tagged and how they are scaled."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from crossmargin.market.basis import Basis
+from crossmargin.market.curve import TREASURY_FACTORS, Curve
+from crossmargin.market.market import Market
+from crossmargin.market.scenarios import (
+    DEFAULT_STRESS,
+    HistoryShortError,
+    StressWindow,
+    VolatilityScaling,
+    build_scenarios,
+)
+
+FIRST = np.datetime64("2020-01-01")
+
+
+def window(first, last):
+    return StressWindow(FIRST + first, FIRST + last)
+
+
+def build(rows, known=None, factor=("treasury:10", "basis:ZN"), shock=None, **options):
+    """Build scenarios of rows dated 2020-01-01 + row, whose shocks tell the row."""
+    if shock is None:
+        shock = np.column_stack([np.arange(rows) + 0.0, -np.arange(rows)])
+    known = np.ones(shock.shape, dtype=bool) if known is None else known
+    options = {"minimum": 1, "look_back": rows, "stress": ()} | options
+    return build_scenarios(FIRST + np.arange(rows), shock, factor, known, **options)
+
+
+def row_of(scenarios):
+    return (scenarios.date - FIRST).astype(int).tolist()
+
+
+def test_stress_rows_come_first_and_every_row_of_a_window_is_tagged():
+    found = build(12, look_back=5, stress=[window(1, 3), window(9, 9)])
+    assert row_of(found) == [1, 2, 3, 7, 8, 9, 10, 11]
+    assert found.tag.tolist() == ["stress"] * 3 + ["", "", "stress", "", ""]
+    assert found.stressed.tolist() == [0, 1, 2, 5]
+    assert found.shock[:, 0].tolist() == [1, 2, 3, 7, 8, 9, 10, 11]
+    assert found.shock.flags.c_contiguous
+    assert found.factor == ("treasury:10", "basis:ZN")
+
+
+def test_a_window_across_the_start_of_the_look_back_and_windows_that_overlap():
+    found = build(10, look_back=4, stress=[window(4, 7), window(3, 5), window(50, 60)])
+    # No row twice, all in date order: 3, 4 and 5 before the look-back of 6 to 9.
+    assert row_of(found) == [3, 4, 5, 6, 7, 8, 9]
+    assert found.tag.tolist() == ["stress"] * 5 + ["", ""]
+
+
+def test_a_look_back_longer_than_the_history_takes_all_of_it():
+    assert row_of(build(6, look_back=100, stress=[window(0, 1)])) == [0, 1, 2, 3, 4, 5]
+
+
+def test_the_default_window_is_the_crisis():
+    (crisis,) = DEFAULT_STRESS
+    assert (str(crisis.first), str(crisis.last)) == ("2008-07-01", "2009-06-30")
+
+
+def test_too_short_a_history():
+    assert len(build(2500, minimum=2500).date) == 2500
+    with pytest.raises(HistoryShortError, match="HISTORY_SHORT: 2499 usable rows, 2500 needed"):
+        build(2499, minimum=2500)
+
+
+def test_scenarios_without_a_basis_are_counted():
+    known = np.ones((10, 2), dtype=bool)
+    known[[0, 2, 7, 8], 1] = False
+    # Row 0 is no scenario; 2 is one of stress, 7 and 8 of the look-back.
+    found = build(10, known=known, look_back=4, stress=[window(2, 3)])
+    assert row_of(found) == [2, 3, 6, 7, 8, 9]
+    assert found.no_basis == {"ZN": 3}
+
+
+def test_volatility_ratio_by_hand():
+    scaling = VolatilityScaling(decay=0.5, seed_rows=2, limit=3.0)
+    shock = np.array([[1.0], [3.0], [2.0]])
+    # Seed (1 + 9) / 2 = 5. Variances: (5 + 1) / 2 = 3, (3 + 9) / 2 = 6, (6 + 4) / 2 = 5.
+    expected = [math.sqrt(5 / 3), math.sqrt(5 / 6), 1.0]
+    np.testing.assert_allclose(scaling.ratio(shock)[:, 0], expected, rtol=1e-15)
+    clipped = VolatilityScaling(decay=0.5, seed_rows=2, limit=1.05).ratio(shock)[:, 0]
+    np.testing.assert_allclose(clipped, [1.05, 1 / 1.05, 1.0], rtol=1e-15)
+
+
+def plain_scaling(shock, decay=0.97, seed_rows=250, limit=3.0):
+    """One factor, from its first shock on, written out as methodology 3 says it."""
+    seed = shock[:seed_rows]
+    s = sum(x * x for x in seed) / len(seed)
+    sigma = []
+    for x in shock:
+        s = decay * s + 0.03 * x * x
+        sigma.append(math.sqrt(s))
+    return [
+        x * min(max(sigma[-1] / v, 1 / limit), limit) for x, v in zip(shock, sigma, strict=True)
+    ]
+
+
+def test_volatility_scaling_against_a_plain_recomputation():
+    rng = np.random.default_rng(11)
+    rows = 600
+    # Volatility falls by a factor of ten half way, so that the clip takes hold.
+    shock = rng.normal(size=(rows, 2)) * np.where(np.arange(rows) < 300, 10.0, 1.0)[:, None]
+    found = build(
+        rows, shock=shock, look_back=400, stress=[window(5, 9)], scaling=VolatilityScaling()
+    )
+    chosen = [*range(5, 10), *range(200, 600)]
+    for k in range(2):
+        # All rows enter the average, whichever become scenarios.
+        expected = np.array(plain_scaling(shock[:, k].tolist()))[chosen]
+        np.testing.assert_allclose(found.shock[:, k], expected, rtol=1e-12)
+    first = found.shock[:5] / shock[5:10]
+    np.testing.assert_allclose(first, 1 / 3, rtol=1e-15)
+    assert np.array_equal(found.shock[-1], shock[-1])
+
+
+def test_a_history_shorter_than_the_seed_is_its_own_seed():
+    shock = np.random.default_rng(13).normal(size=(100, 1))
+    ours = VolatilityScaling().scale(shock, np.array([0]))[:, 0]
+    np.testing.assert_allclose(ours, plain_scaling(shock[:, 0].tolist()), rtol=1e-12)
+
+
+def test_a_factor_is_scaled_from_its_first_shock_on():
+    rng = np.random.default_rng(12)
+    rows, start = 500, 130
+    shock = rng.normal(size=(rows, 2)) * np.array([1.0, 5.0])
+    known = np.ones((rows, 2), dtype=bool)
+    known[:start, 1] = False
+    known[300:310, 1] = False
+    shock[~known] = 0.0
+    found = build(rows, shock=shock, known=known, scaling=VolatilityScaling())
+    late = np.array(plain_scaling(shock[start:, 1].tolist()))
+    assert not found.shock[:start, 1].any()
+    np.testing.assert_allclose(found.shock[start:, 1], late, rtol=1e-12)
+    np.testing.assert_allclose(found.shock[:, 0], plain_scaling(shock[:, 0].tolist()), rtol=1e-12)
+
+
+def test_scaling_leaves_what_never_moved_and_the_shocks_given():
+    shock = np.zeros((20, 2))
+    shock[:, 0] = np.arange(20) - 10.0
+    before = shock.copy()
+    known = np.ones((20, 2), dtype=bool)
+    known[:, 1] = False
+    found = build(20, shock=shock, known=known, scaling=VolatilityScaling())
+    assert not found.shock[:, 1].any()
+    assert np.array_equal(shock, before)
+    assert found.no_basis == {"ZN": 20}
+
+
+def market(zero_rate, basis=()):
+    rows = zero_rate.shape[0]
+    date = FIRST + np.arange(rows)
+    return Market(
+        as_of=date[-1],
+        curve=Curve(date[-1], np.zeros(63)),
+        date=date,
+        zero_rate=zero_rate,
+        skipped_rows=0,
+        basis={b.root: b for b in basis},
+    )
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_shocks_are_overlapping_changes_dated_by_their_end(horizon):
+    rows = 12
+    # The zero rate of node k on row r is r^2 + k: its change over h rows is 2rh - h^2.
+    zero = np.arange(rows)[:, None] ** 2 + np.arange(11.0)
+    found = market(zero).scenarios(horizon=horizon, look_back=100, minimum=1)
+    ends = np.arange(horizon, rows)
+    assert row_of(found) == ends.tolist()
+    assert found.factor == TREASURY_FACTORS
+    expected = 2 * ends * horizon - horizon**2
+    assert np.array_equal(found.shock, np.repeat(expected[:, None], 11, axis=1))
+
+
+def test_a_history_needs_the_minimum_of_changes():
+    flat = np.zeros((103, 11))
+    assert market(flat).scenarios(horizon=3, minimum=100).date.size == 100
+    with pytest.raises(HistoryShortError, match="HISTORY_SHORT: 99 usable"):
+        market(flat[:102]).scenarios(horizon=3, minimum=100)
+
+
+def test_bases_are_factors_after_the_nodes():
+    level = np.array([[0.5], [0.25], [np.nan], [1.0], [3.0]])
+    basis = Basis("ZN", ("ZNM20",), FIRST + np.arange(5), level)
+    found = market(np.zeros((5, 11)), [basis]).scenarios(horizon=1, minimum=1)
+    assert found.factor == (*TREASURY_FACTORS, "basis:ZN")
+    assert found.shock[:, -1].tolist() == [-0.25, 0.0, 0.0, 2.0]
+    assert found.no_basis == {"ZN": 2}
