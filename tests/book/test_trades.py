@@ -67,9 +67,7 @@ def test_good_rows_are_resolved(read: Any) -> None:
         (REPO | {"repo_rate": "-20", "end_date": "2031-03-12"}, "VALUE_INVALID", "interest"),
     ],
 )
-def test_bad_row_is_rejected_by_name(
-    read: Any, row: dict[str, str], code: str, says: str
-) -> None:
+def test_bad_row_is_rejected_by_name(read: Any, row: dict[str, str], code: str, says: str) -> None:
     trades, exceptions = read(CASH, row, FUTURE)
     assert trades.row.tolist() == [1, 3]
     assert [(e["row"], e["severity"], e["code"]) for e in exceptions] == [(2, "rejected", code)]

@@ -195,5 +195,6 @@ def ficc_margin(
     net = pot_sums(book, FICC, value, bucket[book.column], buckets)
     floor = exact.ordered_sum(np.abs(net) * floor_rate)
     component = {"VaR": tail.var[:, :, 0], "floor": floor, "MMA": tail.var[:, :, 1]}
-    largest = np.maximum(np.maximum(component["VaR"], floor), component["MMA"])
-    return HouseMargin(FICC, np.maximum(largest, 0.0), holds(book, FICC, ~priced), component)
+    # The floor is never negative, so V is not either.
+    v = np.maximum(np.maximum(component["VaR"], component["MMA"]), floor)
+    return HouseMargin(FICC, v, holds(book, FICC, ~priced), component)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crossmargin.margin.charges import charge
+from crossmargin.policies import Charge
+
+
+def at(house: str, rate: float = 0.5, name: str = "liquidity") -> Charge:
+    return Charge(name, house, rate, inside=False, standing="ours", source="a test")
+
+
+@pytest.fixture
+def universe(by_hand: Any) -> Any:
+    names = [(f"NOTE{n}0000", [(1.0, 100.0)], 1.0) for n in range(8)]
+    value = [100.0, 90.0, 1000.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    return by_hand(*names, market_value=value)
+
+
+def test_a_house_charges_the_gross_value_of_its_own_positions(universe: Any, book_of: Any) -> None:
+    # FICC XM 2 * 100 + |-1| * 90 = 290; CME XM 3 * 1000; FICC other 4 * 100; CME other 5 * 1000.
+    book = book_of([{0: 2, 1: -1, 3: 9}, {2: -3}, {0: -4}, {2: 5}, {}, {}, {}, {}])
+    ficc, cme = charge(book, universe, (at("FICC"), at("CME", 0.25)))
+    # Cash, futures, combined, other, all.
+    assert ficc.amount.tolist() == [[145.0, 0.0, 145.0, 200.0, 345.0], [0.0] * 5]
+    assert cme.amount.tolist() == [[0.0, 750.0, 750.0, 1250.0, 2000.0], [0.0] * 5]
+    assert (ficc.charge.house, cme.charge.house) == ("FICC", "CME")
+
+
+def test_no_charge_is_no_charge(universe: Any, book_of: Any) -> None:
+    assert charge(book_of([{0: 1}, {}, {}, {}]), universe, ()) == []
+
+
+def test_charges_are_kept_apart(universe: Any, book_of: Any) -> None:
+    found = charge(
+        book_of([{0: 1}, {}, {}, {}]), universe, (at("FICC", 0.1, "a"), at("FICC", 0.2, "b"))
+    )
+    assert [c.charge.name for c in found] == ["a", "b"]
+    np.testing.assert_allclose([c.amount[0, 0] for c in found], [10.0, 20.0])

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from crossmargin.book.netting import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM
+from crossmargin.engine import Book
+from crossmargin.margin.pots import (
+    ALL,
+    CASH,
+    CME,
+    COMBINED,
+    FICC,
+    FUTURES,
+    OTHER,
+    POTS,
+    UNIONS,
+    holds,
+    pot_sums,
+    row_of,
+)
+
+
+def two_accounts() -> Book:
+    """Return one account with positions in all four segments, and one without any."""
+    return Book.from_arrays([0, 2, 3, 5, 6, 6, 6, 6, 6], [0, 2, 1, 0, 2, 3], [1, 5, -2, 3, -5, 4])
+
+
+def test_pots_are_the_methodologys() -> None:
+    # V_F and V_C of cash, futures and both, cross-margined; the rest; all of a house's own.
+    assert POTS == ("cash", "futures", "combined", "other", "all")
+    expected = {CASH: {FICC_XM}, FUTURES: {CME_XM}, COMBINED: {FICC_XM, CME_XM}}
+    other = {FICC: (FICC_XM, FICC_OTHER), CME: (CME_XM, CME_OTHER)}
+    for house, (inside, outside) in other.items():
+        pots = {**expected, OTHER: {outside}, ALL: {inside, outside}}
+        assert {pot: set(union) for pot, union in enumerate(UNIONS[house])} == pots
+
+
+def test_row_of_counts_the_elements_of_each_row() -> None:
+    assert row_of(two_accounts()).tolist() == [0, 0, 1, 2, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("mark", "ficc", "cme"),
+    [
+        ([0], [1, 0, 1, 1, 1], [1, 0, 1, 0, 0]),
+        ([1], [0, 1, 1, 0, 0], [0, 1, 1, 0, 1]),
+        ([2], [1, 0, 1, 1, 1], [1, 0, 1, 0, 0]),
+        ([3], [0, 0, 0, 0, 0], [0, 0, 0, 1, 1]),
+        ([], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]),
+    ],
+)
+def test_a_pot_holds_what_its_segments_hold(
+    mark: list[int], ficc: list[int], cme: list[int]
+) -> None:
+    marked = np.isin(np.arange(4), mark)
+    for house, expected in ((FICC, ficc), (CME, cme)):
+        held = holds(two_accounts(), house, marked)
+        assert held.astype(int).tolist() == [expected, [0] * 5]
+
+
+def test_sums_are_by_pot_and_bucket() -> None:
+    book = two_accounts()
+    unit = np.array([100.0, 10.0, 1.0, 1000.0])[book.column]
+    bucket = np.array([0, 0, 1, 1])[book.column]
+    # FICC XM: 100 | 5; CME XM: -20 | 0; FICC other: 300 | -5; CME other: 0 | 4000.
+    value = book.quantity * unit
+    ficc = pot_sums(book, FICC, value, bucket, 2)
+    cme = pot_sums(book, CME, value, bucket, 2)
+    assert ficc.shape == cme.shape == (2, 5, 2)
+    assert ficc[0].tolist() == [[100, 5], [-20, 0], [80, 5], [300, -5], [400, 0]]
+    assert cme[0].tolist() == [[100, 5], [-20, 0], [80, 5], [0, 4000], [-20, 4000]]
+    assert not ficc[1].any()
+    assert not cme[1].any()
+
+
+def test_empty_book_has_empty_pots() -> None:
+    book = Book.from_arrays([0, 0, 0, 0, 0], [], [], columns=3)
+    assert not holds(book, FICC, np.ones(3, dtype=bool)).any()
+    none = np.empty(0)
+    assert not pot_sums(book, CME, none, none.astype(np.int64), 2).any()

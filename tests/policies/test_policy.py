@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crossmargin.book.exceptions import InputError
+from crossmargin.policies import read_policy
+from crossmargin.policies.policy import DEFAULT, STANDINGS, parse_policy
+
+TEXT = resources.files("crossmargin.policies").joinpath(f"{DEFAULT}.toml").read_text("utf-8")
+CHARGE = """
+[[charge]]
+name = "liquidity"
+house = "FICC"
+rate = 0.0001
+inside = false
+standing = "ours"
+source = "a test"
+"""
+
+
+def changed(parameter: str, value: str) -> str:
+    """Return the default policy with another value of one parameter."""
+    head, tail = TEXT.split(f"[{parameter}]\nvalue = ")
+    return f"{head}[{parameter}]\nvalue = {value}\n{tail.split(chr(10), 1)[1]}"
+
+
+def test_default_policy_is_the_programme_of_its_date() -> None:
+    policy = read_policy()
+    assert policy.name == DEFAULT
+    assert policy.effective_from == "2026-04-30"
+    assert policy.hash == hashlib.sha256(TEXT.encode()).hexdigest()
+    # Methodology, sections 3, 5 and 6.
+    assert (policy.agreement.cap, policy.agreement.minimum_saving) == (0.8, 0.01)
+    assert policy.eligibility.remaining_months == 12
+    assert len(policy.eligibility.roots) == 11
+    assert (policy.scenarios.look_back, policy.scenarios.minimum_rows) == (2500, 2500)
+    window = policy.scenarios.stress[0]
+    assert (str(window.first), str(window.last)) == ("2008-07-01", "2009-06-30")
+    assert (policy.ficc.pnl, policy.ficc.level, policy.ficc.horizon) == ("sensitivity", 0.99, 3)
+    assert (policy.ficc.minimum_margin_rows, policy.ficc.floor_rows) == (500, 250)
+    assert policy.ficc.floor_share == 0.1
+    assert policy.ficc.floor_bucket_years == (1.0, 2.5, 3.5, 6.5, 8.0, 12.0, 22.0, 40.0)
+    assert policy.ficc.floor_bucket_nodes == ("1/2", "2", "3", "5", "7", "10", "20", "30")
+    assert (policy.cme.level, policy.cme.horizon, policy.cme.historical_weight) == (0.99, 1, 0.75)
+    assert (policy.cme.volatility_decay, policy.cme.volatility_seed_rows) == (0.97, 250)
+    assert policy.cme.volatility_limit == 3.0
+    assert dict(policy.cme.equivalent_roots[:6]) == {
+        2.5: "ZT",
+        3.5: "Z3N",
+        5.5: "ZF",
+        8.0: "ZN",
+        12.0: "TN",
+        22.0: "ZB",
+    }
+    assert policy.cme.equivalent_roots[6][1] == "UB"
+    assert policy.charges == ()
+
+
+def test_every_parameter_has_source_and_standing() -> None:
+    policy = read_policy()
+    sections = (policy.agreement, policy.eligibility, policy.scenarios, policy.ficc, policy.cme)
+    fields = sum(len(type(section).__dataclass_fields__) for section in sections)
+    assert len({p.name for p in policy.parameters}) == len(policy.parameters) == fields
+    for parameter in policy.parameters:
+        assert parameter.standing in STANDINGS
+        assert parameter.source.strip()
+
+
+def test_charges_are_parameters_too() -> None:
+    policy = parse_policy((TEXT + CHARGE).encode(), name="mine")
+    (charge,) = policy.charges
+    assert (charge.name, charge.house, charge.rate, charge.inside) == (
+        "liquidity",
+        "FICC",
+        0.0001,
+        False,
+    )
+    last = policy.parameters[-1]
+    assert (last.name, last.value, last.standing) == ("charge.liquidity", 0.0001, "ours")
+
+
+def test_own_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(changed("agreement.cap", "1"), "utf-8")
+    policy = read_policy(path)
+    assert policy.agreement.cap == 1.0
+    assert isinstance(policy.agreement.cap, float)
+    assert policy.hash != read_policy().hash
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"policy .*nowhere\.toml"):
+        read_policy(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"\xff\xfe", b"name = ", b"a = " + b"[" * 100_000, b"a = " + b"9" * 10_000, b"a = 1\na = 2"],
+)
+def test_what_is_no_toml_is_refused(text: bytes) -> None:
+    with pytest.raises(InputError, match="policy mine: not TOML"):
+        parse_policy(text, name="mine")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("agreement.cap", "1.01"),
+        ("agreement.cap", "-0.1"),
+        ("agreement.cap", "nan"),
+        ("agreement.cap", '"0.8"'),
+        ("agreement.cap", "true"),
+        ("agreement.cap", "1" + "0" * 400),
+        ("agreement.minimum_saving", "2"),
+        ("eligibility.security_types", '["note", "gilt"]'),
+        ("eligibility.security_types", '"note"'),
+        ("eligibility.remaining_months", "-1"),
+        ("eligibility.remaining_months", "12.0"),
+        ("eligibility.roots", '["ZN", "GE"]'),
+        ("eligibility.house_roles", '["member"]'),
+        ("eligibility.customer_roles", "[1]"),
+        ("scenarios.look_back", "0"),
+        ("scenarios.minimum_rows", "2501"),
+        ("scenarios.stress_windows", '[["2009-06-30", "2008-07-01"]]'),
+        ("scenarios.stress_windows", '[["2008-07-01"]]'),
+        ("scenarios.stress_windows", '[["2008-02-30", "2009-06-30"]]'),
+        ("scenarios.stress_windows", '[["2008", "2009-06-30"]]'),
+        ("scenarios.stress_windows", '[["2008-07-01", "today"]]'),
+        ("scenarios.stress_windows", '[["NaT", "NaT"]]'),
+        ("ficc.pnl", '"gradient"'),
+        ("ficc.level", "1.0"),
+        ("ficc.level", "0.0"),
+        ("ficc.level", "0.9999999999999"),
+        ("ficc.horizon", "0"),
+        ("ficc.minimum_margin_rows", "0"),
+        ("ficc.floor_share", "-0.1"),
+        ("ficc.floor_rows", "1"),
+        ("ficc.floor_bucket_years", "[1.0, 1.0, 3.5, 6.5, 8.0, 12.0, 22.0, 40.0]"),
+        ("ficc.floor_bucket_nodes", '["1/2"]'),
+        ("ficc.floor_bucket_nodes", '["1/2", "2", "3", "4", "7", "10", "20", "30"]'),
+        ("cme.level", "1.5"),
+        ("cme.horizon", "61"),
+        ("cme.historical_weight", "1.1"),
+        ("cme.volatility_decay", "1.0"),
+        ("cme.volatility_seed_rows", "0"),
+        ("cme.volatility_limit", "0.5"),
+        ("cme.volatility_limit", "inf"),
+        ("cme.equivalent_roots", '[[2.5, "ZT"], [2.0, "ZF"]]'),
+        ("cme.equivalent_roots", '[[2.5, "SR3"]]'),
+        ("cme.equivalent_roots", "[]"),
+    ],
+)
+def test_senseless_value_is_refused_by_name(parameter: str, value: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse_policy(changed(parameter, value).encode(), name="mine")
+    section, name = parameter.split(".")
+    assert str(error.value).startswith("policy mine: ")
+    assert section in str(error.value)
+    assert name in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda t: t.replace("[agreement.cap]", "[agreement.caps]"), "agreement.caps: unknown"),
+        (lambda t: t.replace("[agreement.cap]", "[other.cap]"), "unknown entry 'other'"),
+        (lambda t: t.split("[cme.level]")[0], "cme: the table is missing"),
+        (lambda t: t.split("[cme.equivalent_roots]")[0], "cme.equivalent_roots: missing"),
+        (lambda t: t.replace("value = 0.80\n", ""), "agreement.cap: needs value, standing and"),
+        (lambda t: t.replace("value = 0.80", "value = 0.80\nnote = 1"), "agreement.cap: needs"),
+        (
+            lambda t: t.replace(
+                'value = 0.80\nstanding = "confirmed"', 'value = 0.8\nstanding = ""'
+            ),
+            "agreement.cap: standing '' is not one of confirmed",
+        ),
+        (
+            lambda t: t.replace('source = "believed; no text read"', 'source = " "'),
+            "agreement.minimum_saving: source",
+        ),
+        (
+            lambda t: t.replace('source = "believed; no text read"', "source = 1"),
+            "agreement.minimum_saving: source",
+        ),
+        (lambda t: t.replace('name = "cme', 'nome = "cme', 1), "unknown entry 'nome'"),
+        (lambda t: t.replace('name = "cme-ficc-2026-04-30"', "name = 1"), "name must be a text"),
+        (lambda t: t.replace("effective_from = 2026-04-30", ""), "effective_from must be a date"),
+        (
+            lambda t: t.replace("= 2026-04-30\n", "= 2026-04-30T00:00:00\n", 1),
+            "effective_from must be a date",
+        ),
+        (lambda t: "charge = 5\n" + t, "charge must be a list"),
+        (lambda t: "charge = [5]\n" + t, "charge 1: must be a table"),
+        (lambda t: t + CHARGE.replace("rate = 0.0001\n", ""), "charge 1.rate: missing"),
+        (lambda t: t + CHARGE.replace("0.0001", "1.5"), "charge.rate must"),
+        (lambda t: t + CHARGE.replace("FICC", "LCH"), "charge.house must"),
+        (lambda t: t + CHARGE.replace("false", '"no"'), "charge 1.inside: 'no' is not of type"),
+        (lambda t: t + CHARGE.replace("ours", "sure"), "charge 1: standing 'sure'"),
+        (lambda t: t + CHARGE.replace("a test", ""), "charge 1: source"),
+        (lambda t: t + CHARGE + CHARGE, "charge.name"),
+    ],
+)
+def test_malformed_file_is_refused_by_name(change: Callable[[str], str], says: str) -> None:
+    text = change(TEXT)
+    assert text != TEXT
+    with pytest.raises(InputError) as error:
+        parse_policy(text.encode(), name="mine")
+    assert str(error.value).startswith("policy mine: ")
+    assert says in str(error.value)
+
+
+def test_no_stress_window_is_allowed() -> None:
+    policy = parse_policy(changed("scenarios.stress_windows", "[]").encode(), name="mine")
+    assert policy.scenarios.stress == ()
+
+
+def test_windows_are_dates() -> None:
+    text = changed("scenarios.stress_windows", '[["2020-02-15", "2020-04-30"]]')
+    (window,) = parse_policy(text.encode(), name="mine").scenarios.stress
+    assert window.last - window.first == np.timedelta64(75, "D")

@@ -1,0 +1,403 @@
+"""What must always hold (methodology, section 7), on random books and a few random markets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import crossmargin as xm
+from crossmargin.io.results import table_hash
+from crossmargin.market.market import PAR_YIELD_COLUMNS
+from crossmargin.policies import Policy
+
+Row = dict[str, Any]
+
+AS_OF = np.datetime64("2025-03-13")
+HISTORY = 170
+
+SECURITIES = (
+    # One for each contract that can stand for cash, two for ZT and ZN; then what is not eligible.
+    ("ZT0000001", "4.125", "2025-02-28", "2027-02-28", ""),
+    ("ZT0000002", "4.25", "2022-03-31", "2027-03-31", ""),
+    ("Z3N000001", "4.25", "2025-03-15", "2028-03-15", ""),
+    ("ZF0000001", "4", "2025-02-28", "2030-02-28", ""),
+    ("ZN0000001", "4.5", "2024-12-31", "2031-12-31", ""),
+    ("ZN0000002", "4.25", "2025-02-28", "2032-02-29", ""),
+    ("TN0000001", "4.625", "2025-02-15", "2035-02-15", ""),
+    ("TWE000001", "4.75", "2025-02-15", "2045-02-15", ""),
+    ("ZB0000001", "3", "2012-05-15", "2042-05-15", ""),
+    ("UB0000001", "4.625", "2025-02-15", "2055-02-15", ""),
+    ("SHORT0000", "4", "2021-02-15", "2026-02-15", ""),
+    ("TIPS00001", "1", "2024-01-15", "2034-01-15", "tips"),
+    ("BILL00001", "0", "2024-09-12", "2025-09-11", ""),
+)
+NOTES = tuple(s[0] for s in SECURITIES[:10])
+INELIGIBLE = tuple(s[0] for s in SECURITIES[10:])
+CONTRACTS = ("ZTM25", "ZFM25", "ZNM25", "ZBM25", "UBM25", "SR3U25", "ZQK25", "ZNU25")
+"""Nothing is deliverable into the last one: no model covers it."""
+ACCOUNTS: tuple[Row, ...] = (
+    {"account": "00123"},
+    {"account": "123", "ficc_role": "executing_firm_customer", "multiplier": "1.25"},
+    {"account": "HOUSE", "origin": "house", "ficc_role": "netting_member"},
+    {"account": "OUT", "opted_in": "no", "minimum": "1000000"},
+    {"account": "EMPTY"},
+)
+HOLDERS = tuple(row["account"] for row in ACCOUNTS[:4])
+TABLES = {
+    "accounts": ("account",),
+    "components": ("account", "clearing_firm", "house", "segment", "component"),
+    "positions": ("account", "clearing_firm", "segment", "instrument", "xm"),
+}
+"""Columns that name a row of each result."""
+
+PROPERTY = settings(deadline=None, derandomize=True, database=None)
+
+
+@cache
+def market(seed: int) -> xm.Market:
+    """Return a market of rates that wander, with or without bases."""
+    draw = np.random.default_rng(seed)
+    days = np.busday_offset(AS_OF, np.arange(1 - HISTORY, 1), roll="backward")
+    level = np.array([4.3, 4.3, 4.2, 4.1, 4.0, 4.0, 4.1, 4.2, 4.3, 4.7, 4.6])
+    common, own = draw.integers(-9, 10, (HISTORY, 1)), draw.integers(-4, 5, (HISTORY, level.size))
+    away = np.zeros((HISTORY, level.size))
+    for row in range(1, HISTORY):
+        away[row] = 0.9 * away[row - 1] + 0.01 * (common + own)[row]
+    percent = np.round(level + away, 2)
+    yields = pa.table({"date": days, **dict(zip(PAR_YIELD_COLUMNS, percent.T, strict=True))})
+    basis = None
+    if seed:
+        basis = pa.table(
+            {
+                "date": days,
+                "root": ["ZN"] * HISTORY,
+                "contract": ["ZNM25"] * HISTORY,
+                "basis": np.round(draw.integers(-9, 10, HISTORY) / 64.0, 4),
+            }
+        )
+    return xm.Market.read(yields, as_of=AS_OF, basis=basis)
+
+
+@cache
+def policy() -> Policy:
+    """Return the default policy, cut to the short history."""
+    rules = xm.read_policy()
+    first, last = (str(market(0).date[row]) for row in (0, 60))
+    return replace(
+        rules,
+        scenarios=replace(
+            rules.scenarios, look_back=120, minimum_rows=100, stress_windows=((first, last),)
+        ),
+        ficc=replace(rules.ficc, minimum_margin_rows=60, floor_rows=50),
+        cme=replace(rules.cme, volatility_seed_rows=20),
+    )
+
+
+def table(rows: tuple[Row, ...] | list[Row], columns: str) -> pa.Table:
+    """Return rows as a table of text, blank where a row says nothing."""
+    return pa.table(
+        {name: pa.array([str(r.get(name, "")) for r in rows]) for name in columns.split()}
+    )
+
+
+def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.Run:
+    """Run the main job; `accounts` and `securities` may be given in another order."""
+    people = [
+        {
+            "origin": "customer",
+            "ficc_role": "sponsored_member",
+            "opted_in": "yes",
+            "clearing_firm": "F1",
+        }
+        | row
+        for row in options.pop("accounts", ACCOUNTS)
+    ]
+    names = "cusip coupon_pct issue_date maturity_date type"
+    known = [
+        dict(zip(names.split(), row, strict=True)) for row in options.pop("securities", SECURITIES)
+    ]
+    return xm.run(
+        positions=table(
+            rows,
+            "account kind instrument quantity xm start_date end_date repo_rate start_cash "
+            "clearing_firm",
+        ),
+        accounts=table(
+            people, "account origin ficc_role opted_in clearing_firm multiplier minimum"
+        ),
+        securities=table(known, names),
+        market=market(seed),
+        policy=policy(),
+        **{"threads": 1} | options,
+    )
+
+
+def bits(result: xm.Run, *, without: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return a hash of each result, its rows in the order of their names."""
+    found = {}
+    for name, keys in TABLES.items():
+        arrow = getattr(result, name).to_arrow()
+        ordered = arrow.sort_by([(key, "ascending") for key in keys])
+        found[name] = table_hash(ordered, without=("run_id", *without))
+    return found
+
+
+def by_account(result: xm.Run) -> dict[str, Row]:
+    return {row["account"]: row for row in result.accounts.to_arrow().to_pylist()}
+
+
+def cash(instruments: tuple[str, ...] = NOTES) -> st.SearchStrategy[Row]:
+    return st.builds(
+        lambda name, n: {"kind": "cash", "instrument": name, "quantity": 100_000 * n},
+        st.sampled_from(instruments),
+        st.integers(-9, 9).filter(bool),
+    )
+
+
+FUTURE = st.builds(
+    lambda name, n: {"kind": "future", "instrument": name, "quantity": n},
+    st.sampled_from(CONTRACTS),
+    st.integers(-9, 9).filter(bool),
+)
+# 36,000,000 at 3.6% over ten days pays 36,000: whole lots of cash, whatever the size.
+REPO = st.builds(
+    lambda kind, name, start, n: {
+        "kind": kind,
+        "instrument": name,
+        "quantity": 36_000_000 * n,
+        "start_cash": 36_000_000 * n,
+        "repo_rate": "3.6",
+        "start_date": f"2025-03-{start}",
+        "end_date": f"2025-03-{start + 10}",
+    },
+    st.sampled_from(["repo", "reverse"]),
+    st.sampled_from(NOTES),
+    st.sampled_from([13, 17]),
+    st.integers(1, 3),
+)
+# Long notes against short futures, so that there is often something to save.
+HEDGE = st.builds(
+    lambda name, n, contract, m: [
+        {"kind": "cash", "instrument": name, "quantity": 100_000 * n},
+        {"kind": "future", "instrument": contract, "quantity": -m},
+    ],
+    st.sampled_from(NOTES),
+    st.integers(3, 9),
+    st.sampled_from(CONTRACTS[:5]),
+    st.integers(3, 9),
+)
+
+
+@st.composite
+def books(draw: st.DrawFn) -> list[Row]:
+    """Return rows of one to twelve positions of four accounts."""
+    rows: list[Row] = []
+    for hedge in draw(st.lists(HEDGE, min_size=1, max_size=3)):
+        account = draw(st.sampled_from(HOLDERS))
+        rows += [row | {"account": account, "xm": "yes"} for row in hedge]
+    other = st.one_of(cash(), FUTURE, REPO, cash(INELIGIBLE))
+    for row in draw(st.lists(other, max_size=6)):
+        place = {
+            "account": draw(st.sampled_from(HOLDERS)),
+            "xm": draw(st.sampled_from(["yes", "yes", "no"])),
+            "clearing_firm": draw(st.sampled_from(["", "", "", "F1", "F9"])),
+        }
+        rows.append(row | place)
+    return rows
+
+
+SEEDS = st.integers(0, 2)
+
+
+@given(books(), SEEDS)
+@settings(PROPERTY, max_examples=40)
+def test_shares_and_money_are_bounded_and_add_up(rows: list[Row], seed: int) -> None:
+    result = run(rows, seed=seed)
+    cap = policy().agreement.cap
+    found = by_account(result)
+    assert set(found) == {row["account"] for row in ACCOUNTS}
+    for row in found.values():
+        assert 0.0 <= row["p"] <= cap
+        assert (row["p"] > 0.0) == (row["reason"] is None) == (row["binding"] is not None)
+        if row["p"] > 0.0:
+            smaller = min(row["p_ficc"], row["p_cme"])
+            assert row["p"] == min(smaller, cap)
+            assert row["capped"] == (smaller > cap)
+            assert row["binding"] == ("FICC" if row["p_ficc"] <= row["p_cme"] else "CME")
+            assert row["status"] == "complete" or row["requirement"] is None
+        # Cross-margined, a house asks for no more than V alone, to the cent.
+        for required, alone in (("ficc", "v_ficc_cash"), ("cme", "v_cme_futures")):
+            if row[alone] is not None:
+                assert row[alone] >= 0.0
+                most = Decimal(row[alone]).quantize(Decimal("0.01"), rounding="ROUND_HALF_UP")
+                assert 0 <= row[f"requirement_{required}"] <= most
+        parts = [
+            row[name] for name in ("requirement_ficc", "requirement_cme", "other_ficc", "other_cme")
+        ]
+        if None in parts:
+            assert row["requirement"] is row["house_requirement"] is row["saving"] is None
+        else:
+            assert row["requirement"] == sum(parts)
+            assert row["saving"] == row["no_programme"] - row["requirement"]
+            assert row["house_requirement"] >= 0
+
+
+NUMBERS = tuple(
+    f"v_{house}_{pot}" for house in ("ficc", "cme") for pot in ("cash", "futures", "combined")
+)
+
+
+@given(books(), SEEDS, st.sampled_from([2, 3, 4, 7, 64, 100]))
+@settings(PROPERTY, max_examples=30)
+def test_scaling_every_position_scales_v_and_leaves_p(
+    rows: list[Row], seed: int, factor: int
+) -> None:
+    one = by_account(run(rows, seed=seed))
+    larger = [
+        row | {name: row[name] * factor for name in ("quantity", "start_cash") if name in row}
+        for row in rows
+    ]
+    many = by_account(run(larger, seed=seed))
+    exact = factor & (factor - 1) == 0
+    for account, before in one.items():
+        after = many[account]
+        for name in NUMBERS:
+            if before[name] is None:
+                assert after[name] is None
+            elif exact:
+                assert after[name] == factor * before[name]
+            else:
+                assert after[name] == pytest.approx(factor * before[name], rel=1e-12, abs=0.0)
+        for name in ("p", "p_ficc", "p_cme"):
+            if before[name] is None or exact:
+                assert after[name] == before[name]
+            else:
+                assert after[name] == pytest.approx(before[name], rel=0.0, abs=1e-12)
+        assert after["reason"] == before["reason"]
+
+
+@given(books(), SEEDS, st.data())
+@settings(PROPERTY, max_examples=30)
+def test_ineligible_position_never_moves_the_share(
+    rows: list[Row], seed: int, data: st.DataObject
+) -> None:
+    more = data.draw(st.lists(cash(INELIGIBLE), min_size=1, max_size=3))
+    account = data.draw(st.sampled_from(HOLDERS))
+    added = [row | {"account": account, "xm": "yes"} for row in more]
+    before, after = (by_account(run(book, seed=seed)) for book in (rows, rows + added))
+    for name in (*NUMBERS, "p", "p_ficc", "p_cme", "reason", "binding", "capped"):
+        assert {a: row[name] for a, row in after.items()} == {
+            a: row[name] for a, row in before.items()
+        }
+    for name in ("requirement_ficc", "requirement_cme", "programme_saving"):
+        assert after[account][name] == before[account][name]
+
+
+@given(books(), SEEDS, st.randoms(use_true_random=False))
+@settings(PROPERTY, max_examples=30)
+def test_order_of_the_inputs_does_not_matter(rows: list[Row], seed: int, random: Any) -> None:
+    def shuffled(items: Any) -> list[Any]:
+        return list(random.sample(list(items), len(items)))
+
+    other = run(
+        shuffled(rows),
+        seed=seed,
+        accounts=shuffled(ACCOUNTS),
+        securities=shuffled(SECURITIES),
+    )
+    assert bits(other) == bits(run(rows, seed=seed))
+
+
+@given(books(), SEEDS, st.randoms(use_true_random=False))
+@settings(PROPERTY, max_examples=30)
+def test_splitting_a_position_into_rows_changes_nothing(
+    rows: list[Row], seed: int, random: Any
+) -> None:
+    units = {"cash": 100_000, "future": 1, "repo": 36_000_000, "reverse": 36_000_000}
+    split: list[Row] = []
+    for row in rows:
+        unit = units[row["kind"]]
+        left = row["quantity"] // unit
+        while left:
+            part = random.choice(range(1, left + 1) if left > 0 else range(left, 0))
+            left -= part
+            one = row | {"quantity": part * unit}
+            if "start_cash" in row:
+                one["start_cash"] = part * unit
+            split.append(one)
+    random.shuffle(split)
+    assert bits(run(split, seed=seed)) == bits(run(rows, seed=seed))
+
+
+@given(books(), SEEDS)
+@settings(PROPERTY, max_examples=20)
+def test_accounts_do_not_touch_each_other(rows: list[Row], seed: int) -> None:
+    together = by_account(run(rows, seed=seed))
+    account = rows[0]["account"]
+    alone = by_account(run([row for row in rows if row["account"] == account], seed=seed))
+    without = {"run_id"}
+    assert {k: v for k, v in alone[account].items() if k not in without} == {
+        k: v for k, v in together[account].items() if k not in without
+    }
+
+
+@given(books(), SEEDS)
+@settings(PROPERTY, max_examples=20)
+def test_final_cycle_is_a_record_of_its_own(rows: list[Row], seed: int) -> None:
+    first, second = (run(rows, seed=seed, cycle=cycle) for cycle in ("EOD", "EODXM"))
+    assert bits(first, without=("cycle",)) == bits(second, without=("cycle",))
+    for result, cycle in ((first, "EOD"), (second, "EODXM")):
+        assert result.manifest["cycle"] == cycle
+        for name in TABLES:
+            assert set(getattr(result, name).to_arrow()["cycle"].to_pylist()) == {cycle}
+    assert first.manifest["run_id"] != second.manifest["run_id"]
+
+
+@given(books(), SEEDS)
+@settings(PROPERTY, max_examples=6)
+def test_threads_and_backends_give_the_same_bits(rows: list[Row], seed: int) -> None:
+    expected = bits(run(rows, seed=seed, backend="reference"))
+    for options in ({"threads": 1}, {"threads": 2}, {"backend": "numba", "threads": 2}):
+        assert bits(run(rows, seed=seed, **options)) == expected
+
+
+@st.composite
+def tail_cases(draw: st.DrawFn) -> tuple[np.ndarray, float]:
+    """Return the P&L of two portfolios and a level, on and off the grid."""
+    scenarios = draw(st.integers(1, 40))
+    whole = st.integers(-50, 50).map(float)
+    value = whole if draw(st.booleans()) else st.floats(-1e6, 1e6)
+    pnl = draw(st.lists(value, min_size=2 * scenarios, max_size=2 * scenarios))
+    return np.array(pnl).reshape(2, scenarios), draw(st.floats(0.01, 0.999))
+
+
+@given(tail_cases(), st.sampled_from(["native", "numba", "reference"]))
+@settings(PROPERTY, max_examples=100)
+def test_expected_shortfall_is_not_below_var_and_subadditive(
+    case: tuple[np.ndarray, float], backend: str
+) -> None:
+    pnl, level = case
+    # Each alone, both, and the other side of the first.
+    book = xm.Book.from_arrays([0, 1, 2, 4, 5], [0, 1, 0, 1, 0], [1, 1, 1, 1, -1])
+    tail = xm.tails(book, xm.Cube(pnl), level=level, threads=1, backend=backend)
+    assert (tail.es >= tail.var).all()
+    assert tail.es[2] <= tail.es[0] + tail.es[1] + 1e-9 * (1.0 + np.abs(tail.es).max())
+    # A loss of one side is a gain of the other: at the same level they cannot both be gains.
+    assert tail.es[0] + tail.es[3] >= -1e-9 * (1.0 + np.abs(tail.es).max())
+
+
+@given(HEDGE, SEEDS)
+@settings(PROPERTY, max_examples=10)
+def test_one_side_alone_saves_nothing(hedge: list[Row], seed: int) -> None:
+    for one_side in hedge:
+        row = by_account(run([one_side | {"account": "00123", "xm": "yes"}], seed=seed))["00123"]
+        assert (row["p"], row["reason"], row["programme_saving"]) == (0.0, "ONE_SIDED", Decimal(0))
+        assert row["saving"] == 0
