@@ -325,3 +325,45 @@ def test_results_are_written_and_read_back(hand_made: xm.Run, tmp_path: Path) ->
         assert table.equals(getattr(hand_made, name).to_arrow())
         assert {"as_of", "cycle", "run_id"} <= set(table.column_names)
         assert b"schema_version" in table.schema.metadata
+
+
+def test_cube_that_names_an_instrument_twice_is_refused(
+    market: xm.Market, securities: pa.Table
+) -> None:
+    cube = pa.table({"instrument": ["ZNM25", "ZNM5"], "a": [1.0, 2.0]})
+    with pytest.raises(InputError, match="ZNM25 and ZNM5 are one instrument"):
+        xm.run(
+            positions=_positions(ONE_LINE),
+            accounts=_accounts("A"),
+            securities=securities,
+            market=market,
+            cme_cube=cube,
+        )
+
+
+def test_columns_of_the_user_never_displace_ours(market: xm.Market, securities: pa.Table) -> None:
+    accounts = _accounts("A")
+    for name in ("p", "run_id", "desk"):
+        accounts = accounts.append_column(name, pa.array(["mine"]))
+    run = xm.run(
+        positions=_positions(ONE_LINE), accounts=accounts, securities=securities, market=market
+    )
+    row = _row(run, "A")
+    assert (row["input_p"], row["input_run_id"], row["desk"]) == ("mine", "mine", "mine")
+    assert row["p"] == 0.0
+    assert row["run_id"] == run.manifest["run_id"]
+
+
+def test_both_legs_of_a_repo_are_listed_once(market: xm.Market, securities: pa.Table) -> None:
+    header = "account,kind,instrument,quantity,xm,start_date,end_date,repo_rate,start_cash"
+    repo = f"A,repo,{TIPS[:9]},1000000,true,2025-03-20,2025-04-20,4.3"
+    run = xm.run(
+        positions=_table(f"{header}\n{repo},900000\n{repo},"),
+        accounts=_accounts("A"),
+        securities=securities,
+        market=market,
+    )
+    found = [(r["row"], r["code"]) for r in run.exceptions.to_arrow().to_pylist()]
+    assert found.count((1, "NO_MODEL")) == 1
+    # Without a model nothing says what cash a blank stands for.
+    assert [code for row, code in found if row == 2] == ["VALUE_INVALID"]

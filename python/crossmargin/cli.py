@@ -187,7 +187,11 @@ def run(
         )
         progress("writing", 1.0)
         result.write(out)
-    print_summary(result, out, _output())
+    try:
+        print_summary(result, out, _output())
+    except OSError as error:
+        # Written is written: who cannot read the summary still has the files.
+        sys.stderr.write(f"crossmargin: the summary cannot be printed: {error}\n")
     if "rejected" in result.exceptions.to_arrow()["severity"].unique().to_pylist():
         raise typer.Exit(REJECTED)
 

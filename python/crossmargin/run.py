@@ -24,27 +24,28 @@ from crossmargin import engine
 from crossmargin.agreement.eligibility import account_barrier, assign, log_assignment
 from crossmargin.agreement.requirement import require
 from crossmargin.agreement.savings import agree
+from crossmargin.book.accounts import read_accounts
 from crossmargin.book.exceptions import CODES, ExceptionLog, InputError
 from crossmargin.book.netting import Legs, net, open_legs, to_book
 from crossmargin.book.schemas import ACCOUNTS, FIRMS, POSITIONS, SECURITIES, Schema
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import Trades, canonical_order, read_trades
 from crossmargin.engine import Cube
-from crossmargin.instruments.contracts import parse_contract
-from crossmargin.instruments.universe import DATED_CASH, FUTURE, Universe, build_universe
+from crossmargin.instruments.universe import Universe, build_universe
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
-from crossmargin.io.results import Table, table_hash, write_results
+from crossmargin.io.results import Table, source_hash, table_hash, write_results
 from crossmargin.io.tables import Source, to_arrow
-from crossmargin.margin import ficc as ficc_model
 from crossmargin.margin.charges import charge
-from crossmargin.margin.cme import cme_cubes, cme_margin, equivalent_contracts
+from crossmargin.margin.cme import cme_margin, equivalent_contracts
+from crossmargin.margin.cubes import HouseCubes, OwnCube, house_cubes
 from crossmargin.margin.ficc import ficc_margin, floor_rates
-from crossmargin.margin.pots import CASH, FICC, FUTURES, UNIONS, holds
+from crossmargin.margin.pots import CASH, CME, FICC, FUTURES, UNIONS, HouseMargin, holds
 from crossmargin.market import Market
 from crossmargin.market.scenarios import HistoryShortError
 from crossmargin.policies import Policy, read_policy
 from crossmargin.report.tables import (
+    STAMPS,
     account_table,
     component_table,
     position_table,
@@ -53,7 +54,11 @@ from crossmargin.report.tables import (
 )
 
 Mask = npt.NDArray[np.bool_]
+Text = npt.NDArray[np.object_]
 Progress = Callable[[str, float], None]
+
+LARGEST_MARGIN = 1e11
+"""USD; more than FICC asks of all its members together."""
 
 
 @dataclass(frozen=True)
@@ -155,12 +160,14 @@ def run(
         An input cannot be used; the message names it and what to do.
     """
     started = _now()
+    if max_rejected is not None and max_rejected < 0:
+        raise InputError(f"max_rejected: {max_rejected} is negative; give 0 or more")
     tell = progress or (lambda stage, done: None)
     rules = policy if isinstance(policy, Policy) else read_policy(policy)
     log = ExceptionLog()
     tell("reading", 0.0)
     read = _Reader(log)
-    accounts_read = _first_rows(read(accounts, ACCOUNTS), log)
+    accounts_read = read_accounts(read(accounts, ACCOUNTS), file=ACCOUNTS.name, log=log)
     firms_read = None if firms is None else read(firms, FIRMS)
     known = read_securities(
         read(securities, SECURITIES), curve=market.curve, file=SECURITIES.name, log=log
@@ -175,6 +182,13 @@ def run(
         log=log,
     )
     _check_rejected(log, max_rejected)
+
+    if market.date[-1] != market.as_of:
+        log.add(
+            "CURVE_EARLIER",
+            file="par_yields",
+            message=f"no complete row on {market.as_of}: the curve is that of {market.date[-1]}",
+        )
 
     tell("netting", 0.2)
     barrier = account_barrier(accounts_read, firms_read, rules.eligibility)
@@ -226,33 +240,34 @@ def run(
     groups = assignment.group_account.size
     book = to_book(lines, groups=groups, instruments=universe.name.size)
 
+    if universe.name.size == 0:
+        raise InputError("there is no instrument to margin; check positions and the as-of date")
+
     tell("scenarios", 0.35)
     work: Work = {"threads": threads, "backend": backend}
-    stressed: Cube | None
     try:
         floor = floor_rates(market, rules.ficc)
-        if ficc_cube is None:
-            ficc_pnl = ficc_model.ficc_cube(universe, market, rules.ficc, rules.scenarios, **work)
-            ficc_priced = universe.priced
-        else:
-            ficc_pnl, ficc_priced = _own_cube(ficc_cube, "ficc_cube", universe, market.as_of)
-        if cme_cube is None:
-            cme_pnl, stressed, cme_priced = cme_cubes(
-                universe, market, rules.cme, rules.scenarios, **work
-            )
-        else:
-            cme_pnl, cme_priced = _own_cube(cme_cube, "cme_cube", universe, market.as_of)
-            # Dated cash does not enter V_C, so the cube need not have it.
-            cme_priced = cme_priced | (universe.kind == DATED_CASH)
-            stressed = _stressed(cme_pnl, rules)
+        cubes = house_cubes(
+            universe,
+            market,
+            rules,
+            own_ficc=read.cube(ficc_cube, "ficc_cube"),
+            own_cme=read.cube(cme_cube, "cme_cube"),
+            **work,
+        )
     except HistoryShortError as error:
         raise InputError(f"par yields: {error}") from None
-    _log_unpriced(legs, trades, universe, ficc_priced, cme_priced, accounts_read, log)
+    _log_unpriced(legs, trades, universe, cubes, accounts_read, log)
 
     tell("margin", 0.6)
-    ficc = ficc_margin(book, ficc_pnl, universe, ficc_priced, floor, rules.ficc, **work)
-    cme = cme_margin(book, cme_pnl, stressed, cme_priced, rules.cme, **work)
+    ficc = ficc_margin(
+        book, cubes.ficc, universe, cubes.unpriced_ficc == "", floor, rules.ficc, **work
+    )
+    cme = cme_margin(book, cubes.cme, cubes.stressed, cubes.unpriced_cme == "", rules.cme, **work)
     charges = charge(book, universe, rules.charges)
+    account = np.asarray(accounts_read["account"].to_pylist(), dtype=object)
+    for margin in (ficc, cme):
+        _check_size(margin, account[assignment.group_account])
 
     tell("agreement", 0.9)
     size = len(accounts_read)
@@ -280,7 +295,6 @@ def run(
         floor=accounts_read["floor"].to_numpy(),
         minimum=accounts_read["minimum"].to_numpy(),
     )
-    account = np.asarray(accounts_read["account"].to_pylist(), dtype=object)
     tables = {
         "accounts": account_table(
             accounts_read,
@@ -290,7 +304,7 @@ def run(
             required=required,
             eligible=eligible,
             rows_rejected=rejected,
-            upper_bound=without_basis(book, universe, size),
+            upper_bound=without_basis(book, universe, cubes.roots_without_basis, size),
             spread_not_modelled=spread_not_modelled(book, universe, assignment.group_account, size),
         ),
         "components": component_table(
@@ -315,32 +329,16 @@ def run(
         "as_of": str(market.as_of),
         "cycle": cycle,
         "synthetic": market.synthetic,
-        "versions": {
-            "crossmargin": version("crossmargin"),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "pyarrow": pa.__version__,
-        },
+        "versions": _versions(),
         "backend": engine.info(backend).backend,
         "instruction_set": engine.info(backend).instruction_set,
-        "policy": {
-            "name": rules.name,
-            "hash": rules.hash,
-            "effective_from": rules.effective_from,
-            "unconfirmed": [p.name for p in rules.parameters if p.standing == "unconfirmed"],
-        },
+        "policy": _describe_policy(rules),
         "inputs": {**read.inputs, **market.source},
-        "market": {
-            "curve_date": str(market.date[-1]),
-            "history_from": str(market.date[0]),
-            "history_rows": int(market.date.size),
-            "rows_skipped": market.skipped_rows,
-            "roots_with_basis": sorted(market.basis),
-        },
+        "market": _describe_market(market, cubes),
         "cubes": {
-            "ficc": _describe(ficc_pnl),
-            "cme_historical": _describe(cme_pnl),
-            "cme_stressed": None if stressed is None else _describe(stressed),
+            "ficc": _describe_cube(cubes.ficc),
+            "cme_historical": _describe_cube(cubes.cme),
+            "cme_stressed": None if cubes.stressed is None else _describe_cube(cubes.stressed),
         },
         "rows": {
             "read": read.inputs[POSITIONS.name]["rows_read"],
@@ -377,28 +375,23 @@ class _Reader:
         self.inputs[schema.name] = describe_input(table, parsed)
         return parsed.table
 
-
-def _first_rows(accounts: pa.Table, log: ExceptionLog) -> pa.Table:
-    """Keep the first row of each account and reject the others."""
-    name = np.asarray(accounts["account"].to_pylist(), dtype=str)
-    _, first = np.unique(name, return_index=True)
-    again = np.setdiff1d(np.arange(name.size), first)
-    log.add(
-        "ACCOUNT_DUPLICATE",
-        file=ACCOUNTS.name,
-        row=accounts["row"].to_numpy()[again],
-        account=name[again],
-        message=[f"account {name[i]} has an earlier row, which is used; keep one" for i in again],
-    )
-    return accounts.take(np.sort(first))
+    def cube(self, source: Source | None, name: str) -> OwnCube | None:
+        if source is None:
+            return None
+        table = to_arrow(source, name=name)
+        self.inputs[name] = {"hash": source_hash(table), "rows_read": len(table)}
+        return OwnCube(name, *read_cube(table, name=name))
 
 
 def _check_rejected(log: ExceptionLog, most: int | None) -> None:
     """Refuse an input with more rejected rows than the user allows."""
+    if most is None:
+        return
     table = log.table()
-    rejected = len(_distinct_rows(table.filter(pc.equal(table["severity"], "rejected"))))
-    if most is not None and rejected > most:
-        first = table.filter(pc.equal(table["severity"], "rejected")).slice(0, 1).to_pylist()[0]
+    table = table.filter(pc.equal(table["severity"], "rejected"))
+    rejected = len(_distinct_rows(table))
+    if rejected > most:
+        first = table.slice(0, 1).to_pylist()[0]
         raise InputError(
             f"{rejected} rows rejected, {most} allowed; the first: {first['file']}, row "
             f"{first['row']}: {first['message']}"
@@ -416,74 +409,53 @@ def _rejected_rows(exceptions: pa.Table, accounts: pa.Table) -> npt.NDArray[np.i
     return np.bincount(at.to_numpy(), minlength=len(accounts)).astype(np.int64)
 
 
-def _own_cube(
-    source: Source, name: str, universe: Universe, as_of: np.datetime64
-) -> tuple[Cube, Mask]:
-    """Return the user's cube in the universe's order, and which instruments it covers."""
-    given, pnl, scenario = read_cube(source, name=name)
-    row = {_canonical(text, as_of): number for number, text in enumerate(given)}
-    at = np.array([row.get(text, -1) for text in universe.name.tolist()], dtype=np.int64)
-    covered = at >= 0
-    return Cube(np.where(covered[:, None], pnl[at], 0.0), scenario=list(scenario)), covered
-
-
-def _canonical(text: str, as_of: np.datetime64) -> str:
-    """Return the symbol of a contract however it is written; another name as it is."""
-    try:
-        return parse_contract(text, as_of).symbol
-    except ValueError:
-        return text
-
-
-def _stressed(cube: Cube, rules: Policy) -> Cube | None:
-    """Return the scenarios of a user's cube whose names are dates in a stress window."""
-    names = [] if cube.scenario is None else [str(name) for name in cube.scenario]
-    inside = []
-    for number, name in enumerate(names):
-        try:
-            day = np.datetime64(name, "D")
-        except ValueError:
-            continue
-        if any(window.first <= day <= window.last for window in rules.scenarios.stress):
-            inside.append(number)
-    if not inside:
-        return None
-    return Cube(cube.pnl[:, inside], scenario=[names[n] for n in inside])
+def _check_size(margin: HouseMargin, account: Text) -> None:
+    """Refuse amounts that no account can have: a total of them could not be held in cents."""
+    for amount in (margin.v, *margin.component.values()):
+        group, _ = np.nonzero(np.abs(amount) > LARGEST_MARGIN)
+        if group.size:
+            raise InputError(
+                f"account {account[group[0]]}: its margin at {margin.house} is beyond "
+                f"{LARGEST_MARGIN:,.0f} USD; check the units of its quantities"
+            )
 
 
 def _log_unpriced(
     legs: Legs,
     trades: Trades,
     universe: Universe,
-    ficc_priced: Mask,
-    cme_priced: Mask,
+    cubes: HouseCubes,
     accounts: pa.Table,
     log: ExceptionLog,
 ) -> None:
-    """Log the rows whose instrument a model does not cover, and note assumed start cash."""
+    """Log the rows whose instrument a model does not cover, each once, and assumed start cash."""
     name = np.asarray(accounts["account"].to_pylist(), dtype=object)
-    at_cme = universe.kind == FUTURE
-    missing = ~ficc_priced | ~cme_priced
-    code = np.where(universe.unpriced != "", universe.unpriced, "NOT_IN_CUBE")
-    # Cash without a future to stand for it lacks the CME side alone.
-    code[missing & ~at_cme & universe.priced & ficc_priced] = "NO_BASKET"
-    for this in ("NO_MODEL", "NO_BASKET", "NOT_IN_CUBE"):
-        leg = np.flatnonzero((missing & (code == this))[legs.instrument])
-        instrument = universe.name[legs.instrument[leg]]
-        trade = legs.trade[leg]
-        log.add(
-            this,
-            file=POSITIONS.name,
-            row=trades.row[trade],
-            account=name[trades.account[trade]],
-            instrument=instrument,
-            message=[f"{text}: {CODES[this].meaning}; its V is null" for text in instrument],
-        )
+    done = np.zeros(universe.name.size, dtype=bool)
+    for house, why in ((FICC, cubes.unpriced_ficc), (CME, cubes.unpriced_cme)):
+        new = (why != "") & ~done
+        done |= new
+        leg = np.flatnonzero(new[legs.instrument])
+        # Both legs of a forward-starting repo have one instrument.
+        pair = np.unique(np.column_stack([legs.trade[leg], legs.instrument[leg]]), axis=0)
+        for code in sorted(set(why[new])):
+            trade, instrument = pair[why[pair[:, 1]] == code].T
+            log.add(
+                code,
+                file=POSITIONS.name,
+                row=trades.row[trade],
+                account=name[trades.account[trade]],
+                instrument=universe.name[instrument],
+                message=[
+                    f"{text}: {CODES[code].meaning}; V at {house} of what holds it is null"
+                    for text in universe.name[instrument]
+                ],
+            )
     log.add(
         "START_CASH_ASSUMED",
         file=POSITIONS.name,
         row=trades.row[legs.assumed],
         account=name[trades.account[legs.assumed]],
+        instrument=trades.instrument[legs.assumed],
         message=["start cash was blank: taken as face times the model's dirty price"]
         * legs.assumed.size,
     )
@@ -492,19 +464,47 @@ def _log_unpriced(
 def _stamp(table: pa.Table, *, as_of: np.datetime64, cycle: str, run_id: str) -> pa.Table:
     """Add the columns that every table carries."""
     day = pa.scalar(as_of.astype(datetime.date), pa.date32())
-    for name, value in (("as_of", day), ("cycle", cycle), ("run_id", run_id)):
+    for name, value in zip(STAMPS, (day, cycle, run_id), strict=True):
         table = table.append_column(name, pa.repeat(value, len(table)))
     return table.combine_chunks()
 
 
-def _describe(cube: Cube) -> dict[str, Any]:
+def _versions() -> dict[str, str]:
+    return {
+        "crossmargin": version("crossmargin"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "pyarrow": pa.__version__,
+    }
+
+
+def _describe_policy(rules: Policy) -> dict[str, Any]:
+    return {
+        "name": rules.name,
+        "hash": rules.hash,
+        "effective_from": rules.effective_from,
+        "unconfirmed": [p.name for p in rules.parameters if p.standing == "unconfirmed"],
+    }
+
+
+def _describe_market(market: Market, cubes: HouseCubes) -> dict[str, Any]:
+    return {
+        "curve_date": str(market.date[-1]),
+        "history_from": str(market.date[0]),
+        "history_rows": int(market.date.size),
+        "rows_skipped": market.skipped_rows,
+        "scenarios_without_basis": cubes.without_basis,
+    }
+
+
+def _describe_cube(cube: Cube) -> dict[str, Any]:
     names = cube.scenario
     return {
         "hash": cube.hash,
-        "instruments": int(cube.pnl.shape[0]),
-        "scenarios": int(cube.pnl.shape[1]),
-        "first": str(names[0]) if names is not None else None,
-        "last": str(names[-1]) if names is not None else None,
+        "instruments": cube.instruments,
+        "scenarios": cube.scenarios,
+        "first": None if names is None else str(names[0]),
+        "last": None if names is None else str(names[-1]),
     }
 
 

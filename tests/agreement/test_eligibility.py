@@ -132,6 +132,7 @@ def trades(*rows: dict[str, Any]) -> Trades:
         account=np.array([row["account"] for row in full], dtype=np.int64),
         firm=np.array([row["firm"] for row in full], dtype=object),
         kind=np.array([row["kind"] for row in full], dtype=object),
+        instrument=np.full(size, "", dtype=object),
         security=np.where(future, -1, number),
         contract=np.where(future, number, -1),
         lots=np.ones(size, dtype=np.int64),
@@ -350,7 +351,8 @@ def test_note_that_falls_to_a_year_soon_is_noted(maturity: str, near: bool) -> N
 def test_delivery_month_that_begins_soon_is_noted(as_of: str, contract: int, near: bool) -> None:
     row = {"kind": "future", "instrument": contract}
     _, exceptions = assigned(row, row | {"xm": False}, as_of=as_of)
-    expected = [(1, "note", "DELIVERY_MONTH")] if near else []
+    # Delivery concerns any position, cross-margined or not.
+    expected = [(row, "note", "DELIVERY_MONTH") for row in (1, 2)] if near else []
     assert [(e["row"], e["severity"], e["code"]) for e in exceptions] == expected
 
 

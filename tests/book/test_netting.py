@@ -143,11 +143,6 @@ def test_blank_start_cash_is_the_models_dirty_value(read: Any) -> None:
     assert legs.assumed.tolist() == [1]
 
 
-def test_start_cash_of_a_security_without_a_price_is_assumed_at_par(read: Any) -> None:
-    trades, _ = read(REPO | {"start_cash": "", "repo_rate": "0"})
-    assert legs_of(trades, np.array([99.0, np.nan])) == [(0, NOTE, 10_000), (0, 2, -10_000)]
-
-
 def lines_of(*rows: tuple[int, int, int, bool, int]) -> Lines:
     """Net (group, segment, instrument, xm, lots)."""
     group, segment, instrument, xm, lots = (np.array(c) for c in zip(*rows, strict=True))

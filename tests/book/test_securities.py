@@ -113,12 +113,12 @@ def test_a_row_that_makes_no_sense_is_set_aside(change, message):
     assert message in only["message"]
 
 
-def test_of_several_rows_of_a_cusip_the_first_good_one_is_used():
+def test_of_equal_rows_of_a_cusip_the_first_good_one_is_used():
     rows = [
         GOOD | {"maturity_date": "2020-01-01"},
         GOOD | {"coupon_pct": "1"},
         GOOD | {"cusip": "91282CAA0"},
-        GOOD | {"coupon_pct": "2"},
+        GOOD | {"coupon_pct": "1"},
     ]
     found, exceptions = read(*rows)
     assert found.cusip.tolist() == ["91282CAA0", "91282CMM0"]
@@ -128,6 +128,18 @@ def test_of_several_rows_of_a_cusip_the_first_good_one_is_used():
         (4, "SECURITY_DUPLICATE"),
     ]
     assert "has an earlier row" in exceptions[1]["message"]
+
+
+def test_of_rows_of_a_cusip_that_differ_none_is_used():
+    # Whichever came first would otherwise decide the numbers.
+    rows = [GOOD | {"coupon_pct": "1"}, GOOD | {"cusip": "91282CAA0"}, GOOD | {"coupon_pct": "2"}]
+    for given in (rows, rows[::-1]):
+        found, exceptions = read(*given)
+        assert found.cusip.tolist() == ["91282CAA0"]
+        assert [(e["row"], e["code"]) for e in exceptions] == [
+            (1, "SECURITY_DUPLICATE"),
+            (3, "SECURITY_DUPLICATE"),
+        ]
 
 
 def test_each_bad_row_is_rejected_once():

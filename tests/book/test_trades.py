@@ -85,7 +85,7 @@ def test_bad_row_is_rejected_by_name(read: Any, row: dict[str, str], code: str, 
         CASH | {"settle_date": "2025-03-13", "failed": "true"},
         REPO | {"repo_rate": "100", "end_date": "2026-03-06"},
         REPO | {"repo_rate": "-20", "end_date": "2028-03-12"},
-        REPO | {"repo_rate": "0", "end_date": "2060-03-12"},
+        REPO | {"repo_rate": "0", "end_date": "2035-02-15"},
     ],
 )
 def test_row_at_the_bound_is_accepted(read: Any, row: dict[str, str]) -> None:

@@ -221,8 +221,8 @@ def test_a_quarter_before_it_begins(flat_market, note):
     # A continuous basis point is 360/365.25 of a quoted one, compounded.
     growth = np.exp(0.04 * 91 / 365.25)
     expected = 25.0 * 360 / 365.25 * growth
-    assert -found.sensitivities().gradient.sum() * 1e-4 == pytest.approx(expected, rel=1e-10)
-    assert found.sensitivities().dv01[0] == pytest.approx(25.0, rel=0.01)
+    assert -found.sensitivities.gradient.sum() * 1e-4 == pytest.approx(expected, rel=1e-10)
+    assert found.sensitivities.dv01[0] == pytest.approx(25.0, rel=0.01)
 
 
 def test_a_month_before_it_begins(flat_market, note):
@@ -230,7 +230,7 @@ def test_a_month_before_it_begins(flat_market, note):
     # Every day at the same overnight rate.
     rate = 100 * 360 * np.expm1(0.04 / 365.25)
     assert found.price.tolist() == pytest.approx([100 - rate] * 2, abs=1e-9)
-    dv01 = found.sensitivities().dv01
+    dv01 = found.sensitivities.dv01
     expected = 41.67 * 360 / 365.25 * np.exp(0.04 / 365.25)
     assert dv01.tolist() == pytest.approx([expected] * 2, rel=1e-8)
     assert dv01.tolist() == pytest.approx([41.67] * 2, rel=0.02)
@@ -256,7 +256,7 @@ def test_a_quarter_under_way_compounds_its_fixings(flat_market, note):
     assert found.price[0] == pytest.approx(100 - 100 * 360 / 91 * (growth - 1), abs=1e-10)
     # Only 85 of the 91 days still move.
     dv01 = 25.0 * 360 / 365.25 * 85 / 91 * growth
-    assert found.sensitivities().dv01[0] == pytest.approx(dv01, rel=1e-10)
+    assert found.sensitivities.dv01[0] == pytest.approx(dv01, rel=1e-10)
 
 
 def test_a_quarter_under_way_without_fixings_takes_the_curve(flat_market, note):
@@ -276,7 +276,7 @@ def test_a_month_under_way_averages_its_fixings(flat_market, note):
     # Fed funds have fixings of their own: zero here.
     assert found.price[1] == pytest.approx(100 - 27 * overnight / 31, abs=1e-9)
     dv01 = 41.67 * 360 / 365.25 * 27 / 31 * np.exp(0.04 / 365.25)
-    assert found.sensitivities().dv01.tolist() == pytest.approx([dv01] * 2, rel=1e-8)
+    assert found.sensitivities.dv01.tolist() == pytest.approx([dv01] * 2, rel=1e-8)
 
 
 def test_a_day_without_a_fixing_takes_the_curve(flat_market, note):
@@ -294,7 +294,7 @@ def test_a_month_whose_days_are_all_fixed_has_a_price_and_moves_no_more(flat_mar
     assert found.price.tolist() == pytest.approx([95.0, 100.0], abs=1e-12)
     assert found.unpriced.tolist() == ["", ""]
     assert found.priced.all()
-    assert not found.sensitivities().gradient.any()
+    assert not found.sensitivities.gradient.any()
     pnl = revalue(found.terms, np.full((2, 11), 0.01), backend="reference")
     assert not pnl.any()
 
@@ -339,7 +339,7 @@ def test_a_note_and_dated_cash_on_a_flat_curve(flat_market, make_securities):
     ]
     assert found.kind.tolist() == ["treasury"] + ["dated cash"] * 3
     dv01 = [(2.5 * df[0] * t[0] + 102.5 * df[1] * t[1]) / 1e4, 0.0, 0.0, 100 * df[1] * t[1] / 1e4]
-    assert found.sensitivities().dv01.tolist() == pytest.approx(dv01, rel=1e-13)
+    assert found.sensitivities.dv01.tolist() == pytest.approx(dv01, rel=1e-13)
     # Cash stays out of the floor; a note counts with its dirty value.
     assert found.market_value.tolist() == pytest.approx([dirty, 0.0, 0.0, 0.0], rel=1e-14)
     assert found.years.tolist() == [365 / 365.25, 0.0, 0.0, 0.0]
@@ -435,7 +435,7 @@ def test_fixed_is_the_base_cheapest_alone(real_market, real_securities):
 
 def test_the_dv01_of_the_real_futures(real_market, real_securities):
     found = build(real_market, real_securities, ["ZTM25", "ZNM25", "UBM25", "SR3U25", "ZQU25"])
-    dv01 = found.sensitivities().dv01
+    dv01 = found.sensitivities.dv01
     # A bump of one basis point in all zero rates, both ways.
     bump = np.array([[1e-4] * 11, [-1e-4] * 11])
     pnl = revalue(found.fixed_terms(), bump, backend="reference")

@@ -24,9 +24,10 @@ def test_a_house_charges_the_gross_value_of_its_own_positions(universe: Any, boo
     # FICC XM 2 * 100 + |-1| * 90 = 290; CME XM 3 * 1000; FICC other 4 * 100; CME other 5 * 1000.
     book = book_of([{0: 2, 1: -1, 3: 9}, {2: -3}, {0: -4}, {2: 5}, {}, {}, {}, {}])
     ficc, cme = charge(book, universe, (at("FICC"), at("CME", 0.25)))
-    # Cash, futures, combined, other, all.
-    assert ficc.amount.tolist() == [[145.0, 0.0, 145.0, 200.0, 345.0], [0.0] * 5]
-    assert cme.amount.tolist() == [[0.0, 750.0, 750.0, 1250.0, 2000.0], [0.0] * 5]
+    # Cash, futures, combined, other, all. In `all` the segments net first: 2 - 4 notes of 100 and
+    # one of 90 are 290 again, -3 + 5 futures of 1000 are 2000.
+    assert ficc.amount.tolist() == [[145.0, 0.0, 145.0, 200.0, 145.0], [0.0] * 5]
+    assert cme.amount.tolist() == [[0.0, 750.0, 750.0, 1250.0, 500.0], [0.0] * 5]
     assert (ficc.charge.house, cme.charge.house) == ("FICC", "CME")
 
 

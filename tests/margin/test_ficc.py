@@ -174,7 +174,7 @@ def test_sensitivity_is_the_second_order_formula(
     chosen = market.scenarios(horizon=3, look_back=100, minimum=100, stress=scenario_rules.stress)
     assert chosen.factor[-1] == "basis:ZN"
     shock = chosen.shock[:, :-1]
-    derivatives = universe.sensitivities()
+    derivatives = universe.sensitivities
     linear = shock @ derivatives.gradient.T
     second = np.einsum("sk,ikl,sl->si", shock, derivatives.hessian, shock) / 2.0
     expected = (linear + second).T

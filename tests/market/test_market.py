@@ -203,27 +203,3 @@ def test_the_real_curve_reprices_its_par_yields(real_yields):
         par = row[column][0].as_py()
         price = sum(par / 2 * df[3 : 3 + 2 * years]) + 100 * df[2 + 2 * years]
         assert price == pytest.approx(100.0, abs=1e-11)
-
-
-def test_basis_that_never_meets_the_history_is_none() -> None:
-    date = np.arange(np.datetime64("2020-01-01"), np.datetime64("2020-02-01"))
-    yields = pa.table(
-        {"date": date, **{name: np.full(date.size, 4.0) for name in PAR_YIELD_COLUMNS}}
-    )
-
-    def basis(day: np.ndarray) -> pa.Table:
-        return pa.table(
-            {
-                "date": pa.array(day, pa.date32()),
-                "root": ["ZN"] * day.size,
-                "contract": ["ZNH20"] * day.size,
-                "basis": [0.1] * day.size,
-            }
-        )
-
-    def roots(day: np.ndarray) -> list[str]:
-        return list(Market.from_tables(yields, as_of="2020-01-31", basis=basis(day)).basis)
-
-    assert roots(date) == ["ZN"]
-    # One common day has no change.
-    assert roots(date[:1]) == roots(date - 100) == []

@@ -19,6 +19,7 @@ from crossmargin.market.scenarios import (
 )
 
 FIRST = np.datetime64("2020-01-01")
+SCALING = VolatilityScaling(decay=0.97, seed_rows=250, limit=3.0)
 
 
 def window(first, last):
@@ -30,7 +31,7 @@ def build(rows, known=None, factor=("treasury:10", "basis:ZN"), shock=None, **op
     if shock is None:
         shock = np.column_stack([np.arange(rows) + 0.0, -np.arange(rows)])
     known = np.ones(shock.shape, dtype=bool) if known is None else known
-    options = {"minimum": 1, "look_back": rows, "stress": ()} | options
+    options = {"minimum": 1, "look_back": rows, "stress": (), "scaling": None} | options
     return build_scenarios(FIRST + np.arange(rows), shock, factor, known, **options)
 
 
@@ -108,7 +109,7 @@ def test_volatility_scaling_against_a_plain_recomputation():
     # Volatility falls by a factor of ten half way, so that the clip takes hold.
     shock = rng.normal(size=(rows, 2)) * np.where(np.arange(rows) < 300, 10.0, 1.0)[:, None]
     found = build(
-        rows, shock=shock, look_back=400, stress=[window(5, 9)], scaling=VolatilityScaling()
+        rows, shock=shock, look_back=400, stress=[window(5, 9)], scaling=SCALING
     )
     chosen = [*range(5, 10), *range(200, 600)]
     for k in range(2):
@@ -122,7 +123,7 @@ def test_volatility_scaling_against_a_plain_recomputation():
 
 def test_a_history_shorter_than_the_seed_is_its_own_seed():
     shock = np.random.default_rng(13).normal(size=(100, 1))
-    ours = VolatilityScaling().scale(shock, np.array([0]))[:, 0]
+    ours = SCALING.scale(shock, np.array([0]))[:, 0]
     np.testing.assert_allclose(ours, plain_scaling(shock[:, 0].tolist()), rtol=1e-12)
 
 
@@ -134,7 +135,7 @@ def test_a_factor_is_scaled_from_its_first_shock_on():
     known[:start, 1] = False
     known[300:310, 1] = False
     shock[~known] = 0.0
-    found = build(rows, shock=shock, known=known, scaling=VolatilityScaling())
+    found = build(rows, shock=shock, known=known, scaling=SCALING)
     late = np.array(plain_scaling(shock[start:, 1].tolist()))
     assert not found.shock[:start, 1].any()
     np.testing.assert_allclose(found.shock[start:, 1], late, rtol=1e-12)
@@ -147,7 +148,7 @@ def test_scaling_leaves_what_never_moved_and_the_shocks_given():
     before = shock.copy()
     known = np.ones((20, 2), dtype=bool)
     known[:, 1] = False
-    found = build(20, shock=shock, known=known, scaling=VolatilityScaling())
+    found = build(20, shock=shock, known=known, scaling=SCALING)
     assert not found.shock[:, 1].any()
     assert np.array_equal(shock, before)
     assert found.no_basis == {"ZN": 20}

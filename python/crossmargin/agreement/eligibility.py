@@ -221,7 +221,7 @@ def log_assignment(
         ],
         dtype=bool,
     )
-    near = inside & _pick(begins, trades.contract)
+    near = _pick(begins, trades.contract)
     add(
         "DELIVERY_MONTH",
         near,

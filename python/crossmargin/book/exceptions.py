@@ -38,7 +38,7 @@ CODES: dict[str, Code] = {
     "ACCOUNT_DUPLICATE": Code("rejected", "the account has more than one row"),
     "INSTRUMENT_UNKNOWN": Code("rejected", "the CUSIP is not in the securities table"),
     "CONTRACT_UNKNOWN": Code("rejected", "no contract is known by this name"),
-    "CONTRACT_EXPIRED": Code("rejected", "the contract's last trading day is past"),
+    "CONTRACT_EXPIRED": Code("rejected", "the contract's last day is past"),
     "KIND_UNKNOWN": Code("rejected", "the kind of position is not one of ours"),
     "QUANTITY_INVALID": Code("rejected", "the quantity is no finite number, or has the wrong sign"),
     "QUANTITY_NOT_WHOLE_LOT": Code("rejected", "the quantity is not a whole number of lots"),
@@ -62,6 +62,7 @@ CODES: dict[str, Code] = {
     "MATURITY_NEAR": Code("note", "falls to a year or less within ten business days"),
     "REPO_ENDS": Code("note", "the repo ends within ten business days"),
     "DELIVERY_MONTH": Code("note", "the contract's delivery month begins within ten business days"),
+    "CURVE_EARLIER": Code("note", "the as-of date has no par yields; an earlier day's are used"),
     "START_CASH_ASSUMED": Code("note", "start cash was blank: the model's dirty value is used"),
     "COLUMN_NAME_NEAR": Code("note", "a column's name is close to one of ours, but is not it"),
 }

@@ -20,7 +20,6 @@ Text = npt.NDArray[np.object_]
 
 FICC_XM, CME_XM, FICC_OTHER, CME_OTHER = range(4)
 SEGMENTS = ("FICC cross-margined", "CME cross-margined", "FICC other", "CME other")
-PAR = 100.0
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,8 @@ def open_legs(trades: Trades, *, held: Integer, contract_at: Integer, price: Flo
     face = trades.lots[repo]
 
     blank = np.isnan(trades.start_cash[repo])
-    dirty = price[security]
-    # Where no model prices the security it is taken at par.
-    model_cash = face * np.where(np.isnan(dirty), PAR, dirty)
-    start_cash = exact.cents(np.where(blank, model_cash, trades.start_cash[repo])) / 100.0
+    start_cash = np.where(blank, face * price[security], trades.start_cash[repo])
+    start_cash = exact.cents(start_cash) / 100.0
     days = (trades.end_date[repo] - trades.start_date[repo]).astype(np.int64)
     interest = start_cash * (trades.repo_rate[repo] * days / 360.0)
     end_cash = exact.cents(start_cash + interest) / 100.0

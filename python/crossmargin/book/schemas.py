@@ -170,11 +170,12 @@ SECURITIES = Schema(
     instrument="cusip",
 )
 
+TREASURY_ROOTS = ("ZT", "Z3N", "ZF", "ZN", "TN", "TWE", "ZB", "UB")
 BASIS = Schema(
     "basis",
     (
         Column("date", "date", required=True),
-        Column("root", required=True),
+        Column("root", "choice", required=True, choices=TREASURY_ROOTS),
         Column("contract", required=True),
         Column("basis", "number", required=True, blank=True, low=-50.0, high=50.0),
     ),

@@ -28,7 +28,7 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
     file : str
         What exceptions call the table.
     log : ExceptionLog
-        Takes rejected rows. Of several rows of one CUSIP the first is used.
+        Takes rejected rows. Of equal rows of one CUSIP the first is used, of rows that differ none.
 
     Returns
     -------
@@ -42,6 +42,7 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
         for name in ("issue_date", "maturity_date", "first_coupon_date")
     )
     resold = np.array([text or "" for text in table["resold_as"].to_pylist()], dtype=object)
+    coupon, price = table["coupon_pct"].to_numpy() / 100.0, table["price"].to_numpy()
     given = np.asarray(table["type"].to_pylist(), dtype=object)
     kind = np.where(given == None, default_type(issue, maturity), given)  # noqa: E711
     ok = np.ones(row.size, dtype=bool)
@@ -84,21 +85,35 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
     reject(np.array(sorted(trouble), dtype=np.int64), "SECURITY_INVALID", trouble.__getitem__)
 
     kept = np.flatnonzero(ok)
-    _, first = np.unique(cusip[kept].astype(str), return_index=True)
-    reject(
-        np.setdiff1d(kept, kept[first]),
-        "SECURITY_DUPLICATE",
-        lambda i: f"{cusip[i]} has an earlier row, which is used; keep one",
+    _, first, group = np.unique(cusip[kept].astype(str), return_index=True, return_inverse=True)
+    terms = list(
+        zip(coupon, issue, maturity, kind, first_coupon.astype(str), price, resold, strict=True)
     )
+    differs = np.array(
+        [repr(terms[i]) != repr(terms[kept[first[g]]]) for i, g in zip(kept, group, strict=True)],
+        dtype=bool,
+    )
+    conflict = np.isin(group, group[differs])
+    reject(
+        kept[conflict],
+        "SECURITY_DUPLICATE",
+        lambda i: f"{cusip[i]} has rows that differ: none is used; keep the right one",
+    )
+    reject(
+        np.setdiff1d(kept[~conflict], kept[first]),
+        "SECURITY_DUPLICATE",
+        lambda i: f"{cusip[i]} has an earlier row that says the same; keep one",
+    )
+    first = first[ok[kept[first]]]
     kept = kept[first]
     securities = Securities(
         cusip=cusip[kept],
         type=kind[kept].astype(object),
-        coupon=table["coupon_pct"].to_numpy()[kept] / 100.0,
+        coupon=coupon[kept],
         issue_date=issue[kept],
         maturity_date=maturity[kept],
         first_coupon_date=first_coupon[kept],
-        price=table["price"].to_numpy()[kept],
+        price=price[kept],
         resold_as=resold[kept],
     )
     with_price = np.flatnonzero(

@@ -47,6 +47,8 @@ class Trades:
         The clearing firm where it differs from the account's, else empty.
     kind : ndarray of str
         cash, repo, reverse or future.
+    instrument : ndarray of str
+        As the row names it.
     security, contract : ndarray of int64
         Number of the security (cash, repo, reverse) or in `contracts` (future), else -1.
     lots : ndarray of int64
@@ -59,7 +61,7 @@ class Trades:
     repo_rate : ndarray of float64
         Decimal.
     start_cash : ndarray of float64
-        USD, NaN where blank.
+        USD, NaN where blank; only a security that a model prices may leave it so.
     contracts : tuple of Contract
         In the canonical order of futures.
     """
@@ -68,6 +70,7 @@ class Trades:
     account: Integer
     firm: Text
     kind: Text
+    instrument: Text
     security: Integer
     contract: Integer
     lots: Integer
@@ -190,6 +193,13 @@ def read_trades(
         "DATE_INVALID",
         lambda i: f"end_date {end[i]} is not after start_date {start[i]}",
     )
+    matures = np.full(size, np.datetime64("NaT"), dtype="datetime64[D]")
+    matures[security >= 0] = securities.maturity_date[security[security >= 0]]
+    rows.reject(
+        repo & (end > matures),
+        "DATE_INVALID",
+        lambda i: f"end_date {end[i]} is after {rows.instrument[i]} matures, {matures[i]}",
+    )
     settled_to = as_of - 1 if cycle == "ITD" else as_of
     rows.reject(
         (kind == "cash") & (settle <= settled_to) & ~failed,
@@ -216,6 +226,15 @@ def read_trades(
         ),
     )
 
+    start_cash = positions["start_cash"].to_numpy()
+    no_model = np.zeros(size, dtype=bool)
+    no_model[security >= 0] = ~securities.nominal[security[security >= 0]]
+    rows.reject(
+        repo & no_model & np.isnan(start_cash),
+        "VALUE_INVALID",
+        lambda i: f"no model prices {rows.instrument[i]}, so start_cash must be given",
+    )
+
     soon = add_business_days(as_of, NEAR, "bond")
     rows.note(
         repo & (end > settled_to) & (end <= soon),
@@ -230,6 +249,7 @@ def read_trades(
         account=account[keep],
         firm=_other_firm(positions["clearing_firm"], accounts["clearing_firm"], account)[keep],
         kind=kind[keep],
+        instrument=rows.instrument[keep],
         security=security[keep],
         contract=contract[keep],
         lots=lots[keep].astype(np.int64),
@@ -239,7 +259,7 @@ def read_trades(
         start_date=start[keep],
         end_date=end[keep],
         repo_rate=rate[keep],
-        start_cash=positions["start_cash"].to_numpy()[keep],
+        start_cash=start_cash[keep],
         contracts=contracts,
     )
 
@@ -290,12 +310,13 @@ def _resolve_contracts(
     for text in name.tolist():
         try:
             parsed = parse_contract(text, as_of)
+            end = last_day(parsed)
         except ValueError as error:
             trouble[text] = ("CONTRACT_UNKNOWN", str(error))
             found.append(None)
             continue
-        if last_day(parsed) < as_of:
-            trouble[text] = ("CONTRACT_EXPIRED", f"its last day was {last_day(parsed)}")
+        if end < as_of:
+            trouble[text] = ("CONTRACT_EXPIRED", f"its last day was {end}")
         found.append(parsed)
     usable = canonical_order(
         {c for text, c in zip(name.tolist(), found, strict=True) if c and text not in trouble}

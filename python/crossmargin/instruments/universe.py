@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -79,8 +80,9 @@ class Universe:
         """Return every instrument valued by its base line alone (`fixed` P&L)."""
         return self.terms.only_lines(self.terms.base_line)
 
+    @cached_property
     def sensitivities(self) -> Sensitivities:
-        """Return exact derivatives by the zero rates at the nodes."""
+        """Exact derivatives by the zero rates at the nodes."""
         return sensitivities(self.fixed_terms(), NODES.size)
 
 
@@ -283,8 +285,11 @@ class _Overnight:
 
 
 def _overnight_rates(index: str, days: Dates, market: Market) -> _Overnight:
-    """Return the overnight rate of past days, decimal: the last business day's, or the curve's."""
-    business = np.where(
+    """Return the overnight rate of past days, decimal.
+
+    The day's own fixing, else that of the last business day, else the curve's rate.
+    """
+    fixed_on = np.where(
         is_business_day(days, "bond"), days, add_business_days(days, -1, "bond")
     ).astype("datetime64[D]")
     one_day = float(
@@ -293,7 +298,9 @@ def _overnight_rates(index: str, days: Dates, market: Market) -> _Overnight:
     value = np.full(days.size, (1.0 / one_day - 1.0) * 360.0)
     if index in market.fixings:
         date, rate = market.fixings[index]
-        at = np.minimum(np.searchsorted(date, business), date.size - 1)
-        fixed = date[at] == business
+        # EFFR is also published on some days on which the bond market is closed.
+        fixed_on = np.where(np.isin(days, date), days, fixed_on)
+        at = np.minimum(np.searchsorted(date, fixed_on), date.size - 1)
+        fixed = date[at] == fixed_on
         value[fixed] = rate[at][fixed]
-    return _Overnight(business, value)
+    return _Overnight(fixed_on, value)

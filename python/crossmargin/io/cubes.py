@@ -11,6 +11,8 @@ from crossmargin.io.cells import CellTypeError, read_cells, shown_cells
 from crossmargin.io.tables import Source, to_arrow
 
 INSTRUMENT = "instrument"
+LARGEST_PNL = 1e9
+"""USD per 100 face or per contract; beyond it is another unit."""
 
 
 def read_cube(
@@ -77,11 +79,12 @@ def _scenario(
         cells = read_cells(column, "number")
     except CellTypeError as error:
         raise InputError(f"{name}: scenario `{scenario}` {error}; give P&L as numbers") from None
-    wrong = np.flatnonzero(cells.missing | cells.bad)
+    value = np.asarray(cells.value.to_numpy(zero_copy_only=False), np.float64)
+    wrong = np.flatnonzero(cells.missing | cells.bad | (np.abs(value) > LARGEST_PNL))
     if wrong.size:
         shown = shown_cells(column.take(wrong[:1]))[0].as_py()
         raise InputError(
             f"{name}, row {wrong[0] + 1}: P&L of {instrument[wrong[0]]} in scenario `{scenario}` "
-            f'is "{shown}", no finite number; every cell must have one'
+            f'is "{shown}", no number within {LARGEST_PNL:,.0f} USD; every cell must have one'
         )
-    return np.asarray(cells.value.to_numpy(zero_copy_only=False), np.float64)
+    return value

@@ -67,8 +67,14 @@ def read_market(
 
 def as_of_date(day: str | datetime.date | np.datetime64) -> np.datetime64:
     """Return the as-of date; InputError if it is no day of the form YYYY-MM-DD."""
-    text = str(day.astype("datetime64[D]") if isinstance(day, np.datetime64) else day)
+    if isinstance(day, np.datetime64):
+        day = str(day.astype("datetime64[D]"))
+    if isinstance(day, datetime.datetime):
+        day = day.date()
+    text = str(day)
     try:
+        if len(text) != len("YYYY-MM-DD"):
+            raise ValueError
         return np.datetime64(datetime.date.fromisoformat(text), "D")
     except ValueError:
         raise InputError(f"as-of date {text!r}: write a day that exists as YYYY-MM-DD") from None

@@ -126,8 +126,12 @@ def parse(table: pa.Table, schema: Schema, *, file: str, log: ExceptionLog) -> P
 
 def describe_input(given: pa.Table, parsed: Parsed) -> dict[str, Any]:
     """Return what the manifest says of an input: hash, rows, columns not read, warnings."""
+    try:
+        digest = source_hash(given)
+    except TypeError as error:
+        raise InputError(f"{error}; drop the column") from None
     return {
-        "hash": source_hash(given),
+        "hash": digest,
         "rows_read": parsed.rows_read,
         "extra_columns": list(parsed.extra_columns),
         "warnings": list(parsed.warnings),

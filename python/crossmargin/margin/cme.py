@@ -133,7 +133,7 @@ def _equivalents(
         np.searchsorted(limits, universe.years[treasury], side="left"), limits.size - 1
     )
     contract = of_bucket[bucket]
-    dv01 = universe.sensitivities().dv01
+    dv01 = universe.sensitivities.dv01
     priced = universe.priced.copy()
     priced[treasury] &= (contract >= 0) & priced[contract] & (dv01[contract] > 0.0)
     ratio = np.zeros(treasury.size)

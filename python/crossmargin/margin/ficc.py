@@ -12,7 +12,7 @@ from crossmargin.instruments.universe import Universe
 from crossmargin.margin.pots import FICC, UNIONS, HouseMargin, holds, pot_sums
 from crossmargin.market import Market
 from crossmargin.market.curve import NODE_NAMES, NODES
-from crossmargin.market.scenarios import HistoryShortError
+from crossmargin.market.scenarios import HistoryShortError, Scenarios
 from crossmargin.policies import Ficc, ScenarioRules
 
 Float = npt.NDArray[np.float64]
@@ -46,17 +46,12 @@ def ficc_cube(
     Cube
         [I x S], USD per lot or contract, on the grid; zero where unpriced.
     """
-    chosen = market.scenarios(
-        horizon=rules.horizon,
-        look_back=scenarios.look_back,
-        minimum=scenarios.minimum_rows,
-        stress=scenarios.stress,
-    )
+    chosen = ficc_scenarios(market, rules, scenarios)
     terms = universe.fixed_terms()
     if rules.pnl == "full":
         pnl = revalue(terms, chosen.shock, threads=threads, backend=backend)
     else:
-        exact_derivatives = universe.sensitivities()
+        exact_derivatives = universe.sensitivities
         pnl = taylor(
             *_polynomials(
                 exact_derivatives.gradient,
@@ -70,6 +65,16 @@ def ficc_cube(
             backend=backend,
         )
     return Cube(pnl, scenario=chosen.date.astype(str).tolist())
+
+
+def ficc_scenarios(market: Market, rules: Ficc, scenarios: ScenarioRules) -> Scenarios:
+    """Return the model's scenarios: moves over its horizon, unscaled."""
+    return market.scenarios(
+        horizon=rules.horizon,
+        look_back=scenarios.look_back,
+        minimum=scenarios.minimum_rows,
+        stress=scenarios.stress,
+    )
 
 
 def _polynomials(

@@ -130,15 +130,13 @@ class Market:
         if holes.size:
             date, percent = date[holes[-1] + 1 :], percent[holes[-1] + 1 :]
         log_df = bootstrap(date, percent / 100.0)
-        bases = {} if basis is None else read_basis(basis, as_of=day)
         return cls(
             as_of=day,
             curve=Curve(day, log_df[-1]),
             date=date,
             zero_rate=zero_rates(log_df),
             skipped_rows=skipped,
-            # A history that never meets the curve's rows moves nothing: it is none.
-            basis={root: b for root, b in bases.items() if b.change(date, 1)[1].any()},
+            basis={} if basis is None else read_basis(basis, as_of=day),
             fixings={} if fixings is None else _read_fixings(fixings),
             synthetic=synthetic,
             source=source or {},
@@ -181,6 +179,11 @@ class Market:
         from crossmargin.sample import sample_market
 
         return sample_market()
+
+    def __repr__(self) -> str:
+        """Tell the day and the history's size."""
+        mark = " (synthetic)" if self.synthetic else ""
+        return f"<Market {self.as_of}{mark}: {self.date.size:,} rows from {self.date[0]}>"
 
     def discount_factor(self, dates: npt.ArrayLike) -> Float:
         """Return discount factors for dates on or after the as-of date.

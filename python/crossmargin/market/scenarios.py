@@ -48,9 +48,9 @@ class VolatilityScaling:
         The ratio is clipped to [1 / limit, limit].
     """
 
-    decay: float = 0.97
-    seed_rows: int = 250
-    limit: float = 3.0
+    decay: float
+    seed_rows: int
+    limit: float
 
     def ratio(self, shock: Float) -> Float:
         """Return sigma_k(last row) / sigma_k(row), clipped, [T x K]; `shock` in date order.
@@ -115,10 +115,10 @@ def build_scenarios(
     factor: tuple[str, ...],
     known: npt.NDArray[np.bool_],
     *,
-    look_back: int = 2500,
-    minimum: int = 2500,
-    stress: Sequence[StressWindow] = DEFAULT_STRESS,
-    scaling: VolatilityScaling | None = None,
+    look_back: int,
+    minimum: int,
+    stress: Sequence[StressWindow],
+    scaling: VolatilityScaling | None,
 ) -> Scenarios:
     """Choose the scenarios from all rows that have a shock.
 

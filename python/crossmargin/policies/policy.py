@@ -293,7 +293,7 @@ def _check(policy: Policy, where: str) -> None:
     )
     years, equivalents = f.floor_bucket_years, [limit for limit, _ in c.equivalent_roots]
     rules = {
-        "agreement.cap must lie between 0 and 1": 0.0 <= a.cap <= 1.0,
+        "agreement.cap must be above 0, at most 1": 0.0 < a.cap <= 1.0,
         "agreement.minimum_saving must lie between 0 and 1": 0.0 <= a.minimum_saving <= 1.0,
         "eligibility.security_types holds an unknown type": _all_choices(
             e.security_types, SECURITIES, "type"

@@ -24,6 +24,8 @@ Mask = npt.NDArray[np.bool_]
 Text = npt.NDArray[np.object_]
 
 SPREAD_NOT_MODELLED = "not modelled"
+STAMPS = ("as_of", "cycle", "run_id")
+"""Columns that every table carries."""
 CARRIED = ("customer", "clearing_firm", "origin", "ficc_role")
 """Account columns of ours that are carried to the results, before the user's own."""
 
@@ -68,7 +70,7 @@ def account_table(
         )
         for name, pot in pots
     }
-    incomplete = (rows_rejected > 0) | ~required.requirement.known
+    incomplete = (rows_rejected > 0) | ~required.requirement.known | (saving.reason == "INCOMPLETE")
     status = np.where(incomplete, "incomplete", np.where(eligible, "complete", "not_eligible"))
     columns = {
         "account": accounts["account"],
@@ -87,11 +89,15 @@ def account_table(
         "spread_risk": _text(np.where(spread_not_modelled, SPREAD_NOT_MODELLED, "")),
         **{name: accounts[name] for name in CARRIED},
     }
+    given = set(accounts.column_names)
     ours = {column.name for column in ACCOUNTS.columns} | {"row"}
     for name in accounts.column_names:
         if name not in ours:
             # A column of the user's that has a name of ours is carried under another one.
-            columns[f"input_{name}" if name in columns else name] = accounts[name]
+            free = name
+            while free in columns or free in STAMPS or (free != name and free in given):
+                free = f"input_{free}"
+            columns[free] = accounts[name]
     return pa.table(columns)
 
 
@@ -189,14 +195,9 @@ def position_table(
     )
 
 
-def without_basis(book: Book, universe: Universe, accounts: int) -> Mask:
-    """Return the accounts whose saving is an upper bound, [A].
-
-    They hold, cross-margined, a Treasury future whose root has no basis history.
-    """
-    treasury_future = (universe.kind == FUTURE) & ~np.isin(universe.root, list(RATE_INDEX))
-    no_basis = treasury_future & (universe.terms.linear_factor < 0)
-    return holds(book, "CME", no_basis)[:accounts, FUTURES]
+def without_basis(book: Book, universe: Universe, roots: tuple[str, ...], accounts: int) -> Mask:
+    """Return the accounts that hold a future of these roots cross-margined, [A]."""
+    return holds(book, "CME", np.isin(universe.root, roots))[:accounts, FUTURES]
 
 
 def spread_not_modelled(

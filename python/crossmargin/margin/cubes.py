@@ -1,0 +1,170 @@
+"""Both houses' P&L cubes: ours, or those the user brings."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin.book.exceptions import InputError
+from crossmargin.engine import Cube
+from crossmargin.instruments.contracts import parse_contract, roots
+from crossmargin.instruments.universe import DATED_CASH, Universe
+from crossmargin.margin.cme import cme_cubes
+from crossmargin.margin.ficc import ficc_cube, ficc_scenarios
+from crossmargin.market import Market
+from crossmargin.policies import Policy, ScenarioRules
+
+Float = npt.NDArray[np.float64]
+Text = npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class OwnCube:
+    """A user's cube as read: instruments [N], P&L [N x S], names of the scenarios [S]."""
+
+    name: str
+    instrument: Sequence[str]
+    pnl: Float
+    scenario: Sequence[str]
+
+
+@dataclass(frozen=True)
+class HouseCubes:
+    """The P&L both models measure, in the universe's order.
+
+    Attributes
+    ----------
+    ficc, cme : Cube
+        USD per lot or contract.
+    stressed : Cube or None
+        CME's stress scenarios; None if a user's cube has none: V_C is then HVaR alone.
+    unpriced_ficc, unpriced_cme : ndarray of str, [I]
+        Why an instrument is not covered, an exception's code; empty where it is.
+    without_basis : dict of str to int
+        Of each Treasury root in our FICC cube, the scenarios in which no basis moves.
+    """
+
+    ficc: Cube
+    cme: Cube
+    stressed: Cube | None
+    unpriced_ficc: Text
+    unpriced_cme: Text
+    without_basis: dict[str, int]
+
+    @property
+    def roots_without_basis(self) -> tuple[str, ...]:
+        """Roots whose basis is missing in most of FICC's scenarios: their savings are bounds."""
+        most = self.ficc.scenarios / 2
+        return tuple(root for root, count in self.without_basis.items() if count > most)
+
+
+def house_cubes(
+    universe: Universe,
+    market: Market,
+    policy: Policy,
+    *,
+    own_ficc: OwnCube | None = None,
+    own_cme: OwnCube | None = None,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> HouseCubes:
+    """Return the cubes of both models.
+
+    Parameters
+    ----------
+    universe : Universe
+        The instruments.
+    market : Market
+        The history of our scenarios.
+    policy : Policy
+        Parameters of the models and the stress windows.
+    own_ficc, own_cme : OwnCube, optional
+        Take the place of ours.
+    threads, backend
+        As in `engine.revalue`.
+
+    Returns
+    -------
+    HouseCubes
+
+    Raises
+    ------
+    HistoryShortError
+        The market's history is too short for our cubes.
+    InputError
+        A user's cube names an instrument twice.
+    """
+    if own_ficc is None:
+        ficc = ficc_cube(
+            universe, market, policy.ficc, policy.scenarios, threads=threads, backend=backend
+        )
+        unpriced_ficc = universe.unpriced
+        known = ficc_scenarios(market, policy.ficc, policy.scenarios).no_basis
+        without_basis = {root: known.get(root, ficc.scenarios) for root in roots("treasury")}
+    else:
+        ficc, unpriced_ficc = _align(own_ficc, universe, market.as_of)
+        without_basis = {}
+    stressed: Cube | None
+    if own_cme is None:
+        cme, stressed, priced = cme_cubes(
+            universe, market, policy.cme, policy.scenarios, threads=threads, backend=backend
+        )
+        # Cash without a future to stand for it lacks CME's side alone.
+        without = np.where(universe.unpriced != "", universe.unpriced, "NO_BASKET")
+        unpriced_cme = np.where(priced, "", without).astype(object)
+    else:
+        cme, unpriced_cme = _align(own_cme, universe, market.as_of)
+        dated_cash = universe.kind == DATED_CASH
+        # Dated cash does not enter V_C, whether the cube has it or not.
+        cme = Cube(np.where(dated_cash[:, None], 0.0, cme.pnl), scenario=own_cme.scenario)
+        unpriced_cme[dated_cash] = ""
+        stressed = _stressed(cme, own_cme.scenario, policy.scenarios)
+    return HouseCubes(ficc, cme, stressed, unpriced_ficc, unpriced_cme, without_basis)
+
+
+def _align(own: OwnCube, universe: Universe, as_of: np.datetime64) -> tuple[Cube, Text]:
+    """Return a user's cube in the universe's order, and which instruments it lacks."""
+    row: dict[str, int] = {}
+    for number, text in enumerate(own.instrument):
+        symbol = _symbol(text, as_of)
+        if symbol in row:
+            first = own.instrument[row[symbol]]
+            raise InputError(f"{own.name}: {first} and {text} are one instrument; keep one")
+        row[symbol] = number
+    at = np.array([row.get(text, -1) for text in universe.name.tolist()], dtype=np.int64)
+    covered = at >= 0
+    pnl = np.where(covered[:, None], own.pnl[at], 0.0)
+    return Cube(pnl, scenario=own.scenario), np.where(covered, "", "NOT_IN_CUBE").astype(object)
+
+
+def _symbol(text: str, as_of: np.datetime64) -> str:
+    """Return the symbol of a contract however it is written; another name as it is."""
+    try:
+        return parse_contract(text, as_of).symbol
+    except ValueError:
+        return text
+
+
+def _stressed(cube: Cube, scenario: Sequence[str], rules: ScenarioRules) -> Cube | None:
+    """Return the scenarios whose names are dates (YYYY-MM-DD) in a stress window."""
+    inside = [
+        number
+        for number, name in enumerate(scenario)
+        if (day := _date(name)) is not None
+        and any(window.first <= day <= window.last for window in rules.stress)
+    ]
+    if not inside:
+        return None
+    return Cube(cube.pnl[:, inside], scenario=[scenario[number] for number in inside])
+
+
+def _date(name: str) -> np.datetime64 | None:
+    try:
+        day = datetime.date.fromisoformat(name)
+    except ValueError:
+        return None
+    return np.datetime64(day, "D") if day.isoformat() == name else None
