@@ -278,3 +278,31 @@ def test_a_missing_extra_is_named(missing: str) -> None:
     assert done.returncode == 2
     assert f"needs {missing}" in done.stderr
     assert "crossmargin[cli]" in done.stderr
+
+
+@pytest.mark.parametrize("how", [["-m", "crossmargin"], ["-m", "crossmargin", "run"]])
+def test_module_is_the_command(how: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, *how, "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert "crossmargin" in done.stdout
+
+
+def test_an_output_that_nobody_reads_is_no_fault(tmp_path: Path) -> None:
+    sample = [sys.executable, "-m", "crossmargin", "run", "--sample", "--out", str(tmp_path / "o")]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(sample, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 3
+    assert "the summary cannot be printed" in done.stderr
+    assert (tmp_path / "o" / "accounts.parquet").exists()
+
+
+def test_unusable_input_always_exits_with_2(write: Any, tmp_path: Path) -> None:
+    # Arrow's threads are still starting when a bad column ends the run.
+    options = without(write(), "--positions")
+    bad = tmp_path / "bad.csv"
+    bad.write_text("account,kind,instrument,Qty,xm\nA,cash,91282CMM0,100,true\n")
+    command = [sys.executable, "-m", "crossmargin", "run", *options, "--positions", str(bad)]
+    codes = [subprocess.run(command, capture_output=True, check=False).returncode for _ in range(8)]
+    assert codes == [2] * 8

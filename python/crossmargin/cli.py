@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import io
+import os
 import shlex
 import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 try:
     import typer
@@ -255,6 +257,17 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         signal.signal(signal.SIGTERM, before)
     return 0
+
+
+def command() -> NoReturn:
+    """Run the command and end the process with its exit code."""
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        # Whoever read our output may have left.
+        with contextlib.suppress(OSError):
+            stream.flush()
+    # Arrow's threads may still be starting; an ordinary exit can then abort the process.
+    os._exit(code)
 
 
 def _output() -> Console:

@@ -18,6 +18,7 @@ GOOD = {
     "coupon_pct": "4.625",
     "issue_date": "2025-02-18",
     "maturity_date": "2035-02-15",
+    "type": "note",
 }
 
 
@@ -168,3 +169,12 @@ def test_an_empty_table_has_no_securities():
     found, exceptions = read(columns=GOOD)
     assert found.cusip.size == 0
     assert exceptions == []
+
+
+def test_blank_types_are_noted_once():
+    row = {name: value for name, value in GOOD.items() if name != "type"}
+    found, exceptions = read(row, GOOD | {"cusip": "91282CAA0"}, row | {"cusip": "91282CAB8"})
+    assert found.type.tolist() == ["note"] * 3
+    (only,) = exceptions
+    assert (only["code"], only["severity"], only["row"]) == ("TYPE_ASSUMED", "note", None)
+    assert "2 of 3 rows" in only["message"]

@@ -108,9 +108,7 @@ def test_volatility_scaling_against_a_plain_recomputation():
     rows = 600
     # Volatility falls by a factor of ten half way, so that the clip takes hold.
     shock = rng.normal(size=(rows, 2)) * np.where(np.arange(rows) < 300, 10.0, 1.0)[:, None]
-    found = build(
-        rows, shock=shock, look_back=400, stress=[window(5, 9)], scaling=SCALING
-    )
+    found = build(rows, shock=shock, look_back=400, stress=[window(5, 9)], scaling=SCALING)
     chosen = [*range(5, 10), *range(200, 600)]
     for k in range(2):
         # All rows enter the average, whichever become scenarios.

@@ -31,6 +31,7 @@ def accounts(count: int) -> pa.Table:
         {
             "account": [f"A{n}" for n in number],
             "status": ["complete"] * (count - 1) + ["incomplete"],
+            "rows_rejected": np.where(number == 2, 3, 0),
             "p": 0.1 * (number > 0),
             "binding": ["FICC" if n else None for n in number],
             "capped": number == 2,
@@ -75,7 +76,7 @@ def test_sums_leave_out_what_is_not_priced_and_say_so(tmp_path: Path) -> None:
     text = summary(accounts(4), ExceptionLog(), tmp_path)
     # A0, A2 and A3: 0 + 2,000 + 3,000; A1 is not priced.
     assert "without the programme 5,500 USD, with it 5,000, saving 500" in text
-    assert "1 accounts have no total" in text
+    assert "no total: 1 accounts hold what no model prices" in text
     assert "3 complete, 1 incomplete" in text
 
 
@@ -117,3 +118,14 @@ def test_names_are_text_and_no_markup(tmp_path: Path) -> None:
     table = accounts(2)
     named = table.set_column(0, "account", pa.array(["[bold]x[/bold]", "[/]"]))
     assert "[bold]x[/bold]" in summary(named, ExceptionLog(), tmp_path)
+
+
+def test_rejected_rows_are_shown_and_their_accounts_counted(tmp_path: Path) -> None:
+    log = ExceptionLog()
+    for row in range(1, 13):
+        log.add("SETTLED", file="positions", row=row, account="A2", message=f"reason {row}")
+    text = summary(accounts(4), log, tmp_path)
+    assert "too low: 1 accounts lack rows that were rejected" in text
+    assert "Rejected rows (the first 10)" in text
+    assert "positions, row 10: reason 10 (account A2)" in text
+    assert "reason 11" not in text

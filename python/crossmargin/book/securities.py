@@ -45,6 +45,14 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
     coupon, price = table["coupon_pct"].to_numpy() / 100.0, table["price"].to_numpy()
     given = np.asarray(table["type"].to_pylist(), dtype=object)
     kind = np.where(given == None, default_type(issue, maturity), given)  # noqa: E711
+    blank = int(np.count_nonzero(given == None))  # noqa: E711
+    if blank:
+        log.add(
+            "TYPE_ASSUMED",
+            file=file,
+            message=f"{blank} of {row.size} rows have no type and are taken as nominal by their "
+            "term; mark TIPS, FRNs and STRIPS, or they are margined as notes",
+        )
     ok = np.ones(row.size, dtype=bool)
 
     def reject(at: npt.NDArray[np.int64], code: str, message: Callable[[int], str]) -> None:

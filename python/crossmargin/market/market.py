@@ -55,7 +55,7 @@ class Market:
     zero_rate : ndarray of float64, [T x 11]
         Continuous zero rates at the nodes, decimal.
     skipped_rows : int
-        Rows of the par yields that lack a node.
+        Rows of the par yields that lack a node, in the history used.
     basis : dict of str to Basis
         By root; a root without one moves with its model price alone.
     fixings : dict of str to (dates, rates)
@@ -117,7 +117,7 @@ class Market:
         past = date <= day
         date, percent = date[past], percent[past]
         usable = ~np.isnan(percent).any(axis=1)
-        skipped = int(np.count_nonzero(~usable))
+        skipped, given = int(np.count_nonzero(~usable)), date
         date, percent = date[usable], percent[usable]
         if date.size == 0:
             raise ValueError(f"par yields: no complete row on or before {day}")
@@ -128,7 +128,9 @@ class Market:
             )
         holes = np.flatnonzero(np.diff(date).astype(np.int64) > LONGEST_HOLE)
         if holes.size:
-            date, percent = date[holes[-1] + 1 :], percent[holes[-1] + 1 :]
+            begin = holes[-1] + 1
+            skipped = int(np.count_nonzero(given[~usable] > date[begin]))
+            date, percent = date[begin:], percent[begin:]
         log_df = bootstrap(date, percent / 100.0)
         return cls(
             as_of=day,

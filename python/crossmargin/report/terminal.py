@@ -91,7 +91,13 @@ def _totals(accounts: pa.Table) -> list[Text]:
         )
     )
     if len(full) < len(accounts):
-        lines.append(Text(f"  ({len(accounts) - len(full):,} accounts have no total: not priced)"))
+        count = len(accounts) - len(full)
+        lines.append(Text(f"  no total: {count:,} accounts hold what no model prices"))
+    rejected = pc.sum(pc.greater(accounts["rows_rejected"], 0)).as_py() or 0
+    if rejected:
+        lines.append(
+            Text(f"  too low: {rejected:,} accounts lack rows that were rejected", style="bold")
+        )
     return lines
 
 
@@ -155,6 +161,15 @@ def _print_exceptions(exceptions: pa.Table, console: Console) -> None:
                 grid.add_row(severity, code, f"{counts[code]:,}", described.meaning)
     console.print(grid)
     console.print()
+    rejected = exceptions.filter(pc.equal(exceptions["severity"], "rejected"))
+    if len(rejected):
+        console.print(Text(f"Rejected rows (the first {min(TOP, len(rejected))})"))
+        for row in rejected.slice(0, TOP).to_pylist():
+            line = f"  {row['file']}, row {row['row']}: {row['message']}"
+            if row["account"] is not None:
+                line += f" (account {row['account']})"
+            console.print(Text(line), soft_wrap=True)
+        console.print()
 
 
 def _grid(title: str, console: Console, caption: str | None = None) -> Grid:
