@@ -127,7 +127,7 @@ def _savings(accounts: pa.Table, console: Console) -> Grid | None:
     if not rows:
         return None
     bound = any(row["saving_is_upper_bound"] for row in rows)
-    caption = "* an upper bound: no basis history was given" if bound else None
+    caption = "* an upper bound: no basis history for a future" if bound else None
     grid = _grid("Largest savings, USD", console, caption)
     grid.add_column("account")
     for name in ("no programme", "requirement", "saving", "p"):

@@ -336,9 +336,12 @@ def make_positions(
     start = np.where(forward, 1 + draws.below(5, rows), begun)
     end = np.where(forward, start + remaining, remaining)
     day = add_business_days(as_of, np.arange(-70, 80), "bond")
+    bond = np.where(future, 0, legs.instrument)
+    # A repo ends before its bond does: overnight instead, where the term would be too long.
+    late = day[70 + end] > tradable.maturity[bond]
+    start, end = np.where(late, 0, start), np.where(late, 1, end)
     level = history.par_yield[-1, 0] - np.where(long, 0.0, 0.03)
     rate = np.maximum(np.rint((level + 0.04 * draws.normal(rows)) * 100.0) / 100.0, 0.0)
-    bond = np.where(future, 0, legs.instrument)
     start_cash = np.rint(np.abs(legs.quantity) * tradable.dirty[bond]) / 100.0
     has_cash = repo & (draws.uniform(rows) < START_CASH_SHARE)
 

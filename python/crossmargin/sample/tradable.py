@@ -17,6 +17,7 @@ from crossmargin.sample.market import History
 
 Float = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Dates = npt.NDArray[np.datetime64]
 
 BASIS_POINT = 1e-4
 # Root and how often it is traded.
@@ -49,6 +50,7 @@ class Tradable:
         USD a basis point, of 100 face or of a contract.
     dirty : ndarray of float64, [bonds]
         Price with accrued interest, per 100 face.
+    maturity : ndarray of datetime64[D], [bonds]
     eligible : ndarray of bool, [bonds]
         More than a year to maturity.
     weight : dict of str to ndarray, [I]
@@ -61,6 +63,7 @@ class Tradable:
     bonds: int
     dv01: Float
     dirty: Float
+    maturity: Dates
     eligible: Mask
     weight: dict[str, Float]
     basket: Float
@@ -134,6 +137,7 @@ def make_tradable(securities: Securities, history: History) -> Tradable:
         bonds=dirty.size,
         dv01=sensitivity,
         dirty=dirty,
+        maturity=bonds.maturity_date,
         eligible=bonds.maturity_date > add_months(as_of, 12),
         weight={
             "bond": np.concatenate([popular * np.minimum(years, 1.0), none]),
