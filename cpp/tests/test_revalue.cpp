@@ -40,7 +40,8 @@ struct Market {
     const auto count = static_cast<std::int64_t>(shock.size());
     pnl.assign(shock.size(), -1.0);
     RevalueScratch scratch(terms.exponents(), 1, terms.instruments());
-    return revalue({0, count}, terms, Matrix<const double>{shock.data(), count, 1, 1},
+    return revalue(crossmargin::best_level(), {0, count}, terms,
+                   Matrix<const double>{shock.data(), count, 1, 1},
                    Matrix<double>{pnl.data(), 1, count, count}, scratch);
   }
 };
@@ -55,8 +56,8 @@ TEST_CASE("the value is the smallest line in each scenario and in the base") {
   REQUIRE(m.run() == Fault{});
   for (std::size_t s = 0; s < m.shock.size(); ++s) {
     const double x = m.shock[s];
-    const double first = 100 * crossmargin::exp(-x);
-    const double second = 100 * crossmargin::exp(-(2 * x)) + 1;
+    const double first = 100 * crossmargin::exp(crossmargin::best_level(), -x);
+    const double second = 100 * crossmargin::exp(crossmargin::best_level(), -(2 * x)) + 1;
     CAPTURE(x);
     CHECK(m.pnl[s] == on_grid(10 * (std::min(first, second) - 100)));
   }
@@ -70,7 +71,8 @@ TEST_CASE("a linear factor adds its own P&L") {
   m.linear_loading = {1000};
   m.shock = {0.5, 0.0};
   REQUIRE(m.run() == Fault{});
-  const double value = 100 * crossmargin::exp(-1.0) + 1;  // below 100 * exp(-0.5)
+  const double value =
+      100 * crossmargin::exp(crossmargin::best_level(), -1.0) + 1;  // below 100 * exp(-0.5)
   CHECK(m.pnl[0] == on_grid(10 * (value - 100) + 500));
   CHECK(m.pnl[1] == 0.0);
 }
@@ -92,7 +94,8 @@ TEST_CASE("taylor: features are the shocks and then the pairs in lexicographic o
   std::vector<double> pnl(6, -1.0);
   const Polynomials polynomials{ptr, feature, coefficient};
   RevalueScratch scratch(9, 0, 0);
-  const Fault fault = taylor({0, 2}, polynomials, Matrix<const double>{shock.data(), 2, 3, 3},
+  const Fault fault = taylor(crossmargin::best_level(), {0, 2}, polynomials,
+                             Matrix<const double>{shock.data(), 2, 3, 3},
                              Matrix<double>{pnl.data(), 3, 2, 2}, scratch);
   CHECK(fault == Fault{});
   // 10*2 + 100*0.5*2 = 120, 10*0.25 + 100*(-1)*0.25 = -22.5; -(2*4), -(0.25*8); no terms: 0.
@@ -109,7 +112,7 @@ TEST_CASE("rounding to the grid is half to even, up to its end") {
   const auto count = static_cast<std::int64_t>(steps.size());
   std::vector<double> pnl(steps.size());
   RevalueScratch scratch(2, 0, 0);
-  REQUIRE(taylor({0, count}, {ptr, feature, coefficient},
+  REQUIRE(taylor(crossmargin::best_level(), {0, count}, {ptr, feature, coefficient},
                  Matrix<const double>{steps.data(), count, 1, 1},
                  Matrix<double>{pnl.data(), 1, count, count}, scratch) == Fault{});
   for (std::size_t s = 0; s < steps.size(); ++s) {

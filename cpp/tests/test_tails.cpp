@@ -52,15 +52,15 @@ struct Case {
             std::abs(pnl[i * static_cast<std::size_t>(scenarios) + static_cast<std::size_t>(s)]));
       }
     }
-    const TailMeasure measure{{pnl.data(), instruments, scenarios, scenarios}, largest, k(), w};
+    const TailMeasure measure{{pnl.data(), instruments, scenarios, scenarios}, largest, k(), w, {}};
     const auto cells = static_cast<std::size_t>(accounts * unions.size());
     var.assign(cells, -1.0);
     es.assign(cells, -1.0);
     scenario.assign(cells * static_cast<std::size_t>(k()), -1);
     const Range all{0, accounts};
-    TailScratch scratch(book, measure, all);
-    return segment_tails(all, book, unions, measure, {var.data(), es.data(), scenario.data()},
-                         scratch);
+    TailScratch scratch(book, unions, measure, all);
+    return segment_tails(crossmargin::best_level(), all, book, unions, measure,
+                         {var.data(), es.data(), scenario.data()}, scratch);
   }
 };
 

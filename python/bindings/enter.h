@@ -11,6 +11,8 @@
 #include <tuple>
 
 #include "crossmargin/fault.h"
+#include "crossmargin/fp_environment.h"
+#include "crossmargin/level.h"
 #include "crossmargin/views.h"
 
 namespace crossmargin::bindings {
@@ -23,10 +25,12 @@ using Array = py::array_t<T, py::array::c_style>;
 
 using FaultTuple = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
 
-// Runs a kernel with the GIL released: the only place that does.
+// Runs a kernel with the GIL released and the floating-point environment it is written for: the
+// only place that does.
 template <typename Kernel>
 FaultTuple enter_core(Kernel&& kernel) {
   const py::gil_scoped_release release;
+  const FpEnvironment environment;
   const Fault fault = kernel();
   return {static_cast<std::int64_t>(fault.kind), fault.element, fault.part, fault.scenario};
 }
@@ -51,6 +55,13 @@ template <typename T>
 Matrix<T> mutable_matrix(Array<T>& array) {
   require(array.ndim() == 2, "two dimensions expected");
   return {array.mutable_data(), array.shape(0), array.shape(1), array.shape(1)};
+}
+
+inline Level level_of(const std::string& text) {
+  for (const Level level : {Level::kBaseline, Level::kAvx2, Level::kAvx512, Level::kNeon}) {
+    if (name(level) == text && supported(level)) return level;
+  }
+  throw std::invalid_argument("level: not one this build and CPU support");
 }
 
 inline void require_range(const Range& range, std::int64_t count) {

@@ -2,9 +2,23 @@
 
 #include "enter.h"
 
+// After enter.h, which includes pybind11 first.
+#include <pybind11/stl.h>
+
+#include <string>
+#include <vector>
+
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The engine's C++ kernels; call them through crossmargin.engine.";
-  m.def("instruction_set", [] { return "baseline"; });
+  m.def("levels", [] {
+    std::vector<std::string> levels;
+    using crossmargin::Level;
+    for (const Level level : {Level::kBaseline, Level::kAvx2, Level::kAvx512, Level::kNeon}) {
+      if (supported(level)) levels.emplace_back(name(level));
+    }
+    return levels;
+  });
+  m.def("best_level", [] { return std::string(crossmargin::name(crossmargin::best_level())); });
   crossmargin::bindings::register_tails(m);
   crossmargin::bindings::register_revalue(m);
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "crossmargin/fault.h"
+#include "crossmargin/level.h"
 #include "crossmargin/views.h"
 
 namespace crossmargin {
@@ -58,14 +59,15 @@ struct RevalueScratch {
 };
 
 // exp(x) for |x| <= 700: the operations of python/crossmargin/exact.py, one by one.
-double exp(double x) noexcept;
+double exp(Level level, double x) noexcept;
 
 // P&L of every instrument in scenarios [first, last) of `shock` [S x K], into `pnl` [I x S].
-Fault revalue(Range scenarios, const Terms& terms, const Matrix<const double>& shock,
+Fault revalue(Level level, Range scenarios, const Terms& terms, const Matrix<const double>& shock,
               const Matrix<double>& pnl, RevalueScratch& scratch) noexcept;
 
 // The same for polynomials.
-Fault taylor(Range scenarios, const Polynomials& polynomials, const Matrix<const double>& shock,
-             const Matrix<double>& pnl, RevalueScratch& scratch) noexcept;
+Fault taylor(Level level, Range scenarios, const Polynomials& polynomials,
+             const Matrix<const double>& shock, const Matrix<double>& pnl,
+             RevalueScratch& scratch) noexcept;
 
 }  // namespace crossmargin

@@ -85,6 +85,8 @@ inline Fault discount_tile(const Terms& terms, std::int64_t begin, std::int64_t 
   return {};
 }
 
+}  // namespace
+
 Fault revalue(Range scenarios, const Terms& terms, const Matrix<const double>& shock,
               const Matrix<double>& pnl, RevalueScratch& scratch) noexcept {
   for (std::int64_t i = 0; i < terms.instruments(); ++i) {
@@ -150,5 +152,6 @@ Fault taylor(Range scenarios, const Polynomials& polynomials, const Matrix<const
   return {};
 }
 
-}  // namespace
+double exp(double x) noexcept { return exp_of(x); }
+
 }  // namespace crossmargin::XM_LEVEL

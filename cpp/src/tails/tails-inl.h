@@ -37,6 +37,14 @@ inline Positions net(const Book& book, std::int64_t row, const std::int32_t* mem
     return {book.column.data() + begin, book.quantity.data() + begin,
             row_ptr[member[0] + 1] - begin};
   }
+  if (members == 2 && member[1] == member[0] + 1) {
+    // Neighbours in the book whose instruments ascend throughout are netted as they stand.
+    const std::int64_t begin = row_ptr[member[0]], middle = row_ptr[member[1]];
+    const std::int64_t end = row_ptr[member[1] + 1];
+    if (begin == middle || middle == end || book.column[middle - 1] < book.column[middle]) {
+      return {book.column.data() + begin, book.quantity.data() + begin, end - begin};
+    }
+  }
   constexpr std::int64_t kNothing = std::numeric_limits<std::int64_t>::max();
   std::int64_t* cursor = scratch.cursor.data();
   for (std::int64_t m = 0; m < members; ++m) cursor[m] = row_ptr[member[m]];
@@ -154,44 +162,73 @@ class WorstHeap {
   std::int64_t k_;
 };
 
-Fault segment_tails(Range accounts, const Book& book, const Unions& unions,
-                    const TailMeasure& measure, const TailResult& result,
-                    TailScratch& scratch) noexcept {
+// Writes VaR, ES and the scenarios of a tail whose k worst are given, worst first. False where the
+// shortfall is not finite.
+inline bool report(const double* pnl, const std::int32_t* scenario, const TailMeasure& measure,
+                   const TailResult& result, std::int64_t cell) noexcept {
   const std::int64_t k = measure.k;
+  const double loss = 0.0 - pnl[k - 1];
+  result.var[cell] = loss;
+  if (result.es != nullptr) {
+    double sum = 0.0;
+    for (std::int64_t n = 0; n < k - 1; ++n) sum += 0.0 - pnl[n];
+    sum += (measure.w - static_cast<double>(k - 1)) * loss;
+    const double shortfall = sum / measure.w + 0.0;
+    if (!is_finite(shortfall)) return false;
+    result.es[cell] = shortfall > loss ? shortfall : loss;
+  }
+  if (result.scenario != nullptr) {
+    for (std::int64_t n = 0; n < k; ++n) result.scenario[cell * k + n] = scenario[n];
+  }
+  return true;
+}
+
+// One union's tail by float64 sums in every scenario.
+inline Fault exact_tail(std::int64_t account, std::int64_t u, const Book& book,
+                        const Unions& unions, const TailMeasure& measure, const TailResult& result,
+                        TailScratch& scratch) noexcept {
   double* total = scratch.total.data();
-  const double* kept = scratch.kept_pnl.data();
-  WorstHeap heap(scratch.kept_pnl.data(), scratch.kept_scenario.data(), k);
-
-  for (std::int64_t account = accounts.first; account < accounts.last; ++account) {
-    for (std::int64_t u = 0; u < unions.size(); ++u) {
-      const std::int64_t begin = unions.ptr[u];
-      const Positions positions = net(book, account * book.segments, unions.segment.data() + begin,
-                                      unions.ptr[u + 1] - begin, scratch);
-      accumulate(positions, measure.pnl, total);
-      const std::int64_t infinite = find_infinite(positions, measure, total);
-      if (infinite >= 0) return {FaultKind::kSumNotFinite, account, u, infinite};
-
-      heap.select(total, measure.pnl.columns);
-      double sum = 0.0;
-      for (std::int64_t n = 0; n < k - 1; ++n) sum += 0.0 - kept[n];
-      const double loss = 0.0 - kept[k - 1];
-      sum += (measure.w - static_cast<double>(k - 1)) * loss;
-      const double shortfall = sum / measure.w + 0.0;
-      if (!is_finite(shortfall)) {
-        return {FaultKind::kSumNotFinite, account, u, scratch.kept_scenario[0]};
-      }
-      const std::int64_t cell = account * unions.size() + u;
-      result.var[cell] = loss;
-      result.es[cell] = shortfall > loss ? shortfall : loss;
-      if (result.scenario != nullptr) {
-        for (std::int64_t n = 0; n < k; ++n) {
-          result.scenario[cell * k + n] = scratch.kept_scenario[n];
-        }
-      }
-    }
+  const std::int64_t begin = unions.ptr[u];
+  const Positions positions = net(book, account * book.segments, unions.segment.data() + begin,
+                                  unions.ptr[u + 1] - begin, scratch);
+  accumulate(positions, measure.pnl, total);
+  const std::int64_t infinite = find_infinite(positions, measure, total);
+  if (infinite >= 0) return {FaultKind::kSumNotFinite, account, u, infinite};
+  WorstHeap heap(scratch.kept_pnl.data(), scratch.kept_scenario.data(), measure.k);
+  heap.select(total, measure.pnl.columns);
+  if (!report(scratch.kept_pnl.data(), scratch.kept_scenario.data(), measure, result,
+              account * unions.size() + u)) {
+    return {FaultKind::kSumNotFinite, account, u, scratch.kept_scenario[0]};
   }
   return {};
 }
 
 }  // namespace
+}  // namespace crossmargin::XM_LEVEL
+
+#include "tails/screen-inl.h"
+
+namespace crossmargin::XM_LEVEL {
+
+Fault segment_tails(Range accounts, const Book& book, const Unions& unions,
+                    const TailMeasure& measure, const TailResult& result,
+                    TailScratch& scratch) noexcept {
+  if (scratch.block > 0) {
+    for (std::int64_t first = accounts.first; first < accounts.last; first += scratch.block) {
+      const std::int64_t end = first + scratch.block;
+      const Range block{first, end < accounts.last ? end : accounts.last};
+      const Fault fault = screened_block(block, book, unions, measure, result, scratch);
+      if (fault.kind != FaultKind::kNone) return fault;
+    }
+    return {};
+  }
+  for (std::int64_t account = accounts.first; account < accounts.last; ++account) {
+    for (std::int64_t u = 0; u < unions.size(); ++u) {
+      const Fault fault = exact_tail(account, u, book, unions, measure, result, scratch);
+      if (fault.kind != FaultKind::kNone) return fault;
+    }
+  }
+  return {};
+}
+
 }  // namespace crossmargin::XM_LEVEL

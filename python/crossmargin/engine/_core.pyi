@@ -1,9 +1,11 @@
-from crossmargin.engine.arrays import Float, Int32, Int64
+from crossmargin.engine.arrays import Float, Float32, Int32, Int64
 from crossmargin.engine.faults import Fault
 
-def instruction_set() -> str: ...
-def exp(x: Float) -> Float: ...
+def levels() -> list[str]: ...
+def best_level() -> str: ...
+def exp(level: str, x: Float) -> Float: ...
 def segment_tails(
+    level: str,
     first: int,
     last: int,
     row_ptr: Int64,
@@ -18,11 +20,15 @@ def segment_tails(
     count: int,
     k: int,
     w: float,
+    order: Int32,
+    narrow: Float32,
+    by_scenario: Float,
     var: Float,
     es: Float,
     scenario: Int32,
 ) -> Fault: ...
 def revalue(
+    level: str,
     first: int,
     last: int,
     exponent_ptr: Int64,
@@ -40,6 +46,7 @@ def revalue(
     pnl: Float,
 ) -> Fault: ...
 def taylor(
+    level: str,
     first: int,
     last: int,
     poly_ptr: Int64,

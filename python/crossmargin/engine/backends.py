@@ -10,10 +10,11 @@ from typing import Any
 from crossmargin.engine.executor import default_threads
 
 _MODULES = {
-    "native": "crossmargin.engine._core",
+    "native": "crossmargin.engine.native",
     "numba": "crossmargin.engine.numba_kernels",
     "reference": "crossmargin.engine.reference",
 }
+_EXTENSION = "crossmargin.engine._core"
 BACKENDS = tuple(_MODULES)
 """All backends, in the order in which "auto" prefers them."""
 
@@ -61,7 +62,7 @@ def info(backend: str = "auto") -> Info:
     """
     name = resolve(backend)
     if name == "native":
-        level = str(kernels(name).instruction_set())
+        level = str(kernels(name).level())
     else:
         level = {"numba": "jit", "reference": "numpy"}[name]
     return Info(name, level, available(), default_threads())
@@ -136,7 +137,7 @@ def _is_there(backend: str) -> bool:
     """Tell whether a backend can be imported, without importing numba."""
     if backend == "native":
         try:
-            import_module(_MODULES["native"])
+            import_module(_EXTENSION)
         except ImportError:
             return False
         return True

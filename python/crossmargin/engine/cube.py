@@ -12,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmargin.engine.arrays import Float, Int32, floats, frozen, integers
+from crossmargin.engine.screen import NO_SCREEN, Screen, make_screen
 
 GRID_STEPS = 2.0**20
 """Grid steps in one USD (methodology, section 1)."""
+TAILS_WORTH_A_SCREEN = 1000
+"""From so many on, screening saves more than making the screen takes."""
 SNAP = 1e-9
 """A tail size this close to a whole number is that number (methodology, section 1)."""
 
@@ -59,6 +62,7 @@ class Cube:
             )
         self.largest: Float = frozen(np.array([np.abs(row).max() for row in own], dtype=np.float64))
         self.on_grid: bool = all(_on_grid(row) for row in own)
+        self._screens: dict[tuple[int, int], Screen] = {}
 
     @property
     def instruments(self) -> int:
@@ -77,6 +81,17 @@ class Cube:
         for row in self.pnl:
             digest.update(row.astype("<f8", copy=False).tobytes())
         return digest.hexdigest()
+
+    def screen(self, start: int, count: int) -> Screen:
+        """Return the screen of some columns, made on first use and kept."""
+        key = (start, count)
+        if key not in self._screens:
+            self._screens[key] = make_screen(self.pnl[:, start : start + count], self.largest)
+        return self._screens[key]
+
+    def has_screen(self, start: int, count: int) -> bool:
+        """Tell whether the screen of some columns has been made."""
+        return (start, count) in self._screens
 
     def __repr__(self) -> str:
         """Return the shape and whether the cube is on the grid."""
@@ -190,6 +205,14 @@ class Measure:
         }
         for name, value in resolved.items():
             object.__setattr__(self, name, value)
+
+    def screen(self, tails: int) -> Screen:
+        """Return the screen for measuring so many tails: none where making it would cost more."""
+        if self.column is not None or not (
+            tails >= TAILS_WORTH_A_SCREEN or self.cube.has_screen(self.start, self.count)
+        ):
+            return NO_SCREEN
+        return self.cube.screen(self.start, self.count)
 
     def cube_scenario(self, used: Int32) -> Int32:
         """Return the cube's scenario numbers of positions among the used ones."""

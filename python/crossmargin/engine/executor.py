@@ -44,7 +44,7 @@ def run_blocks(
         Whatever `block` raised first in the order of the range, with a note that names the block.
         The first, not the earliest in time: it is the same for any number of threads.
     """
-    workers = min(_check_threads(threads), ceil(count / block_size))
+    workers = min(check_threads(threads), ceil(count / block_size))
     starts = iter(range(0, count, block_size))
     lock = threading.Lock()
     failures: list[tuple[int, BaseException]] = []
@@ -147,7 +147,7 @@ def _quota_v1(folder: Path) -> float | None:
     return quota / period if quota > 0 and period > 0 else None
 
 
-def _check_threads(threads: int | None) -> int:
+def check_threads(threads: int | None) -> int:
     """Return the number of threads asked for, or the default."""
     if threads is None:
         return default_threads()

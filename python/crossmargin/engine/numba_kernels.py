@@ -39,6 +39,9 @@ def segment_tails(
     count,
     k,
     w,
+    order,
+    narrow,
+    by_scenario,
     var,
     es,
     scenario,
@@ -76,16 +79,17 @@ def segment_tails(
                         return SUM_NOT_FINITE, account, union, s
 
             _keep_worst(total, kept_pnl, kept_scenario)
-            tail_sum = 0.0
-            for n in range(k - 1):
-                tail_sum += 0.0 - kept_pnl[n]
             loss = 0.0 - kept_pnl[k - 1]
-            tail_sum += (w - (k - 1)) * loss
-            shortfall = tail_sum / w + 0.0
-            if not np.isfinite(shortfall):
-                return SUM_NOT_FINITE, account, union, np.int64(kept_scenario[0])
             var[account, union] = loss
-            es[account, union] = max(shortfall, loss)
+            if es.shape[1] > 0:
+                tail_sum = 0.0
+                for n in range(k - 1):
+                    tail_sum += 0.0 - kept_pnl[n]
+                tail_sum += (w - (k - 1)) * loss
+                shortfall = tail_sum / w + 0.0
+                if not np.isfinite(shortfall):
+                    return SUM_NOT_FINITE, account, union, np.int64(kept_scenario[0])
+                es[account, union] = max(shortfall, loss)
             if scenario.shape[2] > 0:
                 scenario[account, union, :] = kept_scenario
     return NONE, 0, 0, 0

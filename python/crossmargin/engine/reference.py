@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from crossmargin import exact
-from crossmargin.engine.arrays import Float, Int32, Int64
+from crossmargin.engine.arrays import Float, Float32, Int32, Int64
 from crossmargin.engine.faults import EXPONENT_RANGE, OK, PNL_RANGE, SUM_NOT_FINITE, Fault
 
 GRID_LIMIT = 2.0**53
@@ -31,6 +31,9 @@ def segment_tails(
     count: int,
     k: int,
     w: float,
+    order: Int32,
+    narrow: Float32,
+    by_scenario: Float,
     var: Float,
     es: Float,
     scenario: Int32,
@@ -56,8 +59,10 @@ def segment_tails(
         The scenarios.
     k, w : int, float
         The size of the tail.
+    order, narrow, by_scenario : ndarray
+        The arrays of a `Screen`, or empty ones. Faster kernels use them; the answer is the same.
     var, es : ndarray of float64 [A x U]
-        Results, USD, loss positive.
+        Results, USD, loss positive. `es` may be [A x 0]: not wanted.
     scenario : ndarray of int32 [A x U x k], or [A x U x 0] if not wanted
         Result: positions among the used scenarios, worst first.
 
@@ -93,13 +98,14 @@ def segment_tails(
             # A stable sort keeps the lower scenario number first among equals.
             worst = np.argsort(total, kind="stable")[:k]
             loss = 0.0 - total[worst]
-            with np.errstate(over="ignore"):
-                tail_sum = float(exact.ordered_sum(loss[:-1])) + (w - (k - 1)) * loss[-1]
-                shortfall = tail_sum / w + 0.0
-            if not np.isfinite(shortfall):
-                return SUM_NOT_FINITE, account, union, int(worst[0])
             var[account, union] = loss[-1]
-            es[account, union] = max(shortfall, loss[-1])
+            if es.size:
+                with np.errstate(over="ignore"):
+                    tail_sum = float(exact.ordered_sum(loss[:-1])) + (w - (k - 1)) * loss[-1]
+                    shortfall = tail_sum / w + 0.0
+                if not np.isfinite(shortfall):
+                    return SUM_NOT_FINITE, account, union, int(worst[0])
+                es[account, union] = max(shortfall, loss[-1])
             if scenario.size:
                 scenario[account, union] = worst
     return OK

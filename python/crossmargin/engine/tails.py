@@ -8,14 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossmargin.engine.arrays import Float, Int32, Int64
-from crossmargin.engine.backends import kernels
+from crossmargin.engine.backends import kernels, resolve
 from crossmargin.engine.book import Book
 from crossmargin.engine.cube import Cube, Measure
-from crossmargin.engine.executor import run_blocks
+from crossmargin.engine.executor import check_threads, run_blocks
 from crossmargin.engine.faults import NONE
+from crossmargin.engine.screen import NO_SCREEN
 
-BLOCK_WORK = 4_000_000
-"""Multiply-adds in a block of accounts: some milliseconds, so that Ctrl-C is heard soon."""
+BLOCK_WORK = 200_000_000
+"""Multiply-adds in a block of accounts: tens of milliseconds, so that Ctrl-C is heard soon."""
+BLOCKS_A_THREAD = 8
+SMALLEST_BLOCK = 64
+"""Accounts that the screen takes together; a smaller block would waste it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +50,10 @@ class SegmentTails:
 
     Attributes
     ----------
-    var, es : ndarray of float64 [A x U x M]
+    var : ndarray of float64 [A x U x M]
         As in `Tails`.
+    es : ndarray of float64 [A x U x M], or None
+        As in `Tails`, where asked for.
     scenario : tuple of ndarray of int32 [A x U x k], or None
         One array for each measure, where they were asked for.
     weight : tuple of ndarray of float64 [k]
@@ -55,7 +61,7 @@ class SegmentTails:
     """
 
     var: Float
-    es: Float
+    es: Float | None
     scenario: tuple[Int32, ...] | None
     weight: tuple[Float, ...]
 
@@ -116,6 +122,7 @@ def tails(
         scenarios=True,
     )
     assert result.scenario is not None
+    assert result.es is not None
     return Tails(
         result.var[:, 0, 0], result.es[:, 0, 0], result.scenario[0][:, 0, :], result.weight[0]
     )
@@ -129,6 +136,7 @@ def segment_tails(
     unions: Sequence[Sequence[int]],
     threads: int | None = None,
     backend: str = "auto",
+    es: bool = True,
     scenarios: bool = False,
 ) -> SegmentTails:
     """Measure the tails of every account in unions of its segments, each netted as one portfolio.
@@ -147,6 +155,8 @@ def segment_tails(
         All the process may use if not given.
     backend : {"auto", "native", "numba", "reference"}
         They give the same bits.
+    es : bool
+        Also return the expected shortfalls; VaR alone takes less time.
     scenarios : bool
         Also return the scenarios of each tail.
 
@@ -176,11 +186,16 @@ def segment_tails(
     union_ptr, union_segment = _union_arrays(unions, segments)
     kernel = kernels(backend).segment_tails
     shape = (len(measures), accounts, len(unions))
-    var, es = np.empty(shape), np.empty(shape)
+    var, shortfall = np.empty(shape), np.empty(shape if es else (*shape[:2], 0))
     worst = [np.empty((*shape[1:], m.k if scenarios else 0), dtype=np.int32) for m in measures]
 
+    resolved = resolve(backend)
+    screens = [
+        m.screen(accounts * len(unions)) if resolved == "native" else NO_SCREEN for m in measures
+    ]
+
     def block(first: int, last: int) -> None:
-        for number, m in enumerate(measures):
+        for number, (m, screen) in enumerate(zip(measures, screens, strict=True)):
             kind, account, union, scenario = kernel(
                 first,
                 last,
@@ -196,8 +211,11 @@ def segment_tails(
                 m.count,
                 m.k,
                 m.w,
+                screen.order,
+                screen.narrow,
+                screen.by_scenario,
                 var[number],
-                es[number],
+                shortfall[number],
                 worst[number],
             )
             if kind != NONE:
@@ -208,11 +226,12 @@ def segment_tails(
                 )
 
     work = sum(m.count for m in measures) * len(unions) * (1 + len(book.column) / max(1, accounts))
-    size = max(1, min(accounts, int(BLOCK_WORK / max(1.0, work))))
+    each = -(-accounts // (BLOCKS_A_THREAD * check_threads(threads)))
+    size = max(1, min(int(BLOCK_WORK / max(1.0, work)), max(SMALLEST_BLOCK, each)))
     run_blocks(block, accounts, block_size=size, threads=threads, unit="accounts")
     return SegmentTails(
         np.moveaxis(var, 0, -1),
-        np.moveaxis(es, 0, -1),
+        np.moveaxis(shortfall, 0, -1) if es else None,
         tuple(m.cube_scenario(s) for m, s in zip(measures, worst, strict=True))
         if scenarios
         else None,

@@ -189,6 +189,7 @@ def cme_margin(
         unions=UNIONS[CME],
         threads=threads,
         backend=backend,
+        es=False,
     )
     component = {"HVaR": tail.var[:, :, 0]}
     measure = component["HVaR"]

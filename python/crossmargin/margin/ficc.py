@@ -190,6 +190,7 @@ def ficc_margin(
         unions=UNIONS[FICC],
         threads=threads,
         backend=backend,
+        es=False,
     )
     buckets = len(rules.floor_bucket_years)
     bucket = np.minimum(

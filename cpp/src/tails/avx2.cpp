@@ -1,0 +1,5 @@
+// The family "tails" for the level avx2.
+
+#define XM_LEVEL avx2
+#include "simd/avx2.h"
+#include "tails/tails-inl.h"

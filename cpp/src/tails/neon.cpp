@@ -1,0 +1,5 @@
+// The family "tails" for the level neon.
+
+#define XM_LEVEL neon
+#include "simd/neon.h"
+#include "tails/tails-inl.h"

@@ -1,0 +1,259 @@
+"""The float32 screen and every instruction set against the reference, bit for bit.
+
+What: VaR, ES, scenario numbers and weights of the C++ kernel, its screen forced on, at each level
+this CPU has. Why: the screen may only ever leave out scenarios that cannot matter; these cases try
+to make it leave out one that does, or to break its arithmetic. Tolerance: none. Out of scope: NaN
+and infinities, which a cube refuses.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from crossmargin.engine import Book, Cube, Measure, info, segment_tails, taylor
+from crossmargin.engine import cube as cube_module
+from crossmargin.engine.screen import CHUNK, LARGEST_PNL, NO_SCREEN, make_screen
+
+core = pytest.importorskip("crossmargin.engine._core", reason="the extension is not built")
+
+UNIONS = [[0], [1], [0, 1], [2], [0, 2], [0, 1, 2]]
+ENOUGH = 3 * CHUNK
+
+
+@pytest.fixture(autouse=True)
+def _always_screen(monkeypatch):
+    monkeypatch.setattr(cube_module, "TAILS_WORTH_A_SCREEN", 0)
+
+
+@pytest.fixture(params=core.levels())
+def level(request, monkeypatch):
+    """Force each level in turn."""
+    monkeypatch.setenv("XM_SIMD", request.param)
+    assert info("native").instruction_set == request.param
+    return request.param
+
+
+def check(book, cube, *, level=0.99, scenarios=None, segments=1, unions=([0],), threads=1):
+    """Compare with the reference, with and without ES and scenarios."""
+    common = {"segments": segments, "unions": unions}
+    measures = [Measure(cube, level, scenarios)]
+    expected = segment_tails(book, measures, backend="reference", scenarios=True, **common)
+    found = segment_tails(
+        book, measures, backend="native", scenarios=True, threads=threads, **common
+    )
+    assert found.var.tobytes() == expected.var.tobytes()
+    assert found.es.tobytes() == expected.es.tobytes()
+    np.testing.assert_array_equal(found.scenario[0], expected.scenario[0])
+    np.testing.assert_array_equal(found.weight[0], expected.weight[0])
+    alone = segment_tails(book, measures, backend="native", es=False, threads=threads, **common)
+    assert alone.var.tobytes() == expected.var.tobytes()
+    assert alone.es is None
+    assert alone.scenario is None
+
+
+def one_line(pnl, quantity=1):
+    return Book.from_arrays([0, 1], [0], [quantity]), Cube(np.atleast_2d(pnl))
+
+
+def shuffled(values, seed=3):
+    return np.random.default_rng(seed).permutation(np.asarray(values, dtype=np.float64))
+
+
+@pytest.mark.parametrize("grid", [True, False])
+@pytest.mark.parametrize("scenarios", [ENOUGH, ENOUGH + 1, 250, 500, 2750])
+def test_random_books(level, make_book, make_cube, scenarios, grid):
+    lengths = [0, 1, 2, 5, 17, 40, 0, 0, 3, 30, 4, 1, 0, 12, 9]
+    cube = make_cube(60, scenarios, seed=scenarios, grid=grid)
+    check(make_book(lengths, 60), cube, segments=3, unions=UNIONS)
+
+
+@pytest.mark.parametrize("scenarios", [*range(ENOUGH - 2, ENOUGH + 35), 255, 256, 257, 1023, 1025])
+def test_sizes_around_every_width(level, make_book, make_cube, scenarios):
+    check(make_book([7, 3], 20), make_cube(20, scenarios, seed=1), level=0.98)
+
+
+@pytest.mark.parametrize("confidence", [0.9999, 0.995, 0.975, 0.95, 0.9, 0.8, 0.5, 0.01])
+def test_tails_of_every_length(level, make_book, make_cube, confidence):
+    check(make_book([7, 0, 30], 40), make_cube(40, 1000, seed=4), level=confidence)
+
+
+def test_some_scenarios_of_a_cube(level, make_book, make_cube):
+    cube = make_cube(40, 2750, seed=5)
+    for chosen in (slice(2250, None), slice(7, 300), np.arange(0, 2750, 3)):
+        check(make_book([20, 5], 40), cube, scenarios=chosen)
+
+
+def test_one_scenario_and_all_of_them(level, make_book):
+    check(make_book([3], 5), Cube(np.full((5, 1), -2.0)))
+    check(make_book([3], 5), Cube(shuffled(np.arange(1000)).reshape(5, 200)), level=0.001)
+
+
+def test_near_ties_that_float32_cannot_tell_apart(level):
+    # Steps of 2^-20 around 4096: float32 there moves in steps of 2^-11.
+    pnl = -4096.0 - shuffled(np.arange(2000)) * 2.0**-20
+    check(*one_line(pnl))
+    check(*one_line(pnl, 10**9))
+
+
+def test_ties(level):
+    for values in ([-5.0] * 1000, [-5.0] * 500 + [-7.0] * 12 + [1.0] * 488, [0.0, -0.0] * 400):
+        check(*one_line(shuffled(values)))
+
+
+def legs_that_sum_to(target, size, seed=6, legs=6):
+    """Return a book of legs of about `size` USD whose exact sum is `target`, on the grid."""
+    rng = np.random.default_rng(seed)
+    pnl = np.rint(rng.normal(size=(legs - 1, len(target))) * size * 2.0**20) * 2.0**-20
+    last = target - np.cumsum(pnl, axis=0)[-1]
+    return Book.from_arrays([0, legs], np.arange(legs), np.ones(legs)), Cube([*pnl, last])
+
+
+@pytest.mark.parametrize("step", [2.0**-20, 2.0**-16, 2.0**-12, 2.0**-8])
+@pytest.mark.parametrize("size", [1.0, 100.0, 10_000.0])
+def test_sums_that_float32_puts_in_another_order(level, size, step):
+    # Rounding errors of the legs are larger than what tells the scenarios of the tail apart.
+    target = -1000.0 - shuffled(np.arange(2000)) * step
+    check(*legs_that_sum_to(target, size))
+
+
+def test_huge_legs_that_cancel(level):
+    # Float32 sees nothing of what is left.
+    check(*legs_that_sum_to(shuffled(np.arange(-1000.0, 1000.0)), 1e9))
+
+
+def test_off_the_grid_sums_keep_their_order(level):
+    # The sum depends on the order of its terms, in every scenario.
+    rng = np.random.default_rng(7)
+    pnl = rng.normal(size=(30, 1200)) * 10.0 ** rng.integers(-8, 8, (30, 1))
+    book = Book.from_arrays([0, 15, 30], np.arange(30), rng.integers(-(2**40), 2**40, 30))
+    check(book, Cube(pnl), segments=2, unions=[[0], [1], [0, 1]])
+
+
+def test_segments_with_the_same_instruments_are_netted_first(level, make_book, make_cube):
+    book = make_book([20, 20, 20], 24, seed=8)
+    check(book, make_cube(24, 900, seed=8, grid=False), segments=3, unions=UNIONS)
+
+
+@pytest.mark.parametrize("size", [1e30, 1e38, 1e200, 1e300])
+def test_beyond_float32(level, size):
+    check(*one_line(shuffled(np.linspace(-1.0, 1.0, 700)) * size))
+    check(*one_line(shuffled(np.linspace(-1.0, 1.0, 700)) * size, 0))
+
+
+def test_a_large_quantity_takes_the_sum_beyond_float32(level):
+    check(*one_line(shuffled(np.linspace(-1.0, 1.0, 700)) * 2.0**99, 2**52))
+
+
+@pytest.mark.parametrize("unit", [5e-324, 1e-310, 1e-45, 1e-40, 2.0**-126])
+def test_denormals(level, unit):
+    check(*one_line(shuffled(np.arange(-300.0, 400.0)) * unit))
+    check(*one_line(shuffled(np.arange(-300.0, 400.0)) * unit, 2**30))
+
+
+def test_screen_is_refused_where_float32_cannot_hold_the_values():
+    pnl = np.full((2, 200), LARGEST_PNL)
+    assert make_screen(pnl, np.abs(pnl).max(axis=1)) is NO_SCREEN
+
+
+def test_accounts_of_no_one_and_thousands_of_lines(level, make_book, make_cube):
+    check(make_book([0, 1, 5000, 0, 2, 300], 5000, seed=9), make_cube(5000, 400, seed=9))
+
+
+def test_more_accounts_than_a_block_in_any_order_and_on_any_threads(level, make_book, make_cube):
+    rng = np.random.default_rng(10)
+    lengths = rng.integers(0, 12, 300)
+    cube = make_cube(30, 500, seed=10)
+    book = make_book(lengths, 30, seed=10)
+    order = rng.permutation(300)
+    rows = [slice(book.row_ptr[a], book.row_ptr[a + 1]) for a in order]
+    permuted = Book.from_arrays(
+        np.cumsum([0, *lengths[order]]),
+        np.concatenate([book.column[r] for r in rows]),
+        np.concatenate([book.quantity[r] for r in rows]),
+        30,
+    )
+    common = {"segments": 1, "unions": [[0]], "backend": "native", "scenarios": True}
+    one = segment_tails(book, [Measure(cube)], threads=1, **common)
+    for threads in (1, 2, 3):
+        other = segment_tails(permuted, [Measure(cube)], threads=threads, **common)
+        assert other.var.tobytes() == one.var[order].tobytes()
+        assert other.es.tobytes() == one.es[order].tobytes()
+        np.testing.assert_array_equal(other.scenario[0], one.scenario[0][order])
+    check(book, cube, threads=2)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    values=st.lists(
+        st.one_of(
+            st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0**-20, -(2.0**-20), 1e-300, -1e300]),
+            st.floats(-1e6, 1e6, width=32),
+            st.floats(-1e-3, 1e-3),
+        ),
+        min_size=3,
+        max_size=12,
+    ),
+    lines=st.integers(1, 4),
+    confidence=st.sampled_from([0.99, 0.975, 0.9]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_values(level, values, lines, confidence, seed):
+    rng = np.random.default_rng(seed)
+    pnl = rng.choice(np.array(values), (lines, ENOUGH + 40))
+    quantity = rng.integers(-1000, 1000, lines)
+    check(Book.from_arrays([0, lines], np.arange(lines), quantity), Cube(pnl), level=confidence)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="sets the MXCSR register")
+def test_flush_to_zero_of_another_library_changes_nothing(level):
+    libc = ctypes.CDLL(None)
+    before, flushing = ctypes.create_string_buffer(64), ctypes.create_string_buffer(64)
+    book, cube = one_line(shuffled(np.arange(-300.0, 400.0)) * 5e-324)
+    expected = segment_tails(book, [Measure(cube)], segments=1, unions=[[0]], backend="reference")
+    cube.screen(0, 700)
+    libc.fegetenv(before)
+    flushing[:] = before[:]
+    # The last four bytes of glibc's fenv_t are MXCSR: flush-to-zero and denormals-are-zero.
+    flushing[28:30] = (int.from_bytes(before[28:30], "little") | 0x8040).to_bytes(2, "little")
+    libc.fesetenv(flushing)
+    try:
+        assert np.float64(5e-324) * 1.0 == 0.0
+        found = segment_tails(book, [Measure(cube)], segments=1, unions=[[0]], threads=1)
+        assert np.float64(5e-324) * 1.0 == 0.0
+    finally:
+        libc.fesetenv(before)
+    assert found.var.tobytes() == expected.var.tobytes()
+    assert found.es.tobytes() == expected.es.tobytes()
+
+
+def test_revaluation_at_every_level(level):
+    rng = np.random.default_rng(11)
+    shock = rng.normal(size=(333, 5)) * 0.01
+    ptr = np.arange(0, 61, 3)
+    feature, coefficient = rng.integers(0, 20, 60).astype(np.int32), rng.normal(size=60)
+    found = taylor(ptr, feature, coefficient, shock, backend="native")
+    reference = taylor(ptr, feature, coefficient, shock, backend="reference")
+    assert found.tobytes() == reference.tobytes()
+
+
+@pytest.mark.parametrize("wanted", ["sse9", "AVX2", "native", "neon,avx2"])
+def test_unknown_or_unsupported_level_is_an_error(monkeypatch, wanted):
+    monkeypatch.setenv("XM_SIMD", wanted)
+    with pytest.raises(ValueError, match=f"XM_SIMD: '{wanted}' is not supported here; one of"):
+        info("native")
+
+
+def test_an_empty_variable_is_none(monkeypatch):
+    monkeypatch.setenv("XM_SIMD", "")
+    assert info("native").instruction_set == core.best_level()
