@@ -466,7 +466,7 @@ def _stamp(table: pa.Table, *, as_of: np.datetime64, cycle: str, run_id: str) ->
     day = pa.scalar(as_of.astype(datetime.date), pa.date32())
     for name, value in zip(STAMPS, (day, cycle, run_id), strict=True):
         table = table.append_column(name, pa.repeat(value, len(table)))
-    return table.combine_chunks()
+    return table
 
 
 def _versions() -> dict[str, str]:

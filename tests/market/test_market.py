@@ -10,6 +10,7 @@ import pytest
 
 from crossmargin.io.par_yields import read_par_yields
 from crossmargin.market.calendars import is_business_day
+from crossmargin.market.curve import Curve
 from crossmargin.market.market import PAR_YIELD_COLUMNS, Market
 
 
@@ -204,3 +205,18 @@ def test_the_real_curve_reprices_its_par_yields(real_yields):
         par = row[column][0].as_py()
         price = sum(par / 2 * df[3 : 3 + 2 * years]) + 100 * df[2 + 2 * years]
         assert price == pytest.approx(100.0, abs=1e-11)
+
+
+def test_another_curve_keeps_the_history():
+    market = Market.from_tables(par_yields(MARCH), as_of="2025-03-13")
+    steeper = Curve(market.as_of, market.curve.log_df * 1.1)
+    moved = market.with_curve(steeper)
+    assert moved.curve is steeper
+    assert moved.date is market.date
+    options = {"horizon": 1, "look_back": 3, "minimum": 1, "stress": ()}
+    # Scenarios are chosen once, for both.
+    assert moved.scenarios(**options) is market.scenarios(**options)
+    assert market.scenarios(**options | {"horizon": 2}) is not market.scenarios(**options)
+    assert not market.scenarios(**options).shock.flags.writeable
+    with pytest.raises(ValueError, match="the curve is of 2025-03-14, the market of 2025-03-13"):
+        market.with_curve(Curve(np.datetime64("2025-03-14"), steeper.log_df))

@@ -236,11 +236,12 @@ def read_trades(
     )
 
     soon = add_business_days(as_of, NEAR, "bond")
-    rows.note(
-        repo & (end > settled_to) & (end <= soon),
-        "REPO_ENDS",
-        lambda i: f"ends on {end[i]}; without a new one its securities leave the margin account",
-    )
+    # Most repos of a book end soon: one text for each day, not for each row.
+    ends = {
+        day: f"ends on {day}; without a new one its securities leave the margin account"
+        for day in settled_to + np.arange((soon - settled_to).astype(np.int64) + 1)
+    }
+    rows.note(repo & (end > settled_to) & (end <= soon), "REPO_ENDS", lambda i: ends[end[i]])
     keep = rows.ok
     # A repo that failed on its first leg still has both; one that failed on its last has that one.
     start_open = repo & ((start > settled_to) | (failed & (end > settled_to)))

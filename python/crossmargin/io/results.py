@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +166,14 @@ def write_results(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _beside(target) as fresh:
-            for name, table in tables.items():
-                pq.write_table(table.replace_schema_metadata(metadata), fresh / f"{name}.parquet")
+
+            def write(name: str) -> None:
+                table = tables[name].replace_schema_metadata(metadata)
+                pq.write_table(table, fresh / f"{name}.parquet")
+
+            # Compression and writing run outside the interpreter's lock.
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(write, tables))
             (fresh / MANIFEST).write_text(text, encoding="utf-8")
             for path in fresh.iterdir():
                 _flush(path)

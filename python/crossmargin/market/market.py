@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +76,9 @@ class Market:
     fixings: dict[str, tuple[Dates, Float]] = field(default_factory=dict)
     synthetic: bool = False
     source: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _chosen: dict[tuple[Any, ...], Scenarios] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
     def from_tables(
@@ -182,6 +186,20 @@ class Market:
 
         return sample_market()
 
+    def with_curve(self, curve: Curve) -> Market:
+        """Return the same market with another curve of the same day, as after a market move.
+
+        The history, and the scenarios taken from it, stay as they are.
+
+        Raises
+        ------
+        ValueError
+            The curve is of another day.
+        """
+        if curve.as_of != self.as_of:
+            raise ValueError(f"the curve is of {curve.as_of}, the market of {self.as_of}")
+        return dataclasses.replace(self, curve=curve)
+
     def __repr__(self) -> str:
         """Tell the day and the history's size."""
         mark = " (synthetic)" if self.synthetic else ""
@@ -230,13 +248,16 @@ class Market:
         HistoryShortError
             The history has fewer rows than `minimum`.
         """
+        key = (horizon, look_back, minimum, tuple(stress), scaling)
+        if key in self._chosen:
+            return self._chosen[key]
         shock = self.zero_rate_change(horizon)
         known = np.ones(shock.shape, dtype=bool)
         for basis in self.basis.values():
             change, both = basis.change(self.date, horizon)
             shock = np.column_stack([shock, change])
             known = np.column_stack([known, both])
-        return build_scenarios(
+        self._chosen[key] = build_scenarios(
             self.date[horizon:],
             shock,
             self.factor,
@@ -246,6 +267,7 @@ class Market:
             stress=stress,
             scaling=scaling,
         )
+        return self._chosen[key]
 
     @property
     def factor(self) -> tuple[str, ...]:

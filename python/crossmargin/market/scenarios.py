@@ -162,8 +162,10 @@ def build_scenarios(
     look_back = min(look_back, rows)
     recent = np.arange(rows) >= rows - look_back
     chosen = np.concatenate([np.flatnonzero(in_window & ~recent), np.flatnonzero(recent)])
+    taken = np.ascontiguousarray(shock[chosen])
+    taken.setflags(write=False)
     return Scenarios(
-        shock=np.ascontiguousarray(shock[chosen]),
+        shock=taken,
         factor=factor,
         date=date[chosen],
         tag=np.where(in_window[chosen], STRESS, ""),

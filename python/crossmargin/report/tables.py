@@ -145,10 +145,10 @@ def component_table(
             parts.append(
                 pa.table(
                     {
-                        "account": pa.array(account[group], pa.string()),
-                        "clearing_firm": pa.array(firm[group], pa.string()),
+                        "account": _taken(account, group),
+                        "clearing_firm": _taken(firm, group),
                         "house": pa.repeat(margin.house, group.size),
-                        "segment": pa.array(np.array(POTS, dtype=object)[pot], pa.string()),
+                        "segment": _taken(np.array(POTS, dtype=object), pot),
                         "component": pa.repeat(name, group.size),
                         "amount": money(cents, known[name][group, pot]),
                         "inside": pa.repeat(inside[name], group.size),
@@ -180,15 +180,16 @@ def position_table(
         Quantities in USD of face (or of dated cash) or in contracts, long positive.
     """
     future = universe.kind[lines.instrument] == FUTURE
+    group, instrument = lines.group, lines.instrument
     return pa.table(
         {
-            "account": pa.array(account[assignment.group_account[lines.group]], pa.string()),
-            "clearing_firm": pa.array(assignment.group_firm[lines.group], pa.string()),
-            "house": pa.array(np.where(future, "CME", "FICC"), pa.string()),
+            "account": _taken(account, assignment.group_account[group]),
+            "clearing_firm": _taken(assignment.group_firm, group),
+            "house": _taken(np.array(["FICC", "CME"], dtype=object), future.astype(np.int64)),
             "xm": pa.array(lines.xm),
-            "segment": pa.array(np.array(SEGMENTS, dtype=object)[lines.segment], pa.string()),
-            "instrument": pa.array(universe.name[lines.instrument], pa.string()),
-            "kind": pa.array(universe.kind[lines.instrument], pa.string()),
+            "segment": _taken(np.array(SEGMENTS, dtype=object), lines.segment),
+            "instrument": _taken(universe.name, instrument),
+            "kind": _taken(universe.kind, instrument),
             "quantity": pa.array(lines.lots * np.where(future, 1, LOT)),
             "why": pa.array(lines.why, pa.string()),
         }
@@ -208,6 +209,11 @@ def spread_not_modelled(
     found = np.zeros(accounts, dtype=bool)
     found[group_account[held]] = True
     return found
+
+
+def _taken(text: Text, index: npt.NDArray[np.int64]) -> pa.Array:
+    """Return the texts of these numbers; Arrow takes them without a Python object for each."""
+    return pa.array(text, pa.string()).take(pa.array(index))
 
 
 def _float(value: Float, known: Mask) -> pa.Array:
