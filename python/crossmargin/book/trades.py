@@ -239,7 +239,7 @@ def read_trades(
     # Most repos of a book end soon: one text for each day, not for each row.
     ends = {
         day: f"ends on {day}; without a new one its securities leave the margin account"
-        for day in settled_to + np.arange((soon - settled_to).astype(np.int64) + 1)
+        for day in (settled_to + n for n in range(int((soon - settled_to).astype(np.int64)) + 1))
     }
     rows.note(repo & (end > settled_to) & (end <= soon), "REPO_ENDS", lambda i: ends[end[i]])
     keep = rows.ok
