@@ -7,6 +7,7 @@ from crossmargin.instruments.treasury import price_from_yield, yield_from_price
 from crossmargin.market import Market
 from crossmargin.policies import read_policy
 from crossmargin.run import Run, run
+from crossmargin.session import Session
 
 __all__ = [
     "Book",
@@ -14,6 +15,7 @@ __all__ = [
     "Market",
     "Measure",
     "Run",
+    "Session",
     "conversion_factor",
     "deliverable_basket",
     "price_from_yield",

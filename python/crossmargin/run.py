@@ -10,7 +10,7 @@ import datetime
 import platform
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypedDict
@@ -21,26 +21,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import engine
-from crossmargin.agreement.eligibility import account_barrier, assign, log_assignment
-from crossmargin.agreement.requirement import require
-from crossmargin.agreement.savings import agree
+from crossmargin.agreement.eligibility import (
+    account_barrier,
+    assign,
+    eligible_instruments,
+    log_assignment,
+)
+from crossmargin.agreement.outcome import AmountError, Clients, Models, margin_book
 from crossmargin.book.accounts import read_accounts
 from crossmargin.book.exceptions import CODES, ExceptionLog, InputError
 from crossmargin.book.netting import Legs, net, open_legs, to_book
 from crossmargin.book.schemas import ACCOUNTS, FIRMS, POSITIONS, SECURITIES, Schema
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import Trades, canonical_order, read_trades
-from crossmargin.engine import Cube
+from crossmargin.engine import Book, Cube
 from crossmargin.instruments.universe import Universe, build_universe
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.results import Table, source_hash, table_hash, write_results
 from crossmargin.io.tables import Source, to_arrow
-from crossmargin.margin.charges import charge
-from crossmargin.margin.cme import cme_margin, equivalent_contracts
+from crossmargin.margin.cme import equivalent_contracts
 from crossmargin.margin.cubes import HouseCubes, OwnCube, house_cubes
-from crossmargin.margin.ficc import ficc_margin, floor_rates
-from crossmargin.margin.pots import CASH, CME, FICC, FUTURES, UNIONS, HouseMargin, holds
+from crossmargin.margin.ficc import floor_rates
+from crossmargin.margin.pots import CME, FICC
 from crossmargin.market import Market
 from crossmargin.market.scenarios import HistoryShortError
 from crossmargin.policies import Policy, read_policy
@@ -57,8 +60,25 @@ Mask = npt.NDArray[np.bool_]
 Text = npt.NDArray[np.object_]
 Progress = Callable[[str, float], None]
 
-LARGEST_MARGIN = 1e11
-"""USD; more than FICC asks of all its members together."""
+
+@dataclass(frozen=True)
+class State:
+    """What a run leaves in memory for questions about it.
+
+    Attributes
+    ----------
+    models, clients, book
+        As the run margined them.
+    eligible_instrument : ndarray of bool, [I]
+        May be cross-margined.
+    as_of : datetime64[D]
+    """
+
+    models: Models
+    clients: Clients
+    book: Book
+    eligible_instrument: Mask
+    as_of: np.datetime64
 
 
 @dataclass(frozen=True)
@@ -77,6 +97,8 @@ class Run:
         Rows set aside, reassigned or unpriced, and notes.
     manifest : dict
         What went in and what came out: versions, hashes, counts.
+    state : State, optional
+        The models and the netted book, for `Session`.
     """
 
     accounts: Table
@@ -84,6 +106,7 @@ class Run:
     positions: Table
     exceptions: Table
     manifest: dict[str, Any]
+    state: State | None = field(default=None, repr=False, compare=False)
 
     def write(self, out: str | Path) -> Path:
         """Write the tables (Parquet) and the manifest to a directory, whole or not at all.
@@ -260,59 +283,44 @@ def run(
     _log_unpriced(legs, trades, universe, cubes, accounts_read, log)
 
     tell("margin", 0.6)
-    ficc = ficc_margin(
-        book, cubes.ficc, universe, cubes.unpriced_ficc == "", floor, rules.ficc, **work
-    )
-    cme = cme_margin(book, cubes.cme, cubes.stressed, cubes.unpriced_cme == "", rules.cme, **work)
-    charges = charge(book, universe, rules.charges)
     account = np.asarray(accounts_read["account"].to_pylist(), dtype=object)
-    for margin in (ficc, cme):
-        _check_size(margin, account[assignment.group_account])
-
-    tell("agreement", 0.9)
-    size = len(accounts_read)
     exceptions = log.table()
     rejected = _rejected_rows(exceptions, accounts_read)
-    eligible = barrier == ""
-    occupied = {
-        house: holds(book, house, np.ones(universe.name.size, dtype=bool)) for house in UNIONS
-    }
-    saving = agree(
-        ficc,
-        cme,
-        eligible=eligible,
+    models = Models(universe, cubes, floor, rules)
+    clients = Clients(
+        eligible=barrier == "",
         complete=rejected == 0,
-        two_sided=occupied[FICC][:size, CASH] & occupied[FICC][:size, FUTURES],
-        rules=rules.agreement,
-    )
-    required = require(
-        ficc,
-        cme,
-        saving,
-        charges,
-        group_account=assignment.group_account,
         multiplier=accounts_read["multiplier"].to_numpy(),
         floor=accounts_read["floor"].to_numpy(),
         minimum=accounts_read["minimum"].to_numpy(),
+        group_account=assignment.group_account,
     )
+    try:
+        outcome = margin_book(book, models, clients, **work)
+    except AmountError as error:
+        name = account[assignment.group_account[error.group]]
+        raise InputError(f"account {name}: {error}; check the units of its quantities") from None
+
+    tell("agreement", 0.9)
+    size = len(accounts_read)
     tables = {
         "accounts": account_table(
             accounts_read,
-            ficc=ficc,
-            cme=cme,
-            saving=saving,
-            required=required,
-            eligible=eligible,
+            ficc=outcome.ficc,
+            cme=outcome.cme,
+            saving=outcome.saving,
+            required=outcome.required,
+            eligible=clients.eligible,
             rows_rejected=rejected,
             upper_bound=without_basis(book, universe, cubes.roots_without_basis, size),
             spread_not_modelled=spread_not_modelled(book, universe, assignment.group_account, size),
         ),
         "components": component_table(
-            (ficc, cme),
-            charges,
+            (outcome.ficc, outcome.cme),
+            outcome.charges,
             account=account[assignment.group_account],
             firm=assignment.group_firm,
-            occupied=occupied,
+            occupied=outcome.occupied,
         ),
         "positions": position_table(lines, universe, assignment, account),
         "exceptions": exceptions,
@@ -352,7 +360,17 @@ def run(
         },
     }
     tell("agreement", 1.0)
-    return Run(manifest=manifest, **{name: Table(table) for name, table in stamped.items()})
+    return Run(
+        manifest=manifest,
+        state=State(
+            models,
+            clients,
+            book,
+            eligible_instruments(universe, known, market, rules),
+            market.as_of,
+        ),
+        **{name: Table(table) for name, table in stamped.items()},
+    )
 
 
 class Work(TypedDict):
@@ -407,17 +425,6 @@ def _rejected_rows(exceptions: pa.Table, accounts: pa.Table) -> npt.NDArray[np.i
     rows = _distinct_rows(exceptions.filter(pc.equal(exceptions["severity"], "rejected")))
     at = pc.index_in(rows["account"], value_set=accounts["account"]).drop_null()
     return np.bincount(at.to_numpy(), minlength=len(accounts)).astype(np.int64)
-
-
-def _check_size(margin: HouseMargin, account: Text) -> None:
-    """Refuse amounts that no account can have: a total of them could not be held in cents."""
-    for amount in (margin.v, *margin.component.values()):
-        group, _ = np.nonzero(np.abs(amount) > LARGEST_MARGIN)
-        if group.size:
-            raise InputError(
-                f"account {account[group[0]]}: its margin at {margin.house} is beyond "
-                f"{LARGEST_MARGIN:,.0f} USD; check the units of its quantities"
-            )
 
 
 def _log_unpriced(

@@ -14,8 +14,10 @@ from crossmargin.book.netting import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM
 from crossmargin.book.trades import NEAR, Trades
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities
+from crossmargin.instruments.universe import TREASURY, Universe
+from crossmargin.market import Market
 from crossmargin.market.calendars import add_business_days
-from crossmargin.policies import Eligibility
+from crossmargin.policies import Eligibility, Policy
 
 Integer = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -65,6 +67,22 @@ def account_barrier(accounts: pa.Table, firms: pa.Table | None, rules: Eligibili
     barrier[~opted_in] = "NOT_OPTED_IN"
     barrier[~role_fits] = "ROLE_NOT_ELIGIBLE"
     return barrier
+
+
+def eligible_securities(securities: Securities, as_of: np.datetime64, rules: Eligibility) -> Mask:
+    """Return which securities may be cross-margined, [N]: by type and remaining term."""
+    limit = add_months(as_of, rules.remaining_months)
+    return np.isin(securities.type, rules.security_types) & (securities.maturity_date > limit)
+
+
+def eligible_instruments(
+    universe: Universe, securities: Securities, market: Market, policy: Policy
+) -> Mask:
+    """Return which instruments of a universe may be cross-margined, [I]; dated cash is none."""
+    rules = policy.eligibility
+    names = securities.cusip[eligible_securities(securities, market.as_of, rules)]
+    treasury = (universe.kind == TREASURY) & np.isin(universe.name, names)
+    return np.asarray(treasury | np.isin(universe.root, rules.roots))
 
 
 @dataclass(frozen=True)
@@ -121,10 +139,7 @@ def assign(
     Assignment
     """
     future = trades.kind == "future"
-    limit = add_months(as_of, rules.remaining_months)
-    eligible_security = np.isin(securities.type, rules.security_types) & (
-        securities.maturity_date > limit
-    )
+    eligible_security = eligible_securities(securities, as_of, rules)
     eligible_contract = np.array([c.root in rules.roots for c in trades.contracts], dtype=bool)
     why = np.full(trades.row.size, CROSS_MARGINED, dtype=object)
     why[~future & ~_pick(eligible_security, trades.security)] = "SECURITY_INELIGIBLE"

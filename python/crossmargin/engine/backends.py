@@ -98,7 +98,8 @@ def resolve(backend: str) -> str:
         The backend is not there.
     """
     if backend == "auto":
-        return available()[0]
+        # Only as far as needed: looking for numba takes longer than a small call.
+        return next(name for name in BACKENDS if _is_there(name))
     if backend not in BACKENDS:
         raise ValueError(f"backend: one of auto, {', '.join(BACKENDS)} expected, got {backend!r}")
     if not _is_there(backend):

@@ -1,0 +1,176 @@
+"""From a netted book to what each account owes: both models, the agreement, the requirement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin.agreement.requirement import Requirement, require
+from crossmargin.agreement.savings import Saving, agree
+from crossmargin.engine import Book
+from crossmargin.instruments.universe import Universe
+from crossmargin.margin.charges import Charged, charge
+from crossmargin.margin.cme import cme_margin
+from crossmargin.margin.cubes import HouseCubes
+from crossmargin.margin.ficc import ficc_margin
+from crossmargin.margin.pots import CASH, FICC, FUTURES, UNIONS, HouseMargin, holds
+from crossmargin.policies import Policy
+
+Float = npt.NDArray[np.float64]
+Integer = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+LARGEST_MARGIN = 1e11
+"""USD; more than FICC asks of all its members together."""
+
+
+class AmountError(ValueError):
+    """A margin that no account can have; a total of such could not be held in cents.
+
+    Attributes
+    ----------
+    group : int
+        The group of the book it belongs to.
+    """
+
+    def __init__(self, group: int, house: str) -> None:
+        super().__init__(f"its margin at {house} is beyond {LARGEST_MARGIN:,.0f} USD")
+        self.group = group
+
+
+@dataclass(frozen=True)
+class Models:
+    """All that turns a book into margin: instruments, cubes, floor rates, parameters."""
+
+    universe: Universe
+    cubes: HouseCubes
+    floor_rate: Float
+    policy: Policy
+
+
+@dataclass(frozen=True)
+class Clients:
+    """What the agreement has to know of the accounts.
+
+    Attributes
+    ----------
+    eligible, complete : ndarray of bool, [A]
+        May be cross-margined; none of its rows was rejected.
+    multiplier, floor, minimum : ndarray of float64, [A]
+        The firm's own terms.
+    group_account : ndarray of int64, [G]
+        The account of each group of the book; the first A groups are the accounts themselves.
+    """
+
+    eligible: Mask
+    complete: Mask
+    multiplier: Float
+    floor: Float
+    minimum: Float
+    group_account: Integer
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the models and the agreement say of a book.
+
+    Attributes
+    ----------
+    ficc, cme : HouseMargin
+        [G x 5].
+    charges : list of Charged
+    occupied : dict of str to ndarray of bool, [G x 5]
+        By house, the pots that hold anything.
+    saving, required
+        [A].
+    """
+
+    ficc: HouseMargin
+    cme: HouseMargin
+    charges: list[Charged]
+    occupied: dict[str, Mask]
+    saving: Saving
+    required: Requirement
+
+
+def margin_book(
+    book: Book,
+    models: Models,
+    clients: Clients,
+    *,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> Outcome:
+    """Margin a netted book.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment, columns the universe's instruments.
+    models : Models
+        Cubes and parameters.
+    clients : Clients
+        The accounts behind the groups.
+    threads, backend
+        As in `engine.segment_tails`.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    AmountError
+        A margin is absurdly large.
+    """
+    universe, cubes, policy = models.universe, models.cubes, models.policy
+    ficc = ficc_margin(
+        book,
+        cubes.ficc,
+        universe,
+        cubes.unpriced_ficc == "",
+        models.floor_rate,
+        policy.ficc,
+        threads=threads,
+        backend=backend,
+    )
+    cme = cme_margin(
+        book,
+        cubes.cme,
+        cubes.stressed,
+        cubes.unpriced_cme == "",
+        policy.cme,
+        threads=threads,
+        backend=backend,
+    )
+    for margin in (ficc, cme):
+        for amount in (margin.v, *margin.component.values()):
+            group, _ = np.nonzero(np.abs(amount) > LARGEST_MARGIN)
+            if group.size:
+                raise AmountError(int(group[0]), margin.house)
+    charges = charge(book, universe, policy.charges)
+    anything = np.ones(universe.name.size, dtype=bool)
+    occupied = {house: holds(book, house, anything) for house in UNIONS}
+    own = occupied[FICC][: clients.eligible.size]
+    saving = agree(
+        ficc,
+        cme,
+        eligible=clients.eligible,
+        complete=clients.complete,
+        two_sided=own[:, CASH] & own[:, FUTURES],
+        rules=policy.agreement,
+    )
+    required = require(
+        ficc,
+        cme,
+        saving,
+        charges,
+        group_account=clients.group_account,
+        multiplier=clients.multiplier,
+        floor=clients.floor,
+        minimum=clients.minimum,
+    )
+    return Outcome(ficc, cme, charges, occupied, saving, required)
