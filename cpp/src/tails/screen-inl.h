@@ -5,7 +5,8 @@
 // lines, G = sum |quantity| * largest, and u = 2^-24. A float32 rounds each quantity, each P&L, each
 // product and each of at most n + members sums once, by a relative error of at most u, or, where the
 // result or an input is below 2^-126, by an absolute one of at most 2^-126 even if the CPU flushes
-// denormals to zero. Float64's own error is far smaller and covered by the factor 1.01. So
+// denormals to zero. Float64's own error and the products of errors are far smaller: with fewer than
+// 2^16 lines the factor 1.01 covers both. So
 //     |y(s) - x(s)| <= e,   e = 1.01 * ((n + members + 8) * u * G + (Q + n + members) * 2^-125),
 // with Q = sum |quantity|, as long as G < 2^100, so that nothing overflows. Four of the eight extra
 // roundings are those of the thresholds below, which are computed in float32 too.
@@ -30,6 +31,7 @@ constexpr std::int64_t kChunkVectors = kScreenChunk / kWidth;  // of a chunk
 constexpr std::int64_t kVectors = kChunkVectors < 8 ? kChunkVectors : 8;  // in registers at once
 constexpr float kNever = std::numeric_limits<float>::max();
 constexpr double kLargestGross = 0x1p100;
+constexpr std::int64_t kMostLines = 1 << 16;
 
 // What a segment adds to the bound of its unions.
 inline SegmentSize size_of(const Book& book, std::int64_t row,
@@ -52,7 +54,7 @@ inline float error_of(const SegmentSize* segment, const std::int32_t* member,
     total.quantities += segment[member[m]].quantities;
     total.gross += segment[member[m]].gross;
   }
-  if (!(total.gross < kLargestGross)) return -1.0F;
+  if (!(total.gross < kLargestGross) || total.lines > kMostLines) return -1.0F;
   const double count = static_cast<double>(total.lines);
   const double error =
       1.01 * ((count + 8.0) * 0x1p-24 * total.gross + (total.quantities + count) * 0x1p-125);
