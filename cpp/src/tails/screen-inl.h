@@ -2,11 +2,11 @@
 // those are summed again in float64. The answer is that of the exact body, bit for bit.
 //
 // Proof. Let x(s) be the exact body's sum of a portfolio in scenario s, y(s) the screen's, n its
-// lines, G = sum |quantity| * largest, and u = 2^-24. A float32 rounds each quantity, each P&L, each
-// product and each of at most n + members sums once, by a relative error of at most u, or, where the
-// result or an input is below 2^-126, by an absolute one of at most 2^-126 even if the CPU flushes
-// denormals to zero. Float64's own error and the products of errors are far smaller: with fewer than
-// 2^16 lines the factor 1.01 covers both. So
+// lines, G = sum |quantity| * largest, and u = 2^-24. A float32 rounds each quantity, each P&L,
+// each product and each of at most n + members sums once, by a relative error of at most u, or,
+// where the result or an input is below 2^-126, by an absolute one of at most 2^-126 even if the
+// CPU flushes denormals to zero. Float64's own error and the products of errors are far smaller:
+// with fewer than 2^16 lines the factor 1.01 covers both. So
 //     |y(s) - x(s)| <= e,   e = 1.01 * ((n + members + 8) * u * G + (Q + n + members) * 2^-125),
 // with Q = sum |quantity|, as long as G < 2^100, so that nothing overflows. Four of the eight extra
 // roundings are those of the thresholds below, which are computed in float32 too.
@@ -27,7 +27,7 @@ namespace {
 
 using V = Lanes::V;
 constexpr std::int64_t kWidth = Lanes::kWidth;
-constexpr std::int64_t kChunkVectors = kScreenChunk / kWidth;  // of a chunk
+constexpr std::int64_t kChunkVectors = kScreenChunk / kWidth;             // of a chunk
 constexpr std::int64_t kVectors = kChunkVectors < 8 ? kChunkVectors : 8;  // in registers at once
 constexpr float kNever = std::numeric_limits<float>::max();
 constexpr double kLargestGross = 0x1p100;
@@ -101,6 +101,19 @@ inline V least_of(const Sum& sum) noexcept {
   return least;
 }
 
+inline V least_of_union(const float* sums, std::int64_t stride, const std::int32_t* member,
+                        std::int64_t members) noexcept {
+  // Most unions have two segments: their loop has no loop inside.
+  if (members == 2) {
+    const float* first = sums + member[0] * stride;
+    const float* second = sums + member[1] * stride;
+    return least_of([&](std::int64_t s) {
+      return Lanes::add(Lanes::load(first + s), Lanes::load(second + s));
+    });
+  }
+  return least_of([&](std::int64_t s) { return union_sum(sums + s, stride, member, members); });
+}
+
 // How many of the values are at most `limit`; `count` is a multiple of the width.
 inline std::int64_t count_at_most(const float* value, std::int64_t count, float limit) noexcept {
   const V bound = Lanes::broadcast(limit);
@@ -116,8 +129,8 @@ struct Bracket {
 };
 
 // A bracket of the k-th smallest value: fewer than k are at most `low`, at least k at most `high`.
-inline Bracket bracket(const float* value, std::int64_t count, std::int64_t k, float low, float high,
-                       int steps) noexcept {
+inline Bracket bracket(const float* value, std::int64_t count, std::int64_t k, float low,
+                       float high, int steps) noexcept {
   for (int step = 0; step < steps; ++step) {
     const float middle = 0.5F * low + 0.5F * high;
     if (!(low < middle && middle < high)) break;
@@ -193,7 +206,8 @@ inline void sort_worst_first(double* pnl, std::int32_t* scenario, std::int64_t c
     const double value = pnl[i];
     const std::int32_t number = scenario[i];
     std::int64_t j = i;
-    for (; j > 0 && (value < pnl[j - 1] || (value == pnl[j - 1] && number < scenario[j - 1])); --j) {
+    for (; j > 0 && (value < pnl[j - 1] || (value == pnl[j - 1] && number < scenario[j - 1]));
+         --j) {
       pnl[j] = pnl[j - 1];
       scenario[j] = scenario[j - 1];
     }
@@ -324,16 +338,8 @@ inline Fault screened_block(Range accounts, const Book& book, const Unions& unio
       for (std::int64_t u = 0; u < unions.size(); ++u, minima += chunks * kWidth) {
         const std::int32_t* member = unions.segment.data() + unions.ptr[u];
         const std::int64_t members = unions.ptr[u + 1] - unions.ptr[u];
-        const float* first = sums + member[0] * stride;
-        const float* second = sums + member[members - 1] * stride;
-        Lanes::store(minima,
-                     members == 1   ? Lanes::load(least + member[0] * kWidth)
-                     : members == 2 ? least_of([&](std::int64_t s) {
-                         return Lanes::add(Lanes::load(first + s), Lanes::load(second + s));
-                       })
-                                    : least_of([&](std::int64_t s) {
-                                        return union_sum(sums + s, stride, member, members);
-                                      }));
+        Lanes::store(minima, members == 1 ? Lanes::load(least + member[0] * kWidth)
+                                          : least_of_union(sums, stride, member, members));
       }
     }
   }
