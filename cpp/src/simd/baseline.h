@@ -38,7 +38,7 @@ struct Lanes {
   // Bit i is set where lane i of a is at most that of b.
   static std::uint32_t at_most(V a, V b) noexcept {
     std::uint32_t bits = 0;
-    for (std::int64_t i = 0; i < kWidth; ++i) {
+    for (std::uint32_t i = 0; i < kWidth; ++i) {
       bits |= static_cast<std::uint32_t>(a.lane[i] <= b.lane[i]) << i;
     }
     return bits;

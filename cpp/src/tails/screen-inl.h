@@ -31,7 +31,7 @@ constexpr std::int64_t kChunkVectors = kScreenChunk / kWidth;             // of 
 constexpr std::int64_t kVectors = kChunkVectors < 8 ? kChunkVectors : 8;  // in registers at once
 constexpr float kNever = std::numeric_limits<float>::max();
 constexpr double kLargestGross = 0x1p100;
-constexpr std::int64_t kMostLines = 1 << 16;
+constexpr std::int64_t kMostLines = 65536;
 
 // What a segment adds to the bound of its unions.
 inline SegmentSize size_of(const Book& book, std::int64_t row,
@@ -274,14 +274,12 @@ inline bool screened_tail(const Book& book, std::int64_t account, std::int64_t u
   if (count > capacity) return false;
   for (std::int64_t i = 0; i < kWidth; ++i) kept[count + i] = kNever;
   const std::int64_t padded = (count + kWidth - 1) / kWidth * kWidth;
+  // Nothing lies below `range.low`, so it may stand in for a bound that fewer than k are below.
   const Bracket tail = bracket(kept, padded, k, range.low, groups.high, 30);
-  // `range.low` itself may be among the k smallest; below it there is nothing.
-  const float low = tail.low == range.low ? -kNever : tail.low;
-
   const bool var_only = result.es == nullptr && result.scenario == nullptr;
   std::int64_t surely = 0, open = 0;
   for (std::int64_t i = 0; i < count; ++i) {
-    if (var_only && kept[i] < low - margin) {
+    if (var_only && kept[i] < tail.low - margin) {
       ++surely;
     } else if (kept[i] <= tail.high + margin) {
       scenario[open++] = scenario[i];

@@ -1,0 +1,193 @@
+// A book, its P&L and a tail to measure; the kernel's answer, and that of a naive sort.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <numeric>
+#include <vector>
+
+#include "crossmargin/tails.h"
+
+namespace crossmargin::testing {
+
+inline std::size_t size_of(std::int64_t n) { return static_cast<std::size_t>(n); }
+
+struct Answer {
+  Fault fault;
+  std::vector<double> var, es;
+  std::vector<std::int32_t> scenario;
+
+  // Equal to the bit, so that +0.0 is not -0.0.
+  bool operator==(const Answer& other) const {
+    const auto same = [](double a, double b) {
+      return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+    };
+    return fault == other.fault && scenario == other.scenario &&
+           std::ranges::equal(var, other.var, same) && std::ranges::equal(es, other.es, same);
+  }
+};
+
+// What the kernel did to answer.
+struct Path {
+  bool screened = false;    // the screen was in use
+  bool exact_body = false;  // the exact body ran, for some union at least
+};
+
+// The P&L in the shapes of a screen; the scenarios in order of their largest moves.
+struct OwnedScreen {
+  OwnedScreen(const std::vector<double>& pnl, std::int64_t instruments, std::int64_t scenarios)
+      : order(size_of(scenarios)), by_scenario(pnl.size()) {
+    std::iota(order.begin(), order.end(), 0);
+    const auto move = [&](std::int32_t s) {
+      double most = 0.0;
+      for (std::int64_t i = 0; i < instruments; ++i) {
+        most = std::max(most, std::abs(pnl[size_of(i * scenarios + s)]));
+      }
+      return most;
+    };
+    std::ranges::stable_sort(order, std::ranges::greater{}, move);
+    screen.order = order;
+    narrow.resize(size_of(screen.chunks() * instruments * kScreenChunk));
+    for (std::int64_t i = 0; i < instruments; ++i) {
+      for (std::int64_t s = 0; s < scenarios; ++s) {
+        by_scenario[size_of(s * instruments + i)] = pnl[size_of(i * scenarios + s)];
+        const std::int64_t row = (s / kScreenChunk) * instruments + i;
+        narrow[size_of(row * kScreenChunk + s % kScreenChunk)] =
+            static_cast<float>(pnl[size_of(i * scenarios + order[size_of(s)])]);
+      }
+    }
+    screen.narrow = narrow.data();
+    screen.by_scenario = {by_scenario.data(), scenarios, instruments, instruments};
+  }
+  OwnedScreen(const OwnedScreen&) = delete;
+  OwnedScreen& operator=(const OwnedScreen&) = delete;
+
+  std::vector<std::int32_t> order;
+  std::vector<float> narrow;
+  std::vector<double> by_scenario;
+  Screen screen;
+};
+
+struct TailsCase {
+  std::vector<std::int64_t> row_ptr;
+  std::vector<std::int32_t> column;
+  std::vector<double> quantity;
+  std::int64_t segments = 1;
+  std::vector<std::int64_t> union_ptr{0, 1};
+  std::vector<std::int32_t> union_segment{0};
+  std::vector<double> pnl;
+  std::int64_t scenarios = 0;
+  double w = 1.0;
+
+  std::int64_t k() const { return std::max<std::int64_t>(1, std::llround(std::ceil(w))); }
+  std::int64_t instruments() const { return static_cast<std::int64_t>(pnl.size()) / scenarios; }
+  std::int64_t accounts() const {
+    return (static_cast<std::int64_t>(row_ptr.size()) - 1) / segments;
+  }
+  Book book() const { return {row_ptr, column, quantity, segments}; }
+  Unions unions() const { return {union_ptr, union_segment}; }
+
+  std::vector<double> largest() const {
+    std::vector<double> most(size_of(instruments()));
+    for (std::size_t n = 0; n < pnl.size(); ++n) {
+      double& own = most[n / size_of(scenarios)];
+      own = std::max(own, std::abs(pnl[n]));
+    }
+    return most;
+  }
+
+  TailMeasure measure(const std::vector<double>& largest, const Screen& screen) const {
+    return {{pnl.data(), instruments(), scenarios, scenarios}, largest, k(), w, screen};
+  }
+
+  Answer blank() const {
+    const std::size_t cells = size_of(accounts() * unions().size());
+    return {{},
+            std::vector<double>(cells, -1.0),
+            std::vector<double>(cells, -1.0),
+            std::vector<std::int32_t>(cells * size_of(k()), -1)};
+  }
+
+  Answer run(Level level, const Screen& screen, Path& path) const {
+    const std::vector<double> bound = largest();
+    const TailMeasure what = measure(bound, screen);
+    const Range all{0, accounts()};
+    TailScratch scratch(book(), unions(), what, all);
+    constexpr double kUntouched = 0.123;  // only the exact body writes totals
+    std::ranges::fill(scratch.total, kUntouched);
+    Answer answer = blank();
+    answer.fault =
+        segment_tails(level, all, book(), unions(), what,
+                      {answer.var.data(), answer.es.data(), answer.scenario.data()}, scratch);
+    path = {scratch.block > 0, scratch.total[0] != kUntouched};
+    return answer;
+  }
+
+  Answer run(Level level) const {
+    Path path;
+    return run(level, Screen{}, path);
+  }
+
+  // VaR without the rest, which takes shorter ways.
+  std::vector<double> run_var_only(Level level, const Screen& screen) const {
+    const std::vector<double> bound = largest();
+    const TailMeasure what = measure(bound, screen);
+    const Range all{0, accounts()};
+    TailScratch scratch(book(), unions(), what, all);
+    std::vector<double> var(size_of(accounts() * unions().size()), -1.0);
+    segment_tails(level, all, book(), unions(), what, {var.data(), nullptr, nullptr}, scratch);
+    return var;
+  }
+
+  // The P&L of a union of an account: netted, then added in ascending order.
+  template <typename T>
+  std::vector<T> totals(std::int64_t account, std::int64_t u) const {
+    std::map<std::int32_t, double> netted;
+    for (std::int64_t m = union_ptr[size_of(u)]; m < union_ptr[size_of(u) + 1]; ++m) {
+      const std::size_t row = size_of(account * segments + union_segment[size_of(m)]);
+      for (std::int64_t n = row_ptr[row]; n < row_ptr[row + 1]; ++n) {
+        netted[column[size_of(n)]] += quantity[size_of(n)];
+      }
+    }
+    std::vector<T> total(size_of(scenarios), T{0});
+    for (const auto& [instrument, q] : netted) {
+      for (std::int64_t s = 0; s < scenarios; ++s) {
+        total[size_of(s)] +=
+            static_cast<T>(q) * static_cast<T>(pnl[size_of(instrument * scenarios + s)]);
+      }
+    }
+    return total;
+  }
+
+  // The k worst scenarios, worst first, the lower number first among equals.
+  template <typename T>
+  std::vector<std::int32_t> worst(const std::vector<T>& total) const {
+    std::vector<std::int32_t> order(size_of(scenarios));
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::stable_sort(order, {}, [&](std::int32_t s) { return total[size_of(s)]; });
+    order.resize(size_of(k()));
+    return order;
+  }
+
+  Answer naive() const {
+    Answer answer = blank();
+    for (std::int64_t cell = 0; cell < accounts() * unions().size(); ++cell) {
+      const std::vector<double> total =
+          totals<double>(cell / unions().size(), cell % unions().size());
+      const std::vector<std::int32_t> tail = worst(total);
+      std::ranges::copy(tail, answer.scenario.begin() + cell * k());
+      const double var = 0.0 - total[size_of(tail.back())];
+      double sum = 0.0;
+      for (std::size_t n = 0; n + 1 < tail.size(); ++n) sum += 0.0 - total[size_of(tail[n])];
+      sum += (w - static_cast<double>(k() - 1)) * var;
+      answer.var[size_of(cell)] = var;
+      answer.es[size_of(cell)] = std::max(var, sum / w + 0.0);
+    }
+    return answer;
+  }
+};
+
+}  // namespace crossmargin::testing
