@@ -30,6 +30,7 @@ def test_every_backend_is_there():
     assert info("numba").instruction_set == "jit"
     assert info("reference").instruction_set == "numpy"
     assert info().threads >= 1
+    assert info().emulated_only == ("neon",)
 
 
 def test_without_the_extension_numba_runs(monkeypatch):

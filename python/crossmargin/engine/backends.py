@@ -9,6 +9,8 @@ from typing import Any
 
 from crossmargin.engine.executor import default_threads
 
+EMULATED_ONLY = ("neon",)
+"""Instruction sets whose tests have run under emulation, never yet on a CPU that has them."""
 _MODULES = {
     "native": "crossmargin.engine.native",
     "numba": "crossmargin.engine.numba_kernels",
@@ -33,12 +35,15 @@ class Info:
         The backends that can run here.
     threads : int
         The default number of threads.
+    emulated_only : tuple of str
+        Instruction sets never tested on real hardware.
     """
 
     backend: str
     instruction_set: str
     available: tuple[str, ...]
     threads: int
+    emulated_only: tuple[str, ...] = EMULATED_ONLY
 
 
 def info(backend: str = "auto") -> Info:

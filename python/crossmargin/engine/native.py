@@ -9,8 +9,6 @@ from crossmargin.engine import _core
 from crossmargin.engine.faults import Fault
 
 VARIABLE = "XM_SIMD"
-TESTED_ON_HARDWARE = ("baseline", "avx2", "avx512")
-"""Levels whose tests have run on a CPU that has them, and not only under emulation."""
 
 
 def level() -> str:
