@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -124,3 +126,24 @@ def test_quotas_of_cgroup_v1(tmp_path):
     write(tmp_path / "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n")
     write(tmp_path / "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n")
     assert list(cgroup_quotas(tmp_path)) == [2.5]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_runs_on_threads_of_its_own():
+    # Threads live for one call, so a child inherits none that could be waited for.
+    program = (
+        "import os, warnings\n"
+        "import numpy as np\n"
+        "from crossmargin.engine import Book, Cube, tails\n"
+        "book = Book.from_arrays(np.arange(401), np.zeros(400, int), np.ones(400))\n"
+        "cube = Cube([[-1.0, 2.0, -3.0]])\n"
+        "before = tails(book, cube, level=0.5, threads=2).var.sum()\n"
+        "warnings.simplefilter('ignore')\n"
+        "child = os.fork()\n"
+        "after = tails(book, cube, level=0.5, threads=2).var.sum()\n"
+        "assert after == before\n"
+        "if child == 0:\n"
+        "    os._exit(0)\n"
+        "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
