@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
 #include <vector>
 
@@ -77,12 +78,18 @@ template <typename T>
 class Buffer {
  public:
   void resize(std::int64_t size) {
-    data_ = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(size));
+    const auto bytes = static_cast<std::size_t>(size) * sizeof(T);
+    data_.reset(static_cast<T*>(::operator new(bytes, kLine)));
   }
   T* data() noexcept { return data_.get(); }
 
  private:
-  std::unique_ptr<T[]> data_;
+  // A cache line: a vector that crosses two of them is read twice.
+  static constexpr std::align_val_t kLine{64};
+  struct Delete {
+    void operator()(T* data) const noexcept { ::operator delete(data, kLine); }
+  };
+  std::unique_ptr<T, Delete> data_;
 };
 
 // Working memory of one call, made before it so that the kernel itself cannot fail.

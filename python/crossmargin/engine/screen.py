@@ -13,6 +13,8 @@ from crossmargin.engine.arrays import Float, Float32, Int32, frozen
 
 CHUNK = 64
 """Scenarios in a chunk; `kScreenChunk` of the C++ header."""
+LINE = 64
+"""Bytes of a cache line."""
 LARGEST_PNL = 2.0**100
 """Beyond it float32 could overflow."""
 
@@ -65,7 +67,14 @@ def make_screen(pnl: Float, largest: Float) -> Screen:
     chunks = -(-scenarios // CHUNK)
     padded = np.zeros((instruments, chunks * CHUNK), np.float32)
     padded[:, :scenarios] = pnl[:, order]
-    narrow = padded.reshape(instruments, chunks, CHUNK).transpose(1, 0, 2)
-    return Screen(
-        frozen(order), frozen(np.ascontiguousarray(narrow)), frozen(np.ascontiguousarray(pnl.T))
-    )
+    narrow = _on_lines((chunks, instruments, CHUNK))
+    narrow[:] = padded.reshape(instruments, chunks, CHUNK).transpose(1, 0, 2)
+    return Screen(frozen(order), frozen(narrow), frozen(np.ascontiguousarray(pnl.T)))
+
+
+def _on_lines(shape: tuple[int, int, int]) -> Float32:
+    """Return an empty array that starts on a cache line: vectors across two are read twice."""
+    size = int(np.prod(shape)) * 4
+    raw = np.empty(size + LINE, np.uint8)
+    start = -raw.ctypes.data % LINE
+    return raw[start : start + size].view(np.float32).reshape(shape)

@@ -15,7 +15,7 @@ from crossmargin.engine.executor import check_threads, run_blocks
 from crossmargin.engine.faults import NONE
 from crossmargin.engine.screen import NO_SCREEN
 
-BLOCK_WORK = 200_000_000
+BLOCK_WORK = 600_000_000
 """Multiply-adds in a block of accounts: tens of milliseconds, so that Ctrl-C is heard soon."""
 BLOCKS_A_THREAD = 8
 SMALLEST_BLOCK = 64

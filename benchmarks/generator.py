@@ -1,0 +1,197 @@
+"""The seeded headline book and cubes of the benchmarks.
+
+Accounts have log-normal numbers of lines and log-normal sizes; instruments are popular in falling
+order (1 / (10 + rank)). Three in ten accounts trade the basis (futures against their cash risk),
+three in ten the curve (neighbouring lines against each other), the others hold what they hold. One
+in five has cash alone or futures alone. No account is a copy or a multiple of another, except in
+the variant that `with_copies` makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin.engine import Book
+
+Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+
+CASH, FUTURES, SCENARIOS = 450, 150, 2750
+INSTRUMENTS = CASH + FUTURES
+STRESS_SCENARIOS = 250
+BATCH = 20_000
+"""Accounts that are made at once, and that tier XL is measured in."""
+SEED = 20_260
+SPREAD = 0.8
+"""Standard deviation of the logarithm of an account's number of lines."""
+
+
+@dataclass(frozen=True)
+class Tier:
+    """A size of the headline book: accounts, and lines of each on average."""
+
+    name: str
+    accounts: int
+    lines: int
+
+
+TIERS = {
+    tier.name: tier
+    for tier in (
+        Tier("S", 300, 40),
+        Tier("M", 5_000, 60),
+        Tier("L", 20_000, 30),
+        Tier("XL", 1_000_000, 12),
+    )
+}
+
+
+def sensitivity() -> tuple[Float, Float]:
+    """Return maturity in years and value of a basis point of each instrument, USD a lot, [I]."""
+    rng = np.random.default_rng([SEED, 1])
+    years = rng.choice([2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 30.0], INSTRUMENTS)
+    years[:CASH] *= rng.uniform(0.05, 1.0, CASH)
+    face = np.where(np.arange(INSTRUMENTS) < CASH, 100.0, 100_000.0)
+    return years, face * 1e-4 * (1.0 - np.exp(-0.04 * years)) / 0.04
+
+
+def make_pnl(model: int, scenarios: int = SCENARIOS, turmoil: float = 1.0) -> Float:
+    """Return P&L [I x S] on the grid of 2^-20 USD: three curve factors, convexity, own moves."""
+    rng = np.random.default_rng([SEED, 2, model])
+    years, value = sensitivity()
+    decay = np.exp(-years / 2.0)
+    slope = (1.0 - decay) / (years / 2.0)
+    volatility = turmoil * np.exp(0.4 * rng.standard_normal(scenarios))
+    move = 0.3 * rng.standard_t(4, (INSTRUMENTS, scenarios))
+    for loading, size in ((np.ones_like(years), 5.0), (slope, 4.0), (slope - decay, 4.0)):
+        move += loading[:, None] * (size * volatility * rng.standard_t(4, scenarios))
+    convexity = 0.5e-4 * years[:, None] * np.square(move)
+    pnl = value[:, None] * (convexity - move)
+    return np.rint(pnl * 2.0**20) * 2.0**-20
+
+
+def make_book(tier: Tier, *, segments: int = 2, batch: int = 0) -> Book:
+    """Return at most `BATCH` accounts of a tier; row = account * segments + segment.
+
+    Even segments are cash and odd ones futures. With four (the run's), every account has all four;
+    with two, one account in five is one-sided.
+    """
+    rng = np.random.default_rng([SEED, 3, tier.accounts, segments, batch])
+    accounts = min(BATCH, tier.accounts - batch * BATCH)
+    length = _lengths(rng, accounts, tier.lines, segments)
+    scale = 500.0 * rng.lognormal(0.0, 1.5, accounts)
+    style = rng.choice(3, accounts, p=(0.4, 0.3, 0.3))
+    rows: list[Int] = []
+    columns: list[Int] = []
+    risks: list[Float] = []
+    for segment in range(segments):
+        first, last = (0, CASH) if segment % 2 == 0 else (CASH, INSTRUMENTS)
+        account, column = _choose(rng, length[:, segment], last - first)
+        risk = scale[account] * rng.lognormal(0.0, SPREAD, len(account))
+        risk *= rng.choice((-1.0, 1.0), len(account))
+        _trade_curve(rng, account, risk, style == 1)
+        if segment % 2 == 1:
+            _trade_basis(rng, (rows[-1], risks[-1]), (account, risk), style == 2)
+        rows.append(account)
+        columns.append(column + first)
+        risks.append(risk)
+    row = np.concatenate([account * segments + g for g, account in enumerate(rows)])
+    order = np.argsort(row, kind="stable")
+    column, risk = np.concatenate(columns)[order], np.concatenate(risks)[order]
+    lots = np.maximum(np.rint(np.abs(risk) / sensitivity()[1][column]), 1.0)
+    pointer = np.concatenate([[0], np.cumsum(length.ravel())])
+    return Book.from_arrays(pointer, column, np.copysign(lots, risk), INSTRUMENTS)
+
+
+def batches(tier: Tier) -> Iterator[Book]:
+    """Yield the tier in books of `BATCH` accounts."""
+    for batch in range(-(-tier.accounts // BATCH)):
+        yield make_book(tier, batch=batch)
+
+
+def with_copies(book: Book, segments: int = 2) -> Book:
+    """Return the book with half of its accounts replaced by whole multiples, 1 to 10, of others."""
+    rng = np.random.default_rng([SEED, 4])
+    accounts = book.rows // segments
+    source, multiple = np.arange(accounts), np.ones(accounts)
+    copy = rng.permutation(accounts)[: accounts // 2]
+    source[copy] = rng.choice(np.setdiff1d(source, copy), len(copy))
+    multiple[copy] = rng.choice([1.0, 1.0, 2.0, 5.0, 10.0], len(copy))
+    row = (source[:, None] * segments + np.arange(segments)).ravel()
+    length = np.diff(book.row_ptr)[row]
+    pointer = np.concatenate([[0], np.cumsum(length)])
+    element = np.arange(pointer[-1]) + np.repeat(book.row_ptr[row] - pointer[:-1], length)
+    lots = book.quantity[element] * np.repeat(np.repeat(multiple, segments), length)
+    return Book.from_arrays(pointer, book.column[element], lots, book.columns)
+
+
+def count_copies(book: Book, segments: int = 2) -> int:
+    """Return how many accounts are a multiple of an earlier one: two random sums tell."""
+    start = book.row_ptr[:-1:segments]
+    rng = np.random.default_rng(0)
+    sums = [
+        np.add.reduceat(book.quantity * rng.random(book.columns)[book.column], start)
+        for _ in range(2)
+    ]
+    scaled = np.column_stack(sums) / book.quantity[start][:, None]
+    return len(start) - len(np.unique(np.round(scaled, 9), axis=0))
+
+
+def _lengths(rng: np.random.Generator, accounts: int, lines: int, segments: int) -> Int:
+    """Return the number of lines of each account and segment, [A x G]."""
+    total = rng.lognormal(np.log(lines) - SPREAD**2 / 2.0, SPREAD, accounts)
+    share = rng.dirichlet(np.full(segments, 4.0), accounts)
+    least = np.ones((accounts, segments))
+    if segments == 2:
+        one_sided = rng.random(accounts) < 0.2
+        side = rng.integers(0, 2, accounts)
+        alone = np.eye(2)[side[one_sided]]
+        # Two lines at least: accounts of a single one would all be multiples of each other.
+        share[one_sided], least[one_sided] = alone, 2.0 * alone
+    wanted = np.maximum(np.rint(total[:, None] * share), least)
+    available = np.array([CASH, FUTURES] * (segments // 2))
+    lengths: Int = np.minimum(wanted, 2 * available // 3).astype(np.int64)
+    return lengths
+
+
+def _choose(rng: np.random.Generator, length: Int, instruments: int) -> tuple[Int, Int]:
+    """Return account and instrument of each line, ascending: popular ones first, none twice."""
+    popularity = np.cumsum(1.0 / np.arange(10, instruments + 10))
+    held = np.zeros((len(length), instruments), dtype=bool)
+    missing = length
+    while missing.any():
+        account = np.repeat(np.arange(len(length)), missing)
+        drawn = rng.random(len(account)) * popularity[-1]
+        held[account, np.searchsorted(popularity, drawn)] = True
+        missing = length - np.count_nonzero(held, axis=1)
+    account, instrument = np.nonzero(held)
+    return account, instrument
+
+
+def _trade_curve(
+    rng: np.random.Generator, account: Int, risk: Float, style: npt.NDArray[np.bool_]
+) -> None:
+    """Set every second line of the accounts of this style against the line before it."""
+    place = np.arange(len(account)) - np.searchsorted(account, account)
+    second = np.flatnonzero((place % 2 == 1) & style[account])
+    risk[second] = -risk[second - 1] * rng.uniform(0.8, 1.2, len(second))
+
+
+def _trade_basis(
+    rng: np.random.Generator,
+    cash: tuple[Int, Float],
+    futures: tuple[Int, Float],
+    style: npt.NDArray[np.bool_],
+) -> None:
+    """Scale the futures of the accounts of this style to offset their cash, roughly."""
+    of_cash, of_futures = (np.bincount(a, r, len(style)) for a, r in (cash, futures))
+    both = style & (of_cash != 0.0) & (of_futures != 0.0)
+    ratio = np.divide(of_cash, of_futures, out=np.ones(len(style)), where=both)
+    offset = -np.copysign(np.clip(np.abs(ratio), 0.1, 10.0), ratio)
+    factor = np.where(both, offset * rng.uniform(0.9, 1.1, len(style)), 1.0)
+    account, risk = futures
+    risk *= factor[account]
