@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from crossmargin.agreement.outcome import Clients, Models, Outcome, margin_book
-from crossmargin.agreement.requirement import Requirement
+from crossmargin.agreement.outcome import Clients, Models, margin_book
 from crossmargin.book.netting import (
     CME_OTHER,
     CME_XM,
@@ -24,7 +23,8 @@ from crossmargin.book.trades import LARGEST_CONTRACTS, LARGEST_FACE, LOT
 from crossmargin.engine import Book
 from crossmargin.instruments.contracts import parse_contract
 from crossmargin.instruments.universe import DATED_CASH, FUTURE
-from crossmargin.io.results import Table, money
+from crossmargin.io.results import Table
+from crossmargin.report.tables import money_columns, saving_columns
 from crossmargin.run import Run
 
 Integer = npt.NDArray[np.int64]
@@ -168,7 +168,13 @@ class Session:
             group_account=np.concatenate(owner),
         )
         outcome = margin_book(book, self._models, clients, threads=threads)
-        return _answer([account for account, _ in questions], outcome)
+        return pa.table(
+            {
+                "account": pa.array([account for account, _ in questions], pa.string()),
+                **saving_columns(outcome.saving),
+                **money_columns(outcome.required),
+            }
+        )
 
     def _book_with(self, groups: Integer, trades: list[list[_Trade]]) -> Book:
         """Return the lines of some groups, the trades of the first ones added."""
@@ -226,20 +232,3 @@ class Session:
         if future:
             return _Trade(instrument, lots, CME_XM if inside else CME_OTHER)
         return _Trade(instrument, lots, FICC_XM if inside else FICC_OTHER)
-
-
-def _answer(accounts: list[str], outcome: Outcome) -> pa.Table:
-    saving, required = outcome.saving, outcome.required
-    amounts = {name: getattr(required, name) for name in Requirement.__dataclass_fields__}
-    return pa.table(
-        {
-            "account": pa.array(accounts, pa.string()),
-            "p_ficc": pa.array(saving.p_ficc, mask=~saving.known_ficc),
-            "p_cme": pa.array(saving.p_cme, mask=~saving.known_cme),
-            "p": pa.array(saving.p),
-            "binding": pa.array(saving.binding, pa.string(), mask=saving.binding == ""),
-            "capped": pa.array(saving.capped),
-            "reason": pa.array(saving.reason, pa.string(), mask=saving.reason == ""),
-            **{name: money(amount.cents, amount.known) for name, amount in amounts.items()},
-        }
-    )

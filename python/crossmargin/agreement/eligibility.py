@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.book.netting import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM
-from crossmargin.book.trades import NEAR, Trades
+from crossmargin.book.trades import NEAR, Trades, texts
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import TREASURY, Universe
@@ -49,8 +49,8 @@ def account_barrier(accounts: pa.Table, firms: pa.Table | None, rules: Eligibili
     91 FR 4994: the firm is a broker-dealer, an FCM and a common member of both clearing houses;
     the customer is a Sponsored Member or Executing Firm Customer and has opted in.
     """
-    role = _texts(accounts["ficc_role"])
-    house = _texts(accounts["origin"]) == "house"
+    role = texts(accounts["ficc_role"])
+    house = texts(accounts["origin"]) == "house"
     role_fits = np.where(
         house, np.isin(role, rules.house_roles), np.isin(role, rules.customer_roles)
     )
@@ -59,8 +59,8 @@ def account_barrier(accounts: pa.Table, firms: pa.Table | None, rules: Eligibili
     if firms is not None:
         needed = ("broker_dealer", "fcm", "cme_member", "ficc_member")
         flags = [firms[name].to_numpy(zero_copy_only=False).astype(bool) for name in needed]
-        common, name = np.logical_and.reduce(flags), _texts(firms["clearing_firm"])
-        firm = _texts(accounts["clearing_firm"])
+        common, name = np.logical_and.reduce(flags), texts(firms["clearing_firm"])
+        firm = texts(accounts["clearing_firm"])
         # Where a firm has several rows all of them must say so.
         member = np.isin(firm, name[common]) & ~np.isin(firm, name[~common])
     barrier = np.where(member, "", "FIRM_NOT_COMMON_MEMBER").astype(object)
@@ -158,7 +158,7 @@ def assign(
     pair, extra = np.unique(trades.account[away] * max(names.size, 1) + firm, return_inverse=True)
     group = trades.account.copy()
     group[away] = len(accounts) + extra
-    own = _texts(accounts["clearing_firm"])
+    own = texts(accounts["clearing_firm"])
     return Assignment(
         group=group,
         segment=segment,
@@ -183,7 +183,7 @@ def log_assignment(
     log: ExceptionLog,
 ) -> None:
     """Log what was reassigned, a line for each account or row, and what will soon have to be."""
-    account_name = _texts(accounts["account"])
+    account_name = texts(accounts["account"])
     names = np.where(
         trades.kind == "future",
         _pick(np.array([c.symbol for c in trades.contracts], dtype=object), trades.contract),
@@ -251,7 +251,3 @@ def _pick(value: npt.NDArray[Any], index: Integer) -> npt.NDArray[Any]:
     """Return `value[index]`, false (or None) where the index is -1."""
     nothing = np.zeros(1, dtype=value.dtype)
     return np.concatenate([value, nothing])[index]
-
-
-def _texts(column: pa.ChunkedArray) -> Text:
-    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=object)

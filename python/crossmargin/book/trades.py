@@ -138,7 +138,7 @@ def read_trades(
         lambda i: f"account {rows.account[i]!r} has no usable row in the accounts table; add it",
     )
 
-    kind = _objects(positions["kind"])
+    kind = texts(positions["kind"])
     future = kind == "future"
     repo = (kind == "repo") | (kind == "reverse")
     security = np.where(future, -1, _index_in(positions["instrument"], pa.array(securities.cusip)))
@@ -276,8 +276,8 @@ class _Rows:
 
     def __init__(self, table: pa.Table, file: str, log: ExceptionLog) -> None:
         self.row = table["row"].to_numpy()
-        self.account = _objects(table["account"])
-        self.instrument = _objects(table["instrument"])
+        self.account = texts(table["account"])
+        self.instrument = texts(table["instrument"])
         self.ok = np.ones(len(table), dtype=bool)
         self._file = file
         self._log = log
@@ -336,8 +336,8 @@ def _resolve_contracts(
 
 def _other_firm(row_firm: pa.ChunkedArray, own: pa.ChunkedArray, account: Integer) -> Text:
     """Return the clearing firm of a row where it is not its account's, else an empty text."""
-    firm = _objects(row_firm)
-    owner = _objects(own)[np.maximum(account, 0)] if len(own) else firm
+    firm = texts(row_firm)
+    owner = texts(own)[np.maximum(account, 0)] if len(own) else firm
     blank = np.asarray(pc.is_null(row_firm).to_numpy(zero_copy_only=False), dtype=bool)
     return np.where(blank | (firm == owner), "", firm)
 
@@ -348,7 +348,8 @@ def _index_in(text: pa.ChunkedArray, known: pa.Array | pa.ChunkedArray) -> Integ
     return np.asarray(pc.fill_null(found, -1).to_numpy(), dtype=np.int64)
 
 
-def _objects(column: pa.ChunkedArray) -> Text:
+def texts(column: pa.ChunkedArray) -> Text:
+    """Return a column of texts as Python strings, None where null."""
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=object)
 
 

@@ -72,19 +72,17 @@ def account_table(
     }
     incomplete = (rows_rejected > 0) | ~required.requirement.known | (saving.reason == "INCOMPLETE")
     status = np.where(incomplete, "incomplete", np.where(eligible, "complete", "not_eligible"))
+    agreed = saving_columns(saving)
     columns = {
         "account": accounts["account"],
         "status": pa.array(status, pa.string()),
         "rows_rejected": pa.array(rows_rejected),
         **{name: v[name] for name in ("v_ficc_cash", "v_ficc_futures", "v_ficc_combined")},
-        "p_ficc": _float(saving.p_ficc, saving.known_ficc),
+        "p_ficc": agreed["p_ficc"],
         **{name: v[name] for name in ("v_cme_futures", "v_cme_cash", "v_cme_combined")},
-        "p_cme": _float(saving.p_cme, saving.known_cme),
-        "p": pa.array(saving.p),
-        "binding": _text(saving.binding),
-        "capped": pa.array(saving.capped),
-        "reason": _text(saving.reason),
-        **{name: _money(getattr(required, name)) for name in Requirement.__dataclass_fields__},
+        "p_cme": agreed["p_cme"],
+        **{name: agreed[name] for name in ("p", "binding", "capped", "reason")},
+        **money_columns(required),
         "saving_is_upper_bound": pa.array(upper_bound),
         "spread_risk": _text(np.where(spread_not_modelled, SPREAD_NOT_MODELLED, "")),
         **{name: accounts[name] for name in CARRIED},
@@ -99,6 +97,23 @@ def account_table(
                 free = f"input_{free}"
             columns[free] = accounts[name]
     return pa.table(columns)
+
+
+def saving_columns(saving: Saving) -> dict[str, pa.Array]:
+    """Return both models' savings and what was agreed; unrounded, null where unknown."""
+    return {
+        "p_ficc": _float(saving.p_ficc, saving.known_ficc),
+        "p_cme": _float(saving.p_cme, saving.known_cme),
+        "p": pa.array(saving.p),
+        "binding": _text(saving.binding),
+        "capped": pa.array(saving.capped),
+        "reason": _text(saving.reason),
+    }
+
+
+def money_columns(required: Requirement) -> dict[str, pa.Array]:
+    """Return every amount of a requirement as decimal, null where unknown."""
+    return {name: _money(getattr(required, name)) for name in Requirement.__dataclass_fields__}
 
 
 def component_table(
