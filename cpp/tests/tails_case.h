@@ -50,13 +50,19 @@ struct OwnedScreen {
     };
     std::ranges::stable_sort(order, std::ranges::greater{}, move);
     screen.order = order;
+    std::vector<double> step(size_of(instruments), 0x1p-900);
+    for (std::size_t n = 0; n < pnl.size(); ++n) {
+      double& own = step[n / size_of(scenarios)];
+      own = std::max(own, std::abs(pnl[n]));
+    }
     narrow.resize(size_of(screen.chunks() * instruments * kScreenChunk));
     for (std::int64_t i = 0; i < instruments; ++i) {
       for (std::int64_t s = 0; s < scenarios; ++s) {
         by_scenario[size_of(s * instruments + i)] = pnl[size_of(i * scenarios + s)];
         const std::int64_t row = (s / kScreenChunk) * instruments + i;
         narrow[size_of(row * kScreenChunk + s % kScreenChunk)] =
-            static_cast<float>(pnl[size_of(i * scenarios + order[size_of(s)])]);
+            static_cast<std::int16_t>(std::nearbyint(
+                pnl[size_of(i * scenarios + order[size_of(s)])] / (step[size_of(i)] / 32767.0)));
       }
     }
     screen.narrow = narrow.data();
@@ -66,7 +72,7 @@ struct OwnedScreen {
   OwnedScreen& operator=(const OwnedScreen&) = delete;
 
   std::vector<std::int32_t> order;
-  std::vector<float> narrow;
+  std::vector<std::int16_t> narrow;
   std::vector<double> by_scenario;
   Screen screen;
 };
@@ -117,7 +123,7 @@ struct TailsCase {
     const Range all{0, accounts()};
     TailScratch scratch(book(), unions(), what, all);
     constexpr double kUntouched = 0.123;  // only the exact body writes totals
-    std::ranges::fill(scratch.total, kUntouched);
+    std::fill_n(scratch.total.data(), scenarios, kUntouched);
     Answer answer = blank();
     answer.fault =
         segment_tails(level, all, book(), unions(), what,

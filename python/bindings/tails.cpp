@@ -15,7 +15,7 @@ FaultTuple segment_tails(const std::string& level, std::int64_t first, std::int6
                          const Array<std::int32_t>& union_segment, const Array<double>& pnl,
                          const Array<double>& largest, std::int64_t start, std::int64_t count,
                          std::int64_t k, double w, const Array<std::int32_t>& order,
-                         const Array<float>& narrow, const Array<double>& by_scenario,
+                         const Array<std::int16_t>& narrow, const Array<double>& by_scenario,
                          Array<double>& var, Array<double>& es, Array<std::int32_t>& scenario) {
   const Book book{view(row_ptr), view(column), view(quantity), segments};
   const Unions unions{view(union_ptr), view(union_segment)};
@@ -52,7 +52,9 @@ FaultTuple segment_tails(const std::string& level, std::int64_t first, std::int6
   const TailResult result{var_view.data, es_view.columns == 0 ? nullptr : es_view.data,
                           scenario.shape(2) == 0 ? nullptr : scenario.mutable_data()};
   const Level chosen = level_of(level);
-  TailScratch scratch(book, unions, measure, accounts);
+  // Kept by each thread from one block of accounts to the next.
+  thread_local TailScratch scratch;
+  scratch.fit(book, unions, measure, accounts);
   return enter_core([&] {
     return crossmargin::segment_tails(chosen, accounts, book, unions, measure, result, scratch);
   });

@@ -1,4 +1,4 @@
-"""The float32 screen and every instruction set against the reference, bit for bit.
+"""The 16-bit screen and every instruction set against the reference, bit for bit.
 
 What: VaR, ES, scenario numbers and weights of the C++ kernel, its screen forced on, at each level
 this CPU has. Why: the screen may only ever leave out scenarios that cannot matter; these cases try
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from crossmargin.engine import Book, Cube, Measure, info, segment_tails, taylor
 from crossmargin.engine import cube as cube_module
-from crossmargin.engine.screen import CHUNK, LARGEST_PNL, NO_SCREEN, make_screen
+from crossmargin.engine.screen import CHUNK, LEAST_MOVE, SCALE, make_screen
 
 core = pytest.importorskip("crossmargin.engine._core", reason="the extension is not built")
 
@@ -94,8 +94,8 @@ def test_one_scenario_and_all_of_them(level, make_book):
     check(make_book([3], 5), Cube(shuffled(np.arange(1000)).reshape(5, 200)), level=0.001)
 
 
-def test_near_ties_that_float32_cannot_tell_apart(level):
-    # Steps of 2^-20 around 4096: float32 there moves in steps of 2^-11.
+def test_near_ties_that_the_screen_cannot_tell_apart(level):
+    # Steps of 2^-20 around 4096: the screen moves in steps of an eighth there.
     pnl = -4096.0 - shuffled(np.arange(2000)) * 2.0**-20
     check(*one_line(pnl))
     check(*one_line(pnl, 10**9))
@@ -116,14 +116,14 @@ def legs_that_sum_to(target, size, seed=6, legs=6):
 
 @pytest.mark.parametrize("step", [2.0**-20, 2.0**-16, 2.0**-12, 2.0**-8])
 @pytest.mark.parametrize("size", [1.0, 100.0, 10_000.0])
-def test_sums_that_float32_puts_in_another_order(level, size, step):
+def test_sums_that_rounding_puts_in_another_order(level, size, step):
     # Rounding errors of the legs are larger than what tells the scenarios of the tail apart.
     target = -1000.0 - shuffled(np.arange(2000)) * step
     check(*legs_that_sum_to(target, size))
 
 
 def test_huge_legs_that_cancel(level):
-    # Float32 sees nothing of what is left.
+    # The screen sees nothing of what is left.
     check(*legs_that_sum_to(shuffled(np.arange(-1000.0, 1000.0)), 1e9))
 
 
@@ -141,12 +141,12 @@ def test_segments_with_the_same_instruments_are_netted_first(level, make_book, m
 
 
 @pytest.mark.parametrize("size", [1e30, 1e38, 1e200, 1e300])
-def test_beyond_float32(level, size):
+def test_huge_sums(level, size):
     check(*one_line(shuffled(np.linspace(-1.0, 1.0, 700)) * size))
     check(*one_line(shuffled(np.linspace(-1.0, 1.0, 700)) * size, 0))
 
 
-def test_a_large_quantity_takes_the_sum_beyond_float32(level):
+def test_huge_quantities(level):
     check(*one_line(shuffled(np.linspace(-1.0, 1.0, 700)) * 2.0**99, 2**52))
 
 
@@ -156,9 +156,17 @@ def test_denormals(level, unit):
     check(*one_line(shuffled(np.arange(-300.0, 400.0)) * unit, 2**30))
 
 
-def test_screen_is_refused_where_float32_cannot_hold_the_values():
-    pnl = np.full((2, 200), LARGEST_PNL)
-    assert make_screen(pnl, np.abs(pnl).max(axis=1)) is NO_SCREEN
+@pytest.mark.parametrize("size", [0.0, 5e-324, 1e-300, 2.0**-20, 1.0, 1e300])
+def test_narrow_pnl_is_within_half_a_step(size):
+    pnl = np.random.default_rng(12).uniform(-size, size, (3, 200))
+    pnl[0, 7], pnl[1, 9] = size, -size
+    largest = np.abs(pnl).max(axis=1)
+    screen = make_screen(pnl, largest)
+    step = np.maximum(largest, LEAST_MOVE) / SCALE
+    narrow = screen.narrow.transpose(1, 0, 2).reshape(3, -1)[:, :200] * 1.0
+    assert np.abs(narrow).max() <= SCALE
+    assert np.all(np.abs(narrow * step[:, None] - pnl[:, screen.order]) <= 0.5001 * step[:, None])
+    np.testing.assert_array_equal(np.sort(screen.order), np.arange(200))
 
 
 def test_accounts_of_no_one_and_thousands_of_lines(level, make_book, make_cube):

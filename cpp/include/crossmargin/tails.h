@@ -35,13 +35,13 @@ struct Unions {
 // the sums of one stay in registers.
 inline constexpr std::int64_t kScreenChunk = 64;
 
-// The P&L in two more shapes, with which the kernel can screen in float32; allowed where every
-// |pnl| is below 2^100. `order` permutes the scenarios, best with the largest moves first; `narrow`
-// holds them in that order, [chunks x I x kScreenChunk], the last chunk padded; `by_scenario` is
-// the transposed P&L in its own order.
+// The P&L in two more shapes, with which the kernel can screen in 16-bit integers. `order` permutes
+// the scenarios, best with the largest moves first; `narrow` holds them in that order,
+// [chunks x I x kScreenChunk], the last chunk padded: P&L / (max(largest, 2^-900) / 32767),
+// rounded; `by_scenario` is the transposed P&L in its own order.
 struct Screen {
   std::span<const std::int32_t> order;  // [S]; empty: no screen, every sum is exact from the start
-  const float* narrow = nullptr;
+  const std::int16_t* narrow = nullptr;
   Matrix<const double> by_scenario{};
 
   std::int64_t chunks() const noexcept {
@@ -66,22 +66,29 @@ struct TailResult {
   std::int32_t* scenario;  // [A x U x k]
 };
 
-// Lines, gross quantity and gross P&L of a segment.
-struct SegmentSize {
-  std::int64_t lines;
-  double quantities;
-  double gross;
+// A segment as the screen sums it: pairs of weighted lines, USD a unit of their sum, and how many
+// USD the sum may be off; an error below zero: it cannot be screened.
+struct ScreenedSegment {
+  std::int64_t pairs;
+  double step;
+  double error;
 };
 
 // Memory that is written before it is read, so that nothing has to fill it first.
 template <typename T>
 class Buffer {
  public:
+  // Room for `size` elements; what was there is lost.
   void resize(std::int64_t size) {
-    const auto bytes = static_cast<std::size_t>(size) * sizeof(T);
-    data_.reset(static_cast<T*>(::operator new(bytes, kLine)));
+    if (size <= size_) return;
+    data_.reset();
+    size_ = 0;
+    data_.reset(static_cast<T*>(::operator new(static_cast<std::size_t>(size) * sizeof(T), kLine)));
+    size_ = size;
   }
   T* data() noexcept { return data_.get(); }
+  std::int64_t size() const noexcept { return size_; }
+  T& operator[](std::int64_t i) noexcept { return data_.get()[i]; }
 
  private:
   // A cache line: a vector that crosses two of them is read twice.
@@ -90,32 +97,43 @@ class Buffer {
     void operator()(T* data) const noexcept { ::operator delete(data, kLine); }
   };
   std::unique_ptr<T, Delete> data_;
+  std::int64_t size_ = 0;
 };
 
-// Working memory of one call, made before it so that the kernel itself cannot fail.
+// Working memory of a call, made before it so that the kernel itself cannot fail. It may serve one
+// call after another, but only one at a time.
 struct TailScratch {
-  TailScratch(const Book& book, const Unions& unions, const TailMeasure& measure, Range accounts);
+  TailScratch() = default;
+  TailScratch(const Book& book, const Unions& unions, const TailMeasure& measure, Range accounts) {
+    fit(book, unions, measure, accounts);
+  }
+  // Makes room for a call; allocates only where an earlier one needed less.
+  void fit(const Book& book, const Unions& unions, const TailMeasure& measure, Range accounts);
 
-  std::vector<std::int64_t> cursor;         // [segments]
-  std::vector<std::int32_t> column;         // [lines of the widest account]
-  std::vector<double> quantity;             // the same
-  std::vector<double> total;                // [scenarios]
-  std::vector<double> kept_pnl;             // [k]
-  std::vector<std::int32_t> kept_scenario;  // [k]
+  Buffer<std::int64_t> cursor;         // [segments]
+  Buffer<std::int32_t> column;         // [lines of the widest account]
+  Buffer<double> quantity;             // the same
+  Buffer<double> total;                // [scenarios]
+  Buffer<double> kept_pnl;             // [k]
+  Buffer<std::int32_t> kept_scenario;  // [k]
 
-  // The screen's, empty where it is not used.
-  std::int64_t block = 0;               // accounts screened together; 0: no screen
-  std::int64_t groups = 0;              // groups of scenarios that bound a tail
-  std::vector<char> used;               // [segments]: part of any union
-  std::vector<SegmentSize> sizes;       // [segments]
-  Buffer<float> narrow_quantity;        // [lines of a block]
-  Buffer<float> sums;                   // [block x segments x padded scenarios]
-  Buffer<float> minima;                 // [block x unions x chunks x lanes]
-  std::vector<float> least;             // [segments x lanes]
-  std::vector<float> group;             // [groups]
-  std::vector<float> screened;          // [candidates]
-  std::vector<std::int32_t> candidate;  // [candidates]
-  std::vector<double> decided;          // [candidates]
+  // The screen's.
+  std::int64_t block = 0;           // accounts screened together; 0: no screen
+  std::int64_t groups = 0;          // groups of scenarios that bound a tail
+  std::int64_t candidates = 0;      // as many may be kept
+  std::vector<char> used;           // [segments]: part of any union
+  Buffer<ScreenedSegment> weighed;  // [block x segments]
+  Buffer<std::int16_t> weight;      // [lines and rows of a block]
+  Buffer<std::int32_t> place;       // the same
+  Buffer<std::int16_t> factor;      // [block x members of all unions]
+  Buffer<std::int32_t> margin;      // [block x unions]
+  Buffer<std::int16_t> sums;        // [block x segments x padded scenarios]
+  Buffer<std::int16_t> minima;      // [block x unions x chunks x lanes]
+  Buffer<std::int16_t> least;       // [segments x lanes]
+  Buffer<std::int16_t> group;       // [groups]
+  Buffer<std::int16_t> screened;    // [candidates]
+  Buffer<std::int32_t> candidate;   // [candidates]
+  Buffer<double> decided;           // [candidates]
 };
 
 // Measures accounts [first, last) in every union. Writes their results only; no allocation.

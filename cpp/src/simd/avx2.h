@@ -4,22 +4,51 @@
 #include <immintrin.h>
 
 #include <cstdint>
+#include <cstring>
 
 namespace crossmargin::avx2 {
 
 struct Lanes {
-  static constexpr std::int64_t kWidth = 8;
-  using V = __m256;
+  static constexpr std::int64_t kWidth = 16;
+  using V = __m256i;
+  using Pair = __m256i;
+  struct Sum {
+    __m256i low, high;
+  };
 
-  static V broadcast(float x) noexcept { return _mm256_set1_ps(x); }
-  static V load(const float* p) noexcept { return _mm256_loadu_ps(p); }
-  static void store(float* p, V v) noexcept { _mm256_storeu_ps(p, v); }
-  static V add(V a, V b) noexcept { return _mm256_add_ps(a, b); }
-  static V multiply_add(V a, V b, V c) noexcept { return _mm256_fmadd_ps(a, b, c); }
-  static V min(V a, V b) noexcept { return _mm256_min_ps(a, b); }
-  static V max(V a, V b) noexcept { return _mm256_max_ps(a, b); }
-  static std::uint32_t at_most(V a, V b) noexcept {
-    return static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LE_OQ)));
+  static V broadcast(std::int16_t x) noexcept { return _mm256_set1_epi16(x); }
+  static V load(const std::int16_t* p) noexcept {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static void store(std::int16_t* p, V v) noexcept {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+  }
+  static V add(V a, V b) noexcept { return _mm256_add_epi16(a, b); }
+  static V min(V a, V b) noexcept { return _mm256_min_epi16(a, b); }
+  static V max(V a, V b) noexcept { return _mm256_max_epi16(a, b); }
+  static V scale(V v, V factor) noexcept { return _mm256_mulhrs_epi16(v, factor); }
+  static std::uint64_t at_most(V a, V b) noexcept {
+    const __m256i more = _mm256_cmpgt_epi16(a, b);
+    const __m128i bytes =
+        _mm_packs_epi16(_mm256_castsi256_si128(more), _mm256_extracti128_si256(more, 1));
+    return static_cast<std::uint64_t>(~_mm_movemask_epi8(bytes) & 0xffff);
+  }
+
+  static Pair pair(const std::int16_t* weight) noexcept {
+    std::int32_t both;
+    std::memcpy(&both, weight, sizeof both);
+    return _mm256_set1_epi32(both);
+  }
+  static Sum half() noexcept { return {_mm256_set1_epi32(32768), _mm256_set1_epi32(32768)}; }
+  // Interleaving and packing both work within 128 bits, so the order comes out as it went in.
+  static void add_products(Sum& sum, V a, V b, Pair w) noexcept {
+    // Keeps the compiler from reading each of them from memory twice.
+    asm("" : "+x"(a), "+x"(b));
+    sum.low = _mm256_add_epi32(sum.low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), w));
+    sum.high = _mm256_add_epi32(sum.high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), w));
+  }
+  static V upper(Sum sum) noexcept {
+    return _mm256_packs_epi32(_mm256_srai_epi32(sum.low, 16), _mm256_srai_epi32(sum.high, 16));
   }
 };
 

@@ -1,99 +1,155 @@
-// The screen of the family "tails": float32 sums say which scenarios can belong to a tail; only
-// those are summed again in float64. The answer is that of the exact body, bit for bit.
+// The screen of the family "tails": 16-bit integer sums say which scenarios can belong to a tail;
+// only those are summed in float64. The answer is that of the exact body, bit for bit.
 //
-// Proof. Let x(s) be the exact body's sum of a portfolio in scenario s, y(s) the screen's, n its
-// lines, G = sum |quantity| * largest, and u = 2^-24. A float32 rounds each quantity, each P&L,
-// each product and each of at most n + members sums once, by a relative error of at most u, or,
-// where the result or an input is below 2^-126, by an absolute one of at most 2^-126 even if the
-// CPU flushes denormals to zero. Float64's own error and the products of errors are far smaller:
-// with fewer than 2^16 lines the factor 1.01 covers both. So
-//     |y(s) - x(s)| <= e,   e = 1.01 * ((n + members + 8) * u * G + (Q + n + members) * 2^-125),
-// with Q = sum |quantity|, as long as G < 2^100, so that nothing overflows. Four of the eight extra
-// roundings are those of the thresholds below, which are computed in float32 too.
-// Let lo < hi bracket the k-th smallest y: fewer than k of them are <= lo, at least k are <= hi.
-// Order statistics move by no more than their elements do, so the k-th smallest x, called v, lies
-// within (lo - e, hi + e]. Hence
-//   - a scenario with y < lo - 2e has x < lo - e < v: it is in the tail, strictly worse than v;
-//   - a scenario with y > hi + 2e has x > hi + e >= v: it is not among the k worst;
+// Proof. Let x(s) be the exact body's sum of a portfolio in scenario s.
+// Instruments. L = max(largest, 2^-900) bounds instrument i's |P|, and N = P / (L / 32767) rounded
+// is its narrow P&L: |N| <= 32767 and |P - N * L / 32767| <= 0.5001 * L / 32767. Segments. g is a
+// unit in USD, W = q * L / g rounded is a line's weight, d = |q * L / g - W| what the rounding
+// lost. g is so large that |W| <= 32767 and sum |W| <= 65536, so that the int32 sum of W * N cannot
+// overflow: |sum W N| <= 65536 * 32767 < 2^31 - 2^15. Its upper half, rounded, is y(s) in units of
+// U = 65536 * g / 32767, and |y| <= 32767. With G = sum |q| * L,
+//     |x(s) - U y(s)| <= e,   e = 0.5001 * G / 32767 + g * sum d + 0.5 * U.
+// Unions. U = sum U_m * (1 + (2 * members + 2) / 32767), and y = sum over the members of
+// y_m * U_m / U, where U_m / U is rounded to a multiple of 2^-15 and each product to an integer: at
+// most half a unit each, so e = sum e_m + U * members, and |y| <= 32767 still.
+// Float64 errs by a relative 2^-53 here and there, in x(s) by lines * 2^-53 * G, which is far below
+// a hundredth of e: the factor 1.01 covers it, with at most 2^15 lines a segment and 1,000
+// segments. Order statistics move by no more than their elements do. If fewer than k of the y are
+// <= low and at least k are <= high, the k-th smallest x, called v, lies in [U (low + 1) - e, U
+// high + e]. With an integer margin M >= 2 e / U,
+//   - a scenario with y <= low - M has x < v: it is in the tail, strictly worse than v;
+//   - a scenario with y > high + M has x > v: it is not among the k worst;
 //   - of the others x itself decides. With a scenarios of the first kind, v is the (k - a)-th
 //     smallest x among the others.
-// If e is not finite, or too many scenarios are left, the exact body answers.
+// If there is no such margin, or too many scenarios are left, the exact body answers.
 
 #include <cstdint>
-#include <limits>
+#include <cstring>
 
 namespace crossmargin::XM_LEVEL {
 namespace {
 
 using V = Lanes::V;
 constexpr std::int64_t kWidth = Lanes::kWidth;
-constexpr std::int64_t kChunkVectors = kScreenChunk / kWidth;             // of a chunk
-constexpr std::int64_t kVectors = kChunkVectors < 8 ? kChunkVectors : 8;  // in registers at once
-constexpr float kNever = std::numeric_limits<float>::max();
-constexpr double kLargestGross = 0x1p100;
-constexpr std::int64_t kMostLines = 65536;
+constexpr std::int64_t kChunkVectors = kScreenChunk / kWidth;
+constexpr std::int64_t kWord = 64 / kWidth;  // chunks with a lane for each bit
+constexpr std::int32_t kNever = 32767;       // y where there is no scenario
+constexpr double kScale = 32767.0;
+constexpr double kLeastMove = 0x1p-900, kLeastGross = 0x1p-800, kLargestGross = 1e300;
+constexpr std::int64_t kMostLines = 32768, kMostMembers = 1000;
 
-// What a segment adds to the bound of its unions.
-inline SegmentSize size_of(const Book& book, std::int64_t row,
-                           std::span<const double> largest) noexcept {
-  SegmentSize size{book.row_ptr[row + 1] - book.row_ptr[row] + 1, 0.0, 0.0};
-  for (std::int64_t n = book.row_ptr[row]; n < book.row_ptr[row + 1]; ++n) {
+// Weighs the lines of a segment: their weights and their places in a chunk, an even number of them.
+inline ScreenedSegment weigh(const Book& book, std::int64_t row, std::span<const double> largest,
+                             std::int16_t* weight, std::int32_t* place) noexcept {
+  const std::int64_t begin = book.row_ptr[row], lines = book.row_ptr[row + 1] - begin;
+  double gross = 0.0, most = 0.0;
+  for (std::int64_t n = begin; n < begin + lines; ++n) {
     const double q = book.quantity[n] < 0.0 ? -book.quantity[n] : book.quantity[n];
-    size.quantities += q;
-    size.gross += q * largest[book.column[n]];
+    const double move = largest[book.column[n]];
+    const double line = q * (move > kLeastMove ? move : kLeastMove);
+    gross += line;
+    if (line > most) most = line;
   }
-  return size;
+  if (gross == 0.0) return {0, 0.0, 0.0};
+  if (!(kLeastGross < gross && gross < kLargestGross) || lines > kMostLines) return {0, 0.0, -1.0};
+  const double by_sum = gross / (65534.0 - 0.5 * static_cast<double>(lines));
+  const double by_line = most / kScale;
+  const double unit = by_sum > by_line ? by_sum : by_line;
+  const double weights_per_usd = 1.0 / unit;
+  double lost = 0.0;
+  for (std::int64_t n = 0; n < lines; ++n) {
+    const std::int32_t column = book.column[begin + n];
+    const double move = largest[column];
+    const double exact =
+        book.quantity[begin + n] * (move > kLeastMove ? move : kLeastMove) * weights_per_usd;
+    const auto rounded = static_cast<std::int32_t>(exact < 0.0 ? exact - 0.5 : exact + 0.5);
+    const double off = exact - static_cast<double>(rounded);
+    lost += off < 0.0 ? -off : off;
+    weight[n] = static_cast<std::int16_t>(rounded);
+    place[n] = column * static_cast<std::int32_t>(kScreenChunk);
+  }
+  weight[lines] = 0;
+  place[lines] = place[lines - 1];
+  const double step = 65536.0 * unit / kScale;
+  return {(lines + 1) / 2, step, 0.5001 * gross / kScale + unit * lost + 0.5 * step};
 }
 
-// How far the screen's sums of a union may be off, rounded up; negative where it cannot tell.
-inline float error_of(const SegmentSize* segment, const std::int32_t* member,
-                      std::int64_t members) noexcept {
-  SegmentSize total{0, 0.0, 0.0};
+// Writes the members' factors; returns the margin M of a union, or -1 where there is none.
+inline std::int32_t combine(const ScreenedSegment* segment, const std::int32_t* member,
+                            std::int64_t members, std::int16_t* factor) noexcept {
+  if (members > kMostMembers) return -1;
+  double step = 0.0, error = 0.0;
   for (std::int64_t m = 0; m < members; ++m) {
-    total.lines += segment[member[m]].lines;
-    total.quantities += segment[member[m]].quantities;
-    total.gross += segment[member[m]].gross;
+    if (segment[member[m]].error < 0.0) return -1;
+    step += segment[member[m]].step;
+    error += segment[member[m]].error;
   }
-  if (!(total.gross < kLargestGross) || total.lines > kMostLines) return -1.0F;
-  const double count = static_cast<double>(total.lines);
-  const double error =
-      1.01 * ((count + 8.0) * 0x1p-24 * total.gross + (total.quantities + count) * 0x1p-125);
-  return static_cast<float>(error * 1.000001);
+  if (step == 0.0) return -1;
+  if (members > 1) {
+    step *= 1.0 + static_cast<double>(2 * members + 2) / kScale;
+    error += step * static_cast<double>(members);
+  }
+  for (std::int64_t m = 0; m < members; ++m) {
+    factor[m] = static_cast<std::int16_t>(32768.0 * (segment[member[m]].step / step) + 0.5);
+  }
+  const double margin = 1.01 * 2.0 * (error / step) + 0x1p-20;
+  return margin < kScale ? static_cast<std::int32_t>(margin) + 1 : -1;
 }
 
-// sums = the float32 P&L of some lines in one chunk of scenarios; returns the least of each lane.
-inline V screen_chunk(const std::int32_t* column, const float* quantity, std::int64_t lines,
-                      const float* narrow, float* sums) noexcept {
-  V least = Lanes::broadcast(kNever);
-  for (std::int64_t part = 0; part < kScreenChunk; part += kVectors * kWidth) {
-    V total[kVectors];
-    for (std::int64_t v = 0; v < kVectors; ++v) total[v] = Lanes::broadcast(0.0F);
-    for (std::int64_t n = 0; n < lines; ++n) {
-      const float* row = narrow + column[n] * kScreenChunk + part;
-      const V q = Lanes::broadcast(quantity[n]);
-      for (std::int64_t v = 0; v < kVectors; ++v) {
-        total[v] = Lanes::multiply_add(q, Lanes::load(row + v * kWidth), total[v]);
-      }
+// sums = y of a segment in one chunk of scenarios; returns the least of each lane.
+inline V screen_chunk(const std::int32_t* place, const std::int16_t* weight, std::int64_t pairs,
+                      const std::int16_t* narrow, std::int16_t* sums) noexcept {
+  Lanes::Sum total[kChunkVectors];
+  for (std::int64_t v = 0; v < kChunkVectors; ++v) total[v] = Lanes::half();
+  for (std::int64_t n = 0; n < 2 * pairs; n += 2) {
+    const std::int16_t* a = narrow + place[n];
+    const std::int16_t* b = narrow + place[n + 1];
+    const Lanes::Pair w = Lanes::pair(weight + n);
+    for (std::int64_t v = 0; v < kChunkVectors; ++v) {
+      Lanes::add_products(total[v], Lanes::load(a + v * kWidth), Lanes::load(b + v * kWidth), w);
     }
-    for (std::int64_t v = 0; v < kVectors; ++v) {
-      Lanes::store(sums + part + v * kWidth, total[v]);
-      least = Lanes::min(least, total[v]);
-    }
+  }
+  V least = Lanes::upper(total[0]);
+  Lanes::store(sums, least);
+  for (std::int64_t v = 1; v < kChunkVectors; ++v) {
+    const V own = Lanes::upper(total[v]);
+    Lanes::store(sums + v * kWidth, own);
+    least = Lanes::min(least, own);
   }
   return least;
 }
 
-// One vector of a union's sums: those of its segments, `stride` floats apart, added in order.
-inline V union_sum(const float* sums, std::int64_t stride, const std::int32_t* member,
-                   std::int64_t members) noexcept {
-  V total = Lanes::load(sums + member[0] * stride);
-  for (std::int64_t m = 1; m < members; ++m) {
-    total = Lanes::add(total, Lanes::load(sums + member[m] * stride));
-  }
-  return total;
-}
+// A union's y: those of its segments, `stride` apart, each times its factor.
+struct UnionSums {
+  const std::int16_t* sums;
+  std::int64_t stride;
+  const std::int32_t* member;
+  const std::int16_t* factor;
+  std::int64_t members;
 
-// The least of each lane in one chunk of a union's sums; `sum(s)` is the vector of sums at s.
+  V vector(std::int64_t s) const noexcept {
+    V total = Lanes::load(sums + member[0] * stride + s);
+    if (members == 1) return total;
+    total = Lanes::scale(total, Lanes::broadcast(factor[0]));
+    for (std::int64_t m = 1; m < members; ++m) {
+      total = Lanes::add(total, Lanes::scale(Lanes::load(sums + member[m] * stride + s),
+                                             Lanes::broadcast(factor[m])));
+    }
+    return total;
+  }
+
+  std::int32_t one(std::int64_t s) const noexcept {
+    std::int32_t total = sums[member[0] * stride + s];
+    if (members == 1) return total;
+    total = (total * factor[0] + 16384) >> 15;
+    for (std::int64_t m = 1; m < members; ++m) {
+      total += (sums[member[m] * stride + s] * factor[m] + 16384) >> 15;
+    }
+    return total;
+  }
+};
+
+// The least of each lane in one chunk; `sum(s)` is the vector of sums at s.
 template <typename Sum>
 inline V least_of(const Sum& sum) noexcept {
   V least = sum(0);
@@ -101,69 +157,53 @@ inline V least_of(const Sum& sum) noexcept {
   return least;
 }
 
-inline V least_of_union(const float* sums, std::int64_t stride, const std::int32_t* member,
-                        std::int64_t members) noexcept {
-  // Most unions have two segments: their loop has no loop inside.
-  if (members == 2) {
-    const float* first = sums + member[0] * stride;
-    const float* second = sums + member[1] * stride;
-    return least_of([&](std::int64_t s) {
-      return Lanes::add(Lanes::load(first + s), Lanes::load(second + s));
-    });
-  }
-  return least_of([&](std::int64_t s) { return union_sum(sums + s, stride, member, members); });
-}
-
 // How many of the values are at most `limit`; `count` is a multiple of the width.
-inline std::int64_t count_at_most(const float* value, std::int64_t count, float limit) noexcept {
-  const V bound = Lanes::broadcast(limit);
+inline std::int64_t count_at_most(const std::int16_t* value, std::int64_t count,
+                                  std::int32_t limit) noexcept {
+  const V bound = Lanes::broadcast(static_cast<std::int16_t>(limit));
   std::int64_t found = 0;
   for (std::int64_t i = 0; i < count; i += kWidth) {
-    found += __builtin_popcount(Lanes::at_most(Lanes::load(value + i), bound));
+    found += __builtin_popcountll(Lanes::at_most(Lanes::load(value + i), bound));
   }
   return found;
 }
 
 struct Bracket {
-  float low, high;
+  std::int32_t low, high;
 };
 
 // A bracket of the k-th smallest value: fewer than k are at most `low`, at least k at most `high`.
-inline Bracket bracket(const float* value, std::int64_t count, std::int64_t k, float low,
-                       float high, int steps) noexcept {
-  for (int step = 0; step < steps; ++step) {
-    const float middle = 0.5F * low + 0.5F * high;
-    if (!(low < middle && middle < high)) break;
+inline Bracket bracket(const std::int16_t* value, std::int64_t count, std::int64_t k,
+                       Bracket range) noexcept {
+  while (range.high - range.low > 1) {
+    const std::int32_t middle = (range.low + range.high) >> 1;
     const std::int64_t found = count_at_most(value, count, middle);
     if (found >= k) {
-      high = middle;
+      range.high = middle;
       if (found == k) break;
     } else {
-      low = middle;
+      range.low = middle;
     }
   }
-  return {low, high};
+  return range;
 }
 
-struct Extremes {
-  float low, high;
-};
-
-inline Extremes extremes(const float* value, std::int64_t count) noexcept {
+// All values lie in (low, high].
+inline Bracket extremes(const std::int16_t* value, std::int64_t count) noexcept {
   V least = Lanes::load(value), most = least;
   for (std::int64_t i = kWidth; i < count; i += kWidth) {
     least = Lanes::min(least, Lanes::load(value + i));
     most = Lanes::max(most, Lanes::load(value + i));
   }
-  float low[kWidth], high[kWidth];
+  std::int16_t low[kWidth], high[kWidth];
   Lanes::store(low, least);
   Lanes::store(high, most);
-  Extremes e{low[0], high[0]};
+  Bracket range{low[0], high[0]};
   for (std::int64_t i = 1; i < kWidth; ++i) {
-    if (low[i] < e.low) e.low = low[i];
-    if (high[i] > e.high) e.high = high[i];
+    range.low = low[i] < range.low ? low[i] : range.low;
+    range.high = high[i] > range.high ? high[i] : range.high;
   }
-  return e;
+  return {range.low - 1, range.high};
 }
 
 // The exact sums of a portfolio in some scenarios: the exact body's operations in its order. Four
@@ -217,17 +257,12 @@ inline void sort_worst_first(double* pnl, std::int32_t* scenario, std::int64_t c
 }
 
 // Finds one union's tail from the screen's sums. False: the exact body has to answer.
-inline bool screened_tail(const Book& book, std::int64_t account, std::int64_t u,
-                          const Unions& unions, const TailMeasure& measure,
-                          const TailResult& result, const float* sums, std::int64_t stride,
-                          const float* minima, TailScratch& scratch) noexcept {
+inline bool screened_tail(const Book& book, std::int64_t account, const TailMeasure& measure,
+                          const TailResult& result, std::int64_t cell, const UnionSums& sums,
+                          std::int32_t margin, const std::int16_t* minima,
+                          TailScratch& scratch) noexcept {
+  if (margin < 0) return false;
   const std::int64_t k = measure.k;
-  const std::int32_t* member = unions.segment.data() + unions.ptr[u];
-  const std::int64_t members = unions.ptr[u + 1] - unions.ptr[u];
-  const std::int64_t row = account * book.segments;
-  const float error = error_of(scratch.sizes.data(), member, members);
-  if (error < 0.0F) return false;
-  const float margin = 2.0F * error;
 
   // A chunk's lane is a group of scenarios with a least sum; groups are merged until about 2k are
   // left. At least k of those have a scenario at or below `high`, so at least k scenarios are.
@@ -235,7 +270,7 @@ inline bool screened_tail(const Book& book, std::int64_t account, std::int64_t u
   const std::int64_t wanted = scratch.groups / kWidth;
   const std::int64_t merged = wanted < chunks ? wanted : chunks;
   if (merged * kWidth < k) return false;
-  float* group = scratch.group.data();
+  std::int16_t* group = scratch.group.data();
   for (std::int64_t c = 0; c < merged; ++c) {
     V least = Lanes::load(minima + c * kWidth);
     for (std::int64_t chunk = c + merged; chunk < chunks; chunk += merged) {
@@ -243,53 +278,55 @@ inline bool screened_tail(const Book& book, std::int64_t account, std::int64_t u
     }
     Lanes::store(group + c * kWidth, least);
   }
-  const Extremes range = extremes(group, merged * kWidth);
-  const Bracket groups = bracket(group, merged * kWidth, k, range.low, range.high, 12);
-  if (!(groups.high < kNever)) return false;
-  const V limit = Lanes::broadcast(groups.high + margin);
+  const Bracket range = extremes(group, merged * kWidth);
+  const Bracket groups = bracket(group, merged * kWidth, k, range);
+  const std::int32_t limit = groups.high + margin;
+  // Factors take a little off the y of scenarios that do not exist.
+  if (limit >= kNever - 4 * (static_cast<std::int32_t>(sums.members) + 1)) return false;
 
-  float* kept = scratch.screened.data();
+  std::int16_t* kept = scratch.screened.data();
   std::int32_t* scenario = scratch.candidate.data();
   const std::int32_t* order = measure.screen.order.data();
-  const std::int64_t capacity =
-      static_cast<std::int64_t>(scratch.candidate.size()) - kScreenChunk - kWidth;
+  const V bound = Lanes::broadcast(static_cast<std::int16_t>(limit));
   std::int64_t count = 0;
-  for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
-    if (Lanes::at_most(Lanes::load(minima + chunk * kWidth), limit) == 0) continue;
-    if (count > capacity) return false;
-    for (std::int64_t s = chunk * kScreenChunk; s < (chunk + 1) * kScreenChunk; s += kWidth) {
-      const V total = union_sum(sums + s, stride, member, members);
-      std::uint32_t bits = Lanes::at_most(total, limit);
-      if (bits == 0) continue;
-      alignas(64) float lane[kWidth];
-      Lanes::store(lane, total);
-      do {
-        const int i = __builtin_ctz(bits);
-        kept[count] = lane[i];
-        scenario[count++] = order[s + i];
-        bits &= bits - 1;
-      } while (bits != 0);
+  for (std::int64_t first = 0; first < chunks; first += kWord) {
+    std::uint64_t bits = 0;
+    const std::int64_t last = first + kWord < chunks ? first + kWord : chunks;
+    for (std::int64_t chunk = first; chunk < last; ++chunk) {
+      bits |= Lanes::at_most(Lanes::load(minima + chunk * kWidth), bound)
+              << ((chunk - first) * kWidth);
+    }
+    for (; bits != 0; bits &= bits - 1) {
+      if (count > scratch.candidates) return false;
+      const std::int64_t bit = __builtin_ctzll(bits);
+      const std::int64_t begin = (first + bit / kWidth) * kScreenChunk + bit % kWidth;
+      // No branch: which scenario of a group is the least cannot be foreseen.
+      for (std::int64_t s = begin; s < begin + kScreenChunk; s += kWidth) {
+        const std::int32_t y = sums.one(s);
+        kept[count] = static_cast<std::int16_t>(y);
+        scenario[count] = static_cast<std::int32_t>(s);
+        count += y <= limit ? 1 : 0;
+      }
     }
   }
-  if (count > capacity) return false;
+  if (count > scratch.candidates) return false;
   for (std::int64_t i = 0; i < kWidth; ++i) kept[count + i] = kNever;
   const std::int64_t padded = (count + kWidth - 1) / kWidth * kWidth;
-  // Nothing lies below `range.low`, so it may stand in for a bound that fewer than k are below.
-  const Bracket tail = bracket(kept, padded, k, range.low, groups.high, 30);
+  const Bracket tail = bracket(kept, padded, k, {range.low, groups.high});
   const bool var_only = result.es == nullptr && result.scenario == nullptr;
+  const std::int32_t sure = var_only ? tail.low - margin : -kNever - 1;
   std::int64_t surely = 0, open = 0;
   for (std::int64_t i = 0; i < count; ++i) {
-    if (var_only && kept[i] < tail.low - margin) {
-      ++surely;
-    } else if (kept[i] <= tail.high + margin) {
-      scenario[open++] = scenario[i];
-    }
+    const bool inside = kept[i] <= sure;
+    surely += inside ? 1 : 0;
+    scenario[open] = order[scenario[i]];
+    open += !inside && kept[i] <= tail.high + margin ? 1 : 0;
   }
   double* exact = scratch.decided.data();
-  const Positions positions = net(book, row, member, members, scratch);
+  const Positions positions =
+      net(book, account * book.segments, sums.member, sums.members, scratch);
   decide(positions, measure.screen.by_scenario, scenario, open, exact);
   sort_worst_first(exact, scenario, open);
-  const std::int64_t cell = account * unions.size() + u;
   if (var_only) {
     result.var[cell] = 0.0 - exact[k - surely - 1];
     return true;
@@ -306,50 +343,79 @@ inline Fault screened_block(Range accounts, const Book& book, const Unions& unio
   const std::int64_t stride = chunks * kScreenChunk;
   const std::int64_t padding = stride - static_cast<std::int64_t>(screen.order.size());
   const std::int64_t segments = book.segments;
-  const std::int64_t first_line = book.row_ptr[accounts.first * segments];
-  const std::int64_t lines = book.row_ptr[accounts.last * segments] - first_line;
-  float* quantity = scratch.narrow_quantity.data();
-  for (std::int64_t n = 0; n < lines; ++n) {
-    quantity[n] = static_cast<float>(book.quantity[first_line + n]);
-  }
+  const std::int64_t first_row = accounts.first * segments;
+  const std::int64_t first_line = book.row_ptr[first_row];
   const std::int64_t block = accounts.last - accounts.first;
-  const std::int64_t of_account = unions.size() * chunks * kWidth;
+  const std::int64_t all_members = unions.ptr[unions.size()];
+  // Rows lie one element apart, for the one that makes their number of lines even.
+  const auto line_of = [&](std::int64_t row) {
+    return book.row_ptr[row] - first_line + row - first_row;
+  };
+  std::int16_t* weight = scratch.weight.data();
+  std::int32_t* place = scratch.place.data();
+  for (std::int64_t a = 0; a < block; ++a) {
+    ScreenedSegment* own = scratch.weighed.data() + a * segments;
+    for (std::int64_t g = 0; g < segments; ++g) {
+      if (!scratch.used[g]) continue;
+      const std::int64_t row = first_row + a * segments + g;
+      own[g] = weigh(book, row, measure.largest, weight + line_of(row), place + line_of(row));
+    }
+    for (std::int64_t u = 0; u < unions.size(); ++u) {
+      scratch.margin[a * unions.size() + u] =
+          combine(own, unions.segment.data() + unions.ptr[u], unions.ptr[u + 1] - unions.ptr[u],
+                  scratch.factor.data() + a * all_members + unions.ptr[u]);
+    }
+  }
+  const auto sums_of = [&](std::int64_t a, std::int64_t u) {
+    const std::int64_t begin = unions.ptr[u];
+    return UnionSums{scratch.sums.data() + a * segments * stride, stride,
+                     unions.segment.data() + begin, scratch.factor.data() + a * all_members + begin,
+                     unions.ptr[u + 1] - begin};
+  };
+  const std::int64_t of_union = chunks * kWidth;
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
-    const float* narrow = screen.narrow + chunk * measure.pnl.rows * kScreenChunk;
+    const std::int16_t* narrow = screen.narrow + chunk * measure.pnl.rows * kScreenChunk;
+    const std::int64_t at = chunk * kScreenChunk;
     for (std::int64_t a = 0; a < block; ++a) {
-      float* sums = scratch.sums.data() + a * segments * stride + chunk * kScreenChunk;
-      float* least = scratch.least.data();
+      std::int16_t* least = scratch.least.data();
       for (std::int64_t g = 0; g < segments; ++g) {
         if (!scratch.used[g]) continue;
-        const std::int64_t row = (accounts.first + a) * segments + g;
-        const std::int64_t begin = book.row_ptr[row];
-        float* own = sums + g * stride;
-        V smallest = screen_chunk(book.column.data() + begin, quantity + (begin - first_line),
-                                  book.row_ptr[row + 1] - begin, narrow, own);
+        const std::int64_t line = line_of(first_row + a * segments + g);
+        std::int16_t* own = scratch.sums.data() + (a * segments + g) * stride + at;
+        const std::int64_t pairs = scratch.weighed[a * segments + g].pairs;
+        Lanes::store(least + g * kWidth,
+                     screen_chunk(place + line, weight + line, pairs, narrow, own));
         if (chunk == chunks - 1) {
           for (std::int64_t s = kScreenChunk - padding; s < kScreenChunk; ++s) own[s] = kNever;
-          smallest = least_of([&](std::int64_t s) { return Lanes::load(own + s); });
         }
-        Lanes::store(least + g * kWidth, smallest);
       }
-      float* minima = scratch.minima.data() + a * of_account + chunk * kWidth;
-      for (std::int64_t u = 0; u < unions.size(); ++u, minima += chunks * kWidth) {
-        const std::int32_t* member = unions.segment.data() + unions.ptr[u];
-        const std::int64_t members = unions.ptr[u + 1] - unions.ptr[u];
-        Lanes::store(minima, members == 1 ? Lanes::load(least + member[0] * kWidth)
-                                          : least_of_union(sums, stride, member, members));
+      std::int16_t* minima = scratch.minima.data() + a * unions.size() * of_union + chunk * kWidth;
+      for (std::int64_t u = 0; u < unions.size(); ++u, minima += of_union) {
+        const UnionSums sums = sums_of(a, u);
+        if (sums.members == 1 && chunk < chunks - 1) {
+          Lanes::store(minima, Lanes::load(least + sums.member[0] * kWidth));
+        } else if (sums.members == 2) {
+          // Most unions have two segments: their loop has no loop inside.
+          const std::int16_t* first = sums.sums + sums.member[0] * stride + at;
+          const std::int16_t* second = sums.sums + sums.member[1] * stride + at;
+          const V of_first = Lanes::broadcast(sums.factor[0]);
+          const V of_second = Lanes::broadcast(sums.factor[1]);
+          Lanes::store(minima, least_of([&](std::int64_t s) {
+                         return Lanes::add(Lanes::scale(Lanes::load(first + s), of_first),
+                                           Lanes::scale(Lanes::load(second + s), of_second));
+                       }));
+        } else {
+          Lanes::store(minima, least_of([&](std::int64_t s) { return sums.vector(at + s); }));
+        }
       }
     }
   }
   for (std::int64_t a = 0; a < block; ++a) {
     const std::int64_t account = accounts.first + a;
-    for (std::int64_t g = 0; g < segments; ++g) {
-      scratch.sizes[g] = size_of(book, account * segments + g, measure.largest);
-    }
     for (std::int64_t u = 0; u < unions.size(); ++u) {
-      const float* sums = scratch.sums.data() + a * segments * stride;
-      const float* minima = scratch.minima.data() + a * of_account + u * chunks * kWidth;
-      if (screened_tail(book, account, u, unions, measure, result, sums, stride, minima, scratch)) {
+      const std::int16_t* minima = scratch.minima.data() + (a * unions.size() + u) * of_union;
+      if (screened_tail(book, account, measure, result, account * unions.size() + u, sums_of(a, u),
+                        scratch.margin[a * unions.size() + u], minima, scratch)) {
         continue;
       }
       const Fault fault = exact_tail(account, u, book, unions, measure, result, scratch);

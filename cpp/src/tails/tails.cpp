@@ -18,37 +18,43 @@ XM_DECLARE(neon)
 
 namespace {
 
-// Sums of this many accounts are kept while the instruments pass by in chunks.
-constexpr std::int64_t kBlock = 64;
-constexpr std::int64_t kMostLanes = 16;
+// Sums of at most this many accounts, and in at most so many bytes, are kept while the instruments
+// pass by in chunks.
+constexpr std::int64_t kBlock = 64, kBlockBytes = 4 << 20;
+constexpr std::int64_t kMostLanes = 32;
 constexpr std::int64_t kFewestGroups = kScreenChunk;
 // With fewer scenarios to a group than this the screen lets too many through.
 constexpr std::int64_t kScenariosPerGroup = 3;
 
 }  // namespace
 
-TailScratch::TailScratch(const Book& book, const Unions& unions, const TailMeasure& measure,
-                         Range accounts)
-    : cursor(static_cast<std::size_t>(book.segments)),
-      total(static_cast<std::size_t>(measure.pnl.columns)),
-      kept_pnl(static_cast<std::size_t>(measure.k)),
-      kept_scenario(static_cast<std::size_t>(measure.k)) {
+void TailScratch::fit(const Book& book, const Unions& unions, const TailMeasure& measure,
+                      Range accounts) {
+  cursor.resize(book.segments);
+  total.resize(measure.pnl.columns);
+  kept_pnl.resize(measure.k);
+  kept_scenario.resize(measure.k);
   std::int64_t widest = 0;
   for (std::int64_t account = accounts.first; account < accounts.last; ++account) {
     const std::int64_t* row_ptr = book.row_ptr.data() + account * book.segments;
     const std::int64_t lines = row_ptr[book.segments] - row_ptr[0];
     if (lines > widest) widest = lines;
   }
-  column.resize(static_cast<std::size_t>(widest));
-  quantity.resize(static_cast<std::size_t>(widest));
+  column.resize(widest);
+  quantity.resize(widest);
 
+  block = 0;
   groups = kFewestGroups;
   while (groups < 2 * measure.k) groups *= 2;
   if (measure.screen.order.empty() || measure.pnl.columns < kScenariosPerGroup * groups) return;
+  const std::int64_t chunks = measure.screen.chunks();
+  const std::int64_t of_account = book.segments * chunks * kScreenChunk;
   const std::int64_t count = accounts.last - accounts.first;
-  block = count < kBlock ? count : kBlock;
-  used.resize(static_cast<std::size_t>(book.segments));
-  for (const std::int32_t segment : unions.segment) used[static_cast<std::size_t>(segment)] = true;
+  const std::int64_t fitting = 1 + kBlockBytes / (of_account * std::int64_t{sizeof(std::int16_t)});
+  block = kBlock < fitting ? kBlock : fitting;
+  if (count < block) block = count;
+  used.assign(static_cast<std::size_t>(book.segments), 0);
+  for (const std::int32_t segment : unions.segment) used[static_cast<std::size_t>(segment)] = 1;
   std::int64_t most = 0;
   for (std::int64_t first = accounts.first; first < accounts.last; first += block) {
     const std::int64_t last = first + block < accounts.last ? first + block : accounts.last;
@@ -56,17 +62,20 @@ TailScratch::TailScratch(const Book& book, const Unions& unions, const TailMeasu
         book.row_ptr[last * book.segments] - book.row_ptr[first * book.segments];
     if (lines > most) most = lines;
   }
-  const std::int64_t chunks = measure.screen.chunks();
-  narrow_quantity.resize(most);
-  sums.resize(block * book.segments * chunks * kScreenChunk);
+  weighed.resize(block * book.segments);
+  weight.resize(most + block * book.segments);
+  place.resize(most + block * book.segments);
+  factor.resize(block * static_cast<std::int64_t>(unions.segment.size()));
+  margin.resize(block * unions.size());
+  sums.resize(block * of_account);
   minima.resize(block * unions.size() * chunks * kMostLanes);
-  sizes.resize(static_cast<std::size_t>(book.segments));
-  least.resize(static_cast<std::size_t>(book.segments * kMostLanes));
-  group.resize(static_cast<std::size_t>(groups));
-  const auto candidates = static_cast<std::size_t>(4 * measure.k + 256);
-  screened.resize(candidates);
-  candidate.resize(candidates);
-  decided.resize(candidates);
+  least.resize(book.segments * kMostLanes);
+  group.resize(groups);
+  candidates = 4 * measure.k + 256;
+  const std::int64_t room = candidates + kScreenChunk + kMostLanes;
+  screened.resize(room);
+  candidate.resize(room);
+  decided.resize(room);
 }
 
 Fault segment_tails(Level level, Range accounts, const Book& book, const Unions& unions,

@@ -1,4 +1,4 @@
-from crossmargin.engine.arrays import Float, Float32, Int32, Int64
+from crossmargin.engine.arrays import Float, Int16, Int32, Int64
 from crossmargin.engine.faults import Fault
 
 def levels() -> list[str]: ...
@@ -21,7 +21,7 @@ def segment_tails(
     k: int,
     w: float,
     order: Int32,
-    narrow: Float32,
+    narrow: Int16,
     by_scenario: Float,
     var: Float,
     es: Float,

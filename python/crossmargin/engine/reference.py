@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from crossmargin import exact
-from crossmargin.engine.arrays import Float, Float32, Int32, Int64
+from crossmargin.engine.arrays import Float, Int16, Int32, Int64
 from crossmargin.engine.faults import EXPONENT_RANGE, OK, PNL_RANGE, SUM_NOT_FINITE, Fault
 
 GRID_LIMIT = 2.0**53
@@ -32,7 +32,7 @@ def segment_tails(
     k: int,
     w: float,
     order: Int32,
-    narrow: Float32,
+    narrow: Int16,
     by_scenario: Float,
     var: Float,
     es: Float,
