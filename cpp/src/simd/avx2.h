@@ -25,7 +25,12 @@ struct Lanes {
   }
   static V add(V a, V b) noexcept { return _mm256_add_epi16(a, b); }
   static V min(V a, V b) noexcept { return _mm256_min_epi16(a, b); }
-  static V max(V a, V b) noexcept { return _mm256_max_epi16(a, b); }
+  static std::int32_t least(V v) noexcept {
+    const __m128i eight = _mm_min_epi16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    // The CPU finds the least of unsigned numbers.
+    const __m128i shifted = _mm_minpos_epu16(_mm_xor_si128(eight, _mm_set1_epi16(-32768)));
+    return (_mm_cvtsi128_si32(shifted) & 0xffff) - 32768;
+  }
   static V scale(V v, V factor) noexcept { return _mm256_mulhrs_epi16(v, factor); }
   static std::uint64_t at_most(V a, V b) noexcept {
     const __m256i more = _mm256_cmpgt_epi16(a, b);

@@ -21,7 +21,15 @@ struct Lanes {
   static void store(std::int16_t* p, V v) noexcept { _mm512_storeu_si512(p, v); }
   static V add(V a, V b) noexcept { return _mm512_add_epi16(a, b); }
   static V min(V a, V b) noexcept { return _mm512_min_epi16(a, b); }
-  static V max(V a, V b) noexcept { return _mm512_max_epi16(a, b); }
+  static std::int32_t least(V v) noexcept {
+    const __m256i half =
+        _mm256_min_epi16(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+    const __m128i eight =
+        _mm_min_epi16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    // The CPU finds the least of unsigned numbers.
+    const __m128i shifted = _mm_minpos_epu16(_mm_xor_si128(eight, _mm_set1_epi16(-32768)));
+    return (_mm_cvtsi128_si32(shifted) & 0xffff) - 32768;
+  }
   static V scale(V v, V factor) noexcept { return _mm512_mulhrs_epi16(v, factor); }
   static std::uint64_t at_most(V a, V b) noexcept {
     return _cvtmask32_u32(_mm512_cmple_epi16_mask(a, b));

@@ -35,10 +35,10 @@ struct Lanes {
       a.lane[i] = b.lane[i] < a.lane[i] ? b.lane[i] : a.lane[i];
     return a;
   }
-  static V max(V a, V b) noexcept {
-    for (std::int64_t i = 0; i < kWidth; ++i)
-      a.lane[i] = b.lane[i] > a.lane[i] ? b.lane[i] : a.lane[i];
-    return a;
+  static std::int32_t least(V v) noexcept {
+    std::int32_t x = v.lane[0];
+    for (std::int64_t i = 1; i < kWidth; ++i) x = v.lane[i] < x ? v.lane[i] : x;
+    return x;
   }
   // v * factor / 2^15, rounded half up.
   static V scale(V v, V factor) noexcept {

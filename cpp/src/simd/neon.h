@@ -22,7 +22,7 @@ struct Lanes {
   static void store(std::int16_t* p, V v) noexcept { vst1q_s16(p, v); }
   static V add(V a, V b) noexcept { return vaddq_s16(a, b); }
   static V min(V a, V b) noexcept { return vminq_s16(a, b); }
-  static V max(V a, V b) noexcept { return vmaxq_s16(a, b); }
+  static std::int32_t least(V v) noexcept { return vminvq_s16(v); }
   static V scale(V v, V factor) noexcept { return vqrdmulhq_s16(v, factor); }
   static std::uint64_t at_most(V a, V b) noexcept {
     constexpr std::uint16_t kBit[8] = {1, 2, 4, 8, 16, 32, 64, 128};

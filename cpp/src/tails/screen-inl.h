@@ -32,8 +32,9 @@ namespace {
 using V = Lanes::V;
 constexpr std::int64_t kWidth = Lanes::kWidth;
 constexpr std::int64_t kChunkVectors = kScreenChunk / kWidth;
-constexpr std::int64_t kWord = 64 / kWidth;  // chunks with a lane for each bit
-constexpr std::int32_t kNever = 32767;       // y where there is no scenario
+constexpr std::int64_t kWord = 64 / kWidth;           // chunks with a lane for each bit
+constexpr std::int32_t kNever = 32767;                // y where there is no scenario
+constexpr int kStepsToGroups = 8, kStepsToTail = 12;  // halvings of a range of at most 2^16
 constexpr double kScale = 32767.0;
 constexpr double kLeastMove = 0x1p-900, kLeastGross = 0x1p-800, kLargestGross = 1e300;
 constexpr std::int64_t kMostLines = 32768, kMostMembers = 1000;
@@ -172,50 +173,28 @@ struct Bracket {
   std::int32_t low, high;
 };
 
-// A bracket of the k-th smallest value: fewer than k are at most `low`, at least k at most `high`.
-inline Bracket bracket(const std::int16_t* value, std::int64_t count, std::int64_t k,
-                       Bracket range) noexcept {
-  while (range.high - range.low > 1) {
+// Narrows a bracket of the k-th smallest value: fewer than k are at most `low`, at least k at most
+// `high`. No branch: which half it is in cannot be foreseen.
+inline Bracket narrow_down(const std::int16_t* value, std::int64_t count, std::int64_t k,
+                           Bracket range, int steps) noexcept {
+  for (int step = 0; step < steps; ++step) {
     const std::int32_t middle = (range.low + range.high) >> 1;
-    const std::int64_t found = count_at_most(value, count, middle);
-    if (found >= k) {
-      range.high = middle;
-      if (found == k) break;
-    } else {
-      range.low = middle;
-    }
+    const bool above = count_at_most(value, count, middle) < k;
+    range.low = above ? middle : range.low;
+    range.high = above ? range.high : middle;
   }
   return range;
 }
 
-// All values lie in (low, high].
-inline Bracket extremes(const std::int16_t* value, std::int64_t count) noexcept {
-  V least = Lanes::load(value), most = least;
-  for (std::int64_t i = kWidth; i < count; i += kWidth) {
-    least = Lanes::min(least, Lanes::load(value + i));
-    most = Lanes::max(most, Lanes::load(value + i));
-  }
-  std::int16_t low[kWidth], high[kWidth];
-  Lanes::store(low, least);
-  Lanes::store(high, most);
-  Bracket range{low[0], high[0]};
-  for (std::int64_t i = 1; i < kWidth; ++i) {
-    range.low = low[i] < range.low ? low[i] : range.low;
-    range.high = high[i] > range.high ? high[i] : range.high;
-  }
-  return {range.low - 1, range.high};
-}
-
 // The exact sums of a portfolio in some scenarios: the exact body's operations in its order. Four
-// scenarios at a time, since each sum waits for its own last addition.
+// scenarios at a time, the last one repeated, since each sum waits for its own last addition.
 inline void decide(const Positions& positions, const Matrix<const double>& by_scenario,
                    const std::int32_t* scenario, std::int64_t count, double* total) noexcept {
-  std::int64_t c = 0;
-  for (; c + 4 <= count; c += 4) {
-    const double* a = by_scenario.row(scenario[c]);
-    const double* b = by_scenario.row(scenario[c + 1]);
-    const double* d = by_scenario.row(scenario[c + 2]);
-    const double* e = by_scenario.row(scenario[c + 3]);
+  const auto row = [&](std::int64_t c) {
+    return by_scenario.row(scenario[c < count ? c : count - 1]);
+  };
+  for (std::int64_t c = 0; c < count; c += 4) {
+    const double *a = row(c), *b = row(c + 1), *d = row(c + 2), *e = row(c + 3);
     double ta = 0.0, tb = 0.0, td = 0.0, te = 0.0;
     for (std::int64_t n = 0; n < positions.size; ++n) {
       const std::int64_t i = positions.column[n];
@@ -229,14 +208,6 @@ inline void decide(const Positions& positions, const Matrix<const double>& by_sc
     total[c + 1] = tb;
     total[c + 2] = td;
     total[c + 3] = te;
-  }
-  for (; c < count; ++c) {
-    const double* row = by_scenario.row(scenario[c]);
-    double sum = 0.0;
-    for (std::int64_t n = 0; n < positions.size; ++n) {
-      sum += positions.quantity[n] * row[positions.column[n]];
-    }
-    total[c] = sum;
   }
 }
 
@@ -278,8 +249,14 @@ inline bool screened_tail(const Book& book, std::int64_t account, const TailMeas
     }
     Lanes::store(group + c * kWidth, least);
   }
-  const Bracket range = extremes(group, merged * kWidth);
-  const Bracket groups = bracket(group, merged * kWidth, k, range);
+  V least = Lanes::load(group);
+  for (std::int64_t c = 1; c < merged; ++c) {
+    least = Lanes::min(least, Lanes::load(group + c * kWidth));
+  }
+  const std::int32_t nothing = Lanes::least(least) - 1;
+  const bool gains = count_at_most(group, merged * kWidth, 0) < k;
+  const Bracket groups = narrow_down(group, merged * kWidth, k,
+                                     {gains ? 0 : nothing, gains ? kNever : 0}, kStepsToGroups);
   const std::int32_t limit = groups.high + margin;
   // Factors take a little off the y of scenarios that do not exist.
   if (limit >= kNever - 4 * (static_cast<std::int32_t>(sums.members) + 1)) return false;
@@ -312,7 +289,7 @@ inline bool screened_tail(const Book& book, std::int64_t account, const TailMeas
   if (count > scratch.candidates) return false;
   for (std::int64_t i = 0; i < kWidth; ++i) kept[count + i] = kNever;
   const std::int64_t padded = (count + kWidth - 1) / kWidth * kWidth;
-  const Bracket tail = bracket(kept, padded, k, {range.low, groups.high});
+  const Bracket tail = narrow_down(kept, padded, k, {nothing, groups.high}, kStepsToTail);
   const bool var_only = result.es == nullptr && result.scenario == nullptr;
   const std::int32_t sure = var_only ? tail.low - margin : -kNever - 1;
   std::int64_t surely = 0, open = 0;
