@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,40 +10,33 @@ import time
 
 import pytest
 
-from crossmargin.engine import default_threads
+from crossmargin.engine import default_threads, executor
 from crossmargin.engine.executor import cgroup_quotas, run_blocks
+
+
+def in_blocks(block, count, size, threads):
+    """Run a block function over [0, count) in blocks of a size."""
+    run_blocks(block, [*range(0, count, size), count], threads=threads, unit="accounts")
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 @pytest.mark.parametrize(("count", "size"), [(0, 4), (1, 4), (4, 4), (5, 4), (97, 1), (10, 100)])
 def test_every_element_is_visited_once(threads, count, size):
     seen = []
-    run_blocks(
-        lambda first, last: seen.extend(range(first, last)),
-        count,
-        block_size=size,
-        threads=threads,
-        unit="accounts",
-    )
+    in_blocks(lambda first, last: seen.extend(range(first, last)), count, size, threads)
     assert sorted(seen) == list(range(count))
 
 
 def test_one_thread_is_the_callers():
     names = set()
-    run_blocks(
-        lambda first, last: names.add(threading.current_thread()),
-        10,
-        block_size=1,
-        threads=1,
-        unit="accounts",
-    )
+    in_blocks(lambda first, last: names.add(threading.current_thread()), 10, 1, threads=1)
     assert names == {threading.current_thread()}
 
 
 def test_several_threads_work_at_once():
     # Each block waits for the other: on one thread this would break the barrier.
     barrier = threading.Barrier(2, timeout=10)
-    run_blocks(lambda first, last: barrier.wait(), 2, block_size=1, threads=2, unit="accounts")
+    in_blocks(lambda first, last: barrier.wait(), 2, 1, threads=2)
     assert not barrier.broken
 
 
@@ -57,7 +51,7 @@ def test_the_first_failing_block_is_raised_and_named(threads):
             raise KeyError(first)
 
     with pytest.raises(KeyError) as caught:
-        run_blocks(block, 1000, block_size=10, threads=threads, unit="accounts")
+        in_blocks(block, 1000, 10, threads)
     assert caught.value.args == (30,)
     assert caught.value.__notes__ == ["in accounts 30 to 39"]
     assert len(started) <= 4 + threads
@@ -75,25 +69,101 @@ def test_ctrl_c_is_heard_between_blocks(threads):
 
     begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run_blocks(block, 5000, block_size=1, threads=threads, unit="accounts")
+        in_blocks(block, 5000, 1, threads)
     assert time.monotonic() - begin < 2.0
     assert len(done) < 200
     assert threading.active_count() == 1
 
 
-def test_calls_may_nest_and_leave_no_threads():
-    total = []
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_call_within_a_block_stays_on_its_thread(threads):
+    total, alive = [], []
+    both = threading.Barrier(threads, timeout=10)
+
+    def inner(first, last):
+        alive.append(threading.active_count())
+        total.append((threading.current_thread(), last - first))
 
     def outer(first, last):
-        run_blocks(lambda a, b: total.append(b - a), 10, block_size=3, threads=2, unit="scenarios")
+        both.wait()
+        mine = threading.current_thread()
+        before = len([t for t, _ in total if t is mine])
+        in_blocks(inner, 10, 3, threads=4)
+        assert len([t for t, _ in total if t is mine]) == before + 4
 
-    run_blocks(outer, 6, block_size=1, threads=3, unit="accounts")
-    assert sum(total) == 60
+    in_blocks(outer, 2 * threads, 1, threads)
+    assert sum(size for _, size in total) == 20 * threads
+    assert max(alive) == threads
     assert threading.active_count() == 1
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_after_a_call_the_next_may_use_threads_again(failing):
+    def block(first, last):
+        if failing:
+            raise KeyError
+
+    for _ in range(2):
+        with pytest.raises(KeyError) if failing else contextlib.nullcontext():
+            in_blocks(block, 4, 1, threads=2)
+    barrier = threading.Barrier(2, timeout=10)
+    in_blocks(lambda first, last: barrier.wait(), 2, 1, threads=2)
+    assert not barrier.broken
 
 
 def test_default_threads_stays_within_the_affinity():
     assert 1 <= default_threads() <= (os.cpu_count() or 1)
+
+
+@pytest.fixture
+def many_cpus(monkeypatch):
+    """Make believe that the process may use 64 CPUs."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)), raising=False)
+    monkeypatch.setattr(executor, "cgroup_quotas", lambda: iter(()))
+
+
+@pytest.mark.parametrize(
+    ("value", "threads"),
+    [("1", 1), ("3", 3), (" 5 ", 5), ("4,2,1", 4), ("1000", 64)],
+)
+def test_omp_num_threads_bounds_the_default(many_cpus, monkeypatch, value, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert default_threads() == threads
+
+
+@pytest.mark.parametrize("value", ["", "0", "-2", "2.5", "all", ",4", "9" * 5000])
+def test_omp_num_threads_that_is_no_number_is_ignored(many_cpus, monkeypatch, value):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert default_threads() == 64
+
+
+def test_threads_given_win_over_omp_num_threads(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    barrier = threading.Barrier(2, timeout=10)
+    in_blocks(lambda first, last: barrier.wait(), 2, 1, threads=2)
+    assert not barrier.broken
+
+
+def test_a_worker_of_joblib_uses_its_share(monkeypatch):
+    joblib = pytest.importorskip("joblib", reason="joblib is not installed")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    found = joblib.Parallel(n_jobs=2, backend="loky")(
+        joblib.delayed(default_threads)() for _ in range(4)
+    )
+    assert found == [max(1, joblib.cpu_count() // 2)] * 4
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_worker_of_dask_uses_one_thread(monkeypatch):
+    distributed = pytest.importorskip("distributed", reason="Dask's workers are not installed")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        assert client.submit(default_threads).result(timeout=60) == 1
 
 
 def test_no_cgroups_no_quota(tmp_path):

@@ -8,29 +8,39 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
 
 Block = Callable[[int, int], None]
 
+SHARE = "OMP_NUM_THREADS"
+"""Set by joblib, Dask and others in their workers, to each one's share of the machine."""
 
-def run_blocks(
-    block: Block, count: int, *, block_size: int, threads: int | None, unit: str
-) -> None:
-    """Call ``block(first, last)`` until [0, count) is covered, on up to `threads` threads.
+
+class _Here(threading.local):
+    """What this thread does: whether it runs blocks, for calls from within one."""
+
+    in_blocks = False
+
+
+_here = _Here()
+
+
+def run_blocks(block: Block, bounds: Sequence[int], *, threads: int | None, unit: str) -> None:
+    """Call ``block(first, last)`` for every two neighbours of `bounds`, on up to `threads` threads.
 
     Blocks are handed out in ascending order as threads come free. After the first exception, or
-    Ctrl-C, no new block is started. Ctrl-C is heard between blocks.
+    Ctrl-C, no new block is started. Ctrl-C is heard between blocks. A call from within a block of
+    another call starts no threads: it runs on the one it came from.
 
     Parameters
     ----------
     block : callable
         Called from several threads at once, with disjoint ranges.
-    count : int
-        The length of the range.
-    block_size : int
-        Length of a block; the last may be shorter.
+    bounds : sequence of int
+        Where each block begins, ascending, and where the last one ends.
     threads : int, optional
         Threads to use, the caller's among them; `default_threads` if not given.
     unit : str
@@ -44,25 +54,32 @@ def run_blocks(
         Whatever `block` raised first in the order of the range, with a note that names the block.
         The first, not the earliest in time: it is the same for any number of threads.
     """
-    workers = min(check_threads(threads), ceil(count / block_size))
-    starts = iter(range(0, count, block_size))
+    workers = min(check_threads(threads), len(bounds) - 1)
+    if _here.in_blocks:
+        workers = 1
+    blocks = pairwise(bounds)
     lock = threading.Lock()
     failures: list[tuple[int, BaseException]] = []
 
-    def next_start() -> int | None:
+    def next_block() -> tuple[int, int] | None:
         with lock:
-            return None if failures else next(starts, None)
+            return None if failures else next(blocks, None)
 
     def work() -> None:
-        while (first := next_start()) is not None:
-            last = min(first + block_size, count)
-            try:
-                block(first, last)
-            except BaseException as error:
-                error.add_note(f"in {unit} {first} to {last - 1}")
-                with lock:
-                    # Ctrl-C goes before what other blocks have to say.
-                    failures.append((first if isinstance(error, Exception) else -1, error))
+        nested = _here.in_blocks
+        try:
+            _here.in_blocks = True
+            while (span := next_block()) is not None:
+                first, last = span
+                try:
+                    block(first, last)
+                except BaseException as error:
+                    error.add_note(f"in {unit} {first} to {last - 1}")
+                    with lock:
+                        # Ctrl-C goes before what other blocks have to say.
+                        failures.append((first if isinstance(error, Exception) else -1, error))
+        finally:
+            _here.in_blocks = nested
 
     helpers = [threading.Thread(target=work, daemon=True) for _ in range(workers - 1)]
     try:
@@ -83,15 +100,31 @@ def run_blocks(
 
 
 def default_threads() -> int:
-    """Return how many threads this process may use: CPU affinity, bounded by the cgroup's quota.
+    """Return how many threads this process may use.
 
     Returns
     -------
     int
-        At least 1.
+        At least 1: the CPUs of its affinity, bounded by the cgroup's quota and by
+        ``OMP_NUM_THREADS`` if that is a whole number from 1 on, or a list that begins with one.
+
+    Notes
+    -----
+    joblib's and Dask's worker processes get their share from ``OMP_NUM_THREADS``. Other pools, of
+    threads or of processes, tell nothing: there, give each call `threads`.
     """
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min([cpus, *(ceil(quota) for quota in cgroup_quotas())]))
+    return max(1, min([cpus, *(ceil(quota) for quota in cgroup_quotas()), *_share()]))
+
+
+def _share() -> Iterator[int]:
+    """Yield the first number of ``OMP_NUM_THREADS``, where it is one."""
+    try:
+        threads = int(os.environ.get(SHARE, "").split(",")[0])
+    except ValueError:
+        return
+    if threads >= 1:
+        yield threads
 
 
 def cgroup_quotas(root: Path = Path("/")) -> Iterator[float]:

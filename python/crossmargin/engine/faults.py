@@ -13,3 +13,33 @@ EXPONENT_RANGE = 2
 PNL_RANGE = 3
 
 OK: Fault = (NONE, 0, 0, 0)
+
+
+class PnlError(ValueError):
+    """A sum of P&L that is not finite.
+
+    Attributes
+    ----------
+    account : int
+        Among all accounts of the call; of all batches together.
+    union : tuple of int
+        The segments that were netted.
+    measure, scenario : int
+        Which of the measures, and which scenario of its cube.
+    """
+
+    def __init__(
+        self, account: int, union: tuple[int, ...], measure: int, scenario: int, place: str = ""
+    ) -> None:
+        super().__init__(account, union, measure, scenario, place)
+        self.account = account
+        self.union = union
+        self.measure = measure
+        self.scenario = scenario
+        self._place = place or f"account {account}"
+
+    def __str__(self) -> str:
+        return (
+            f"{self._place}, union {list(self.union)}, measure {self.measure}, scenario "
+            f"{self.scenario}: the sum of its P&L is not finite; check its quantities and the cube"
+        )

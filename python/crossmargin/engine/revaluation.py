@@ -259,5 +259,6 @@ def _evaluate(
                 "8.6 billion USD, where the grid of 2^-20 USD ends"
             )
 
-    run_blocks(block, len(shock), block_size=BLOCK_SCENARIOS, threads=threads, unit="scenarios")
+    bounds = [*range(0, len(shock), BLOCK_SCENARIOS), len(shock)]
+    run_blocks(block, bounds, threads=threads, unit="scenarios")
     return pnl
