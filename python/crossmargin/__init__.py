@@ -1,6 +1,6 @@
 """Margin of a client book under CME-FICC cross-margining: both houses' numbers, and why."""
 
-from crossmargin.engine import Book, Cube, Measure, segment_tails, tails
+from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
 from crossmargin.instruments.baskets import deliverable_basket
 from crossmargin.instruments.conversion import conversion_factor
 from crossmargin.instruments.treasury import price_from_yield, yield_from_price
@@ -22,6 +22,7 @@ __all__ = [
     "read_policy",
     "run",
     "segment_tails",
+    "segment_tails_batches",
     "tails",
     "yield_from_price",
 ]

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import os
+import pickle
+import signal
+import threading
+import time
+import weakref
+from importlib import import_module
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossmargin.engine import Book, Cube, Measure, segment_tails, tails
+from crossmargin.engine import (
+    Book,
+    Cube,
+    Measure,
+    PnlError,
+    segment_tails,
+    segment_tails_batches,
+    tails,
+)
+from crossmargin.engine import cube as cube_module
 
 LINE = Book.from_arrays([0, 1], [0], [1])
 # Losses 9, 7, 7, 4, 2, 1, then gains; the worst are scenarios 3, 1, 8, 0, 5.
@@ -311,6 +328,227 @@ def test_shortfall_follows_from_scenarios_and_weights(backend, make_book, make_c
     np.testing.assert_allclose(shortfall, result.es, rtol=1e-13)
 
 
+# --- batches -------------------------------------------------------------------------------------
+
+
+def cut(book, bounds, segments=1):
+    """Yield the accounts of a book in batches."""
+    for first, last in itertools.pairwise(bounds):
+        ptr = book.row_ptr[first * segments : last * segments + 1]
+        lines = slice(ptr[0], ptr[-1])
+        yield Book.from_arrays(ptr - ptr[0], book.column[lines], book.quantity[lines], book.columns)
+
+
+@pytest.mark.parametrize(
+    "bounds", [[0, 60], [0, 1, 2, 3, 60], [0, 0, 17, 17, 59, 60, 60], list(range(61))]
+)
+@pytest.mark.parametrize("parts", [{}, {"scenarios": True}, {"es": False}])
+@pytest.mark.parametrize("grid", [True, False])
+def test_batches_give_the_bits_of_one_call(backend, bounds, parts, grid, make_book, make_cube):
+    book = make_book(np.random.default_rng(6).poisson(4, 180), 30)
+    cube = make_cube(30, 300, grid=grid)
+    asked = {"segments": 3, "unions": UNIONS, "backend": backend, "threads": 2, **parts}
+    measures = [Measure(cube, 0.95), Measure(cube, 0.9, slice(100, 300)), Measure(cube, 0.99)]
+    whole = segment_tails(book, measures, **asked)
+    pieces = list(segment_tails_batches(cut(book, bounds, 3), measures, **asked))
+    assert [len(p.var) for p in pieces] == np.diff(bounds).tolist()
+    assert np.concatenate([p.var for p in pieces]).tobytes() == whole.var.tobytes()
+    if parts.get("es", True):
+        assert np.concatenate([p.es for p in pieces]).tobytes() == whole.es.tobytes()
+    for m in range(3 if parts.get("scenarios") else 0):
+        found = np.concatenate([p.scenario[m] for p in pieces])
+        np.testing.assert_array_equal(found, whole.scenario[m])
+        np.testing.assert_array_equal(pieces[0].weight[m], whole.weight[m])
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_any_cut_gives_the_same_bits(fast, data, make_book, make_cube):
+    accounts = data.draw(st.integers(0, 200))
+    cuts = sorted(data.draw(st.lists(st.integers(0, accounts), max_size=8)))
+    book = make_book(np.random.default_rng(accounts).poisson(3, accounts), 20)
+    asked = {"segments": 1, "unions": [[0]], "backend": fast}
+    measures = [Measure(make_cube(20, 257, grid=False))]
+    whole = segment_tails(book, measures, **asked)
+    pieces = segment_tails_batches(cut(book, [0, *cuts, accounts]), measures, **asked)
+    assert b"".join(piece.var.tobytes() for piece in pieces) == whole.var.tobytes()
+
+
+def test_no_batch_no_answer():
+    answers = segment_tails_batches([], [Measure(Cube([TEN]))], segments=1, unions=[[0]])
+    assert list(answers) == []
+
+
+def test_one_batch_is_held_at_a_time():
+    held, order = [], []
+
+    def books():
+        for lots in range(4):
+            # Neither the batch before this one nor its answer is left.
+            assert [ref() for ref in held] == [None] * len(held)
+            order.append(f"make {lots}")
+            book = Book.from_arrays([0, 1], [0], [lots])
+            held.append(weakref.ref(book))
+            yield_me = [book]
+            del book
+            yield yield_me.pop()
+
+    answers = segment_tails_batches(books(), [Measure(Cube([TEN]))], segments=1, unions=[[0]])
+    assert order == []
+    for lots in range(4):
+        answer = next(answers)
+        assert held[-1]() is None
+        order.append(f"take {lots}")
+        assert answer.var.tolist() == [[[9.0 * lots]]]
+        held.append(weakref.ref(answer))
+        del answer
+    assert order == [f"{what} {lots}" for lots in range(4) for what in ("make", "take")]
+
+
+@pytest.mark.parametrize(("each", "first"), [(1, 4), (3, 2), (5, 1), (9, 1)])
+def test_small_batches_get_the_screen_once_their_tails_are_many(monkeypatch, each, first):
+    pytest.importorskip("crossmargin.engine._core", reason="the extension is not built")
+    monkeypatch.setattr(cube_module, "TAILS_WORTH_A_SCREEN", 7)
+    cube = Cube([np.sin(np.arange(300.0))])
+    book = Book.from_arrays(np.arange(each + 1), np.zeros(each, int), np.ones(each))
+    asked = {"segments": 1, "unions": [[0], [0]], "backend": "native"}
+    answers = segment_tails_batches([book] * 6, [Measure(cube)], **asked)
+    screened = [cube.has_screen(0, 300) for _ in answers]
+    assert screened == [batch >= first for batch in range(1, 7)]
+
+
+def test_arguments_are_checked_before_the_first_batch():
+    def books():
+        raise AssertionError("asked for")
+        yield
+
+    common = {"segments": 1, "unions": [[0]]}
+    for wrong in ({"threads": 0}, {"unions": [[1]]}, {"backend": "gpu"}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            segment_tails_batches(books(), [Measure(Cube([TEN]))], **(common | wrong))
+
+
+def test_an_error_names_the_batch_and_the_account_in_it_and_overall(backend):
+    cube = Cube([[1.0, 1.0, 1.0], [1.0, 1e308, 1.0]])
+    book = Book.from_arrays([0, 0, 1, 2, 3], [0, 1, 1], [1, 10, 10])
+    answers = segment_tails_batches(
+        cut(book, [0, 1, 2, 4]),
+        [Measure(cube, 0.5)],
+        segments=1,
+        unions=[[0]],
+        backend=backend,
+    )
+    assert [next(answers).var.shape, next(answers).var.shape] == [(1, 1, 1), (1, 1, 1)]
+    message = r"batch 2, account 0 \(2 overall\), union \[0\], measure 0, scenario 1: the sum"
+    with pytest.raises(PnlError, match=message) as caught:
+        next(answers)
+    assert caught.value.account == 2
+
+
+def test_other_errors_carry_a_note_of_the_batch():
+    good, bad = Book.from_arrays([0, 0, 0], [], []), Book.from_arrays([0, 0, 0, 1], [0], [1])
+    asked = {"segments": 2, "unions": [[0]]}
+    answers = segment_tails_batches([good, good, bad], [Measure(Cube([TEN]))], **asked)
+    with pytest.raises(ValueError, match="3 rows are not a whole number") as caught:
+        list(answers)
+    assert caught.value.__notes__ == ["in batch 2, which begins with account 2 overall"]
+
+    def books():
+        yield good
+        raise OSError("the second file is not there")
+
+    with pytest.raises(OSError, match="not there") as caught:
+        list(segment_tails_batches(books(), [Measure(Cube([TEN]))], **asked))
+    assert caught.value.__notes__ == ["in batch 1, which begins with account 1 overall"]
+
+
+# --- blocks --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def native():
+    """Return the module of the C++ kernels."""
+    pytest.importorskip("crossmargin.engine._core", reason="the extension is not built")
+    return import_module("crossmargin.engine.native")
+
+
+def blocks_of(monkeypatch, native, book, threads=1):
+    """Return the spans the kernel is called with."""
+    spans = []
+
+    def kernel(first, last, *arguments):
+        spans.append((first, last))
+        return 0, 0, 0, 0
+
+    monkeypatch.setattr(native, "segment_tails", kernel)
+    segment_tails(
+        book,
+        [Measure(Cube(np.ones((book.columns, 1000))))],
+        segments=1,
+        unions=[[0]],
+        threads=threads,
+        backend="native",
+    )
+    return sorted(spans)
+
+
+@pytest.mark.parametrize("heavy", [slice(0, 50), slice(200, 250), slice(0, 0)])
+def test_blocks_are_alike_in_work_wherever_the_heavy_accounts_are(monkeypatch, native, heavy):
+    lines = np.full(20_000, 3)
+    lines[heavy] = 900
+    column = np.concatenate([np.arange(n) for n in lines])
+    book = Book.from_arrays(np.cumsum([0, *lines]), column, np.ones(len(column)), 1000)
+    module = import_module("crossmargin.engine.tails")
+    monkeypatch.setattr(module, "BLOCK_WORK", 20_000_000)
+    spans = blocks_of(monkeypatch, native, book)
+    assert spans[0][0] == 0
+    assert spans[-1][1] == 20_000
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(spans))
+    work = [1000 * (lines[a:b].sum() + b - a) for a, b in spans]
+    # One account more than the limit at most.
+    assert max(work) <= 20_000_000 + 1000 * 901
+    assert len(spans) <= 1 + sum(work) / 10_000_000
+
+
+def test_small_books_are_cut_for_every_thread(monkeypatch, native):
+    book = Book.from_arrays(np.arange(2001), np.zeros(2000, int), np.ones(2000))
+    sizes = [b - a for a, b in blocks_of(monkeypatch, native, book, threads=2)]
+    assert len(sizes) == 16
+    few = Book.from_arrays(np.arange(101), np.zeros(100, int), np.ones(100))
+    assert len(blocks_of(monkeypatch, native, few, threads=8)) == 2
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_ends_a_large_book_soon(monkeypatch, native, make_cube, threads):
+    started = []
+    kernel = native.segment_tails
+
+    def counting(first, last, *arguments):
+        started.append(first)
+        return kernel(first, last, *arguments)
+
+    monkeypatch.setattr(native, "segment_tails", counting)
+    accounts, lines = 100_000, 20
+    book = Book.from_arrays(
+        np.arange(accounts + 1) * lines,
+        np.tile(np.arange(lines), accounts),
+        np.random.default_rng(0).integers(1, 9, accounts * lines),
+    )
+    measures = [Measure(make_cube(lines, 2500, seed), 0.9) for seed in (1, 2)]
+    ctrl_c = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    begin = time.monotonic()
+    ctrl_c.start()
+    with pytest.raises(KeyboardInterrupt):
+        segment_tails(book, measures, segments=1, unions=[[0]] * 20, threads=threads)
+    # Measured at under 0.1 s after the signal; the whole would take a minute.
+    assert time.monotonic() - begin < 2.0
+    ctrl_c.join()
+    heard = len(started)
+    assert threading.active_count() == 1
+    time.sleep(0.05)
+    assert len(started) == heard
+
+
 # --- errors --------------------------------------------------------------------------------------
 
 
@@ -318,9 +556,14 @@ def test_a_sum_that_overflows_names_the_account_and_the_scenario(backend):
     book = Book.from_arrays([0, 0, 1, 2], [0, 1], [1, 10])
     cube = Cube([[1.0, 1.0, 1.0], [1.0, 1e308, 1.0]])
     message = r"account 2, union \[0\], measure 0, scenario 1: the sum of its P&L is not finite"
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(PnlError, match=message) as caught:
         tails(book, cube, level=0.5, backend=backend)
-    assert caught.value.__notes__ == ["in accounts 0 to 2"]
+    error = caught.value
+    assert (error.account, error.union, error.measure, error.scenario) == (2, (0,), 0, 1)
+    assert error.__notes__ == ["in accounts 0 to 2"]
+    # A worker of another process sends it home as it is.
+    copy = pickle.loads(pickle.dumps(error))
+    assert (str(copy), copy.account, copy.scenario) == (str(error), 2, 1)
 
 
 def test_the_account_named_is_the_same_for_any_number_of_threads(fast, make_book):
@@ -332,6 +575,15 @@ def test_the_account_named_is_the_same_for_any_number_of_threads(fast, make_book
             tails(book, cube, threads=threads, backend=fast)
         messages.add(str(caught.value))
     assert len(messages) == 1
+
+
+def test_the_first_account_is_named_whichever_measure_it_fails(backend):
+    # Account 1 fails the second measure, account 2 the first.
+    book = Book.from_arrays([0, 0, 1, 2], [0, 1], [10, 10])
+    cube = Cube([[0.0, 1e308], [1e308, 0.0]])
+    measures = [Measure(cube, 0.5, [0]), Measure(cube, 0.5, [1])]
+    with pytest.raises(PnlError, match=r"account 1, union \[0\], measure 1, scenario 1"):
+        segment_tails(book, measures, segments=1, unions=[[0]], backend=backend)
 
 
 def test_overflow_of_nan_is_found_on_the_gaining_side(backend):

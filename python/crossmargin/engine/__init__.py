@@ -8,14 +8,22 @@ from crossmargin.engine.backends import Info, info
 from crossmargin.engine.book import Book
 from crossmargin.engine.cube import Cube, Measure, tail_size
 from crossmargin.engine.executor import default_threads
+from crossmargin.engine.faults import PnlError
 from crossmargin.engine.revaluation import Terms, feature_index, revalue, taylor
-from crossmargin.engine.tails import SegmentTails, Tails, segment_tails, tails
+from crossmargin.engine.tails import (
+    SegmentTails,
+    Tails,
+    segment_tails,
+    segment_tails_batches,
+    tails,
+)
 
 __all__ = [
     "Book",
     "Cube",
     "Info",
     "Measure",
+    "PnlError",
     "SegmentTails",
     "Tails",
     "Terms",
@@ -24,6 +32,7 @@ __all__ = [
     "info",
     "revalue",
     "segment_tails",
+    "segment_tails_batches",
     "tail_size",
     "tails",
     "taylor",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -179,6 +180,112 @@ def segment_tails(
     first; the positions then in ascending instrument order, so the result is the same bit for bit
     on and off the grid.
     """
+    return _measure(
+        book,
+        measures,
+        segments=segments,
+        unions=unions,
+        threads=threads,
+        backend=backend,
+        es=es,
+        scenarios=scenarios,
+    )
+
+
+def segment_tails_batches(
+    books: Iterable[Book],
+    measures: Sequence[Measure],
+    *,
+    segments: int,
+    unions: Sequence[Sequence[int]],
+    threads: int | None = None,
+    backend: str = "auto",
+    es: bool = True,
+    scenarios: bool = False,
+) -> Iterator[SegmentTails]:
+    """Measure a book that comes in batches of accounts, holding no more than one of them.
+
+    Parameters
+    ----------
+    books : iterable of Book
+        The accounts, some at a time; each batch is asked for when the answer before it has been
+        taken, and let go before its own is handed out. A generator keeps memory small.
+    measures, segments, unions, threads, backend, es, scenarios
+        As in `segment_tails`.
+
+    Yields
+    ------
+    SegmentTails
+        One for each batch, in their order: the bits of one call with the whole book.
+
+    Raises
+    ------
+    ValueError
+        As `segment_tails`; the message, or a note, names the batch and its place in the whole.
+
+    Examples
+    --------
+    >>> cube = Cube([[-3.0, 1.0, -1.0, 4.0]])
+    >>> books = (Book.from_arrays([0, 1], [0], [lots]) for lots in (2, 5))
+    >>> answers = segment_tails_batches(books, [Measure(cube, 0.5)], segments=1, unions=[[0]])
+    >>> [tails.var.ravel().tolist() for tails in answers]
+    [[2.0], [5.0]]
+    """
+    # What no batch can put right is an error before the first one is made.
+    check_threads(threads)
+    resolve(backend)
+    _union_arrays(unions, segments)
+    measure = partial(
+        _measure,
+        measures=measures,
+        segments=segments,
+        unions=unions,
+        threads=threads,
+        backend=backend,
+        es=es,
+        scenarios=scenarios,
+    )
+    return _stream(books, measure, segments)
+
+
+def _stream(
+    books: Iterable[Book], measure: Callable[..., SegmentTails], segments: int
+) -> Iterator[SegmentTails]:
+    """Measure one batch after the other."""
+    batch = before = 0
+    try:
+        # Not enumerate: it would hold a batch while the next one is made.
+        for book in books:
+            answer = measure(book, before=before)
+            accounts = book.rows // segments
+            del book
+            yield answer
+            del answer
+            batch += 1
+            before += accounts
+    except PnlError as error:
+        place = f"batch {batch}, account {error.account} ({before + error.account} overall)"
+        raise PnlError(
+            before + error.account, error.union, error.measure, error.scenario, place
+        ) from None
+    except Exception as error:
+        error.add_note(f"in batch {batch}, which begins with account {before} overall")
+        raise
+
+
+def _measure(
+    book: Book,
+    measures: Sequence[Measure],
+    *,
+    segments: int,
+    unions: Sequence[Sequence[int]],
+    threads: int | None,
+    backend: str,
+    es: bool,
+    scenarios: bool,
+    before: int = 0,
+) -> SegmentTails:
+    """Measure a book, or a batch of one with so many accounts before it."""
     accounts = _accounts(book, segments)
     for number, measure in enumerate(measures):
         if book.columns > measure.cube.instruments:
@@ -194,7 +301,8 @@ def segment_tails(
 
     resolved = resolve(backend)
     screens = [
-        m.screen(accounts * len(unions)) if resolved == "native" else NO_SCREEN for m in measures
+        m.screen((before + accounts) * len(unions)) if resolved == "native" else NO_SCREEN
+        for m in measures
     ]
 
     def block(first: int, last: int) -> None:
