@@ -341,6 +341,33 @@ def test_cube_that_names_an_instrument_twice_is_refused(
         )
 
 
+@pytest.mark.parametrize(
+    ("pnl", "problem"),
+    [
+        (9e8, "its margin at CME is beyond 100,000,000,000 USD"),
+        (1e308, "the sum of its P&L at CME in scenario 1 is not finite"),
+    ],
+)
+def test_an_impossible_amount_names_the_account(
+    market: xm.Market,
+    securities: pa.Table,
+    monkeypatch: pytest.MonkeyPatch,
+    pnl: float,
+    problem: str,
+) -> None:
+    # A cube is read within 1e9 USD, which no sum can take out of float64's range.
+    monkeypatch.setattr("crossmargin.io.cubes.LARGEST_PNL", np.inf)
+    cube = pa.table({"instrument": ["91282CMM0", "ZNM25"], "a": [1.0, 1.0], "b": [-1.0, -pnl]})
+    with pytest.raises(InputError, match=f"^account SECOND: {problem}; check the units"):
+        xm.run(
+            positions=_positions("FIRST,cash,91282CMM0,1000,true", "SECOND,future,ZNM25,999,true"),
+            accounts=_accounts("FIRST", "SECOND"),
+            securities=securities,
+            market=market,
+            cme_cube=cube,
+        )
+
+
 def test_columns_of_the_user_never_displace_ours(market: xm.Market, securities: pa.Table) -> None:
     accounts = _accounts("A")
     for name in ("p", "run_id", "desk"):

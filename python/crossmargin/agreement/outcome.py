@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +11,13 @@ import numpy.typing as npt
 
 from crossmargin.agreement.requirement import Requirement, require
 from crossmargin.agreement.savings import Saving, agree
-from crossmargin.engine import Book
+from crossmargin.engine import Book, PnlError
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.charges import Charged, charge
 from crossmargin.margin.cme import cme_margin
 from crossmargin.margin.cubes import HouseCubes
 from crossmargin.margin.ficc import ficc_margin
-from crossmargin.margin.pots import CASH, FICC, FUTURES, UNIONS, HouseMargin, holds
+from crossmargin.margin.pots import CASH, CME, FICC, FUTURES, UNIONS, HouseMargin, holds
 from crossmargin.policies import Policy
 
 Float = npt.NDArray[np.float64]
@@ -28,7 +30,7 @@ LARGEST_MARGIN = 1e11
 
 
 class AmountError(ValueError):
-    """A margin that no account can have; a total of such could not be held in cents.
+    """An amount that no account can have; a total of such could not be held in cents.
 
     Attributes
     ----------
@@ -36,9 +38,12 @@ class AmountError(ValueError):
         The group of the book it belongs to.
     """
 
-    def __init__(self, group: int, house: str) -> None:
-        super().__init__(f"its margin at {house} is beyond {LARGEST_MARGIN:,.0f} USD")
+    def __init__(self, group: int, problem: str) -> None:
+        super().__init__(group, problem)
         self.group = group
+
+    def __str__(self) -> str:
+        return str(self.args[1])
 
 
 @dataclass(frozen=True)
@@ -124,33 +129,38 @@ def margin_book(
     Raises
     ------
     AmountError
-        A margin is absurdly large.
+        A margin is absurdly large, or a sum of P&L not even finite.
     """
     universe, cubes, policy = models.universe, models.cubes, models.policy
-    ficc = ficc_margin(
-        book,
-        cubes.ficc,
-        universe,
-        cubes.unpriced_ficc == "",
-        models.floor_rate,
-        policy.ficc,
-        threads=threads,
-        backend=backend,
-    )
-    cme = cme_margin(
-        book,
-        cubes.cme,
-        cubes.stressed,
-        cubes.unpriced_cme == "",
-        policy.cme,
-        threads=threads,
-        backend=backend,
-    )
+    with _sums_at(FICC):
+        ficc = ficc_margin(
+            book,
+            cubes.ficc,
+            universe,
+            cubes.unpriced_ficc == "",
+            models.floor_rate,
+            policy.ficc,
+            threads=threads,
+            backend=backend,
+        )
+    with _sums_at(CME):
+        cme = cme_margin(
+            book,
+            cubes.cme,
+            cubes.stressed,
+            cubes.unpriced_cme == "",
+            policy.cme,
+            threads=threads,
+            backend=backend,
+        )
     for margin in (ficc, cme):
         for amount in (margin.v, *margin.component.values()):
             group, _ = np.nonzero(np.abs(amount) > LARGEST_MARGIN)
             if group.size:
-                raise AmountError(int(group[0]), margin.house)
+                raise AmountError(
+                    int(group[0]),
+                    f"its margin at {margin.house} is beyond {LARGEST_MARGIN:,.0f} USD",
+                )
     charges = charge(book, universe, policy.charges)
     anything = np.ones(universe.name.size, dtype=bool)
     occupied = {house: holds(book, house, anything) for house in UNIONS}
@@ -174,3 +184,15 @@ def margin_book(
         minimum=clients.minimum,
     )
     return Outcome(ficc, cme, charges, occupied, saving, required)
+
+
+@contextmanager
+def _sums_at(house: str) -> Iterator[None]:
+    """Say of a sum that is not finite whose it is, and at which house."""
+    try:
+        yield
+    except PnlError as error:
+        raise AmountError(
+            error.account,
+            f"the sum of its P&L at {house} in scenario {error.scenario} is not finite",
+        ) from error
