@@ -338,7 +338,8 @@ def _measure(
             raise PnlError(*min(faults, key=lambda fault: fault[0]))
 
     sums = sum(m.count for m in measures) * len(unions)
-    bounds = _cut(book.row_ptr[::segments], sums, check_threads(threads))
+    threads = check_threads(threads)
+    bounds = _cut(book.row_ptr[::segments], sums, threads)
     run_blocks(block, bounds, threads=threads, unit="accounts")
     return SegmentTails(
         np.moveaxis(var, 0, -1),
@@ -357,12 +358,14 @@ def _cut(first_line: Int64, sums: int, threads: int) -> list[int]:
     """
     accounts = len(first_line) - 1
     # A multiply-add a line and sum, and one for the account's tails.
-    work = sums * (first_line + np.arange(accounts + 1, dtype=np.float64))
-    total = work[-1]
+    total = sums * float(first_line[-1] + accounts)
     smallest = SMALLEST_BLOCK * total / max(1, accounts)
     each = min(BLOCK_WORK, max(smallest, total / (BLOCKS_A_THREAD * threads)))
     blocks = round(total / max(1.0, each))
-    inner = np.searchsorted(work, total * np.arange(1, blocks) / max(1, blocks))
+    if blocks < 2:
+        return [0, accounts] if accounts else [0]
+    work = first_line + np.arange(accounts + 1)
+    inner = np.searchsorted(work, work[-1] * np.arange(1, blocks) / blocks)
     return [int(bound) for bound in np.unique([0, *inner, accounts])]
 
 
