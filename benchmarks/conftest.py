@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from pathlib import Path
 
 from crossmargin.engine import info
+
+# The modules beside this one, such as the generator, are no package.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 def pytest_report_header() -> list[str]:

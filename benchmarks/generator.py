@@ -4,7 +4,7 @@ Accounts have log-normal numbers of lines and log-normal sizes; instruments are 
 order (1 / (10 + rank)). Three in ten accounts trade the basis (futures against their cash risk),
 three in ten the curve (neighbouring lines against each other), the others hold what they hold. One
 in five has cash alone or futures alone. No account is a copy or a multiple of another, except in
-the variant that `with_copies` makes.
+the variant that `with_copies` makes. In the one that `with_hedges` makes, every account is hedged.
 """
 
 from __future__ import annotations
@@ -127,6 +127,41 @@ def with_copies(book: Book, segments: int = 2) -> Book:
     element = np.arange(pointer[-1]) + np.repeat(book.row_ptr[row] - pointer[:-1], length)
     lots = book.quantity[element] * np.repeat(np.repeat(multiple, segments), length)
     return Book.from_arrays(pointer, book.column[element], lots, book.columns)
+
+
+def with_hedges(book: Book) -> Book:
+    """Return the accounts that hold cash, each long of it and short of futures or the reverse.
+
+    One future for each maturity offsets the cash nearest to it, its basis points within 1%.
+    """
+    rng = np.random.default_rng([SEED, 5])
+    years, value = sensitivity()
+    maturity, future = np.unique(years[CASH:], return_index=True)
+    row = np.repeat(np.arange(book.rows), np.diff(book.row_ptr))
+    cash = row % 2 == 0
+    # Accounts without cash are left out, the others numbered anew.
+    _, account = np.unique(row[cash] // 2, return_inverse=True)
+    accounts = account[-1] + 1
+    column = book.column[cash].astype(np.int64)
+    distance = np.abs(years[column][:, None] - maturity)
+    key = account * maturity.size + distance.argmin(axis=1)
+    risk = np.abs(book.quantity[cash]) * value[column]
+    wanted = np.bincount(key, risk, accounts * maturity.size)
+    hedged = np.flatnonzero(wanted)
+    hedge = CASH + future[hedged % maturity.size]
+    contracts = np.maximum(np.rint(wanted[hedged] / value[hedge]), 1.0)
+    # Contracts are coarse and lots of cash are fine: the cash is fitted to its future.
+    offset = np.zeros_like(wanted)
+    offset[hedged] = contracts * value[hedge] / wanted[hedged]
+    offset *= rng.uniform(0.995, 1.005, offset.size)
+    lots = np.maximum(np.rint(risk * offset[key] / value[column]), 1.0)
+    side = rng.choice((-1.0, 1.0), accounts)
+    new_row = np.concatenate([2 * account, 2 * (hedged // maturity.size) + 1])
+    new_column = np.concatenate([column, hedge])
+    quantity = np.concatenate([lots * side[account], -contracts * side[hedged // maturity.size]])
+    order = np.lexsort((new_column, new_row))
+    pointer = np.concatenate([[0], np.cumsum(np.bincount(new_row, minlength=2 * accounts))])
+    return Book.from_arrays(pointer, new_column[order], quantity[order], book.columns)
 
 
 def count_copies(book: Book, segments: int = 2) -> int:

@@ -1,0 +1,105 @@
+"""A market move: new cubes of both models from a new curve, and the whole book on them.
+
+The universe has the size of the headline book's: all securities of the sample, dated cash, and the
+next futures of every root. Nothing is read again: securities, policy and book stay in memory.
+"""
+
+from __future__ import annotations
+
+import time
+
+import generator
+import numpy as np
+
+import crossmargin as xm
+from crossmargin.agreement.outcome import Clients, Models, margin_book
+from crossmargin.book.exceptions import ExceptionLog
+from crossmargin.book.netting import SEGMENTS
+from crossmargin.book.schemas import SECURITIES
+from crossmargin.book.securities import read_securities
+from crossmargin.book.trades import canonical_order
+from crossmargin.instruments.contracts import Contract, roots
+from crossmargin.instruments.universe import Universe, build_universe
+from crossmargin.io.parse import parse
+from crossmargin.margin.cubes import HouseCubes, house_cubes
+from crossmargin.margin.ficc import floor_rates
+from crossmargin.market.curve import Curve
+from crossmargin.sample import sample_tables
+
+MONTHS_AHEAD = 60
+"""More than the futures of all roots need."""
+
+
+class Desk:
+    """Everything that a market move leaves as it is."""
+
+    def __init__(self) -> None:
+        self.market = xm.Market.sample()
+        self.policy = xm.read_policy()
+        table = sample_tables()["securities"]
+        parsed = parse(table, SECURITIES, file="", log=ExceptionLog()).table
+        self.securities = read_securities(
+            parsed, curve=self.market.curve, file="", log=ExceptionLog()
+        )
+        self.contracts = canonical_order(next_contracts(self.market.as_of, generator.FUTURES))
+        self.floor_rate = floor_rates(self.market, self.policy.ficc)
+
+    def move(self, number: int) -> tuple[Universe, HouseCubes]:
+        """Return instruments and cubes after the curve has moved by as many thousandths."""
+        curve = Curve(self.market.as_of, self.market.curve.log_df * (1.0 + number / 1000.0))
+        moved = self.market.with_curve(curve)
+        held = np.arange(self.securities.cusip.size)
+        dates = self.market.as_of + 1 + np.arange(generator.CASH - held.size)
+        universe = build_universe(
+            securities=self.securities,
+            held=held,
+            cash_dates=dates,
+            contracts=self.contracts,
+            market=moved,
+        )
+        return universe, house_cubes(universe, moved, self.policy)
+
+
+def next_contracts(as_of: np.datetime64, count: int) -> set[Contract]:
+    """Return the next contracts of all roots, by delivery month."""
+    found = []
+    for ahead in range(1, MONTHS_AHEAD):
+        for root in roots():
+            try:
+                found.append(Contract(root, as_of.astype("datetime64[M]") + ahead))
+            except ValueError:  # Not every root is listed in every month.
+                continue
+    return set(found[:count])
+
+
+def measure(rounds: int = 5) -> dict[str, float]:
+    """Time moves, each with the margin of the whole tier L book after it; the best, seconds."""
+    desk = Desk()
+    book = generator.make_book(generator.TIERS["L"], segments=len(SEGMENTS))
+    accounts = book.rows // len(SEGMENTS)
+    clients = Clients(
+        eligible=np.ones(accounts, dtype=bool),
+        complete=np.ones(accounts, dtype=bool),
+        multiplier=np.ones(accounts),
+        floor=np.zeros(accounts),
+        minimum=np.zeros(accounts),
+        group_account=np.arange(accounts),
+    )
+    desk.move(0)
+    times = []
+    for turn in range(1, rounds + 1):
+        begin = time.perf_counter()
+        universe, cubes = desk.move(turn)
+        moved = time.perf_counter()
+        # New cubes have no screens: making them is part of the margin's time.
+        models = Models(universe, cubes, desk.floor_rate, desk.policy)
+        margin_book(book, models, clients)
+        times.append((moved - begin, time.perf_counter() - moved))
+    cube_seconds, margin_seconds = np.array(times).T
+    return {
+        "instruments": float(universe.name.size),
+        "accounts": float(accounts),
+        "cubes": float(cube_seconds.min()),
+        "margin": float(margin_seconds.min()),
+        "both": float((cube_seconds + margin_seconds).min()),
+    }

@@ -1,0 +1,353 @@
+"""What the benchmarks print: tables, sections and verdicts, as Markdown."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import generator
+import machine
+import peers
+from cases import Case
+
+from crossmargin.engine import info
+
+PEER_SECONDS = 6.0
+"""Timings of a peer in one case end after so long."""
+GOAL, LEAST, PEAK_SHARE, THREAD_SHARE, XL_GIB = 10.0, 6.0, 1.0 / 3.0, 0.9, 3.0
+LINEAR = 1.5
+"""A line may take so much longer on one of tiers M, L and XL than on another."""
+OURS = "crossmargin"
+MODES = ("VaR only", "VaR, ES, scenarios, weights")
+VARIANTS = ("Pass with copies", "Pass, hedged")
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Row:
+    """The times of one contender in one case and mode.
+
+    Attributes
+    ----------
+    who : str
+        The contender.
+    seconds : list of float
+        One for each timing; empty if it did not run.
+    note : str
+        Why it did not run, or how far its answers are from ours.
+    """
+
+    who: str
+    seconds: list[float]
+    note: str = ""
+
+    @property
+    def best(self) -> float:
+        """The least time."""
+        return min(self.seconds)
+
+    @property
+    def median(self) -> float:
+        """The median time."""
+        return statistics.median(self.seconds)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A case in one mode, timed: ours on one thread and on all, then the peers on all."""
+
+    case: Case
+    full: bool
+    rows: list[Row]
+
+    @property
+    def what(self) -> str:
+        """The case and the mode, in words."""
+        return f"{self.case.name}, {MODES[self.full]}"
+
+    def row(self, who: str) -> Row:
+        """Return the row of a contender."""
+        return next(row for row in self.rows if row.who == who)
+
+
+def on_threads(threads: int) -> str:
+    """Return our name on some threads."""
+    return f"{OURS}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def table(result: Result, limits: machine.Machine) -> list[str]:
+    """Return a case's table as Markdown."""
+    case, ours = result.case, result.rows[0]
+    text = [
+        f"### {case.name}, tier {case.tier.name}, {MODES[result.full]}",
+        "",
+        f"{case.accounts:,} accounts, {case.lines:,} lines, {case.tails} tails an account.",
+        "",
+        "| | best, ms | median, ms | accounts/s | ours is faster by (best, median) "
+        "| largest difference |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result.rows:
+        if not row.seconds:
+            text.append(f"| {row.who} | {row.note} | | | | |")
+            continue
+        mine = row.who.startswith(OURS)
+        name, ratio = row.who, f"{row.best / ours.best:.1f}, {row.median / ours.median:.1f}"
+        text.append(
+            f"| {f'**{name}**' if mine else name} | {row.best * 1e3:.1f} | {row.median * 1e3:.1f} "
+            f"| {case.accounts / row.best:,.0f} | {'' if mine else ratio} | {row.note} |"
+        )
+    return [*text, "", *roofline(result, limits)]
+
+
+def roofline(result: Result, limits: machine.Machine) -> list[str]:
+    """Return how near the limit ours is."""
+    if limits.float32 is None:
+        return []
+    case, best = result.case, result.rows[0].best
+    compute = case.operations / limits.float32.every
+    # The screen's tile of a cube does not fit L1: each multiply-add reads four bytes of it from L2.
+    load = 2.0 * case.operations / limits.read["L2"].every
+    holds = "the L2 bandwidth" if load > compute else "the multiply-adds"
+    return [
+        f"Roofline: 2 * nnz * S over the cubes is {case.operations / 1e9:.1f} GFLOP: "
+        f"{compute * 1e3:.1f} ms at the float32 peak, {load * 1e3:.1f} ms to read four bytes a "
+        f"multiply-add from L2 (where one account is summed at a time), so {holds} would bind. "
+        f"Ours runs at {case.operations / best / 1e9:.0f} GFLOP/s, "
+        f"{100.0 * compute / best:.0f}% of the float32 peak."
+    ]
+
+
+@dataclass(frozen=True)
+class Size:
+    """The pass on one tier in one mode: its size, and the seconds on one thread and on all."""
+
+    tier: str
+    full: bool
+    accounts: int
+    lines: int
+    one: float
+    every: float
+
+    @property
+    def line(self) -> float:
+        """Seconds a line, scenario and cube, on all threads."""
+        return self.every / (self.lines * generator.SCENARIOS * 2.0)
+
+    @property
+    def account(self) -> float:
+        """Seconds an account, on all threads."""
+        return self.every / self.accounts
+
+
+def sizes(results: list[Result], xl: Figures | None, threads: int) -> list[Size]:
+    """Return the pass from S to XL."""
+    found = []
+    for r in results:
+        if r.case.name == "Pass":
+            one, every = (r.row(on_threads(count)).best for count in (1, threads))
+            found.append(Size(r.case.tier.name, r.full, r.case.accounts, r.case.lines, one, every))
+    if xl:
+        accounts = generator.TIERS["XL"].accounts
+        for full in (False, True):
+            one, every = xl[f"{full} 1"], xl[f"{full} {threads}"]
+            found.append(Size("XL", full, accounts, int(xl["lines"]), one, every))
+    return found
+
+
+def scale(found: list[Size], xl: Figures | None) -> list[str]:
+    """Return the table and the plot of the pass from S to XL."""
+    header = "| tier | mode | accounts | lines | one thread, ms | all, ms | accounts/s "
+    header += "| ps a line, scenario, cube | us an account |"
+    text = [
+        "## S to XL",
+        "",
+        "The pass. The last columns are the time on all threads: over lines x scenarios x cubes, "
+        "and over accounts. The first would be level if the sums were all there is; each tail has "
+        "work of its own, so it rises where an account has fewer lines.",
+        "",
+        header,
+        "|---" * 9 + "|",
+    ]
+    for size in found:
+        text.append(
+            f"| {size.tier} | {MODES[size.full]} | {size.accounts:,} | {size.lines:,} "
+            f"| {size.one * 1e3:,.1f} | {size.every * 1e3:,.1f} "
+            f"| {size.accounts / size.every:,.0f} | {size.line * 1e12:.1f} "
+            f"| {size.account * 1e6:.2f} |"
+        )
+    text += ["", "```", "ps a line, scenario and cube, VaR only (level = linear)"]
+    bars = [size for size in found if not size.full]
+    longest = max((size.line for size in bars), default=1.0)
+    text += [
+        f"{size.tier:>2} {size.lines:>12,} lines {'#' * round(50 * size.line / longest)} "
+        f"{size.line * 1e12:.1f}"
+        for size in bars
+    ]
+    text.append("```")
+    if xl:
+        batches = -(-generator.TIERS["XL"].accounts // generator.BATCH)
+        text += [
+            "",
+            f"XL is made, batch by batch ({batches} of them), while `xm.segment_tails_batches` "
+            f"measures it; making it is not counted. {xl['rss'] / 2**30:.2f} GiB resident at most, "
+            "Python and libraries included.",
+        ]
+    return text
+
+
+def move_section(move: Figures) -> list[str]:
+    """Return the section on a market move."""
+    return [
+        "## Market move",
+        "",
+        f"A new curve; then {move['instruments']:.0f} instruments and all cubes of both models "
+        f"anew: {move['cubes'] * 1e3:.0f} ms. On them the margin of the run-set book of tier L, "
+        f"{move['accounts']:,.0f} accounts, tails to requirements: {move['margin'] * 1e3:.0f} ms. "
+        f"Nothing is read again. Together {move['both'] * 1e3:.0f} ms, "
+        f"{1.0 / move['both']:.2f} books/s on all threads.",
+    ]
+
+
+def figures_section(title: str, figures: Figures | None) -> list[str]:
+    """Return a section of named figures; their names carry the units."""
+    if figures is None:
+        return [f"## {title}", "", "Not measured."]
+    rows = [f"| {name} | {value:,.4g} |" for name, value in figures.items()]
+    return [f"## {title}", "", "| | |", "|---|---|", *rows]
+
+
+def verdict(
+    results: list[Result],
+    limits: machine.Machine,
+    found: list[Size],
+    xl: Figures | None,
+    threads: int,
+) -> list[str]:
+    """Say of each target whether it is met."""
+    text = ["## Targets", ""]
+    large = [r for r in results if r.case.tier.name == "L" and r.case.name not in VARIANTS]
+    for result in large:
+        text += against_peers(result, threads)
+        if limits.float32 is not None:
+            text += against_machine(result, limits.float32, threads)
+    text += linear(found)
+    if xl:
+        met = said(xl["rss"] <= XL_GIB * 2**30, "missed")
+        text.append(f"- {met}: XL in {xl['rss'] / 2**30:.2f} GiB; limit {XL_GIB:.0f} GiB.")
+    return text
+
+
+def against_peers(result: Result, threads: int) -> list[str]:
+    """Say how much faster ours is than the best peer."""
+    ours = result.row(on_threads(threads))
+    beside = [row for row in result.rows if row.who in peers.PEERS and row.seconds]
+    if not beside:
+        return []
+    rival = min(beside, key=lambda row: row.best)
+    ratio, middle = rival.best / ours.best, min(r.median for r in beside) / ours.median
+    met = said(ratio >= GOAL, "goal missed" if ratio >= LEAST else "missed, not done")
+    return [
+        f"- {met}: {result.what}: {ratio:.1f} times faster than the best peer, {rival.who} "
+        f"(medians {middle:.1f}); goal {GOAL:.0f}, at least {LEAST:.0f}."
+    ]
+
+
+def against_machine(result: Result, float32: machine.Rate, threads: int) -> list[str]:
+    """Say how near the machine's limits ours is."""
+    ours = result.row(on_threads(threads))
+    share = result.case.operations / ours.best / float32.every
+    met = said(share >= PEAK_SHARE, "missed")
+    text = [f"- {met}: {result.what}: {100 * share:.0f}% of the float32 peak; aim 33%."]
+    if threads > 1:
+        gain = result.row(on_threads(1)).best / ours.best
+        part = gain / float32.gain
+        met = said(part >= THREAD_SHARE, "missed")
+        if gain > 1.05 * threads:
+            met = (
+                "**not told** (more than the threads can: one thread is disturbed or pays for what "
+                "two do not)"
+            )
+        text.append(
+            f"- {met}: {result.what}: {threads} threads gain {gain:.2f}, {part:.2f} of what the "
+            f"multiply-add probe gains ({float32.gain:.2f}); aim {THREAD_SHARE}."
+        )
+    return text
+
+
+def linear(found: list[Size]) -> list[str]:
+    """Say whether the time grows with the lines, from tier M on; S is told but not judged."""
+    line = {size.tier: size.line for size in found if not size.full}
+    judged = {tier: line[tier] for tier in ("M", "L", "XL") if tier in line}
+    if len(judged) < 2:
+        return []
+    least = min(judged.values())
+    met = said(max(judged.values()) <= LINEAR * least, "missed")
+    shown = ", ".join(f"{tier} {value / least:.2f}" for tier, value in judged.items())
+    small = f" (S {line['S'] / least:.2f})" if "S" in line else ""
+    return [
+        f"- {met}: linear, VaR only: the time of a line, scenario and cube is as {shown}{small}; "
+        f"aim within {LINEAR}."
+    ]
+
+
+def said(met: bool, otherwise: str) -> str:
+    """Return the verdict in bold."""
+    return f"**{'met' if met else otherwise}**"
+
+
+def report(
+    command: str, limits: machine.Machine, results: list[Result], closing: list[str]
+) -> list[str]:
+    """Return the README."""
+    engine = info()
+    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
+    books = {r.case.tier.name: r.case.book for r in results if r.case.name == "Pass"}
+    copies = ", ".join(f"{name} {generator.count_copies(book)}" for name, book in books.items())
+    text = [
+        "# Benchmarks",
+        "",
+        f"Made by `{command}` on {datetime.now(UTC):%Y-%m-%d}. `pytest benchmarks` times single "
+        "kernels and the whole run; nothing here fails on time.",
+        "",
+        "## Protocol",
+        "",
+        "- **Pass**: two cubes, segments cash and futures, unions cash, futures, both: six tails "
+        "an account. **Run set**: the tails a run computes under the default policy for accounts "
+        "with all four segments: VaR and MMA (last 500 scenarios), HVaR and SVaR (250 stressed "
+        "scenarios), each over the five pots of its house.",
+        "- Book and cubes: `generator.py`, seeded: 450 cash instruments and 150 futures, 2,750 "
+        "scenarios, log-normal positions, popular instruments first, basis and curve trades, 20% "
+        "one-sided accounts (none in the run set). Accounts that are multiples of another: "
+        f"{copies}; in the variant with copies half are. In the hedged variant every account is "
+        "long of cash and short of futures or the reverse, a future for each maturity, the basis "
+        "points within 1%; accounts without cash are left out.",
+        "- Ours and all peers run in one process, in turns, on the same arrays, after one untimed "
+        "call whose answer is compared with ours (relative, 1e-9 at most; the table has the "
+        "largest difference of VaR and ES). Before each timing the process rests, so that no other "
+        "library's threads still spin. Best and median of "
+        f"{len(results[-1].rows[0].seconds)} timings, more on tier S (a slow peer stops after "
+        f"{PEER_SECONDS:.0f} s, never before two). Peers use {limits.cores} threads.",
+        "- Set up outside the timings: cubes (with our screens), the book's arrays, compilation. "
+        "Inside: everything from a book to its tails, the peers' matrices too.",
+        "- The machine's limits are measured before and after, and the higher of the two stands. A "
+        "peer that cannot run stays in the table with the reason.",
+        "- Peers are in float64, in block sizes from a short sweep on tier L: `peers.py`. Their "
+        "lists of scenarios are made but not compared: ties may fall either way.",
+        "",
+        "## Machine",
+        "",
+        *limits.lines(),
+        "",
+        f"Engine {engine.backend}, {engine.instruction_set}; {peers.versions()}; Python "
+        f"{sys.version.split()[0]}; load averages at the end {load}.",
+        "",
+        "## Tails",
+    ]
+    for result in results:
+        text += ["", *table(result, limits)]
+    return [*text, "", *closing]
