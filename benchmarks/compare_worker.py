@@ -1,0 +1,233 @@
+"""One revision's side of `compare.py`: the benchmarks, and a loop that times one on request.
+
+A request is a line of standard input, ``{"time": name}``; the answer is a line of standard output,
+``{"seconds": s, "answer": hash}`` or ``{"error": reason}``. The first request for a benchmark sets
+it up and calls it once, untimed, for the hash. The package is imported where it is used, so that a
+revision which lacks something fails in that benchmark alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyarrow import csv
+
+LINES = 40
+"""Of an account of the book of tails, on average."""
+PASS_UNIONS = [[0], [1], [0, 1]]
+TRADED = "ZNU26"
+"""A contract of the sample."""
+ONE_BY_ONE, QUESTIONS_AN_ACCOUNT = 25, 3
+
+Call = Callable[[], Sequence[Any]]
+
+
+class Inputs:
+    """What the benchmarks are made from, each when first asked for.
+
+    Parameters
+    ----------
+    sample : Path
+        The files of a synthetic market and book, the same for both revisions.
+    accounts : int
+        Accounts of the books of tails.
+    """
+
+    def __init__(self, sample: Path, accounts: int) -> None:
+        self.sample = sample
+        self.accounts = accounts
+
+    def book(self, segments: int) -> Any:
+        """Return the book of tails."""
+        import generator
+
+        tier = generator.Tier("compare", self.accounts, LINES)
+        return generator.make_book(tier, segments=segments)
+
+    @cached_property
+    def cubes(self) -> list[Any]:
+        """Both houses' cubes and the stressed one."""
+        import generator
+
+        from crossmargin.engine import Cube
+
+        stressed = generator.make_pnl(2, generator.STRESS_SCENARIOS, turmoil=2.0)
+        return [Cube(pnl) for pnl in (generator.make_pnl(0), generator.make_pnl(1), stressed)]
+
+    @cached_property
+    def market(self) -> Any:
+        """The market of the sample's files."""
+        from crossmargin import Market
+
+        path = self.sample / "par_yields.csv"
+        as_of = str(csv.read_csv(path)["date"][-1])
+        return Market.read(path, as_of=as_of, basis=self.sample / "basis.csv")
+
+    @cached_property
+    def moved(self) -> Any:
+        """The market after a move of the curve."""
+        from crossmargin.market.curve import Curve
+
+        curve = self.market.curve
+        return self.market.with_curve(Curve(curve.as_of, curve.log_df * 1.001))
+
+    def run(self) -> Any:
+        """Run the sample's book, from its files."""
+        import crossmargin as xm
+
+        names = ("positions", "accounts", "securities")
+        files: dict[str, Any] = {name: self.sample / f"{name}.csv" for name in names}
+        return xm.run(**files, market=self.market)
+
+    @cached_property
+    def finished(self) -> Any:
+        """A finished run."""
+        return self.run()
+
+
+def find_pass(inputs: Inputs, full: bool) -> Call:
+    """Two cubes, cash and futures, alone and together: six tails an account."""
+    import crossmargin as xm
+
+    book, measures = inputs.book(2), [xm.Measure(cube) for cube in inputs.cubes[:2]]
+
+    def call() -> Sequence[Any]:
+        tails = xm.segment_tails(
+            book, measures, segments=2, unions=PASS_UNIONS, es=full, scenarios=full
+        )
+        return (tails.var, tails.es) if full else (tails.var,)
+
+    return call
+
+
+def find_run_set(inputs: Inputs) -> Call:
+    """Find the tails that a run finds, over the pots of both houses."""
+    import crossmargin as xm
+    from crossmargin.margin.pots import CME, FICC, UNIONS
+
+    book, (ficc, cme, stressed) = inputs.book(4), inputs.cubes
+    last = slice(ficc.scenarios - 500, None)
+    calls = [
+        ([xm.Measure(ficc), xm.Measure(ficc, scenarios=last)], UNIONS[FICC]),
+        ([xm.Measure(cme), xm.Measure(stressed)], UNIONS[CME]),
+    ]
+    find = partial(xm.segment_tails, book, segments=4, es=False, scenarios=False)
+    return lambda: [find(measures, unions=unions).var for measures, unions in calls]
+
+
+def move_ficc(inputs: Inputs) -> Call:
+    """Evaluate sensitivities for the universe of the sample after a move: `engine.taylor`."""
+    from crossmargin import read_policy
+    from crossmargin.margin.ficc import ficc_cube
+
+    universe, policy = inputs.finished.state.models.universe, read_policy()
+    market = inputs.moved
+    return lambda: [ficc_cube(universe, market, policy.ficc, policy.scenarios).pnl]
+
+
+def move_cme(inputs: Inputs) -> Call:
+    """Revalue the universe of the sample after a move: `engine.revalue`."""
+    from crossmargin import read_policy
+    from crossmargin.margin.cme import cme_cubes
+
+    universe, policy = inputs.finished.state.models.universe, read_policy()
+    market = inputs.moved
+
+    def call() -> Sequence[Any]:
+        cme, stressed, _ = cme_cubes(universe, market, policy.cme, policy.scenarios)
+        return cme.pnl, stressed.pnl
+
+    return call
+
+
+def ask_one_by_one(inputs: Inputs) -> Call:
+    """Ask for some hypothetical trades, a call each."""
+    from crossmargin import Session
+
+    session = Session(inputs.finished)
+    asked = [(name, {TRADED: 5}) for name in session.accounts[:ONE_BY_ONE]]
+    return lambda: [str(session.what_if(*question)["requirement"]) for question in asked]
+
+
+def ask_at_once(inputs: Inputs) -> Call:
+    """Ask for hypothetical trades of every account in one call."""
+    from crossmargin import Session
+
+    session = Session(inputs.finished)
+    trades = [{TRADED: 5 * number} for number in range(QUESTIONS_AN_ACCOUNT)]
+    asked = [(name, trade) for name in session.accounts for trade in trades]
+    return lambda: [str(session.what_ifs(asked).to_arrow()["requirement"].to_pylist())]
+
+
+def run(inputs: Inputs) -> Call:
+    """Run the sample's book whole: files in, tables out."""
+    return lambda: [json.dumps(inputs.run().manifest["results"], sort_keys=True)]
+
+
+BENCHMARKS: dict[str, Callable[[Inputs], Call]] = {
+    "pass, VaR only": partial(find_pass, full=False),
+    "pass, all": partial(find_pass, full=True),
+    "run set, VaR only": find_run_set,
+    "market move, FICC cube": move_ficc,
+    "market move, CME cubes": move_cme,
+    "what-if, one by one": ask_one_by_one,
+    "what-ifs at once": ask_at_once,
+    "run": run,
+}
+
+
+def digest(answer: Sequence[Any]) -> str:
+    """Return a short hash of arrays and texts."""
+    found = hashlib.sha256()
+    for part in answer:
+        found.update(part.tobytes() if isinstance(part, np.ndarray) else part.encode())
+    return found.hexdigest()[:8]
+
+
+class Timer:
+    """Times benchmarks by name, and remembers those that are set up."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        self._ready: dict[str, tuple[Call, str]] = {}
+
+    def reply(self, name: str) -> dict[str, object]:
+        """Return the seconds of one call and the hash of the answer, or the reason of a failure."""
+        try:
+            if name not in self._ready:
+                call = BENCHMARKS[name](self._inputs)
+                self._ready[name] = call, digest(call())
+            call, answer = self._ready[name]
+            begin = time.perf_counter()
+            call()
+            return {"seconds": time.perf_counter() - begin, "answer": answer}
+        except Exception as error:
+            return {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
+
+
+def main() -> None:
+    """Answer requests until there are no more."""
+    build, sample, accounts = sys.argv[1:]
+    # Whatever a benchmark prints must not be taken for an answer.
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    import crossmargin
+
+    if not Path(crossmargin.__file__).is_relative_to(build):
+        raise ImportError(f"{crossmargin.__file__} is not in {build}")
+    timer = Timer(Inputs(Path(sample), int(accounts)))
+    for line in sys.stdin:
+        print(json.dumps(timer.reply(json.loads(line)["time"])), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main()
