@@ -97,6 +97,11 @@ inline std::int32_t combine(const ScreenedSegment* segment, const std::int32_t* 
   return margin < kScale ? static_cast<std::int32_t>(margin) + 1 : -1;
 }
 
+// Asks for elements [first, last) of what will be read soon.
+inline void prefetch(const std::int16_t* data, std::int64_t first, std::int64_t last) noexcept {
+  for (std::int64_t i = first; i < last; i += 32) __builtin_prefetch(data + i, 0, 2);
+}
+
 // sums = y of a segment in one chunk of scenarios; returns the least of each lane.
 inline V screen_chunk(const std::int32_t* place, const std::int16_t* weight, std::int64_t pairs,
                       const std::int16_t* narrow, std::int16_t* sums) noexcept {
@@ -353,7 +358,10 @@ inline Fault screened_block(Range accounts, const Book& book, const Unions& unio
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
     const std::int16_t* narrow = screen.narrow + chunk * measure.pnl.rows * kScreenChunk;
     const std::int64_t at = chunk * kScreenChunk;
+    const std::int64_t size = measure.pnl.rows * kScreenChunk;
     for (std::int64_t a = 0; a < block; ++a) {
+      // The next chunk comes into the second-level cache while this one is summed.
+      if (chunk + 1 < chunks) prefetch(narrow + size, a * size / block, (a + 1) * size / block);
       std::int16_t* least = scratch.least.data();
       for (std::int64_t g = 0; g < segments; ++g) {
         if (!scratch.used[g]) continue;
