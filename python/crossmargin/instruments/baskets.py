@@ -118,7 +118,7 @@ def deliverable(
     if longest is not None:
         allowed &= maturity <= _term_end(issue, longest)
         for row, text in enumerate(resold_as if resold_as is not None else ()):
-            for sold, years in parse_resold(text or ""):
+            for sold, years in parse_resold(text) if text else ():
                 in_time = _issued_in_time(contract, as_dates(sold, "resold_as"), date)
                 allowed[row] |= bool(in_time) and 12 * years <= longest
     first_day = as_dates(contract.month, "month")

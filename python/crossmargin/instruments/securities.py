@@ -172,11 +172,14 @@ def _spread(row: Integer, time: Float, value: Float, dirty: Float) -> Float:
     z = np.zeros(dirty.size)
     moving = np.ones(dirty.size, dtype=bool)
     for _ in range(100):
-        discounted = value * exact.exp(-z[row] * time)
-        miss = np.bincount(row, discounted, dirty.size) - dirty
-        slope = np.bincount(row, discounted * time, dirty.size)
         # A finished row stays as it is, so that it does not depend on the others.
-        step = np.where(moving, np.clip(miss / slope, -0.05, 0.05), 0.0)
+        flow = np.flatnonzero(moving[row])
+        own, when = row[flow], time[flow]
+        discounted = value[flow] * exact.exp(-z[own] * when)
+        miss = np.bincount(own, discounted, dirty.size) - dirty
+        slope = np.bincount(own, discounted * when, dirty.size)
+        step = np.zeros(dirty.size)
+        step[moving] = np.clip(miss[moving] / slope[moving], -0.05, 0.05)
         z = np.clip(z + step, -1.0, 1.0)
         moving &= np.abs(step) > 1e-15
         if not moving.any():

@@ -59,11 +59,11 @@ class VolatilityScaling:
         """
         square = shock * shock
         seed = square[: self.seed_rows]
-        variance = np.empty_like(square)
-        s = exact.ordered_sum(seed, axis=0) / seed.shape[0]
-        for row in range(shock.shape[0]):
-            s = self.decay * s + (1.0 - self.decay) * square[row]
-            variance[row] = s
+        before = exact.ordered_sum(seed, axis=0) / seed.shape[0]
+        variance = (1.0 - self.decay) * square
+        for row in variance:
+            row += self.decay * before
+            before = row
         sigma = np.sqrt(variance)
         ratio = np.ones_like(sigma)
         np.divide(sigma[-1], sigma, out=ratio, where=sigma > 0.0)
