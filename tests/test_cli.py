@@ -262,6 +262,26 @@ def test_help_names_every_input_and_the_version_is_the_packages(
     assert re.fullmatch(r"crossmargin \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_run_imports_no_library_it_has_no_use_for(tmp_path: Path, ending: str) -> None:
+    options = ["--as-of", str(AS_OF), "--out", str(tmp_path / "out")]
+    for name, table in TABLES.items():
+        path = tmp_path / f"{name}.{ending}"
+        (pacsv.write_csv if ending == "csv" else pq.write_table)(table, path)
+        options += [f"--{name.replace('_', '-')}", str(path)]
+    script = (
+        "import sys; from crossmargin.cli import main; code = main(); "
+        "print(*sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "run", *options], capture_output=True, text=True
+    )
+    assert done.returncode == cli.REJECTED
+    imported = set(done.stderr.split())
+    assert "pyarrow.parquet" in imported
+    assert not imported & {"pandas", "polars", "numba", "scipy", "crossmargin.sample"}
+
+
 @pytest.mark.parametrize("missing", ["typer", "rich"])
 def test_a_missing_extra_is_named(missing: str) -> None:
     script = (

@@ -29,7 +29,7 @@ except ModuleNotFoundError as error:
     )
     raise SystemExit(2) from None
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.book.exceptions import CODES, InputError
 from crossmargin.io.market import as_of_date
 from crossmargin.io.results import check_target
 
@@ -149,7 +149,6 @@ def run(
     # The models are loaded only when they are run: help and mistakes answer at once.
     from crossmargin.market import Market
     from crossmargin.run import run as margin_book
-    from crossmargin.sample import sample_tables
 
     check_target(out)
     own = {
@@ -167,6 +166,8 @@ def run(
     with DelayedProgress(Console(stderr=True)) as progress:
         book: dict[str, Any]
         if sample:
+            from crossmargin.sample import sample_tables
+
             tables = sample_tables()
             book = {name: tables[name] for name in ("positions", "accounts", "securities")}
             market = Market.sample()
@@ -194,7 +195,7 @@ def run(
     except OSError as error:
         # Written is written: who cannot read the summary still has the files.
         sys.stderr.write(f"crossmargin: the summary cannot be printed: {error}\n")
-    if "rejected" in result.exceptions.to_arrow()["severity"].unique().to_pylist():
+    if any(CODES[code].severity == "rejected" for code in result.manifest["exceptions"]):
         raise typer.Exit(REJECTED)
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crossmargin import engine
+from crossmargin import columns, engine
 from crossmargin.agreement.eligibility import (
     account_barrier,
     assign,
@@ -35,6 +35,7 @@ from crossmargin.book.schemas import ACCOUNTS, FIRMS, POSITIONS, SECURITIES, Sch
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import Trades, canonical_order, read_trades
 from crossmargin.engine import Book, Cube
+from crossmargin.engine.executor import run_blocks
 from crossmargin.instruments.universe import Universe, build_universe
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
@@ -236,10 +237,9 @@ def run(
     )
     equivalents = equivalent_contracts(rules.cme, market.as_of)
     contracts = canonical_order({*trades.contracts, *filter(None, equivalents)})
-    held = np.unique(trades.security[trades.security >= 0])
     universe = build_universe(
         securities=known,
-        held=held,
+        held=trades.held,
         cash_dates=trades.cash_dates,
         contracts=contracts,
         market=market,
@@ -247,7 +247,7 @@ def run(
     first_contract = universe.name.size - len(contracts)
     legs = open_legs(
         trades,
-        held=held,
+        held=trades.held,
         contract_at=first_contract
         + np.array([contracts.index(c) for c in trades.contracts], dtype=np.int64),
         price=universe.price,
@@ -283,16 +283,16 @@ def run(
     _log_unpriced(legs, trades, universe, cubes, accounts_read, log)
 
     tell("margin", 0.6)
-    account = np.asarray(accounts_read["account"].to_pylist(), dtype=object)
+    account = columns.texts(accounts_read["account"])
     exceptions = log.table()
     rejected = _rejected_rows(exceptions, accounts_read)
     models = Models(universe, cubes, floor, rules)
     clients = Clients(
         eligible=barrier == "",
         complete=rejected == 0,
-        multiplier=accounts_read["multiplier"].to_numpy(),
-        floor=accounts_read["floor"].to_numpy(),
-        minimum=accounts_read["minimum"].to_numpy(),
+        multiplier=columns.numbers(accounts_read["multiplier"]),
+        floor=columns.numbers(accounts_read["floor"]),
+        minimum=columns.numbers(accounts_read["minimum"]),
         group_account=assignment.group_account,
     )
     try:
@@ -303,8 +303,8 @@ def run(
 
     tell("agreement", 0.9)
     size = len(accounts_read)
-    tables = {
-        "accounts": account_table(
+    builders: dict[str, Callable[[], pa.Table]] = {
+        "accounts": lambda: account_table(
             accounts_read,
             ficc=outcome.ficc,
             cme=outcome.cme,
@@ -315,21 +315,29 @@ def run(
             upper_bound=without_basis(book, universe, cubes.roots_without_basis, size),
             spread_not_modelled=spread_not_modelled(book, universe, assignment.group_account, size),
         ),
-        "components": component_table(
+        "components": lambda: component_table(
             (outcome.ficc, outcome.cme),
             outcome.charges,
             account=account[assignment.group_account],
             firm=assignment.group_firm,
             occupied=outcome.occupied,
         ),
-        "positions": position_table(lines, universe, assignment, account),
-        "exceptions": exceptions,
+        "positions": lambda: position_table(lines, universe, assignment, account),
+        "exceptions": lambda: exceptions,
     }
     run_id = uuid.uuid4().hex
-    stamped = {
-        name: _stamp(table, as_of=market.as_of, cycle=cycle, run_id=run_id)
-        for name, table in tables.items()
-    }
+    stamped: dict[str, pa.Table] = {}
+    results: dict[str, dict[str, Any]] = {}
+
+    def finish(first: int, last: int) -> None:
+        for name in _TABLES[first:last]:
+            table = builders[name]()
+            stamped[name] = _stamp(table, as_of=market.as_of, cycle=cycle, run_id=run_id)
+            digest = table_hash(stamped[name], without=("run_id",))
+            results[name] = {"rows": len(table), "hash": digest}
+
+    # Building and hashing run outside the interpreter's lock for the most part.
+    run_blocks(finish, len(_TABLES), block_size=1, threads=threads, unit="tables")
     manifest = {
         "run_id": run_id,
         "started": started,
@@ -354,10 +362,7 @@ def run(
             "rejected": int(read.inputs[POSITIONS.name]["rows_read"] - trades.row.size),
         },
         "exceptions": log.counts(),
-        "results": {
-            name: {"rows": len(table), "hash": table_hash(table, without=("run_id",))}
-            for name, table in stamped.items()
-        },
+        "results": {name: results[name] for name in _TABLES},
     }
     tell("agreement", 1.0)
     return Run(
@@ -369,7 +374,7 @@ def run(
             eligible_instruments(universe, known, market, rules),
             market.as_of,
         ),
-        **{name: Table(table) for name, table in stamped.items()},
+        **{name: Table(stamped[name]) for name in _TABLES},
     )
 
 
@@ -405,8 +410,7 @@ def _check_rejected(log: ExceptionLog, most: int | None) -> None:
     """Refuse an input with more rejected rows than the user allows."""
     if most is None:
         return
-    table = log.table()
-    table = table.filter(pc.equal(table["severity"], "rejected"))
+    table = _rejected(log.table())
     rejected = len(_distinct_rows(table))
     if rejected > most:
         first = table.slice(0, 1).to_pylist()[0]
@@ -416,15 +420,24 @@ def _check_rejected(log: ExceptionLog, most: int | None) -> None:
         )
 
 
+def _rejected(exceptions: pa.Table) -> pa.Table:
+    return exceptions.filter(pc.equal(exceptions["severity"], columns.scalar("rejected")))
+
+
 def _distinct_rows(exceptions: pa.Table) -> pa.Table:
-    return exceptions.group_by(["file", "row", "account"]).aggregate([])
+    """Return the exceptions without those that name a row again, with its account."""
+    numbers = [columns.encoded(exceptions[name])[0] for name in ("file", "row", "account")]
+    _, first = np.unique(np.column_stack(numbers), axis=0, return_index=True)
+    return exceptions.take(columns.column(first))
 
 
 def _rejected_rows(exceptions: pa.Table, accounts: pa.Table) -> npt.NDArray[np.int64]:
     """Return how many rejected rows name each account, [A]."""
-    rows = _distinct_rows(exceptions.filter(pc.equal(exceptions["severity"], "rejected")))
-    at = pc.index_in(rows["account"], value_set=accounts["account"]).drop_null()
-    return np.bincount(at.to_numpy(), minlength=len(accounts)).astype(np.int64)
+    rows = _distinct_rows(_rejected(exceptions))
+    at = columns.integers(
+        pc.index_in(rows["account"], value_set=columns.plain(accounts["account"]))
+    )
+    return np.bincount(at[at >= 0], minlength=len(accounts)).astype(np.int64)
 
 
 def _log_unpriced(
@@ -436,7 +449,6 @@ def _log_unpriced(
     log: ExceptionLog,
 ) -> None:
     """Log the rows whose instrument a model does not cover, each once, and assumed start cash."""
-    name = np.asarray(accounts["account"].to_pylist(), dtype=object)
     done = np.zeros(universe.name.size, dtype=bool)
     for house, why in ((FICC, cubes.unpriced_ficc), (CME, cubes.unpriced_cme)):
         new = (why != "") & ~done
@@ -450,7 +462,7 @@ def _log_unpriced(
                 code,
                 file=POSITIONS.name,
                 row=trades.row[trade],
-                account=name[trades.account[trade]],
+                account=accounts["account"].take(columns.column(trades.account[trade])),
                 instrument=universe.name[instrument],
                 message=[
                     f"{text}: {CODES[code].meaning}; V at {house} of what holds it is null"
@@ -461,17 +473,17 @@ def _log_unpriced(
         "START_CASH_ASSUMED",
         file=POSITIONS.name,
         row=trades.row[legs.assumed],
-        account=name[trades.account[legs.assumed]],
-        instrument=trades.instrument[legs.assumed],
-        message=["start cash was blank: taken as face times the model's dirty price"]
-        * legs.assumed.size,
+        account=accounts["account"].take(columns.column(trades.account[legs.assumed])),
+        instrument=trades.instrument.take(columns.column(legs.assumed)),
+        message="start cash was blank: taken as face times the model's dirty price",
     )
 
 
 def _stamp(table: pa.Table, *, as_of: np.datetime64, cycle: str, run_id: str) -> pa.Table:
     """Add the columns that every table carries."""
-    day = pa.scalar(as_of.astype(datetime.date), pa.date32())
-    for name, value in zip(STAMPS, (day, cycle, run_id), strict=True):
+    day = columns.column(np.array([as_of]))[0]
+    stamps = (day, columns.scalar(cycle), columns.scalar(run_id))
+    for name, value in zip(STAMPS, stamps, strict=True):
         table = table.append_column(name, pa.repeat(value, len(table)))
     return table
 

@@ -10,6 +10,7 @@ import pytest
 from crossmargin.agreement.eligibility import (
     CROSS_MARGINED,
     NOT_XM,
+    WHY,
     Assignment,
     account_barrier,
     assign,
@@ -17,6 +18,7 @@ from crossmargin.agreement.eligibility import (
 )
 from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.book.netting import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM
+from crossmargin.book.schemas import POSITION_KINDS
 from crossmargin.book.trades import Trades
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.securities import Securities
@@ -127,12 +129,13 @@ def trades(*rows: dict[str, Any]) -> Trades:
     future = np.array([row["kind"] == "future" for row in full], dtype=bool)
     number = np.array([row["instrument"] for row in full], dtype=np.int64)
     nothing = np.zeros(size, dtype=bool)
+    firms = sorted({row["firm"] for row in full} - {""})
     return Trades(
         row=np.arange(1, size + 1),
         account=np.array([row["account"] for row in full], dtype=np.int64),
-        firm=np.array([row["firm"] for row in full], dtype=object),
-        kind=np.array([row["kind"] for row in full], dtype=object),
-        instrument=np.full(size, "", dtype=object),
+        firm=np.array([firms.index(row["firm"]) if row["firm"] else -1 for row in full], np.int64),
+        kind=np.array([POSITION_KINDS.index(row["kind"]) for row in full], np.int64),
+        instrument=pa.array([""] * size),
         security=np.where(future, -1, number),
         contract=np.where(future, number, -1),
         lots=np.ones(size, dtype=np.int64),
@@ -144,7 +147,12 @@ def trades(*rows: dict[str, Any]) -> Trades:
         repo_rate=np.zeros(size),
         start_cash=np.zeros(size),
         contracts=CONTRACTS,
+        firms=tuple(firms),
     )
+
+
+def reasons(found: Assignment) -> list[str]:
+    return [WHY[number] for number in found.why]
 
 
 def assigned(
@@ -190,7 +198,7 @@ def test_segments_follow_product_and_account() -> None:
     ]
     found, exceptions = assigned(*rows)
     assert found.segment.tolist() == [FICC_XM, FICC_OTHER] * 3 + [CME_XM, CME_OTHER] * 2
-    assert found.why.tolist() == [CROSS_MARGINED, NOT_XM] * 5
+    assert reasons(found) == [CROSS_MARGINED, NOT_XM] * 5
     assert found.group.tolist() == [0] * 10
     assert exceptions == []
 
@@ -238,7 +246,7 @@ def test_only_nominal_notes_and_bonds_are_eligible(kind: str, eligible: bool) ->
 def test_more_than_a_year_must_remain(as_of: str, maturity: str, eligible: bool) -> None:
     found, _ = assigned({}, known=securities(("note", maturity)), as_of=as_of)
     assert found.segment.tolist() == [FICC_XM if eligible else FICC_OTHER]
-    assert found.why.tolist() == [CROSS_MARGINED if eligible else "SECURITY_INELIGIBLE"]
+    assert reasons(found) == [CROSS_MARGINED if eligible else "SECURITY_INELIGIBLE"]
 
 
 def test_root_the_policy_does_not_name_is_reassigned() -> None:
@@ -259,7 +267,7 @@ def test_barred_account_is_reassigned_and_said_once() -> None:
     rows.append({"account": 1, "xm": False})
     found, exceptions = assigned(*rows, barrier=("", "NOT_OPTED_IN"))
     assert found.segment.tolist() == [FICC_OTHER, CME_OTHER, FICC_XM, FICC_OTHER]
-    assert found.why.tolist() == ["NOT_OPTED_IN", "NOT_OPTED_IN", CROSS_MARGINED, NOT_XM]
+    assert reasons(found) == ["NOT_OPTED_IN", "NOT_OPTED_IN", CROSS_MARGINED, NOT_XM]
     assert [(e["file"], e["row"], e["account"], e["code"]) for e in exceptions] == [
         ("accounts", 2, "A1", "NOT_OPTED_IN")
     ]
@@ -297,7 +305,7 @@ def test_rows_at_another_firm_are_groups_of_their_own() -> None:
         FICC_XM,
         FICC_OTHER,
     ]
-    assert found.why.tolist() == [
+    assert reasons(found) == [
         CROSS_MARGINED,
         "OTHER_FIRM",
         "OTHER_FIRM",
@@ -317,7 +325,7 @@ def test_why_says_the_first_in_rank() -> None:
         ({}, "NOT_OPTED_IN", "NOT_OPTED_IN"),
         ({}, "", "SECURITY_INELIGIBLE"),
     ):
-        assert assigned(row, known=bill, barrier=(barrier, ""))[0].why.tolist() == [why]
+        assert reasons(assigned(row, known=bill, barrier=(barrier, ""))[0]) == [why]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from crossmargin.book.exceptions import InputError
+from crossmargin.book.schemas import POSITION_KINDS
 from crossmargin.book.trades import CYCLES, canonical_order
 from crossmargin.instruments.contracts import Contract
 
@@ -27,7 +28,7 @@ def test_good_rows_are_resolved(read: Any) -> None:
     assert exceptions == []
     assert trades.row.tolist() == [1, 2, 3]
     assert trades.account.tolist() == [1, 0, 0]
-    assert trades.kind.tolist() == ["cash", "future", "repo"]
+    assert [POSITION_KINDS[kind] for kind in trades.kind] == ["cash", "future", "repo"]
     assert trades.security.tolist() == [2, -1, 2]
     assert trades.contract.tolist() == [-1, 0, -1]
     assert trades.lots.tolist() == [10_000, -10, 10_000]
@@ -200,7 +201,7 @@ def test_repo_that_ends_within_ten_business_days_is_noted(read: Any) -> None:
 def test_only_another_clearing_firm_is_kept(read: Any) -> None:
     rows = [CASH | {"clearing_firm": firm} for firm in ("", "F1", "F2")]
     trades, _ = read(*rows, CASH | {"account": "123", "clearing_firm": "F2"})
-    assert trades.firm.tolist() == ["", "", "F2", ""]
+    assert trades.firm.tolist() == [-1, -1, trades.firms.index("F2"), -1]
 
 
 def test_no_rows_leave_empty_columns(read: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from crossmargin import columns
 from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.book.netting import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM
-from crossmargin.book.trades import NEAR, Trades, texts
+from crossmargin.book.trades import FUTURE, NEAR, Trades
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import TREASURY, Universe
@@ -24,6 +26,21 @@ Mask = npt.NDArray[np.bool_]
 Text = npt.NDArray[np.object_]
 
 CROSS_MARGINED, NOT_XM = "CROSS_MARGINED", "NOT_XM"
+BARRIERS = {
+    "ROLE_NOT_ELIGIBLE": "its role at FICC does not fit its origin",
+    "NOT_OPTED_IN": "it has not opted in",
+    "FIRM_NOT_COMMON_MEMBER": "its clearing firm is not a common member",
+}
+"""Why an account cannot be cross-margined."""
+WHY = (
+    CROSS_MARGINED,
+    NOT_XM,
+    "OTHER_FIRM",
+    *BARRIERS,
+    "CONTRACT_INELIGIBLE",
+    "SECURITY_INELIGIBLE",
+)
+"""Why a trade is margined where it is: as booked, or the code of what reassigned it."""
 
 
 def account_barrier(accounts: pa.Table, firms: pa.Table | None, rules: Eligibility) -> Text:
@@ -49,20 +66,19 @@ def account_barrier(accounts: pa.Table, firms: pa.Table | None, rules: Eligibili
     91 FR 4994: the firm is a broker-dealer, an FCM and a common member of both clearing houses;
     the customer is a Sponsored Member or Executing Firm Customer and has opted in.
     """
-    role = texts(accounts["ficc_role"])
-    house = texts(accounts["origin"]) == "house"
     role_fits = np.where(
-        house, np.isin(role, rules.house_roles), np.isin(role, rules.customer_roles)
+        _among(accounts["origin"], ("house",)),
+        _among(accounts["ficc_role"], rules.house_roles),
+        _among(accounts["ficc_role"], rules.customer_roles),
     )
-    opted_in = accounts["opted_in"].to_numpy(zero_copy_only=False).astype(bool)
+    opted_in = columns.flags(accounts["opted_in"])
     member = np.ones(len(accounts), dtype=bool)
     if firms is not None:
         needed = ("broker_dealer", "fcm", "cme_member", "ficc_member")
-        flags = [firms[name].to_numpy(zero_copy_only=False).astype(bool) for name in needed]
-        common, name = np.logical_and.reduce(flags), texts(firms["clearing_firm"])
-        firm = texts(accounts["clearing_firm"])
+        common = np.logical_and.reduce([columns.flags(firms[name]) for name in needed])
+        name, firm = columns.texts(firms["clearing_firm"]), accounts["clearing_firm"]
         # Where a firm has several rows all of them must say so.
-        member = np.isin(firm, name[common]) & ~np.isin(firm, name[~common])
+        member = _among(firm, name[common]) & ~_among(firm, name[~common])
     barrier = np.where(member, "", "FIRM_NOT_COMMON_MEMBER").astype(object)
     barrier[~opted_in] = "NOT_OPTED_IN"
     barrier[~role_fits] = "ROLE_NOT_ELIGIBLE"
@@ -95,15 +111,15 @@ class Assignment:
         Number of the (account, clearing firm); the first A groups are the accounts themselves.
     segment : ndarray of int64
         One of `book.netting.SEGMENTS`.
-    why : ndarray of str
-        `CROSS_MARGINED`, `NOT_XM`, or the code that reassigned the trade.
+    why : ndarray of int64
+        One of `WHY`.
     group_account : ndarray of int64, [G]
     group_firm : ndarray of str, [G]
     """
 
     group: Integer
     segment: Integer
-    why: Text
+    why: Integer
     group_account: Integer
     group_firm: Text
 
@@ -138,35 +154,34 @@ def assign(
     -------
     Assignment
     """
-    future = trades.kind == "future"
+    future = trades.kind == FUTURE
     eligible_security = eligible_securities(securities, as_of, rules)
     eligible_contract = np.array([c.root in rules.roots for c in trades.contracts], dtype=bool)
-    why = np.full(trades.row.size, CROSS_MARGINED, dtype=object)
-    why[~future & ~_pick(eligible_security, trades.security)] = "SECURITY_INELIGIBLE"
-    why[future & ~_pick(eligible_contract, trades.contract)] = "CONTRACT_INELIGIBLE"
-    barred = barrier[trades.account]
-    why[barred != ""] = barred[barred != ""]
-    why[trades.firm != ""] = "OTHER_FIRM"
-    why[~trades.xm] = NOT_XM
+    why = np.zeros(trades.row.size, dtype=np.int64)
+    why[~future & ~_pick(eligible_security, trades.security)] = WHY.index("SECURITY_INELIGIBLE")
+    why[future & ~_pick(eligible_contract, trades.contract)] = WHY.index("CONTRACT_INELIGIBLE")
+    for code in BARRIERS:
+        why[(barrier == code)[trades.account]] = WHY.index(code)
+    away = trades.firm >= 0
+    why[away] = WHY.index("OTHER_FIRM")
+    why[~trades.xm] = WHY.index(NOT_XM)
 
-    inside = why == CROSS_MARGINED
+    inside = why == WHY.index(CROSS_MARGINED)
     segment = np.where(
         future, np.where(inside, CME_XM, CME_OTHER), np.where(inside, FICC_XM, FICC_OTHER)
     )
-    away = np.flatnonzero(trades.firm != "")
-    names, firm = np.unique(trades.firm[away].astype(str), return_inverse=True)
-    pair, extra = np.unique(trades.account[away] * max(names.size, 1) + firm, return_inverse=True)
+    firms = max(len(trades.firms), 1)
+    pair, extra = np.unique(trades.account[away] * firms + trades.firm[away], return_inverse=True)
     group = trades.account.copy()
     group[away] = len(accounts) + extra
-    own = texts(accounts["clearing_firm"])
+    own = columns.texts(accounts["clearing_firm"])
+    elsewhere = np.array(trades.firms, dtype=object)[pair % firms]
     return Assignment(
         group=group,
         segment=segment,
         why=why,
-        group_account=np.concatenate([np.arange(len(accounts)), pair // max(names.size, 1)]),
-        group_firm=np.concatenate([own, names[pair % max(names.size, 1)].astype(object)])
-        if names.size
-        else own,
+        group_account=np.concatenate([np.arange(len(accounts)), pair // firms]),
+        group_firm=np.concatenate([own, elsewhere]),
     )
 
 
@@ -183,21 +198,23 @@ def log_assignment(
     log: ExceptionLog,
 ) -> None:
     """Log what was reassigned, a line for each account or row, and what will soon have to be."""
-    account_name = texts(accounts["account"])
-    names = np.where(
-        trades.kind == "future",
-        _pick(np.array([c.symbol for c in trades.contracts], dtype=object), trades.contract),
-        _pick(securities.cusip, trades.security),
-    )
+    symbol = np.array([c.symbol for c in trades.contracts], dtype=object)
 
-    def add(code: str, mask: Mask, messages: list[str]) -> None:
+    def add(code: str, mask: Mask, message: str) -> None:
+        """Log trades; `message` has a place for the instrument's name."""
+        at = np.flatnonzero(mask)
+        name = np.where(
+            trades.kind[at] == FUTURE,
+            _pick(symbol, trades.contract[at]),
+            _pick(securities.cusip, trades.security[at]),
+        )
         log.add(
             code,
             file=file,
-            row=trades.row[mask],
-            account=account_name[trades.account[mask]],
-            instrument=names[mask],
-            message=messages,
+            row=trades.row[at],
+            account=accounts["account"].take(columns.column(trades.account[at])),
+            instrument=name,
+            message=[message.format(text) for text in name],
         )
 
     for code, message in (
@@ -205,29 +222,23 @@ def log_assignment(
         ("CONTRACT_INELIGIBLE", "may not be cross-margined"),
         ("OTHER_FIRM", "is at another clearing firm than the account's"),
     ):
-        mask = assignment.why == code
-        add(code, mask, [f"{name} {message}: margined apart" for name in names[mask]])
-    for code, message in (
-        ("ROLE_NOT_ELIGIBLE", "its role at FICC does not fit its origin"),
-        ("NOT_OPTED_IN", "it has not opted in"),
-        ("FIRM_NOT_COMMON_MEMBER", "its clearing firm is not a common member"),
-    ):
-        at = np.unique(trades.account[assignment.why == code])
+        add(code, assignment.why == WHY.index(code), f"{{}} {message}: margined apart")
+    for code, message in BARRIERS.items():
+        at = np.unique(trades.account[assignment.why == WHY.index(code)])
         log.add(
             code,
             file=accounts_file,
-            row=accounts["row"].to_numpy()[at],
-            account=account_name[at],
+            row=columns.integers(accounts["row"])[at],
+            account=accounts["account"].take(columns.column(at)),
             message=[f"not cross-margined: {message}"] * at.size,
         )
-    inside = assignment.why == CROSS_MARGINED
+    inside = assignment.why == WHY.index(CROSS_MARGINED)
     soon = add_business_days(as_of, NEAR, "bond")
     limit = add_months(soon, rules.remaining_months)
-    near = inside & _pick(securities.maturity_date <= limit, trades.security)
     add(
         "MATURITY_NEAR",
-        near,
-        [f"{name} is no longer eligible within {NEAR} business days" for name in names[near]],
+        inside & _pick(securities.maturity_date <= limit, trades.security),
+        f"{{}} is no longer eligible within {NEAR} business days",
     )
     begins = np.array(
         [
@@ -236,15 +247,17 @@ def log_assignment(
         ],
         dtype=bool,
     )
-    near = _pick(begins, trades.contract)
     add(
         "DELIVERY_MONTH",
-        near,
-        [
-            f"the delivery month of {name} begins within {NEAR} business days, or has begun"
-            for name in names[near]
-        ],
+        _pick(begins, trades.contract),
+        f"the delivery month of {{}} begins within {NEAR} business days, or has begun",
     )
+
+
+def _among(text: pa.ChunkedArray, known: Sequence[str] | Text) -> Mask:
+    """Return which texts are among the known ones, [N]."""
+    number, different = columns.encoded(text)
+    return np.isin(columns.texts(different), known)[number]
 
 
 def _pick(value: npt.NDArray[Any], index: Integer) -> npt.NDArray[Any]:

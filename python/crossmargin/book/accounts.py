@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from crossmargin import columns
 from crossmargin.book.exceptions import ExceptionLog
 
 
@@ -25,14 +26,15 @@ def read_accounts(table: pa.Table, *, file: str, log: ExceptionLog) -> pa.Table:
     pyarrow.Table
         In the order of the file.
     """
-    name = np.asarray(table["account"].to_pylist(), dtype=str)
-    _, first = np.unique(name, return_index=True)
-    again = np.setdiff1d(np.arange(name.size), first)
+    account, _ = columns.encoded(table["account"])
+    _, first = np.unique(account, return_index=True)
+    again = np.setdiff1d(np.arange(account.size), first)
+    name = columns.texts(table["account"].take(columns.column(again)))
     log.add(
         "ACCOUNT_DUPLICATE",
         file=file,
-        row=table["row"].to_numpy()[again],
-        account=name[again],
-        message=[f"account {name[i]} has an earlier row, which is used; keep one" for i in again],
+        row=columns.integers(table["row"])[again],
+        account=name,
+        message=[f"account {text} has an earlier row, which is used; keep one" for text in name],
     )
-    return table.take(np.sort(first))
+    return table.take(columns.column(np.sort(first)))

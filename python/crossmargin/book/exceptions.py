@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeGuard
 
@@ -11,13 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossmargin import columns
+
 Severity = Literal["rejected", "reassigned", "unpriced", "note"]
 SEVERITIES: tuple[Severity, ...] = ("rejected", "reassigned", "unpriced", "note")
 
 Texts: TypeAlias = str | Sequence[str | None] | npt.NDArray[Any] | pa.Array | pa.ChunkedArray | None
-Rows: TypeAlias = (
-    int | Sequence[int | None] | npt.NDArray[np.int64] | pa.Array | pa.ChunkedArray | None
-)
+Rows: TypeAlias = int | Sequence[int] | npt.NDArray[np.int64] | pa.Array | pa.ChunkedArray | None
 
 
 class InputError(ValueError):
@@ -125,10 +125,10 @@ class ExceptionLog:
         size = next(iter(lengths.values()), 1)
         if size == 0:
             return
-        columns = {"file": file, **given, "severity": severity, "code": code}
+        cells = {"file": file, **given, "severity": severity, "code": code}
         self._parts.append(
             pa.table(
-                [_column(columns[field.name], field.type, size) for field in SCHEMA],
+                [_column(cells[field.name], field.type, size) for field in SCHEMA],
                 schema=SCHEMA,
             )
         )
@@ -138,7 +138,7 @@ class ExceptionLog:
         if not self._parts:
             return SCHEMA.empty_table()
         table = pa.concat_tables(self._parts)
-        keys = pa.table({"file": table["file"], "row": table["row"].fill_null(-1)})
+        keys = pa.table({"file": table["file"], "row": table["row"].fill_null(columns.scalar(-1))})
         order = pc.sort_indices(keys, sort_keys=[("file", "ascending"), ("row", "ascending")])
         return table.take(order).combine_chunks()
 
@@ -150,16 +150,18 @@ class ExceptionLog:
         return {code: count for code, count in counted.items() if count}
 
 
-def _is_array(value: object) -> TypeGuard[Sized]:
+def _is_array(value: object) -> TypeGuard[Sequence[Any]]:
     return value is not None and not isinstance(value, str | int | np.integer)
 
 
 def _column(value: Any, kind: pa.DataType, size: int) -> pa.Array:
     """Return a scalar or an array as an Arrow array of the type and length asked for."""
-    if isinstance(value, pa.ChunkedArray):
-        value = value.combine_chunks()
-    if isinstance(value, pa.Array):
-        return value.cast(kind)
-    if _is_array(value):
-        return pa.array(value, type=kind, from_pandas=True)
-    return pa.repeat(pa.scalar(int(value) if isinstance(value, np.integer) else value, kind), size)
+    if isinstance(value, pa.Array | pa.ChunkedArray):
+        return columns.one_array(value).cast(kind)
+    if value is None:
+        return pa.nulls(size, kind)
+    if not _is_array(value):
+        return pa.repeat(columns.scalar(value), size)
+    if kind == pa.string():
+        return columns.text_column(value)
+    return columns.column(np.asarray(value, np.int64))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from crossmargin import exact
-from crossmargin.book.trades import LOT, Trades
+from crossmargin.book.trades import CASH, FUTURE, LOT, REPO, Trades
 from crossmargin.engine import Book
 
 Float = npt.NDArray[np.float64]
 Integer = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-Text = npt.NDArray[np.object_]
 
 FICC_XM, CME_XM, FICC_OTHER, CME_OTHER = range(4)
 SEGMENTS = ("FICC cross-margined", "CME cross-margined", "FICC other", "CME other")
@@ -72,7 +69,7 @@ def open_legs(trades: Trades, *, held: Integer, contract_at: Integer, price: Flo
     dates = trades.cash_dates
     cash_at = held.size
     repo = np.flatnonzero(trades.end_open)
-    side = np.where(trades.kind[repo] == "repo", 1, -1)
+    side = np.where(trades.kind[repo] == REPO, 1, -1)
     security = np.searchsorted(held, trades.security[repo])
     face = trades.lots[repo]
 
@@ -85,8 +82,8 @@ def open_legs(trades: Trades, *, held: Integer, contract_at: Integer, price: Flo
     starts = trades.start_open[repo]
     first = repo[starts]
 
-    outright = np.flatnonzero(trades.kind == "cash")
-    future = np.flatnonzero(trades.kind == "future")
+    outright = np.flatnonzero(trades.kind == CASH)
+    future = np.flatnonzero(trades.kind == FUTURE)
     start_on = np.searchsorted(dates, trades.start_date[first])
     end_on = np.searchsorted(dates, trades.end_date[repo])
     parts = [
@@ -119,8 +116,8 @@ class Lines:
         A group is an account at one clearing firm.
     xm : ndarray of bool
         Booked in the cross-margin account, wherever it is margined.
-    why : ndarray of str
-        `CROSS_MARGINED`, `NOT_XM`, or the code that reassigned it.
+    why : ndarray of int64
+        Number of the reason it is there, one of `agreement.eligibility.WHY`.
     """
 
     group: Integer
@@ -128,11 +125,11 @@ class Lines:
     instrument: Integer
     lots: Integer
     xm: Mask
-    why: Text
+    why: Integer
 
 
 def net(
-    *, group: Integer, segment: Integer, instrument: Integer, lots: Integer, xm: Mask, why: Text
+    *, group: Integer, segment: Integer, instrument: Integer, lots: Integer, xm: Mask, why: Integer
 ) -> Lines:
     """Add up the lots of each (group, segment, xm, instrument), ascending, and drop zeros.
 
@@ -145,9 +142,11 @@ def net(
     -------
     Lines
     """
-    order = np.lexsort((xm, instrument, segment, group))
-    keys = [column[order] for column in (group, segment, instrument, xm)]
-    total, first = _add_up(keys, lots[order])
+    instruments = int(instrument.max(initial=-1)) + 1
+    key = ((group * len(SEGMENTS) + segment) * instruments + instrument) * 2 + xm
+    # Books come by account: a stable sort makes use of it.
+    order = np.argsort(key, kind="stable")
+    total, first = _add_up(key[order], lots[order])
     kept = total != 0
     at = order[first[kept]]
     return Lines(group[at], segment[at], instrument[at], total[kept], xm[at], why[at])
@@ -168,7 +167,7 @@ def to_book(lines: Lines, *, groups: int, instruments: int) -> Book:
     Book
     """
     row = lines.group * len(SEGMENTS) + lines.segment
-    lots, first = _add_up([row, lines.instrument], lines.lots)
+    lots, first = _add_up(row * instruments + lines.instrument, lines.lots)
     kept = lots != 0
     rows = groups * len(SEGMENTS)
     count = np.bincount(row[first[kept]], minlength=rows)
@@ -180,11 +179,11 @@ def to_book(lines: Lines, *, groups: int, instruments: int) -> Book:
     )
 
 
-def _add_up(keys: Sequence[npt.NDArray[Any]], lots: Integer) -> tuple[Integer, Integer]:
+def _add_up(key: Integer, lots: Integer) -> tuple[Integer, Integer]:
     """Sum `lots` over runs of equal keys; return the sums and where each run starts."""
     if lots.size == 0:
         return lots, np.empty(0, np.int64)
     new = np.ones(lots.size, dtype=bool)
-    new[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    new[1:] = key[1:] != key[:-1]
     first = np.flatnonzero(new)
     return np.add.reduceat(lots, first), first

@@ -7,14 +7,16 @@ from typing import Literal
 
 import pyarrow as pa
 
+from crossmargin.columns import TEXT
+
 Kind = Literal["text", "number", "date", "flag", "choice"]
 
 ARROW_TYPE: dict[Kind, pa.DataType] = {
-    "text": pa.string(),
+    "text": TEXT,
     "number": pa.float64(),
     "date": pa.date32(),
     "flag": pa.bool_(),
-    "choice": pa.string(),
+    "choice": TEXT,
 }
 """The type of a column once read."""
 
@@ -84,6 +86,7 @@ class Schema:
     keep_extra: bool = False
 
 
+POSITION_KINDS = ("cash", "repo", "reverse", "future")
 POSITIONS = Schema(
     "positions",
     (
@@ -93,7 +96,7 @@ POSITIONS = Schema(
             "choice",
             code="KIND_UNKNOWN",
             required=True,
-            choices=("cash", "repo", "reverse", "future"),
+            choices=POSITION_KINDS,
         ),
         Column("instrument", code="INSTRUMENT_UNKNOWN", required=True),
         Column("quantity", "number", code="QUANTITY_INVALID", required=True),

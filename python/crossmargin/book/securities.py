@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from crossmargin import columns
 from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.instruments.baskets import parse_resold
 from crossmargin.instruments.schedule import dated_dates, first_payment
@@ -35,15 +36,15 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
     Securities
         Sorted by CUSIP.
     """
-    row = table["row"].to_numpy()
-    cusip = np.asarray(table["cusip"].to_pylist(), dtype=object)
+    row = columns.integers(table["row"])
+    cusip = columns.texts(table["cusip"])
     issue, maturity, first_coupon = (
-        np.asarray(table[name].to_numpy(), dtype="datetime64[D]")
-        for name in ("issue_date", "maturity_date", "first_coupon_date")
+        columns.dates(table[name]) for name in ("issue_date", "maturity_date", "first_coupon_date")
     )
-    resold = np.array([text or "" for text in table["resold_as"].to_pylist()], dtype=object)
-    coupon, price = table["coupon_pct"].to_numpy() / 100.0, table["price"].to_numpy()
-    given = np.asarray(table["type"].to_pylist(), dtype=object)
+    resold = columns.texts(table["resold_as"])
+    resold[resold == None] = ""  # noqa: E711
+    coupon, price = columns.numbers(table["coupon_pct"]) / 100.0, columns.numbers(table["price"])
+    given = columns.texts(table["type"])
     kind = np.where(given == None, default_type(issue, maturity), given)  # noqa: E711
     blank = int(np.count_nonzero(given == None))  # noqa: E711
     if blank:

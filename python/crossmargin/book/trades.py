@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crossmargin.book.exceptions import ExceptionLog, InputError
+from crossmargin import columns
+from crossmargin.book.exceptions import ExceptionLog, InputError, Texts
+from crossmargin.book.schemas import POSITION_KINDS
 from crossmargin.instruments.contracts import Contract, last_day, parse_contract, roots
 from crossmargin.instruments.securities import Securities
 from crossmargin.market.calendars import add_business_days
@@ -22,8 +25,8 @@ Dates = npt.NDArray[np.datetime64]
 Float = npt.NDArray[np.float64]
 Integer = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-Text = npt.NDArray[np.object_]
 
+CASH, REPO, REVERSE, FUTURE = range(len(POSITION_KINDS))
 LOT = 100
 """USD of face, or of dated cash, in a lot."""
 LARGEST_FACE = 1e12
@@ -43,11 +46,11 @@ class Trades:
         Data row in the file, from 1.
     account : ndarray of int64
         Number of the account in the accounts table.
-    firm : ndarray of str
-        The clearing firm where it differs from the account's, else empty.
-    kind : ndarray of str
-        cash, repo, reverse or future.
-    instrument : ndarray of str
+    firm : ndarray of int64
+        Number in `firms` of the clearing firm where it differs from the account's, else -1.
+    kind : ndarray of int64
+        One of `schemas.POSITION_KINDS`.
+    instrument : pyarrow.StringArray
         As the row names it.
     security, contract : ndarray of int64
         Number of the security (cash, repo, reverse) or in `contracts` (future), else -1.
@@ -64,13 +67,15 @@ class Trades:
         USD, NaN where blank; only a security that a model prices may leave it so.
     contracts : tuple of Contract
         In the canonical order of futures.
+    firms : tuple of str
+        Ascending.
     """
 
     row: Integer
     account: Integer
-    firm: Text
-    kind: Text
-    instrument: Text
+    firm: Integer
+    kind: Integer
+    instrument: pa.StringArray
     security: Integer
     contract: Integer
     lots: Integer
@@ -82,12 +87,18 @@ class Trades:
     repo_rate: Float
     start_cash: Float
     contracts: tuple[Contract, ...]
+    firms: tuple[str, ...]
 
-    @property
+    @cached_property
     def cash_dates(self) -> Dates:
         """Days on which an open repo leg pays cash, ascending."""
         due = [self.start_date[self.start_open], self.end_date[self.end_open]]
-        return np.unique(np.concatenate(due))
+        return _different(np.concatenate(due).astype(np.int64)).astype("datetime64[D]")
+
+    @cached_property
+    def held(self) -> Integer:
+        """Numbers of the securities traded, ascending."""
+        return _different(self.security[self.security >= 0])
 
 
 def read_trades(
@@ -130,18 +141,18 @@ def read_trades(
         raise InputError(f"cycle: {cycle!r} is not one of {', '.join(CYCLES)}")
     rows = _Rows(positions, file, log)
     size = len(positions)
-    account_text = positions["account"]
-    account = _index_in(account_text, accounts["account"])
+    account = rows.account.index_in(accounts["account"])
     rows.reject(
         account < 0,
         "ACCOUNT_UNKNOWN",
         lambda i: f"account {rows.account[i]!r} has no usable row in the accounts table; add it",
     )
 
-    kind = texts(positions["kind"])
-    future = kind == "future"
-    repo = (kind == "repo") | (kind == "reverse")
-    security = np.where(future, -1, _index_in(positions["instrument"], pa.array(securities.cusip)))
+    kind = _Texts(positions["kind"]).index_in(columns.text_column(POSITION_KINDS))
+    future = kind == FUTURE
+    repo = (kind == REPO) | (kind == REVERSE)
+    cusip = columns.text_column(securities.cusip)
+    security = np.where(future, -1, rows.instrument.index_in(cusip))
     rows.reject(
         ~future & (security < 0),
         "INSTRUMENT_UNKNOWN",
@@ -156,7 +167,7 @@ def read_trades(
     )
     contract, contracts = _resolve_contracts(rows, future, as_of)
 
-    quantity = positions["quantity"].to_numpy()
+    quantity = columns.numbers(positions["quantity"])
     largest = np.where(future, LARGEST_CONTRACTS, LARGEST_FACE)
     rows.reject(
         np.abs(quantity) > largest,
@@ -167,7 +178,8 @@ def read_trades(
         repo & (quantity <= 0),
         "QUANTITY_INVALID",
         lambda i: (
-            f"quantity {quantity[i]:g} of a {kind[i]} must be positive; the kind tells the side"
+            f"quantity {quantity[i]:g} of a {POSITION_KINDS[kind[i]]} must be positive; "
+            "the kind tells the side"
         ),
     )
     lot = np.where(future, 1, LOT)
@@ -181,12 +193,14 @@ def read_trades(
         ),
     )
 
-    failed = positions["failed"].to_numpy(zero_copy_only=False).astype(bool)
-    settle, start, end = (_dates(positions[c]) for c in ("settle_date", "start_date", "end_date"))
+    failed = columns.flags(positions["failed"])
+    settle, start, end = (
+        columns.dates(positions[name]) for name in ("settle_date", "start_date", "end_date")
+    )
     rows.reject(
         repo & (np.isnat(start) | np.isnat(end)),
         "DATE_INVALID",
-        lambda i: f"a {kind[i]} needs start_date and end_date",
+        lambda i: f"a {POSITION_KINDS[kind[i]]} needs start_date and end_date",
     )
     rows.reject(
         repo & (end <= start),
@@ -202,7 +216,7 @@ def read_trades(
     )
     settled_to = as_of - 1 if cycle == "ITD" else as_of
     rows.reject(
-        (kind == "cash") & (settle <= settled_to) & ~failed,
+        (kind == CASH) & (settle <= settled_to) & ~failed,
         "SETTLED",
         lambda i: f"settled on {settle[i]}: no position at the clearing house; drop the row",
     )
@@ -211,9 +225,11 @@ def read_trades(
         "SETTLED",
         lambda i: f"the repo ended on {end[i]}: no position at the clearing house; drop the row",
     )
-    rate = positions["repo_rate"].to_numpy() / 100.0
+    rate = columns.numbers(positions["repo_rate"]) / 100.0
     rows.reject(
-        repo & np.isnan(rate), "VALUE_INVALID", lambda i: f"a {kind[i]} needs repo_rate, in percent"
+        repo & np.isnan(rate),
+        "VALUE_INVALID",
+        lambda i: f"a {POSITION_KINDS[kind[i]]} needs repo_rate, in percent",
     )
 
     interest = rate * (end - start).astype(np.int64) / 360.0
@@ -226,7 +242,7 @@ def read_trades(
         ),
     )
 
-    start_cash = positions["start_cash"].to_numpy()
+    start_cash = columns.numbers(positions["start_cash"])
     no_model = np.zeros(size, dtype=bool)
     no_model[security >= 0] = ~securities.nominal[security[security >= 0]]
     rows.reject(
@@ -237,24 +253,26 @@ def read_trades(
 
     soon = add_business_days(as_of, NEAR, "bond")
     # Most repos of a book end soon: one text for each day, not for each row.
-    ends = {
-        day: f"ends on {day}; without a new one its securities leave the margin account"
-        for day in (settled_to + n for n in range(int((soon - settled_to).astype(np.int64)) + 1))
-    }
-    rows.note(repo & (end > settled_to) & (end <= soon), "REPO_ENDS", lambda i: ends[end[i]])
-    keep = rows.ok
+    days = settled_to + 1 + np.arange(int((soon - settled_to).astype(np.int64)))
+    ends = [
+        f"ends on {day}; without a new one its securities leave the margin account" for day in days
+    ]
+    at = np.flatnonzero(rows.ok & repo & (end > settled_to) & (end <= soon))
+    rows.note(at, "REPO_ENDS", columns.chosen(ends, (end[at] - days[0]).astype(np.int64)))
+    keep = np.flatnonzero(rows.ok)
+    firm, firms = _other_firm(positions["clearing_firm"], accounts["clearing_firm"], keep, account)
     # A repo that failed on its first leg still has both; one that failed on its last has that one.
     start_open = repo & ((start > settled_to) | (failed & (end > settled_to)))
     return Trades(
         row=rows.row[keep],
         account=account[keep],
-        firm=_other_firm(positions["clearing_firm"], accounts["clearing_firm"], account)[keep],
+        firm=firm,
         kind=kind[keep],
-        instrument=rows.instrument[keep],
+        instrument=rows.instrument.take(keep),
         security=security[keep],
         contract=contract[keep],
         lots=lots[keep].astype(np.int64),
-        xm=positions["xm"].to_numpy(zero_copy_only=False).astype(bool)[keep],
+        xm=columns.flags(positions["xm"])[keep],
         start_open=start_open[keep],
         end_open=repo[keep],
         start_date=start[keep],
@@ -262,6 +280,7 @@ def read_trades(
         repo_rate=rate[keep],
         start_cash=start_cash[keep],
         contracts=contracts,
+        firms=tuple(firms),
     )
 
 
@@ -271,87 +290,101 @@ def canonical_order(contracts: Iterable[Contract]) -> list[Contract]:
     return sorted(contracts, key=lambda c: (rank[c.root], c.month))
 
 
+def _different(number: Integer) -> Integer:
+    """Return the different ones of numbers that lie close together, ascending, without sorting."""
+    lowest = number.min(initial=0)
+    return np.asarray(np.flatnonzero(np.bincount(number - lowest)) + lowest)
+
+
+class _Texts:
+    """A column of texts by number, [N]: each different one is looked at once."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self.number, self.different = columns.encoded(column)
+        self.name = columns.texts(self.different)
+
+    def __getitem__(self, row: int) -> str:
+        """Return the text of a row."""
+        return str(self.name[self.number[row]])
+
+    def take(self, row: Integer) -> pa.StringArray:
+        """Return the texts of some rows."""
+        return self.different.take(columns.column(self.number[row]))
+
+    def index_in(self, known: pa.Array | pa.ChunkedArray) -> Integer:
+        """Return where each text stands among `known`, -1 where it does not."""
+        found = pc.index_in(self.different, value_set=columns.plain(known))
+        return columns.integers(found)[self.number]
+
+
 class _Rows:
     """The rows still accepted, and the log for those that are not."""
 
     def __init__(self, table: pa.Table, file: str, log: ExceptionLog) -> None:
-        self.row = table["row"].to_numpy()
-        self.account = texts(table["account"])
-        self.instrument = texts(table["instrument"])
+        self.row = columns.integers(table["row"])
+        self.account = _Texts(table["account"])
+        self.instrument = _Texts(table["instrument"])
         self.ok = np.ones(len(table), dtype=bool)
         self._file = file
         self._log = log
 
-    def note(self, mask: Mask, code: str, message: Callable[[int], str]) -> None:
-        """Log the accepted rows of a mask."""
-        at = np.flatnonzero(self.ok & mask)
+    def note(self, at: Integer, code: str, message: Texts) -> None:
+        """Log some rows."""
         self._log.add(
             code,
             file=self._file,
             row=self.row[at],
-            account=self.account[at],
-            instrument=self.instrument[at],
-            message=[message(i) for i in at.tolist()],
+            account=self.account.take(at),
+            instrument=self.instrument.take(at),
+            message=message,
         )
 
     def reject(self, mask: Mask, code: str, message: Callable[[int], str]) -> None:
         """Log the accepted rows of a mask, and accept them no more."""
-        self.note(mask, code, message)
-        self.ok &= ~mask
+        at = np.flatnonzero(self.ok & mask)
+        if at.size:
+            self.note(at, code, [message(i) for i in at.tolist()])
+            self.ok[at] = False
 
 
 def _resolve_contracts(
     rows: _Rows, future: Mask, as_of: np.datetime64
 ) -> tuple[Integer, tuple[Contract, ...]]:
     """Return each row's number in the contracts of the book, in canonical order."""
-    contract = np.full(future.size, -1)
-    name, at = np.unique(rows.instrument[rows.ok & future].astype(str), return_inverse=True)
-    found: list[Contract | None] = []
-    trouble: dict[str, tuple[str, str]] = {}
-    for text in name.tolist():
+    instrument = rows.instrument
+    found: dict[int, Contract] = {}
+    trouble: dict[int, tuple[str, str]] = {}
+    for number in np.unique(instrument.number[rows.ok & future]).tolist():
         try:
-            parsed = parse_contract(text, as_of)
-            end = last_day(parsed)
+            contract = parse_contract(instrument.name[number], as_of)
+            end = last_day(contract)
         except ValueError as error:
-            trouble[text] = ("CONTRACT_UNKNOWN", str(error))
-            found.append(None)
+            trouble[number] = ("CONTRACT_UNKNOWN", str(error))
             continue
         if end < as_of:
-            trouble[text] = ("CONTRACT_EXPIRED", f"its last day was {end}")
-        found.append(parsed)
-    usable = canonical_order(
-        {c for text, c in zip(name.tolist(), found, strict=True) if c and text not in trouble}
-    )
-    number = np.array([usable.index(c) if c in usable else -1 for c in found], dtype=np.int64)
-    contract[rows.ok & future] = number[at]
+            trouble[number] = ("CONTRACT_EXPIRED", f"its last day was {end}")
+        else:
+            found[number] = contract
     for code in ("CONTRACT_UNKNOWN", "CONTRACT_EXPIRED"):
-        names = [text for text, (its_code, _) in trouble.items() if its_code == code]
+        wrong = np.zeros(instrument.name.size, dtype=bool)
+        wrong[[number for number, (its_code, _) in trouble.items() if its_code == code]] = True
         rows.reject(
-            future & np.isin(rows.instrument, names),
+            future & wrong[instrument.number],
             code,
-            lambda i: f"{rows.instrument[i]}: {trouble[str(rows.instrument[i])][1]}",
+            lambda i: f"{instrument[i]}: {trouble[instrument.number[i]][1]}",
         )
-    return contract, tuple(usable)
+    usable = canonical_order(set(found.values()))
+    place = np.full(instrument.name.size, -1)
+    place[list(found)] = [usable.index(contract) for contract in found.values()]
+    return np.where(future, place[instrument.number], -1), tuple(usable)
 
 
-def _other_firm(row_firm: pa.ChunkedArray, own: pa.ChunkedArray, account: Integer) -> Text:
-    """Return the clearing firm of a row where it is not its account's, else an empty text."""
-    firm = texts(row_firm)
-    owner = texts(own)[np.maximum(account, 0)] if len(own) else firm
-    blank = np.asarray(pc.is_null(row_firm).to_numpy(zero_copy_only=False), dtype=bool)
-    return np.where(blank | (firm == owner), "", firm)
-
-
-def _index_in(text: pa.ChunkedArray, known: pa.Array | pa.ChunkedArray) -> Integer:
-    """Return where each text stands among `known`, -1 where it does not."""
-    found = pc.index_in(text, value_set=known.cast(pa.string()), skip_nulls=True)
-    return np.asarray(pc.fill_null(found, -1).to_numpy(), dtype=np.int64)
-
-
-def texts(column: pa.ChunkedArray) -> Text:
-    """Return a column of texts as Python strings, None where null."""
-    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=object)
-
-
-def _dates(column: pa.ChunkedArray) -> Dates:
-    return np.asarray(column.to_numpy(), dtype="datetime64[D]")
+def _other_firm(
+    row_firm: pa.ChunkedArray, own: pa.ChunkedArray, row: Integer, account: Integer
+) -> tuple[Integer, list[str]]:
+    """Return the firms of some rows where they are not their account's, else -1, and all names."""
+    number, name = columns.ranked(row_firm)
+    own_number, own_name = columns.encoded(own)
+    owner = columns.integers(pc.index_in(own_name, value_set=columns.text_column(name)))[own_number]
+    firm = number[row]
+    return np.where(firm == owner[account[row]], -1, firm), name

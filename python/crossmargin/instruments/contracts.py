@@ -10,7 +10,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -93,7 +93,7 @@ def _month_number(month: np.datetime64) -> int:
 @cache
 def _rules() -> dict[str, tuple[ContractRule, ...]]:
     """Return the rules of each root, oldest first."""
-    text = resources.files(__package__).joinpath("contracts.toml").read_text("utf-8")
+    text = Path(__file__).with_name("contracts.toml").read_text("utf-8")
     rules: dict[str, list[ContractRule]] = {}
     for entry in tomllib.loads(text)["rule"]:
         fields: dict[str, Any] = dict(entry)

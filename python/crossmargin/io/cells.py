@@ -6,7 +6,6 @@ value, not once for each row. What cannot be read is marked, never guessed and n
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossmargin import columns
 from crossmargin.book.schemas import ARROW_TYPE, Kind
 
 Mask = npt.NDArray[np.bool_]
@@ -81,15 +81,13 @@ def read_cells(
         If a typed column cannot be of this kind: identifiers as floating numbers, dates as
         integers.
     """
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    array = columns.one_array(column)
     if pa.types.is_null(array.type):
         count = len(array)
         value = pa.nulls(count, ARROW_TYPE[kind])
         return Cells(value, np.ones(count, bool), np.zeros(count, bool))
-    if pa.types.is_string(array.type):
-        return _read_text(array, kind, choices, identifier)
+    if pa.types.is_string(array.type) or pa.types.is_dictionary(array.type):
+        return _read_text(array.dictionary_encode(), kind, choices, identifier)
     try:
         return _read_typed(array, kind)
     except pa.ArrowException as error:  # such as a time zone that does not exist
@@ -98,80 +96,77 @@ def read_cells(
 
 def shown_cells(cells: pa.ChunkedArray) -> pa.StringArray:
     """Return cells as short printable text, for messages."""
-    text = cells.cast(pa.string()).fill_null("").combine_chunks()
+    text = columns.one_array(cells.cast(pa.string())).fill_null(columns.scalar(""))
     short = pc.utf8_slice_codeunits(text, 0, 60)
     return pc.replace_substring_regex(short, _CONTROL, "?")
 
 
 def _read_text(
-    array: pa.StringArray, kind: Kind, choices: tuple[str, ...], identifier: bool
+    encoded: pa.DictionaryArray, kind: Kind, choices: tuple[str, ...], identifier: bool
 ) -> Cells:
-    encoded = array.dictionary_encode()
     words = pc.utf8_trim_whitespace(encoded.dictionary)
     # A choice may be one of the words: an account whose role is `none`.
     missing_words = tuple(word for word in MISSING_WORDS if word not in choices)
-    absent = pc.equal(words, "") if identifier else _among(words, missing_words)
+    absent = _among(words, ("",) if identifier else missing_words)
     value = _choice(words, choices) if kind == "choice" else _READERS[kind](words)
-    value = pc.if_else(absent, pa.scalar(None, value.type), value)
+    value = _blanked(value, absent)
     index = encoded.indices
-    missing = _mask(absent.take(index), null=True)
-    read = value.take(index)
-    return Cells(read, missing, _mask(pc.is_null(read)) & ~missing)
+    missing = columns.flags(absent.take(index), null=True)
+    if ARROW_TYPE[kind] == columns.TEXT:
+        # Words that differed in blanks or case alone are now one.
+        value = value.dictionary_encode()
+        read = pa.DictionaryArray.from_arrays(value.indices.take(index), value.dictionary)
+    else:
+        read = value.take(index)
+    return Cells(read, missing, ~columns.is_known(read) & ~missing)
 
 
 def _read_typed(array: pa.Array, kind: Kind) -> Cells:
     given = array.type
-    missing = _mask(pc.is_null(array, nan_is_null=pa.types.is_floating(given)))
+    missing = columns.flags(pc.is_null(array, nan_is_null=pa.types.is_floating(given)))
     numeric = (
         pa.types.is_integer(given) or pa.types.is_floating(given) or pa.types.is_decimal(given)
     )
     if kind == "text" and pa.types.is_integer(given):
-        value = array.cast(pa.string())
+        value = array.cast(pa.string()).dictionary_encode()
     elif kind == "number" and numeric:
         value = _finite(array.cast(pa.float64(), safe=False))
     elif kind == "flag" and pa.types.is_boolean(given):
         value = array
     elif kind == "flag" and numeric:
-        number = array.cast(pa.float64(), safe=False)
-        known = pc.or_(pc.equal(number, 0.0), pc.equal(number, 1.0))
-        value = pc.if_else(known, pc.equal(number, 1.0), pa.scalar(None, pa.bool_()))
+        number = columns.numbers(array)
+        value = columns.column(number == 1.0, (number == 0.0) | (number == 1.0))
     elif kind == "date" and pa.types.is_date(given):
         value = _plausible(array).cast(pa.date32())
     elif kind == "date" and pa.types.is_timestamp(given):
         local = pc.local_timestamp(array) if given.tz else array
         day = pc.floor_temporal(local, unit="day")
-        value = pc.if_else(pc.equal(day, local), day, pa.scalar(None, day.type))
-        value = _plausible(value).cast(pa.date32())
+        value = _plausible(_blanked(day, pc.not_equal(day, local))).cast(pa.date32())
     else:
         raise CellTypeError(f"holds {given}, which cannot be read as {kind}")
-    return Cells(value, missing, _mask(pc.is_null(value)) & ~missing)
+    return Cells(value, missing, ~columns.is_known(value) & ~missing)
 
 
 def _text(words: pa.StringArray) -> pa.Array:
-    wild = pc.or_(
-        pc.match_substring_regex(words, _CONTROL),
-        pc.greater(pc.utf8_length(words), LONGEST_TEXT),
-    )
-    return pc.if_else(wild, pa.scalar(None, pa.string()), words)
+    long = pc.greater(pc.utf8_length(words), columns.scalar(LONGEST_TEXT))
+    return _blanked(words, pc.or_(pc.match_substring_regex(words, _CONTROL), long))
 
 
 def _number(words: pa.StringArray) -> pa.Array:
-    matches = pc.match_substring_regex(words, _NUMBER)
-    digits = pc.if_else(matches, words, pa.scalar(None, pa.string()))
-    return _finite(digits.cast(pa.float64()))
+    other = pc.invert(pc.match_substring_regex(words, _NUMBER))
+    return _finite(_blanked(words, other).cast(pa.float64()))
 
 
 def _flag(words: pa.StringArray) -> pa.Array:
     true = _among(words, TRUE_WORDS)
     known = pc.or_(true, _among(words, FALSE_WORDS))
-    return pc.if_else(known, true, pa.scalar(None, pa.bool_()))
+    return _blanked(true, pc.invert(known))
 
 
 def _choice(words: pa.StringArray, choices: tuple[str, ...]) -> pa.Array:
-    position = pc.index_in(
-        pc.utf8_lower(words), value_set=pa.array([choice.lower() for choice in choices])
-    )
-    return pa.array(choices, pa.string()).take(position)
+    known = columns.text_column([choice.lower() for choice in choices])
+    position = pc.index_in(pc.utf8_lower(words), value_set=known)
+    return columns.text_column(choices).take(position)
 
 
 def _date(words: pa.StringArray) -> pa.Array:
@@ -180,8 +175,7 @@ def _date(words: pa.StringArray) -> pa.Array:
 
     def part(name: str) -> npt.NDArray[np.int64]:
         text = pc.coalesce(pc.struct_field(iso, name), pc.struct_field(us, name))
-        number = text.cast(pa.int64()).fill_null(0)
-        return np.asarray(number.to_numpy(zero_copy_only=False), np.int64)
+        return columns.integers(text.cast(pa.int64()), null=0)
 
     year, month, day = part("y"), part("m"), part("d")
     short = year < 100
@@ -191,7 +185,7 @@ def _date(words: pa.StringArray) -> pa.Array:
     first = months.astype("datetime64[D]")
     length = ((months + 1).astype("datetime64[D]") - first).astype(np.int64)
     exists &= (day >= 1) & (day <= length)
-    return pa.array(first + (day - 1), pa.date32(), mask=~exists)
+    return columns.column(first + (day - 1), exists)
 
 
 _READERS: dict[Kind, Callable[[pa.StringArray], pa.Array]] = {
@@ -203,20 +197,20 @@ _READERS: dict[Kind, Callable[[pa.StringArray], pa.Array]] = {
 
 
 def _finite(number: pa.DoubleArray) -> pa.Array:
-    return pc.if_else(pc.is_finite(number), number, pa.scalar(None, pa.float64()))
+    return _blanked(number, pc.invert(pc.is_finite(number)))
 
 
 def _plausible(when: pa.Array) -> pa.Array:
     """Return dates or times with null for those outside the years we know."""
-    first = pa.scalar(datetime.date(FIRST_YEAR, 1, 1), pa.date32()).cast(when.type)
-    last = pa.scalar(datetime.date(LAST_YEAR, 12, 31), pa.date32()).cast(when.type)
-    inside = pc.and_(pc.greater_equal(when, first), pc.less_equal(when, last))
-    return pc.if_else(inside, when, pa.scalar(None, when.type))
+    years = np.array([f"{FIRST_YEAR}-01-01", f"{LAST_YEAR}-12-31"], "datetime64[D]")
+    first, last = columns.column(years).cast(when.type)
+    return _blanked(when, pc.or_(pc.less(when, first), pc.greater(when, last)))
+
+
+def _blanked(value: pa.Array, where: pa.BooleanArray) -> pa.Array:
+    """Return the values with null in these places."""
+    return pc.if_else(where, columns.nothing(value.type), value)
 
 
 def _among(words: pa.StringArray, known: tuple[str, ...]) -> pa.BooleanArray:
-    return pc.is_in(pc.utf8_lower(words), value_set=pa.array(known))
-
-
-def _mask(flags: pa.BooleanArray, *, null: bool = False) -> Mask:
-    return np.asarray(flags.fill_null(null).to_numpy(zero_copy_only=False), bool)
+    return pc.is_in(pc.utf8_lower(words), value_set=columns.text_column(known))

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from crossmargin import columns
 from crossmargin.book.exceptions import InputError
 from crossmargin.io.cells import CellTypeError, read_cells, shown_cells
 from crossmargin.io.tables import Source, to_arrow
@@ -79,10 +80,10 @@ def _scenario(
         cells = read_cells(column, "number")
     except CellTypeError as error:
         raise InputError(f"{name}: scenario `{scenario}` {error}; give P&L as numbers") from None
-    value = np.asarray(cells.value.to_numpy(zero_copy_only=False), np.float64)
+    value = columns.numbers(cells.value)
     wrong = np.flatnonzero(cells.missing | cells.bad | (np.abs(value) > LARGEST_PNL))
     if wrong.size:
-        shown = shown_cells(column.take(wrong[:1]))[0].as_py()
+        shown = shown_cells(column.slice(wrong[0], 1))[0].as_py()
         raise InputError(
             f"{name}, row {wrong[0] + 1}: P&L of {instrument[wrong[0]]} in scenario `{scenario}` "
             f'is "{shown}", no number within {LARGEST_PNL:,.0f} USD; every cell must have one'

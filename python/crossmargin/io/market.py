@@ -6,8 +6,8 @@ import datetime
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from crossmargin import columns
 from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import BASIS, FIXINGS, Schema
 from crossmargin.io.par_yields import read_par_yields
@@ -83,16 +83,24 @@ def as_of_date(day: str | datetime.date | np.datetime64) -> np.datetime64:
 def _history(table: pa.Table, schema: Schema, value: str) -> pa.Table:
     """Leave out the days without a value; refuse two rows of one day."""
     _check_once(table, [column.name for column in schema.columns if column.name != value], schema)
-    return table.filter(pc.is_valid(table[value])).drop_columns("row")
+    return table.filter(table[value].is_valid()).drop_columns("row")
 
 
 def _check_once(table: pa.Table, key: list[str], schema: Schema) -> None:
     """Refuse a history that says two things of one day."""
-    counted = table.group_by(key).aggregate([([], "count_all"), ("row", "max")])
-    repeated = counted.filter(pc.greater(counted["count_all"], 1))
-    if len(repeated):
-        row = pc.min(repeated["row_max"]).as_py()
-        day = repeated["date"][0].as_py()
+    cell = np.zeros(len(table), np.int64)
+    for name in key:
+        number, different = columns.encoded(table[name])
+        cell = cell * len(different) + number
+    _, first, group, count = np.unique(
+        cell, return_index=True, return_inverse=True, return_counts=True
+    )
+    repeated = count > 1
+    if repeated.any():
+        last = np.zeros(count.size, np.int64)
+        np.maximum.at(last, group, columns.integers(table["row"]))
+        row = last[repeated].min()
+        day = columns.dates(table["date"])[first[repeated].min()]
         raise InputError(
             f"{schema.name}, row {row}: {', '.join(key)} are there more than once "
             f"(among them {day}); keep one row"

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from crossmargin import columns
 from crossmargin.book.exceptions import InputError
 from crossmargin.io.cells import Cells, CellTypeError, Mask, read_cells, shown_cells
 from crossmargin.io.parse import Parsed
@@ -57,20 +58,20 @@ def read_par_yields(source: Source, *, name: str = "par yields") -> Parsed:
     where = _columns(given, name)
     cells = {node: _read(given, where[node], "number", name) for node in NODES}
     dates = _read(given, where["date"], "date", name)
-    percent = np.column_stack([_numbers(cells[node]) for node in NODES])
+    percent = np.column_stack([columns.numbers(cells[node].value) for node in NODES])
     missing = np.all([cell.missing for cell in cells.values()], axis=0)
     _refuse(dates.missing & ~missing, given, where["date"], "has yields and no date", name)
     row = np.flatnonzero(~dates.missing)
     percent = _without_false_zeros(percent[row])
     _check_plausible(percent, row, name)
 
-    day = dates.value.take(row).to_numpy(zero_copy_only=False).astype("datetime64[D]")
+    day = columns.dates(dates.value)[row]
     order = np.argsort(day, kind="stable")
     kept, repeated = _once(day[order], percent[order], row[order], name)
-    table = {"date": pa.array(day[order][kept], pa.date32())}
+    table = {"date": columns.column(day[order][kept])}
     for k, node in enumerate(NODES):
         values = percent[order][kept][:, k]
-        table[node] = pa.array(values, pa.float64(), mask=np.isnan(values))
+        table[node] = columns.column(values, ~np.isnan(values))
     extra = tuple(column for column in given.column_names if column not in where.values())
     warnings = (f"{repeated} repeated rows dropped",) if repeated else ()
     return Parsed(pa.table(table, metadata=given.schema.metadata), extra, warnings, len(row))
@@ -116,12 +117,8 @@ def _refuse(wrong: Mask, table: pa.Table, column: str, why: str, name: str) -> N
     """Refuse the file at the first wrong cell."""
     if wrong.any():
         at = int(np.flatnonzero(wrong)[0])
-        shown = shown_cells(table[column].take([at]))[0].as_py()
+        shown = shown_cells(table[column].slice(at, 1))[0].as_py()
         raise InputError(f'{name}, row {at + 1}: `{column}` is "{shown}": {why}; correct the row')
-
-
-def _numbers(cells: Cells) -> Float:
-    return np.asarray(cells.value.to_numpy(zero_copy_only=False), np.float64)
 
 
 def _without_false_zeros(percent: Float) -> Float:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossmargin import columns
 from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import ARROW_TYPE, Column, Schema
 from crossmargin.io.cells import (
@@ -110,18 +111,21 @@ def parse(table: pa.Table, schema: Schema, *, file: str, log: ExceptionLog) -> P
             rejected |= wrong
             _report(table, column, np.flatnonzero(wrong), wanted, row, named, file, log)
 
-    columns = {c.name: _filled(c, present.get(c.name), len(table)) for c in schema.columns}
+    read = {c.name: _filled(c, present.get(c.name), len(table)) for c in schema.columns}
     warnings = [_near_message(name, meant) for name, meant in near.items()]
     if schema.keep_extra:
         for name in extra:
-            if name == ROW or not _carried(table[name].type):
+            carried = columns.plain(table[name])
+            if name == ROW or not _carried(carried.type):
                 warnings.append(f"column `{name}` cannot be carried to the results")
             else:
-                columns[name] = table[name]
-    columns[ROW] = pa.array(row)
-    kept = pa.table(columns).filter(pa.array(~(rejected | blank)))
+                read[name] = carried
+    read[ROW] = columns.column(row)
+    # Column by column: Arrow filters a whole table in four times the time.
+    keep = columns.column(~(rejected | blank))
+    kept = {name: columns.one_array(cells).filter(keep) for name, cells in read.items()}
     rows_read = len(table) - int(np.count_nonzero(blank))
-    return Parsed(kept.combine_chunks(), extra, tuple(warnings), rows_read)
+    return Parsed(pa.table(kept), extra, tuple(warnings), rows_read)
 
 
 def describe_input(given: pa.Table, parsed: Parsed) -> dict[str, Any]:
@@ -188,10 +192,12 @@ def _blank_rows(table: pa.Table, present: dict[str, Cells], extra: tuple[str, ..
     for name in extra:
         if not blank.any():
             break
-        column = table[name]
+        column = columns.plain(table[name])
+        empty = ~columns.is_known(column)
         if pa.types.is_string(column.type):
-            column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
-        blank &= np.asarray(column.is_null().to_numpy(), bool)
+            trimmed = pc.utf8_trim_whitespace(column)
+            empty |= columns.flags(pc.equal(trimmed, columns.scalar("")))
+        blank &= empty
     return blank
 
 
@@ -202,13 +208,9 @@ def _faults(column: Column, cells: Cells, blank: Mask) -> list[tuple[Mask, str]]
     if not column.may_be_blank:
         faults.append((cells.missing & ~blank, ""))
     if column.kind == "number":
-        outside = pc.or_(pc.less(cells.value, column.low), pc.greater(cells.value, column.high))
-        faults.append(
-            (
-                np.asarray(outside.fill_null(False).to_numpy(zero_copy_only=False), bool),
-                f"outside {column.low:.16g} to {column.high:.16g}",
-            )
-        )
+        value = columns.numbers(cells.value)
+        outside = (value < column.low) | (value > column.high)
+        faults.append((outside, f"outside {column.low:.16g} to {column.high:.16g}"))
     return [(wrong, why) for wrong, why in faults if wrong.any()]
 
 
@@ -226,26 +228,27 @@ def _report(
     if column.code is None:
         at = at[:1]
     head = f"`{column.name}` is "
+    place = columns.column(at)
     if wanted:
-        shown = shown_cells(table[column.name].take(at))
-        message = pc.binary_join_element_wise(f'{head}"', shown, f'": {wanted}', "")
+        shown = columns.texts(shown_cells(table[column.name].take(place)))
+        message = [f'{head}"{text}": {wanted}' for text in shown]
     else:
-        message = pa.array([f"{head}blank; it must be given"] * len(at))
+        message = [f"{head}blank; it must be given"] * len(at)
     if column.code is None:
-        raise InputError(f"{file}, row {row[at[0]]}: {message[0].as_py()}")
+        raise InputError(f"{file}, row {row[at[0]]}: {message[0]}")
     log.add(
         column.code,
         file=file,
         row=row[at],
         message=message,
-        account=named["account"].take(at) if "account" in named else None,
-        instrument=named["instrument"].take(at) if "instrument" in named else None,
+        account=named["account"].take(place) if "account" in named else None,
+        instrument=named["instrument"].take(place) if "instrument" in named else None,
     )
 
 
 def _filled(column: Column, cells: Cells | None, count: int) -> pa.Array:
     value = pa.nulls(count, ARROW_TYPE[column.kind]) if cells is None else cells.value
-    return value if column.default is None else value.fill_null(column.default)
+    return value if column.default is None else value.fill_null(columns.scalar(column.default))
 
 
 def _carried(kind: pa.DataType) -> bool:

@@ -9,17 +9,17 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from crossmargin import columns
 from crossmargin.book.exceptions import InputError
+from crossmargin.engine.executor import run_blocks
 
 SCHEMA_VERSION = "1"
 """Of the tables written; it changes when a column changes its name or meaning."""
@@ -89,8 +89,7 @@ def money(
     low = np.ascontiguousarray(cents, dtype=np.int64)
     # A 128-bit two's complement, low word first; the high word only repeats the sign.
     words = np.column_stack([low, low >> 63]).astype("<i8")
-    known = None if valid is None else pa.array(valid, pa.bool_()).buffers()[1]
-    return pa.Array.from_buffers(MONEY, low.size, [known, pa.py_buffer(words.tobytes())])
+    return columns.from_buffer(MONEY, low.size, words, valid)
 
 
 def table_hash(table: pa.Table, *, without: tuple[str, ...] = ()) -> str:
@@ -166,14 +165,15 @@ def write_results(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _beside(target) as fresh:
+            names = list(tables)
 
-            def write(name: str) -> None:
-                table = tables[name].replace_schema_metadata(metadata)
-                pq.write_table(table, fresh / f"{name}.parquet")
+            def write(first: int, last: int) -> None:
+                for name in names[first:last]:
+                    table = tables[name].replace_schema_metadata(metadata)
+                    pq.write_table(table, fresh / f"{name}.parquet")
 
             # Compression and writing run outside the interpreter's lock.
-            with ThreadPoolExecutor() as pool:
-                list(pool.map(write, tables))
+            run_blocks(write, len(names), block_size=1, threads=None, unit="tables")
             (fresh / MANIFEST).write_text(text, encoding="utf-8")
             for path in fresh.iterdir():
                 _flush(path)
@@ -268,29 +268,31 @@ def _canonical(column: pa.ChunkedArray) -> pa.Array:
         return _canonical(column.cast(kind.value_type))
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         column = column.cast(pa.string())
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    return columns.one_array(column)
 
 
-def _bytes(array: pa.Array) -> Iterator[bytes | memoryview]:
+def _bytes(array: pa.Array) -> Iterator[memoryview]:
     """Yield which cells are there, then the values, with nulls as zero or empty."""
     kind = array.type
-    valid = np.asarray(array.is_valid().to_numpy(zero_copy_only=False))
-    yield np.packbits(valid).tobytes()
+    valid = columns.is_known(array)
+    yield np.packbits(valid).data
     if pa.types.is_null(kind) or not len(array):
         return
     if pa.types.is_string(kind):
-        filled = array.fill_null("")
-        yield pc.binary_length(filled).to_numpy(zero_copy_only=False).tobytes()
+        filled = array.fill_null(columns.scalar("")) if array.null_count else array
         _, offset, text = filled.buffers()
-        first, last = np.frombuffer(offset, np.int32)[[filled.offset, filled.offset + len(filled)]]
-        if last > first:
-            yield memoryview(text)[first:last]
+        at = np.frombuffer(offset, np.int32)[filled.offset : filled.offset + len(filled) + 1]
+        yield np.diff(at).data
+        if at[-1] > at[0]:
+            yield memoryview(text)[at[0] : at[-1]]
     elif pa.types.is_boolean(kind):
-        yield array.fill_null(False).to_numpy(zero_copy_only=False).tobytes()
+        yield columns.flags(array).data
     elif pa.types.is_primitive(kind) or pa.types.is_decimal(kind):
         width = kind.bit_width // 8
-        words = np.frombuffer(array.buffers()[1], np.uint8).reshape(-1)
+        words = np.frombuffer(array.buffers()[1], np.uint8)
         words = words[array.offset * width : (array.offset + len(array)) * width]
-        yield np.where(np.repeat(valid, width), words, np.uint8(0)).tobytes()
+        if array.null_count:
+            words = np.where(np.repeat(valid, width), words, np.uint8(0))
+        yield words.data
     else:
         raise TypeError(f"a column of {kind} has no hash; give flat columns")

@@ -19,6 +19,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from crossmargin.book.exceptions import InputError
+from crossmargin.columns import TEXT
 
 MAX_BYTES = 1 << 30
 """Largest file, and largest table once decompressed."""
@@ -63,8 +64,9 @@ def to_arrow(source: Source, *, name: str) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        Every CSV column as text. Of dictionaries and views the plain type. If read from a file,
-        its hash is in the schema's metadata under ``sha256``.
+        Every CSV column as text. Texts as strings or as dictionaries of them, which is how Parquet
+        has them; all else of its plain type. If read from a file, its hash is in the schema's
+        metadata under ``sha256``.
 
     Raises
     ------
@@ -264,26 +266,27 @@ def _check_shape(rows: int, columns: int, label: str) -> None:
 
 
 def _plain(table: pa.Table, label: str) -> pa.Table:
-    """Return the table with dictionaries decoded and each kind of text as plain strings."""
+    """Return the table with dictionaries of texts alone, and one type for each kind of text."""
     columns = []
     for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_dictionary(column.type):
-            column = _decoded(column, f"{label}, column `{name}`")
+            column = _dictionary(column, f"{label}, column `{name}`")
         columns.append(column.cast(pa.string()) if _is_text(column.type) else column)
     return pa.table(columns, names=table.column_names)
 
 
-def _decoded(column: pa.ChunkedArray, label: str) -> pa.ChunkedArray:
-    kind = pa.string() if _is_text(column.type.value_type) else column.type.value_type
+def _dictionary(column: pa.ChunkedArray, label: str) -> pa.ChunkedArray:
+    """Return a dictionary of texts as `TEXT`, any other one decoded."""
+    if not _is_text(column.type.value_type):
+        return column.cast(column.type.value_type)
     chunks, size = [], 0
     for chunk in column.chunks:
-        values = chunk.dictionary.cast(kind)
-        if kind == pa.string():
-            size += pc.sum(pc.binary_length(values).take(chunk.indices)).as_py() or 0
-            if size > MAX_BYTES:
-                raise InputError(f"{label}: more than {MAX_BYTES:,} bytes of text; shorten it")
-        chunks.append(values.take(chunk.indices))
-    return pa.chunked_array(chunks, type=kind)
+        values, index = chunk.dictionary.cast(pa.string()), chunk.indices.cast(pa.int32())
+        size += pc.sum(pc.binary_length(values).take(index)).as_py() or 0
+        if size > MAX_BYTES:
+            raise InputError(f"{label}: more than {MAX_BYTES:,} bytes of text; shorten it")
+        chunks.append(pa.DictionaryArray.from_arrays(index, values))
+    return pa.chunked_array(chunks, type=TEXT)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from crossmargin import columns
 
 Dates = npt.NDArray[np.datetime64]
 Float = npt.NDArray[np.float64]
@@ -51,15 +54,27 @@ class Basis:
             Whether any contract has both ends.
         """
         at = np.searchsorted(self.date, row_date)
-        at[at == self.date.size] = 0
-        level = self.level[at]
-        level[self.date[at] != row_date] = np.nan
-        change = level[horizon:] - level[:-horizon]
-        both = ~np.isnan(change)
-        first = both.argmax(axis=1)
-        known = np.asarray(both.any(axis=1))
-        picked = change[np.arange(change.shape[0]), first]
-        return np.where(known, picked, 0.0), known
+        day = np.where(self.date[at % self.date.size] == row_date, at % self.date.size, -1)
+        row = np.full(self.date.size, row_date.size)
+        row[day[day >= 0]] = np.flatnonzero(day >= 0)
+        # Most contracts have no row on most days, so only those that have one are looked at.
+        begin, contract = self._cell
+        inside = np.flatnonzero(row[begin] < row_date.size - horizon)
+        begin, contract = begin[inside], contract[inside]
+        end = day[row[begin] + horizon]
+        change = self.level[end, contract] - self.level[begin, contract]
+        both = np.flatnonzero((end >= 0) & ~np.isnan(change))
+        # The contract that ends first comes first on its day.
+        begun, first = np.unique(row[begin[both]], return_index=True)
+        result, known = np.zeros(row_date.size - horizon), np.zeros(row_date.size - horizon, bool)
+        result[begun], known[begun] = change[both[first]], True
+        return result, known
+
+    @cached_property
+    def _cell(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Day and contract of each cell that is known, by day, then contract."""
+        day, contract = np.nonzero(~np.isnan(self.level))
+        return day, contract
 
 
 def read_basis(table: pa.Table, *, as_of: np.datetime64) -> dict[str, Basis]:
@@ -72,17 +87,18 @@ def read_basis(table: pa.Table, *, as_of: np.datetime64) -> dict[str, Basis]:
     ValueError
         A date has two rows of one contract.
     """
-    date = table["date"].to_numpy().astype("datetime64[D]")
-    past = date <= as_of
-    date = date[past]
-    root = np.asarray(table["root"].to_pylist(), dtype=object)[past]
-    contract = np.asarray(table["contract"].to_pylist(), dtype=object)[past]
-    basis = table["basis"].to_numpy()[past]
+    past = np.flatnonzero(columns.dates(table["date"]) <= as_of)
+    date, basis = columns.dates(table["date"])[past], columns.numbers(table["basis"])[past]
+    root, root_name = columns.ranked(table["root"])
+    contract, contract_name = columns.ranked(table["contract"])
     found = {}
-    for name in sorted(set(root.tolist())):
-        mine = root == name
+    for number, name in enumerate(root_name):
+        mine = np.flatnonzero(root[past] == number)
+        if mine.size == 0:
+            continue
         days, row = np.unique(date[mine], return_inverse=True)
-        names, column = np.unique(contract[mine].astype(str), return_inverse=True)
+        listed, column = np.unique(contract[past][mine], return_inverse=True)
+        names = np.array(contract_name)[listed]
         cell = row * names.size + column
         if np.unique(cell).size != cell.size:
             twice = int(cell[np.flatnonzero(np.bincount(cell)[cell] > 1)[0]])

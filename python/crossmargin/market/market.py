@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from crossmargin import columns
 from crossmargin.market.basis import Basis, read_basis
 from crossmargin.market.calendars import business_days_between
 from crossmargin.market.curve import (
@@ -116,8 +117,8 @@ class Market:
             No usable row within five business days of `as_of`, or yields without a curve.
         """
         day = cast(np.datetime64, np.asarray(as_of, dtype="datetime64[D]")[()])
-        date = par_yields["date"].to_numpy().astype("datetime64[D]")
-        percent = np.column_stack([par_yields[c].to_numpy() for c in PAR_YIELD_COLUMNS])
+        date = columns.dates(par_yields["date"])
+        percent = np.column_stack([columns.numbers(par_yields[c]) for c in PAR_YIELD_COLUMNS])
         past = date <= day
         date, percent = date[past], percent[past]
         usable = ~np.isnan(percent).any(axis=1)
@@ -280,9 +281,9 @@ class Market:
 
 
 def _read_fixings(table: pa.Table) -> dict[str, tuple[Dates, Float]]:
-    date = table["date"].to_numpy().astype("datetime64[D]")
-    rate = table["rate_pct"].to_numpy() / 100.0
-    index = np.asarray(table["index"].to_pylist(), dtype=str)
+    date = columns.dates(table["date"])
+    rate = columns.numbers(table["rate_pct"]) / 100.0
+    index = columns.texts(table["index"]).astype(str)
     fixings = {}
     for name in np.unique(index).tolist():
         order = np.argsort(date[index == name], kind="stable")

@@ -10,7 +10,6 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +158,7 @@ def read_policy(path: str | Path | None = None) -> Policy:
         sense; the message names the parameter.
     """
     if path is None:
-        file = resources.files(__package__) / f"{DEFAULT}.toml"
+        file = Path(__file__).with_name(f"{DEFAULT}.toml")
         return parse_policy(file.read_bytes(), name=DEFAULT)
     try:
         return parse_policy(Path(path).read_bytes(), name=str(path))

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from crossmargin import exact
-from crossmargin.agreement.eligibility import Assignment
+from crossmargin import columns, exact
+from crossmargin.agreement.eligibility import WHY, Assignment
 from crossmargin.agreement.requirement import Amount, Requirement
 from crossmargin.agreement.savings import Saving
 from crossmargin.book.netting import SEGMENTS, Lines
@@ -63,7 +63,9 @@ def account_table(
     """
     size = len(accounts)
     v = {
-        f"v_{house.house.lower()}_{name}": _float(house.v[:size, pot], ~house.unknown[:size, pot])
+        f"v_{house.house.lower()}_{name}": columns.column(
+            house.v[:size, pot], ~house.unknown[:size, pot]
+        )
         for house, pots in (
             (ficc, (("cash", CASH), ("futures", FUTURES), ("combined", COMBINED))),
             (cme, (("futures", FUTURES), ("cash", CASH), ("combined", COMBINED))),
@@ -73,19 +75,19 @@ def account_table(
     incomplete = (rows_rejected > 0) | ~required.requirement.known | (saving.reason == "INCOMPLETE")
     status = np.where(incomplete, "incomplete", np.where(eligible, "complete", "not_eligible"))
     agreed = saving_columns(saving)
-    columns = {
-        "account": accounts["account"],
-        "status": pa.array(status, pa.string()),
-        "rows_rejected": pa.array(rows_rejected),
+    table = {
+        "account": columns.plain(accounts["account"]),
+        "status": columns.text_column(status),
+        "rows_rejected": columns.column(rows_rejected),
         **{name: v[name] for name in ("v_ficc_cash", "v_ficc_futures", "v_ficc_combined")},
         "p_ficc": agreed["p_ficc"],
         **{name: v[name] for name in ("v_cme_futures", "v_cme_cash", "v_cme_combined")},
         "p_cme": agreed["p_cme"],
         **{name: agreed[name] for name in ("p", "binding", "capped", "reason")},
         **money_columns(required),
-        "saving_is_upper_bound": pa.array(upper_bound),
+        "saving_is_upper_bound": columns.column(upper_bound),
         "spread_risk": _text(np.where(spread_not_modelled, SPREAD_NOT_MODELLED, "")),
-        **{name: accounts[name] for name in CARRIED},
+        **{name: columns.plain(accounts[name]) for name in CARRIED},
     }
     given = set(accounts.column_names)
     ours = {column.name for column in ACCOUNTS.columns} | {"row"}
@@ -93,20 +95,20 @@ def account_table(
         if name not in ours:
             # A column of the user's that has a name of ours is carried under another one.
             free = name
-            while free in columns or free in STAMPS or (free != name and free in given):
+            while free in table or free in STAMPS or (free != name and free in given):
                 free = f"input_{free}"
-            columns[free] = accounts[name]
-    return pa.table(columns)
+            table[free] = accounts[name]
+    return pa.table(table)
 
 
 def saving_columns(saving: Saving) -> dict[str, pa.Array]:
     """Return both models' savings and what was agreed; unrounded, null where unknown."""
     return {
-        "p_ficc": _float(saving.p_ficc, saving.known_ficc),
-        "p_cme": _float(saving.p_cme, saving.known_cme),
-        "p": pa.array(saving.p),
+        "p_ficc": columns.column(saving.p_ficc, saving.known_ficc),
+        "p_cme": columns.column(saving.p_cme, saving.known_cme),
+        "p": columns.column(saving.p),
         "binding": _text(saving.binding),
-        "capped": pa.array(saving.capped),
+        "capped": columns.column(saving.capped),
         "reason": _text(saving.reason),
     }
 
@@ -153,6 +155,9 @@ def component_table(
             amounts[name], inside[name] = charged.amount, charged.charge.inside
             known[name] = ~margin.unknown
         group, pot = np.nonzero(occupied[margin.house])
+        account_of, firm_of = columns.chosen(account, group), columns.chosen(firm, group)
+        house = pa.repeat(columns.scalar(margin.house), group.size)
+        segment = columns.chosen(POTS, pot)
         for name, amount in amounts.items():
             value = np.where(known[name], amount, 0.0)[group, pot]
             # Half up for amounts owed; a gain is rounded like the loss of the other side.
@@ -160,13 +165,13 @@ def component_table(
             parts.append(
                 pa.table(
                     {
-                        "account": _taken(account, group),
-                        "clearing_firm": _taken(firm, group),
-                        "house": pa.repeat(margin.house, group.size),
-                        "segment": _taken(np.array(POTS, dtype=object), pot),
-                        "component": pa.repeat(name, group.size),
+                        "account": account_of,
+                        "clearing_firm": firm_of,
+                        "house": house,
+                        "segment": segment,
+                        "component": pa.repeat(columns.scalar(name), group.size),
                         "amount": money(cents, known[name][group, pot]),
-                        "inside": pa.repeat(inside[name], group.size),
+                        "inside": pa.repeat(columns.scalar(inside[name]), group.size),
                     }
                 )
             )
@@ -194,19 +199,19 @@ def position_table(
     pyarrow.Table
         Quantities in USD of face (or of dated cash) or in contracts, long positive.
     """
-    future = universe.kind[lines.instrument] == FUTURE
+    future = (universe.kind == FUTURE)[lines.instrument]
     group, instrument = lines.group, lines.instrument
     return pa.table(
         {
-            "account": _taken(account, assignment.group_account[group]),
-            "clearing_firm": _taken(assignment.group_firm, group),
-            "house": _taken(np.array(["FICC", "CME"], dtype=object), future.astype(np.int64)),
-            "xm": pa.array(lines.xm),
-            "segment": _taken(np.array(SEGMENTS, dtype=object), lines.segment),
-            "instrument": _taken(universe.name, instrument),
-            "kind": _taken(universe.kind, instrument),
-            "quantity": pa.array(lines.lots * np.where(future, 1, LOT)),
-            "why": pa.array(lines.why, pa.string()),
+            "account": columns.chosen(account, assignment.group_account[group]),
+            "clearing_firm": columns.chosen(assignment.group_firm, group),
+            "house": columns.chosen(("FICC", "CME"), future.astype(np.int64)),
+            "xm": columns.column(lines.xm),
+            "segment": columns.chosen(SEGMENTS, lines.segment),
+            "instrument": columns.chosen(universe.name, instrument),
+            "kind": columns.chosen(universe.kind, instrument),
+            "quantity": columns.column(lines.lots * np.where(future, 1, LOT)),
+            "why": columns.chosen(WHY, lines.why),
         }
     )
 
@@ -226,19 +231,10 @@ def spread_not_modelled(
     return found
 
 
-def _taken(text: Text, index: npt.NDArray[np.int64]) -> pa.Array:
-    """Return the texts of these numbers; Arrow takes them without a Python object for each."""
-    return pa.array(text, pa.string()).take(pa.array(index))
-
-
-def _float(value: Float, known: Mask) -> pa.Array:
-    return pa.array(value, pa.float64(), mask=~known)
-
-
 def _money(amount: Amount) -> pa.Array:
     return money(amount.cents, amount.known)
 
 
 def _text(value: npt.NDArray[np.generic]) -> pa.Array:
     """Return texts, empty ones as null."""
-    return pa.array(value.astype(object), pa.string(), mask=value == "")
+    return columns.text_column([text or None for text in value.tolist()])

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from rich import box
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from crossmargin import columns
 from crossmargin.book.exceptions import CODES, SEVERITIES
 from crossmargin.io.results import Table
 
@@ -93,7 +95,7 @@ def _totals(accounts: pa.Table) -> list[Text]:
     if len(full) < len(accounts):
         count = len(accounts) - len(full)
         lines.append(Text(f"  no total: {count:,} accounts hold what no model prices"))
-    rejected = pc.sum(pc.greater(accounts["rows_rejected"], 0)).as_py() or 0
+    rejected = int(np.count_nonzero(columns.integers(accounts["rows_rejected"])))
     if rejected:
         lines.append(
             Text(f"  too low: {rejected:,} accounts lack rows that were rejected", style="bold")
@@ -161,7 +163,7 @@ def _print_exceptions(exceptions: pa.Table, console: Console) -> None:
                 grid.add_row(severity, code, f"{counts[code]:,}", described.meaning)
     console.print(grid)
     console.print()
-    rejected = exceptions.filter(pc.equal(exceptions["severity"], "rejected"))
+    rejected = exceptions.filter(pc.equal(exceptions["severity"], columns.scalar("rejected")))
     if len(rejected):
         console.print(Text(f"Rejected rows (the first {min(TOP, len(rejected))})"))
         for row in rejected.slice(0, TOP).to_pylist():

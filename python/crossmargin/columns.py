@@ -1,0 +1,186 @@
+"""Columns between Arrow and NumPy, by their buffers.
+
+pyarrow's own conversions import pandas wherever it is installed, for a quarter of a second, though
+plain columns have no need of it. The functions here do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Column: TypeAlias = pa.Array | pa.ChunkedArray
+Dates = npt.NDArray[np.datetime64]
+Float = npt.NDArray[np.float64]
+Integer = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Text = npt.NDArray[np.object_]
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+"""Texts as numbers of the different ones."""
+_ARROW_TYPE = {"b": pa.bool_(), "f": pa.float64(), "i": pa.int64(), "M": pa.date32()}
+
+
+def one_array(column: Column) -> pa.Array:
+    """Return a column as one array."""
+    if isinstance(column, pa.Array):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)
+
+
+def plain(column: Column) -> Column:
+    """Return a column with a dictionary decoded."""
+    kind = column.type
+    return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
+
+
+def is_known(column: Column) -> Mask:
+    """Return which cells are not null, [N]."""
+    return flags(one_array(column).is_valid())
+
+
+def flags(column: Column, *, null: bool = False) -> Mask:
+    """Return a column of flags, [N]; `null` stands for null."""
+    array = one_array(column)
+    value = _bits(array, 1)
+    if not array.null_count:
+        return value
+    known = _bits(array, 0)
+    return value | ~known if null else value & known
+
+
+def numbers(column: Column) -> Float:
+    """Return a column of numbers, [N], null as NaN."""
+    array = one_array(column).cast(pa.float64(), safe=False)
+    value = _words(array, np.float64)
+    return np.where(is_known(array), value, np.nan) if array.null_count else value
+
+
+def integers(column: Column, *, null: int = -1) -> Integer:
+    """Return a column of whole numbers, [N]; `null` stands for null."""
+    array = one_array(column).cast(pa.int64())
+    value = _words(array, np.int64)
+    return np.where(is_known(array), value, null) if array.null_count else value
+
+
+def dates(column: Column) -> Dates:
+    """Return a column of dates as datetime64[D], [N], null as NaT."""
+    array = one_array(column).cast(pa.date32())
+    value = _words(array, np.int32).astype("datetime64[D]")
+    return np.where(is_known(array), value, np.datetime64("NaT")) if array.null_count else value
+
+
+def texts(column: Column) -> Text:
+    """Return a column of texts as Python strings, [N], null as None."""
+    array = one_array(column).cast(pa.string())
+    value = np.empty(len(array), dtype=object)
+    if len(array):
+        _, offset, data = array.buffers()
+        at = np.frombuffer(offset, np.int32, array.offset + len(array) + 1)[array.offset :]
+        raw = bytes(data or b"")
+        value[:] = [raw[first:last].decode() for first, last in pairwise(at.tolist())]
+        value[~is_known(array)] = None
+    return value
+
+
+def encoded(column: Column) -> tuple[Integer, pa.Array]:
+    """Return of each cell its number in a list, -1 for null, and the list.
+
+    The list has each cell once; of a dictionary it is the dictionary itself.
+    """
+    coded = one_array(column).dictionary_encode()
+    return integers(coded.indices), coded.dictionary
+
+
+def ranked(column: Column) -> tuple[Integer, list[str]]:
+    """Return of each text its number among the different ones, -1 for null, and those ascending."""
+    number, different = encoded(column)
+    words = texts(different).tolist()
+    name = sorted(set(words))
+    place = {text: rank for rank, text in enumerate(name)}
+    return np.array([*(place[text] for text in words), -1], np.int64)[number], name
+
+
+def column(value: npt.NDArray[Any], known: Mask | None = None) -> pa.Array:
+    """Return flags, numbers or dates as an Arrow array.
+
+    Parameters
+    ----------
+    value : ndarray of bool, int, float64 or datetime64[D], [N]
+        NaT is null, NaN is not.
+    known : ndarray of bool, [N], optional
+        False where the cell is null.
+    """
+    kind = _ARROW_TYPE[value.dtype.kind]
+    words = np.ascontiguousarray(value)
+    if kind == pa.bool_():
+        words = np.packbits(value, bitorder="little")
+    elif kind == pa.date32():
+        there = ~np.isnat(value)
+        known = there if known is None else known & there
+        words = np.where(known, value, np.datetime64(0, "D")).astype(np.int64).astype(np.int32)
+    elif kind == pa.int64():
+        words = words.astype(np.int64, copy=False)
+    return from_buffer(kind, len(value), words, known)
+
+
+def from_buffer(
+    kind: pa.DataType, size: int, words: npt.NDArray[Any], known: Mask | None = None
+) -> pa.Array:
+    """Return an Arrow array over the bytes of a NumPy one, null where it is not known, [N]."""
+    return pa.Array.from_buffers(kind, size, [_validity(known), pa.py_buffer(words)])
+
+
+def text_column(value: Sequence[str | None] | Text) -> pa.StringArray:
+    """Return texts as an Arrow array, None as null."""
+    raw = [b"" if text is None else text.encode() for text in value]
+    offset = np.zeros(len(raw) + 1, np.int64)
+    np.cumsum([len(text) for text in raw], out=offset[1:])
+    known = np.array([text is not None for text in value], dtype=bool)
+    buffers = [_validity(known), pa.py_buffer(offset), pa.py_buffer(b"".join(raw))]
+    # Offsets of 64 bits, so that it is an error if the texts are too long together.
+    return pa.Array.from_buffers(pa.large_string(), len(raw), buffers).cast(pa.string())
+
+
+def scalar(value: str | bool | float) -> pa.Scalar:
+    """Return one value as Arrow has it."""
+    return text_column([value])[0] if isinstance(value, str) else column(np.array([value]))[0]
+
+
+def nothing(kind: pa.DataType) -> pa.Scalar:
+    """Return the null of a type."""
+    return pa.nulls(1, kind)[0]
+
+
+def chosen(value: Sequence[str] | Text, index: npt.NDArray[Any]) -> pa.StringArray:
+    """Return the texts of these numbers, [N]; there is no Python object for each."""
+    return text_column(value).take(column(index))
+
+
+def _bits(array: pa.Array, buffer: int) -> Mask:
+    """Return the bits of one of an array's buffers."""
+    if not len(array):
+        return np.zeros(0, dtype=bool)
+    raw = np.frombuffer(array.buffers()[buffer], np.uint8)
+    end = array.offset + len(array)
+    return np.unpackbits(raw, count=end, bitorder="little")[array.offset :].view(bool)
+
+
+def _words(array: pa.Array, dtype: type[np.generic]) -> npt.NDArray[Any]:
+    """Return the values of an array of one width; what stands where it is null has no meaning."""
+    if not len(array):
+        return np.zeros(0, dtype)
+    return np.frombuffer(array.buffers()[1], dtype, array.offset + len(array))[array.offset :]
+
+
+def _validity(known: Mask | None) -> pa.Buffer | None:
+    if known is None or bool(known.all()):
+        return None
+    return pa.py_buffer(np.packbits(known, bitorder="little"))
