@@ -1,9 +1,8 @@
-"""Columns there and back: every type, nulls, slices and chunks; and that pandas stays out."""
+"""Columns there and back: every type, nulls, slices and chunks."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ def pieces(array: pa.Array, cuts: list[int]) -> pa.ChunkedArray:
     """Return an array in chunks, each a slice of something longer."""
     bounds = [0, *sorted(min(cut, len(array)) for cut in cuts), len(array)]
     longer = pa.concat_arrays([array.slice(0, 1), array]).slice(min(1, len(array)))
-    chunks = [longer.slice(a, b - a) for a, b in zip(bounds, bounds[1:], strict=False)]
+    chunks = [longer.slice(a, b - a) for a, b in pairwise(bounds)]
     return pa.chunked_array(chunks, array.type)
 
 
