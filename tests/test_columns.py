@@ -103,8 +103,15 @@ def test_single_values() -> None:
     assert columns.nothing(pa.date32()) == pa.scalar(None, pa.date32())
 
 
+@pytest.mark.parametrize("size", [0, 1, columns.PIECE, 2 * columns.PIECE + 3])
+def test_a_repeated_value_takes_no_memory_a_row(size: int) -> None:
+    column = columns.repeated(columns.scalar("run"), size)
+    assert column.to_pylist() == ["run"] * size
+    assert len({chunk.buffers()[2].address for chunk in column.chunks if len(chunk)}) <= 1
+
+
 def test_texts_are_chosen_by_number() -> None:
-    assert columns.chosen(("a", "b"), np.array([1, 0, 1])).to_pylist() == ["b", "a", "b"]
+    assert columns.chosen(("a", "b"), np.array([1, -1, 0])).to_pylist() == ["b", None, "a"]
 
 
 def test_texts_too_long_together_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

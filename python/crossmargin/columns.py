@@ -23,6 +23,8 @@ Text = npt.NDArray[np.object_]
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 """Texts as numbers of the different ones."""
+PIECE = 1 << 16
+"""Rows in a chunk of a repeated value."""
 _ARROW_TYPE = {"b": pa.bool_(), "f": pa.float64(), "i": pa.int64(), "M": pa.date32()}
 
 
@@ -43,7 +45,7 @@ def plain(column: Column) -> Column:
 
 def is_known(column: Column) -> Mask:
     """Return which cells are not null, [N]."""
-    return flags(one_array(column).is_valid())
+    return flags(column.is_valid())
 
 
 def flags(column: Column, *, null: bool = False) -> Mask:
@@ -159,9 +161,16 @@ def nothing(kind: pa.DataType) -> pa.Scalar:
     return pa.nulls(1, kind)[0]
 
 
+def repeated(value: pa.Scalar, size: int) -> pa.ChunkedArray:
+    """Return one value as a column, [N]; its chunks are one array, whatever its length."""
+    piece = pa.repeat(value, min(size, PIECE))
+    whole, rest = divmod(size, PIECE)
+    return pa.chunked_array([*[piece] * whole, piece.slice(0, rest)], value.type)
+
+
 def chosen(value: Sequence[str] | Text, index: npt.NDArray[Any]) -> pa.StringArray:
-    """Return the texts of these numbers, [N]; there is no Python object for each."""
-    return text_column(value).take(column(index))
+    """Return the texts of these numbers, [N], null for -1; there is no Python object for each."""
+    return text_column(value).take(column(index, index >= 0))
 
 
 def _bits(array: pa.Array, buffer: int) -> Mask:

@@ -484,7 +484,7 @@ def _stamp(table: pa.Table, *, as_of: np.datetime64, cycle: str, run_id: str) ->
     day = columns.column(np.array([as_of]))[0]
     stamps = (day, columns.scalar(cycle), columns.scalar(run_id))
     for name, value in zip(STAMPS, stamps, strict=True):
-        table = table.append_column(name, pa.repeat(value, len(table)))
+        table = table.append_column(name, columns.repeated(value, len(table)))
     return table
 
 

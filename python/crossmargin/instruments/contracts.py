@@ -209,6 +209,7 @@ def _third_wednesday(month: np.datetime64) -> np.datetime64:
     return first + np.timedelta64((WEDNESDAY - weekday) % 7 + 14, "D")
 
 
+@cache
 def _last_business_day(month: np.datetime64) -> np.datetime64:
     """Return the last CME business day of a month."""
     return _business_days_on(_first_day(month + np.timedelta64(1, "M")), -1)

@@ -177,13 +177,13 @@ def resolve(
     horizon = np.concatenate([line.horizon for line in lines])
     flow = np.concatenate([line.flow for line in lines])
     spread = np.repeat([line.spread for line in lines], size)
-    pair, exponent = np.unique(np.column_stack([horizon, time]), axis=0, return_inverse=True)
-    exponent = exponent.ravel()
-    discount = curve.discount_factor(pair[:, 1]) / curve.discount_factor(pair[:, 0])
+    # Complex numbers are in order of their real parts, then their imaginary ones.
+    pair, exponent = np.unique(horizon + 1j * time, return_inverse=True)
+    discount = curve.discount_factor(pair.imag) / curve.discount_factor(pair.real)
     amount = flow * discount[exponent]
     spread_out = spread != 0.0
     amount[spread_out] *= exact.exp(-spread[spread_out] * time[spread_out])
-    ptr, factor, weight = _exponents(pair[:, 1], pair[:, 0])
+    ptr, factor, weight = _exponents(pair.imag, pair.real)
     return Terms(
         exponent_ptr=ptr,
         exponent_factor=factor,

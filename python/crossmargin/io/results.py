@@ -261,38 +261,41 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _canonical(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column as one array of a type with one layout."""
+def _canonical(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column in a type with one layout."""
+    column = columns.plain(column)
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        return _canonical(column.cast(kind.value_type))
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        column = column.cast(pa.string())
-    return columns.one_array(column)
+        return column.cast(pa.string())
+    return column
 
 
-def _bytes(array: pa.Array) -> Iterator[memoryview]:
+def _bytes(column: pa.ChunkedArray) -> Iterator[memoryview]:
     """Yield which cells are there, then the values, with nulls as zero or empty."""
-    kind = array.type
-    valid = columns.is_known(array)
-    yield np.packbits(valid).data
-    if pa.types.is_null(kind) or not len(array):
+    kind = column.type
+    yield np.packbits(columns.is_known(column)).data
+    chunks = [chunk for chunk in column.chunks if len(chunk)]
+    if pa.types.is_null(kind):
         return
     if pa.types.is_string(kind):
-        filled = array.fill_null(columns.scalar("")) if array.null_count else array
-        _, offset, text = filled.buffers()
-        at = np.frombuffer(offset, np.int32)[filled.offset : filled.offset + len(filled) + 1]
-        yield np.diff(at).data
-        if at[-1] > at[0]:
-            yield memoryview(text)[at[0] : at[-1]]
+        chunks = [chunk.fill_null(columns.scalar("")) for chunk in chunks]
+        offsets = [
+            np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset :][: len(chunk) + 1]
+            for chunk in chunks
+        ]
+        yield from (np.diff(offset).data for offset in offsets)
+        for chunk, offset in zip(chunks, offsets, strict=True):
+            if offset[-1] > offset[0]:
+                yield memoryview(chunk.buffers()[2])[offset[0] : offset[-1]]
     elif pa.types.is_boolean(kind):
-        yield columns.flags(array).data
+        yield from (columns.flags(chunk).data for chunk in chunks)
     elif pa.types.is_primitive(kind) or pa.types.is_decimal(kind):
         width = kind.bit_width // 8
-        words = np.frombuffer(array.buffers()[1], np.uint8)
-        words = words[array.offset * width : (array.offset + len(array)) * width]
-        if array.null_count:
-            words = np.where(np.repeat(valid, width), words, np.uint8(0))
-        yield words.data
+        for chunk in chunks:
+            words = np.frombuffer(chunk.buffers()[1], np.uint8)
+            words = words[chunk.offset * width :][: len(chunk) * width]
+            if chunk.null_count:
+                words = np.where(np.repeat(columns.is_known(chunk), width), words, np.uint8(0))
+            yield words.data
     else:
         raise TypeError(f"a column of {kind} has no hash; give flat columns")

@@ -29,7 +29,12 @@ def years_between(as_of: np.datetime64, date: Dates) -> Float:
 
 
 def bootstrap(date: Dates, par_yield: Float) -> Float:
-    """Return log discount factors at `POINTS` from par yields at `NODES`.
+    """Return log discount factors at `POINTS`, [T x 63]; see `discount_factors`."""
+    return exact.log(discount_factors(date, par_yield))
+
+
+def discount_factors(date: Dates, par_yield: Float) -> Float:
+    """Return discount factors at `POINTS` from par yields at `NODES`.
 
     Parameters
     ----------
@@ -41,7 +46,7 @@ def bootstrap(date: Dates, par_yield: Float) -> Float:
     Returns
     -------
     ndarray of float64, [T x 63]
-        ln DF at `POINTS`, the first column zero.
+        DF at `POINTS`, the first column one.
 
     Raises
     ------
@@ -72,12 +77,12 @@ def bootstrap(date: Dates, par_yield: Float) -> Float:
         raise ValueError(
             f"par yields of {date[bad][0]} do not give positive discount factors; check the row"
         )
-    return exact.log(df)
+    return df
 
 
-def zero_rates(log_df: Float) -> Float:
-    """Return continuous zero rates z = -ln DF / t at the nodes, [T x 11], from `bootstrap`."""
-    return np.asarray(-log_df[:, _NODE_POINTS] / NODES)
+def zero_rates(df: Float) -> Float:
+    """Return continuous zero rates z = -ln DF / t at the nodes, [T x 11], of `discount_factors`."""
+    return np.asarray(-exact.log(df[:, _NODE_POINTS]) / NODES)
 
 
 def node_weights(time: Float) -> tuple[Index, Float]:

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from crossmargin import columns
+from crossmargin import columns, exact
 from crossmargin.market.basis import Basis, read_basis
 from crossmargin.market.calendars import business_days_between
 from crossmargin.market.curve import (
     TREASURY_FACTORS,
     Curve,
-    bootstrap,
+    discount_factors,
     years_between,
     zero_rates,
 )
@@ -136,12 +136,12 @@ class Market:
             begin = holes[-1] + 1
             skipped = int(np.count_nonzero(given[~usable] > date[begin]))
             date, percent = date[begin:], percent[begin:]
-        log_df = bootstrap(date, percent / 100.0)
+        df = discount_factors(date, percent / 100.0)
         return cls(
             as_of=day,
-            curve=Curve(day, log_df[-1]),
+            curve=Curve(day, exact.log(df[-1])),
             date=date,
-            zero_rate=zero_rates(log_df),
+            zero_rate=zero_rates(df),
             skipped_rows=skipped,
             basis={} if basis is None else read_basis(basis, as_of=day),
             fixings={} if fixings is None else _read_fixings(fixings),
@@ -252,17 +252,13 @@ class Market:
         key = (horizon, look_back, minimum, tuple(stress), scaling)
         if key in self._chosen:
             return self._chosen[key]
-        shock = self.zero_rate_change(horizon)
-        known = np.ones(shock.shape, dtype=bool)
-        for basis in self.basis.values():
-            change, both = basis.change(self.date, horizon)
-            shock = np.column_stack([shock, change])
-            known = np.column_stack([known, both])
+        zero_rate = self.zero_rate_change(horizon)
+        moves = [basis.change(self.date, horizon) for basis in self.basis.values()]
         self._chosen[key] = build_scenarios(
             self.date[horizon:],
-            shock,
+            np.column_stack([zero_rate, *(change for change, _ in moves)]),
             self.factor,
-            known,
+            np.column_stack([np.ones(zero_rate.shape, bool), *(known for _, known in moves)]),
             look_back=look_back,
             minimum=minimum,
             stress=stress,

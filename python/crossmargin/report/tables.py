@@ -73,11 +73,11 @@ def account_table(
         for name, pot in pots
     }
     incomplete = (rows_rejected > 0) | ~required.requirement.known | (saving.reason == "INCOMPLETE")
-    status = np.where(incomplete, "incomplete", np.where(eligible, "complete", "not_eligible"))
+    status = np.where(incomplete, 0, np.where(eligible, 1, 2))
     agreed = saving_columns(saving)
     table = {
         "account": columns.plain(accounts["account"]),
-        "status": columns.text_column(status),
+        "status": columns.chosen(("incomplete", "complete", "not_eligible"), status),
         "rows_rejected": columns.column(rows_rejected),
         **{name: v[name] for name in ("v_ficc_cash", "v_ficc_futures", "v_ficc_combined")},
         "p_ficc": agreed["p_ficc"],
@@ -86,7 +86,9 @@ def account_table(
         **{name: agreed[name] for name in ("p", "binding", "capped", "reason")},
         **money_columns(required),
         "saving_is_upper_bound": columns.column(upper_bound),
-        "spread_risk": _text(np.where(spread_not_modelled, SPREAD_NOT_MODELLED, "")),
+        "spread_risk": columns.chosen(
+            [SPREAD_NOT_MODELLED], spread_not_modelled.astype(np.int64) - 1
+        ),
         **{name: columns.plain(accounts[name]) for name in CARRIED},
     }
     given = set(accounts.column_names)
@@ -156,7 +158,7 @@ def component_table(
             known[name] = ~margin.unknown
         group, pot = np.nonzero(occupied[margin.house])
         account_of, firm_of = columns.chosen(account, group), columns.chosen(firm, group)
-        house = pa.repeat(columns.scalar(margin.house), group.size)
+        house = columns.repeated(columns.scalar(margin.house), group.size)
         segment = columns.chosen(POTS, pot)
         for name, amount in amounts.items():
             value = np.where(known[name], amount, 0.0)[group, pot]
@@ -169,9 +171,9 @@ def component_table(
                         "clearing_firm": firm_of,
                         "house": house,
                         "segment": segment,
-                        "component": pa.repeat(columns.scalar(name), group.size),
+                        "component": columns.repeated(columns.scalar(name), group.size),
                         "amount": money(cents, known[name][group, pot]),
-                        "inside": pa.repeat(columns.scalar(inside[name]), group.size),
+                        "inside": columns.repeated(columns.scalar(inside[name]), group.size),
                     }
                 )
             )
