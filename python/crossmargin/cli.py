@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.metadata
 import io
 import os
@@ -150,6 +151,8 @@ def run(
     from crossmargin.market import Market
     from crossmargin.run import run as margin_book
 
+    # What has been imported stays; the garbage collector need not look through it time and again.
+    gc.freeze()
     check_target(out)
     own = {
         "--positions": positions,
@@ -273,7 +276,7 @@ def command() -> NoReturn:
 
 def _output() -> Console:
     """Return standard output: as wide as the terminal, or wide and plain where piped."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 160)
 
 
 def _terminated(number: int, frame: object) -> None:

@@ -99,7 +99,10 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
         zip(coupon, issue, maturity, kind, first_coupon.astype(str), price, resold, strict=True)
     )
     differs = np.array(
-        [repr(terms[i]) != repr(terms[kept[first[g]]]) for i, g in zip(kept, group, strict=True)],
+        [
+            i != own and repr(terms[i]) != repr(terms[own])
+            for i, own in zip(kept, kept[first[group]], strict=True)
+        ],
         dtype=bool,
     )
     conflict = np.isin(group, group[differs])

@@ -140,7 +140,6 @@ def read_trades(
     if cycle not in CYCLES:
         raise InputError(f"cycle: {cycle!r} is not one of {', '.join(CYCLES)}")
     rows = _Rows(positions, file, log)
-    size = len(positions)
     account = rows.account.index_in(accounts["account"])
     rows.reject(
         account < 0,
@@ -158,12 +157,12 @@ def read_trades(
         "INSTRUMENT_UNKNOWN",
         lambda i: f"CUSIP {rows.instrument[i]!r} has no usable row in the securities table; add it",
     )
-    matured = np.zeros(size, dtype=bool)
-    matured[security >= 0] = securities.maturity_date[security[security >= 0]] <= as_of
+    # Number -1, of what is no security, takes the last element.
+    matures = np.append(securities.maturity_date, np.datetime64("NaT"))[security]
     rows.reject(
-        matured,
+        matures <= as_of,
         "SECURITY_MATURED",
-        lambda i: f"{rows.instrument[i]} matured on {securities.maturity_date[security[i]]}",
+        lambda i: f"{rows.instrument[i]} matured on {matures[i]}",
     )
     contract, contracts = _resolve_contracts(rows, future, as_of)
 
@@ -207,8 +206,6 @@ def read_trades(
         "DATE_INVALID",
         lambda i: f"end_date {end[i]} is not after start_date {start[i]}",
     )
-    matures = np.full(size, np.datetime64("NaT"), dtype="datetime64[D]")
-    matures[security >= 0] = securities.maturity_date[security[security >= 0]]
     rows.reject(
         repo & (end > matures),
         "DATE_INVALID",
@@ -243,10 +240,9 @@ def read_trades(
     )
 
     start_cash = columns.numbers(positions["start_cash"])
-    no_model = np.zeros(size, dtype=bool)
-    no_model[security >= 0] = ~securities.nominal[security[security >= 0]]
+    no_model = np.append(~securities.nominal, False)
     rows.reject(
-        repo & no_model & np.isnan(start_cash),
+        repo & no_model[security] & np.isnan(start_cash),
         "VALUE_INVALID",
         lambda i: f"no model prices {rows.instrument[i]}, so start_cash must be given",
     )

@@ -169,14 +169,12 @@ def write_results(
 
             def write(first: int, last: int) -> None:
                 for name in names[first:last]:
-                    table = tables[name].replace_schema_metadata(metadata)
-                    pq.write_table(table, fresh / f"{name}.parquet")
+                    _write_table(tables[name].replace_schema_metadata(metadata), fresh, name)
 
             # Compression and writing run outside the interpreter's lock.
             run_blocks(write, len(names), block_size=1, threads=None, unit="tables")
             (fresh / MANIFEST).write_text(text, encoding="utf-8")
-            for path in fresh.iterdir():
-                _flush(path)
+            _flush(fresh / MANIFEST)
             _flush(fresh)
             _put(fresh, target)
             _flush(target.parent)
@@ -230,6 +228,19 @@ def _beside(target: Path) -> Iterator[Path]:
         yield fresh
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _write_table(table: pa.Table, folder: Path, name: str) -> None:
+    """Write a table as Parquet, on the disk on return."""
+    path = folder / f"{name}.parquet"
+    # Amounts rarely repeat, and statistics of whole tables help no reader to skip anything.
+    repeating = [
+        field.name
+        for field in table.schema
+        if not (pa.types.is_decimal(field.type) or pa.types.is_floating(field.type))
+    ]
+    pq.write_table(table, path, use_dictionary=repeating, write_statistics=False)
+    _flush(path)
 
 
 def _put(fresh: Path, target: Path) -> None:

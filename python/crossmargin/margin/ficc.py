@@ -139,9 +139,10 @@ def floor_rates(market: Market, rules: Ficc) -> Float:
         total += move[row : row + windows]
     mean = total / size
     variance = np.zeros((windows, len(node)))
+    deviation = np.empty((windows, len(node)))
     for row in range(size):
-        deviation = move[row : row + windows] - mean
-        variance += deviation * deviation
+        np.subtract(move[row : row + windows], mean, out=deviation)
+        variance += np.multiply(deviation, deviation, out=deviation)
     smallest = (variance / size).min(axis=0)
     return np.asarray(rules.floor_share * np.sqrt(smallest))
 

@@ -84,7 +84,7 @@ def _totals(accounts: pa.Table) -> list[Text]:
     known = pc.and_(
         pc.and_(*(accounts[name].is_valid() for name in names[:2])), accounts["saving"].is_valid()
     )
-    full = accounts.filter(known)
+    full = accounts.select(names).filter(known)
     sums = [pc.sum(full[name]).as_py() or Decimal(0) for name in names]
     lines.append(
         Text(
@@ -187,9 +187,10 @@ def _grid(title: str, console: Console, caption: str | None = None) -> Grid:
 
 def _top(accounts: pa.Table, name: str) -> list[dict[str, Any]]:
     """Return the rows with the largest values, those of equal value in the table's order."""
-    known = accounts.filter(accounts[name].is_valid())
-    order = pc.sort_indices(known, sort_keys=[(name, "descending")])
-    rows: list[dict[str, Any]] = known.take(order[:TOP]).to_pylist()
+    known = len(accounts) - accounts[name].null_count
+    # Nulls come last.
+    order = pc.sort_indices(accounts.select([name]), sort_keys=[(name, "descending")])
+    rows: list[dict[str, Any]] = accounts.take(order[: min(TOP, known)]).to_pylist()
     return rows
 
 
