@@ -28,7 +28,9 @@ def read_accounts(table: pa.Table, *, file: str, log: ExceptionLog) -> pa.Table:
     """
     account, _ = columns.encoded(table["account"])
     _, first = np.unique(account, return_index=True)
-    again = np.setdiff1d(np.arange(account.size), first)
+    repeats = np.ones(account.size, dtype=bool)
+    repeats[first] = False
+    again = np.flatnonzero(repeats)
     name = columns.texts(table["account"].take(columns.column(again)))
     log.add(
         "ACCOUNT_DUPLICATE",
@@ -37,4 +39,4 @@ def read_accounts(table: pa.Table, *, file: str, log: ExceptionLog) -> pa.Table:
         account=name,
         message=[f"account {text} has an earlier row, which is used; keep one" for text in name],
     )
-    return table.take(columns.column(np.sort(first)))
+    return table.take(columns.column(np.flatnonzero(~repeats)))

@@ -70,7 +70,7 @@ def open_legs(trades: Trades, *, held: Integer, contract_at: Integer, price: Flo
     cash_at = held.size
     repo = np.flatnonzero(trades.end_open)
     side = np.where(trades.kind[repo] == REPO, 1, -1)
-    security = np.searchsorted(held, trades.security[repo])
+    security = _place(held, trades.security[repo])
     face = trades.lots[repo]
 
     blank = np.isnan(trades.start_cash[repo])
@@ -84,10 +84,10 @@ def open_legs(trades: Trades, *, held: Integer, contract_at: Integer, price: Flo
 
     outright = np.flatnonzero(trades.kind == CASH)
     future = np.flatnonzero(trades.kind == FUTURE)
-    start_on = np.searchsorted(dates, trades.start_date[first])
-    end_on = np.searchsorted(dates, trades.end_date[repo])
+    start_on = _place(dates.astype(np.int64), trades.start_date[first].astype(np.int64))
+    end_on = _place(dates.astype(np.int64), trades.end_date[repo].astype(np.int64))
     parts = [
-        (outright, np.searchsorted(held, trades.security[outright]), trades.lots[outright]),
+        (outright, _place(held, trades.security[outright]), trades.lots[outright]),
         (future, contract_at[trades.contract[future]], trades.lots[future]),
         (repo, security, side * face),
         (repo, cash_at + end_on, -side * _lots(end_cash)),
@@ -100,6 +100,14 @@ def open_legs(trades: Trades, *, held: Integer, contract_at: Integer, price: Flo
         lots=np.concatenate([lots for _, _, lots in parts]),
         assumed=repo[blank],
     )
+
+
+def _place(known: Integer, number: Integer) -> Integer:
+    """Return where each number stands among the known ones, which lie close together."""
+    lowest = known.min(initial=0)
+    place = np.zeros(known.max(initial=-1) - lowest + 1, np.int64)
+    place[known - lowest] = np.arange(known.size)
+    return np.asarray(place[number - lowest])
 
 
 def _lots(cash: Float) -> Integer:

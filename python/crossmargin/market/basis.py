@@ -105,11 +105,13 @@ def read_basis(table: pa.Table, *, as_of: np.datetime64) -> dict[str, Basis]:
             raise ValueError(
                 f"basis: {names[twice % names.size]} has two rows on {days[twice // names.size]}"
             )
-        level = np.full((days.size, names.size), np.nan)
-        level[row, column] = basis[mine]
-        known = ~np.isnan(level)
-        ends = days.size - 1 - known[::-1].argmax(axis=0)
+        known = ~np.isnan(basis[mine])
+        begins, ends = np.full(names.size, days.size), np.full(names.size, -1)
+        np.minimum.at(begins, column[known], row[known])
+        np.maximum.at(ends, column[known], row[known])
         # Contracts still listed on the last day end together: the one listed first is the nearer.
-        order = np.lexsort((names, known.argmax(axis=0), ends))
-        found[name] = Basis(name, tuple(names[order].tolist()), days, level[:, order])
+        order = np.lexsort((names, begins, ends))
+        level = np.full((days.size, names.size), np.nan)
+        level[row, np.argsort(order)[column]] = basis[mine]
+        found[name] = Basis(name, tuple(names[order].tolist()), days, level)
     return found
