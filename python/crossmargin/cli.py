@@ -151,8 +151,6 @@ def run(
     from crossmargin.market import Market
     from crossmargin.run import run as margin_book
 
-    # What has been imported stays; the garbage collector need not look through it time and again.
-    gc.freeze()
     check_target(out)
     own = {
         "--positions": positions,
@@ -265,6 +263,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def command() -> NoReturn:
     """Run the command and end the process with its exit code."""
+    # What has been imported stays: the garbage collector need not look through it again and again.
+    gc.freeze()
     code = main()
     for stream in (sys.stdout, sys.stderr):
         # Whoever read our output may have left.

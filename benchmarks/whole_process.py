@@ -1,0 +1,112 @@
+"""How long the whole command takes: a cold process, Parquet on disk to Parquet on disk.
+
+One command: ``python benchmarks/whole_process.py`` writes a seeded book of tier L (20,000 accounts,
+319,000 rows) to a temporary directory, runs ``crossmargin run`` on it again and again, each time in
+a process of its own, and prints the best and the median wall time, and how long each stage takes.
+Every run must give the same results; nothing fails on time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+AS_OF = "2026-06-10"
+REJECTED = 3
+"""Exit code of a run with rejected rows, of which the sample has some."""
+
+STAGES = """
+import json, sys, time
+marks = [("imports", time.perf_counter())]
+def mark(stage, done):
+    marks.append((stage, time.perf_counter()))
+folder, as_of = sys.argv[1:]
+import crossmargin as xm
+mark("market", 0.0)
+names = ("positions", "accounts", "securities", "par_yields", "basis")
+file = {name: f"{folder}/{name}.parquet" for name in names}
+market = xm.Market.read(file.pop("par_yields"), as_of=as_of, basis=file.pop("basis"))
+run = xm.run(**file, market=market, progress=mark)
+mark("writing", 0.0)
+run.write(f"{folder}/results")
+mark("end", 1.0)
+seconds = {}
+for (stage, begin), (_, end) in zip(marks, marks[1:]):
+    seconds[stage] = seconds.get(stage, 0.0) + end - begin
+print(json.dumps(seconds))
+"""
+"""The command's work, step by step, on the clock of its own process."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--accounts", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=7)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = write_book(folder, chosen.accounts)
+        print(f"{rows['accounts']:,} accounts, {rows['positions']:,} rows of positions", flush=True)
+        walls, stages, results = [], [], []
+        # The first round fills caches of files and bytecode, as installing and using would.
+        for _ in range(chosen.rounds + 1):
+            begin = time.perf_counter()
+            launch(folder, *command(folder), expect=REJECTED)
+            walls.append(time.perf_counter() - begin)
+            manifest = json.loads((folder / "results" / "manifest.json").read_text())
+            results.append(manifest["results"])
+            stages.append(json.loads(launch(folder, "-c", STAGES, name, AS_OF, expect=0)))
+        if any(result != results[0] for result in results):
+            sys.exit("the results differ between runs")
+    del walls[0], stages[0]
+    print(f"best {min(walls):.2f} s, median {statistics.median(walls):.2f} s of {len(walls)}\n")
+    print(f"{'stage':12}{'best':>8}{'median':>8}  ms")
+    best = 0.0
+    for stage in stages[0]:
+        seconds = [one[stage] for one in stages]
+        best += min(seconds)
+        print(f"{stage:12}{1e3 * min(seconds):8.0f}{1e3 * statistics.median(seconds):8.0f}")
+    print(f"{'the rest':12}{1e3 * (min(walls) - best):8.0f}    start, command line, summary")
+
+
+def write_book(folder: Path, accounts: int) -> dict[str, int]:
+    """Write the sample as Parquet, in a process that is gone when the timing begins."""
+    script = (
+        "import json, sys, pyarrow.parquet as pq\n"
+        "from crossmargin.sample import sample_tables\n"
+        "tables = sample_tables(accounts=int(sys.argv[2]))\n"
+        "for name, table in tables.items():\n"
+        "    pq.write_table(table, f'{sys.argv[1]}/{name}.parquet')\n"
+        "print(json.dumps({name: len(table) for name, table in tables.items()}))"
+    )
+    return json.loads(launch(folder, "-c", script, str(folder), str(accounts), expect=0))
+
+
+def command(folder: Path) -> list[str]:
+    """Return the arguments of Python that run the command on the book."""
+    files = ("positions", "accounts", "securities", "par_yields", "basis")
+    options = [x for n in files for x in (f"--{n.replace('_', '-')}", f"{folder}/{n}.parquet")]
+    return ["-m", "crossmargin", "run", *options, "--as-of", AS_OF, "--out", f"{folder}/results"]
+
+
+def launch(folder: Path, *arguments: str, expect: int) -> str:
+    """Run Python with its bytecode cache in the folder; return what it prints."""
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, env=environment
+    )
+    if done.returncode != expect:
+        sys.exit(f"exit code {done.returncode}, {expect} expected:\n{done.stderr}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
