@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeAlias, TypeGuard
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from crossmargin import columns
 
@@ -138,9 +137,10 @@ class ExceptionLog:
         if not self._parts:
             return SCHEMA.empty_table()
         table = pa.concat_tables(self._parts)
-        keys = pa.table({"file": table["file"], "row": table["row"].fill_null(columns.scalar(-1))})
-        order = pc.sort_indices(keys, sort_keys=[("file", "ascending"), ("row", "ascending")])
-        return table.take(order).combine_chunks()
+        file, _ = columns.ranked(table["file"])
+        order = columns.column(np.lexsort((columns.integers(table["row"]), file)))
+        cells = [columns.one_array(column).take(order) for column in table.columns]
+        return pa.table(cells, schema=SCHEMA)
 
     def counts(self) -> dict[str, int]:
         """Return how many exceptions there are of each code, in the order of `CODES`."""

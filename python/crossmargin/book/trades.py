@@ -297,11 +297,10 @@ class _Texts:
 
     def __init__(self, column: pa.ChunkedArray) -> None:
         self.number, self.different = columns.encoded(column)
-        self.name = columns.texts(self.different)
 
     def __getitem__(self, row: int) -> str:
         """Return the text of a row."""
-        return str(self.name[self.number[row]])
+        return str(self.different[self.number[row].item()])
 
     def take(self, row: Integer) -> pa.StringArray:
         """Return the texts of some rows."""
@@ -350,9 +349,9 @@ def _resolve_contracts(
     instrument = rows.instrument
     found: dict[int, Contract] = {}
     trouble: dict[int, tuple[str, str]] = {}
-    for number in np.unique(instrument.number[rows.ok & future]).tolist():
+    for number in _different(instrument.number[rows.ok & future]).tolist():
         try:
-            contract = parse_contract(instrument.name[number], as_of)
+            contract = parse_contract(str(instrument.different[number]), as_of)
             end = last_day(contract)
         except ValueError as error:
             trouble[number] = ("CONTRACT_UNKNOWN", str(error))
@@ -362,7 +361,7 @@ def _resolve_contracts(
         else:
             found[number] = contract
     for code in ("CONTRACT_UNKNOWN", "CONTRACT_EXPIRED"):
-        wrong = np.zeros(instrument.name.size, dtype=bool)
+        wrong = np.zeros(len(instrument.different), dtype=bool)
         wrong[[number for number, (its_code, _) in trouble.items() if its_code == code]] = True
         rows.reject(
             future & wrong[instrument.number],
@@ -370,7 +369,7 @@ def _resolve_contracts(
             lambda i: f"{instrument[i]}: {trouble[instrument.number[i]][1]}",
         )
     usable = canonical_order(set(found.values()))
-    place = np.full(instrument.name.size, -1)
+    place = np.full(len(instrument.different), -1)
     place[list(found)] = [usable.index(contract) for contract in found.values()]
     return np.where(future, place[instrument.number], -1), tuple(usable)
 
