@@ -337,7 +337,7 @@ def run(
             results[name] = {"rows": len(table), "hash": digest}
 
     # Building and hashing run outside the interpreter's lock for the most part.
-    run_blocks(finish, len(_TABLES), block_size=1, threads=threads, unit="tables")
+    run_blocks(finish, range(len(_TABLES) + 1), threads=threads, unit="tables")
     manifest = {
         "run_id": run_id,
         "started": started,

@@ -172,7 +172,7 @@ def write_results(
                     _write_table(tables[name].replace_schema_metadata(metadata), fresh, name)
 
             # Compression and writing run outside the interpreter's lock.
-            run_blocks(write, len(names), block_size=1, threads=None, unit="tables")
+            run_blocks(write, range(len(names) + 1), threads=None, unit="tables")
             (fresh / MANIFEST).write_text(text, encoding="utf-8")
             _flush(fresh / MANIFEST)
             _flush(fresh)
