@@ -46,17 +46,23 @@ print(json.dumps(seconds))
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--accounts", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=7)
     chosen = parser.parse_args()
+    for name, value in measure(chosen.accounts, chosen.rounds).items():
+        print(f"{name:40}{value:12,.0f}")
+
+
+def measure(accounts: int = 20_000, rounds: int = 5) -> dict[str, float]:
+    """Time the command and, in other processes, its stages."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = write_book(folder, chosen.accounts)
-        print(f"{rows['accounts']:,} accounts, {rows['positions']:,} rows of positions", flush=True)
+        rows = write_book(folder, accounts)
         walls, stages, results = [], [], []
         # The first round fills caches of files and bytecode, as installing and using would.
-        for _ in range(chosen.rounds + 1):
+        for _ in range(rounds + 1):
             begin = time.perf_counter()
             launch(folder, *command(folder), expect=REJECTED)
             walls.append(time.perf_counter() - begin)
@@ -66,15 +72,17 @@ def main() -> None:
         if any(result != results[0] for result in results):
             sys.exit("the results differ between runs")
     del walls[0], stages[0]
-    print(f"best {min(walls):.2f} s, median {statistics.median(walls):.2f} s of {len(walls)}\n")
-    print(f"{'stage':12}{'best':>8}{'median':>8}  ms")
     # Of one run, so that the stages add up: the rest is a difference between two processes.
     best = min(stages, key=lambda seconds: sum(seconds.values()))
-    for stage in best:
-        median = statistics.median(seconds[stage] for seconds in stages)
-        print(f"{stage:12}{1e3 * best[stage]:8.0f}{1e3 * median:8.0f}")
     rest = min(walls) - sum(best.values())
-    print(f"{'the rest':12}{1e3 * rest:8.0f}          start, command line, summary, end")
+    return {
+        "accounts": rows["accounts"],
+        "rows of positions": rows["positions"],
+        "wall time, best, ms": 1e3 * min(walls),
+        "wall time, median, ms": 1e3 * statistics.median(walls),
+        **{f"stage {stage}, ms": 1e3 * seconds for stage, seconds in best.items()},
+        "start, command line, summary, end, ms": 1e3 * rest,
+    }
 
 
 def write_book(folder: Path, accounts: int) -> dict[str, int]:
