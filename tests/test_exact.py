@@ -186,20 +186,21 @@ def half_up(x):
 @example(5e-324)
 @example(float(np.nextafter(9e13, 0.0)))
 def test_cents_equal_decimal_arithmetic(x):
-    assert int(exact.cents(x)) == half_up(x)
+    assert int(exact.cents(x)) == exact.cents_of(x) == half_up(x)
 
 
 @given(st.integers(0, 2**43), st.integers(-2, 2))
 def test_cents_near_a_tie_equal_decimal_arithmetic(whole, away):
     x = (whole + 0.5) / 100.0
     x = max(x + away * float(np.spacing(x)), 0.0)
-    assert int(exact.cents(x)) == half_up(x)
+    assert int(exact.cents(x)) == exact.cents_of(x) == half_up(x)
 
 
 def test_cents_round_half_up_and_not_half_to_even():
     ties = [0.125, 0.375, 0.625, 2.125]
     even = [int((Decimal(x) * 100).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)) for x in ties]
     assert exact.cents(ties).tolist() == [13, 38, 63, 213]
+    assert [exact.cents_of(float(x)) for x in ties] == [13, 38, 63, 213]
     assert even == [12, 38, 62, 212]
     assert exact.cents(ties).dtype == np.int64
 
@@ -208,3 +209,5 @@ def test_cents_round_half_up_and_not_half_to_even():
 def test_cents_refuse_what_is_no_amount(x):
     with pytest.raises(ValueError, match="at least 0 and below 9e13"):
         exact.cents([1.0, x])
+    with pytest.raises(ValueError, match="cents: every amount"):
+        exact.cents_of(x)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 import crossmargin as xm
+from crossmargin.agreement.outcome import AmountError
+from crossmargin.policies import Charge, read_policy
 from crossmargin.sample import sample_tables
 
 ACCOUNTS = 120
+Question = tuple[str, dict[str, float], bool]
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +109,287 @@ def test_questions_do_not_touch_each_other(session: xm.Session) -> None:
 def test_a_contract_may_be_written_with_one_digit(session: xm.Session) -> None:
     account = session.accounts[7]
     assert session.what_if(account, {"znu6": 5}) == session.what_if(account, {"ZNU26": 5})
+
+
+@pytest.fixture(scope="module")
+def questions(run: xm.Run, session: xm.Session) -> list[Question]:
+    """Return trades of all kinds in all accounts, those at two firms among them."""
+    held: dict[str, list[dict[str, Any]]] = {}
+    for line in run.positions.to_arrow().to_pylist():
+        if line["instrument"] in session.instruments and line["quantity"]:
+            held.setdefault(line["account"], []).append(line)
+    futures = [name for name in session.instruments if len(name) <= 6]
+    bonds = [name for name in session.instruments if len(name) == 9]
+    rng = np.random.default_rng(2)
+    asked: list[Question] = []
+    for account in session.accounts:
+        for booked_in_xm in (True, False):
+            asked += [
+                (account, {str(rng.choice(futures)): int(rng.integers(-99, 100))}, booked_in_xm),
+                (account, {str(rng.choice(bonds)): 1e5 * rng.integers(-999, 1000)}, booked_in_xm),
+            ]
+            legs = rng.choice([*futures, *bonds], 5, replace=False)
+            asked.append(
+                (
+                    account,
+                    {str(name): 100 * int(rng.integers(-9, 10)) for name in legs},
+                    booked_in_xm,
+                )
+            )
+        for line in held.get(account, [])[:3]:
+            # Closes the line where it is booked, and doubles it the other way round.
+            asked += [
+                (account, {line["instrument"]: times * line["quantity"]}, line["xm"])
+                for times in (-1, -2)
+            ]
+    return asked
+
+
+def by_columns(session: xm.Session, question: Question) -> dict[str, Any]:
+    account, trades, booked_in_xm = question
+    answer = session.what_ifs([(account, trades)], xm=booked_in_xm)
+    row: dict[str, Any] = answer.to_arrow().to_pylist()[0]
+    return row
+
+
+@pytest.fixture(scope="module")
+def answers(session: xm.Session, questions: list[Question]) -> list[str]:
+    """Return what the columnar models answer, as text: types and decimal places count too."""
+    return [repr(by_columns(session, question)) for question in questions]
+
+
+def ask(session: xm.Session, question: Question) -> str:
+    account, trades, booked_in_xm = question
+    return repr(session.what_if(account, trades, xm=booked_in_xm))
+
+
+def refuse_columns(monkeypatch: pytest.MonkeyPatch, session: xm.Session) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("the columnar models were asked")
+
+    monkeypatch.setattr(session, "_ask", refuse)
+
+
+def test_kept_accounts_answer_as_the_columns_do(
+    monkeypatch: pytest.MonkeyPatch,
+    run: xm.Run,
+    questions: list[Question],
+    answers: list[str],
+) -> None:
+    session = xm.Session(run)
+    refuse_columns(monkeypatch, session)
+    assert [ask(session, question) for question in questions] == answers
+    # The questions are worth asking: every outcome is among them.
+    for part in ("'FICC'", "'CME'", "NOT_ELIGIBLE", "INCOMPLETE", "ONE_SIDED", "'capped': True"):
+        assert sum(part in answer for answer in answers) > 3
+    unknown = sum("'requirement': None" in answer for answer in answers)
+    assert unknown > 20
+    assert len(answers) - unknown > 1000
+
+
+def test_an_instrument_that_no_model_covers_leaves_amounts_unknown(session: xm.Session) -> None:
+    state = session._models
+    lacking = state.cubes.unpriced_ficc != ""
+    names = [n for n in state.universe.name[lacking].tolist() if n in session.instruments]
+    assert names
+    # Complete before the trade, and a total was known.
+    account = next(name for name in session.accounts if session.what_if(name, {})["reason"] is None)
+    for name in names:
+        question = (account, {name: 100.0}, True)
+        assert ask(session, question) == repr(by_columns(session, question))
+        answer = session.what_if(account, {name: 100.0})
+        assert answer["requirement"] is None
+        assert answer["no_programme"] is None
+
+
+def test_two_ways_to_write_a_contract_add_up(session: xm.Session) -> None:
+    account = session.accounts[7]
+    assert session.what_if(account, {"znu6": 5, "ZNU26": 7}) == session.what_if(
+        account, {"ZNU26": 12}
+    )
+    assert session.what_if(account, {"ZNU26": 7, "znu6": -7}) == session.what_if(account, {})
+
+
+def test_memory_is_bounded_and_forgetting_changes_no_answer(
+    run: xm.Run, questions: list[Question], answers: list[str]
+) -> None:
+    everything = xm.Session(run)
+    for account in everything.accounts:
+        everything.what_if(account, {})
+    kept = everything._residents
+    assert kept is not None
+    assert len(kept) == len(everything.accounts)
+    sizes = sorted(kept._bytes.tolist())
+    assert kept.used == sum(sizes)
+
+    # Room for three of the largest.
+    memory = sum(sizes[-3:])
+    session = xm.Session(run, memory=memory)
+    few = session._residents
+    assert few is not None
+    rng = np.random.default_rng(3)
+    most = 0
+    for n in rng.integers(0, len(questions), 600).tolist():
+        assert ask(session, questions[n]) == answers[n]
+        assert few.used == sum(few._bytes[list(few._kept)].tolist()) <= memory
+        most = max(most, len(few))
+    assert 3 <= most < len(session.accounts) / 2
+
+
+def test_the_account_asked_least_lately_goes_first(run: xm.Run) -> None:
+    probe = xm.Session(run)._residents
+    assert probe is not None
+    largest = np.argsort(probe._bytes)[-3:].tolist()
+    first, second, third = largest
+    session = xm.Session(run, memory=2 * int(probe._bytes[third]))
+    kept = session._residents
+    assert kept is not None
+    for account in (first, second, first, third):
+        session.what_if(session.accounts[account], {})
+    assert list(kept._kept) == [first, third]
+
+
+@pytest.mark.parametrize("memory", [0, 1, 50_000])
+def test_memory_that_cannot_hold_an_account_is_refused(run: xm.Run, memory: int) -> None:
+    with pytest.raises(ValueError, match=rf"memory: {memory} bytes cannot hold account '\w+'"):
+        xm.Session(run, memory=memory)
+
+
+@pytest.mark.parametrize("memory", [-1, 1e9, True, None, "1 GiB"])
+def test_memory_is_a_number_of_bytes(run: xm.Run, memory: Any) -> None:
+    with pytest.raises(ValueError, match="memory: a number of bytes expected, got"):
+        xm.Session(run, memory=memory)
+
+
+def test_the_memory_that_an_error_names_is_enough(run: xm.Run) -> None:
+    with pytest.raises(ValueError, match="give") as error:
+        xm.Session(run, memory=0)
+    enough = int(str(error.value).split("give ")[1].split(" ")[0])
+    session = xm.Session(run, memory=enough)
+    for account in session.accounts[:20]:
+        session.what_if(account, {})
+    with pytest.raises(ValueError, match="memory"):
+        xm.Session(run, memory=enough - 1)
+
+
+def test_threads_may_ask_one_session(
+    run: xm.Run, questions: list[Question], answers: list[str]
+) -> None:
+    probe = xm.Session(run)._residents
+    assert probe is not None
+    # So small that threads throw out each other's accounts.
+    session = xm.Session(run, memory=2 * int(probe._bytes.max()))
+    wrong: list[int] = []
+
+    def work(seed: int) -> None:
+        for n in np.random.default_rng(seed).integers(0, len(questions), 150).tolist():
+            if ask(session, questions[n]) != answers[n]:
+                wrong.append(n)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def own_cube(run: xm.Run, house: str, scale: float, names: list[str]) -> pa.Table:
+    """Return a model's cube as a user would bring it."""
+    assert run.state is not None
+    models = run.state.models
+    cube = getattr(models.cubes, house)
+    pnl = cube.pnl[:, : len(names)] * scale
+    return pa.table(
+        {"instrument": models.universe.name.tolist()}
+        | {name: pnl[:, n] for n, name in enumerate(names)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("scale", "kept"),
+    [(2.0, True), (1.0 / 3.0, False)],
+    ids=["on the grid", "off the grid"],
+)
+def test_users_cubes_are_kept_on_the_grid_and_asked_by_columns_off_it(
+    run: xm.Run,
+    tables: dict[str, pa.Table],
+    market: xm.Market,
+    questions: list[Question],
+    scale: float,
+    kept: bool,
+) -> None:
+    names = [f"s{n}" for n in range(60)]
+    own = xm.run(
+        positions=tables["positions"],
+        accounts=tables["accounts"],
+        securities=tables["securities"],
+        market=market,
+        ficc_cube=own_cube(run, "ficc", scale, names),
+        cme_cube=own_cube(run, "cme", scale, names),
+    )
+    session = xm.Session(own)
+    assert (session._residents is not None) == kept
+    for question in questions[::40]:
+        assert ask(session, question) == repr(by_columns(session, question))
+
+
+def test_charges_are_asked_by_columns(
+    tables: dict[str, pa.Table], market: xm.Market, questions: list[Question]
+) -> None:
+    charge = Charge("liquidity", "FICC", 0.001, True, "ours", "a test")
+    run = xm.run(
+        positions=tables["positions"],
+        accounts=tables["accounts"],
+        securities=tables["securities"],
+        market=market,
+        policy=replace(read_policy(), charges=(charge,)),
+    )
+    session = xm.Session(run)
+    assert session._residents is None
+    for question in questions[::60]:
+        assert ask(session, question) == repr(by_columns(session, question))
+
+
+def test_without_the_extension_the_answers_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, run: xm.Run, questions: list[Question], answers: list[str]
+) -> None:
+    for module in ("crossmargin.engine._core", "numba", "crossmargin.engine.numba_kernels"):
+        monkeypatch.setitem(sys.modules, module, None)
+    session = xm.Session(run)
+    assert session._residents is None
+    for n in range(0, len(questions), 60):
+        assert ask(session, questions[n]) == answers[n]
+
+
+def test_an_account_too_large_to_be_exact_is_asked_by_columns(
+    tables: dict[str, pa.Table], market: xm.Market, session: xm.Session
+) -> None:
+    cusip = next(name for name in session.instruments if name.startswith("SYN3"))
+    account = session.accounts[7]
+    row = {"account": account, "kind": "cash", "instrument": cusip, "quantity": 4e11, "xm": True}
+    large = xm.Session(margin(tables, market, row))
+    question = (account, {"ZNU26": -5.0}, True)
+    assert ask(large, question) == repr(by_columns(large, question))
+    assert large._residents is not None
+    assert len(large._residents) == 0
+    # A trade as large is no other matter, nor does it harm the account.
+    question = (account, {cusip: 4e11}, True)
+    assert ask(session, question) == repr(by_columns(session, question))
+
+
+def test_an_amount_that_no_account_can_have_is_the_same_error(session: xm.Session) -> None:
+    bonds = [name for name in session.instruments if name.startswith("SYN3")]
+    trades = dict.fromkeys(bonds, 1e12)
+    messages = []
+    for call in (
+        lambda: session.what_if(session.accounts[7], trades),
+        lambda: session.what_ifs([(session.accounts[7], trades)]),
+    ):
+        with pytest.raises(AmountError, match="its margin at FICC is beyond") as error:
+            call()
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,24 @@ using Array = py::array_t<T, py::array::c_style>;
 
 using FaultTuple = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
 
-// Runs a kernel with the GIL released and the floating-point environment it is written for: the
-// only place that does.
-template <typename Kernel>
-FaultTuple enter_core(Kernel&& kernel) {
-  const py::gil_scoped_release release;
-  const FpEnvironment environment;
-  const Fault fault = kernel();
+inline FaultTuple to_python(const Fault& fault) {
   return {static_cast<std::int64_t>(fault.kind), fault.element, fault.part, fault.scenario};
+}
+inline bool to_python(bool done) { return done; }
+
+// Runs a kernel in the floating-point environment it is written for and keeps the GIL: for kernels
+// of microseconds, since to get it back can take milliseconds.
+template <typename Kernel>
+auto run_core(Kernel&& kernel) {
+  const FpEnvironment environment;
+  return to_python(kernel());
+}
+
+// The same with the GIL released: the only place that releases it.
+template <typename Kernel>
+auto enter_core(Kernel&& kernel) {
+  const py::gil_scoped_release release;
+  return run_core(kernel);
 }
 
 inline void require(bool condition, const char* message) {
@@ -71,5 +81,6 @@ inline void require_range(const Range& range, std::int64_t count) {
 
 void register_tails(py::module_& m);
 void register_revalue(py::module_& m);
+void register_whatif(py::module_& m);
 
 }  // namespace crossmargin::bindings

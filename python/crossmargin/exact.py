@@ -222,3 +222,34 @@ def cents(x: npt.ArrayLike) -> Integer:
     # product - whole - 1/2 is exact; only its sign together with the error's matters.
     up = ((product - whole) - 0.5) + error >= 0.0
     return np.asarray(whole.astype(np.int64) + up)
+
+
+def cents_of(x: float) -> int:
+    """Return one amount as whole cents: `cents` without the arrays.
+
+    Parameters
+    ----------
+    x : float
+        USD, zero or more, below 9e13.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        The amount is negative, too large or not a number.
+    """
+    if not 0.0 <= x < 9e13:
+        raise ValueError("cents: every amount must be at least 0 and below 9e13 USD")
+    product = x * 100.0
+    whole = int(product)
+    part = product - whole
+    # Below 2^42 the product is off by less than 2^-11.
+    if product < 2.0**42 and not 0.499 < part < 0.501:
+        return whole + (part > 0.5)
+    split = x * 134217729.0
+    high = split - (split - x)
+    error = (high * 100.0 - product) + (x - high) * 100.0
+    return whole + ((part - 0.5) + error >= 0.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,7 @@ from crossmargin.instruments.contracts import parse_contract
 from crossmargin.instruments.universe import DATED_CASH, FUTURE
 from crossmargin.io.results import Table
 from crossmargin.report.tables import money_columns, saving_columns
+from crossmargin.resident import Leg, Residents, can_be_resident
 from crossmargin.run import Run
 
 Integer = npt.NDArray[np.int64]
@@ -32,24 +32,29 @@ Integer = npt.NDArray[np.int64]
 Trades = Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class _Trade:
-    """One leg of a hypothetical trade, resolved."""
-
-    instrument: int
-    lots: int
-    segment: int
+MEMORY = 2**30
+"""Bytes of the accounts that a session keeps unless told otherwise: several thousand."""
 
 
 class Session:
     """Accounts of a finished run, ready to be asked what a trade would change.
 
+    The first question about an account keeps its P&L in memory, from where `what_if` answers in
+    microseconds; with it go those asked least lately, once `memory` is full. The answers are the
+    run's own either way. Where kept sums might not be exact (a user's cube off the grid, gross P&L
+    from 2^33 USD on), where the policy has charges, and without the native kernels nothing is kept:
+    `what_if` then takes as long as `what_ifs` of one question.
+
+    Several threads may ask one session.
+
     Parameters
     ----------
     run : Run
         From `crossmargin.run` in this process.
+    memory : int
+        Bytes that the accounts kept may take, 1 GiB if not given.
     threads : int, optional
-        All the process may use if not given; a single question takes one.
+        All the process may use for `what_ifs` if not given; a single question takes one.
 
     Attributes
     ----------
@@ -58,20 +63,26 @@ class Session:
     accounts : tuple of str
         Whom it can be asked of.
 
+    Raises
+    ------
+    ValueError
+        The run has no models, or there is an account for which the memory is too small.
+
     Examples
     --------
     >>> session = Session(run)  # doctest: +SKIP
     >>> session.what_if("ACC1", {"ZNM25": -10})["requirement"]  # doctest: +SKIP
     """
 
-    def __init__(self, run: Run, *, threads: int | None = None) -> None:
+    def __init__(self, run: Run, *, memory: int = MEMORY, threads: int | None = None) -> None:
         if run.state is None:
             raise ValueError("this run has no models; ask one that was made in this process")
+        if isinstance(memory, bool) or not isinstance(memory, int) or memory < 0:
+            raise ValueError(f"memory: a number of bytes expected, got {memory!r}")
         state = run.state
         self._models: Models = state.models
         self._clients: Clients = state.clients
         self._book: Book = state.book
-        self._eligible = state.eligible_instrument
         self._threads = threads
         self._as_of = state.as_of
         names = run.accounts.to_arrow()["account"].to_pylist()
@@ -79,11 +90,29 @@ class Session:
         universe = self._models.universe
         tradable = np.flatnonzero(universe.kind != DATED_CASH)
         self._instrument = {str(universe.name[i]): int(i) for i in tradable}
+        # Plain lists: one element of an array takes as long as many of these.
+        future = universe.kind == FUTURE
+        self._future: list[bool] = future.tolist()
+        self._other: list[int] = np.where(future, CME_OTHER, FICC_OTHER).tolist()
+        self._inside: list[int] = np.where(
+            state.eligible_instrument, np.where(future, CME_XM, FICC_XM), self._other
+        ).tolist()
+        self._eligible: list[bool] = self._clients.eligible.tolist()
         extra = np.arange(len(names), self._clients.group_account.size)
         owner = self._clients.group_account[extra]
         self._elsewhere: dict[int, list[int]] = {}
         for group, account in zip(extra.tolist(), owner.tolist(), strict=True):
             self._elsewhere.setdefault(account, []).append(group)
+        self._residents: Residents | None = None
+        if can_be_resident(self._models):
+            self._residents = Residents(
+                self._book,
+                self._models,
+                self._clients,
+                names=names,
+                elsewhere=self._elsewhere,
+                memory=memory,
+            )
 
     @property
     def instruments(self) -> tuple[str, ...]:
@@ -118,7 +147,13 @@ class Session:
             An unknown account or instrument, or a quantity that is no whole lot; the message names
             it and what to do.
         """
-        row: dict[str, object] = self._ask([(account, trades)], xm=xm, threads=1).to_pylist()[0]
+        number = self._number(account)
+        legs = self._resolve(trades, number, xm)
+        if self._residents is not None:
+            answer = self._residents.ask(number, legs)
+            if answer is not None:
+                return answer
+        row: dict[str, object] = self._ask([account], [legs], threads=1).to_pylist()[0]
         return row
 
     def what_ifs(self, questions: Iterable[tuple[str, Trades]], *, xm: bool = True) -> Table:
@@ -142,15 +177,19 @@ class Session:
         ValueError
             As in `what_if`.
         """
-        return Table(self._ask(list(questions), xm=xm, threads=self._threads))
+        asked = list(questions)
+        numbers = [self._number(account) for account, _ in asked]
+        trades = [
+            self._resolve(legs, number, xm)
+            for number, (_, legs) in zip(numbers, asked, strict=True)
+        ]
+        return Table(self._ask([name for name, _ in asked], trades, threads=self._threads))
 
     def _ask(
-        self, questions: list[tuple[str, Trades]], *, xm: bool, threads: int | None
+        self, accounts: list[str], trades: list[list[Leg]], *, threads: int | None
     ) -> pa.Table:
-        asked = np.array([self._number(account) for account, _ in questions], dtype=np.int64)
-        trades = [
-            self._resolve(legs, int(a), xm) for a, (_, legs) in zip(asked, questions, strict=True)
-        ]
+        """Answer questions by the columnar models."""
+        asked = np.array([self._account[account] for account in accounts], dtype=np.int64)
         # The account's own group for each question, then its groups at other firms.
         group, owner = [asked], [np.arange(asked.size)]
         for question, account in enumerate(asked.tolist()):
@@ -170,13 +209,13 @@ class Session:
         outcome = margin_book(book, self._models, clients, threads=threads)
         return pa.table(
             {
-                "account": pa.array([account for account, _ in questions], pa.string()),
+                "account": pa.array(accounts, pa.string()),
                 **saving_columns(outcome.saving),
                 **money_columns(outcome.required),
             }
         )
 
-    def _book_with(self, groups: Integer, trades: list[list[_Trade]]) -> Book:
+    def _book_with(self, groups: Integer, trades: list[list[Leg]]) -> Book:
         """Return the lines of some groups, the trades of the first ones added."""
         width = len(SEGMENTS)
         row = (groups[:, None] * width + np.arange(width)).ravel()
@@ -184,17 +223,15 @@ class Session:
         at = np.repeat(self._book.row_ptr[row] - np.cumsum(count) + count, count)
         at = at + np.arange(count.sum())
         place = np.repeat(np.arange(row.size), count)
-        new = [(g, t) for g, legs in enumerate(trades) for t in legs]
-        segment = np.concatenate([place % width, np.array([t.segment for _, t in new], np.int64)])
-        lots = self._book.quantity[at].astype(np.int64)
-        size = segment.size
+        new = np.array(
+            [(group, *leg) for group, legs in enumerate(trades) for leg in legs], np.int64
+        ).reshape(-1, 4)
+        size = place.size + len(new)
         lines = net(
-            group=np.concatenate([place // width, np.array([g for g, _ in new], np.int64)]),
-            segment=segment,
-            instrument=np.concatenate(
-                [self._book.column[at], np.array([t.instrument for _, t in new], np.int64)]
-            ).astype(np.int64),
-            lots=np.concatenate([lots, np.array([t.lots for _, t in new], np.int64)]),
+            group=np.concatenate([place // width, new[:, 0]]),
+            segment=np.concatenate([place % width, new[:, 1]]),
+            instrument=np.concatenate([self._book.column[at], new[:, 2]]).astype(np.int64),
+            lots=np.concatenate([self._book.quantity[at].astype(np.int64), new[:, 3]]),
             xm=np.zeros(size, dtype=bool),
             why=np.full(size, "", dtype=object),
         )
@@ -205,30 +242,34 @@ class Session:
             raise ValueError(f"account {account!r} is not in the run; see session.accounts")
         return self._account[account]
 
-    def _resolve(self, trades: Trades, account: int, xm: bool) -> list[_Trade]:
-        return [self._leg(name, quantity, account, xm) for name, quantity in trades.items()]
-
-    def _leg(self, name: str, quantity: float, account: int, xm: bool) -> _Trade:
-        instrument = self._instrument.get(name)
-        if instrument is None:
-            try:
-                instrument = self._instrument[parse_contract(name, self._as_of).symbol]
-            except (KeyError, ValueError):
+    def _resolve(self, trades: Trades, account: int, xm: bool) -> list[Leg]:
+        """Return the legs of a trade, checked."""
+        segments = self._inside if xm and self._eligible[account] else self._other
+        legs = []
+        for name, quantity in trades.items():
+            instrument = self._instrument.get(name)
+            if instrument is None:
+                instrument = self._contract(name)
+            future = self._future[instrument]
+            lot, largest = (1, LARGEST_CONTRACTS) if future else (LOT, LARGEST_FACE)
+            if not abs(quantity) <= largest:
+                raise ValueError(f"quantity {quantity!r} of {name} is no number within {largest:g}")
+            lots = int(quantity // lot)
+            if lots * lot != quantity:
                 raise ValueError(
-                    f"instrument {name!r} is not in the run, so no P&L of it is known; see "
-                    "session.instruments, or run the book with a position in it"
-                ) from None
-        future = bool(self._models.universe.kind[instrument] == FUTURE)
-        lot, largest = (1, LARGEST_CONTRACTS) if future else (LOT, LARGEST_FACE)
-        if not abs(quantity) <= largest:
-            raise ValueError(f"quantity {quantity!r} of {name} is no number within {largest:g}")
-        lots = int(quantity // lot)
-        if lots * lot != quantity:
+                    f"quantity {quantity!r} of {name} is no whole number of "
+                    + ("contracts" if future else f"lots of {LOT} USD face")
+                )
+            if lots:
+                legs.append((segments[instrument], instrument, lots))
+        return legs
+
+    def _contract(self, name: str) -> int:
+        """Return the number of a contract that is written in another way."""
+        try:
+            return self._instrument[parse_contract(name, self._as_of).symbol]
+        except (KeyError, ValueError):
             raise ValueError(
-                f"quantity {quantity!r} of {name} is no whole number of "
-                + ("contracts" if future else f"lots of {LOT} USD face")
-            )
-        inside = xm and bool(self._clients.eligible[account] and self._eligible[instrument])
-        if future:
-            return _Trade(instrument, lots, CME_XM if inside else CME_OTHER)
-        return _Trade(instrument, lots, FICC_XM if inside else FICC_OTHER)
+                f"instrument {name!r} is not in the run, so no P&L of it is known; see "
+                "session.instruments, or run the book with a position in it"
+            ) from None

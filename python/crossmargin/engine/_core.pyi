@@ -1,4 +1,10 @@
-from crossmargin.engine.arrays import Float, Int16, Int32, Int64
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin.engine.arrays import Float, Float32, Int16, Int32, Int64
 from crossmargin.engine.faults import Fault
 
 def levels() -> list[str]: ...
@@ -55,3 +61,28 @@ def taylor(
     shock: Float,
     pnl: Float,
 ) -> Fault: ...
+
+class AskedBook:
+    def __init__(
+        self,
+        level: str,
+        row_ptr: Int64,
+        column: Int32,
+        quantity: Float,
+        segments: int,
+        mark: npt.NDArray[np.uint8],
+        sets: Sequence[
+            tuple[Float, Float, Int16, Float32, list[int], Sequence[tuple[int, int, int]]]
+        ],
+        value: Float,
+        bucket: Int32,
+        rate: Float,
+        unions: list[int],
+    ) -> None: ...
+    def bytes(self, account: int) -> int: ...
+    def keep(self, account: int) -> KeptAccount | None: ...
+
+Answer: TypeAlias = tuple[tuple[Any, ...], tuple[int, ...]]
+
+class KeptAccount:
+    def ask(self, legs: Sequence[tuple[int, int, float]]) -> Answer | None: ...

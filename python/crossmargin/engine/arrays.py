@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Float = npt.NDArray[np.float64]
+Float32 = npt.NDArray[np.float32]
 Int16 = npt.NDArray[np.int16]
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]

@@ -49,3 +49,8 @@ def revalue(*arguments: Any) -> Fault:
 def taylor(*arguments: Any) -> Fault:
     """Evaluate polynomials; see the reference."""
     return _core.taylor(level(), *arguments)
+
+
+def asked_book(*arguments: Any) -> _core.AskedBook:
+    """Return a book that can be asked; see `engine.whatif`."""
+    return _core.AskedBook(level(), *arguments)

@@ -147,6 +147,18 @@ def floor_rates(market: Market, rules: Ficc) -> Float:
     return np.asarray(rules.floor_share * np.sqrt(smallest))
 
 
+def ficc_measures(cube: Cube, rules: Ficc) -> list[Measure]:
+    """Return what is measured on the cube: VaR, and the minimum margin amount's latest rows."""
+    latest = slice(max(cube.scenarios - rules.minimum_margin_rows, 0), None)
+    return [Measure(cube, rules.level), Measure(cube, rules.level, latest)]
+
+
+def floor_buckets(universe: Universe, rules: Ficc) -> npt.NDArray[np.int64]:
+    """Return each instrument's bucket by its remaining years, [I]."""
+    years = np.asarray(rules.floor_bucket_years)
+    return np.minimum(np.searchsorted(years, universe.years, side="left"), years.size - 1)
+
+
 def ficc_margin(
     book: Book,
     cube: Cube,
@@ -182,24 +194,18 @@ def ficc_margin(
     HouseMargin
         Components VaR, floor and MMA.
     """
-    latest = slice(max(cube.pnl.shape[1] - rules.minimum_margin_rows, 0), None)
-    measures = [Measure(cube, rules.level), Measure(cube, rules.level, latest)]
     tail = segment_tails(
         book,
-        measures,
+        ficc_measures(cube, rules),
         segments=len(SEGMENTS),
         unions=UNIONS[FICC],
         threads=threads,
         backend=backend,
         es=False,
     )
-    buckets = len(rules.floor_bucket_years)
-    bucket = np.minimum(
-        np.searchsorted(np.asarray(rules.floor_bucket_years), universe.years, side="left"),
-        buckets - 1,
-    )
+    bucket = floor_buckets(universe, rules)
     value = book.quantity * universe.market_value[book.column]
-    net = pot_sums(book, FICC, value, bucket[book.column], buckets)
+    net = pot_sums(book, FICC, value, bucket[book.column], len(rules.floor_bucket_years))
     floor = exact.ordered_sum(np.abs(net) * floor_rate)
     component = {"VaR": tail.var[:, :, 0], "floor": floor, "MMA": tail.var[:, :, 1]}
     # The floor is never negative, so V is not either.

@@ -1,0 +1,4 @@
+// The family "whatif" for the level baseline.
+
+#define XM_LEVEL baseline
+#include "whatif/whatif-inl.h"

@@ -1,0 +1,523 @@
+// The body of the family "whatif", compiled once for each instruction set.
+//
+// A level file defines XM_LEVEL and includes this. All sums are exact (whatif.h), so any order of
+// additions gives the same bits. Nothing from <algorithm>: a standard template that is compiled at
+// one level and not inlined could be linked into another.
+
+#include <cstdint>
+#include <limits>
+
+#include "crossmargin/whatif.h"
+
+#ifndef XM_LEVEL
+#error "define XM_LEVEL before including a kernel body"
+#endif
+
+namespace crossmargin::XM_LEVEL {
+namespace {
+
+// USD: 2^53 steps of the grid of 2^-20. Gross P&L that is computed to be less is exact, and so are
+// all sums it bounds.
+constexpr double kExactGross = 0x1p33;
+// From here on float64 does not hold every whole number of lots.
+constexpr double kLargestQuantity = 0x1p53;
+
+constexpr int kHalvings = 7;  // that bracket a bound
+constexpr std::int64_t kFewestGroups = 64;
+constexpr std::int64_t kSpare = 3;    // zones that are summed at first beyond the k that must be
+constexpr std::int64_t kRanked = 96;  // values that are quicker ranked than sorted
+constexpr std::int64_t kMany = 1024;  // values of which most are better not looked at one by one
+constexpr std::int64_t kTile = kZone * kZone;
+constexpr float kNever = std::numeric_limits<float>::max();
+
+inline double magnitude(double x) noexcept { return x < 0.0 ? -x : x; }
+
+template <typename T>
+inline T smaller(T a, T b) noexcept {
+  return a < b ? a : b;
+}
+
+// A value that at least k of the values do not exceed, and not many more.
+template <typename T>
+inline T bound_of(const T* value, std::int64_t count, std::int64_t k) noexcept {
+  T low = value[0], high = value[0];
+  for (std::int64_t n = 0; n < count; ++n) {
+    low = smaller(value[n], low);
+    high = value[n] > high ? value[n] : high;
+  }
+  for (int step = 0; step < kHalvings; ++step) {
+    const T middle = low / 2 + high / 2;
+    std::int64_t found = 0;
+    for (std::int64_t n = 0; n < count; ++n) found += value[n] <= middle;
+    const bool enough = found >= k;
+    high = enough ? middle : high;
+    low = enough ? low : middle;
+  }
+  return high;
+}
+
+// The same, quicker and less close: at least k groups have their smallest value at or below it.
+// `group` has room for as many groups as there are values.
+template <typename T>
+inline T bound_by_groups(const T* value, std::int64_t count, std::int64_t k,
+                         T* __restrict group) noexcept {
+  std::int64_t groups = kFewestGroups;
+  while (groups < 2 * k) groups *= 2;
+  if (groups >= count) return bound_of(value, count, k);
+  for (std::int64_t n = 0; n < groups; ++n) group[n] = value[n];
+  for (std::int64_t first = groups; first < count; first += groups) {
+    const std::int64_t left = smaller(groups, count - first);
+    for (std::int64_t n = 0; n < left; ++n) group[n] = smaller(value[first + n], group[n]);
+  }
+  return bound_of(group, groups, k);
+}
+
+// The k-th smallest of a few values: the largest of those that fewer than k are smaller than.
+inline double rank(const double* value, std::int64_t count, std::int64_t k) noexcept {
+  double kth = -std::numeric_limits<double>::max();
+  for (std::int64_t n = 0; n < count; ++n) {
+    const double x = value[n];
+    std::int64_t less = 0;
+    for (std::int64_t m = 0; m < count; ++m) less += value[m] < x;
+    kth = (less < k) & (x > kth) ? x : kth;
+  }
+  return kth;
+}
+
+// The k-th smallest of many values, which it rearranges: the k smallest so far as a heap whose root
+// is the largest of them.
+inline double heap_select(double* value, std::int64_t count, std::int64_t k) noexcept {
+  const auto sift_down = [value, k](std::int64_t root) {
+    const double moved = value[root];
+    for (std::int64_t child = 2 * root + 1; child < k; child = 2 * root + 1) {
+      if (child + 1 < k && value[child + 1] > value[child]) ++child;
+      if (!(value[child] > moved)) break;
+      value[root] = value[child];
+      root = child;
+    }
+    value[root] = moved;
+  };
+  for (std::int64_t root = k / 2 - 1; root >= 0; --root) sift_down(root);
+  for (std::int64_t n = k; n < count; ++n) {
+    if (value[n] < value[0]) {
+      value[0] = value[n];
+      sift_down(0);
+    }
+  }
+  return value[0];
+}
+
+// Copies the values that do not exceed the bound; returns how many there are.
+inline std::int64_t copy_at_most(const double* value, std::int64_t count, std::int64_t step,
+                                 double bound, double* candidate) noexcept {
+  std::int64_t found = 0;
+  for (std::int64_t n = 0; n < count; n += step) {
+    candidate[found] = value[n];
+    found += value[n] <= bound;
+  }
+  return found;
+}
+
+// The same of many values: only groups whose smallest value does not exceed the bound are looked
+// at. A group is a lane of a tile, kZone values kZone apart, so that lanes are compared side by
+// side; `group` and `chosen` have room for a number of each group.
+inline std::int64_t copy_by_groups(const double* value, std::int64_t count, double bound,
+                                   double* __restrict group, std::int32_t* __restrict chosen,
+                                   double* candidate) noexcept {
+  const std::int64_t tiles = count / kTile;
+  for (std::int64_t t = 0; t < tiles; ++t) {
+    const double* tile = value + t * kTile;
+    for (std::int64_t l = 0; l < kZone; ++l) {
+      double least = tile[l];
+      for (std::int64_t d = 1; d < kZone; ++d) least = smaller(tile[d * kZone + l], least);
+      group[t * kZone + l] = least;
+    }
+  }
+  std::int64_t groups = 0;
+  for (std::int64_t g = 0; g < tiles * kZone; ++g) {
+    chosen[groups] = static_cast<std::int32_t>(g);
+    groups += group[g] <= bound;
+  }
+  std::int64_t found = 0;
+  for (std::int64_t g = 0; g < groups; ++g) {
+    const double* lane = value + chosen[g] / kZone * kTile + chosen[g] % kZone;
+    found += copy_at_most(lane, kTile, kZone, bound, candidate + found);
+  }
+  const std::int64_t rest = tiles * kTile;
+  return found + copy_at_most(value + rest, count - rest, 1, bound, candidate + found);
+}
+
+// sum = what there is of it, or `first`, plus factor * second; in some zones, sums side by side.
+template <bool kIsNew>
+inline void add_zones(const double* first, const double* second, double factor,
+                      const std::int32_t* zone, std::int64_t zones, double* sum) noexcept {
+  for (std::int64_t n = 0; n < zones; ++n) {
+    const double* a = kIsNew ? first + zone[n] * kZone : sum + n * kZone;
+    const double* b = second + zone[n] * kZone;
+    double total[kZone];
+    for (std::int64_t s = 0; s < kZone; ++s) total[s] = a[s] + factor * b[s];
+    for (std::int64_t s = 0; s < kZone; ++s) sum[n * kZone + s] = total[s];
+  }
+}
+
+// Writes the P&L of a search's union in some zones, ascending, but for scenarios that are not in
+// its tail; returns how many it has written. `zero` is P&L of nothing.
+inline std::int64_t sum_zones(const Search& search, const std::int32_t* zone, std::int64_t zones,
+                              const double* zero, double* sum) noexcept {
+  if (zones == 0) return 0;
+  const ScenarioSet& set = *search.set;
+  const auto each_leg = [&](const auto& use) {
+    for (SegmentSet left = search.added; left != 0; left &= left - 1) {
+      const int g = __builtin_ctz(left);
+      for (const Leg* leg = search.leg[g]; leg != search.leg[g + 1]; ++leg) {
+        use(set.pnl.row(leg->instrument), leg->lots);
+      }
+    }
+  };
+
+  // A segment's totals are padded to whole zones, the rows of the P&L are not.
+  const std::int64_t begin = zone[zones - 1] * kZone;
+  const std::int64_t rest = set.pnl.columns - begin;
+  const std::int64_t whole = rest < kZone ? zones - 1 : zones;
+  const double* first = search.held == 0 ? zero : search.total[__builtin_ctz(search.held)];
+  bool is_new = true;
+  const auto add = [&](const double* second, double factor) {
+    if (is_new) {
+      add_zones<true>(first, second, factor, zone, whole, sum);
+    } else {
+      add_zones<false>(first, second, factor, zone, whole, sum);
+    }
+    is_new = false;
+  };
+  for (SegmentSet left = search.held & (search.held - 1); left != 0; left &= left - 1) {
+    add(search.total[__builtin_ctz(left)], 1.0);
+  }
+  each_leg(add);
+  if (is_new) add(zero, 1.0);
+  if (whole < zones) {
+    double* last = sum + whole * kZone;
+    for (std::int64_t s = 0; s < rest; ++s) last[s] = 0.0;
+    for (SegmentSet left = search.held; left != 0; left &= left - 1) {
+      const double* total = search.total[__builtin_ctz(left)];
+      for (std::int64_t s = 0; s < rest; ++s) last[s] += total[begin + s];
+    }
+    each_leg([&](const double* row, double lots) {
+      for (std::int64_t s = 0; s < rest; ++s) last[s] += lots * row[begin + s];
+    });
+  }
+
+  std::int64_t count = zones * kZone;
+  const std::int64_t after = begin + kZone - (search.tail->first + search.tail->count);
+  if (after > 0) count -= after;
+  const std::int64_t before = search.tail->first - zone[0] * kZone;
+  if (before > 0) {
+    count -= before;
+    for (std::int64_t s = 0; s < count; ++s) sum[s] = sum[s + before];
+  }
+  return count;
+}
+
+// Writes the numbers of the tail's zones whose least lies at or below the bound; with kAbove, only
+// of those above another bound.
+template <bool kAbove>
+inline std::int64_t choose(const Search& search, float above, float bound,
+                           std::int32_t* __restrict zone) noexcept {
+  const float* least = search.least;
+  const auto last = static_cast<std::int32_t>(search.last());
+  std::int64_t chosen = 0;
+  for (auto z = static_cast<std::int32_t>(search.first()); z < last; ++z) {
+    zone[chosen] = z;
+    if constexpr (kAbove) {
+      chosen += (least[z] <= bound) & (least[z] > above);
+    } else {
+      chosen += least[z] <= bound;
+    }
+  }
+  return chosen;
+}
+
+// The largest least, in float32, of a zone that may hold a P&L of at most `bound`.
+inline float reach_of(double bound, double error) noexcept {
+  const double reach = bound + error;
+  return static_cast<float>(reach + magnitude(reach) * 0x1p-23);
+}
+
+// How far a least may be off, whose exact value no P&L of its zone is below. Each of its terms is
+// at most the gross P&L, and float32 rounds a term's factors, their product and each sum once, by a
+// relative error of at most u = 2^-24: in all by less than (4 + 4 * legs) * u of the gross
+// P&L; 1.01 covers the products of errors. No term is below 2^-20 but zero, so nothing underflows.
+inline double error_of(double gross, std::int64_t legs) noexcept {
+  return 1.01 * (4.0 + 4.0 * static_cast<double>(legs)) * 0x1p-24 * gross;
+}
+
+// Starts the searches for a union's tails: chooses the zones to be summed first, those with the
+// smallest least, and asks for their P&L, so that it is there when they are finished. `answer` is
+// that of the first tail; the search is given but for its tail and what depends on it.
+inline void start(Search search, SegmentSet members, std::int64_t segments, double* answer,
+                  AskScratch& scratch) noexcept {
+  const ScenarioSet& set = *search.set;
+  search.held = search.added = 0;
+  for (std::int64_t g = 0; g < segments; ++g) {
+    const SegmentSet bit = members & only(g);
+    if (search.total[g] != nullptr) search.held |= bit;
+    if (search.leg[g] != search.leg[g + 1]) search.added |= bit;
+  }
+  for (std::size_t t = 0; t < set.tails.size(); ++t) {
+    search.tail = &set.tails[t];
+    search.answer = answer + t * set.unions.size();
+    const std::int64_t zones = search.last() - search.first();
+    const std::int64_t wanted = search.tail->k + kSpare;
+    search.reach = wanted < zones ? bound_by_groups(search.least + search.first(), zones, wanted,
+                                                    scratch.narrow_group.data())
+                                  : kNever;
+    search.zone = scratch.zone.data() + scratch.searches * (scratch.zones + 1);
+    search.chosen = choose<false>(search, 0.0F, search.reach, search.zone);
+    // Not in a function of its own: GCC takes one that only prefetches for one that does nothing.
+    for (SegmentSet left = search.held; left != 0; left &= left - 1) {
+      const double* total = search.total[__builtin_ctz(left)];
+      for (std::int64_t n = 0; n < search.chosen; ++n) {
+        __builtin_prefetch(total + search.zone[n] * kZone);
+      }
+    }
+    scratch.search[scratch.searches++] = search;
+  }
+}
+
+// Finishes all searches. The k-th smallest P&L in the zones chosen bounds that of all, so of the
+// others only those matter whose least does not exceed it.
+inline void finish(AskScratch& scratch) noexcept {
+  double* sum = scratch.sum.data();
+  double* group = scratch.group.data();
+  double* candidate = scratch.candidate.data();
+  const double* zero = scratch.zero.data();
+  for (std::int64_t n = 0; n < scratch.searches; ++n) {
+    const Search& search = scratch.search[n];
+    const std::int64_t k = search.tail->k;
+    std::int64_t count = sum_zones(search, search.zone, search.chosen, zero, sum);
+    double bound = bound_by_groups(sum, count, k, group);
+    float reach = reach_of(bound, search.error);
+    if (reach > search.reach) {
+      bound = bound_of(sum, count, k);
+      reach = reach_of(bound, search.error);
+    }
+    if (reach > search.reach) {
+      const std::int64_t more = choose<true>(search, search.reach, reach, search.zone);
+      count += sum_zones(search, search.zone, more, zero, sum + count);
+      bound = bound_by_groups(sum, count, k, group);
+    }
+    const std::int64_t found =
+        count < kMany ? copy_at_most(sum, count, 1, bound, candidate)
+                      : copy_by_groups(sum, count, bound, group, search.zone, candidate);
+    const double kth =
+        found <= kRanked ? rank(candidate, found, k) : heap_select(candidate, found, k);
+    // A zero of either sign gives +0.0.
+    *search.answer = 0.0 - kth;
+  }
+  scratch.searches = 0;
+}
+
+// least[z] = the smallest P&L of some segments together in zone z.
+inline void find_least(const ScenarioSet& set, const double* const* total, SegmentSet held,
+                       float* __restrict least) noexcept {
+  for (std::int64_t z = 0; z < set.zones(); ++z) {
+    double sum[kZone] = {};
+    for (SegmentSet left = held; left != 0; left &= left - 1) {
+      const double* of_zone = total[__builtin_ctz(left)] + z * kZone;
+      for (std::int64_t s = 0; s < kZone; ++s) sum[s] += of_zone[s];
+    }
+    const std::int64_t rest = set.pnl.columns - z * kZone;
+    double smallest = sum[0];
+    for (std::int64_t s = 1; s < kZone && s < rest; ++s) smallest = smaller(sum[s], smallest);
+    least[z] = static_cast<float>(smallest);
+  }
+}
+
+// Writes the bucket sums of every union that has a changed segment.
+inline void answer_buckets(const BucketSums& sums, const double* bucket_sum, std::int64_t segments,
+                           SegmentSet changed, double* answer, AskScratch& scratch) noexcept {
+  const std::int64_t buckets = sums.buckets();
+  double* total = scratch.bucket_total.data();
+  for (std::size_t u = 0; u < sums.unions.size(); ++u) {
+    const SegmentSet members = sums.unions[u];
+    if ((members & changed) == 0) continue;
+    for (std::int64_t b = 0; b < buckets; ++b) total[b] = 0.0;
+    for (std::int64_t g = 0; g < segments; ++g) {
+      if ((members & only(g)) == 0) continue;
+      for (std::int64_t b = 0; b < buckets; ++b) total[b] += bucket_sum[g * buckets + b];
+    }
+    double weighted = 0.0;
+    for (std::int64_t b = 0; b < buckets; ++b) weighted += magnitude(total[b]) * sums.rate[b];
+    answer[u] = weighted;
+  }
+}
+
+// Nets a segment's lines with some legs; adds them up by bucket and collects their marks. False
+// where a quantity is too large to be exact.
+inline bool net_segment(const AskedBook& book, std::int64_t row, const Leg* leg, const Leg* end,
+                        double* bucket_sum, std::uint8_t& mark) noexcept {
+  for (std::int64_t b = 0; b < book.sums.buckets(); ++b) bucket_sum[b] = 0.0;
+  mark = 0;
+  bool exact = true;
+  const auto hold = [&](std::int32_t instrument, double quantity) {
+    if (quantity == 0.0) return;
+    exact &= magnitude(quantity) < kLargestQuantity;
+    mark |= book.mark[instrument];
+    bucket_sum[book.sums.bucket[instrument]] += quantity * book.sums.value[instrument];
+  };
+  for (std::int64_t n = book.row_ptr[row]; n < book.row_ptr[row + 1]; ++n) {
+    const std::int32_t instrument = book.column[n];
+    for (; leg != end && leg->instrument < instrument; ++leg) hold(leg->instrument, leg->lots);
+    double quantity = book.quantity[n];
+    if (leg != end && leg->instrument == instrument) quantity += leg++->lots;
+    hold(instrument, quantity);
+  }
+  for (; leg != end; ++leg) hold(leg->instrument, leg->lots);
+  return exact;
+}
+
+// total[s] = the P&L of some lines. Four of them share each load and store of the total.
+inline void accumulate(const std::int32_t* column, const double* quantity, std::int64_t lines,
+                       const Matrix<const double>& pnl, double* __restrict total) noexcept {
+  const std::int64_t count = pnl.columns;
+  for (std::int64_t s = 0; s < count; ++s) total[s] = 0.0;
+  std::int64_t n = 0;
+  for (; n + 4 <= lines; n += 4) {
+    const double* __restrict a = pnl.row(column[n]);
+    const double* __restrict b = pnl.row(column[n + 1]);
+    const double* __restrict c = pnl.row(column[n + 2]);
+    const double* __restrict d = pnl.row(column[n + 3]);
+    const double* q = quantity + n;
+    const double qa = q[0], qb = q[1], qc = q[2], qd = q[3];
+    for (std::int64_t s = 0; s < count; ++s) {
+      total[s] += (qa * a[s] + qb * b[s]) + (qc * c[s] + qd * d[s]);
+    }
+  }
+  for (; n < lines; ++n) {
+    const double q = quantity[n];
+    const double* __restrict a = pnl.row(column[n]);
+    for (std::int64_t s = 0; s < count; ++s) total[s] += q * a[s];
+  }
+}
+
+}  // namespace
+
+// NOLINTNEXTLINE(misc-const-correctness): it fills what the account points to
+bool keep(const AskedBook& book, KeptAccount& kept, AskScratch& scratch) noexcept {
+  const std::int64_t segments = book.segments;
+  const std::int64_t first_row = kept.account * segments;
+  const Leg* const no_legs[kMostSegments + 1] = {};
+  double* answer = kept.answer.data();
+  for (std::size_t n = 0; n < kept.answer.size(); ++n) answer[n] = 0.0;
+  for (std::size_t c = 0; c < book.sets.size(); ++c) {
+    const ScenarioSet& set = book.sets[c];
+    double* const* total = kept.total(c);
+    double gross = 0.0;
+    SegmentSet held = 0;
+    for (std::int64_t g = 0; g < segments; ++g) {
+      if (total[g] == nullptr) continue;
+      held |= only(g);
+      for (std::int64_t n = book.row_ptr[first_row + g]; n < book.row_ptr[first_row + g + 1]; ++n) {
+        gross += magnitude(book.quantity[n]) * set.largest[book.column[n]];
+      }
+    }
+    kept.gross[c] = gross;
+    if (!(gross < kExactGross)) return false;
+    for (SegmentSet left = held; left != 0; left &= left - 1) {
+      const int g = __builtin_ctz(left);
+      const std::int64_t begin = book.row_ptr[first_row + g];
+      accumulate(book.column.data() + begin, book.quantity.data() + begin,
+                 book.row_ptr[first_row + g + 1] - begin, set.pnl, total[g]);
+      for (std::int64_t s = set.pnl.columns; s < set.zones() * kZone; ++s) total[g][s] = 0.0;
+    }
+    for (std::size_t u = 0; u < set.unions.size(); ++u) {
+      float* least = kept.least(c)[u];
+      if (least == nullptr) continue;
+      find_least(set, total, set.unions[u] & held, least);
+      Search search{};
+      search.set = &set;
+      search.total = total;
+      search.leg = no_legs;
+      search.least = least;
+      search.error = error_of(gross, 0);
+      start(search, set.unions[u], segments, answer + u, scratch);
+    }
+    finish(scratch);
+    answer += set.unions.size() * set.tails.size();
+  }
+  for (std::int64_t g = 0; g < segments; ++g) {
+    double* sums = kept.bucket_sum.data() + g * book.sums.buckets();
+    if (!net_segment(book, first_row + g, nullptr, nullptr, sums, kept.mark[g])) return false;
+  }
+  answer_buckets(book.sums, kept.bucket_sum.data(), segments, ~SegmentSet{0}, answer, scratch);
+  return true;
+}
+
+bool ask(const AskedBook& book, const KeptAccount& kept, std::span<const Leg> legs,
+         std::span<double> answer, std::span<std::uint8_t> mark, AskScratch& scratch) noexcept {
+  const std::int64_t segments = book.segments, buckets = book.sums.buckets();
+  SegmentSet changed = 0;
+  for (const Leg& leg : legs) changed |= only(leg.segment);
+  for (std::size_t c = 0; c < book.sets.size(); ++c) {
+    const ScenarioSet& set = book.sets[c];
+    double gross = kept.gross[c];
+    for (const Leg& leg : legs) gross += magnitude(leg.lots) * set.largest[leg.instrument];
+    if (!(gross < kExactGross)) return false;
+    scratch.gross[c] = gross;
+    for (std::size_t u = 0; u < set.unions.size(); ++u) {
+      const float* least = kept.least(c)[u];
+      if ((set.unions[u] & changed) == 0 || least == nullptr) continue;
+      for (std::int64_t z = 0; z < set.zones(); z += 16) __builtin_prefetch(least + z);
+    }
+  }
+
+  for (std::size_t n = 0; n < answer.size(); ++n) answer[n] = kept.answer[n];
+  double* bucket_sum = scratch.bucket_sum.data();
+  for (std::int64_t n = 0; n < segments * buckets; ++n) bucket_sum[n] = kept.bucket_sum[n];
+  const Leg* const end = legs.data() + legs.size();
+  const Leg* of_segment[kMostSegments + 1];
+  const Leg* leg = legs.data();
+  for (std::int64_t g = 0; g < segments; ++g) {
+    mark[g] = kept.mark[g];
+    of_segment[g] = leg;
+    while (leg != end && leg->segment == g) ++leg;
+    of_segment[g + 1] = leg;
+    if (leg == of_segment[g]) continue;
+    if (!net_segment(book, kept.account * segments + g, of_segment[g], leg,
+                     bucket_sum + g * buckets, mark[g])) {
+      return false;
+    }
+  }
+
+  double* set_answer = answer.data();
+  float* next_least = scratch.least.data();
+  for (std::size_t c = 0; c < book.sets.size(); ++c) {
+    const ScenarioSet& set = book.sets[c];
+    const std::int64_t zones = set.zones();
+    for (std::size_t u = 0; u < set.unions.size(); ++u) {
+      if ((set.unions[u] & changed) == 0) continue;
+      const float* before = kept.least(c)[u];
+      float* __restrict least = next_least;
+      next_least += scratch.zones;
+      for (std::int64_t z = 0; z < zones; ++z) least[z] = before == nullptr ? 0.0F : before[z];
+      for (const Leg& l : legs) {
+        if ((set.unions[u] & only(l.segment)) == 0) continue;
+        const auto lots = static_cast<float>(l.lots);
+        const float* __restrict worst = (lots < 0.0F ? set.highest : set.lowest).row(l.instrument);
+        for (std::int64_t z = 0; z < zones; ++z) least[z] += lots * worst[z];
+      }
+      Search search{};
+      search.set = &set;
+      search.total = kept.total(c);
+      search.leg = of_segment;
+      search.least = least;
+      search.error = error_of(scratch.gross[c], static_cast<std::int64_t>(legs.size()));
+      start(search, set.unions[u], segments, set_answer + u, scratch);
+    }
+    set_answer += set.unions.size() * set.tails.size();
+  }
+  finish(scratch);
+  answer_buckets(book.sums, bucket_sum, segments, changed, set_answer, scratch);
+  return true;
+}
+
+}  // namespace crossmargin::XM_LEVEL

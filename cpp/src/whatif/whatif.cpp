@@ -1,0 +1,174 @@
+// Memory of the family "whatif", and the choice of a level, once per call.
+
+#include "crossmargin/whatif.h"
+
+namespace crossmargin {
+
+#define XM_DECLARE(level)                                                                         \
+  namespace level {                                                                               \
+  bool keep(const AskedBook& book, KeptAccount& kept, AskScratch& scratch) noexcept;              \
+  bool ask(const AskedBook& book, const KeptAccount& kept, std::span<const Leg> legs,             \
+           std::span<double> answer, std::span<std::uint8_t> mark, AskScratch& scratch) noexcept; \
+  }
+XM_DECLARE(baseline)
+XM_DECLARE(avx2)
+XM_DECLARE(avx512)
+XM_DECLARE(neon)
+#undef XM_DECLARE
+
+namespace {
+
+// Whether an account holds anything in some of a set's segments.
+bool holds(const AskedBook& book, SegmentSet segments, std::int64_t account) noexcept {
+  for (std::int64_t g = 0; g < book.segments; ++g) {
+    const std::int64_t row = account * book.segments + g;
+    if ((segments & only(g)) != 0 && book.row_ptr[row] < book.row_ptr[row + 1]) return true;
+  }
+  return false;
+}
+
+// The size of an array in whole cache lines, in bytes.
+template <typename T>
+std::int64_t bytes_of(std::int64_t count) noexcept {
+  return (count * static_cast<std::int64_t>(sizeof(T)) + 63) / 64 * 64;
+}
+
+// The next array of a piece of memory; it is written before it is read.
+template <typename T>
+std::span<T> take(std::byte*& next, std::int64_t count) noexcept {
+  const std::span<T> array(reinterpret_cast<T*>(next), static_cast<std::size_t>(count));
+  next += bytes_of<T>(count);
+  return array;
+}
+
+// Bytes of what is kept beside the P&L.
+std::int64_t header(const AskedBook& book) noexcept {
+  return bytes_of<double>(book.answers()) +
+         bytes_of<double>(static_cast<std::int64_t>(book.sets.size())) +
+         bytes_of<double>(book.segments * book.sums.buckets()) +
+         bytes_of<std::uint8_t>(book.segments);
+}
+
+// Calls `least(set, union, bytes)` and then `total(set, segment, bytes)` for each array of an
+// account's P&L that is kept: what a question reads first comes first.
+template <typename Least, typename Total>
+void each_array(const AskedBook& book, std::int64_t account, const Least& least,
+                const Total& total) {
+  for (std::size_t c = 0; c < book.sets.size(); ++c) {
+    const ScenarioSet& set = book.sets[c];
+    for (std::size_t u = 0; u < set.unions.size(); ++u) {
+      if (holds(book, set.unions[u], account)) least(c, u, bytes_of<float>(set.zones()));
+    }
+  }
+  for (std::size_t c = 0; c < book.sets.size(); ++c) {
+    const ScenarioSet& set = book.sets[c];
+    const SegmentSet measured = AskedBook::measured(set);
+    for (std::int64_t g = 0; g < book.segments; ++g) {
+      if (holds(book, measured & only(g), account)) {
+        total(c, static_cast<std::size_t>(g), bytes_of<double>(set.zones() * kZone));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+SegmentSet AskedBook::measured(const ScenarioSet& set) noexcept {
+  SegmentSet all = 0;
+  for (const SegmentSet members : set.unions) all |= members;
+  return all;
+}
+
+std::int64_t AskedBook::accounts() const noexcept {
+  return (static_cast<std::int64_t>(row_ptr.size()) - 1) / segments;
+}
+
+std::int64_t AskedBook::answers() const noexcept {
+  std::size_t size = sums.unions.size();
+  for (const ScenarioSet& set : sets) size += set.unions.size() * set.tails.size();
+  return static_cast<std::int64_t>(size);
+}
+
+std::int64_t KeptAccount::bytes(const AskedBook& book, std::int64_t account) noexcept {
+  std::int64_t all = header(book);
+  const auto add = [&all](std::size_t, std::size_t, std::int64_t size) { all += size; };
+  each_array(book, account, add, add);
+  return all;
+}
+
+KeptAccount::KeptAccount(const AskedBook& book, std::int64_t of_account)
+    : account(of_account),
+      segments_(static_cast<std::size_t>(book.segments)),
+      unions_(0),
+      memory_(static_cast<std::byte*>(
+          ::operator new(static_cast<std::size_t>(bytes(book, of_account)), kLine))) {
+  std::byte* next = memory_.get();
+  answer = take<double>(next, book.answers());
+  gross = take<double>(next, static_cast<std::int64_t>(book.sets.size()));
+  bucket_sum = take<double>(next, book.segments * book.sums.buckets());
+  mark = take<std::uint8_t>(next, book.segments);
+
+  for (const ScenarioSet& set : book.sets) {
+    if (set.unions.size() > unions_) unions_ = set.unions.size();
+  }
+  total_.resize(book.sets.size() * segments_);
+  least_.resize(book.sets.size() * unions_);
+  each_array(
+      book, account,
+      [&](std::size_t set, std::size_t of_union, std::int64_t size) {
+        least_[set * unions_ + of_union] = reinterpret_cast<float*>(next);
+        next += size;
+      },
+      [&](std::size_t set, std::size_t segment, std::int64_t size) {
+        total_[set * segments_ + segment] = reinterpret_cast<double*>(next);
+        next += size;
+      });
+}
+
+AskScratch::AskScratch(const AskedBook& book) {
+  for (const ScenarioSet& set : book.sets) {
+    if (set.zones() > zones) zones = set.zones();
+  }
+  const auto answers = static_cast<std::size_t>(book.answers());
+  const auto longest = static_cast<std::size_t>(zones);
+  const auto scenarios = longest * static_cast<std::size_t>(kZone);
+  search.resize(answers);
+  zone.resize(answers * (longest + 1));
+  least.resize(answers * longest);
+  narrow_group.resize(longest);
+  group.resize(scenarios);
+  sum.resize(scenarios);
+  candidate.resize(scenarios + 1);
+  zero.resize(scenarios);
+  gross.resize(book.sets.size());
+  bucket_sum.resize(static_cast<std::size_t>(book.segments * book.sums.buckets()));
+  bucket_total.resize(static_cast<std::size_t>(book.sums.buckets()));
+}
+
+// Calls the function of that name in the level's namespace.
+#if defined(__x86_64__)
+#define XM_CALL(level, call) \
+  switch (level) {           \
+    case Level::kAvx512:     \
+      return avx512::call;   \
+    case Level::kAvx2:       \
+      return avx2::call;     \
+    default:                 \
+      return baseline::call; \
+  }
+#elif defined(__aarch64__)
+#define XM_CALL(level, call) return level == Level::kNeon ? neon::call : baseline::call;
+#else
+#define XM_CALL(level, call) return baseline::call;
+#endif
+
+bool keep(Level level, const AskedBook& book, KeptAccount& kept, AskScratch& scratch) noexcept {
+  XM_CALL(level, keep(book, kept, scratch))
+}
+
+bool ask(Level level, const AskedBook& book, const KeptAccount& kept, std::span<const Leg> legs,
+         std::span<double> answer, std::span<std::uint8_t> mark, AskScratch& scratch) noexcept {
+  XM_CALL(level, ask(book, kept, legs, answer, mark, scratch))
+}
+
+}  // namespace crossmargin

@@ -1,0 +1,375 @@
+// Kept accounts against a naive loop over the book with the legs in it: every union, tail, bucket
+// sum and mark, at every level.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "crossmargin/whatif.h"
+#include "levels.h"
+
+using crossmargin::ask;
+using crossmargin::AskedBook;
+using crossmargin::AskScratch;
+using crossmargin::keep;
+using crossmargin::KeptAccount;
+using crossmargin::kZone;
+using crossmargin::Leg;
+using crossmargin::Level;
+using crossmargin::ScenarioSet;
+using crossmargin::SegmentSet;
+using crossmargin::TailRange;
+using crossmargin::testing::at_every_level;
+
+namespace {
+
+std::size_t size_of(std::int64_t n) { return static_cast<std::size_t>(n); }
+
+// The answer to a question: numbers, and marks of the segments.
+struct Answer {
+  bool exact = false;
+  std::vector<double> number;
+  std::vector<std::uint8_t> mark;
+
+  // Equal to the bit, so that +0.0 is not -0.0.
+  bool operator==(const Answer& other) const {
+    return exact == other.exact && mark == other.mark &&
+           std::ranges::equal(number, other.number, [](double a, double b) {
+             return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+           });
+  }
+};
+
+// The P&L of a set, and the extremes of its zones.
+struct OwnedSet {
+  std::int64_t scenarios;
+  std::vector<double> pnl;
+  std::vector<SegmentSet> unions;
+  std::vector<TailRange> tails;
+  std::vector<double> largest{};
+  std::vector<float> lowest{}, highest{};
+
+  ScenarioSet view() {
+    const std::int64_t rows = static_cast<std::int64_t>(pnl.size()) / scenarios;
+    const std::int64_t zones = (scenarios + kZone - 1) / kZone;
+    largest.assign(size_of(rows), 0.0);
+    lowest.clear();
+    highest.clear();
+    for (std::int64_t i = 0; i < rows; ++i) {
+      for (std::int64_t z = 0; z < zones; ++z) {
+        const auto begin = pnl.begin() + i * scenarios + z * kZone;
+        const auto end = pnl.begin() + i * scenarios + std::min(scenarios, (z + 1) * kZone);
+        const auto [low, high] = std::minmax_element(begin, end);
+        lowest.push_back(static_cast<float>(*low));
+        highest.push_back(static_cast<float>(*high));
+        largest[size_of(i)] = std::max({largest[size_of(i)], -*low, *high});
+      }
+    }
+    return {{pnl.data(), rows, scenarios, scenarios}, largest, {lowest.data(), rows, zones, zones},
+            {highest.data(), rows, zones, zones},     unions,  tails};
+  }
+};
+
+struct WhatIfCase {
+  std::vector<std::int64_t> row_ptr;
+  std::vector<std::int32_t> column;
+  std::vector<double> quantity;
+  std::int64_t segments = 1;
+  std::vector<std::uint8_t> mark;
+  std::vector<OwnedSet> sets;
+  std::vector<double> value, rate;
+  std::vector<std::int32_t> bucket;
+  std::vector<SegmentSet> sum_unions{1};
+
+  AskedBook book() {
+    AskedBook book{
+        row_ptr, column, quantity, segments, mark, {}, {value, bucket, rate, sum_unions}};
+    for (OwnedSet& set : sets) book.sets.push_back(set.view());
+    return book;
+  }
+
+  Answer run(Level level, std::int64_t account, const std::vector<Leg>& legs) {
+    const AskedBook asked = book();
+    AskScratch scratch(asked);
+    KeptAccount kept(asked, account);
+    Answer answer{false, std::vector<double>(size_of(asked.answers()), -1.0),
+                  std::vector<std::uint8_t>(size_of(segments), 255)};
+    if (!keep(level, asked, kept, scratch)) return {};
+    answer.exact = ask(level, asked, kept, legs, answer.number, answer.mark, scratch);
+    return answer.exact ? answer : Answer{};
+  }
+
+  Answer naive(std::int64_t account, const std::vector<Leg>& legs) const {
+    std::vector<std::map<std::int32_t, double>> held(size_of(segments));
+    for (std::int64_t g = 0; g < segments; ++g) {
+      const std::size_t row = size_of(account * segments + g);
+      for (std::int64_t n = row_ptr[row]; n < row_ptr[row + 1]; ++n) {
+        held[size_of(g)][column[size_of(n)]] += quantity[size_of(n)];
+      }
+    }
+    for (const Leg& leg : legs) held[size_of(leg.segment)][leg.instrument] += leg.lots;
+
+    Answer answer{true, {}, std::vector<std::uint8_t>(size_of(segments), 0)};
+    for (const OwnedSet& set : sets) {
+      for (const TailRange& tail : set.tails) {
+        for (const SegmentSet members : set.unions) {
+          std::vector<double> total(size_of(set.scenarios), 0.0);
+          for (std::int64_t g = 0; g < segments; ++g) {
+            if ((members >> g & 1U) == 0) continue;
+            for (const auto& [i, q] : held[size_of(g)]) {
+              for (std::int64_t s = 0; s < set.scenarios; ++s) {
+                total[size_of(s)] += q * set.pnl[size_of(i * set.scenarios + s)];
+              }
+            }
+          }
+          std::vector<double> own(total.begin() + tail.first,
+                                  total.begin() + tail.first + tail.count);
+          std::ranges::sort(own);
+          answer.number.push_back(0.0 - own[size_of(tail.k - 1)]);
+        }
+      }
+    }
+    for (const SegmentSet members : sum_unions) {
+      std::vector<double> total(rate.size(), 0.0);
+      for (std::int64_t g = 0; g < segments; ++g) {
+        if ((members >> g & 1U) == 0) continue;
+        std::vector<double> own(rate.size(), 0.0);
+        for (const auto& [i, q] : held[size_of(g)]) {
+          if (q != 0.0) own[size_of(bucket[size_of(i)])] += q * value[size_of(i)];
+        }
+        for (std::size_t b = 0; b < rate.size(); ++b) total[b] += own[b];
+      }
+      double sum = 0.0;
+      for (std::size_t b = 0; b < rate.size(); ++b) sum += std::abs(total[b]) * rate[b];
+      answer.number.push_back(sum);
+    }
+    for (std::int64_t g = 0; g < segments; ++g) {
+      for (const auto& [i, q] : held[size_of(g)]) {
+        if (q != 0.0) answer.mark[size_of(g)] |= mark[size_of(i)];
+      }
+    }
+    return answer;
+  }
+};
+
+constexpr std::int32_t kInstruments = 9;
+
+// Moves far apart; many of them equal; all so close that float32 does not tell them apart.
+enum class Moves { kWide, kTies, kClose };
+
+// A book of accounts with three segments, some of them empty, and two sets of scenarios.
+WhatIfCase random_case(std::mt19937_64& random, std::int64_t scenarios, Moves kind) {
+  WhatIfCase c;
+  c.segments = 3;
+  c.row_ptr = {0};
+  for (int row = 0; row < 4 * 3; ++row) {
+    const std::uint64_t density = random() % 3;
+    for (std::int32_t i = 0; i < kInstruments; ++i) {
+      if (random() % 3 >= density) continue;
+      c.column.push_back(i);
+      c.quantity.push_back(static_cast<double>(random() % 201) - 100.0);
+    }
+    c.row_ptr.push_back(static_cast<std::int64_t>(c.column.size()));
+  }
+  std::student_t_distribution<double> moves(3);
+  const auto make_set = [&](std::int64_t size, std::vector<SegmentSet> unions) {
+    OwnedSet set{size, {}, std::move(unions), {}};
+    for (std::int64_t n = 0; n < kInstruments * size; ++n) {
+      const double move = moves(random);
+      const double usd = kind == Moves::kWide   ? 1000.0 * move
+                         : kind == Moves::kTies ? std::rint(move)
+                                                : 0x1p20 + 1e-3 * move;
+      set.pnl.push_back(std::rint(usd * 0x1p20) * 0x1p-20);
+    }
+    for (const std::int64_t k : {std::int64_t{1}, (size + 99) / 100, (size + 1) / 2, size}) {
+      set.tails.push_back({0, size, k});
+    }
+    for (int n = 0; n < 3; ++n) {
+      const std::int64_t first = static_cast<std::int64_t>(random()) & 0xffff;
+      const std::int64_t begin = first % size;
+      const std::int64_t count = 1 + static_cast<std::int64_t>(random() % 0xffff) % (size - begin);
+      set.tails.push_back({begin, count, 1 + static_cast<std::int64_t>(random() % 0xffff) % count});
+    }
+    return set;
+  };
+  c.sets = {make_set(scenarios, {1, 2, 3, 4, 5, 7}), make_set(1 + scenarios / 3, {2, 6})};
+  for (std::int32_t i = 0; i < kInstruments; ++i) {
+    c.mark.push_back(static_cast<std::uint8_t>(1U << (random() % 4)));
+    c.value.push_back(static_cast<double>(random() % 1000) / 7.0);
+    c.bucket.push_back(static_cast<std::int32_t>(random() % 3));
+  }
+  c.rate = {0.1, 0.25, 0.7};
+  c.sum_unions = {1, 3, 5, 4};
+  return c;
+}
+
+// Some legs in ascending order; now and then one that closes a position, or adds nothing.
+std::vector<Leg> random_legs(std::mt19937_64& random, const WhatIfCase& c, std::int64_t account) {
+  std::map<std::pair<std::int64_t, std::int32_t>, double> lots;
+  for (std::uint64_t n = random() % 4; n > 0; --n) {
+    const auto g = static_cast<std::int64_t>(random() % 3);
+    const auto i = static_cast<std::int32_t>(random() % kInstruments);
+    lots[{g, i}] = static_cast<double>(random() % 2001) - 1000.0;
+    const std::size_t row = size_of(account * c.segments + g);
+    for (std::int64_t line = c.row_ptr[row]; line < c.row_ptr[row + 1]; ++line) {
+      if (c.column[size_of(line)] == i && random() % 2 == 0) {
+        lots[{g, i}] = -c.quantity[size_of(line)];
+      }
+    }
+    if (random() % 8 == 0) lots[{g, i}] = 0.0;
+  }
+  std::vector<Leg> legs;
+  for (const auto& [place, q] : lots) legs.push_back({place.first, place.second, q});
+  return legs;
+}
+
+}  // namespace
+
+TEST_CASE("a question by hand") {
+  WhatIfCase c;
+  // Two segments: +2 of instrument 0; nothing.
+  c.row_ptr = {0, 1, 1};
+  c.column = {0};
+  c.quantity = {2};
+  c.segments = 2;
+  c.mark = {1, 2};
+  c.sets = {{4, {-3, 1, 2, -1, 2, -5, 1, 0}, {1, 2, 3}, {{0, 4, 1}, {1, 3, 2}}}};
+  c.value = {100, 1000};
+  c.bucket = {0, 1};
+  c.rate = {0.5, 0.25};
+  c.sum_unions = {1, 2, 3};
+  at_every_level([&](Level level) {
+    // P&L -6, 2, 4, -2. The worst is -6; of the last three the second worst is 2.
+    CHECK(c.run(level, 0, {}) == Answer{true, {6, 0, 6, -2, 0, -2, 100, 0, 100}, {1, 0}});
+    // -2 more of 0 in its segment closes it; 3 of 1 in the other one: 6, -15, 3, 0.
+    CHECK(c.run(level, 0, {{0, 0, -2}, {1, 1, 3}}) ==
+          Answer{true, {0, 15, 15, 0, 0, 0, 0, 750, 750}, {0, 2}});
+  });
+}
+
+TEST_CASE("kept accounts equal a naive loop, whatever the sizes, ranks, ties and legs") {
+  std::mt19937_64 random(3);
+  for (const std::int64_t scenarios : {1, 2, 3, 7, 8, 9, 16, 17, 63, 64, 65, 130, 517, 1500}) {
+    for (const Moves kind : {Moves::kWide, Moves::kTies, Moves::kClose}) {
+      WhatIfCase c = random_case(random, scenarios, kind);
+      CAPTURE(scenarios);
+      for (int question = 0; question < 12; ++question) {
+        const std::int64_t account = question % 4;
+        const std::vector<Leg> legs = random_legs(random, c, account);
+        const Answer expected = c.naive(account, legs);
+        at_every_level([&](Level level) { CHECK(c.run(level, account, legs) == expected); });
+      }
+    }
+  }
+}
+
+TEST_CASE("a trade that takes all risk away leaves zeros, and they are +0.0") {
+  std::mt19937_64 random(5);
+  WhatIfCase c = random_case(random, 3000, Moves::kWide);
+  for (double& q : c.quantity) q = -q;
+  for (std::int64_t account = 0; account < 4; ++account) {
+    std::vector<Leg> legs;
+    for (std::int64_t g = 0; g < 3; ++g) {
+      const std::size_t row = size_of(account * 3 + g);
+      for (std::int64_t n = c.row_ptr[row]; n < c.row_ptr[row + 1]; ++n) {
+        legs.push_back({g, c.column[size_of(n)], -c.quantity[size_of(n)]});
+      }
+    }
+    const Answer expected = c.naive(account, legs);
+    CHECK(std::ranges::none_of(expected.number, [](double x) { return std::signbit(x); }));
+    at_every_level([&](Level level) { CHECK(c.run(level, account, legs) == expected); });
+    // Most of it hedged: the zones say little of where the tail is.
+    for (Leg& leg : legs) leg.lots -= leg.lots < 0.0 ? -1.0 : 1.0;
+    at_every_level(
+        [&](Level level) { CHECK(c.run(level, account, legs) == c.naive(account, legs)); });
+  }
+}
+
+TEST_CASE("a tail that ends among many equal values") {
+  WhatIfCase c;
+  c.row_ptr = {0, 1};
+  c.column = {0};
+  c.quantity = {1};
+  c.mark = {1};
+  c.value = {0};
+  c.bucket = {0};
+  c.rate = {0};
+  OwnedSet set{2000, std::vector<double>(2000, -8.0), {1}, {}};
+  for (std::size_t s = 0; s < 2000; ++s) {
+    if (s % 4 == 1) set.pnl[s] = 0.0;
+    if (s % 100 == 0) set.pnl[s] = -16.0;
+  }
+  for (const std::int64_t k : {20, 21, 1000, 1500, 1501}) set.tails.push_back({0, 2000, k});
+  c.sets = {set};
+  at_every_level([&](Level level) {
+    CHECK(c.run(level, 0, {}).number == std::vector<double>{16, 8, 8, 8, 0, 0});
+    CHECK(c.run(level, 0, {{0, 0, 2}}).number == std::vector<double>{48, 24, 24, 24, 0, 0});
+  });
+}
+
+TEST_CASE("no answer where a sum could be rounded") {
+  WhatIfCase c;
+  c.row_ptr = {0, 1};
+  c.column = {0};
+  c.quantity = {4};
+  c.mark = {1, 1};
+  c.sets = {{2, {-0x1p30, 1, 0, 0}, {1}, {{0, 2, 1}}}};
+  c.value = {1, 1};
+  c.bucket = {0, 0};
+  c.rate = {1};
+  at_every_level([&](Level level) {
+    CHECK(c.run(level, 0, {{0, 0, 3}}) == c.naive(0, {{0, 0, 3}}));
+    CHECK(!c.run(level, 0, {{0, 0, 4}}).exact);   // a gross P&L of 2^33
+    CHECK(!c.run(level, 0, {{0, 0, -4}}).exact);  // gross, though nothing is left
+    CHECK(c.run(level, 0, {{0, 1, 0x1p53 - 1}}).exact);
+    CHECK(!c.run(level, 0, {{0, 1, 0x1p53}}).exact);  // lots that float64 does not tell apart
+    c.quantity = {8};
+    CHECK(!c.run(level, 0, {}).exact);  // it cannot even be kept
+    c.quantity = {4};
+  });
+}
+
+TEST_CASE("an account that is kept takes the bytes that were told") {
+  std::mt19937_64 random(9);
+  WhatIfCase c = random_case(random, 100, Moves::kWide);
+  c.row_ptr.assign(c.row_ptr.size(), 0);
+  const std::int64_t empty = KeptAccount::bytes(c.book(), 0);
+  // One segment of the second set only: 34 scenarios make 5 zones, whose leasts fit a cache line.
+  c.sets[0].unions = {1};
+  c.row_ptr = {0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  CHECK(KeptAccount::bytes(c.book(), 0) - KeptAccount::bytes(c.book(), 1) == 5 * 64 + 2 * 64);
+  CHECK(empty >= static_cast<std::int64_t>(sizeof(double)) * c.book().answers());
+}
+
+TEST_CASE("threads ask kept accounts at once, each with its own scratch") {
+  std::mt19937_64 random(13);
+  WhatIfCase c = random_case(random, 400, Moves::kWide);
+  const AskedBook book = c.book();
+  const std::vector<Leg> legs{{0, 3, 17}, {2, 1, -5}};
+  at_every_level([&](Level level) {
+    AskScratch first(book);
+    KeptAccount kept(book, 1);
+    REQUIRE(keep(level, book, kept, first));
+    const Answer expected = c.naive(1, legs);
+    std::vector<Answer> answers(4, Answer{false, std::vector<double>(expected.number.size()),
+                                          std::vector<std::uint8_t>(expected.mark.size())});
+    std::vector<std::thread> threads;
+    for (Answer& answer : answers) {
+      threads.emplace_back([&] {
+        AskScratch scratch(book);
+        for (int n = 0; n < 20; ++n) {
+          answer.exact = ask(level, book, kept, legs, answer.number, answer.mark, scratch);
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const Answer& answer : answers) CHECK(answer == expected);
+  });
+}

@@ -1,0 +1,168 @@
+// Binds the kernel family "whatif" as two objects: the book that is asked, and an account of it
+// that is kept. The Python layer has checked what the arrays hold; here it is only checked that
+// they fit each other, and that a question fits the book.
+
+#include "crossmargin/whatif.h"
+
+#include "enter.h"
+
+// After enter.h, which includes pybind11 first.
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace crossmargin::bindings {
+namespace {
+
+using SetTuple =
+    std::tuple<Array<double>, Array<double>, Array<float>, Array<float>, std::vector<SegmentSet>,
+               std::vector<std::tuple<std::int64_t, std::int64_t, std::int64_t>>>;
+using LegTuple = std::tuple<std::int64_t, std::int32_t, double>;
+
+// The arrays a book's views look at, the book, and the scratch of its questions: whoever has the
+// GIL has it too, but only until Python code can run.
+struct Asked {
+  std::vector<py::array> arrays;
+  Level level;
+  AskedBook book;
+  std::optional<AskScratch> scratch;
+  std::size_t rows = 1;  // of an answer
+};
+
+// One account of a book, and the book.
+struct Kept {
+  std::shared_ptr<Asked> asked;
+  KeptAccount account;
+};
+
+void require_unions(const std::vector<SegmentSet>& unions, std::int64_t segments) {
+  for (const SegmentSet members : unions) {
+    require(members != 0 && std::uint64_t{members} >> segments == 0,
+            "unions: sets of segments expected");
+  }
+}
+
+std::shared_ptr<Asked> make_asked(const std::string& level, const Array<std::int64_t>& row_ptr,
+                                  const Array<std::int32_t>& column, const Array<double>& quantity,
+                                  std::int64_t segments, const Array<std::uint8_t>& mark,
+                                  const std::vector<SetTuple>& sets, const Array<double>& value,
+                                  const Array<std::int32_t>& bucket, const Array<double>& rate,
+                                  const std::vector<SegmentSet>& unions) {
+  const std::int64_t instruments = mark.size();
+  require(1 <= segments && segments <= kMostSegments && row_ptr.size() >= 1 &&
+              (row_ptr.size() - 1) % segments == 0 && column.size() == quantity.size(),
+          "book: its arrays do not fit each other");
+  require(value.size() == instruments && bucket.size() == instruments,
+          "value, bucket: one for each instrument expected");
+  auto asked = std::make_shared<Asked>();
+  asked->arrays = {row_ptr, column, quantity, mark, value, bucket, rate};
+  asked->level = level_of(level);
+  AskedBook& book = asked->book;
+  book = {view(row_ptr),
+          view(column),
+          view(quantity),
+          segments,
+          view(mark),
+          {},
+          {view(value), view(bucket), view(rate), unions}};
+  require_unions(unions, segments);
+  for (const auto& [pnl, largest, lowest, highest, of_set, tails] : sets) {
+    ScenarioSet set{matrix(pnl), view(largest), matrix(lowest), matrix(highest), of_set, {}};
+    require(set.pnl.rows == instruments && largest.size() == instruments &&
+                set.lowest.rows == instruments && set.highest.rows == instruments,
+            "sets: one row for each instrument expected");
+    require(set.lowest.columns == set.zones() && set.highest.columns == set.zones(),
+            "sets: one column for each zone expected");
+    require_unions(of_set, segments);
+    for (const auto& [first, count, k] : tails) {
+      require(0 <= first && 1 <= count && count <= set.pnl.columns - first && 1 <= k && k <= count,
+              "sets: a tail is not within the scenarios");
+      set.tails.push_back({first, count, k});
+    }
+    asked->arrays.insert(asked->arrays.end(), {pnl, largest, lowest, highest});
+    asked->rows += set.tails.size();
+    book.sets.push_back(std::move(set));
+  }
+  asked->scratch.emplace(book);
+  return asked;
+}
+
+void require_account(const AskedBook& book, std::int64_t account) {
+  require(0 <= account && account < book.accounts(), "account: not one of the book's");
+}
+
+std::optional<Kept> keep(const std::shared_ptr<Asked>& asked, std::int64_t account) {
+  require_account(asked->book, account);
+  Kept kept{asked, KeptAccount(asked->book, account)};
+  // Of its own: while the GIL is released a question may use the book's.
+  AskScratch scratch(asked->book);
+  const bool exact = enter_core(
+      [&] { return crossmargin::keep(asked->level, asked->book, kept.account, scratch); });
+  if (!exact) return std::nullopt;
+  return kept;
+}
+
+// What the account is with some more lots: a row of VaR for each set and tail and a row of the
+// sums, one number for each union; and the marks of what each segment holds. None where it cannot
+// be told without rounding.
+std::optional<std::pair<py::tuple, py::tuple>> ask(const Kept& kept,
+                                                   const std::vector<LegTuple>& legs) {
+  Asked& asked = *kept.asked;
+  const AskedBook& book = asked.book;
+  const auto instruments = static_cast<std::int64_t>(book.mark.size());
+  std::vector<Leg> wanted;
+  wanted.reserve(legs.size());
+  for (const auto& [segment, instrument, lots] : legs) {
+    require(0 <= segment && segment < book.segments, "legs: no such segment");
+    require(0 <= instrument && instrument < instruments, "legs: no such instrument");
+    require(wanted.empty() || wanted.back().segment < segment ||
+                (wanted.back().segment == segment && wanted.back().instrument < instrument),
+            "legs: they must ascend by segment and instrument");
+    wanted.push_back({segment, instrument, lots});
+  }
+  std::vector<double> answer(static_cast<std::size_t>(book.answers()));
+  std::vector<std::uint8_t> mark(static_cast<std::size_t>(book.segments));
+  const bool exact = run_core([&] {
+    return crossmargin::ask(asked.level, book, kept.account, wanted, answer, mark, *asked.scratch);
+  });
+  if (!exact) return std::nullopt;
+
+  const double* next = answer.data();
+  const auto take = [&next](std::size_t count) {
+    py::tuple row(count);
+    for (std::size_t n = 0; n < count; ++n) row[n] = py::float_(*next++);
+    return row;
+  };
+  py::tuple rows(asked.rows), marks(mark.size());
+  std::size_t n = 0;
+  for (const ScenarioSet& set : book.sets) {
+    for (std::size_t t = 0; t < set.tails.size(); ++t) rows[n++] = take(set.unions.size());
+  }
+  rows[n] = take(book.sums.unions.size());
+  for (std::size_t g = 0; g < mark.size(); ++g) marks[g] = py::int_(mark[g]);
+  return std::pair(std::move(rows), std::move(marks));
+}
+
+}  // namespace
+
+void register_whatif(py::module_& m) {
+  py::class_<Asked, std::shared_ptr<Asked>>(m, "AskedBook")
+      .def(py::init(&make_asked), py::arg("level"), py::arg("row_ptr").noconvert(),
+           py::arg("column").noconvert(), py::arg("quantity").noconvert(), py::arg("segments"),
+           py::arg("mark").noconvert(), py::arg("sets").noconvert(), py::arg("value").noconvert(),
+           py::arg("bucket").noconvert(), py::arg("rate").noconvert(), py::arg("unions"))
+      .def(
+          "bytes",
+          [](const Asked& asked, std::int64_t account) {
+            require_account(asked.book, account);
+            return KeptAccount::bytes(asked.book, account);
+          },
+          py::arg("account"))
+      .def("keep", &keep, py::arg("account"));
+  py::class_<Kept>(m, "KeptAccount").def("ask", &ask, py::arg("legs"));
+}
+
+}  // namespace crossmargin::bindings
