@@ -120,7 +120,8 @@ struct TailScratch {
   // The screen's.
   std::int64_t block = 0;           // accounts screened together; 0: no screen
   std::int64_t groups = 0;          // groups of scenarios that bound a tail
-  std::int64_t candidates = 0;      // as many may be kept
+  std::int64_t candidates = 0;      // as many may be kept of a tail
+  std::int64_t room = 0;            // for them and a last group of scenarios
   std::vector<char> used;           // [segments]: part of any union
   Buffer<ScreenedSegment> weighed;  // [block x segments]
   Buffer<std::int16_t> weight;      // [lines and rows of a block]
@@ -131,9 +132,9 @@ struct TailScratch {
   Buffer<std::int16_t> minima;      // [block x unions x chunks x lanes]
   Buffer<std::int16_t> least;       // [segments x lanes]
   Buffer<std::int16_t> group;       // [groups]
-  Buffer<std::int16_t> screened;    // [candidates]
-  Buffer<std::int32_t> candidate;   // [candidates]
-  Buffer<double> decided;           // [candidates]
+  Buffer<std::int16_t> screened;    // [room]
+  Buffer<std::int32_t> candidate;   // [2 x room]
+  Buffer<double> decided;           // [2 x room]
 };
 
 // Measures accounts [first, last) in every union. Writes their results only; no allocation.

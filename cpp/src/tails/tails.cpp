@@ -72,10 +72,10 @@ void TailScratch::fit(const Book& book, const Unions& unions, const TailMeasure&
   least.resize(book.segments * kMostLanes);
   group.resize(groups);
   candidates = 4 * measure.k + 256;
-  const std::int64_t room = candidates + kScreenChunk + kMostLanes;
+  room = candidates + kScreenChunk + kMostLanes;
   screened.resize(room);
-  candidate.resize(room);
-  decided.resize(room);
+  candidate.resize(2 * room);
+  decided.resize(2 * room);
 }
 
 Fault segment_tails(Level level, Range accounts, const Book& book, const Unions& unions,
