@@ -224,3 +224,53 @@ def test_windows_are_dates() -> None:
     text = changed("scenarios.stress_windows", '[["2020-02-15", "2020-04-30"]]')
     (window,) = parse_policy(text.encode(), name="mine").scenarios.stress
     assert window.last - window.first == np.timedelta64(75, "D")
+
+
+OWN = """
+name = "mine"
+extends = "PARENT"
+[agreement.cap]
+value = 0.5
+standing = "ours"
+source = "a test"
+"""
+
+
+def test_a_policy_extends_a_shipped_one() -> None:
+    policy = parse_policy(OWN.replace("PARENT", DEFAULT).encode(), name="mine")
+    default = read_policy(DEFAULT)
+    assert (policy.name, policy.extends, policy.title) == ("mine", DEFAULT, default.title)
+    assert policy.agreement.cap == 0.5
+    assert policy.agreement.minimum_saving == default.agreement.minimum_saving
+    assert policy.ficc == default.ficc
+    changed_ones = {p.name for p in policy.parameters if p not in default.parameters}
+    assert changed_ones == {"agreement.cap"}
+    assert policy.hash != default.hash
+
+
+def test_a_policy_extends_a_file_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(changed("agreement.cap", "0.7") + CHARGE, "utf-8")
+    path = tmp_path / "own.toml"
+    path.write_text(OWN.replace("PARENT", "base.toml").split("[agreement.cap]")[0], "utf-8")
+    policy = read_policy(path)
+    assert policy.agreement.cap == 0.7
+    assert [charge.name for charge in policy.charges] == ["liquidity"]
+    before = policy.hash
+    (tmp_path / "base.toml").write_text(changed("agreement.cap", "0.6"), "utf-8")
+    assert read_policy(path).hash != before
+
+
+@pytest.mark.parametrize(
+    ("parent", "says"),
+    [
+        ("own.toml", "extends goes on for more than"),
+        ("gone.toml", "policy gone.toml: No such file"),
+    ],
+)
+def test_what_cannot_be_extended_is_refused(tmp_path: Path, parent: str, says: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(OWN.replace("PARENT", parent), "utf-8")
+    with pytest.raises(InputError, match=says):
+        read_policy(path)
+    with pytest.raises(InputError, match="extends must be the name"):
+        parse_policy(b"extends = 1", name="mine")

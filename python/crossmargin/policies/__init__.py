@@ -1,15 +1,13 @@
 """Dated policies: the parameters of the agreement and the models, each with source and standing."""
 
-from crossmargin.policies.policy import (
+from crossmargin.policies.policy import Parameter, Policy, read_policy, shipped_policies
+from crossmargin.policies.sections import (
     Agreement,
     Charge,
     Cme,
     Eligibility,
     Ficc,
-    Parameter,
-    Policy,
     ScenarioRules,
-    read_policy,
 )
 
 __all__ = [
@@ -22,4 +20,5 @@ __all__ = [
     "Policy",
     "ScenarioRules",
     "read_policy",
+    "shipped_policies",
 ]
