@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import crossmargin as xm
 from crossmargin.io.results import table_hash
 from crossmargin.market.market import PAR_YIELD_COLUMNS
 from crossmargin.policies import Policy
+from crossmargin.policies.sections import CLASS_DISALLOWANCE, MODEL_MIN, SPREAD_CREDIT
 
 Row = dict[str, Any]
 
@@ -86,10 +88,16 @@ def market(seed: int) -> xm.Market:
     return xm.Market.read(yields, as_of=AS_OF, basis=basis)
 
 
+EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "policies"
+REDUCERS = (MODEL_MIN, CLASS_DISALLOWANCE, SPREAD_CREDIT)
+every_reducer = pytest.mark.parametrize("reducer", REDUCERS)
+
+
 @cache
-def policy() -> Policy:
-    """Return the default policy, cut to the short history."""
-    rules = xm.read_policy()
+def policy(reducer: str = MODEL_MIN) -> Policy:
+    """Return the default policy, or the example of another reducer, cut to the short history."""
+    example = EXAMPLES / f"example-{reducer.replace('_', '-')}.toml"
+    rules = xm.read_policy(None if reducer == MODEL_MIN else example)
     first, last = (str(market(0).date[row]) for row in (0, 60))
     return replace(
         rules,
@@ -135,8 +143,7 @@ def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.Run:
         ),
         securities=table(known, names),
         market=market(seed),
-        policy=policy(),
-        **{"threads": 1} | options,
+        **{"threads": 1, "policy": policy()} | options,
     )
 
 
@@ -217,21 +224,24 @@ def books(draw: st.DrawFn) -> list[Row]:
 SEEDS = st.integers(0, 2)
 
 
-@given(books(), SEEDS)
+@every_reducer
+@given(rows=books(), seed=SEEDS)
 @settings(PROPERTY, max_examples=40)
-def test_shares_and_money_are_bounded_and_add_up(rows: list[Row], seed: int) -> None:
-    result = run(rows, seed=seed)
+def test_shares_and_money_are_bounded_and_add_up(reducer: str, rows: list[Row], seed: int) -> None:
+    result = run(rows, seed=seed, policy=policy(reducer))
     cap = policy().agreement.cap
     found = by_account(result)
     assert set(found) == {row["account"] for row in ACCOUNTS}
     for row in found.values():
         assert 0.0 <= row["p"] <= cap
-        assert (row["p"] > 0.0) == (row["reason"] is None) == (row["binding"] is not None)
-        if row["p"] > 0.0:
+        assert (row["p"] > 0.0) == (row["reason"] is None)
+        assert (row["binding"] is not None) == (row["p"] > 0.0 and reducer == MODEL_MIN)
+        if row["p"] > 0.0 and reducer == MODEL_MIN:
             smaller = min(row["p_ficc"], row["p_cme"])
             assert row["p"] == min(smaller, cap)
             assert row["capped"] == (smaller > cap)
             assert row["binding"] == ("FICC" if row["p_ficc"] <= row["p_cme"] else "CME")
+        if row["p"] > 0.0:
             assert row["status"] == "complete" or row["requirement"] is None
         # Cross-margined, a house asks for no more than V alone, to the cent.
         for required, alone in (("ficc", "v_ficc_cash"), ("cme", "v_cme_futures")):
@@ -255,17 +265,19 @@ NUMBERS = tuple(
 )
 
 
-@given(books(), SEEDS, st.sampled_from([2, 3, 4, 7, 64, 100]))
+@every_reducer
+@given(rows=books(), seed=SEEDS, factor=st.sampled_from([2, 3, 4, 7, 64, 100]))
 @settings(PROPERTY, max_examples=30)
 def test_scaling_every_position_scales_v_and_leaves_p(
-    rows: list[Row], seed: int, factor: int
+    reducer: str, rows: list[Row], seed: int, factor: int
 ) -> None:
-    one = by_account(run(rows, seed=seed))
+    rules = policy(reducer)
+    one = by_account(run(rows, seed=seed, policy=rules))
     larger = [
         row | {name: row[name] * factor for name in ("quantity", "start_cash") if name in row}
         for row in rows
     ]
-    many = by_account(run(larger, seed=seed))
+    many = by_account(run(larger, seed=seed, policy=rules))
     exact = factor & (factor - 1) == 0
     for account, before in one.items():
         after = many[account]
@@ -284,15 +296,18 @@ def test_scaling_every_position_scales_v_and_leaves_p(
         assert after["reason"] == before["reason"]
 
 
-@given(books(), SEEDS, st.data())
+@every_reducer
+@given(rows=books(), seed=SEEDS, data=st.data())
 @settings(PROPERTY, max_examples=30)
 def test_ineligible_position_never_moves_the_share(
-    rows: list[Row], seed: int, data: st.DataObject
+    reducer: str, rows: list[Row], seed: int, data: st.DataObject
 ) -> None:
     more = data.draw(st.lists(cash(INELIGIBLE), min_size=1, max_size=3))
     account = data.draw(st.sampled_from(HOLDERS))
     added = [row | {"account": account, "xm": "yes"} for row in more]
-    before, after = (by_account(run(book, seed=seed)) for book in (rows, rows + added))
+    before, after = (
+        by_account(run(book, seed=seed, policy=policy(reducer))) for book in (rows, rows + added)
+    )
     for name in (*NUMBERS, "p", "p_ficc", "p_cme", "reason", "binding", "capped"):
         assert {a: row[name] for a, row in after.items()} == {
             a: row[name] for a, row in before.items()
@@ -301,9 +316,12 @@ def test_ineligible_position_never_moves_the_share(
         assert after[account][name] == before[account][name]
 
 
-@given(books(), SEEDS, st.randoms(use_true_random=False))
+@every_reducer
+@given(rows=books(), seed=SEEDS, random=st.randoms(use_true_random=False))
 @settings(PROPERTY, max_examples=30)
-def test_order_of_the_inputs_does_not_matter(rows: list[Row], seed: int, random: Any) -> None:
+def test_order_of_the_inputs_does_not_matter(
+    reducer: str, rows: list[Row], seed: int, random: Any
+) -> None:
     def shuffled(items: Any) -> list[Any]:
         return list(random.sample(list(items), len(items)))
 
@@ -312,8 +330,9 @@ def test_order_of_the_inputs_does_not_matter(rows: list[Row], seed: int, random:
         seed=seed,
         accounts=shuffled(ACCOUNTS),
         securities=shuffled(SECURITIES),
+        policy=policy(reducer),
     )
-    assert bits(other) == bits(run(rows, seed=seed))
+    assert bits(other) == bits(run(rows, seed=seed, policy=policy(reducer)))
 
 
 @given(books(), SEEDS, st.randoms(use_true_random=False))
@@ -361,12 +380,28 @@ def test_final_cycle_is_a_record_of_its_own(rows: list[Row], seed: int) -> None:
     assert first.manifest["run_id"] != second.manifest["run_id"]
 
 
-@given(books(), SEEDS)
+@every_reducer
+@given(rows=books(), seed=SEEDS)
 @settings(PROPERTY, max_examples=6)
-def test_threads_and_backends_give_the_same_bits(rows: list[Row], seed: int) -> None:
-    expected = bits(run(rows, seed=seed, backend="reference"))
+def test_threads_and_backends_give_the_same_bits(reducer: str, rows: list[Row], seed: int) -> None:
+    rules = policy(reducer)
+    expected = bits(run(rows, seed=seed, backend="reference", policy=rules))
     for options in ({"threads": 1}, {"threads": 2}, {"backend": "numba", "threads": 2}):
-        assert bits(run(rows, seed=seed, **options)) == expected
+        assert bits(run(rows, seed=seed, policy=rules, **options)) == expected
+
+
+@pytest.mark.parametrize("reducer", [CLASS_DISALLOWANCE, SPREAD_CREDIT])
+@given(rows=st.lists(HEDGE, min_size=1, max_size=3), seed=SEEDS)
+@settings(PROPERTY, max_examples=10)
+def test_tables_change_the_share_and_nothing_of_the_models(
+    reducer: str, rows: list[list[Row]], seed: int
+) -> None:
+    book = [row | {"account": "00123", "xm": "yes"} for hedge in rows for row in hedge]
+    by_table, by_models = (
+        by_account(run(book, seed=seed, policy=policy(name))) for name in (reducer, MODEL_MIN)
+    )
+    for name in (*NUMBERS, "p_ficc", "p_cme", "no_programme"):
+        assert by_table["00123"][name] == by_models["00123"][name]
 
 
 @st.composite

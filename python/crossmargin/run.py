@@ -502,6 +502,7 @@ def _describe_policy(rules: Policy) -> dict[str, Any]:
         "name": rules.name,
         "hash": rules.hash,
         "effective_from": rules.effective_from,
+        "reducer": rules.agreement.reducer,
         "unconfirmed": [p.name for p in rules.parameters if p.standing == "unconfirmed"],
     }
 

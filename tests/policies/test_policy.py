@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crossmargin.book.exceptions import InputError
-from crossmargin.policies import read_policy
+from crossmargin.policies import ClassDisallowance, SpreadCredit, read_policy
 from crossmargin.policies.policy import DEFAULT, STANDINGS, parse_policy
 
 TEXT = resources.files("crossmargin.policies").joinpath(f"{DEFAULT}.toml").read_text("utf-8")
@@ -111,6 +111,7 @@ def test_what_is_no_toml_is_refused(text: bytes) -> None:
 @pytest.mark.parametrize(
     ("parameter", "value"),
     [
+        ("agreement.reducer", '"largest"'),
         ("agreement.cap", "1.01"),
         ("agreement.cap", "-0.1"),
         ("agreement.cap", "nan"),
@@ -274,3 +275,91 @@ def test_what_cannot_be_extended_is_refused(tmp_path: Path, parent: str, says: s
         read_policy(path)
     with pytest.raises(InputError, match="extends must be the name"):
         parse_policy(b"extends = 1", name="mine")
+
+
+CLASSES = """
+name = "mine"
+extends = "cme-ficc-2026-04-30"
+[agreement.reducer]
+value = "class_disallowance"
+standing = "ours"
+source = "a test"
+[class_disallowance.classes]
+value = [["short", 5], ["long", 30.0]]
+standing = "ours"
+source = "a test"
+[class_disallowance.within]
+value = [0.0, 1]
+standing = "ours"
+source = "a test"
+[class_disallowance.across]
+value = [["long", "short", 0.5]]
+standing = "ours"
+source = "a test"
+"""
+SPREADS = """
+name = "mine"
+extends = "cme-ficc-2026-04-30"
+[agreement.reducer]
+value = "spread_credit"
+standing = "ours"
+source = "a test"
+[spread_credit.classes]
+value = [["short", 5.0], ["long", 30.0]]
+standing = "ours"
+source = "a test"
+[spread_credit.spreads]
+value = [["long", ["UB", "ZB"], 0.5], ["short", ["ZT"], 1.0]]
+standing = "ours"
+source = "a test"
+"""
+
+
+def test_tables_of_reducers_are_read_where_they_are_given() -> None:
+    policy = parse_policy(CLASSES.encode(), name="mine")
+    assert policy.agreement.reducer == "class_disallowance"
+    assert policy.class_disallowance == ClassDisallowance(
+        (("short", 5.0), ("long", 30.0)), (0.0, 1.0), (("long", "short", 0.5),)
+    )
+    assert policy.spread_credit is None
+    assert policy.parameters[-1].name == "class_disallowance.across"
+    assert parse_policy(SPREADS.encode(), name="mine").spread_credit == SpreadCredit(
+        (("short", 5.0), ("long", 30.0)),
+        (("long", ("UB", "ZB"), 0.5), ("short", ("ZT",), 1.0)),
+    )
+    assert read_policy().class_disallowance is read_policy().spread_credit is None
+
+
+def test_a_table_may_be_there_unused() -> None:
+    policy = parse_policy(CLASSES.replace('"class_dis', '"model_min" #').encode(), name="mine")
+    assert policy.agreement.reducer == "model_min"
+    assert policy.class_disallowance is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "says"),
+    [
+        (CLASSES, '"long", 30.0', '"long", 5.0', "class_disallowance.classes must"),
+        (CLASSES, '"long", 30.0', '"short", 30.0', "class_disallowance.classes must"),
+        (CLASSES, '"short", 5', '"short", 0', "class_disallowance.classes must"),
+        (CLASSES, "[0.0, 1]", "[0.0]", "class_disallowance.within must"),
+        (CLASSES, "[0.0, 1]", "[0.0, 1.5]", "class_disallowance.within must"),
+        (CLASSES, '"short", 0.5', '"other", 0.5', "class_disallowance.across must"),
+        (CLASSES, '"short", 0.5', '"long", 0.5', "class_disallowance.across must"),
+        (CLASSES, '"short", 0.5', '"short", -0.5', "class_disallowance.across must"),
+        (CLASSES, "0.5]]", '0.5], ["short", "long", 0.5]]', "class_disallowance.across must"),
+        (CLASSES, "class_disallowance.", "spread_credit.", "spread_credit.within: unknown"),
+        (CLASSES, 'value = "class_dis', 'value = "spread_credit" #', "spread_credit is missing"),
+        (SPREADS, '["UB", "ZB"]', "[]", "spread_credit.spreads must name a class, at least"),
+        (SPREADS, '"long", ["', '"other", ["', "spread_credit.spreads must name a class"),
+        (SPREADS, "1.0]]", "1.1]]", "spread_credit.spreads must name a class"),
+        (SPREADS, '["ZT"]', '["GE"]', "spread_credit.spreads holds an unknown root"),
+        (SPREADS, '["UB", "ZB"]', '["UB", "UB"]', "spread_credit.spreads must not name"),
+        (SPREADS, '[["short", 5.0], ["long", 30.0]]', "[]", "spread_credit.classes must"),
+    ],
+)
+def test_senseless_table_of_a_reducer_is_refused(text: str, old: str, new: str, says: str) -> None:
+    assert old in text
+    with pytest.raises(InputError) as error:
+        parse_policy(text.replace(old, new).encode(), name="mine")
+    assert says in str(error.value)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from crossmargin.agreement.reducers import scheme
 from crossmargin.agreement.requirement import Requirement, require
 from crossmargin.agreement.savings import Saving, agree
 from crossmargin.engine import Book, PnlError
@@ -131,6 +132,38 @@ def margin_book(
     AmountError
         A margin is absurdly large, or a sum of P&L not even finite.
     """
+    universe, policy = models.universe, models.policy
+    ficc, cme = _both_houses(book, models, threads=threads, backend=backend)
+    charges = charge(book, universe, policy.charges)
+    anything = np.ones(universe.name.size, dtype=bool)
+    occupied = {house: holds(book, house, anything) for house in UNIONS}
+    own = occupied[FICC][: clients.eligible.size]
+    saving = agree(
+        ficc,
+        cme,
+        eligible=clients.eligible,
+        complete=clients.complete,
+        two_sided=own[:, CASH] & own[:, FUTURES],
+        rules=policy.agreement,
+        reduction=_reduction(book, models, own.shape[0], threads=threads, backend=backend),
+    )
+    required = require(
+        ficc,
+        cme,
+        saving,
+        charges,
+        group_account=clients.group_account,
+        multiplier=clients.multiplier,
+        floor=clients.floor,
+        minimum=clients.minimum,
+    )
+    return Outcome(ficc, cme, charges, occupied, saving, required)
+
+
+def _both_houses(
+    book: Book, models: Models, *, threads: int | None, backend: str
+) -> tuple[HouseMargin, HouseMargin]:
+    """Return what each house's model says of a book."""
     universe, cubes, policy = models.universe, models.cubes, models.policy
     with _sums_at(FICC):
         ficc = ficc_margin(
@@ -161,29 +194,22 @@ def margin_book(
                     int(group[0]),
                     f"its margin at {margin.house} is beyond {LARGEST_MARGIN:,.0f} USD",
                 )
-    charges = charge(book, universe, policy.charges)
-    anything = np.ones(universe.name.size, dtype=bool)
-    occupied = {house: holds(book, house, anything) for house in UNIONS}
-    own = occupied[FICC][: clients.eligible.size]
-    saving = agree(
-        ficc,
-        cme,
-        eligible=clients.eligible,
-        complete=clients.complete,
-        two_sided=own[:, CASH] & own[:, FUTURES],
-        rules=policy.agreement,
-    )
-    required = require(
-        ficc,
-        cme,
-        saving,
-        charges,
-        group_account=clients.group_account,
-        multiplier=clients.multiplier,
-        floor=clients.floor,
-        minimum=clients.minimum,
-    )
-    return Outcome(ficc, cme, charges, occupied, saving, required)
+    return ficc, cme
+
+
+def _reduction(
+    book: Book, models: Models, accounts: int, *, threads: int | None, backend: str
+) -> Float | None:
+    """Return the reduction by the policy's tables, [A]; None where the models' savings rule."""
+    rules = scheme(models.policy, models.universe)
+    if rules is None:
+        return None
+    parts = rules.cut(book, accounts)
+    try:
+        ficc, cme = _both_houses(parts, models, threads=threads, backend=backend)
+    except AmountError as error:
+        raise AmountError(error.group // rules.buckets, str(error)) from None
+    return rules.reduction(parts, ficc, cme)
 
 
 @contextmanager

@@ -4,21 +4,25 @@ from crossmargin.policies.policy import Parameter, Policy, read_policy, shipped_
 from crossmargin.policies.sections import (
     Agreement,
     Charge,
+    ClassDisallowance,
     Cme,
     Eligibility,
     Ficc,
     ScenarioRules,
+    SpreadCredit,
 )
 
 __all__ = [
     "Agreement",
     "Charge",
+    "ClassDisallowance",
     "Cme",
     "Eligibility",
     "Ficc",
     "Parameter",
     "Policy",
     "ScenarioRules",
+    "SpreadCredit",
     "read_policy",
     "shipped_policies",
 ]

@@ -15,12 +15,16 @@ from typing import Any
 
 from crossmargin.book.exceptions import InputError
 from crossmargin.policies.sections import (
+    CLASS_DISALLOWANCE,
+    SPREAD_CREDIT,
     Agreement,
     Charge,
+    ClassDisallowance,
     Cme,
     Eligibility,
     Ficc,
     ScenarioRules,
+    SpreadCredit,
 )
 
 DEFAULT = "cme-ficc-2026-04-30"
@@ -34,7 +38,10 @@ SECTIONS: dict[str, type] = {
     "cme": Cme,
 }
 """Tables that every policy has, its own or by what it extends."""
-OPTIONAL: dict[str, type] = {}
+OPTIONAL: dict[str, type] = {
+    CLASS_DISALLOWANCE: ClassDisallowance,
+    SPREAD_CREDIT: SpreadCredit,
+}
 """Tables that a policy has where it uses what they are for; None otherwise."""
 DEEPEST = 8
 """A chain of policies that extend each other may have so many links."""
@@ -61,6 +68,8 @@ class Policy:
         SHA-256 of the file, and of the hash of the policy it extends.
     extends : str
         The policy whose entries hold where this one is silent; empty for none.
+    class_disallowance, spread_credit : ClassDisallowance, SpreadCredit or None
+        The tables of the reducers; there is one where `agreement.reducer` names it.
     parameters : tuple of Parameter
         All of them with source and standing.
     """
@@ -76,6 +85,8 @@ class Policy:
     scenarios: ScenarioRules
     ficc: Ficc
     cme: Cme
+    class_disallowance: ClassDisallowance | None
+    spread_credit: SpreadCredit | None
     charges: tuple[Charge, ...]
     parameters: tuple[Parameter, ...]
 
@@ -140,6 +151,11 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
     for key, cls in {**SECTIONS, **OPTIONAL}.items():
         if key in SECTIONS or key in data:
             built[key] = _section(cls, data.get(key), f"policy {name}: {key}", parameters)
+    reducer = built["agreement"].reducer
+    if reducer in OPTIONAL and built[reducer] is None:
+        raise InputError(
+            f"policy {name}: agreement.reducer is {reducer!r}, and the table {reducer} is missing"
+        )
     charges = []
     entries = data.get("charge", [])
     if not isinstance(entries, list):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,16 +19,23 @@ Rules = dict[str, bool]
 """What must hold of a table's values, and whether it does."""
 
 
+MODEL_MIN, CLASS_DISALLOWANCE, SPREAD_CREDIT = "model_min", "class_disallowance", "spread_credit"
+REDUCERS = (MODEL_MIN, CLASS_DISALLOWANCE, SPREAD_CREDIT)
+"""How the share comes about; all but the first are tables of that name."""
+
+
 @dataclass(frozen=True)
 class Agreement:
-    """How the two savings become one."""
+    """How much the requirements are reduced by."""
 
+    reducer: str
     cap: float
     minimum_saving: float
 
     def rules(self) -> Rules:
         """Return what must hold of the values."""
         return {
+            f"reducer must be one of {', '.join(REDUCERS)}": self.reducer in REDUCERS,
             "cap must be above 0, at most 1": 0.0 < self.cap <= 1.0,
             "minimum_saving must lie between 0 and 1": 0.0 <= self.minimum_saving <= 1.0,
         }
@@ -150,6 +158,73 @@ class Cme:
 
 
 @dataclass(frozen=True)
+class ClassDisallowance:
+    """The earlier scheme: offsets within and across classes of remaining years.
+
+    Attributes
+    ----------
+    classes : tuple of (str, float)
+        Name and upper end in remaining years; the last one takes all beyond.
+    within : tuple of float
+        The share of an offset within each class that is disallowed.
+    across : tuple of (str, str, float)
+        Pairs of classes in the order of their offsets, and the share disallowed.
+    """
+
+    classes: tuple[tuple[str, float], ...]
+    within: tuple[float, ...]
+    across: tuple[tuple[str, str, float], ...]
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values."""
+        names = {name for name, _ in self.classes}
+        pairs = [frozenset(pair) for *pair, _ in self.across]
+        return {
+            "classes must have names that differ and years that ascend": _classes_ok(self.classes),
+            "within must be a share for each class, 0 to 1": (
+                len(self.within) == len(self.classes) and _shares(self.within)
+            ),
+            "across must name two different classes, each pair once, and a share of 0 to 1": (
+                set().union(*pairs) <= names
+                and all(len(pair) == 2 for pair in pairs)
+                and len(set(pairs)) == len(pairs)
+                and _shares(share for *_, share in self.across)
+            ),
+        }
+
+
+@dataclass(frozen=True)
+class SpreadCredit:
+    """Credits for spreads of a class of cash against futures, in their order.
+
+    Attributes
+    ----------
+    classes : tuple of (str, float)
+        Name and upper end in remaining years; the last one takes all beyond.
+    spreads : tuple of (str, tuple of str, float)
+        The class of cash, the futures roots, the credit rate.
+    """
+
+    classes: tuple[tuple[str, float], ...]
+    spreads: tuple[tuple[str, tuple[str, ...], float], ...]
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values."""
+        names = {name for name, _ in self.classes}
+        legs = [(name, root) for name, named, _ in self.spreads for root in named]
+        return {
+            "classes must have names that differ and years that ascend": _classes_ok(self.classes),
+            "spreads must name a class, at least one root, and a rate of 0 to 1": (
+                len(self.spreads) > 0
+                and all(name in names and len(named) > 0 for name, named, _ in self.spreads)
+                and _shares(rate for *_, rate in self.spreads)
+            ),
+            "spreads holds an unknown root": {root for _, root in legs} <= set(roots()),
+            "spreads must not name a class and a root together twice": len(set(legs)) == len(legs),
+        }
+
+
+@dataclass(frozen=True)
 class Charge:
     """A charge beside V: a rate on the gross market value of a pot."""
 
@@ -171,6 +246,15 @@ class Charge:
 def _all_choices(values: tuple[str, ...], schema: Schema, name: str) -> bool:
     """Tell whether all values may stand in a column of an input table."""
     return all(set(values) <= set(c.choices) for c in schema.columns if c.name == name)
+
+
+def _classes_ok(classes: tuple[tuple[str, float], ...]) -> bool:
+    names, years = [name for name, _ in classes], [limit for _, limit in classes]
+    return len(set(names)) == len(names) > 0 and years == sorted(set(years)) and years[0] > 0.0
+
+
+def _shares(values: Iterable[float]) -> bool:
+    return all(0.0 <= value <= 1.0 for value in values)
 
 
 def _windows_ok(rules: ScenarioRules) -> bool:
