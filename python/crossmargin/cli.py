@@ -19,7 +19,7 @@ try:
     from rich.console import Console
 
     from crossmargin.report.progress import DelayedProgress
-    from crossmargin.report.terminal import print_summary
+    from crossmargin.report.terminal import print_comparison, print_summary
 except ModuleNotFoundError as error:
     lacking = (error.name or "").partition(".")[0]
     if lacking not in ("typer", "rich"):
@@ -122,8 +122,12 @@ def run(
     ] = None,
     fixings: Annotated[Path | None, _input("date, index (SOFR, EFFR), rate_pct.")] = None,
     policy: Annotated[
-        Path | None,
-        typer.Option(help="Policy file (TOML) instead of the embedded one.", show_default=False),
+        str | None,
+        typer.Option(
+            help="Policy file (TOML), or the name of a shipped one, instead of the default.",
+            metavar="FILE|NAME",
+            show_default=False,
+        ),
     ] = None,
     ficc_cube: Annotated[
         Path | None,
@@ -222,6 +226,34 @@ def sample(
     )
     typer.echo(f"SYNTHETIC: {', '.join(path.name for path in written)} in {out}")
     typer.echo(f"crossmargin run {options} --as-of {day} --out RESULTS")
+
+
+@app.command()
+def compare(
+    dir_a: Annotated[Path, typer.Argument(metavar="DIR_A", help="Results of a run.")],
+    dir_b: Annotated[Path, typer.Argument(metavar="DIR_B", help="Results of another run.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write all accounts to this file, .csv or .parquet.", show_default=False),
+    ] = None,
+) -> None:
+    """Compare two runs account by account: two policies, two days."""
+    from crossmargin.compare import differences, inputs_that_differ, margined
+    from crossmargin.io.results import write_table
+
+    a, b = margined(dir_a), margined(dir_b)
+    table = differences(a, b)
+    if out is not None:
+        write_table(table, out)
+    print_comparison(
+        table,
+        (str(dir_a), str(dir_b)),
+        (a.manifest, b.manifest),
+        inputs_that_differ(a, b),
+        _output(),
+    )
+    if out is not None:
+        _output().print(f"File: {out}", markup=False, soft_wrap=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
