@@ -326,3 +326,70 @@ def test_unusable_input_always_exits_with_2(write: Any, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "crossmargin", "run", *options, "--positions", str(bad)]
     codes = [subprocess.run(command, capture_output=True, check=False).returncode for _ in range(8)]
     assert codes == [2] * 8
+
+
+DEFAULT = "cme-ficc-2026-04-30"
+EXAMPLE = Path(__file__).resolve().parents[1] / "docs/policies/example-spread-credit.toml"
+
+
+def test_a_shipped_policy_is_taken_by_name(
+    write: Callable[..., list[str]], tmp_path: Path, capsys: Any
+) -> None:
+    assert cli.main(["run", *write(), "--policy", DEFAULT]) == 0
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["policy"]["name"] == DEFAULT
+    assert manifest["policy"]["reducer"] == "model_min"
+    assert cli.main(["run", *write(), "--policy", "cme-ficc"]) == cli.UNUSABLE
+    assert f"give a file or one of {DEFAULT}" in capsys.readouterr().err
+
+
+def test_policy_show_explains_the_default_one(capsys: Any) -> None:
+    assert cli.main(["policy", "show"]) == 0
+    default = capsys.readouterr().out
+    assert cli.main(["policy", "show", DEFAULT]) == 0
+    assert capsys.readouterr().out == default
+    assert default.startswith(f"{DEFAULT}: CME-FICC cross-margining for customers")
+    assert "[agreement] How the share is found" in default
+    (cap,) = (line for line in default.splitlines() if line.startswith("cap "))
+    assert cap.split()[:3] == ["cap", "0.8", "confirmed"]
+    assert "CME programme page" in cap
+    names = [p.name for p in crossmargin.read_policy().parameters if p.standing == "unconfirmed"]
+    assert f"Unconfirmed, {len(names)}: {', '.join(names[:3])}" in default
+    assert "\x1b" not in default
+
+
+def test_policy_show_takes_a_file(capsys: Any) -> None:
+    assert cli.main(["policy", "show", str(EXAMPLE)]) == 0
+    out = capsys.readouterr().out
+    assert "[spread_credit] Cash of a class and futures offset each other" in out
+    assert f"extends: {DEFAULT}" in out
+
+
+def test_policy_diff_shows_both_sides(capsys: Any) -> None:
+    assert cli.main(["policy", "diff", DEFAULT, str(EXAMPLE)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (reducer,) = (line for line in lines if line.startswith("agreement.reducer"))
+    assert reducer.split()[1:] == ["model_min", "inferred", "spread_credit", "confirmed"]
+    assert not any(line.startswith("agreement.cap") for line in lines)
+    assert cli.main(["policy", "diff", DEFAULT, DEFAULT]) == 0
+    assert "No parameter differs." in capsys.readouterr().out
+
+
+def test_policy_check_says_ok_or_the_error(tmp_path: Path, capsys: Any) -> None:
+    assert cli.main(["policy", "check", str(EXAMPLE)]) == 0
+    digest = crossmargin.read_policy(EXAMPLE).hash
+    assert capsys.readouterr().out == (
+        f"OK: example-spread-credit, effective from 2026-01-01, hash {digest}\n"
+    )
+    own = tmp_path / "own.toml"
+    own.write_text(EXAMPLE.read_text("utf-8").replace("0.75", "1.75"), "utf-8")
+    assert cli.main(["policy", "check", str(own)]) == cli.UNUSABLE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "spread_credit.spreads must name a class" in captured.err
+    assert str(own) in captured.err
+
+
+def test_policy_list_names_the_shipped_ones(capsys: Any) -> None:
+    assert cli.main(["policy", "list"]) == 0
+    assert capsys.readouterr().out.split() == list(crossmargin.policies.shipped_policies())

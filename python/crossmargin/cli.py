@@ -256,6 +256,52 @@ def compare(
         _output().print(f"File: {out}", markup=False, soft_wrap=True)
 
 
+policies = typer.Typer(
+    name="policy",
+    help="Explain, compare and check policies: the parameters of the agreement and the models.",
+    no_args_is_help=True,
+)
+app.add_typer(policies)
+
+POLICY = typer.Argument(metavar="FILE|NAME", help="A policy file, or the name of a shipped one.")
+
+
+@policies.command("show")
+def show_policy(policy: Annotated[str | None, POLICY] = None) -> None:
+    """Say what a policy does: each parameter, its value, standing and source."""
+    from crossmargin.policies import read_policy
+    from crossmargin.report.policy import print_policy
+
+    print_policy(read_policy(policy), _output())
+
+
+@policies.command("diff")
+def diff_policies(policy_a: Annotated[str, POLICY], policy_b: Annotated[str, POLICY]) -> None:
+    """Show what two policies differ in."""
+    from crossmargin.policies import read_policy
+    from crossmargin.report.policy import print_differences
+
+    print_differences(read_policy(policy_a), read_policy(policy_b), _output())
+
+
+@policies.command("check")
+def check_policy(policy: Annotated[str, POLICY]) -> None:
+    """Say whether a policy can be used; exit code 2 if not."""
+    from crossmargin.policies import read_policy
+
+    checked = read_policy(policy)
+    typer.echo(f"OK: {checked.name}, effective from {checked.effective_from}, hash {checked.hash}")
+
+
+@policies.command("list")
+def list_policies() -> None:
+    """List the policies that come with the package."""
+    from crossmargin.policies import shipped_policies
+
+    for name in shipped_policies():
+        typer.echo(name)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the one place where an error becomes an exit code.
 
