@@ -18,11 +18,17 @@ from crossmargin.policies.sections import (
     CLASS_DISALLOWANCE,
     SPREAD_CREDIT,
     Agreement,
+    BacktestingRules,
     Charge,
     ClassDisallowance,
     Cme,
     Eligibility,
     Ficc,
+    HaircutRules,
+    HigherOfRules,
+    HolidayRules,
+    LiquidityRules,
+    RepoRateRules,
     ScenarioRules,
     SpreadCredit,
 )
@@ -41,6 +47,12 @@ SECTIONS: dict[str, type] = {
 OPTIONAL: dict[str, type] = {
     CLASS_DISALLOWANCE: ClassDisallowance,
     SPREAD_CREDIT: SpreadCredit,
+    "haircuts": HaircutRules,
+    "repo_rate": RepoRateRules,
+    "liquidity": LiquidityRules,
+    "holiday": HolidayRules,
+    "backtesting": BacktestingRules,
+    "higher_of": HigherOfRules,
 }
 """Tables that a policy has where it uses what they are for; None otherwise."""
 DEEPEST = 8
@@ -87,6 +99,12 @@ class Policy:
     cme: Cme
     class_disallowance: ClassDisallowance | None
     spread_credit: SpreadCredit | None
+    haircuts: HaircutRules | None
+    repo_rate: RepoRateRules | None
+    liquidity: LiquidityRules | None
+    holiday: HolidayRules | None
+    backtesting: BacktestingRules | None
+    higher_of: HigherOfRules | None
     charges: tuple[Charge, ...]
     parameters: tuple[Parameter, ...]
 

@@ -108,7 +108,9 @@ class Ficc:
         """Return what must hold of the values."""
         years = self.floor_bucket_years
         return {
-            "pnl must be 'sensitivity' or 'full'": self.pnl in ("sensitivity", "full"),
+            "pnl must be 'sensitivity', 'full' or 'proxy'": (
+                self.pnl in ("sensitivity", "full", "proxy")
+            ),
             f"level must lie above 0 and be at most {HIGHEST_LEVEL}": (
                 0.0 < self.level <= HIGHEST_LEVEL
             ),
@@ -241,6 +243,200 @@ class Charge:
             "house must be FICC or CME": self.house in ("FICC", "CME"),
             "rate must lie between 0 and 1": 0.0 <= self.rate <= 1.0,
         }
+
+
+MaturityGroup = tuple[str, tuple[str, ...], int]
+"""Name, types of securities, and the last month of remaining term that is in."""
+
+
+@dataclass(frozen=True)
+class HaircutRules:
+    """FICC's haircut method: by maturity bucket, for what is short or has no sensitivities.
+
+    Attributes
+    ----------
+    short_months
+        Securities that mature within so many months take the method, with a model or without.
+    buckets
+        The first that holds a security's type and term is its bucket; what none holds stays
+        unpriced if no model covers it.
+    nodes
+        Each bucket's benchmark, for what is calibrated.
+    uncorrelated
+        Names of buckets that have no correlation with any other.
+    rates
+        Share of net market value of each bucket; empty: calibrated.
+    correlations
+        Rows of the matrix; empty: calibrated.
+    """
+
+    short_months: int
+    buckets: tuple[MaturityGroup, ...]
+    nodes: tuple[str, ...]
+    uncorrelated: tuple[str, ...]
+    rates: tuple[float, ...]
+    correlations: tuple[tuple[float, ...], ...]
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values."""
+        size = len(self.buckets)
+        return {
+            "short_months must be 0 to 1200": 0 <= self.short_months <= 1200,
+            **_group_rules("buckets", self.buckets),
+            "nodes must name a node for each bucket": (
+                len(self.nodes) == size and set(self.nodes) <= set(NODE_NAMES)
+            ),
+            "uncorrelated must name buckets": (
+                set(self.uncorrelated) <= {name for name, _, _ in self.buckets}
+            ),
+            "rates must be empty, or one for each bucket, 0 to 1": (
+                len(self.rates) in (0, size) and all(0.0 <= r <= 1.0 for r in self.rates)
+            ),
+            "correlations must be empty, or a correlation matrix of the buckets": (
+                not self.correlations or _is_correlation(self.correlations, size)
+            ),
+        }
+
+
+@dataclass(frozen=True)
+class RepoRateRules:
+    """A charge on the repo rate of dated cash, by term.
+
+    Attributes
+    ----------
+    term_months
+        The last month of each bucket of term, ascending; later cash is in the last one.
+    nodes
+        Each bucket's benchmark, for what is calibrated.
+    rates
+        Move of the repo rate of each bucket, decimal; empty: calibrated.
+    """
+
+    term_months: tuple[int, ...]
+    nodes: tuple[str, ...]
+    rates: tuple[float, ...]
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values."""
+        size = len(self.term_months)
+        return {
+            "term_months must ascend from above 0 to 1200": (
+                size > 0
+                and list(self.term_months) == sorted(set(self.term_months))
+                and self.term_months[0] > 0
+                and self.term_months[-1] <= 1200
+            ),
+            "nodes must name a node for each bucket": (
+                len(self.nodes) == size and set(self.nodes) <= set(NODE_NAMES)
+            ),
+            "rates must be empty, or one for each bucket, 0 to 1": (
+                len(self.rates) in (0, size) and all(0.0 <= r <= 1.0 for r in self.rates)
+            ),
+        }
+
+
+@dataclass(frozen=True)
+class LiquidityRules:
+    """FICC's margin liquidity adjustment: the cost of selling by maturity group.
+
+    Attributes
+    ----------
+    groups
+        The first that holds a security's type and term is its group.
+    rates
+        Market impact of each group, share of its net market value.
+    threshold
+        Charged where the cost is more than this share of V.
+    """
+
+    groups: tuple[MaturityGroup, ...]
+    rates: tuple[float, ...]
+    threshold: float
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values."""
+        return {
+            **_group_rules("groups", self.groups),
+            "rates must be one for each group, 0 to 1": (
+                len(self.rates) == len(self.groups) and all(0.0 <= r <= 1.0 for r in self.rates)
+            ),
+            "threshold must not be negative": 0.0 <= self.threshold <= 1e6,
+        }
+
+
+@dataclass(frozen=True)
+class HolidayRules:
+    """FICC's holiday charge: a share of V on the last business day before a holiday."""
+
+    rate: float
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values."""
+        return {"rate must lie between 0 and 10": 0.0 <= self.rate <= 10.0}
+
+
+@dataclass(frozen=True)
+class BacktestingRules:
+    """FICC's backtesting charge: when it is due, and which deficiency it is.
+
+    Attributes
+    ----------
+    months
+        Months of results looked back on.
+    coverage
+        Due where a smaller share of the days had enough margin.
+    rank
+        It is the rank-th largest deficiency of those months.
+    """
+
+    months: int
+    coverage: float
+    rank: int
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values."""
+        return {
+            "months must be 1 to 1200": 1 <= self.months <= 1200,
+            "coverage must lie between 0 and 1": 0.0 <= self.coverage <= 1.0,
+            "rank must be positive": self.rank >= 1,
+        }
+
+
+@dataclass(frozen=True)
+class HigherOfRules:
+    """FICC's higher-of rule: for how many business days after an excess an account is subject."""
+
+    business_days: int
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values."""
+        return {"business_days must be 1 to 2500": 1 <= self.business_days <= 2500}
+
+
+def _group_rules(name: str, groups: tuple[MaturityGroup, ...]) -> Rules:
+    """Return what must hold of maturity groups."""
+    names = [group for group, _, _ in groups]
+    return {
+        f"{name} must have names, each once": len(names) > 0 and len(set(names)) == len(names),
+        f"{name} holds an unknown type": all(
+            types and _all_choices(types, SECURITIES, "type") for _, types, _ in groups
+        ),
+        f"{name} must have a last month from 1 to 1200": all(
+            1 <= months <= 1200 for _, _, months in groups
+        ),
+    }
+
+
+def _is_correlation(rows: tuple[tuple[float, ...], ...], size: int) -> bool:
+    """Tell whether rows are a correlation matrix: unit diagonal, symmetric, no negative square."""
+    if len(rows) != size or any(len(row) != size for row in rows):
+        return False
+    matrix = np.array(rows)
+    return bool(
+        np.all(np.diag(matrix) == 1.0)
+        and np.array_equal(matrix, matrix.T)
+        and np.linalg.eigvalsh(matrix)[0] >= -1e-9
+    )
 
 
 def _all_choices(values: tuple[str, ...], schema: Schema, name: str) -> bool:
