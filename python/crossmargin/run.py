@@ -10,7 +10,7 @@ import datetime
 import platform
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypedDict
@@ -44,6 +44,7 @@ from crossmargin.io.tables import Source, to_arrow
 from crossmargin.margin.cme import equivalent_contracts
 from crossmargin.margin.cubes import HouseCubes, OwnCube, house_cubes
 from crossmargin.margin.ficc import floor_rates
+from crossmargin.margin.haircuts import Haircuts, haircut_method, without
 from crossmargin.margin.pots import CME, FICC
 from crossmargin.market import Market
 from crossmargin.market.scenarios import HistoryShortError
@@ -278,6 +279,21 @@ def run(
             own_cme=read.cube(cme_cube, "cme_cube"),
             **work,
         )
+        haircuts = None
+        eligible = eligible_instruments(universe, known, market, rules)
+        if rules.haircuts is not None:
+            universe, haircuts = haircut_method(
+                universe,
+                known.take(held),
+                cubes.unpriced_ficc,
+                market,
+                rules.haircuts,
+                rules.ficc,
+                rules.scenarios,
+                # P&L of the user's own stands.
+                short=ficc_cube is None,
+            )
+            cubes = _with_haircuts(cubes, haircuts, eligible)
     except HistoryShortError as error:
         raise InputError(f"par yields: {error}") from None
     _log_unpriced(legs, trades, universe, cubes, accounts_read, log)
@@ -286,7 +302,7 @@ def run(
     account = columns.texts(accounts_read["account"])
     exceptions = log.table()
     rejected = _rejected_rows(exceptions, accounts_read)
-    models = Models(universe, cubes, floor, rules)
+    models = Models(universe, cubes, floor, rules, haircuts)
     clients = Clients(
         eligible=barrier == "",
         complete=rejected == 0,
@@ -371,7 +387,7 @@ def run(
             models,
             clients,
             book,
-            eligible_instruments(universe, known, market, rules),
+            eligible,
             market.as_of,
         ),
         **{name: Table(stamped[name]) for name in _TABLES},
@@ -404,6 +420,20 @@ class _Reader:
         table = to_arrow(source, name=name)
         self.inputs[name] = {"hash": source_hash(table), "rows_read": len(table)}
         return OwnCube(name, *read_cube(table, name=name))
+
+
+def _with_haircuts(cubes: HouseCubes, haircuts: Haircuts, eligible: Mask) -> HouseCubes:
+    """Return the cubes of a run in which the haircut method covers some instruments."""
+    covered = haircuts.covered
+    # What may not be cross-margined never meets CME's model.
+    return replace(
+        cubes,
+        ficc=without(cubes.ficc, covered),
+        unpriced_ficc=np.where(
+            covered, "", np.where(haircuts.no_price, "NO_PRICE", cubes.unpriced_ficc)
+        ),
+        unpriced_cme=np.where(covered & ~eligible, "", cubes.unpriced_cme),
+    )
 
 
 def _check_rejected(log: ExceptionLog, most: int | None) -> None:

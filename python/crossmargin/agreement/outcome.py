@@ -18,6 +18,7 @@ from crossmargin.margin.charges import Charged, charge
 from crossmargin.margin.cme import cme_margin
 from crossmargin.margin.cubes import HouseCubes
 from crossmargin.margin.ficc import ficc_margin
+from crossmargin.margin.haircuts import Haircuts, haircut_amount
 from crossmargin.margin.pots import CASH, CME, FICC, FUTURES, UNIONS, HouseMargin, holds
 from crossmargin.policies import Policy
 
@@ -49,12 +50,13 @@ class AmountError(ValueError):
 
 @dataclass(frozen=True)
 class Models:
-    """All that turns a book into margin: instruments, cubes, floor rates, parameters."""
+    """All that turns a book into margin: instruments, cubes, rates, parameters."""
 
     universe: Universe
     cubes: HouseCubes
     floor_rate: Float
     policy: Policy
+    haircuts: Haircuts | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ def _both_houses(
 ) -> tuple[HouseMargin, HouseMargin]:
     """Return what each house's model says of a book."""
     universe, cubes, policy = models.universe, models.cubes, models.policy
+    haircuts = models.haircuts
     with _sums_at(FICC):
         ficc = ficc_margin(
             book,
@@ -173,6 +176,7 @@ def _both_houses(
             cubes.unpriced_ficc == "",
             models.floor_rate,
             policy.ficc,
+            haircut=None if haircuts is None else haircut_amount(book, universe, haircuts),
             threads=threads,
             backend=backend,
         )

@@ -56,6 +56,7 @@ CODES: dict[str, Code] = {
     "ROLE_NOT_ELIGIBLE": Code("reassigned", "the account's role at FICC is not eligible"),
     "OTHER_FIRM": Code("reassigned", "the row is at another firm: margined apart"),
     "NO_MODEL": Code("unpriced", "no model covers the instrument"),
+    "NO_PRICE": Code("unpriced", "a haircut needs a price, and the securities table has none"),
     "NO_BASKET": Code("unpriced", "no security of the table is deliverable into the contract"),
     "NOT_IN_CUBE": Code("unpriced", "the instrument is not in the P&L cube given"),
     "MATURITY_NEAR": Code("note", "falls to a year or less within ten business days"),

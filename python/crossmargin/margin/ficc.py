@@ -155,6 +155,7 @@ def ficc_margin(
     floor_rate: Float,
     rules: Ficc,
     *,
+    haircut: Float | None = None,
     threads: int | None = None,
     backend: str = "auto",
 ) -> HouseMargin:
@@ -174,13 +175,15 @@ def ficc_margin(
         From `floor_rates`.
     rules : Ficc
         Level, look-back of the minimum margin amount, buckets.
+    haircut : ndarray of float64, [R x 5], optional
+        What the haircut method says of instruments that do not move in the cube.
     threads, backend
         As in `engine.segment_tails`.
 
     Returns
     -------
     HouseMargin
-        Components VaR, floor and MMA.
+        Components VaR, floor and MMA; with haircuts their amount too, which the MMA then holds.
     """
     latest = slice(max(cube.pnl.shape[1] - rules.minimum_margin_rows, 0), None)
     measures = [Measure(cube, rules.level), Measure(cube, rules.level, latest)]
@@ -201,7 +204,12 @@ def ficc_margin(
     value = book.quantity * universe.market_value[book.column]
     net = pot_sums(book, FICC, value, bucket[book.column], buckets)
     floor = exact.ordered_sum(np.abs(net) * floor_rate)
-    component = {"VaR": tail.var[:, :, 0], "floor": floor, "MMA": tail.var[:, :, 1]}
+    var, minimum = tail.var[:, :, 0], tail.var[:, :, 1]
+    component = {"VaR": var, "floor": floor, "MMA": minimum}
+    if haircut is not None:
+        # A gain in the scenarios does not pay for a haircut.
+        var, minimum = (np.maximum(measure, 0.0) + haircut for measure in (var, minimum))
+        component |= {"MMA": minimum, "haircut": haircut}
     # The floor is never negative, so V is not either.
-    v = np.maximum(np.maximum(component["VaR"], component["MMA"]), floor)
+    v = np.maximum(np.maximum(var, minimum), floor)
     return HouseMargin(FICC, v, holds(book, FICC, ~priced), component)
