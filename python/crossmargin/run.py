@@ -41,9 +41,10 @@ from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.results import Table, source_hash, table_hash, write_results
 from crossmargin.io.tables import Source, to_arrow
+from crossmargin.margin.charges import charge_rules
 from crossmargin.margin.cme import equivalent_contracts
 from crossmargin.margin.cubes import HouseCubes, OwnCube, house_cubes
-from crossmargin.margin.ficc import floor_rates
+from crossmargin.margin.ficc import PROXY, floor_rates
 from crossmargin.margin.haircuts import Haircuts, haircut_method, without
 from crossmargin.margin.pots import CME, FICC
 from crossmargin.market import Market
@@ -294,15 +295,23 @@ def run(
                 short=ficc_cube is None,
             )
             cubes = _with_haircuts(cubes, haircuts, eligible)
+        of_ficc = charge_rules(universe, known.take(held), market, rules)
     except HistoryShortError as error:
         raise InputError(f"par yields: {error}") from None
+    if rules.ficc.pnl == PROXY and ficc_cube is None:
+        log.add(
+            "MARGIN_PROXY",
+            file="par_yields",
+            message=f"V_F is the margin proxy's, over {cubes.ficc.scenarios} scenarios: returns of "
+            "benchmarks by maturity bucket, not the P&L of each instrument",
+        )
     _log_unpriced(legs, trades, universe, cubes, accounts_read, log)
 
     tell("margin", 0.6)
     account = columns.texts(accounts_read["account"])
     exceptions = log.table()
     rejected = _rejected_rows(exceptions, accounts_read)
-    models = Models(universe, cubes, floor, rules, haircuts)
+    models = Models(universe, cubes, floor, rules, haircuts, of_ficc)
     clients = Clients(
         eligible=barrier == "",
         complete=rejected == 0,

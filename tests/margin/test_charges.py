@@ -1,12 +1,32 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
-from crossmargin.margin.charges import charge
-from crossmargin.policies import Charge
+import crossmargin as xm
+from crossmargin.instruments.securities import Securities
+from crossmargin.margin.charges import (
+    ChargeRules,
+    Exposures,
+    before_holiday,
+    charge,
+    charge_rules,
+    ficc_charges,
+)
+from crossmargin.margin.pots import ALL, CASH, COMBINED, FICC, FUTURES, OTHER, HouseMargin
+from crossmargin.policies import (
+    Charge,
+    HolidayRules,
+    LiquidityRules,
+    Policy,
+    RepoRateRules,
+    read_policy,
+)
+from crossmargin.sample import sample_tables
 
 
 def at(house: str, rate: float = 0.5, name: str = "liquidity") -> Charge:
@@ -41,3 +61,150 @@ def test_charges_are_kept_apart(universe: Any, book_of: Any) -> None:
     )
     assert [c.charge.name for c in found] == ["a", "b"]
     np.testing.assert_allclose([c.amount[0, 0] for c in found], [10.0, 20.0])
+
+
+NOTHING = np.zeros((1, 5))
+RATES = np.array([0.5, 0.25])
+
+
+def margin_of(v: float) -> HouseMargin:
+    return HouseMargin(FICC, np.full((1, 5), v), np.zeros((1, 5), dtype=bool), {})
+
+
+def exposures(rate: Any = RATES) -> Exposures:
+    """Return two instruments of 10 and 20 USD in bucket 0, one of 40 in bucket 1."""
+    return Exposures(
+        np.array([0, 0, 1, -1, -1, -1, -1, -1, -1, -1]),
+        np.array([10.0, 20.0, 40.0, 7.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]),
+        np.asarray(rate),
+    )
+
+
+def test_net_exposure_of_a_bucket_is_charged_at_its_rate(book_of: Any) -> None:
+    # XM: 3 * 10 - 20 = 10 at a half, -40 at a quarter; other: -60 at a half. Buckets do not net.
+    book = book_of([{0: 3, 1: -1, 2: -1, 3: 9}, {}, {1: -3}, {}])
+    (repo,) = ficc_charges(book, margin_of(0.0), ChargeRules(repo_rate=exposures()))
+    assert (repo.charge.name, repo.charge.house, repo.charge.inside) == ("repo rate", FICC, False)
+    amount = repo.amount[0]
+    assert amount[[CASH, COMBINED, FUTURES, OTHER]].tolist() == [15.0, 15.0, 0.0, 30.0]
+    # 30 - 20 - 60 = -50 at a half, and the ten.
+    assert amount[ALL] == 35.0
+
+
+@pytest.mark.parametrize(("v", "due"), [(37.0, 15.0), (37.5, 0.0), (38.0, 0.0), (0.0, 15.0)])
+def test_liquidity_is_charged_above_its_share_of_v(book_of: Any, v: float, due: float) -> None:
+    # The cost of 15 is more than 0.4 * 37, but not than 0.4 * 37.5 = 15.
+    book = book_of([{0: 3, 1: -1, 2: -1}, {}, {}, {}])
+    rules = ChargeRules(liquidity=exposures(), liquidity_threshold=0.4)
+    (found,) = ficc_charges(book, margin_of(v), rules)
+    assert found.charge.name == "liquidity adjustment"
+    assert found.amount[0, CASH] == due
+    assert found.amount[0, OTHER] == 0.0
+
+
+def test_holiday_is_a_share_of_v(book_of: Any) -> None:
+    (found,) = ficc_charges(book_of([{}] * 4), margin_of(8.0), ChargeRules(holiday=0.25))
+    assert (found.charge.name, found.amount.tolist()) == ("holiday", [[2.0] * 5])
+
+
+def test_no_table_is_no_charge(book_of: Any) -> None:
+    assert ficc_charges(book_of([{}] * 4), margin_of(8.0), ChargeRules()) == []
+
+
+@pytest.mark.parametrize(
+    ("day", "due"),
+    [
+        ("2025-07-03", True),  # Thursday before Independence Day, a Friday
+        ("2025-07-02", False),
+        ("2025-05-23", True),  # Friday before Memorial Day
+        ("2025-05-16", False),  # an ordinary Friday
+        ("2025-11-26", True),  # Wednesday before Thanksgiving
+        ("2025-10-10", True),  # Columbus Day closes the bond market
+        ("2027-07-02", True),  # 4 July 2027 is a Sunday: Monday is closed
+    ],
+)
+def test_day_before_a_holiday(day: str, due: bool) -> None:
+    assert before_holiday(np.datetime64(day)) == due
+
+
+def policy_with(**tables: Any) -> Policy:
+    return replace(read_policy(), **tables)
+
+
+def held() -> Securities:
+    return Securities(
+        cusip=np.array(["NOTE00000", "TIPS00000"], dtype=object),
+        type=np.array(["note", "tips"], dtype=object),
+        coupon=np.zeros(2),
+        issue_date=np.full(2, "2024-03-13", "datetime64[D]"),
+        maturity_date=np.array(["2026-03-13", "2026-03-14"], "datetime64[D]"),
+        first_coupon_date=np.full(2, "NaT", "datetime64[D]"),
+        price=np.full(2, np.nan),
+        resold_as=np.full(2, "", dtype=object),
+    )
+
+
+def test_rules_of_a_run(by_hand: Any, market: Any, scenario_rules: Any) -> None:
+    notes = [(name, [(1.0, 100.0)], 1.0) for name in held().cusip]
+    days = ("2025-03-13", "2025-04-13", "2025-04-14", "2026-03-13", "2027-03-13")
+    cash = [(f"USD {day}", [(0.5, 100.0)], 1.0) for day in days]
+    universe = by_hand(*notes, *cash, market_value=[99.0, 98.0] + [0.0] * 5)
+    universe = replace(universe, price=np.array([np.nan] * 2 + [80.0] * 5))
+    rules = charge_rules(
+        universe,
+        held(),
+        market,
+        policy_with(
+            scenarios=scenario_rules,
+            repo_rate=RepoRateRules((1, 12), ("1/12", "1"), ()),
+            liquidity=LiquidityRules((("a", ("note",), 12), ("b", ("tips",), 24)), (0.1, 0.2), 0.4),
+            holiday=HolidayRules(0.5),
+        ),
+    )
+    assert rules.repo_rate is not None
+    assert rules.repo_rate.bucket.tolist() == [-1, -1, 0, 0, 1, 1, 1]
+    # 80 USD a lot times the days: none, 31, 32, 365, 730.
+    expected = 80.0 * np.array([0, 31, 32, 365, 730]) / 365.25
+    np.testing.assert_allclose(rules.repo_rate.value[2:], expected, rtol=1e-15)
+    moves = market.scenarios(horizon=3, look_back=100, minimum=100, stress=scenario_rules.stress)
+    # The second largest of 140 moves.
+    second = np.sort(np.abs(moves.shock[:, [0, 3]]), axis=0)[-2]
+    assert rules.repo_rate.rate.tolist() == second.tolist()
+    assert rules.liquidity is not None
+    assert rules.liquidity.bucket.tolist() == [0, 1, -1, -1, -1, -1, -1]
+    assert rules.liquidity.value.tolist()[:2] == [99.0, 98.0]
+    assert (rules.liquidity.rate.tolist(), rules.liquidity_threshold) == ([0.1, 0.2], 0.4)
+    # 13 March 2025 is an ordinary Thursday.
+    assert rules.holiday is None
+    given = charge_rules(
+        universe, held(), market, policy_with(repo_rate=RepoRateRules((6,), ("1",), (0.01,)))
+    )
+    assert given.repo_rate is not None
+    assert given.repo_rate.rate.tolist() == [0.01]
+
+
+def test_charges_of_a_run_are_outside_the_reduction() -> None:
+    known = sample_tables()
+    tables = {name: known[name] for name in ("positions", "accounts", "securities")}
+    market = xm.Market.sample()
+    with_repo = policy_with(repo_rate=RepoRateRules((12,), ("1/4",), (0.01,)))
+    plain, charged = (
+        xm.run(**tables, market=market, policy=policy) for policy in (None, with_repo)
+    )
+    was, now = plain.accounts.to_arrow(), charged.accounts.to_arrow()
+    assert was["p"].equals(now["p"])
+    assert was["v_ficc_cash"].equals(now["v_ficc_cash"])
+    parts = charged.components.to_arrow()
+    parts = parts.filter(pc.equal(parts["component"], "charge: repo rate"))
+    assert set(parts["inside"].to_pylist()) == {False}
+    own = parts.filter(pc.equal(parts["segment"], "cash")).to_pylist()
+    due = {(r["account"], r["clearing_firm"]): r["amount"] for r in own}
+    firm = dict(zip(now["account"].to_pylist(), now["clearing_firm"].to_pylist(), strict=True))
+    checked = 0
+    columns = ("account", "requirement_ficc")
+    for a, b in zip(was.select(columns).to_pylist(), now.select(columns).to_pylist(), strict=True):
+        amount = due.get((a["account"], firm[a["account"]]))
+        if amount and a["requirement_ficc"] is not None:
+            assert b["requirement_ficc"] - a["requirement_ficc"] == amount
+            checked += 1
+    assert checked > 100

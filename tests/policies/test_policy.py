@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from crossmargin.book.exceptions import InputError
-from crossmargin.policies import ClassDisallowance, SpreadCredit, read_policy
+from crossmargin.policies import (
+    ClassDisallowance,
+    HaircutRules,
+    HolidayRules,
+    LiquidityRules,
+    SpreadCredit,
+    read_policy,
+)
 from crossmargin.policies.policy import DEFAULT, STANDINGS, parse_policy
 
 TEXT = resources.files("crossmargin.policies").joinpath(f"{DEFAULT}.toml").read_text("utf-8")
@@ -205,6 +212,7 @@ def test_senseless_value_is_refused_by_name(parameter: str, value: str) -> None:
         (lambda t: t + CHARGE.replace("ours", "sure"), "charge 1: standing 'sure'"),
         (lambda t: t + CHARGE.replace("a test", ""), "charge 1: source"),
         (lambda t: t + CHARGE + CHARGE, "charge.name"),
+        (lambda t: t + CHARGE.replace('"liquidity"', '"repo rate"'), "charge.name must not be"),
     ],
 )
 def test_malformed_file_is_refused_by_name(change: Callable[[str], str], says: str) -> None:
@@ -363,3 +371,90 @@ def test_senseless_table_of_a_reducer_is_refused(text: str, old: str, new: str, 
     with pytest.raises(InputError) as error:
         parse_policy(text.replace(old, new).encode(), name="mine")
     assert says in str(error.value)
+CHARGES = resources.files("crossmargin.policies").joinpath(f"{DEFAULT}-charges.toml").read_text()
+
+
+def with_value(parameter: str, value: str) -> str:
+    """Return the shipped policy with charges, one parameter given another value."""
+    head, tail = CHARGES.split(f"[{parameter}]\n")
+    return f"{head}[{parameter}]\nvalue = {value}\nstanding{tail.split('standing', 1)[1]}"
+
+
+def test_policy_with_charges_extends_the_default() -> None:
+    policy, default = read_policy(f"{DEFAULT}-charges"), read_policy()
+    assert (policy.extends, policy.ficc, policy.cme) == (DEFAULT, default.ficc, default.cme)
+    assert (default.haircuts, default.repo_rate, default.backtesting) == (None, None, None)
+    assert policy.haircuts is not None
+    assert policy.haircuts.buckets[0] == (
+        "Treasury 0-6m",
+        ("bill", "note", "bond", "strip", "frn"),
+        6,
+    )
+    assert policy.higher_of is not None
+    assert policy.higher_of.business_days == 26
+    # Their rates are not published, and cannot be calibrated from yields.
+    assert (policy.liquidity, policy.holiday) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "says"),
+    [
+        ("haircuts.short_months", "-1", "short_months must be"),
+        ("haircuts.buckets", "[]", "buckets must have names"),
+        ("haircuts.buckets", '[["a", ["gilt"], 6]]', "buckets holds an unknown type"),
+        ("haircuts.buckets", '[["a", [], 6]]', "buckets holds an unknown type"),
+        ("haircuts.buckets", '[["a", ["bill"], 0]]', "buckets must have a last month"),
+        ("haircuts.buckets", '[["a", ["bill"]]]', "each entry needs 3 parts"),
+        ("haircuts.buckets", '[["a", ["bill"], 6], ["a", ["tips"], 6]]', "each once"),
+        ("haircuts.nodes", '["1/2"]', "nodes must name a node for each bucket"),
+        ("haircuts.uncorrelated", '["linkers"]', "uncorrelated must name buckets"),
+        ("haircuts.rates", "[0.1]", "rates must be empty, or one for each bucket"),
+        ("haircuts.rates", "[1.5, 0, 0, 0, 0, 0, 0, 0, 0, 0]", "rates must be empty"),
+        ("haircuts.correlations", "[[1.0]]", "correlations must be empty, or a correlation"),
+        ("repo_rate.term_months", "[3, 1, 6, 12]", "term_months must ascend"),
+        ("repo_rate.term_months", "[]", "term_months must ascend"),
+        ("repo_rate.nodes", '["1"]', "nodes must name a node for each bucket"),
+        ("repo_rate.rates", "[0.01]", "rates must be empty, or one for each bucket"),
+        ("backtesting.months", "0", "months must be"),
+        ("backtesting.coverage", "1.5", "coverage must lie"),
+        ("backtesting.rank", "0", "rank must be positive"),
+        ("higher_of.business_days", "0", "business_days must be"),
+    ],
+)
+def test_senseless_value_of_an_optional_table_is_refused(
+    parameter: str, value: str, says: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        parse_policy(with_value(parameter, value).encode(), name="mine")
+    assert str(error.value).startswith(f"policy mine: {parameter.split('.')[0]}")
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sound"),
+    [
+        (((1.0, 0.5), (0.5, 1.0)), True),
+        (((1.0, 0.5), (0.4, 1.0)), False),
+        (((0.9, 0.5), (0.5, 0.9)), False),
+        (((1.0, -1.1), (-1.1, 1.0)), False),
+        (((1.0, 0.5),), False),
+        (((1.0,), (0.5, 1.0)), False),
+    ],
+)
+def test_correlations_are_those_of_something(
+    rows: tuple[tuple[float, ...], ...], sound: bool
+) -> None:
+    groups = (("a", ("bill",), 6), ("b", ("bill",), 12))
+    found = HaircutRules(12, groups, ("1/2", "1"), (), (), rows).rules()
+    (holds,) = (v for k, v in found.items() if k.startswith("correlations"))
+    assert holds == sound
+
+
+def test_rates_that_must_be_supplied_are_checked() -> None:
+    groups = (("a", ("note",), 12), ("b", ("note",), 24))
+    assert all(LiquidityRules(groups, (0.1, 0.2), 0.4).rules().values())
+    assert not all(LiquidityRules(groups, (0.1,), 0.4).rules().values())
+    assert not all(LiquidityRules(groups, (0.1, 1.2), 0.4).rules().values())
+    assert not all(LiquidityRules(groups, (0.1, 0.2), -0.4).rules().values())
+    assert all(HolidayRules(0.1).rules().values())
+    assert not all(HolidayRules(-0.1).rules().values())

@@ -14,7 +14,7 @@ from crossmargin.agreement.requirement import Requirement, require
 from crossmargin.agreement.savings import Saving, agree
 from crossmargin.engine import Book, PnlError
 from crossmargin.instruments.universe import Universe
-from crossmargin.margin.charges import Charged, charge
+from crossmargin.margin.charges import Charged, ChargeRules, charge, ficc_charges
 from crossmargin.margin.cme import cme_margin
 from crossmargin.margin.cubes import HouseCubes
 from crossmargin.margin.ficc import ficc_margin
@@ -57,6 +57,7 @@ class Models:
     floor_rate: Float
     policy: Policy
     haircuts: Haircuts | None = None
+    charges: ChargeRules | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,8 @@ def margin_book(
     universe, policy = models.universe, models.policy
     ficc, cme = _both_houses(book, models, threads=threads, backend=backend)
     charges = charge(book, universe, policy.charges)
+    if models.charges is not None:
+        charges += ficc_charges(book, ficc, models.charges)
     anything = np.ones(universe.name.size, dtype=bool)
     occupied = {house: holds(book, house, anything) for house in UNIONS}
     own = occupied[FICC][: clients.eligible.size]

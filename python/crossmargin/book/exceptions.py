@@ -63,6 +63,7 @@ CODES: dict[str, Code] = {
     "REPO_ENDS": Code("note", "the repo ends within ten business days"),
     "DELIVERY_MONTH": Code("note", "the contract's delivery month begins within ten business days"),
     "CURVE_EARLIER": Code("note", "the as-of date has no par yields; an earlier day's are used"),
+    "MARGIN_PROXY": Code("note", "FICC's margin is the proxy's: returns of benchmarks by bucket"),
     "TYPE_ASSUMED": Code("note", "no type is given: a nominal bill, note or bond by its term"),
     "START_CASH_ASSUMED": Code("note", "start cash was blank: the model's dirty value is used"),
     "COLUMN_NAME_NEAR": Code("note", "a column's name is close to one of ours, but is not it"),

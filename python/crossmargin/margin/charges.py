@@ -1,4 +1,4 @@
-"""Charges of the policy beside V: rates on the gross market value of a pot."""
+"""Charges of the policy beside V (methodology, section 5)."""
 
 from __future__ import annotations
 
@@ -7,23 +7,176 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from crossmargin import exact
 from crossmargin.book.netting import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
 from crossmargin.engine import Book
-from crossmargin.instruments.universe import Universe
-from crossmargin.margin.pots import CME, FICC, POTS, UNIONS, row_of
-from crossmargin.policies import Charge
+from crossmargin.instruments.schedule import add_months
+from crossmargin.instruments.securities import Securities
+from crossmargin.instruments.universe import DATED_CASH, Universe
+from crossmargin.margin.haircuts import maturity_group, node_moves, worst_moves
+from crossmargin.margin.pots import CME, FICC, POTS, UNIONS, HouseMargin, pot_sums, row_of
+from crossmargin.market import Market
+from crossmargin.market.calendars import add_business_days
+from crossmargin.market.curve import years_between
+from crossmargin.policies import Charge, Policy
+from crossmargin.policies.sections import OWN_CHARGES
 
 Float = npt.NDArray[np.float64]
+Integer = npt.NDArray[np.int64]
 
+REPO_RATE, LIQUIDITY, HOLIDAY = OWN_CHARGES
 HOUSE_SEGMENTS = {FICC: (FICC_XM, FICC_OTHER), CME: (CME_XM, CME_OTHER)}
+
+
+@dataclass(frozen=True)
+class ModelCharge:
+    """A charge of FICC's own, which is no rate on gross market value; outside the reduction."""
+
+    name: str
+    house: str = FICC
+    inside: bool = False
 
 
 @dataclass(frozen=True)
 class Charged:
     """A charge and its amount for every pot of its house, [R x 5], USD."""
 
-    charge: Charge
+    charge: Charge | ModelCharge
     amount: Float
+
+
+@dataclass(frozen=True)
+class Exposures:
+    """USD per lot of each instrument, in buckets that have a rate each.
+
+    Attributes
+    ----------
+    bucket : ndarray of int64, [I]
+        -1 for an instrument that has none.
+    value : ndarray of float64, [I]
+    rate : ndarray of float64, [B]
+    """
+
+    bucket: Integer
+    value: Float
+    rate: Float
+
+
+@dataclass(frozen=True)
+class ChargeRules:
+    """What FICC's own charges take from a run, each None where the policy has no table for it.
+
+    Attributes
+    ----------
+    repo_rate : Exposures, optional
+        Present value times years of dated cash, and the move of its repo rate.
+    liquidity : Exposures, optional
+        Market value of securities, and the market impact of selling them.
+    liquidity_threshold : float
+        Charged where the cost is more than this share of V.
+    holiday : float, optional
+        Share of V; None on a day that is not before a holiday.
+    """
+
+    repo_rate: Exposures | None = None
+    liquidity: Exposures | None = None
+    liquidity_threshold: float = 0.0
+    holiday: float | None = None
+
+
+def charge_rules(
+    universe: Universe, held: Securities, market: Market, policy: Policy
+) -> ChargeRules:
+    """Return what the policy's tables of charges say of a run's instruments.
+
+    Parameters
+    ----------
+    universe : Universe
+        Its first instruments are the securities of the book.
+    held : Securities
+        Those, in the same order.
+    market : Market
+        The as-of date, and the history of what is calibrated.
+    policy : Policy
+
+    Returns
+    -------
+    ChargeRules
+
+    Notes
+    -----
+    A calibrated repo rate moves by what 99% of the model's scenarios keep within at the bucket's
+    node.
+    """
+    repo = liquidity = holiday = None
+    threshold = 0.0
+    if policy.repo_rate is not None:
+        rules = policy.repo_rate
+        cash = np.flatnonzero(universe.kind == DATED_CASH)
+        due = np.array([name.removeprefix("USD ") for name in universe.name[cash]], "datetime64[D]")
+        ends = add_months(market.as_of, rules.term_months)
+        bucket = np.full(universe.name.size, -1)
+        bucket[cash] = np.minimum(np.searchsorted(ends, due, side="left"), ends.size - 1)
+        value = np.zeros(universe.name.size)
+        value[cash] = universe.price[cash] * np.maximum(years_between(market.as_of, due), 0.0)
+        rate = rules.rates or worst_moves(
+            node_moves(market, rules.nodes, policy.ficc, policy.scenarios), policy.ficc.level
+        )
+        repo = Exposures(bucket, value, np.asarray(rate))
+    if policy.liquidity is not None:
+        bucket = np.full(universe.name.size, -1)
+        bucket[: held.cusip.size] = maturity_group(held, policy.liquidity.groups, market.as_of)
+        liquidity = Exposures(bucket, universe.market_value, np.asarray(policy.liquidity.rates))
+        threshold = policy.liquidity.threshold
+    if policy.holiday is not None and before_holiday(market.as_of):
+        holiday = policy.holiday.rate
+    return ChargeRules(repo, liquidity, threshold, holiday)
+
+
+def before_holiday(date: np.datetime64) -> bool:
+    """Return whether a weekday on which the bond market is closed comes before it opens again."""
+    opens = add_business_days(date, 1, "bond")
+    # NumPy counts weekdays from the first day to the one before the last.
+    return bool(np.busday_count(date + 1, opens) > 0)
+
+
+def ficc_charges(book: Book, margin: HouseMargin, rules: ChargeRules) -> list[Charged]:
+    """Return FICC's own charges, outside the reduction.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    margin : HouseMargin
+        V_F of every pot.
+    rules : ChargeRules
+        From `charge_rules`.
+
+    Returns
+    -------
+    list of Charged
+        Repo rate: sum over buckets of |net exposure| times the rate. Liquidity: the sum of |net
+        market value| times the rate, where it is more than a share of V. Holiday: a share of V.
+    """
+    charged = []
+    if rules.repo_rate is not None:
+        charged.append(Charged(ModelCharge(REPO_RATE), _net_cost(book, rules.repo_rate)))
+    if rules.liquidity is not None:
+        cost = _net_cost(book, rules.liquidity)
+        due = np.where(cost > rules.liquidity_threshold * margin.v, cost, 0.0)
+        charged.append(Charged(ModelCharge(LIQUIDITY), due))
+    if rules.holiday is not None:
+        charged.append(Charged(ModelCharge(HOLIDAY), rules.holiday * margin.v))
+    return charged
+
+
+def _net_cost(book: Book, exposures: Exposures) -> Float:
+    """Return the sum over buckets of |net exposure| times the bucket's rate, [R x 5]."""
+    mine = exposures.bucket[book.column] >= 0
+    value = np.where(mine, book.quantity * exposures.value[book.column], 0.0)
+    bucket = np.where(mine, exposures.bucket[book.column], 0)
+    net = pot_sums(book, FICC, value, bucket, exposures.rate.size)
+    return exact.ordered_sum(np.abs(net) * exposures.rate)
 
 
 def charge(book: Book, universe: Universe, charges: tuple[Charge, ...]) -> list[Charged]:

@@ -14,7 +14,7 @@ from crossmargin.engine import Cube
 from crossmargin.instruments.contracts import parse_contract, roots
 from crossmargin.instruments.universe import DATED_CASH, Universe
 from crossmargin.margin.cme import cme_cubes
-from crossmargin.margin.ficc import ficc_cube, ficc_scenarios
+from crossmargin.margin.ficc import PROXY, ficc_cube, ficc_scenarios, proxy_covers
 from crossmargin.market import Market
 from crossmargin.policies import Policy, ScenarioRules
 
@@ -103,7 +103,12 @@ def house_cubes(
             universe, market, policy.ficc, policy.scenarios, threads=threads, backend=backend
         )
         unpriced_ficc = universe.unpriced
+        if policy.ficc.pnl == PROXY:
+            covered = proxy_covers(universe) | ~universe.priced
+            unpriced_ficc = np.where(covered, unpriced_ficc, "NO_MODEL").astype(object)
         known = ficc_scenarios(market, policy.ficc, policy.scenarios).no_basis
+        if policy.ficc.pnl == PROXY:
+            known = {}  # No basis moves.
         without_basis = {root: known.get(root, ficc.scenarios) for root in roots("treasury")}
     else:
         ficc, unpriced_ficc = _align(own_ficc, universe, market.as_of)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from crossmargin import exact
 from crossmargin.book.netting import SEGMENTS
 from crossmargin.engine import Book, Cube, Measure, feature_index, revalue, segment_tails, taylor
-from crossmargin.instruments.universe import Universe
+from crossmargin.instruments.universe import DATED_CASH, Universe
 from crossmargin.margin.pots import FICC, UNIONS, HouseMargin, holds, pot_sums
 from crossmargin.market import Market
 from crossmargin.market.curve import NODE_NAMES, NODES
@@ -17,6 +17,9 @@ from crossmargin.policies import Ficc, ScenarioRules
 
 Float = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+
+PROXY = "proxy"
+"""The margin proxy in place of P&L by instrument."""
 
 
 def ficc_cube(
@@ -37,7 +40,8 @@ def ficc_cube(
     market : Market
         The history the scenarios come from.
     rules, scenarios : Ficc, ScenarioRules
-        `rules.pnl` is `sensitivity`, second order in the zero rates, or `full` revaluation.
+        `rules.pnl` is `sensitivity`, second order in the zero rates, `full` revaluation, or
+        `proxy`, market value times the price return of the bucket's node.
     threads, backend
         As in `engine.revalue`.
 
@@ -48,7 +52,9 @@ def ficc_cube(
     """
     chosen = ficc_scenarios(market, rules, scenarios)
     terms = universe.fixed_terms()
-    if rules.pnl == "full":
+    if rules.pnl == PROXY:
+        pnl = _proxy(universe, chosen.shock, rules)
+    elif rules.pnl == "full":
         pnl = revalue(terms, chosen.shock, threads=threads, backend=backend)
     else:
         exact_derivatives = universe.sensitivities
@@ -68,13 +74,39 @@ def ficc_cube(
 
 
 def ficc_scenarios(market: Market, rules: Ficc, scenarios: ScenarioRules) -> Scenarios:
-    """Return the model's scenarios: moves over its horizon, unscaled."""
+    """Return the model's scenarios: moves over its horizon, unscaled.
+
+    The proxy takes the history there is.
+    """
     return market.scenarios(
         horizon=rules.horizon,
         look_back=scenarios.look_back,
-        minimum=scenarios.minimum_rows,
+        minimum=1 if rules.pnl == PROXY else scenarios.minimum_rows,
         stress=scenarios.stress,
     )
+
+
+def proxy_covers(universe: Universe) -> Mask:
+    """Return whether the margin proxy covers an instrument, [I]: it has no return of its own.
+
+    What has no market value, a short-rate future, has no index to move with.
+    """
+    return np.asarray((universe.market_value != 0.0) | (universe.kind == DATED_CASH))
+
+
+def _proxy(universe: Universe, shock: Float, rules: Ficc) -> Float:
+    """Return market value times -t dz at the benchmark of the instrument's bucket, [I x S]."""
+    node = [NODE_NAMES.index(name) for name in rules.floor_bucket_nodes]
+    price_return = -NODES[node] * shock[:, node]
+    benchmark = price_return.T[_bucket(universe, rules)]
+    return exact.round_to_grid(universe.market_value[:, None] * benchmark)
+
+
+def _bucket(universe: Universe, rules: Ficc) -> npt.NDArray[np.int64]:
+    """Return each instrument's bucket by remaining years, [I]; the last one has no end."""
+    limits = np.asarray(rules.floor_bucket_years)
+    found = np.searchsorted(limits, universe.years, side="left")
+    return np.asarray(np.minimum(found, limits.size - 1))
 
 
 def _polynomials(
@@ -196,11 +228,7 @@ def ficc_margin(
         backend=backend,
         es=False,
     )
-    buckets = len(rules.floor_bucket_years)
-    bucket = np.minimum(
-        np.searchsorted(np.asarray(rules.floor_bucket_years), universe.years, side="left"),
-        buckets - 1,
-    )
+    buckets, bucket = len(rules.floor_bucket_years), _bucket(universe, rules)
     value = book.quantity * universe.market_value[book.column]
     net = pot_sums(book, FICC, value, bucket[book.column], buckets)
     floor = exact.ordered_sum(np.abs(net) * floor_rate)

@@ -154,12 +154,12 @@ def haircut_method(
     market_value, years = universe.market_value.copy(), universe.years.copy()
     market_value[covered] = value[covered]
     years[covered] = years_between(market.as_of, held.maturity_date[covered])
-    move = node_moves(market, rules.nodes, ficc, scenarios)
-    time = NODES[[NODE_NAMES.index(name) for name in rules.nodes]]
-    rate = np.asarray(rules.rates) if rules.rates else time * worst_moves(move, ficc.level)
-    correlation = (
-        np.asarray(rules.correlations) if rules.correlations else _correlation(move)
-    ).copy()
+    rate, correlation = np.array(rules.rates), np.array(rules.correlations)
+    if not (rate.size and correlation.size):
+        move = node_moves(market, rules.nodes, ficc, scenarios)
+        time = NODES[[NODE_NAMES.index(name) for name in rules.nodes]]
+        rate = rate if rate.size else time * worst_moves(move, ficc.level)
+        correlation = correlation if correlation.size else _correlation(move)
     alone = np.isin([name for name, _, _ in rules.buckets], rules.uncorrelated)
     correlation[alone[:, None] | alone] = 0.0
     np.fill_diagonal(correlation, 1.0)

@@ -15,6 +15,9 @@ from crossmargin.market.scenarios import StressWindow
 HIGHEST_LEVEL = 0.9999
 """Beyond it a tail can come to nothing (methodology, section 1)."""
 
+OWN_CHARGES = ("repo rate", "liquidity adjustment", "holiday")
+"""Charges that have tables of their own."""
+
 Rules = dict[str, bool]
 """What must hold of a table's values, and whether it does."""
 
@@ -241,6 +244,7 @@ class Charge:
         """Return what must hold of the values."""
         return {
             "house must be FICC or CME": self.house in ("FICC", "CME"),
+            f"name must not be one of {', '.join(OWN_CHARGES)}": self.name not in OWN_CHARGES,
             "rate must lie between 0 and 1": 0.0 <= self.rate <= 1.0,
         }
 
