@@ -51,21 +51,14 @@ def ficc_cube(
         [I x S], USD per lot or contract, on the grid; zero where unpriced.
     """
     chosen = ficc_scenarios(market, rules, scenarios)
-    terms = universe.fixed_terms()
     if rules.pnl == PROXY:
         pnl = _proxy(universe, chosen.shock, rules)
     elif rules.pnl == "full":
+        terms = universe.fixed_terms()
         pnl = revalue(terms, chosen.shock, threads=threads, backend=backend)
     else:
-        exact_derivatives = universe.sensitivities
         pnl = taylor(
-            *_polynomials(
-                exact_derivatives.gradient,
-                exact_derivatives.hessian,
-                terms.linear_factor,
-                terms.linear_loading,
-                len(chosen.factor),
-            ),
+            *polynomials(universe, len(chosen.factor)),
             chosen.shock,
             threads=threads,
             backend=backend,
@@ -109,14 +102,29 @@ def _bucket(universe: Universe, rules: Ficc) -> npt.NDArray[np.int64]:
     return np.asarray(np.minimum(found, limits.size - 1))
 
 
-def _polynomials(
-    gradient: Float,
-    hessian: Float,
-    linear_factor: npt.NDArray[np.int32],
-    linear_loading: Float,
-    factors: int,
+def polynomials(
+    universe: Universe, factors: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], Float]:
-    """Return g . x + x' H x / 2 + loading * x_f of each instrument as sparse coefficients."""
+    """Return g . x + x' H x / 2 + loading * x_f of each instrument as `engine.taylor` takes it.
+
+    Parameters
+    ----------
+    universe : Universe
+        [I].
+    factors : int
+        Nodes of the curve and bases.
+
+    Returns
+    -------
+    ptr : ndarray of int64, [I + 1]
+    feature : ndarray of int32
+        Factors, then their products, by `engine.feature_index`.
+    coefficient : ndarray of float64
+        USD.
+    """
+    gradient, hessian = universe.sensitivities.gradient, universe.sensitivities.hessian
+    linear_factor = universe.terms.linear_factor
+    linear_loading = universe.terms.linear_loading
     instruments, nodes = gradient.shape
     linear = np.zeros((instruments, factors))
     linear[:, :nodes] = gradient

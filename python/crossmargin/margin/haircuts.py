@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmargin import exact
-from crossmargin.engine import Book, Cube
+from crossmargin.engine import Book, Cube, tail_size
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe
@@ -88,11 +88,9 @@ def node_moves(
 def worst_moves(move: Float, level: float) -> Float:
     """Return of each column the size that a share `level` of its moves keeps within, [B].
 
-    By the rule of VaR: of S sizes the k-th largest, k = (1 - level) S rounded up.
+    By the rule of VaR: the k-th largest size.
     """
-    tail = (1.0 - level) * move.shape[0]
-    nearest = np.rint(tail)
-    k = max(int(nearest if abs(tail - nearest) <= 1e-9 else np.ceil(tail)), 1)
+    _, k = tail_size(level, move.shape[0])
     return np.asarray(np.sort(np.abs(move), axis=0)[-k])
 
 
