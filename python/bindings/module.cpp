@@ -21,4 +21,5 @@ PYBIND11_MODULE(_core, m) {
   m.def("best_level", [] { return std::string(crossmargin::name(crossmargin::best_level())); });
   crossmargin::bindings::register_tails(m);
   crossmargin::bindings::register_revalue(m);
+  crossmargin::bindings::register_netting(m);
 }

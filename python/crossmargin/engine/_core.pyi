@@ -1,4 +1,4 @@
-from crossmargin.engine.arrays import Float, Int16, Int32, Int64
+from crossmargin.engine.arrays import Float, Int8, Int16, Int32, Int64
 from crossmargin.engine.faults import Fault
 
 def levels() -> list[str]: ...
@@ -54,4 +54,31 @@ def taylor(
     poly_coefficient: Float,
     shock: Float,
     pnl: Float,
+) -> Fault: ...
+def spread_credits(
+    first: int,
+    last: int,
+    leg_ptr: Int64,
+    leg_commodity: Int32,
+    leg_ratio: Float,
+    leg_side: Int8,
+    rate: Float,
+    net_delta: Float,
+    scan_risk: Float,
+    count: Float,
+    credit: Float,
+    remaining: Float,
+) -> Fault: ...
+def net_pairs(
+    first: int,
+    last: int,
+    a: Int32,
+    b: Int32,
+    weight: Float,
+    long_held: Float,
+    short_held: Float,
+    count: Float,
+    amount: Float,
+    long_left: Float,
+    short_left: Float,
 ) -> Fault: ...

@@ -49,3 +49,13 @@ def revalue(*arguments: Any) -> Fault:
 def taylor(*arguments: Any) -> Fault:
     """Evaluate polynomials; see the reference."""
     return _core.taylor(level(), *arguments)
+
+
+def spread_credits(*arguments: Any) -> Fault:
+    """Form inter-commodity spreads; see the reference."""
+    return _core.spread_credits(*arguments)
+
+
+def net_pairs(*arguments: Any) -> Fault:
+    """Offset long and short holdings; see the reference."""
+    return _core.net_pairs(*arguments)
