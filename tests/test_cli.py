@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,7 @@ def test_a_missing_option_ends_in_2(
         (["--as-of", "2016-02-01"], "par yields"),
         (["--positions", "/nowhere.csv"], "positions file /nowhere.csv: no such file"),
         (["--policy", "/nowhere.toml"], "/nowhere.toml"),
+        (["--policy", "cme-ficc-2026-04-31"], "give a file or one of cme-ficc-2026-04-30, cme-"),
         (["--basis", os.devnull], "basis file"),
         (["--threads", "0"], "threads"),
         (["--threads", "x"], "threads"),
@@ -238,6 +240,35 @@ def test_the_sample_command_writes_a_book_that_runs(
 def test_a_sample_that_cannot_be_made_ends_in_2(tmp_path: Path, option: list[str]) -> None:
     assert cli.main(["sample", "--out", str(tmp_path / "made"), *option]) == 2
     assert not (tmp_path / "made").exists()
+
+
+def test_a_shipped_policy_is_given_by_name(tmp_path: Path) -> None:
+    name = "cme-ficc-2026-04-30-span"
+    out = tmp_path / "out"
+    assert cli.main(["run", "--sample", "--policy", name, "--out", str(out)]) == 3
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["policy"]["name"], manifest["cme_model"]) == (name, "span")
+    assert manifest["cubes"]["cme_historical"] is manifest["cubes"]["cme_stressed"] is None
+    ranges = {row["root"]: row for row in manifest["span"]["scan_ranges"]}
+    for row in ranges.values():
+        assert row["origin"] == "calibrated"
+        # 99% of moves either way are no larger; of falls alone, and of rises alone, fewer are.
+        assert row["scan_range"] >= max(row["var_long"], row["var_short"]) > 0.0
+    parts = pq.read_table(out / "components.parquet").to_pylist()
+    key = ("account", "clearing_firm", "segment")
+    cme = [row for row in parts if row["house"] == "CME"]
+    assert {row["component"] for row in cme} == {"scan", "intra", "delivery", "credit", "V"}
+    groups: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in cme:
+        groups.setdefault(tuple(row[k] for k in key), {})[row["component"]] = row["amount"]
+    for found in groups.values():
+        v = found.pop("V")
+        if v is None:
+            assert set(found.values()) == {None}
+        else:
+            assert found["credit"] <= 0 <= found["scan"]
+            # Each is rounded to the cent once.
+            assert abs(max(sum(found.values()), 0) - v) <= Decimal("0.03")
 
 
 def test_the_embedded_default_is_marked_synthetic(

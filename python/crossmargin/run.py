@@ -36,13 +36,14 @@ from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import Trades, canonical_order, read_trades
 from crossmargin.engine import Book, Cube
 from crossmargin.engine.executor import run_blocks
+from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.universe import Universe, build_universe
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.results import Table, source_hash, table_hash, write_results
 from crossmargin.io.tables import Source, to_arrow
 from crossmargin.margin.charges import charge_rules
-from crossmargin.margin.cme import equivalent_contracts
+from crossmargin.margin.cme import equivalent_contracts, front_contract
 from crossmargin.margin.cubes import HouseCubes, OwnCube, house_cubes
 from crossmargin.margin.ficc import PROXY, floor_rates
 from crossmargin.margin.haircuts import Haircuts, haircut_method, without
@@ -50,6 +51,7 @@ from crossmargin.margin.pots import CME, FICC
 from crossmargin.market import Market
 from crossmargin.market.scenarios import HistoryShortError
 from crossmargin.policies import Policy, read_policy
+from crossmargin.policies.sections import SPAN
 from crossmargin.report.tables import (
     STAMPS,
     account_table,
@@ -238,7 +240,9 @@ def run(
         log=log,
     )
     equivalents = equivalent_contracts(rules.cme, market.as_of)
-    contracts = canonical_order({*trades.contracts, *filter(None, equivalents)})
+    calibrated = roots() if rules.cme.model == SPAN else ()
+    fronts = [front_contract(root, market.as_of) for root in calibrated]
+    contracts = canonical_order({*trades.contracts, *filter(None, [*equivalents, *fronts])})
     universe = build_universe(
         securities=known,
         held=trades.held,
@@ -376,9 +380,11 @@ def run(
         "policy": _describe_policy(rules),
         "inputs": {**read.inputs, **market.source},
         "market": _describe_market(market, cubes),
+        "cme_model": rules.cme.model,
+        "span": None if cubes.span is None else cubes.span.describe(),
         "cubes": {
             "ficc": _describe_cube(cubes.ficc),
-            "cme_historical": _describe_cube(cubes.cme),
+            "cme_historical": None if cubes.cme is None else _describe_cube(cubes.cme),
             "cme_stressed": None if cubes.stressed is None else _describe_cube(cubes.stressed),
         },
         "rows": {

@@ -152,6 +152,7 @@ def test_what_is_no_toml_is_refused(text: bytes) -> None:
         ("ficc.floor_bucket_years", "[1.0, 1.0, 3.5, 6.5, 8.0, 12.0, 22.0, 40.0]"),
         ("ficc.floor_bucket_nodes", '["1/2"]'),
         ("ficc.floor_bucket_nodes", '["1/2", "2", "3", "4", "7", "10", "20", "30"]'),
+        ("cme.model", '"SPAN"'),
         ("cme.level", "1.5"),
         ("cme.horizon", "61"),
         ("cme.historical_weight", "1.1"),
@@ -178,7 +179,7 @@ def test_senseless_value_is_refused_by_name(parameter: str, value: str) -> None:
     [
         (lambda t: t.replace("[agreement.cap]", "[agreement.caps]"), "agreement.caps: unknown"),
         (lambda t: t.replace("[agreement.cap]", "[other.cap]"), "unknown entry 'other'"),
-        (lambda t: t.split("[cme.level]")[0], "cme: the table is missing"),
+        (lambda t: t.split("[cme.model]")[0], "cme: the table is missing"),
         (lambda t: t.split("[cme.equivalent_roots]")[0], "cme.equivalent_roots: missing"),
         (lambda t: t.replace("value = 0.80\n", ""), "agreement.cap: needs value, standing and"),
         (lambda t: t.replace("value = 0.80", "value = 0.80\nnote = 1"), "agreement.cap: needs"),
@@ -222,6 +223,77 @@ def test_malformed_file_is_refused_by_name(change: Callable[[str], str], says: s
         parse_policy(text.encode(), name="mine")
     assert str(error.value).startswith("policy mine: ")
     assert says in str(error.value)
+
+
+SPAN = f"{DEFAULT}-span"
+
+
+def span_with(parameter: str, value: str) -> str:
+    """Return a policy that changes one parameter of the shipped one with the span model."""
+    return (
+        f'name = "mine"\nextends = "{SPAN}"\n[{parameter}]\nvalue = {value}\n'
+        'standing = "ours"\nsource = "a test"\n'
+    )
+
+
+def test_shipped_span_policy_is_the_default_but_for_the_cme_like_model() -> None:
+    policy, default = read_policy(SPAN), read_policy()
+    assert (policy.cme.model, default.cme.model) == ("span", "hvar")
+    assert default.span is None
+    assert policy.span is not None
+    # Nothing that CME alone could tell: no range, charge or credit rate is supplied.
+    assert policy.span.scan_ranges == policy.span.spread_rates == ()
+    assert policy.span.intra_spreads == policy.span.delivery_charges == ()
+    assert (policy.span.calibration_rows, policy.span.calibration_level) == (500, 0.99)
+    for section in ("agreement", "eligibility", "scenarios", "ficc", "charges"):
+        assert getattr(policy, section) == getattr(default, section)
+
+
+def test_span_parameters_as_a_user_gives_them() -> None:
+    spread = '[[["ZN", 2, "A"], ["ZB", 1, "B"]]]'
+    policy = parse_policy(span_with("span.spreads", spread).encode(), name="mine")
+    assert policy.span is not None
+    assert policy.span.spreads == ((("ZN", 2.0, "A"), ("ZB", 1.0, "B")),)
+    tiers = '[["ZN", 0, 2], ["ZB", 0, 5], ["ZN", 3, 11]]'
+    policy = parse_policy(span_with("span.tiers", tiers).encode(), name="mine")
+    assert policy.span is not None
+    assert policy.span.tiers_of("ZN") == [(0, 2), (3, 11)]
+    assert policy.span.tiers_of("UB") == []
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("span.scan_ranges", '[["ZN", 0.0]]'),
+        ("span.scan_ranges", '[["ZN", 1.0], ["ZN", 2.0]]'),
+        ("span.scan_ranges", '[["GE", 1.0]]'),
+        ("span.scan_ranges", '[["ZN", 1e10]]'),
+        ("span.extreme_multiple", "0.5"),
+        ("span.extreme_cover", "1.01"),
+        ("span.tiers", '[["ZN", 0, 3], ["ZN", 3, 6]]'),
+        ("span.tiers", '[["ZN", 4, 3]]'),
+        ("span.tiers", '[["GE", 0, 3]]'),
+        ("span.intra_spreads", '[["ZN", 1, 1, 100.0]]'),
+        ("span.delivery_charges", '[["ZN", -1.0]]'),
+        ("span.spreads", '[[["ZN", 1, "A"], ["ZB", 1, "A"]]]'),
+        ("span.spreads", '[[["ZN", 1, "A"], ["ZN", 1, "B"]]]'),
+        ("span.spreads", '[[["ZN", 0, "A"], ["ZB", 1, "B"]]]'),
+        ("span.spreads", '[[["ZN", 1, "A"], ["GE", 1, "B"]]]'),
+        ("span.spreads", "[[]]"),
+        ("span.spread_rates", "[0.5]"),
+        ("span.calibration_rows", "0"),
+        ("span.calibration_level", "1.0"),
+    ],
+)
+def test_senseless_span_parameter_is_refused_by_name(parameter: str, value: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse_policy(span_with(parameter, value).encode(), name="mine")
+    assert str(error.value).startswith(f"policy mine: {parameter}")
+
+
+def test_span_model_without_its_table_is_refused() -> None:
+    with pytest.raises(InputError, match=r"span: the table is missing; cme\.model asks for it"):
+        parse_policy(changed("cme.model", '"span"').encode(), name="mine")
 
 
 def test_no_stress_window_is_allowed() -> None:
@@ -371,6 +443,8 @@ def test_senseless_table_of_a_reducer_is_refused(text: str, old: str, new: str, 
     with pytest.raises(InputError) as error:
         parse_policy(text.replace(old, new).encode(), name="mine")
     assert says in str(error.value)
+
+
 CHARGES = resources.files("crossmargin.policies").joinpath(f"{DEFAULT}-charges.toml").read_text()
 
 

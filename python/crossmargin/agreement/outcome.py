@@ -20,6 +20,7 @@ from crossmargin.margin.cubes import HouseCubes
 from crossmargin.margin.ficc import ficc_margin
 from crossmargin.margin.haircuts import Haircuts, haircut_amount
 from crossmargin.margin.pots import CASH, CME, FICC, FUTURES, UNIONS, HouseMargin, holds
+from crossmargin.margin.span import span_margin
 from crossmargin.policies import Policy
 
 Float = npt.NDArray[np.float64]
@@ -184,15 +185,19 @@ def _both_houses(
             backend=backend,
         )
     with _sums_at(CME):
-        cme = cme_margin(
-            book,
-            cubes.cme,
-            cubes.stressed,
-            cubes.unpriced_cme == "",
-            policy.cme,
-            threads=threads,
-            backend=backend,
-        )
+        if cubes.span is not None:
+            cme = span_margin(book, cubes.span)
+        else:
+            assert cubes.cme is not None
+            cme = cme_margin(
+                book,
+                cubes.cme,
+                cubes.stressed,
+                cubes.unpriced_cme == "",
+                policy.cme,
+                threads=threads,
+                backend=backend,
+            )
     for margin in (ficc, cme):
         for amount in (margin.v, *margin.component.values()):
             group, _ = np.nonzero(np.abs(amount) > LARGEST_MARGIN)

@@ -5,6 +5,8 @@ Methodology, section 5. Cash positions enter as futures-equivalents.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import numpy.typing as npt
 
@@ -37,17 +39,15 @@ def equivalent_contracts(rules: Cme, as_of: np.datetime64) -> list[Contract | No
     list of Contract
         One for each bucket of `rules.equivalent_roots`; None where the root was not listed yet.
     """
-    contracts: list[Contract | None] = []
-    for _, root in rules.equivalent_roots:
-        for ahead in range(1, 13):
-            try:
-                contracts.append(Contract(root, as_of.astype("datetime64[M]") + ahead))
-                break
-            except ValueError:
-                continue
-        else:
-            contracts.append(None)
-    return contracts
+    return [front_contract(root, as_of) for _, root in rules.equivalent_roots]
+
+
+def front_contract(root: str, as_of: np.datetime64) -> Contract | None:
+    """Return the first contract of a root whose delivery month begins after a date, if any."""
+    for ahead in range(1, 13):
+        with suppress(ValueError):
+            return Contract(root, as_of.astype("datetime64[M]") + ahead)
+    return None
 
 
 def cme_cubes(
@@ -106,7 +106,7 @@ def cme_cubes(
             "HISTORY_SHORT: no row of the par yields lies in a stress window of the policy; give "
             "a longer history or set scenarios.stress_windows"
         )
-    equivalent, priced = _equivalents(universe, rules, market.as_of)
+    equivalent, priced = equivalents(universe, rules, market.as_of)
     cubes = []
     for shock, date in (
         (scaled.shock, scaled.date),
@@ -119,10 +119,25 @@ def cme_cubes(
     return cubes[0], cubes[1], priced
 
 
-def _equivalents(
+def equivalents(
     universe: Universe, rules: Cme, as_of: np.datetime64
 ) -> tuple[tuple[npt.NDArray[np.int64], Float], Mask]:
-    """Return of each Treasury the contract that stands for it and how many make up a lot."""
+    """Return of each Treasury the contract that stands for it and how many make up a lot.
+
+    Parameters
+    ----------
+    universe : Universe
+        It holds the contracts of `equivalent_contracts`.
+    rules : Cme
+        The roots by remaining years.
+    as_of : datetime64[D]
+
+    Returns
+    -------
+    contract, ratio : ndarray of int64 and float64
+        Of the Treasuries, the universe's first instruments.
+    priced : ndarray of bool, [I]
+    """
     limits = np.array([limit for limit, _ in rules.equivalent_roots])
     number = {name: i for i, name in enumerate(universe.name.tolist())}
     of_bucket = np.array(

@@ -15,8 +15,10 @@ from crossmargin.instruments.contracts import parse_contract, roots
 from crossmargin.instruments.universe import DATED_CASH, Universe
 from crossmargin.margin.cme import cme_cubes
 from crossmargin.margin.ficc import PROXY, ficc_cube, ficc_scenarios, proxy_covers
+from crossmargin.margin.span import SpanModel, span_model
 from crossmargin.market import Market
 from crossmargin.policies import Policy, ScenarioRules
+from crossmargin.policies.sections import SPAN
 
 Float = npt.NDArray[np.float64]
 Text = npt.NDArray[np.object_]
@@ -38,22 +40,27 @@ class HouseCubes:
 
     Attributes
     ----------
-    ficc, cme : Cube
+    ficc : Cube
         USD per lot or contract.
+    cme : Cube or None
+        Likewise; None where the policy's model is `span`.
     stressed : Cube or None
         CME's stress scenarios; None if a user's cube has none: V_C is then HVaR alone.
     unpriced_ficc, unpriced_cme : ndarray of str, [I]
         Why an instrument is not covered, an exception's code; empty where it is.
     without_basis : dict of str to int
         Of each Treasury root in our FICC cube, the scenarios in which no basis moves.
+    span : SpanModel, optional
+        Deltas and parameters, in place of P&L, where the policy's model is `span`.
     """
 
     ficc: Cube
-    cme: Cube
+    cme: Cube | None
     stressed: Cube | None
     unpriced_ficc: Text
     unpriced_cme: Text
     without_basis: dict[str, int]
+    span: SpanModel | None = None
 
     @property
     def roots_without_basis(self) -> tuple[str, ...]:
@@ -94,9 +101,9 @@ def house_cubes(
     Raises
     ------
     HistoryShortError
-        The market's history is too short for our cubes.
+        The market's history is too short for our cubes, or for what the span model calibrates.
     InputError
-        A user's cube names an instrument twice.
+        A user's cube names an instrument twice, or is for a model that takes none.
     """
     if own_ficc is None:
         ficc = ficc_cube(
@@ -113,8 +120,20 @@ def house_cubes(
     else:
         ficc, unpriced_ficc = _align(own_ficc, universe, market.as_of)
         without_basis = {}
+    cme: Cube | None
     stressed: Cube | None
-    if own_cme is None:
+    span = None
+    if policy.span is not None and policy.cme.model == SPAN:
+        if own_cme is not None:
+            raise InputError(f"{own_cme.name}: the policy's cme.model, {SPAN}, takes no cube")
+        cme = stressed = None
+        span = span_model(
+            universe, market, policy.cme, policy.span, threads=threads, backend=backend
+        )
+        # A future needs a scan range and no basket; cash a contract that stands for it.
+        without = np.where(universe.unpriced != "", universe.unpriced, "NO_BASKET")
+        unpriced_cme = np.where(span.priced, "", without).astype(object)
+    elif own_cme is None:
         cme, stressed, priced = cme_cubes(
             universe, market, policy.cme, policy.scenarios, threads=threads, backend=backend
         )
@@ -128,7 +147,7 @@ def house_cubes(
         cme = Cube(np.where(dated_cash[:, None], 0.0, cme.pnl), scenario=own_cme.scenario)
         unpriced_cme[dated_cash] = ""
         stressed = _stressed(cme, own_cme.scenario, policy.scenarios)
-    return HouseCubes(ficc, cme, stressed, unpriced_ficc, unpriced_cme, without_basis)
+    return HouseCubes(ficc, cme, stressed, unpriced_ficc, unpriced_cme, without_basis, span)
 
 
 def _align(own: OwnCube, universe: Universe, as_of: np.datetime64) -> tuple[Cube, Text]:

@@ -16,6 +16,7 @@ from crossmargin.policies.sections import (
     MaturityGroup,
     RepoRateRules,
     ScenarioRules,
+    Span,
     SpreadCredit,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "Policy",
     "RepoRateRules",
     "ScenarioRules",
+    "Span",
     "SpreadCredit",
     "read_policy",
     "shipped_policies",

@@ -16,6 +16,7 @@ from typing import Any
 from crossmargin.book.exceptions import InputError
 from crossmargin.policies.sections import (
     CLASS_DISALLOWANCE,
+    SPAN,
     SPREAD_CREDIT,
     Agreement,
     BacktestingRules,
@@ -30,6 +31,7 @@ from crossmargin.policies.sections import (
     LiquidityRules,
     RepoRateRules,
     ScenarioRules,
+    Span,
     SpreadCredit,
 )
 
@@ -53,6 +55,7 @@ OPTIONAL: dict[str, type] = {
     "holiday": HolidayRules,
     "backtesting": BacktestingRules,
     "higher_of": HigherOfRules,
+    SPAN: Span,
 }
 """Tables that a policy has where it uses what they are for; None otherwise."""
 DEEPEST = 8
@@ -105,6 +108,7 @@ class Policy:
     holiday: HolidayRules | None
     backtesting: BacktestingRules | None
     higher_of: HigherOfRules | None
+    span: Span | None
     charges: tuple[Charge, ...]
     parameters: tuple[Parameter, ...]
 
@@ -174,6 +178,8 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
         raise InputError(
             f"policy {name}: agreement.reducer is {reducer!r}, and the table {reducer} is missing"
         )
+    if built["cme"].model == SPAN and built[SPAN] is None:
+        raise InputError(f"policy {name}: {SPAN}: the table is missing; cme.model asks for it")
     charges = []
     entries = data.get("charge", [])
     if not isinstance(entries, list):

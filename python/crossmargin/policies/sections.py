@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,6 +15,12 @@ from crossmargin.market.scenarios import StressWindow
 
 HIGHEST_LEVEL = 0.9999
 """Beyond it a tail can come to nothing (methodology, section 1)."""
+
+MOST_USD, MOST_RATIO = 1e9, 1e6
+"""No charge a contract, and no delta ratio of a spread, is beyond them."""
+
+SPAN = "span"
+"""The value of `cme.model` that asks for the table of that name."""
 
 OWN_CHARGES = ("repo rate", "liquidity adjustment", "holiday")
 """Charges that have tables of their own."""
@@ -134,6 +141,7 @@ class Ficc:
 class Cme:
     """The CME-like model."""
 
+    model: str
     level: float
     horizon: int
     historical_weight: float
@@ -146,6 +154,7 @@ class Cme:
         """Return what must hold of the values."""
         limits = [limit for limit, _ in self.equivalent_roots]
         return {
+            "model must be 'hvar' or 'span'": self.model in ("hvar", SPAN),
             f"level must lie above 0 and be at most {HIGHEST_LEVEL}": (
                 0.0 < self.level <= HIGHEST_LEVEL
             ),
@@ -158,6 +167,79 @@ class Cme:
                 limits == sorted(set(limits))
                 and len(limits) > 0
                 and {root for _, root in self.equivalent_roots} <= set(roots("treasury"))
+            ),
+        }
+
+
+@dataclass(frozen=True)
+class Span:
+    """The CME-like model by scan ranges and spreads; a combined commodity is a root.
+
+    Attributes
+    ----------
+    scan_ranges : tuple of (root, USD per contract)
+        As supplied; a root that is not named is calibrated from the history.
+    extreme_multiple, extreme_cover : float
+        The extreme move as a multiple of the scan range, and the share of its loss that counts.
+    tiers : tuple of (root, first, last)
+        Months after the as-of month, both included. A root's tiers are numbered from 1 as listed.
+    intra_spreads : tuple of (root, tier, tier, USD per spread)
+        In order of priority.
+    delivery_charges : tuple of (root, USD per delta)
+        For contracts whose delivery month has begun.
+    spreads : tuple of tuple of (root, delta ratio, side)
+        The legs of each inter-commodity spread, in order of priority; side A or B.
+    spread_rates : tuple of float
+        The credit of each spread as a share of its legs' scan risk; empty: all are calibrated.
+    calibration_rows : int
+        Look-back of what is calibrated.
+    calibration_level : float
+    """
+
+    scan_ranges: tuple[tuple[str, float], ...]
+    extreme_multiple: float
+    extreme_cover: float
+    tiers: tuple[tuple[str, int, int], ...]
+    intra_spreads: tuple[tuple[str, int, int, float], ...]
+    delivery_charges: tuple[tuple[str, float], ...]
+    spreads: tuple[tuple[tuple[str, float, str], ...], ...]
+    spread_rates: tuple[float, ...]
+    calibration_rows: int
+    calibration_level: float
+
+    def tiers_of(self, root: str) -> list[tuple[int, int]]:
+        """Return the first and last month of each tier of a root."""
+        return [(first, last) for name, first, last in self.tiers if name == root]
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values."""
+        tiers = {root: self.tiers_of(root) for root, _, _ in self.tiers}
+        return {
+            "scan_ranges must name each root once, above 0 USD": _amounts_ok(
+                self.scan_ranges, zero=False
+            ),
+            "extreme_multiple must be at least 1": 1.0 <= self.extreme_multiple <= 100.0,
+            "extreme_cover must lie between 0 and 1": 0.0 <= self.extreme_cover <= 1.0,
+            "tiers must name known roots, and months that ascend without overlap": (
+                set(tiers) <= set(roots()) and all(map(_tiers_ok, tiers.values()))
+            ),
+            "intra_spreads must name tiers of a root, and not a negative charge": all(
+                1 <= min(a, b) <= max(a, b) <= len(tiers.get(root, [])) and 0.0 <= usd <= MOST_USD
+                for root, a, b, usd in self.intra_spreads
+            ),
+            "delivery_charges must name each root once, not below 0 USD": _amounts_ok(
+                self.delivery_charges, zero=True
+            ),
+            "spreads need legs on sides A and B, each of another known root, ratio above 0": (
+                all(map(_legs_ok, self.spreads))
+            ),
+            "spread_rates must be empty, or a rate between 0 and 1 for each spread": (
+                len(self.spread_rates) in (0, len(self.spreads))
+                and all(0.0 <= rate <= 1.0 for rate in self.spread_rates)
+            ),
+            "calibration_rows must be positive": self.calibration_rows >= 1,
+            f"calibration_level must lie above 0 and be at most {HIGHEST_LEVEL}": (
+                0.0 < self.calibration_level <= HIGHEST_LEVEL
             ),
         }
 
@@ -455,6 +537,34 @@ def _classes_ok(classes: tuple[tuple[str, float], ...]) -> bool:
 
 def _shares(values: Iterable[float]) -> bool:
     return all(0.0 <= value <= 1.0 for value in values)
+
+
+def _amounts_ok(amounts: tuple[tuple[str, float], ...], *, zero: bool) -> bool:
+    """Tell whether each is of another known root, and an amount that a contract can have."""
+    named = [root for root, _ in amounts]
+    return (
+        len(set(named)) == len(named)
+        and set(named) <= set(roots())
+        and all(0.0 <= usd <= MOST_USD and (zero or usd > 0.0) for _, usd in amounts)
+    )
+
+
+def _tiers_ok(tiers: list[tuple[int, int]]) -> bool:
+    """Tell whether the tiers of one root ascend."""
+    months = [month for tier in tiers for month in tier]
+    apart = all(after > last for (_, last), (after, _) in itertools.pairwise(tiers))
+    return months == sorted(months) and apart
+
+
+def _legs_ok(legs: tuple[tuple[str, float, str], ...]) -> bool:
+    """Tell whether the legs of an inter-commodity spread make one."""
+    named = [root for root, _, _ in legs]
+    return (
+        {side for _, _, side in legs} == {"A", "B"}
+        and len(set(named)) == len(named)
+        and set(named) <= set(roots())
+        and all(0.0 < ratio <= MOST_RATIO for _, ratio, _ in legs)
+    )
 
 
 def _windows_ok(rules: ScenarioRules) -> bool:
