@@ -242,6 +242,27 @@ def test_a_sample_that_cannot_be_made_ends_in_2(tmp_path: Path, option: list[str
     assert not (tmp_path / "made").exists()
 
 
+def test_a_span_file_gives_what_it_holds(
+    write: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "cme.pa2"
+    values = "01000-01500-01500-01500+01500+01485-01485+"
+    path.write_text(
+        f"0 CME   {str(AS_OF).replace('-', '')}SE\n"
+        "2 CBT 21    0USD$PN   21        FUT\n"
+        f"82CBT21        21        FUT 202609            0000000{values}\n"
+    )
+    options = [*write(), "--span-file", str(path)]
+    assert cli.main(["run", *options]) == 2
+    assert "span file: the policy's cme.model is hvar, not span" in capsys.readouterr().err
+    assert cli.main(["run", *options, "--policy", "cme-ficc-2026-04-30-span"]) == 0
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["span"]["from_file"] == ["scan_ranges.ZN"]
+    assert manifest["inputs"]["span_file"]["business_date"] == str(AS_OF)
+    accounts = pq.read_table(tmp_path / "out" / "accounts.parquet").to_pylist()
+    assert [row["v_cme_futures"] for row in accounts] == [400 * 1500.0, 0.0]
+
+
 def test_a_shipped_policy_is_given_by_name(tmp_path: Path) -> None:
     name = "cme-ficc-2026-04-30-span"
     out = tmp_path / "out"

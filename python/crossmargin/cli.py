@@ -136,6 +136,10 @@ def run(
     cme_cube: Annotated[
         Path | None, _input("P&L of your own for CME; goes with --ficc-cube.")
     ] = None,
+    span_file: Annotated[
+        Path | None,
+        _input("SPAN risk parameters (.pa2), for a policy whose cme.model is span."),
+    ] = None,
     cycle: Annotated[str, typer.Option(help="Margin cycle of the day.")] = "EOD",
     threads: Annotated[
         int | None,
@@ -188,6 +192,7 @@ def run(
             policy=policy,
             ficc_cube=ficc_cube,
             cme_cube=cme_cube,
+            span_file=span_file,
             cycle=cycle,
             threads=threads,
             max_rejected=max_rejected,

@@ -41,6 +41,7 @@ from crossmargin.instruments.universe import Universe, build_universe
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.results import Table, source_hash, table_hash, write_results
+from crossmargin.io.span_pa2 import SpanFile, read_span_pa2
 from crossmargin.io.tables import Source, to_arrow
 from crossmargin.margin.charges import charge_rules
 from crossmargin.margin.cme import equivalent_contracts, front_contract
@@ -146,6 +147,7 @@ def run(
     policy: str | Path | Policy | None = None,
     ficc_cube: Source | None = None,
     cme_cube: Source | None = None,
+    span_file: str | Path | None = None,
     cycle: str = "EOD",
     threads: int | None = None,
     max_rejected: int | None = None,
@@ -167,6 +169,9 @@ def run(
         P&L to use instead of ours: `instrument` and one column a scenario, USD per 100 face or per
         contract, gain positive. Columns of the CME cube whose names are dates in a stress window
         are the stress scenarios; without any V_C is HVaR alone.
+    span_file : str or Path, optional
+        A SPAN risk parameter file (.pa2) of the as-of date or before; where the policy's model is
+        `span`, what it holds takes the place of the policy's parameters.
     cycle : {"EOD", "EODXM", "ITD", "CUR"}
         Recorded in every table; in ITD a leg dated on the as-of date is still open.
     threads : int, optional
@@ -282,6 +287,7 @@ def run(
             rules,
             own_ficc=read.cube(ficc_cube, "ficc_cube"),
             own_cme=read.cube(cme_cube, "cme_cube"),
+            span_file=read.span_file(span_file),
             **work,
         )
         haircuts = None
@@ -435,6 +441,17 @@ class _Reader:
         table = to_arrow(source, name=name)
         self.inputs[name] = {"hash": source_hash(table), "rows_read": len(table)}
         return OwnCube(name, *read_cube(table, name=name))
+
+    def span_file(self, path: str | Path | None) -> SpanFile | None:
+        if path is None:
+            return None
+        file = read_span_pa2(path)
+        self.inputs["span_file"] = {
+            "hash": file.hash,
+            "business_date": str(file.business_date),
+            "not_decoded": file.not_decoded,
+        }
+        return file
 
 
 def _with_haircuts(cubes: HouseCubes, haircuts: Haircuts, eligible: Mask) -> HouseCubes:

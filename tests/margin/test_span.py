@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from crossmargin.book.exceptions import InputError
 from crossmargin.engine import Book, revalue
 from crossmargin.instruments.contracts import roots
+from crossmargin.io.span_pa2 import FileSpread, SpanFile
 from crossmargin.margin import span
 from crossmargin.margin.pots import ALL, CASH, COMBINED, FUTURES, OTHER
 from crossmargin.margin.span import (
@@ -23,6 +25,7 @@ from crossmargin.margin.span import (
     span_margin,
     span_model,
     spread_credits,
+    with_file,
 )
 from crossmargin.market.scenarios import HistoryShortError
 from crossmargin.policies import read_policy
@@ -217,6 +220,73 @@ def test_parameters_are_calibrated_from_the_front_contracts(
     assert other.describe()["spreads"] == [
         {"legs": [["ZT", 3.0], ["ZN", -2.0]], "rate": 0.7, "origin": "supplied"}
     ]
+
+
+CODES = (("ZT", "CBT", "26"), ("ZN", "CBT", "21"), ("ZB", "CBT", "17"), ("UB", "CBT", "UBE"))
+KEY = {root: (exchange, product) for root, exchange, product in CODES}
+FILE = SpanFile(
+    hash="",
+    business_date=np.datetime64("2025-03-12"),
+    commodity={key: key for key in KEY.values()},
+    in_dollars=frozenset(key for root, key in KEY.items() if root != "UB"),
+    scan_range={
+        KEY["ZT"]: {np.datetime64("2025-06"): 450.0, np.datetime64("2025-09"): 999.0},
+        # March is deliverable: the front contract is June's, of which nothing is said.
+        KEY["ZN"]: {np.datetime64("2025-03"): 1600.0},
+        KEY["UB"]: {np.datetime64("2025-06"): 9000.0},
+    },
+    settlement={},
+    tiers={"21": ((np.datetime64("2025-03"), np.datetime64("2025-06")),)},
+    delivery={
+        "21": {np.datetime64("2025-03"): 75.0, np.datetime64("2025-06"): 90.0},
+        "17": {np.datetime64("2025-06"): 60.0},
+    },
+    spreads=(
+        FileSpread(1, 0.9, ((KEY["ZN"], 1.0, "A"), (("CME", "ED"), 4.0, "B"))),
+        FileSpread(2, 0.7, ((KEY["ZT"], 3.0, "A"), (KEY["ZN"], 2.0, "B"))),
+    ),
+    not_decoded={},
+)
+
+
+def test_what_a_file_holds_takes_the_place_of_the_policys() -> None:
+    own = replace(
+        RULES, product_codes=CODES, scan_ranges=(("ZT", 1.0), ("UB", 2.0)), calibration_rows=7
+    )
+    rules, taken = with_file(own, FILE, np.datetime64("2025-03-13"))
+    # UB's amounts are not in whole dollars; the first spread has a leg that is none of ours.
+    assert dict(rules.scan_ranges) == {"ZT": 450.0, "UB": 2.0}
+    assert dict(rules.delivery_charges) == {"ZN": 75.0}
+    assert rules.spreads == ((("ZT", 3.0, "A"), ("ZN", 2.0, "B")),)
+    assert rules.spread_rates == (0.7,)
+    assert taken == ("scan_ranges.ZT", "delivery_charges.ZN", "spreads", "spread_rates")
+    assert (rules.tiers, rules.calibration_rows) == (own.tiers, 7)
+    nothing, taken = with_file(replace(own, product_codes=()), FILE, np.datetime64("2025-03-13"))
+    assert (nothing, taken) == (replace(own, product_codes=()), ())
+
+
+def test_a_file_of_a_later_day_is_refused() -> None:
+    with pytest.raises(InputError, match="span file: it is of 2025-03-12, after the as-of date"):
+        with_file(RULES, FILE, np.datetime64("2025-03-11"))
+
+
+def test_a_file_that_makes_no_sense_is_refused() -> None:
+    twice = FileSpread(1, 0.5, ((KEY["ZN"], 1.0, "A"), (KEY["ZN"], 1.0, "B")))
+    with pytest.raises(InputError, match="span file: spreads need legs"):
+        with_file(
+            replace(RULES, product_codes=CODES),
+            replace(FILE, spreads=(twice,)),
+            np.datetime64("2025-03-13"),
+        )
+
+
+def test_the_model_says_what_came_from_the_file(build: Any, market: Any) -> None:
+    own = span_model(build(market), market, CME, replace(RULES, product_codes=CODES), FILE)
+    row = {r["root"]: r for r in own.ranges.table().to_pylist()}
+    assert (row["ZT"]["scan_range"], row["ZT"]["origin"]) == (450.0, "file")
+    assert row["ZN"]["origin"] == "calibrated"
+    assert own.describe()["from_file"][0] == "scan_ranges.ZT"
+    assert [s["origin"] for s in own.describe()["spreads"]] == ["file"]
 
 
 def test_a_short_history_cannot_be_calibrated(build: Any, market: Any) -> None:

@@ -283,6 +283,8 @@ def test_span_parameters_as_a_user_gives_them() -> None:
         ("span.spread_rates", "[0.5]"),
         ("span.calibration_rows", "0"),
         ("span.calibration_level", "1.0"),
+        ("span.product_codes", '[["ZN", "CBT", "21"], ["ZB", "CBT", "21"]]'),
+        ("span.product_codes", '[["GE", "CME", "GE"]]'),
     ],
 )
 def test_senseless_span_parameter_is_refused_by_name(parameter: str, value: str) -> None:

@@ -13,6 +13,7 @@ from crossmargin.book.exceptions import InputError
 from crossmargin.engine import Cube
 from crossmargin.instruments.contracts import parse_contract, roots
 from crossmargin.instruments.universe import DATED_CASH, Universe
+from crossmargin.io.span_pa2 import SpanFile
 from crossmargin.margin.cme import cme_cubes
 from crossmargin.margin.ficc import PROXY, ficc_cube, ficc_scenarios, proxy_covers
 from crossmargin.margin.span import SpanModel, span_model
@@ -76,6 +77,7 @@ def house_cubes(
     *,
     own_ficc: OwnCube | None = None,
     own_cme: OwnCube | None = None,
+    span_file: SpanFile | None = None,
     threads: int | None = None,
     backend: str = "auto",
 ) -> HouseCubes:
@@ -91,6 +93,8 @@ def house_cubes(
         Parameters of the models and the stress windows.
     own_ficc, own_cme : OwnCube, optional
         Take the place of ours.
+    span_file : SpanFile, optional
+        Takes the place of the span model's parameters that it holds.
     threads, backend
         As in `engine.revalue`.
 
@@ -103,8 +107,10 @@ def house_cubes(
     HistoryShortError
         The market's history is too short for our cubes, or for what the span model calibrates.
     InputError
-        A user's cube names an instrument twice, or is for a model that takes none.
+        A user's cube names an instrument twice, or an input is for another model.
     """
+    if span_file is not None and policy.cme.model != SPAN:
+        raise InputError(f"span file: the policy's cme.model is {policy.cme.model}, not {SPAN}")
     if own_ficc is None:
         ficc = ficc_cube(
             universe, market, policy.ficc, policy.scenarios, threads=threads, backend=backend
@@ -128,7 +134,13 @@ def house_cubes(
             raise InputError(f"{own_cme.name}: the policy's cme.model, {SPAN}, takes no cube")
         cme = stressed = None
         span = span_model(
-            universe, market, policy.cme, policy.span, threads=threads, backend=backend
+            universe,
+            market,
+            policy.cme,
+            policy.span,
+            span_file,
+            threads=threads,
+            backend=backend,
         )
         # A future needs a scan range and no basket; cash a contract that stands for it.
         without = np.where(universe.unpriced != "", universe.unpriced, "NO_BASKET")

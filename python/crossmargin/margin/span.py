@@ -7,7 +7,7 @@ positions enter as futures-equivalents, as in the model by historical simulation
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import exact
+from crossmargin.book.exceptions import InputError
 from crossmargin.book.netting import SEGMENTS
 from crossmargin.engine import Book, revalue, tail_size
 from crossmargin.instruments.contracts import parse_contract, roots
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
+from crossmargin.io.span_pa2 import Key, SpanFile
 from crossmargin.margin.cme import equivalents, front_contract
 from crossmargin.margin.pots import CME, POTS, HouseMargin, holds, pot_sums
 from crossmargin.market import Market
@@ -36,7 +38,7 @@ DELTA_STEPS = 2.0**32
 in any order."""
 BLOCK_GROUPS = 4096
 """Groups of a book that are in memory by contract at one time."""
-SUPPLIED, CALIBRATED = "supplied", "calibrated"
+SUPPLIED, CALIBRATED, FROM_FILE = "supplied", "calibrated", "file"
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class ScanRanges:
     usd : ndarray of float64, [K]
         Per contract; NaN where it is neither supplied nor can be calibrated.
     origin : tuple of str, [K]
-        `supplied`, `calibrated`, or empty.
+        `supplied`, `calibrated`, `file`, or empty.
     contract : tuple of str, [K]
         The front contract; empty where none is priced.
     var_long, var_short : ndarray of float64, [K]
@@ -114,6 +116,8 @@ class SpanModel:
         Of each contract the number of its root, and its months after the as-of month.
     priced : ndarray of bool, [I]
         The instruments covered.
+    from_file : tuple of str
+        The parameters that came from a SPAN file.
     """
 
     rules: Span
@@ -124,12 +128,18 @@ class SpanModel:
     root: Integer
     month: Integer
     priced: Mask
+    from_file: tuple[str, ...] = ()
 
     def describe(self) -> dict[str, Any]:
         """Return the parameters that were calibrated, beside the supplied ones, as plain values."""
+        if "spread_rates" in self.from_file:
+            rates = FROM_FILE
+        else:
+            rates = SUPPLIED if self.rules.spread_rates else CALIBRATED
         return {
             "calibration_rows": self.rules.calibration_rows,
             "calibration_level": self.rules.calibration_level,
+            "from_file": list(self.from_file),
             "scan_ranges": self.ranges.table().to_pylist(),
             "spreads": [
                 {
@@ -138,7 +148,7 @@ class SpanModel:
                         for k, ratio in zip(spread.root, spread.ratio, strict=True)
                     ],
                     "rate": spread.rate,
-                    "origin": SUPPLIED if self.rules.spread_rates else CALIBRATED,
+                    "origin": rates,
                 }
                 for spread in self.spreads
             ],
@@ -171,6 +181,7 @@ def span_model(
     market: Market,
     cme: Cme,
     rules: Span,
+    file: SpanFile | None = None,
     *,
     threads: int | None = None,
     backend: str = "auto",
@@ -187,6 +198,8 @@ def span_model(
         Horizon, and which root stands for cash.
     rules : Span
         From the policy.
+    file : SpanFile, optional
+        What it holds takes the place of the policy's parameters.
     threads, backend
         As in `engine.revalue`.
 
@@ -198,6 +211,8 @@ def span_model(
     ------
     HistoryShortError
         The history has fewer rows than the calibration looks back.
+    InputError
+        The file is of a later day than the run.
 
     Notes
     -----
@@ -205,6 +220,9 @@ def span_model(
     look-back, k as for VaR. Rate of a spread: 1 - that of the spread's position over the sum of
     its legs', not below zero; zero where a leg has no priced front contract.
     """
+    from_file: tuple[str, ...] = ()
+    if file is not None:
+        rules, from_file = with_file(rules, file, market.as_of)
     scenarios = market.scenarios(
         horizon=cme.horizon,
         look_back=rules.calibration_rows,
@@ -221,7 +239,7 @@ def span_model(
         at = -1 if contract is None else number.get(contract.symbol, -1)
         front.append(at if at >= 0 and universe.priced[at] else -1)
     moves = np.array([pnl[at] if at >= 0 else np.full(pnl.shape[1], np.nan) for at in front])
-    ranges = _scan_ranges(names, front, moves, universe, rules)
+    ranges = _scan_ranges(names, front, moves, universe, rules, from_file)
     rates = rules.spread_rates or tuple(
         _offset(legs, names, moves, rules.calibration_level) for legs in rules.spreads
     )
@@ -233,18 +251,92 @@ def span_model(
         )
         for legs, rate in zip(rules.spreads, rates, strict=True)
     )
-    return _resolved(universe, market.as_of, cme, rules, ranges, spreads)
+    return _resolved(universe, market.as_of, cme, rules, ranges, spreads, from_file)
+
+
+def with_file(rules: Span, file: SpanFile, as_of: np.datetime64) -> tuple[Span, tuple[str, ...]]:
+    """Return a policy's parameters with those of a SPAN file in their place.
+
+    Parameters
+    ----------
+    rules : Span
+        They say what the file calls each root.
+    file : SpanFile
+        Its tiers are not used: the charges between them are on records that are not decoded.
+    as_of : datetime64[D]
+
+    Returns
+    -------
+    rules : Span
+    taken : tuple of str
+        Names of the parameters that came from the file: `scan_ranges.ZN`, `spreads`, ...
+
+    Raises
+    ------
+    InputError
+        The file is of a later day.
+    """
+    if file.business_date > as_of:
+        raise InputError(f"span file: it is of {file.business_date}, after the as-of date {as_of}")
+    ranges, delivery = dict(rules.scan_ranges), dict(rules.delivery_charges)
+    root_of: dict[Key, str] = {}
+    taken = []
+    for root, exchange, product in rules.product_codes:
+        commodity = file.commodity.get((exchange, product))
+        if commodity not in file.in_dollars:
+            continue
+        root_of[commodity] = root
+        front = front_contract(root, as_of)
+        seen = file.scan_range.get((exchange, product), {})
+        if front is not None and seen.get(front.month, 0.0) > 0.0:
+            ranges[root] = seen[front.month]
+            taken.append(f"scan_ranges.{root}")
+        months = file.delivery.get(commodity[1], {})
+        begun = [amount for month, amount in months.items() if month <= as_of]
+        if begun:
+            delivery[root] = max(begun)
+            taken.append(f"delivery_charges.{root}")
+    spreads, rates = [], []
+    for spread in file.spreads:
+        legs = tuple((root_of.get(key, ""), ratio, side) for key, ratio, side in spread.legs)
+        # A spread with a product that is none of ours is for other books.
+        if "" not in (root for root, _, _ in legs) and {s for _, _, s in legs} == {"A", "B"}:
+            spreads.append(legs)
+            rates.append(spread.rate)
+    changed = replace(
+        rules,
+        scan_ranges=tuple(ranges.items()),
+        delivery_charges=tuple(delivery.items()),
+    )
+    if spreads:
+        changed = replace(changed, spreads=tuple(spreads), spread_rates=tuple(rates))
+        taken += ["spreads", "spread_rates"]
+    for message, kept in changed.rules().items():
+        if not kept:
+            raise InputError(f"span file: {message}")
+    return changed, tuple(taken)
 
 
 def _scan_ranges(
-    names: tuple[str, ...], front: list[int], moves: Float, universe: Universe, rules: Span
+    names: tuple[str, ...],
+    front: list[int],
+    moves: Float,
+    universe: Universe,
+    rules: Span,
+    from_file: tuple[str, ...],
 ) -> ScanRanges:
     """Return each root's scan range: supplied, else its front contract's usual largest move."""
     supplied = dict(rules.scan_ranges)
     level = rules.calibration_level
     calibrated = [_loss(np.abs(move), level) for move in moves]
     origin = [
-        SUPPLIED if name in supplied else CALIBRATED if at >= 0 else ""
+        FROM_FILE
+        if f"scan_ranges.{name}" in from_file
+        else SUPPLIED
+        if name in supplied
+        else CALIBRATED
+        if at >= 0
+        else ""
         for name, at in zip(names, front, strict=True)
     ]
     usd = [supplied.get(name, seen) for name, seen in zip(names, calibrated, strict=True)]
@@ -287,6 +379,7 @@ def _resolved(
     rules: Span,
     ranges: ScanRanges,
     spreads: tuple[Spread, ...],
+    from_file: tuple[str, ...],
 ) -> SpanModel:
     """Return the deltas of all instruments with the parameters."""
     size = universe.name.size
@@ -317,6 +410,7 @@ def _resolved(
         root=root,
         month=np.array(month, dtype=np.int64),
         priced=priced,
+        from_file=from_file,
     )
 
 

@@ -194,6 +194,8 @@ class Span:
     calibration_rows : int
         Look-back of what is calibrated.
     calibration_level : float
+    product_codes : tuple of (root, exchange, product)
+        What a SPAN parameter file calls the futures, where one is given.
     """
 
     scan_ranges: tuple[tuple[str, float], ...]
@@ -206,6 +208,7 @@ class Span:
     spread_rates: tuple[float, ...]
     calibration_rows: int
     calibration_level: float
+    product_codes: tuple[tuple[str, str, str], ...]
 
     def tiers_of(self, root: str) -> list[tuple[int, int]]:
         """Return the first and last month of each tier of a root."""
@@ -240,6 +243,11 @@ class Span:
             "calibration_rows must be positive": self.calibration_rows >= 1,
             f"calibration_level must lie above 0 and be at most {HIGHEST_LEVEL}": (
                 0.0 < self.calibration_level <= HIGHEST_LEVEL
+            ),
+            "product_codes must name each root and each product once": (
+                {root for root, _, _ in self.product_codes} <= set(roots())
+                and len({root for root, _, _ in self.product_codes}) == len(self.product_codes)
+                and len({code[1:] for code in self.product_codes}) == len(self.product_codes)
             ),
         }
 
