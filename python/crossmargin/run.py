@@ -295,7 +295,7 @@ def run(
         if rules.haircuts is not None:
             universe, haircuts = haircut_method(
                 universe,
-                known.take(held),
+                known.take(trades.held),
                 cubes.unpriced_ficc,
                 market,
                 rules.haircuts,
@@ -305,7 +305,7 @@ def run(
                 short=ficc_cube is None,
             )
             cubes = _with_haircuts(cubes, haircuts, eligible)
-        of_ficc = charge_rules(universe, known.take(held), market, rules)
+        of_ficc = charge_rules(universe, known.take(trades.held), market, rules)
     except HistoryShortError as error:
         raise InputError(f"par yields: {error}") from None
     if rules.ficc.pnl == PROXY and ficc_cube is None:
