@@ -166,7 +166,11 @@ def test_command_without_differences_says_so(
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [([], "holds no results"), (["--out", "table.txt"], "must end in .csv or .parquet")],
+    [
+        ([], "holds no results"),
+        (["--out", "table.txt"], "must end in .csv or .parquet"),
+        (["--out", "/nowhere/table.csv"], "/nowhere/table.csv: cannot be written"),
+    ],
 )
 def test_command_refuses_in_2(
     runs: tuple[xm.Run, xm.Run],

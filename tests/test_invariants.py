@@ -216,6 +216,11 @@ HEDGE = st.builds(
 )
 
 
+def turned(row: Row) -> Row:
+    """Return the same position the other way round."""
+    return row | {"quantity": -row["quantity"]}
+
+
 @st.composite
 def books(draw: st.DrawFn) -> list[Row]:
     """Return rows of one to twelve positions of four accounts."""
@@ -415,6 +420,59 @@ def test_tables_change_the_share_and_nothing_of_the_models(
     )
     for name in (*NUMBERS, "p_ficc", "p_cme", "no_programme"):
         assert by_table["00123"][name] == by_models["00123"][name]
+
+
+@given(
+    st.lists(st.one_of(HEDGE, HEDGE.map(lambda h: [turned(h[0]), h[1]])), min_size=1, max_size=4),
+    SEEDS,
+)
+@settings(PROPERTY, max_examples=25)
+def test_class_disallowance_is_that_of_accounts_of_one_class_each(
+    hedges: list[list[Row]], seed: int
+) -> None:
+    book = [row for hedge in hedges for row in hedge]
+    rules = policy(CLASS_DISALLOWANCE)
+    table = rules.class_disallowance
+    assert table is not None
+    limits = [years for _, years in table.classes]
+    held = [row | {"account": "WHOLE", "xm": "yes"} for row in book]
+    whole = run(held, seed=seed, accounts=[{"account": "WHOLE"}], policy=rules)
+    assert whole.state is not None
+    universe = whole.state.models.universe
+    number = {name: i for i, name in enumerate(universe.name)}
+    dv01 = universe.sensitivities.dv01
+    parts: list[Row] = []
+    side = dict.fromkeys([f"{kind}{i}" for kind in ("cash", "future") for i in range(4)], 0.0)
+    for row in book:
+        i = number[row["instrument"]]
+        part = f"{row['kind']}{sum(universe.years[i] > limit for limit in limits[:-1])}"
+        parts.append(row | {"account": part, "xm": "yes"})
+        side[part] += row["quantity"] / (100 if row["kind"] == "cash" else 1) * dv01[i]
+    alone = by_account(
+        run(parts, seed=seed, accounts=[{"account": name} for name in side], policy=rules)
+    )
+    left = {
+        name: alone[name]["v_ficc_cash" if name.startswith("cash") else "v_cme_futures"]
+        for name in side
+    }
+    # Each class with itself, then neighbours either way: 2Y-5Y, 5Y-10Y, 10Y-30Y.
+    pairs = [(i, i) for i in range(4)]
+    for i in range(3):
+        pairs += [(i, i + 1), (i + 1, i)]
+    reduction = 0.0
+    for i, j in pairs:
+        one, other = f"cash{i}", f"future{j}"
+        if side[one] * side[other] < 0.0:
+            used = min(left[one], left[other])
+            left[one] -= used
+            left[other] -= used
+            reduction += used * (0.75 if i == j else 0.5)
+    row = by_account(whole)["WHOLE"]
+    apart = row["v_ficc_cash"] + row["v_cme_futures"]
+    if row["reason"] is None:
+        assert row["p"] == pytest.approx(min(reduction / apart, 0.8), rel=1e-12)
+    elif row["reason"] != "ONE_SIDED":
+        assert reduction < 0.01 * apart
 
 
 @st.composite

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import crossmargin as xm
-from crossmargin.agreement.reducers import credited
+from crossmargin.agreement.reducers import credited, scheme
 from crossmargin.policies import Policy
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "policies"
@@ -184,6 +184,27 @@ def test_short_rate_futures_are_in_the_first_class() -> None:
     rules = xm.read_policy(EXAMPLES / "example-class-disallowance.toml")
     row = margined(rules, "cash,NOTE00002,10000000", "future,SR3U26,-40")
     assert row["p"] == 0.75 * 40_000 / (100_000 + 40_000)
+
+
+def test_upper_end_of_a_class_belongs_to_it_and_the_last_has_none() -> None:
+    rules = xm.read_policy(EXAMPLES / "example-class-disallowance.toml")
+    result = xm.run(**xm_tables(), market=xm.Market.sample(), policy=rules, threads=1)
+    assert result.state is not None
+    universe = result.state.models.universe
+    assert rules.class_disallowance is not None
+    treasury = np.flatnonzero(universe.kind == "treasury")
+    ordered = np.unique(universe.years[treasury])
+    low, high = float(ordered[ordered.size // 3]), float(ordered[-2])
+    table = replace(rules.class_disallowance, classes=(("low", low), ("high", high)))
+    found = scheme(replace(rules, class_disallowance=table), universe)
+    assert found is not None
+    years = universe.years[treasury]
+    expected = np.where(years <= low, 0, 1)
+    assert (
+        found.bucket[treasury].tolist()
+        == np.where(universe.priced[treasury], expected, -1).tolist()
+    )
+    assert found.bucket[universe.kind == "dated cash"].max() == -1
 
 
 def test_what_we_cannot_value_takes_no_part() -> None:
