@@ -26,7 +26,6 @@ from crossmargin.policies import (
     RepoRateRules,
     read_policy,
 )
-from crossmargin.sample import sample_tables
 
 
 def at(house: str, rate: float = 0.5, name: str = "liquidity") -> Charge:
@@ -183,15 +182,12 @@ def test_rules_of_a_run(by_hand: Any, market: Any, scenario_rules: Any) -> None:
     assert given.repo_rate.rate.tolist() == [0.01]
 
 
-def test_charges_of_a_run_are_outside_the_reduction() -> None:
-    known = sample_tables()
-    tables = {name: known[name] for name in ("positions", "accounts", "securities")}
-    market = xm.Market.sample()
+def test_charges_of_a_run_are_outside_the_reduction(
+    sample_inputs: dict[str, Any], sample_run: xm.Run
+) -> None:
     with_repo = policy_with(repo_rate=RepoRateRules((12,), ("1/4",), (0.01,)))
-    plain, charged = (
-        xm.run(**tables, market=market, policy=policy) for policy in (None, with_repo)
-    )
-    was, now = plain.accounts.to_arrow(), charged.accounts.to_arrow()
+    charged = xm.run(**sample_inputs, policy=with_repo)
+    was, now = sample_run.accounts.to_arrow(), charged.accounts.to_arrow()
     assert was["p"].equals(now["p"])
     assert was["v_ficc_cash"].equals(now["v_ficc_cash"])
     parts = charged.components.to_arrow()

@@ -25,7 +25,6 @@ from crossmargin.margin.haircuts import (
 )
 from crossmargin.margin.pots import CASH, COMBINED, FUTURES, OTHER
 from crossmargin.policies import HaircutRules, read_policy
-from crossmargin.sample import sample_tables
 
 POLICY = "cme-ficc-2026-04-30-charges"
 AS_OF = np.datetime64("2025-03-13")
@@ -244,12 +243,6 @@ def test_amount_is_a_norm(held: list[int], scale: int, mix: list[float]) -> None
     assert full <= sum(amount(part) for part in parts) * (1.0 + 1e-12) + 1e-6
 
 
-@pytest.fixture(scope="module")
-def tables() -> dict[str, Any]:
-    known = sample_tables()
-    return {name: known[name] for name in ("positions", "accounts", "securities")}
-
-
 def with_prices(table: pa.Table) -> pa.Table:
     """Return the sample's securities, those without a model at 95."""
     kind = table["type"]
@@ -259,13 +252,18 @@ def with_prices(table: pa.Table) -> pa.Table:
     return table.set_column(at, "price", price)
 
 
-def test_whole_run_prices_what_has_a_price(tables: dict[str, Any]) -> None:
-    market = xm.Market.sample()
-    plain = xm.run(**tables, market=market)
-    bare = xm.run(**tables, market=market, policy=POLICY)
-    full = xm.run(
-        **tables | {"securities": with_prices(tables["securities"])}, market=market, policy=POLICY
-    )
+@pytest.fixture(scope="module")
+def full(sample_inputs: dict[str, Any]) -> xm.Run:
+    """Return the run in which everything has a price."""
+    known = {"securities": with_prices(sample_inputs["securities"])}
+    return xm.run(**sample_inputs | known, policy=POLICY)
+
+
+def test_whole_run_prices_what_has_a_price(
+    sample_inputs: dict[str, Any], sample_run: xm.Run, full: xm.Run
+) -> None:
+    plain = sample_run
+    bare = xm.run(**sample_inputs, policy=POLICY)
     assert plain.manifest["exceptions"]["NO_MODEL"] > 0
     # Without a price it stays null, and the message says what is lacking.
     assert bare.manifest["exceptions"]["NO_PRICE"] > 0
@@ -282,3 +280,20 @@ def test_whole_run_prices_what_has_a_price(tables: dict[str, Any]) -> None:
     assert pc.sum(pc.greater(haircut["amount"], 0)).as_py() > 0
     inside = haircut.filter(pc.equal(haircut["segment"], "cash"))
     assert pc.max(inside["amount"]).as_py() == 0
+
+
+def test_session_asks_by_the_haircut_method_too(full: xm.Run) -> None:
+    session = xm.Session(full)
+    accounts = full.accounts.to_arrow()
+    columns = ["requirement", "requirement_ficc", "other_ficc", "no_programme", "saving"]
+    as_they_are = session.what_ifs((name, {}) for name in session.accounts).to_arrow()
+    assert as_they_are.select(columns).equals(accounts.select(columns))
+    assert full.state is not None
+    universe, haircuts = full.state.models.universe, full.state.models.haircuts
+    assert haircuts is not None
+    bill = str(universe.name[haircuts.covered & ~universe.priced][0])
+    known = accounts.filter(pc.is_valid(accounts["requirement"]))
+    account = known["account"][0].as_py()
+    before, after = (session.what_if(account, {bill: lots}) for lots in (0, 10**9))
+    assert after["other_ficc"] > before["other_ficc"]  # type: ignore[operator]
+    assert after["p"] == before["p"]

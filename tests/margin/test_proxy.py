@@ -13,7 +13,6 @@ from crossmargin.margin.ficc import ficc_cube, ficc_margin, floor_rates
 from crossmargin.margin.pots import CASH
 from crossmargin.market.curve import NODES
 from crossmargin.policies import read_policy
-from crossmargin.sample import sample_tables
 
 PROXY = replace(read_policy().ficc, pnl="proxy")
 
@@ -89,11 +88,8 @@ def test_proxy_moves_no_basis_and_covers_no_short_rate_future(
     assert house_cubes(worthless, market, policy).unpriced_ficc.tolist()[-1] == "NO_MODEL"
 
 
-def test_run_says_that_it_is_the_proxy() -> None:
-    known = sample_tables()
-    tables = {name: known[name] for name in ("positions", "accounts", "securities")}
-    market = xm.Market.sample()
-    run = xm.run(**tables, market=market, policy=replace(read_policy(), ficc=PROXY))
+def test_run_says_that_it_is_the_proxy(sample_inputs: dict[str, Any]) -> None:
+    run = xm.run(**sample_inputs, policy=replace(read_policy(), ficc=PROXY))
     assert run.manifest["exceptions"]["MARGIN_PROXY"] == 1
     notes = [r for r in run.exceptions.to_arrow().to_pylist() if r["code"] == "MARGIN_PROXY"]
     assert f"over {run.manifest['cubes']['ficc']['scenarios']} scenarios" in notes[0]["message"]

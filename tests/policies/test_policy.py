@@ -506,6 +506,15 @@ def test_senseless_value_of_an_optional_table_is_refused(
     assert says in str(error.value)
 
 
+def test_what_must_be_supplied_is_shown() -> None:
+    shown = CHARGES.split("placeholders:\n")[1].replace("#   ", "").replace("#\n", "\n")
+    policy = parse_policy((CHARGES + shown).encode(), name="mine")
+    assert policy.liquidity is not None
+    assert len(policy.liquidity.rates) == len(policy.liquidity.groups) == 7
+    assert policy.liquidity.threshold == 0.4
+    assert policy.holiday == HolidayRules(0.1)
+
+
 @pytest.mark.parametrize(
     ("rows", "sound"),
     [
