@@ -94,15 +94,20 @@ def market(seed: int) -> xm.Market:
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "policies"
 REDUCERS = (MODEL_MIN, CLASS_DISALLOWANCE, SPREAD_CREDIT)
+CHARGED = "charges"
 every_reducer = pytest.mark.parametrize("reducer", REDUCERS)
+every_variant = pytest.mark.parametrize("variant", [*REDUCERS, CHARGED])
 
 
 @cache
-def policy(reducer: str = MODEL_MIN, model: str = HVAR) -> Policy:
-    """Return the default policy, or one with another reducer or model, for a short history."""
-    example = EXAMPLES / f"example-{reducer.replace('_', '-')}.toml"
-    default = "cme-ficc-2026-04-30-span" if model == SPAN else None
-    rules = xm.read_policy(default if reducer == MODEL_MIN else example)
+def policy(variant: str = MODEL_MIN, model: str = HVAR) -> Policy:
+    """Return the default policy, or one with other rules or another model, for a short history."""
+    source: str | Path | None = EXAMPLES / f"example-{variant.replace('_', '-')}.toml"
+    if variant == CHARGED:
+        source = "cme-ficc-2026-04-30-charges"
+    elif variant == MODEL_MIN:
+        source = "cme-ficc-2026-04-30-span" if model == SPAN else None
+    rules = xm.read_policy(source)
     first, last = (str(market(0).date[row]) for row in (0, 60))
     span = rules.span and replace(
         rules.span,
@@ -130,7 +135,11 @@ def table(rows: tuple[Row, ...] | list[Row], columns: str) -> pa.Table:
 
 
 def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.Run:
-    """Run the main job; `accounts` and `securities` may be given in another order."""
+    """Run the main job; `accounts` and `securities` may be given in another order.
+
+    With charges the ineligible securities have prices, for haircuts.
+    """
+    rules = options.pop("policy", policy(model=SPAN if seed == SPAN_SEED else HVAR))
     people = [
         {
             "origin": "customer",
@@ -143,7 +152,9 @@ def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.Run:
     ]
     names = "cusip coupon_pct issue_date maturity_date type"
     known = [
-        dict(zip(names.split(), row, strict=True)) for row in options.pop("securities", SECURITIES)
+        dict(zip(names.split(), row, strict=True))
+        | {"price": "98.5" if rules.haircuts and row[0] in INELIGIBLE else ""}
+        for row in options.pop("securities", SECURITIES)
     ]
     return xm.run(
         positions=table(
@@ -154,9 +165,10 @@ def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.Run:
         accounts=table(
             people, "account origin ficc_role opted_in clearing_firm multiplier minimum"
         ),
-        securities=table(known, names),
+        securities=table(known, f"{names} price"),
         market=market(seed),
-        **{"threads": 1, "policy": policy(model=SPAN if seed == SPAN_SEED else HVAR)} | options,
+        policy=rules,
+        **{"threads": 1} | options,
     )
 
 
@@ -283,13 +295,13 @@ NUMBERS = tuple(
 )
 
 
-@every_reducer
+@every_variant
 @given(rows=books(), seed=SEEDS, factor=st.sampled_from([2, 3, 4, 7, 64, 100]))
-@settings(PROPERTY, max_examples=30)
+@settings(PROPERTY, max_examples=20)
 def test_scaling_every_position_scales_v_and_leaves_p(
-    reducer: str, rows: list[Row], seed: int, factor: int
+    variant: str, rows: list[Row], seed: int, factor: int
 ) -> None:
-    rules = policy(reducer)
+    rules = policy(variant)
     one = by_account(run(rows, seed=seed, policy=rules))
     larger = [
         row | {name: row[name] * factor for name in ("quantity", "start_cash") if name in row}
@@ -314,17 +326,17 @@ def test_scaling_every_position_scales_v_and_leaves_p(
         assert after["reason"] == before["reason"]
 
 
-@every_reducer
+@every_variant
 @given(rows=books(), seed=SEEDS, data=st.data())
-@settings(PROPERTY, max_examples=30)
+@settings(PROPERTY, max_examples=20)
 def test_ineligible_position_never_moves_the_share(
-    reducer: str, rows: list[Row], seed: int, data: st.DataObject
+    variant: str, rows: list[Row], seed: int, data: st.DataObject
 ) -> None:
     more = data.draw(st.lists(cash(INELIGIBLE), min_size=1, max_size=3))
     account = data.draw(st.sampled_from(HOLDERS))
     added = [row | {"account": account, "xm": "yes"} for row in more]
     before, after = (
-        by_account(run(book, seed=seed, policy=policy(reducer))) for book in (rows, rows + added)
+        by_account(run(book, seed=seed, policy=policy(variant))) for book in (rows, rows + added)
     )
     for name in (*NUMBERS, "p", "p_ficc", "p_cme", "reason", "binding", "capped"):
         assert {a: row[name] for a, row in after.items()} == {
@@ -334,11 +346,11 @@ def test_ineligible_position_never_moves_the_share(
         assert after[account][name] == before[account][name]
 
 
-@every_reducer
+@every_variant
 @given(rows=books(), seed=SEEDS, random=st.randoms(use_true_random=False))
-@settings(PROPERTY, max_examples=30)
+@settings(PROPERTY, max_examples=20)
 def test_order_of_the_inputs_does_not_matter(
-    reducer: str, rows: list[Row], seed: int, random: Any
+    variant: str, rows: list[Row], seed: int, random: Any
 ) -> None:
     def shuffled(items: Any) -> list[Any]:
         return list(random.sample(list(items), len(items)))
@@ -348,13 +360,13 @@ def test_order_of_the_inputs_does_not_matter(
         seed=seed,
         accounts=shuffled(ACCOUNTS),
         securities=shuffled(SECURITIES),
-        policy=policy(reducer),
+        policy=policy(variant),
     )
-    assert bits(other) == bits(run(rows, seed=seed, policy=policy(reducer)))
+    assert bits(other) == bits(run(rows, seed=seed, policy=policy(variant)))
 
 
 @given(books(), SEEDS, st.randoms(use_true_random=False))
-@settings(PROPERTY, max_examples=30)
+@settings(PROPERTY, max_examples=20)
 def test_splitting_a_position_into_rows_changes_nothing(
     rows: list[Row], seed: int, random: Any
 ) -> None:
@@ -398,11 +410,11 @@ def test_final_cycle_is_a_record_of_its_own(rows: list[Row], seed: int) -> None:
     assert first.manifest["run_id"] != second.manifest["run_id"]
 
 
-@every_reducer
+@every_variant
 @given(rows=books(), seed=SEEDS)
 @settings(PROPERTY, max_examples=6)
-def test_threads_and_backends_give_the_same_bits(reducer: str, rows: list[Row], seed: int) -> None:
-    rules = policy(reducer)
+def test_threads_and_backends_give_the_same_bits(variant: str, rows: list[Row], seed: int) -> None:
+    rules = policy(variant)
     expected = bits(run(rows, seed=seed, backend="reference", policy=rules))
     for options in ({"threads": 1}, {"threads": 2}, {"backend": "numba", "threads": 2}):
         assert bits(run(rows, seed=seed, policy=rules, **options)) == expected
