@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from pyarrow import csv
 
@@ -303,6 +304,29 @@ def test_span_policy_margins_futures_by_their_scan_range(
     cube = pa.table({"instrument": ["ZNM25"], "a": [1.0]})
     with pytest.raises(InputError, match=r"cme_cube: the policy.s cme\.model, span, takes no cube"):
         xm.run(positions=book, policy=span, cme_cube=cube, **given)
+
+
+def test_a_future_without_a_scan_range_is_not_covered(
+    market: xm.Market, securities: pa.Table, tmp_path: Path
+) -> None:
+    # No bond of the table is deliverable into a bond future: there is nothing to calibrate from.
+    years = pc.strptime(securities["maturity_date"], "%Y-%m-%d", "s")
+    short = securities.filter(pc.less(pc.year(years), 2036))
+    book = _positions("A,future,ZBM25,10,true", "B,future,ZNM25,10,true")
+    given = {"accounts": _accounts("A", "B"), "securities": short, "market": market}
+    run = xm.run(positions=book, policy="cme-ficc-2026-04-30-span", **given)
+    assert (_row(run, "A")["v_cme_futures"], _row(run, "A")["requirement"]) == (None, None)
+    assert run.state is not None
+    name, why = run.state.models.universe.name, run.state.models.cubes.unpriced_cme
+    assert set(why[name == "ZBM25"]) == {"NO_SCAN_RANGE"}
+    assert _row(run, "B")["v_cme_futures"] > 0.0
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'name = "own"\nextends = "cme-ficc-2026-04-30-span"\n[span.scan_ranges]\n'
+        'value = [["ZB", 3500]]\nstanding = "ours"\nsource = "a test"\n'
+    )
+    run = xm.run(positions=book, policy=own, **given)
+    assert _row(run, "A")["v_cme_futures"] == 35_000.0
 
 
 def test_instrument_missing_from_a_cube_is_unpriced(

@@ -20,6 +20,7 @@ NOT_IN_A_SAMPLE = {
     "NOT_IN_CUBE",
     "MARGIN_PROXY",
     "NO_PRICE",
+    "NO_SCAN_RANGE",
 }
 
 

@@ -58,6 +58,7 @@ CODES: dict[str, Code] = {
     "NO_MODEL": Code("unpriced", "no model covers the instrument"),
     "NO_PRICE": Code("unpriced", "a haircut needs a price, and the securities table has none"),
     "NO_BASKET": Code("unpriced", "no security of the table is deliverable into the contract"),
+    "NO_SCAN_RANGE": Code("unpriced", "no scan range is supplied or can be calibrated"),
     "NOT_IN_CUBE": Code("unpriced", "the instrument is not in the P&L cube given"),
     "MATURITY_NEAR": Code("note", "falls to a year or less within ten business days"),
     "REPO_ENDS": Code("note", "the repo ends within ten business days"),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from crossmargin.book.exceptions import InputError
 from crossmargin.engine import Cube
 from crossmargin.instruments.contracts import parse_contract, roots
-from crossmargin.instruments.universe import DATED_CASH, Universe
+from crossmargin.instruments.universe import DATED_CASH, FUTURE, Universe
 from crossmargin.io.span_pa2 import SpanFile
 from crossmargin.margin.cme import cme_cubes
 from crossmargin.margin.ficc import PROXY, ficc_cube, ficc_scenarios, proxy_covers
@@ -144,6 +144,7 @@ def house_cubes(
         )
         # A future needs a scan range and no basket; cash a contract that stands for it.
         without = np.where(universe.unpriced != "", universe.unpriced, "NO_BASKET")
+        without = np.where(universe.kind == FUTURE, "NO_SCAN_RANGE", without)
         unpriced_cme = np.where(span.priced, "", without).astype(object)
     elif own_cme is None:
         cme, stressed, priced = cme_cubes(
