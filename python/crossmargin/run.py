@@ -50,7 +50,7 @@ from crossmargin.margin.ficc import PROXY, floor_rates
 from crossmargin.margin.haircuts import Haircuts, haircut_method, without
 from crossmargin.margin.pots import CME, FICC
 from crossmargin.market import Market
-from crossmargin.market.scenarios import HistoryShortError
+from crossmargin.market.scenarios import CorrelationError, HistoryShortError
 from crossmargin.policies import Policy, read_policy
 from crossmargin.policies.sections import SPAN
 from crossmargin.report.tables import (
@@ -306,7 +306,7 @@ def run(
             )
             cubes = _with_haircuts(cubes, haircuts, eligible)
         of_ficc = charge_rules(universe, known.take(trades.held), market, rules)
-    except HistoryShortError as error:
+    except (HistoryShortError, CorrelationError) as error:
         raise InputError(f"par yields: {error}") from None
     if rules.ficc.pnl == PROXY and ficc_cube is None:
         log.add(

@@ -11,6 +11,7 @@ import pytest
 from crossmargin.book.exceptions import InputError
 from crossmargin.policies import (
     ClassDisallowance,
+    Correlation,
     HaircutRules,
     HolidayRules,
     LiquidityRules,
@@ -543,3 +544,36 @@ def test_rates_that_must_be_supplied_are_checked() -> None:
     assert not all(LiquidityRules(groups, (0.1, 0.2), -0.4).rules().values())
     assert all(HolidayRules(0.1).rules().values())
     assert not all(HolidayRules(-0.1).rules().values())
+
+
+def entries(**values: str) -> str:
+    """Return entries of a policy, `section__parameter` to TOML value."""
+    return "".join(
+        f'[{name.replace("__", ".")}]\nvalue = {value}\nstanding = "ours"\nsource = "a test"\n'
+        for name, value in values.items()
+    )
+
+
+def test_correlation_scaling_is_a_table_of_its_own() -> None:
+    assert read_policy().correlation is None
+    own = entries(correlation__weight="0.5", correlation__decay="0.97")
+    policy = parse_policy((TEXT + own).encode(), name="mine")
+    assert policy.correlation == Correlation(weight=0.5, decay=0.97)
+    assert [(p.name, p.standing) for p in policy.parameters[-2:]] == [
+        ("correlation.weight", "ours"),
+        ("correlation.decay", "ours"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("own", "says"),
+    [
+        ({"correlation__weight": "1.0"}, "correlation.decay: missing"),
+        ({"correlation__weight": "1.1", "correlation__decay": "0.97"}, "correlation.weight must"),
+        ({"correlation__weight": "-0.1", "correlation__decay": "0.97"}, "correlation.weight must"),
+        ({"correlation__weight": "1.0", "correlation__decay": "1.0"}, "correlation.decay must"),
+    ],
+)
+def test_senseless_optional_table_is_refused_by_name(own: dict[str, str], says: str) -> None:
+    with pytest.raises(InputError, match=f"policy mine: {says}"):
+        parse_policy((TEXT + entries(**own)).encode(), name="mine")

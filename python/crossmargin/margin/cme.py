@@ -17,8 +17,8 @@ from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.universe import TREASURY, Universe
 from crossmargin.margin.pots import CME, UNIONS, HouseMargin, holds
 from crossmargin.market import Market
-from crossmargin.market.scenarios import HistoryShortError, VolatilityScaling
-from crossmargin.policies import Cme, ScenarioRules
+from crossmargin.market.scenarios import CorrelationScaling, HistoryShortError, VolatilityScaling
+from crossmargin.policies import Cme, Correlation, ScenarioRules
 
 Float = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -55,6 +55,7 @@ def cme_cubes(
     market: Market,
     rules: Cme,
     scenarios: ScenarioRules,
+    correlation: Correlation | None = None,
     *,
     threads: int | None = None,
     backend: str = "auto",
@@ -70,13 +71,15 @@ def cme_cubes(
         The history the scenarios come from.
     rules, scenarios : Cme, ScenarioRules
         Parameters.
+    correlation : Correlation, optional
+        How far HVaR's scenarios take on the correlation of recent days.
     threads, backend
         As in `engine.revalue`.
 
     Returns
     -------
     historical : Cube, [I x S]
-        Volatility-scaled moves; USD per lot or contract, on the grid. Dated cash is zero: it does
+        Scaled moves; USD per lot or contract, on the grid. Dated cash is zero: it does
         not enter V_C.
     stressed : Cube, [I x S']
         The unscaled moves of the stress scenarios.
@@ -86,9 +89,14 @@ def cme_cubes(
     ------
     HistoryShortError
         The history holds no stress scenario, or too few rows.
+    CorrelationError
+        The look-back's correlation cannot be replaced.
     """
     scaling = VolatilityScaling(
         rules.volatility_decay, rules.volatility_seed_rows, rules.volatility_limit
+    )
+    recorrelation = (
+        None if correlation is None else CorrelationScaling(correlation.decay, correlation.weight)
     )
     scaled, plain = (
         market.scenarios(
@@ -96,9 +104,10 @@ def cme_cubes(
             look_back=scenarios.look_back,
             minimum=scenarios.minimum_rows,
             stress=scenarios.stress,
-            scaling=how,
+            scaling=volatility,
+            correlation=how,
         )
-        for how in (scaling, None)
+        for volatility, how in ((scaling, recorrelation), (None, None))
     )
     stressed = plain.stressed
     if stressed.size == 0:

@@ -106,6 +106,8 @@ def house_cubes(
     ------
     HistoryShortError
         The market's history is too short for our cubes, or for what the span model calibrates.
+    CorrelationError
+        The policy scales correlations and the history's cannot be replaced.
     InputError
         A user's cube names an instrument twice, or an input is for another model.
     """
@@ -148,7 +150,13 @@ def house_cubes(
         unpriced_cme = np.where(span.priced, "", without).astype(object)
     elif own_cme is None:
         cme, stressed, priced = cme_cubes(
-            universe, market, policy.cme, policy.scenarios, threads=threads, backend=backend
+            universe,
+            market,
+            policy.cme,
+            policy.scenarios,
+            policy.correlation,
+            threads=threads,
+            backend=backend,
         )
         # Cash without a future to stand for it lacks CME's side alone.
         without = np.where(universe.unpriced != "", universe.unpriced, "NO_BASKET")

@@ -24,6 +24,7 @@ from crossmargin.market.curve import (
 )
 from crossmargin.market.scenarios import (
     DEFAULT_STRESS,
+    CorrelationScaling,
     Scenarios,
     StressWindow,
     VolatilityScaling,
@@ -229,6 +230,7 @@ class Market:
         minimum: int = 2500,
         stress: Sequence[StressWindow] = DEFAULT_STRESS,
         scaling: VolatilityScaling | None = None,
+        correlation: CorrelationScaling | None = None,
     ) -> Scenarios:
         """Return historical scenarios of all factors (methodology, section 3).
 
@@ -236,7 +238,7 @@ class Market:
         ----------
         horizon : int
             Rows of the history between the two ends of a change.
-        look_back, minimum, stress, scaling
+        look_back, minimum, stress, scaling, correlation
             As in `build_scenarios`.
 
         Returns
@@ -248,8 +250,10 @@ class Market:
         ------
         HistoryShortError
             The history has fewer rows than `minimum`.
+        CorrelationError
+            The look-back's correlation cannot be replaced.
         """
-        key = (horizon, look_back, minimum, tuple(stress), scaling)
+        key = (horizon, look_back, minimum, tuple(stress), scaling, correlation)
         if key in self._chosen:
             return self._chosen[key]
         zero_rate = self.zero_rate_change(horizon)
@@ -263,6 +267,7 @@ class Market:
             minimum=minimum,
             stress=stress,
             scaling=scaling,
+            correlation=correlation,
         )
         return self._chosen[key]
 

@@ -23,6 +23,7 @@ from crossmargin.policies.sections import (
     Charge,
     ClassDisallowance,
     Cme,
+    Correlation,
     Eligibility,
     Ficc,
     HaircutRules,
@@ -56,6 +57,7 @@ OPTIONAL: dict[str, type] = {
     "backtesting": BacktestingRules,
     "higher_of": HigherOfRules,
     SPAN: Span,
+    "correlation": Correlation,
 }
 """Tables that a policy has where it uses what they are for; None otherwise."""
 DEEPEST = 8
@@ -109,6 +111,7 @@ class Policy:
     backtesting: BacktestingRules | None
     higher_of: HigherOfRules | None
     span: Span | None
+    correlation: Correlation | None
     charges: tuple[Charge, ...]
     parameters: tuple[Parameter, ...]
 

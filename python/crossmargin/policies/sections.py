@@ -320,6 +320,21 @@ class SpreadCredit:
 
 
 @dataclass(frozen=True)
+class Correlation:
+    """How far the CME-like model's scenarios take on the correlation of recent days."""
+
+    weight: float
+    decay: float
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values."""
+        return {
+            "weight must lie between 0 and 1": 0.0 <= self.weight <= 1.0,
+            "decay must lie between 0 and 1": 0.0 < self.decay < 1.0,
+        }
+
+
+@dataclass(frozen=True)
 class Charge:
     """A charge beside V: a rate on the gross market value of a pot."""
 
