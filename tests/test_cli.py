@@ -151,6 +151,7 @@ def test_a_missing_option_ends_in_2(
         (["--policy", "/nowhere.toml"], "/nowhere.toml"),
         (["--policy", "cme-ficc-2026-04-31"], "give a file or one of cme-ficc-2026-04-30, cme-"),
         (["--basis", os.devnull], "basis file"),
+        (["--volumes", os.devnull], "volumes file"),
         (["--threads", "0"], "threads"),
         (["--threads", "x"], "threads"),
         (["--cycle", "NOON"], "NOON"),
@@ -308,7 +309,16 @@ def test_help_names_every_input_and_the_version_is_the_packages(
     text = capsys.readouterr().out
     for name in ("positions", "accounts", "securities", "par-yields", "as-of", "out", "firms"):
         assert f"--{name}" in text
-    for name in ("basis", "fixings", "policy", "ficc-cube", "cme-cube", "cycle", "max-rejected"):
+    for name in (
+        "basis",
+        "fixings",
+        "policy",
+        "ficc-cube",
+        "cme-cube",
+        "volumes",
+        "cycle",
+        "max-rejected",
+    ):
         assert f"--{name}" in text
     assert cli.main(["--version"]) == 0
     assert re.fullmatch(r"crossmargin \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)

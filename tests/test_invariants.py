@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crossmargin as xm
+from crossmargin.book.exceptions import InputError
 from crossmargin.io.results import table_hash
 from crossmargin.market.market import PAR_YIELD_COLUMNS
-from crossmargin.policies import Policy
+from crossmargin.policies import CmeConcentration, CmeCorrelation, CmeLiquidity, Policy
 from crossmargin.policies.sections import CLASS_DISALLOWANCE, MODEL_MIN, SPREAD_CREDIT
 
 Row = dict[str, Any]
@@ -166,9 +167,8 @@ def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.Run:
             people, "account origin ficc_role opted_in clearing_firm multiplier minimum"
         ),
         securities=table(known, f"{names} price"),
-        market=market(seed),
         policy=rules,
-        **{"threads": 1} | options,
+        **{"threads": 1, "market": market(seed)} | options,
     )
 
 
@@ -485,6 +485,80 @@ def test_class_disallowance_is_that_of_accounts_of_one_class_each(
         assert row["p"] == pytest.approx(min(reduction / apart, 0.8), rel=1e-12)
     elif row["reason"] != "ONE_SIDED":
         assert reduction < 0.01 * apart
+
+
+CHARGED_ROOTS = ("ZN", "ZT", "SR3")
+
+
+def full_policy() -> Policy:
+    """Return the policy with everything the CME-like model can do beside what it does anyway."""
+    return replace(
+        policy(),
+        cme_correlation=CmeCorrelation(weight=0.5, decay=0.97),
+        cme_liquidity=CmeLiquidity(tuple((root, 7.8125) for root in CHARGED_ROOTS), inside=False),
+        cme_concentration=CmeConcentration(
+            0.1, tuple((root, 3.25) for root in CHARGED_ROOTS), inside=True
+        ),
+    )
+
+
+ONE_FUTURE: list[Row] = [
+    {"account": "123", "kind": "future", "instrument": "ZNM25", "quantity": 5, "xm": "yes"}
+]
+VOLUMES = pa.table({"contract": ["ZN", "ZT", "SR3", "ZNM25"], "adv": [250.0, 90.5, 0.0, 100.0]})
+
+
+@given(books(), SEEDS, st.randoms(use_true_random=False))
+@settings(PROPERTY, max_examples=6)
+def test_the_whole_cme_model_gives_the_same_bits_everywhere(
+    rows: list[Row], seed: int, random: Any
+) -> None:
+    how: Any = {"seed": seed, "policy": full_policy(), "volumes": VOLUMES}
+    expected = bits(run(rows, backend="reference", **how))
+    for options in ({"threads": 1}, {"threads": 2}, {"backend": "numba", "threads": 2}):
+        assert bits(run(rows, **how, **options)) == expected
+    shuffled = random.sample(rows, len(rows))
+    assert bits(run(shuffled, **how)) == expected
+
+
+@given(books(), SEEDS)
+@settings(PROPERTY, max_examples=10)
+def test_charges_of_the_cme_model_stand_beside_v(rows: list[Row], seed: int) -> None:
+    how: Any = {"seed": seed, "volumes": VOLUMES}
+    plain = run(rows, policy=policy(), **how)
+    charged = run(rows, policy=replace(full_policy(), correlation=None), **how)
+    due: dict[str, dict[str, int]] = {}
+    for row in charged.components.to_arrow().to_pylist():
+        if row["component"].startswith("charge: "):
+            assert row["house"] == "CME"
+            assert row["inside"] == (row["component"] == "charge: concentration")
+            if row["amount"] is not None:
+                due.setdefault(row["account"], {}).setdefault(row["segment"], 0)
+                due[row["account"]][row["segment"]] += row["amount"]
+    before, after = by_account(plain), by_account(charged)
+    for name, row in after.items():
+        for column in ("v_cme_futures", "v_cme_combined", "v_ficc_cash", "p"):
+            assert row[column] == before[name][column]
+        if row["requirement"] is not None:
+            more = row["no_programme"] - before[name]["no_programme"]
+            assert more == due.get(name, {}).get("all", 0)
+
+
+def test_a_charge_by_volume_asks_for_volumes() -> None:
+    with pytest.raises(InputError, match="ZT is charged by its average daily volume"):
+        run(ONE_FUTURE, policy=full_policy())
+    with pytest.raises(InputError, match="ZNM25 has none; give a row for ZN"):
+        run(ONE_FUTURE, policy=full_policy(), volumes=VOLUMES.slice(1, 1))
+
+
+def test_a_history_of_one_factor_cannot_be_recorrelated() -> None:
+    days = np.busday_offset(AS_OF, np.arange(1 - HISTORY, 1), roll="backward")
+    level = 4.0 + 0.01 * np.random.default_rng(3).integers(-9, 10, HISTORY)
+    # At 1 and 3 months DF = 1 / (1 + y t): the same yield moves both alike but for second order.
+    yields = pa.table({"date": days, **dict.fromkeys(PAR_YIELD_COLUMNS, level)})
+    flat = xm.Market.read(yields, as_of=AS_OF)
+    with pytest.raises(InputError, match="par yields: treasury:1/4 follows from"):
+        run(ONE_FUTURE, market=flat, policy=full_policy(), volumes=VOLUMES)
 
 
 @st.composite

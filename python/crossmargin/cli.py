@@ -140,6 +140,10 @@ def run(
         Path | None,
         _input("SPAN risk parameters (.pa2), for a policy whose cme.model is span."),
     ] = None,
+    volumes: Annotated[
+        Path | None,
+        _input("contract (or root), adv. For a policy that charges concentration."),
+    ] = None,
     cycle: Annotated[str, typer.Option(help="Margin cycle of the day.")] = "EOD",
     threads: Annotated[
         int | None,
@@ -193,6 +197,7 @@ def run(
             ficc_cube=ficc_cube,
             cme_cube=cme_cube,
             span_file=span_file,
+            volumes=volumes,
             cycle=cycle,
             threads=threads,
             max_rejected=max_rejected,

@@ -31,9 +31,10 @@ from crossmargin.agreement.outcome import AmountError, Clients, Models, margin_b
 from crossmargin.book.accounts import read_accounts
 from crossmargin.book.exceptions import CODES, ExceptionLog, InputError
 from crossmargin.book.netting import Legs, net, open_legs, to_book
-from crossmargin.book.schemas import ACCOUNTS, FIRMS, POSITIONS, SECURITIES, Schema
+from crossmargin.book.schemas import ACCOUNTS, FIRMS, POSITIONS, SECURITIES, VOLUMES, Schema
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import Trades, canonical_order, read_trades
+from crossmargin.book.volumes import read_volumes
 from crossmargin.engine import Book, Cube
 from crossmargin.engine.executor import run_blocks
 from crossmargin.instruments.contracts import roots
@@ -43,7 +44,7 @@ from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.results import Table, source_hash, table_hash, write_results
 from crossmargin.io.span_pa2 import SpanFile, read_span_pa2
 from crossmargin.io.tables import Source, to_arrow
-from crossmargin.margin.charges import charge_rules
+from crossmargin.margin.charges import charge_rules, volumes_of
 from crossmargin.margin.cme import equivalent_contracts, front_contract
 from crossmargin.margin.cubes import HouseCubes, OwnCube, house_cubes
 from crossmargin.margin.ficc import PROXY, floor_rates
@@ -148,6 +149,7 @@ def run(
     ficc_cube: Source | None = None,
     cme_cube: Source | None = None,
     span_file: str | Path | None = None,
+    volumes: Source | None = None,
     cycle: str = "EOD",
     threads: int | None = None,
     max_rejected: int | None = None,
@@ -172,6 +174,8 @@ def run(
     span_file : str or Path, optional
         A SPAN risk parameter file (.pa2) of the as-of date or before; where the policy's model is
         `span`, what it holds takes the place of the policy's parameters.
+    volumes : path or table, optional
+        Average daily volumes, for a policy that charges concentration.
     cycle : {"EOD", "EODXM", "ITD", "CUR"}
         Recorded in every table; in ITD a leg dated on the as-of date is still open.
     threads : int, optional
@@ -205,6 +209,7 @@ def run(
     known = read_securities(
         read(securities, SECURITIES), curve=market.curve, file=SECURITIES.name, log=log
     )
+    adv = {} if volumes is None else read_volumes(read(volumes, VOLUMES), as_of=market.as_of)
     trades = read_trades(
         read(positions, POSITIONS),
         accounts=accounts_read,
@@ -277,6 +282,9 @@ def run(
     if universe.name.size == 0:
         raise InputError("there is no instrument to margin; check positions and the as-of date")
 
+    charged = rules.cme_concentration
+    daily = None if charged is None else volumes_of(universe, adv, charged)
+
     tell("scenarios", 0.35)
     work: Work = {"threads": threads, "backend": backend}
     try:
@@ -321,7 +329,7 @@ def run(
     account = columns.texts(accounts_read["account"])
     exceptions = log.table()
     rejected = _rejected_rows(exceptions, accounts_read)
-    models = Models(universe, cubes, floor, rules, haircuts, of_ficc)
+    models = Models(universe, cubes, floor, rules, haircuts, of_ficc, daily)
     clients = Clients(
         eligible=barrier == "",
         complete=rejected == 0,

@@ -6,20 +6,28 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import crossmargin as xm
+from crossmargin.book.exceptions import InputError
 from crossmargin.instruments.securities import Securities
 from crossmargin.margin.charges import (
     ChargeRules,
     Exposures,
     before_holiday,
     charge,
+    charge_concentration,
+    charge_liquidity,
     charge_rules,
     ficc_charges,
+    volumes_of,
 )
 from crossmargin.margin.pots import ALL, CASH, COMBINED, FICC, FUTURES, OTHER, HouseMargin
 from crossmargin.policies import (
     Charge,
+    CmeConcentration,
+    CmeLiquidity,
     HolidayRules,
     LiquidityRules,
     Policy,
@@ -204,3 +212,128 @@ def test_charges_of_a_run_are_outside_the_reduction(
             assert b["requirement_ficc"] - a["requirement_ficc"] == amount
             checked += 1
     assert checked > 100
+
+
+@pytest.fixture
+def futures(by_hand: Any) -> Any:
+    """Return a note, dated cash and futures: two months of ZN, one of ZT, one of SR3."""
+    names = ["NOTE00000", "USD 2025-05-01", "SR3M25", "ZNM25", "ZNU25", "ZTM25"]
+    return by_hand(*((name, [(1.0, 100.0)], 1.0) for name in names))
+
+
+BOOK: list[dict[int, int]] = [
+    # FICC XM, CME XM, FICC other, CME other of two accounts.
+    {0: 500},
+    {3: -30, 4: 20, 5: 7},
+    {0: -9},
+    {3: 10, 2: 4},
+    {},
+    {},
+    {},
+    {4: -8},
+]
+
+
+def test_liquidity_is_the_cost_of_every_contract_net(futures: Any, book_of: Any) -> None:
+    rules = CmeLiquidity(cost=(("ZN", 15.625), ("ZT", 8.0)), inside=False)
+    found = charge_liquidity(book_of(BOOK), futures, rules)
+    # XM: 15.625 * (30 + 20) + 8 * 7 = 837.25; other: 15.625 * 10, SR3 is not named. In `all`
+    # ZNM25 nets to -20: 15.625 * (20 + 20) + 56 = 681. Cash is FICC's own.
+    assert found.amount.tolist() == [
+        [0.0, 837.25, 837.25, 156.25, 681.0],
+        [0.0, 0.0, 0.0, 125.0, 125.0],
+    ]
+    assert (found.charge.name, found.charge.house, found.charge.inside) == (
+        "liquidity",
+        "CME",
+        False,
+    )
+
+
+def test_concentration_counts_the_contracts_that_share_a_volume(futures: Any, book_of: Any) -> None:
+    rules = CmeConcentration(threshold=0.25, rate=(("ZN", 3.0), ("ZT", 10.0)), inside=True)
+    volumes = volumes_of(futures, {"ZN": 100.0, "ZTM25": 8.0, "UB": 1.0}, rules)
+    found = charge_concentration(book_of(BOOK), futures, rules, volumes)
+    # XM: ZN 3 * (30 + 20 - 25) = 75, ZT 10 * (7 - 2) = 50; other: 10 < 25. In `all` ZN counts
+    # 20 + 20: 3 * 15 = 45.
+    assert found.amount.tolist() == [[0.0, 125.0, 125.0, 0.0, 95.0], [0.0] * 5]
+    assert (found.charge.name, found.charge.house, found.charge.inside) == (
+        "concentration",
+        "CME",
+        True,
+    )
+    # A volume of its own: ZNM25 30 - 25, ZNU25 20 - 10 of the root's 40 in XM.
+    volumes = volumes_of(futures, {"ZN": 40.0, "ZNM25": 100.0, "ZT": 28.0}, rules)
+    found = charge_concentration(book_of(BOOK), futures, rules, volumes)
+    assert found.amount[0, 1] == 3.0 * (5 + 10)
+
+
+def test_concentration_begins_beyond_the_threshold(futures: Any, book_of: Any) -> None:
+    rules = CmeConcentration(threshold=0.5, rate=(("ZN", 4.0),), inside=False)
+    for contracts, due in ((10, 0.0), (11, 4.0), (-12, 8.0)):
+        volumes = volumes_of(futures, {"ZN": 20.0}, rules)
+        book = book_of([{}, {3: contracts}, {}, {}])
+        assert charge_concentration(book, futures, rules, volumes).amount[0, 1] == due
+
+
+def test_a_charged_contract_without_volume_is_refused_by_name(futures: Any, book_of: Any) -> None:
+    rules = CmeConcentration(threshold=0.5, rate=(("ZN", 4.0), ("UB", 1.0)), inside=False)
+    for adv in ({}, {"ZNM25": 5.0}, {"ZT": 5.0}):
+        with pytest.raises(InputError, match=r"ZN is charged .* give a row for ZN .*--volumes"):
+            volumes_of(futures, adv, rules)
+    # UB is not in the run.
+    assert volumes_of(futures, {"ZN": 5.0}, rules).adv.tolist() == [0.0, 5.0]
+    with pytest.raises(ValueError, match="needs volumes"):
+        charge_concentration(book_of(BOOK), futures, rules, None)
+
+
+HELD = st.dictionaries(st.integers(2, 5), st.integers(-50, 50).filter(bool), max_size=4)
+
+
+@given(
+    inside=HELD,
+    other=HELD,
+    adv=st.floats(0.0, 200.0),
+    threshold=st.floats(0.0, 2.0),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_charges_grow_with_the_book_and_netting_never_costs(
+    futures: Any,
+    book_of: Any,
+    inside: dict[int, int],
+    other: dict[int, int],
+    adv: float,
+    threshold: float,
+) -> None:
+    amounts = tuple((root, 2.0) for root in ("ZN", "ZT", "SR3"))
+    rules = CmeConcentration(threshold, amounts, inside=False)
+    volumes = volumes_of(futures, dict.fromkeys(("ZN", "ZT", "SR3"), adv), rules)
+
+    def due(*rows: dict[int, int]) -> tuple[Any, Any]:
+        book = book_of(rows)
+        return (
+            charge_liquidity(book, futures, CmeLiquidity(amounts, inside=False)).amount[0],
+            charge_concentration(book, futures, rules, volumes).amount[0],
+        )
+
+    liquidity, concentration = due({}, inside, {}, other)
+    for found in (liquidity, concentration):
+        assert (found >= 0.0).all()
+        assert found[0] == 0.0
+        assert found[1] == found[2]
+    assert liquidity[4] <= liquidity[1] + liquidity[3]
+    # Beyond the threshold only the excess counts, never more than all contracts.
+    assert (concentration <= liquidity).all()
+    opposite = due({}, {k: -q for k, q in inside.items()}, {}, {k: -q for k, q in other.items()})
+    assert np.array_equal(opposite, (liquidity, concentration))
+    doubled = due({}, {k: 2 * q for k, q in inside.items()}, {}, {})
+    assert doubled[0][1] == 2 * liquidity[1]
+    # Twice the book is charged at least twice.
+    assert doubled[1][1] >= 2 * concentration[1]
+
+
+def test_volumes_are_shared_by_contracts_alone(futures: Any) -> None:
+    rules = CmeConcentration(0.5, (("ZN", 4.0),), inside=False)
+    found = volumes_of(futures, {"ZN": 5.0, "ZNU25": 3.0}, rules)
+    assert found.adv.tolist() == [0.0, 5.0, 3.0]
+    assert found.number.tolist() == [0, 0, 0, 1, 2, 0]

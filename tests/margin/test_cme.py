@@ -10,7 +10,7 @@ from crossmargin.engine import Cube
 from crossmargin.margin.cme import cme_cubes, cme_margin, equivalent_contracts
 from crossmargin.margin.pots import ALL, CASH, COMBINED, FUTURES, OTHER
 from crossmargin.market.scenarios import CorrelationScaling, HistoryShortError, VolatilityScaling
-from crossmargin.policies import Correlation, read_policy
+from crossmargin.policies import CmeCorrelation, read_policy
 
 RULES = read_policy().cme
 ONLY_ZT_ZN = replace(RULES, equivalent_roots=((3.0, "ZT"), (100.0, "ZN")))
@@ -102,7 +102,7 @@ def test_historical_moves_take_on_recent_correlations_and_stressed_ones_do_not(
     # ZTM25 moves with the ten-year zero rate alone: 2000 (exp(-10 z) - 1).
     universe = by_hand(("ZTM25", [(10.0, 1.0)], 2000.0), ("ZNM25", [(2.0, 1.0)], 1000.0))
     plain = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules)
-    how = Correlation(weight=0.75, decay=0.97)
+    how = CmeCorrelation(weight=0.75, decay=0.97)
     historical, stressed, _ = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules, how)
     scaled = market.scenarios(
         horizon=1,

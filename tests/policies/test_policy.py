@@ -11,7 +11,9 @@ import pytest
 from crossmargin.book.exceptions import InputError
 from crossmargin.policies import (
     ClassDisallowance,
-    Correlation,
+    CmeConcentration,
+    CmeCorrelation,
+    CmeLiquidity,
     HaircutRules,
     HolidayRules,
     LiquidityRules,
@@ -555,23 +557,65 @@ def entries(**values: str) -> str:
 
 
 def test_correlation_scaling_is_a_table_of_its_own() -> None:
-    assert read_policy().correlation is None
-    own = entries(correlation__weight="0.5", correlation__decay="0.97")
+    assert read_policy().cme_correlation is None
+    own = entries(cme_correlation__weight="0.5", cme_correlation__decay="0.97")
     policy = parse_policy((TEXT + own).encode(), name="mine")
-    assert policy.correlation == Correlation(weight=0.5, decay=0.97)
+    assert policy.cme_correlation == CmeCorrelation(weight=0.5, decay=0.97)
     assert [(p.name, p.standing) for p in policy.parameters[-2:]] == [
-        ("correlation.weight", "ours"),
-        ("correlation.decay", "ours"),
+        ("cme_correlation.weight", "ours"),
+        ("cme_correlation.decay", "ours"),
     ]
+
+
+CHARGED = {
+    "cme_liquidity__cost": '[["ZN", 15.625], ["SR3", 6]]',
+    "cme_liquidity__inside": "false",
+    "cme_concentration__threshold": "0.1",
+    "cme_concentration__rate": '[["ZN", 3.5]]',
+    "cme_concentration__inside": "true",
+}
+
+
+def test_liquidity_and_concentration_are_tables_of_their_own() -> None:
+    default = read_policy()
+    assert default.cme_liquidity is default.cme_concentration is None
+    policy = parse_policy((TEXT + entries(**CHARGED)).encode(), name="mine")
+    assert policy.cme_liquidity == CmeLiquidity(cost=(("ZN", 15.625), ("SR3", 6.0)), inside=False)
+    assert policy.cme_concentration == CmeConcentration(0.1, (("ZN", 3.5),), inside=True)
+    own = [p.name.partition(".")[0] for p in policy.parameters[-5:]]
+    assert own == ["cme_liquidity"] * 2 + ["cme_concentration"] * 3
+    # A component of a house has one name.
+    twice = TEXT + entries(**CHARGED) + CHARGE.replace("FICC", "CME")
+    with pytest.raises(InputError, match=r"charge\.name must differ"):
+        parse_policy(twice.encode(), name="mine")
 
 
 @pytest.mark.parametrize(
     ("own", "says"),
     [
-        ({"correlation__weight": "1.0"}, "correlation.decay: missing"),
-        ({"correlation__weight": "1.1", "correlation__decay": "0.97"}, "correlation.weight must"),
-        ({"correlation__weight": "-0.1", "correlation__decay": "0.97"}, "correlation.weight must"),
-        ({"correlation__weight": "1.0", "correlation__decay": "1.0"}, "correlation.decay must"),
+        (CHARGED | {"cme_liquidity__cost": '[["ES", 1.0]]'}, "cme_liquidity.cost must"),
+        (CHARGED | {"cme_liquidity__cost": '[["ZN", -1.0]]'}, "cme_liquidity.cost must"),
+        (
+            CHARGED | {"cme_liquidity__cost": '[["ZN", 1.0], ["ZN", 2.0]]'},
+            "cme_liquidity.cost must",
+        ),
+        (CHARGED | {"cme_liquidity__cost": "[]"}, "cme_liquidity.cost must"),
+        (CHARGED | {"cme_concentration__rate": '[["ZN", 1e5]]'}, "cme_concentration.rate must"),
+        (CHARGED | {"cme_concentration__threshold": "-0.5"}, "cme_concentration.threshold must"),
+        (CHARGED | {"cme_concentration__name": '"x"'}, "cme_concentration.name: unknown parameter"),
+        ({"cme_correlation__weight": "1.0"}, "cme_correlation.decay: missing"),
+        (
+            {"cme_correlation__weight": "1.1", "cme_correlation__decay": "0.97"},
+            "cme_correlation.weight must",
+        ),
+        (
+            {"cme_correlation__weight": "-0.1", "cme_correlation__decay": "0.97"},
+            "cme_correlation.weight must",
+        ),
+        (
+            {"cme_correlation__weight": "1.0", "cme_correlation__decay": "1.0"},
+            "cme_correlation.decay must",
+        ),
     ],
 )
 def test_senseless_optional_table_is_refused_by_name(own: dict[str, str], says: str) -> None:

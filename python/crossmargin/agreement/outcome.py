@@ -14,7 +14,15 @@ from crossmargin.agreement.requirement import Requirement, require
 from crossmargin.agreement.savings import Saving, agree
 from crossmargin.engine import Book, PnlError
 from crossmargin.instruments.universe import Universe
-from crossmargin.margin.charges import Charged, ChargeRules, charge, ficc_charges
+from crossmargin.margin.charges import (
+    Charged,
+    ChargeRules,
+    Volumes,
+    charge,
+    charge_concentration,
+    charge_liquidity,
+    ficc_charges,
+)
 from crossmargin.margin.cme import cme_margin
 from crossmargin.margin.cubes import HouseCubes
 from crossmargin.margin.ficc import ficc_margin
@@ -51,7 +59,10 @@ class AmountError(ValueError):
 
 @dataclass(frozen=True)
 class Models:
-    """All that turns a book into margin: instruments, cubes, rates, parameters."""
+    """All that turns a book into margin: instruments, cubes, rates, parameters.
+
+    `volumes` are those of a policy that charges concentration.
+    """
 
     universe: Universe
     cubes: HouseCubes
@@ -59,6 +70,7 @@ class Models:
     policy: Policy
     haircuts: Haircuts | None = None
     charges: ChargeRules | None = None
+    volumes: Volumes | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +153,20 @@ def margin_book(
     charges = charge(book, universe, policy.charges)
     if models.charges is not None:
         charges += ficc_charges(book, ficc, models.charges)
+    if policy.cme_liquidity is not None:
+        charges.append(charge_liquidity(book, universe, policy.cme_liquidity))
+    if policy.cme_concentration is not None:
+        charges.append(
+            charge_concentration(book, universe, policy.cme_concentration, models.volumes)
+        )
+    for charged in charges:
+        group, _ = np.nonzero(charged.amount > LARGEST_MARGIN)
+        if group.size:
+            raise AmountError(
+                int(group[0]),
+                f"its charge {charged.charge.name} at {charged.charge.house} is beyond "
+                f"{LARGEST_MARGIN:,.0f} USD",
+            )
     anything = np.ones(universe.name.size, dtype=bool)
     occupied = {house: holds(book, house, anything) for house in UNIONS}
     own = occupied[FICC][: clients.eligible.size]

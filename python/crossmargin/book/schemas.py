@@ -185,6 +185,15 @@ BASIS = Schema(
     instrument="contract",
 )
 
+VOLUMES = Schema(
+    "volumes",
+    (
+        Column("contract", required=True),
+        Column("adv", "number", required=True, low=0.0, high=1e9),
+    ),
+    instrument="contract",
+)
+
 FIXINGS = Schema(
     "fixings",
     (

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from crossmargin import exact
+from crossmargin.book.exceptions import InputError
 from crossmargin.book.netting import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
 from crossmargin.engine import Book
 from crossmargin.instruments.schedule import add_months
@@ -18,7 +20,7 @@ from crossmargin.margin.pots import CME, FICC, POTS, UNIONS, HouseMargin, pot_su
 from crossmargin.market import Market
 from crossmargin.market.calendars import add_business_days
 from crossmargin.market.curve import years_between
-from crossmargin.policies import Charge, Policy
+from crossmargin.policies import Charge, CmeConcentration, CmeLiquidity, Policy
 from crossmargin.policies.sections import OWN_CHARGES
 
 Float = npt.NDArray[np.float64]
@@ -41,7 +43,7 @@ class ModelCharge:
 class Charged:
     """A charge and its amount for every pot of its house, [R x 5], USD."""
 
-    charge: Charge | ModelCharge
+    charge: Charge | ModelCharge | CmeLiquidity | CmeConcentration
     amount: Float
 
 
@@ -179,6 +181,62 @@ def _net_cost(book: Book, exposures: Exposures) -> Float:
     return exact.ordered_sum(np.abs(net) * exposures.rate)
 
 
+@dataclass(frozen=True)
+class Volumes:
+    """Average daily volumes as a universe needs them.
+
+    Attributes
+    ----------
+    adv : ndarray of float64, [N]
+        Contracts a day.
+    number : ndarray of int64, [I]
+        Which of them an instrument has; contracts that share one are counted together. The first
+        is of all that is not charged.
+    """
+
+    adv: Float
+    number: Integer
+
+
+def volumes_of(universe: Universe, adv: Mapping[str, float], rules: CmeConcentration) -> Volumes:
+    """Return the volume of every contract that the policy charges.
+
+    Parameters
+    ----------
+    universe : Universe
+        Names and roots of the contracts.
+    adv : mapping of str to float
+        Contracts a day, by contract (`ZNM25`) or root; a contract's own goes before its root's.
+    rules : CmeConcentration
+        The roots that are charged.
+
+    Returns
+    -------
+    Volumes
+
+    Raises
+    ------
+    InputError
+        A contract that may be charged has no volume; the message names it and its root.
+    """
+    charged = {root for root, _ in rules.rate}
+    used = [""]
+    number = np.zeros(universe.name.size, dtype=np.int64)
+    for i, (name, root) in enumerate(zip(universe.name, universe.root, strict=True)):
+        if root not in charged:
+            continue
+        key = name if name in adv else root
+        if key not in adv:
+            raise InputError(
+                f"volumes: {root} is charged by its average daily volume, and {name} has none; "
+                f"give a row for {root} or {name} (volumes=, --volumes)"
+            )
+        if key not in used:
+            used.append(key)
+        number[i] = used.index(key)
+    return Volumes(np.array([0.0, *(adv[key] for key in used[1:])]), number)
+
+
 def charge(book: Book, universe: Universe, charges: tuple[Charge, ...]) -> list[Charged]:
     """Return the amount of each charge.
 
@@ -200,17 +258,97 @@ def charge(book: Book, universe: Universe, charges: tuple[Charge, ...]) -> list[
     return [Charged(c, c.rate * gross[c.house]) for c in charges]
 
 
+def charge_liquidity(book: Book, universe: Universe, rules: CmeLiquidity) -> Charged:
+    """Return the cost of closing every contract: USD a contract of its root times |contracts|.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    universe : Universe
+        The roots of the contracts.
+    rules : CmeLiquidity
+        From the policy; a root it does not name costs nothing.
+
+    Returns
+    -------
+    Charged
+    """
+    cost = _of_root(rules.cost, universe)
+    amount = np.zeros((book.rows // len(SEGMENTS), len(POTS)))
+    for pot, group, instrument, net in _net(book, CME, universe):
+        value = cost[instrument] * np.abs(net)
+        amount[:, pot] = np.bincount(group, value, amount.shape[0])
+    return Charged(rules, amount)
+
+
+def charge_concentration(
+    book: Book, universe: Universe, rules: CmeConcentration, volumes: Volumes | None
+) -> Charged:
+    """Return the add-on for contracts beyond a share of average daily volume.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    universe : Universe
+        The roots of the contracts.
+    rules : CmeConcentration
+        From the policy; a root it does not name is not charged.
+    volumes : Volumes
+        From `volumes_of`.
+
+    Returns
+    -------
+    Charged
+
+    Raises
+    ------
+    ValueError
+        There are no volumes.
+
+    Notes
+    -----
+    Methodology, section 5. The contracts that share a volume are counted together, long or short:
+    the sum of |contracts|. What is beyond threshold * volume costs the root's rate each.
+    """
+    if volumes is None:
+        raise ValueError("a policy that charges concentration needs volumes")
+    rate = np.zeros(volumes.adv.size)
+    rate[volumes.number] = _of_root(rules.rate, universe)
+    amount = np.zeros((book.rows // len(SEGMENTS), len(POTS)))
+    for pot, group, instrument, net in _net(book, CME, universe):
+        cell = group * volumes.adv.size + volumes.number[instrument]
+        held = np.bincount(cell, np.abs(net), amount.shape[0] * volumes.adv.size)
+        beyond = held.reshape(amount.shape[0], -1) - rules.threshold * volumes.adv
+        amount[:, pot] = exact.ordered_sum(rate * np.maximum(beyond, 0.0))
+    return Charged(rules, amount)
+
+
+def _of_root(amounts: tuple[tuple[str, float], ...], universe: Universe) -> Float:
+    """Return the amount of each instrument's root, [I]; zero where none is given."""
+    by_root = dict(amounts)
+    return np.array([by_root.get(root, 0.0) for root in universe.root.tolist()])
+
+
 def _gross(book: Book, house: str, universe: Universe) -> Float:
     """Return the gross market value of the house's own positions in each pot, netted, [R x 5]."""
+    total = np.zeros((book.rows // len(SEGMENTS), len(POTS)))
+    for pot, group, instrument, net in _net(book, house, universe):
+        value = np.abs(net * universe.market_value[instrument])
+        total[:, pot] = np.bincount(group, value, total.shape[0])
+    return total
+
+
+def _net(
+    book: Book, house: str, universe: Universe
+) -> Iterator[tuple[int, Integer, Integer, Float]]:
+    """Yield each pot with the house's own positions in it, netted: group, instrument, quantity."""
     row = row_of(book)
     group, segment = row // len(SEGMENTS), row % len(SEGMENTS)
-    groups = book.rows // len(SEGMENTS)
-    total = np.zeros((groups, len(POTS)))
+    instruments = universe.name.size
     for pot, union in enumerate(UNIONS[house]):
         own = np.flatnonzero(np.isin(segment, [s for s in union if s in HOUSE_SEGMENTS[house]]))
-        key = group[own] * universe.name.size + book.column[own]
-        line, at = np.unique(key, return_inverse=True)
-        net = np.bincount(at, book.quantity[own], line.size)
-        value = np.abs(net * universe.market_value[line % universe.name.size])
-        total[:, pot] = np.bincount(line // universe.name.size, value, groups)
-    return total
+        line, at = np.unique(group[own] * instruments + book.column[own], return_inverse=True)
+        net = np.asarray(np.bincount(at, book.quantity[own], line.size), np.float64)
+        yield pot, line // instruments, line % instruments, net

@@ -18,7 +18,7 @@ from crossmargin.instruments.universe import TREASURY, Universe
 from crossmargin.margin.pots import CME, UNIONS, HouseMargin, holds
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationScaling, HistoryShortError, VolatilityScaling
-from crossmargin.policies import Cme, Correlation, ScenarioRules
+from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules
 
 Float = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -55,7 +55,7 @@ def cme_cubes(
     market: Market,
     rules: Cme,
     scenarios: ScenarioRules,
-    correlation: Correlation | None = None,
+    correlation: CmeCorrelation | None = None,
     *,
     threads: int | None = None,
     backend: str = "auto",
@@ -71,7 +71,7 @@ def cme_cubes(
         The history the scenarios come from.
     rules, scenarios : Cme, ScenarioRules
         Parameters.
-    correlation : Correlation, optional
+    correlation : CmeCorrelation, optional
         How far HVaR's scenarios take on the correlation of recent days.
     threads, backend
         As in `engine.revalue`.

@@ -154,7 +154,7 @@ def house_cubes(
             market,
             policy.cme,
             policy.scenarios,
-            policy.correlation,
+            policy.cme_correlation,
             threads=threads,
             backend=backend,
         )

@@ -23,7 +23,9 @@ from crossmargin.policies.sections import (
     Charge,
     ClassDisallowance,
     Cme,
-    Correlation,
+    CmeConcentration,
+    CmeCorrelation,
+    CmeLiquidity,
     Eligibility,
     Ficc,
     HaircutRules,
@@ -57,7 +59,9 @@ OPTIONAL: dict[str, type] = {
     "backtesting": BacktestingRules,
     "higher_of": HigherOfRules,
     SPAN: Span,
-    "correlation": Correlation,
+    "cme_correlation": CmeCorrelation,
+    "cme_liquidity": CmeLiquidity,
+    "cme_concentration": CmeConcentration,
 }
 """Tables that a policy has where it uses what they are for; None otherwise."""
 DEEPEST = 8
@@ -111,7 +115,9 @@ class Policy:
     backtesting: BacktestingRules | None
     higher_of: HigherOfRules | None
     span: Span | None
-    correlation: Correlation | None
+    cme_correlation: CmeCorrelation | None
+    cme_liquidity: CmeLiquidity | None
+    cme_concentration: CmeConcentration | None
     charges: tuple[Charge, ...]
     parameters: tuple[Parameter, ...]
 
@@ -196,7 +202,11 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
             Parameter(f"charge.{charge.name}", charge.rate, charge.standing, charge.source)
         )
         charges.append(charge)
-    if len({(x.house, x.name) for x in charges}) < len(charges):
+    named = [
+        *charges,
+        *(built[key] for key in ("cme_liquidity", "cme_concentration") if built[key]),
+    ]
+    if len({(x.house, x.name) for x in named}) < len(named):
         raise InputError(f"policy {name}: charge.name must differ for each charge of a house")
     for key in ("name", "title", "authority"):
         if not isinstance(data.get(key), str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -320,7 +321,7 @@ class SpreadCredit:
 
 
 @dataclass(frozen=True)
-class Correlation:
+class CmeCorrelation:
     """How far the CME-like model's scenarios take on the correlation of recent days."""
 
     weight: float
@@ -331,6 +332,38 @@ class Correlation:
         return {
             "weight must lie between 0 and 1": 0.0 <= self.weight <= 1.0,
             "decay must lie between 0 and 1": 0.0 < self.decay < 1.0,
+        }
+
+
+@dataclass(frozen=True)
+class CmeLiquidity:
+    """CME's charge for closing out across bid and ask: USD a contract, by root."""
+
+    name: ClassVar[str] = "liquidity"
+    house: ClassVar[str] = "CME"
+    cost: tuple[tuple[str, float], ...]
+    inside: bool
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values."""
+        return {"cost must give known roots, once each, 0 to 10,000 USD": _by_root(self.cost)}
+
+
+@dataclass(frozen=True)
+class CmeConcentration:
+    """CME's charge on contracts beyond a share of average daily volume: USD each, by root."""
+
+    name: ClassVar[str] = "concentration"
+    house: ClassVar[str] = "CME"
+    threshold: float
+    rate: tuple[tuple[str, float], ...]
+    inside: bool
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values."""
+        return {
+            "threshold must lie between 0 and 1000": 0.0 <= self.threshold <= 1000.0,
+            "rate must give known roots, once each, 0 to 10,000 USD": _by_root(self.rate),
         }
 
 
@@ -545,6 +578,16 @@ def _is_correlation(rows: tuple[tuple[float, ...], ...], size: int) -> bool:
         np.all(np.diag(matrix) == 1.0)
         and np.array_equal(matrix, matrix.T)
         and np.linalg.eigvalsh(matrix)[0] >= -1e-9
+    )
+
+
+def _by_root(amounts: tuple[tuple[str, float], ...]) -> bool:
+    """Tell whether each root is known and named once, with an amount a contract can cost."""
+    names = [root for root, _ in amounts]
+    return (
+        0 < len(names) == len(set(names))
+        and set(names) <= set(roots())
+        and all(0.0 <= usd <= 1e4 for _, usd in amounts)
     )
 
 
