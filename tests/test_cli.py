@@ -152,6 +152,7 @@ def test_a_missing_option_ends_in_2(
         (["--policy", "cme-ficc-2026-04-31"], "give a file or one of cme-ficc-2026-04-30, cme-"),
         (["--basis", os.devnull], "basis file"),
         (["--volumes", os.devnull], "volumes file"),
+        (["--sofr", os.devnull], "sofr file"),
         (["--threads", "0"], "threads"),
         (["--threads", "x"], "threads"),
         (["--cycle", "NOON"], "NOON"),
@@ -316,6 +317,7 @@ def test_help_names_every_input_and_the_version_is_the_packages(
         "ficc-cube",
         "cme-cube",
         "volumes",
+        "sofr",
         "cycle",
         "max-rejected",
     ):

@@ -69,8 +69,8 @@ PROPERTY = settings(deadline=None, derandomize=True, database=None)
 
 
 @cache
-def market(seed: int) -> xm.Market:
-    """Return a market of rates that wander, with or without bases."""
+def market(seed: int, swaps: int = 0) -> xm.Market:
+    """Return a market of rates that wander, with or without bases and some rows of SOFR."""
     draw = np.random.default_rng(seed)
     days = np.busday_offset(AS_OF, np.arange(1 - HISTORY, 1), roll="backward")
     level = np.array([4.3, 4.3, 4.2, 4.1, 4.0, 4.0, 4.1, 4.2, 4.3, 4.7, 4.6])
@@ -90,7 +90,13 @@ def market(seed: int) -> xm.Market:
                 "basis": np.round(draw.integers(-9, 10, HISTORY) / 64.0, 4),
             }
         )
-    return xm.Market.read(yields, as_of=AS_OF, basis=basis)
+    sofr = None
+    if swaps:
+        moves = np.cumsum(draw.integers(-6, 7, (swaps, 4)), axis=0)
+        rates = np.round(np.array([4.3, 4.2, 4.0, 3.8]) + 0.01 * moves, 2).T
+        columns = dict(zip(("1mo", "6mo", "2y", "10y"), rates, strict=True))
+        sofr = pa.table({"date": days[-swaps:], **columns})
+    return xm.Market.read(yields, as_of=AS_OF, basis=basis, sofr=sofr)
 
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "policies"
@@ -508,12 +514,44 @@ ONE_FUTURE: list[Row] = [
 VOLUMES = pa.table({"contract": ["ZN", "ZT", "SR3", "ZNM25"], "adv": [250.0, 90.5, 0.0, 100.0]})
 
 
+RATES: list[Row] = [
+    {"account": "123", "kind": "cash", "instrument": "ZT0000001", "quantity": 10**7, "xm": "yes"},
+    {"account": "123", "kind": "future", "instrument": "SR3U25", "quantity": -70, "xm": "yes"},
+]
+
+
+def test_spreads_of_short_rates_are_modelled_where_sofr_has_a_history() -> None:
+    plain, own = (
+        by_account(run(RATES))["123"],
+        by_account(run(RATES, market=market(0, HISTORY)))["123"],
+    )
+    assert (plain["spread_risk"], own["spread_risk"]) == ("not modelled", None)
+    assert own["v_ficc_cash"] == plain["v_ficc_cash"]
+    assert own["v_ficc_futures"] != plain["v_ficc_futures"]
+    # SOFR wanders by itself, so that it hedges less.
+    assert own["p_ficc"] < plain["p_ficc"] - 0.1
+    assert own["p_cme"] < plain["p_cme"] - 0.1
+    # With 40 rows of history most scenarios have no move of its own.
+    late = run(RATES, market=market(0, 40))
+    assert by_account(late)["123"]["spread_risk"] == "not modelled"
+    assert late.manifest["market"]["scenarios_without_sofr"] > 100
+    assert run(RATES).manifest["market"]["scenarios_without_sofr"] is None
+
+
+@pytest.mark.parametrize("pnl", ["sensitivity", "full"])
+def test_both_kinds_of_pnl_know_sofr(pnl: str) -> None:
+    rules = replace(policy(), ficc=replace(policy().ficc, pnl=pnl))
+    found = by_account(run(RATES, market=market(1, HISTORY), policy=rules))["123"]
+    # A contract is 25 USD a basis point, and three rows move SOFR by up to 18 of them.
+    assert 0.1 < found["v_ficc_futures"] / (70 * 25 * 18) < 2.0
+
+
 @given(books(), SEEDS, st.randoms(use_true_random=False))
 @settings(PROPERTY, max_examples=6)
 def test_the_whole_cme_model_gives_the_same_bits_everywhere(
     rows: list[Row], seed: int, random: Any
 ) -> None:
-    how: Any = {"seed": seed, "policy": full_policy(), "volumes": VOLUMES}
+    how: Any = {"market": market(seed, HISTORY), "policy": full_policy(), "volumes": VOLUMES}
     expected = bits(run(rows, backend="reference", **how))
     for options in ({"threads": 1}, {"threads": 2}, {"backend": "numba", "threads": 2}):
         assert bits(run(rows, **how, **options)) == expected
@@ -526,7 +564,7 @@ def test_the_whole_cme_model_gives_the_same_bits_everywhere(
 def test_charges_of_the_cme_model_stand_beside_v(rows: list[Row], seed: int) -> None:
     how: Any = {"seed": seed, "volumes": VOLUMES}
     plain = run(rows, policy=policy(), **how)
-    charged = run(rows, policy=replace(full_policy(), correlation=None), **how)
+    charged = run(rows, policy=replace(full_policy(), cme_correlation=None), **how)
     due: dict[str, dict[str, int]] = {}
     for row in charged.components.to_arrow().to_pylist():
         if row["component"].startswith("charge: "):

@@ -121,6 +121,13 @@ def run(
         _input("date, root, contract, basis. Without it savings are upper bounds."),
     ] = None,
     fixings: Annotated[Path | None, _input("date, index (SOFR, EFFR), rate_pct.")] = None,
+    sofr: Annotated[
+        Path | None,
+        _input(
+            "date, 1mo, ..., 30y (some of them): swap rates against SOFR, percent. Without it "
+            "short-rate futures move with the Treasury curve."
+        ),
+    ] = None,
     policy: Annotated[
         str | None,
         typer.Option(
@@ -172,7 +179,7 @@ def run(
         "--as-of": as_of,
     }
     lacking = [option for option, value in own.items() if value is None]
-    if sample and (len(lacking) < len(own) or basis or fixings):
+    if sample and (len(lacking) < len(own) or basis or fixings or sofr):
         raise InputError("--sample brings its own market and book; leave the other inputs out")
     if lacking and not sample:
         raise InputError(f"{', '.join(lacking)} must be given, or --sample instead")
@@ -187,7 +194,11 @@ def run(
         else:
             book = {"positions": positions, "accounts": accounts, "securities": securities}
             market = Market.read(
-                par_yields, as_of=as_of_date(as_of or ""), basis=basis, fixings=fixings
+                par_yields,
+                as_of=as_of_date(as_of or ""),
+                basis=basis,
+                fixings=fixings,
+                sofr=sofr,
             )
         result = margin_book(
             **book,

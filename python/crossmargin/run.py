@@ -356,7 +356,9 @@ def run(
             eligible=clients.eligible,
             rows_rejected=rejected,
             upper_bound=without_basis(book, universe, cubes.roots_without_basis, size),
-            spread_not_modelled=spread_not_modelled(book, universe, assignment.group_account, size),
+            spread_not_modelled=spread_not_modelled(
+                book, universe, cubes.roots_without_spread, assignment.group_account, size
+            ),
         ),
         "components": lambda: component_table(
             (outcome.ficc, outcome.cme),
@@ -584,6 +586,7 @@ def _describe_market(market: Market, cubes: HouseCubes) -> dict[str, Any]:
         "history_rows": int(market.date.size),
         "rows_skipped": market.skipped_rows,
         "scenarios_without_basis": cubes.without_basis,
+        "scenarios_without_sofr": cubes.without_sofr,
     }
 
 

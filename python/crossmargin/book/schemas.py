@@ -8,6 +8,7 @@ from typing import Literal
 import pyarrow as pa
 
 from crossmargin.columns import TEXT
+from crossmargin.market.curve import TENORS
 
 Kind = Literal["text", "number", "date", "flag", "choice"]
 
@@ -192,6 +193,14 @@ VOLUMES = Schema(
         Column("adv", "number", required=True, low=0.0, high=1e9),
     ),
     instrument="contract",
+)
+
+SOFR = Schema(
+    "sofr",
+    (
+        Column("date", "date", required=True),
+        *(Column(tenor, "number", low=-5.0, high=30.0) for tenor in TENORS),
+    ),
 )
 
 FIXINGS = Schema(

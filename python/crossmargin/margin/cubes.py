@@ -12,7 +12,7 @@ import numpy.typing as npt
 from crossmargin.book.exceptions import InputError
 from crossmargin.engine import Cube
 from crossmargin.instruments.contracts import parse_contract, roots
-from crossmargin.instruments.universe import DATED_CASH, FUTURE, Universe
+from crossmargin.instruments.universe import DATED_CASH, FUTURE, RATE_INDEX, Universe
 from crossmargin.io.span_pa2 import SpanFile
 from crossmargin.margin.cme import cme_cubes
 from crossmargin.margin.ficc import PROXY, ficc_cube, ficc_scenarios, proxy_covers
@@ -51,6 +51,9 @@ class HouseCubes:
         Why an instrument is not covered, an exception's code; empty where it is.
     without_basis : dict of str to int
         Of each Treasury root in our FICC cube, the scenarios in which no basis moves.
+    without_sofr : int or None
+        The scenarios of our FICC cube in which SOFR moves with the Treasury curve; None if it
+        always does, for lack of a history, or the cube is the user's.
     span : SpanModel, optional
         Deltas and parameters, in place of P&L, where the policy's model is `span`.
     """
@@ -61,6 +64,7 @@ class HouseCubes:
     unpriced_ficc: Text
     unpriced_cme: Text
     without_basis: dict[str, int]
+    without_sofr: int | None = None
     span: SpanModel | None = None
 
     @property
@@ -68,6 +72,13 @@ class HouseCubes:
         """Roots whose basis is missing in most of FICC's scenarios: their savings are bounds."""
         most = self.ficc.scenarios / 2
         return tuple(root for root, count in self.without_basis.items() if count > most)
+
+    @property
+    def roots_without_spread(self) -> tuple[str, ...]:
+        """Short-rate roots, if they move with the Treasury curve in most of FICC's scenarios."""
+        if self.without_sofr is not None and self.without_sofr <= self.ficc.scenarios / 2:
+            return ()
+        return tuple(RATE_INDEX)
 
 
 def house_cubes(
@@ -121,13 +132,14 @@ def house_cubes(
         if policy.ficc.pnl == PROXY:
             covered = proxy_covers(universe) | ~universe.priced
             unpriced_ficc = np.where(covered, unpriced_ficc, "NO_MODEL").astype(object)
-        known = ficc_scenarios(market, policy.ficc, policy.scenarios).no_basis
-        if policy.ficc.pnl == PROXY:
-            known = {}  # No basis moves.
+        chosen = ficc_scenarios(market, policy.ficc, policy.scenarios)
+        # Under the proxy no basis moves.
+        known = {} if policy.ficc.pnl == PROXY else chosen.no_basis
         without_basis = {root: known.get(root, ficc.scenarios) for root in roots("treasury")}
+        without_sofr = None if market.sofr is None else chosen.no_sofr
     else:
         ficc, unpriced_ficc = _align(own_ficc, universe, market.as_of)
-        without_basis = {}
+        without_basis, without_sofr = {}, None
     cme: Cube | None
     stressed: Cube | None
     span = None
@@ -168,7 +180,9 @@ def house_cubes(
         cme = Cube(np.where(dated_cash[:, None], 0.0, cme.pnl), scenario=own_cme.scenario)
         unpriced_cme[dated_cash] = ""
         stressed = _stressed(cme, own_cme.scenario, policy.scenarios)
-    return HouseCubes(ficc, cme, stressed, unpriced_ficc, unpriced_cme, without_basis, span)
+    return HouseCubes(
+        ficc, cme, stressed, unpriced_ficc, unpriced_cme, without_basis, without_sofr, span
+    )
 
 
 def _align(own: OwnCube, universe: Universe, as_of: np.datetime64) -> tuple[Cube, Text]:

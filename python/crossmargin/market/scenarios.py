@@ -144,7 +144,7 @@ class CorrelationScaling:
             if before[k, k] < NEARLY_DEPENDENT:
                 raise CorrelationError(
                     f"{factor[column]} follows from the factors before it in the look-back, so "
-                    "correlations cannot be scaled; set correlation.weight to 0"
+                    "correlations cannot be scaled; set cme_correlation.weight to 0"
                 )
             explained = exact.ordered_sum(before[k, :k, None] * free[:k], axis=0)
             free[k] = (z[k] - explained) / before[k, k]
@@ -178,7 +178,7 @@ class Scenarios:
     shock : ndarray of float64, [S x K]
         Changes of continuous zero rates (decimal) and of bases (price points).
     factor : tuple of str, [K]
-        `treasury:10`, `basis:ZN`, ...
+        `treasury:10`, `sofr:1/4`, `basis:ZN`, ...
     date : ndarray of datetime64[D], [S]
         The end date of each change.
     tag : ndarray of str, [S]
@@ -186,6 +186,8 @@ class Scenarios:
     no_basis : dict of str to int
         Of each root with a basis history, the scenarios to which its basis adds zero because no
         contract has both ends.
+    no_sofr : int
+        The scenarios in which SOFR moves with the Treasury curve, for lack of a row.
     """
 
     shock: Float
@@ -193,6 +195,7 @@ class Scenarios:
     date: Dates
     tag: npt.NDArray[np.str_]
     no_basis: dict[str, int]
+    no_sofr: int = 0
 
     @property
     def stressed(self) -> npt.NDArray[np.int64]:
@@ -223,7 +226,8 @@ def build_scenarios(
     factor : tuple of str, [K]
         Names of the factors.
     known : ndarray of bool, [T x K]
-        Where a factor has a shock; elsewhere it adds zero.
+        Where a factor has a shock of its own; elsewhere a basis adds zero, and SOFR has the
+        Treasury curve's.
     look_back, minimum : int
         Rows wanted, and rows without which there is no answer.
     stress : sequence of StressWindow
@@ -251,7 +255,8 @@ def build_scenarios(
             "yields or set a lower minimum in the policy"
         )
     if scaling is not None:
-        shock = scaling.scale(shock, known.argmax(axis=0))
+        basis = np.array([name.startswith("basis:") for name in factor])
+        shock = scaling.scale(shock, np.where(basis, known.argmax(axis=0), 0))
     look_back = min(look_back, rows)
     if correlation is not None and correlation.weight > 0.0:
         # A basis history has holes, whose zeros would pass for a lack of correlation.
@@ -276,4 +281,8 @@ def build_scenarios(
             for k, name in enumerate(factor)
             if name.startswith("basis:")
         },
+        no_sofr=max(
+            int(np.count_nonzero(~known[chosen, k])) if name.startswith("sofr:") else 0
+            for k, name in enumerate(factor)
+        ),
     )
