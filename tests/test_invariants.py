@@ -582,6 +582,16 @@ def test_charges_of_the_cme_model_stand_beside_v(rows: list[Row], seed: int) -> 
             assert more == due.get(name, {}).get("all", 0)
 
 
+def test_a_what_if_knows_the_whole_cme_model() -> None:
+    how: Any = {"market": market(1, HISTORY), "policy": full_policy(), "volumes": VOLUMES}
+    more = {"account": "123", "kind": "future", "instrument": "ZNM25", "quantity": 40, "xm": "yes"}
+    expected = by_account(run([*RATES, more], **how))["123"]
+    answer = xm.Session(run(RATES, **how)).what_if("123", {"ZNM25": 40})
+    assert answer["requirement"] == expected["requirement"]
+    assert answer["no_programme"] == expected["no_programme"]
+    assert answer["p"] == expected["p"]
+
+
 def test_a_charge_by_volume_asks_for_volumes() -> None:
     with pytest.raises(InputError, match="ZT is charged by its average daily volume"):
         run(ONE_FUTURE, policy=full_policy())
