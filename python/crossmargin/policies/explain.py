@@ -14,11 +14,22 @@ PURPOSE = {
     "scenarios": "Which days of the history make up the scenarios of both models.",
     "ficc": "The FICC-like model: VaR of moves over its horizon, never below a floor and a "
     "minimum margin amount.",
-    "cme": "The CME-like model: historical VaR mixed with stressed VaR; cash enters as futures.",
+    "cme": "The CME-like model: historical VaR mixed with stressed VaR, or scan ranges and "
+    "spreads; cash enters as futures.",
     "class_disallowance": "Cash and futures offset each other within classes of remaining years, "
     "then across them; a share of each offset is disallowed.",
     "spread_credit": "Cash of a class and futures offset each other spread by spread, at a "
     "credit rate each.",
+    "haircuts": "FICC's haircut method: by maturity bucket, for what is short or has no model.",
+    "repo_rate": "FICC's charge on the repo rate of cash with a date, by term.",
+    "liquidity": "FICC's margin liquidity adjustment: the cost of selling, by maturity group.",
+    "holiday": "FICC's charge on the last business day before a holiday.",
+    "backtesting": "FICC's charge after backtests that failed; from results of earlier days.",
+    "higher_of": "FICC's higher-of rule for indirect participants; from figures of earlier days.",
+    "span": "The CME-like model by scan ranges and spreads; a combined commodity is a root.",
+    "cme_correlation": "The CME-like model's scenarios take on the correlation of recent days.",
+    "cme_liquidity": "CME's charge for closing out across bid and ask.",
+    "cme_concentration": "CME's charge on contracts beyond a share of average daily volume.",
     "charge": "Charges beside the models' margin, as rates on the gross market value.",
 }
 """A sentence for each table of a policy file."""
@@ -36,7 +47,8 @@ MEANING = {
     "scenarios.look_back": "the latest rows of the history that are scenarios",
     "scenarios.minimum_rows": "a shorter history is an error",
     "scenarios.stress_windows": "rows of these periods are scenarios too, and stressed ones",
-    "ficc.pnl": "sensitivity: second order in the yields; full: revaluation",
+    "ficc.pnl": "sensitivity: second order in the yields; full: revaluation; proxy: FICC's margin "
+    "proxy, returns of benchmarks by maturity bucket",
     "ficc.level": "confidence of the VaR",
     "ficc.horizon": "business days a move takes",
     "ficc.minimum_margin_rows": "the minimum margin amount is the VaR of so many latest scenarios",
@@ -44,6 +56,7 @@ MEANING = {
     "ficc.floor_rows": "rows that volatility is taken over",
     "ficc.floor_bucket_years": "upper ends of the floor's buckets, remaining years",
     "ficc.floor_bucket_nodes": "yield whose volatility each bucket takes",
+    "cme.model": "hvar: historical simulation; span: scan ranges and spreads, by that table",
     "cme.level": "confidence of both VaRs",
     "cme.horizon": "business days a move takes",
     "cme.historical_weight": "weight of historical VaR; the rest is that of stressed VaR",
@@ -56,6 +69,43 @@ MEANING = {
     "class_disallowance.across": "pairs of classes in the order of offsets, the share disallowed",
     "spread_credit.classes": "name of each class of cash and its upper end, remaining years",
     "spread_credit.spreads": "class of cash, futures, credit rate; in the order of offsets",
+    "haircuts.short_months": "what matures within so many months takes the method, model or not",
+    "haircuts.buckets": "name, types of securities, last month of remaining term; the first that "
+    "holds a security is its own",
+    "haircuts.nodes": "yield that each bucket is calibrated on",
+    "haircuts.uncorrelated": "buckets that have no correlation with any other",
+    "haircuts.rates": "share of net market value of each bucket; none: calibrated",
+    "haircuts.correlations": "correlation matrix of the buckets; none: calibrated",
+    "repo_rate.term_months": "the last month of each bucket of term",
+    "repo_rate.nodes": "yield that each bucket is calibrated on",
+    "repo_rate.rates": "move of the repo rate of each bucket, decimal; none: calibrated",
+    "liquidity.groups": "name, types of securities, last month of remaining term; the first that "
+    "holds a security is its own",
+    "liquidity.rates": "market impact of each group, share of net market value",
+    "liquidity.threshold": "charged where the cost is more than this share of V",
+    "holiday.rate": "share of V",
+    "backtesting.months": "months of results looked back on",
+    "backtesting.coverage": "due where a smaller share of the days had enough margin",
+    "backtesting.rank": "1: the largest deficiency of those months, 2: the second largest, ...",
+    "higher_of.business_days": "for so many days an account is subject after an excess",
+    "span.scan_ranges": "futures and USD a contract; calibrated for those not named",
+    "span.extreme_multiple": "the extreme move in scan ranges",
+    "span.extreme_cover": "share of the extreme move's loss that counts",
+    "span.tiers": "futures, first and last month after the as-of month; numbered from 1 as listed",
+    "span.intra_spreads": "futures, tier, tier, USD a spread; in the order of priority",
+    "span.delivery_charges": "futures and USD a delta, once the delivery month has begun",
+    "span.spreads": "legs of each spread: futures, delta ratio, side; in the order of priority",
+    "span.spread_rates": "credit of each spread, share of its legs' scan risk; none: calibrated",
+    "span.calibration_rows": "latest rows of the history that are calibrated on",
+    "span.calibration_level": "confidence of what is calibrated",
+    "span.product_codes": "futures, and their exchange and product in a SPAN parameter file",
+    "cme_correlation.weight": "of the recent correlation; the rest is the look-back's",
+    "cme_correlation.decay": "daily decay of the recent correlation",
+    "cme_liquidity.cost": "futures and USD a contract",
+    "cme_liquidity.inside": "whether it is reduced with the margin",
+    "cme_concentration.threshold": "charged beyond this share of a day's volume",
+    "cme_concentration.rate": "futures and USD for each contract beyond",
+    "cme_concentration.inside": "whether it is reduced with the margin",
 }
 """What each parameter does."""
 
@@ -195,8 +245,14 @@ def _entry(parameter: Parameter) -> Entry:
 
 def _words(value: Any) -> str:
     """Return a value as people write it: lists with commas, lists of lists with semicolons."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
         nested = any(isinstance(item, list) and len(item) > 0 for item in value)
+        if nested and all(isinstance(part, list) for item in value for part in item):
+            return "; ".join(
+                ", ".join(" ".join(map(_words, leg)) for leg in item) for item in value
+            )
         return ("; " if nested else ", ").join(
             " ".join(map(_words, item)) if isinstance(item, list) else _words(item)
             for item in value
