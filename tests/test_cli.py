@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,10 @@ def test_a_missing_option_ends_in_2(
         (["--as-of", "2016-02-01"], "par yields"),
         (["--positions", "/nowhere.csv"], "positions file /nowhere.csv: no such file"),
         (["--policy", "/nowhere.toml"], "/nowhere.toml"),
+        (["--policy", "cme-ficc-2026-04-31"], "give a file or one of cme-ficc-2026-04-30, cme-"),
         (["--basis", os.devnull], "basis file"),
+        (["--volumes", os.devnull], "volumes file"),
+        (["--sofr", os.devnull], "sofr file"),
         (["--threads", "0"], "threads"),
         (["--threads", "x"], "threads"),
         (["--cycle", "NOON"], "NOON"),
@@ -240,6 +244,56 @@ def test_a_sample_that_cannot_be_made_ends_in_2(tmp_path: Path, option: list[str
     assert not (tmp_path / "made").exists()
 
 
+def test_a_span_file_gives_what_it_holds(
+    write: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "cme.pa2"
+    values = "01000-01500-01500-01500+01500+01485-01485+"
+    path.write_text(
+        f"0 CME   {str(AS_OF).replace('-', '')}SE\n"
+        "2 CBT 21    0USD$PN   21        FUT\n"
+        f"82CBT21        21        FUT 202609            0000000{values}\n"
+    )
+    options = [*write(), "--span-file", str(path)]
+    assert cli.main(["run", *options]) == 2
+    assert "span file: the policy's cme.model is hvar, not span" in capsys.readouterr().err
+    assert cli.main(["run", *options, "--policy", "cme-ficc-2026-04-30-span"]) == 0
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["span"]["from_file"] == ["scan_ranges.ZN"]
+    assert manifest["inputs"]["span_file"]["business_date"] == str(AS_OF)
+    accounts = pq.read_table(tmp_path / "out" / "accounts.parquet").to_pylist()
+    assert [row["v_cme_futures"] for row in accounts] == [400 * 1500.0, 0.0]
+
+
+def test_a_shipped_policy_is_given_by_name(tmp_path: Path) -> None:
+    name = "cme-ficc-2026-04-30-span"
+    out = tmp_path / "out"
+    assert cli.main(["run", "--sample", "--policy", name, "--out", str(out)]) == 3
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["policy"]["name"], manifest["cme_model"]) == (name, "span")
+    assert manifest["cubes"]["cme_historical"] is manifest["cubes"]["cme_stressed"] is None
+    ranges = {row["root"]: row for row in manifest["span"]["scan_ranges"]}
+    for row in ranges.values():
+        assert row["origin"] == "calibrated"
+        # 99% of moves either way are no larger; of falls alone, and of rises alone, fewer are.
+        assert row["scan_range"] >= max(row["var_long"], row["var_short"]) > 0.0
+    parts = pq.read_table(out / "components.parquet").to_pylist()
+    key = ("account", "clearing_firm", "segment")
+    cme = [row for row in parts if row["house"] == "CME"]
+    assert {row["component"] for row in cme} == {"scan", "intra", "delivery", "credit", "V"}
+    groups: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in cme:
+        groups.setdefault(tuple(row[k] for k in key), {})[row["component"]] = row["amount"]
+    for found in groups.values():
+        v = found.pop("V")
+        if v is None:
+            assert set(found.values()) == {None}
+        else:
+            assert found["credit"] <= 0 <= found["scan"]
+            # Each is rounded to the cent once.
+            assert abs(max(sum(found.values()), 0) - v) <= Decimal("0.03")
+
+
 def test_the_embedded_default_is_marked_synthetic(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -256,7 +310,17 @@ def test_help_names_every_input_and_the_version_is_the_packages(
     text = capsys.readouterr().out
     for name in ("positions", "accounts", "securities", "par-yields", "as-of", "out", "firms"):
         assert f"--{name}" in text
-    for name in ("basis", "fixings", "policy", "ficc-cube", "cme-cube", "cycle", "max-rejected"):
+    for name in (
+        "basis",
+        "fixings",
+        "policy",
+        "ficc-cube",
+        "cme-cube",
+        "volumes",
+        "sofr",
+        "cycle",
+        "max-rejected",
+    ):
         assert f"--{name}" in text
     assert cli.main(["--version"]) == 0
     assert re.fullmatch(r"crossmargin \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
@@ -326,3 +390,70 @@ def test_unusable_input_always_exits_with_2(write: Any, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "crossmargin", "run", *options, "--positions", str(bad)]
     codes = [subprocess.run(command, capture_output=True, check=False).returncode for _ in range(8)]
     assert codes == [2] * 8
+
+
+DEFAULT = "cme-ficc-2026-04-30"
+EXAMPLE = Path(__file__).resolve().parents[1] / "docs/policies/example-spread-credit.toml"
+
+
+def test_a_shipped_policy_is_taken_by_name(
+    write: Callable[..., list[str]], tmp_path: Path, capsys: Any
+) -> None:
+    assert cli.main(["run", *write(), "--policy", DEFAULT]) == 0
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["policy"]["name"] == DEFAULT
+    assert manifest["policy"]["reducer"] == "model_min"
+    assert cli.main(["run", *write(), "--policy", "cme-ficc"]) == cli.UNUSABLE
+    assert f"give a file or one of {DEFAULT}" in capsys.readouterr().err
+
+
+def test_policy_show_explains_the_default_one(capsys: Any) -> None:
+    assert cli.main(["policy", "show"]) == 0
+    default = capsys.readouterr().out
+    assert cli.main(["policy", "show", DEFAULT]) == 0
+    assert capsys.readouterr().out == default
+    assert default.startswith(f"{DEFAULT}: CME-FICC cross-margining for customers")
+    assert "[agreement] How the share is found" in default
+    (cap,) = (line for line in default.splitlines() if line.startswith("cap "))
+    assert cap.split()[:3] == ["cap", "0.8", "confirmed"]
+    assert "CME programme page" in cap
+    names = [p.name for p in crossmargin.read_policy().parameters if p.standing == "unconfirmed"]
+    assert f"Unconfirmed, {len(names)}: {', '.join(names[:3])}" in default
+    assert "\x1b" not in default
+
+
+def test_policy_show_takes_a_file(capsys: Any) -> None:
+    assert cli.main(["policy", "show", str(EXAMPLE)]) == 0
+    out = capsys.readouterr().out
+    assert "[spread_credit] Cash of a class and futures offset each other" in out
+    assert f"extends: {DEFAULT}" in out
+
+
+def test_policy_diff_shows_both_sides(capsys: Any) -> None:
+    assert cli.main(["policy", "diff", DEFAULT, str(EXAMPLE)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (reducer,) = (line for line in lines if line.startswith("agreement.reducer"))
+    assert reducer.split()[1:] == ["model_min", "inferred", "spread_credit", "confirmed"]
+    assert not any(line.startswith("agreement.cap") for line in lines)
+    assert cli.main(["policy", "diff", DEFAULT, DEFAULT]) == 0
+    assert "No parameter differs." in capsys.readouterr().out
+
+
+def test_policy_check_says_ok_or_the_error(tmp_path: Path, capsys: Any) -> None:
+    assert cli.main(["policy", "check", str(EXAMPLE)]) == 0
+    digest = crossmargin.read_policy(EXAMPLE).hash
+    assert capsys.readouterr().out == (
+        f"OK: example-spread-credit, effective from 2026-01-01, hash {digest}\n"
+    )
+    own = tmp_path / "own.toml"
+    own.write_text(EXAMPLE.read_text("utf-8").replace("0.75", "1.75"), "utf-8")
+    assert cli.main(["policy", "check", str(own)]) == cli.UNUSABLE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "spread_credit.spreads must name a class" in captured.err
+    assert str(own) in captured.err
+
+
+def test_policy_list_names_the_shipped_ones(capsys: Any) -> None:
+    assert cli.main(["policy", "list"]) == 0
+    assert capsys.readouterr().out.split() == list(crossmargin.policies.shipped_policies())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crossmargin as xm
+from crossmargin.book.exceptions import InputError
 from crossmargin.io.results import table_hash
 from crossmargin.market.market import PAR_YIELD_COLUMNS
-from crossmargin.policies import Policy
+from crossmargin.policies import CmeConcentration, CmeCorrelation, CmeLiquidity, Policy
+from crossmargin.policies.sections import CLASS_DISALLOWANCE, MODEL_MIN, SPREAD_CREDIT
 
 Row = dict[str, Any]
 
@@ -58,12 +61,16 @@ TABLES = {
 }
 """Columns that name a row of each result."""
 
+HVAR, SPAN = "hvar", "span"
+SPAN_SEED = 3
+"""The market that is run with the CME-like model by scan ranges."""
+
 PROPERTY = settings(deadline=None, derandomize=True, database=None)
 
 
 @cache
-def market(seed: int) -> xm.Market:
-    """Return a market of rates that wander, with or without bases."""
+def market(seed: int, swaps: int = 0) -> xm.Market:
+    """Return a market of rates that wander, with or without bases and some rows of SOFR."""
     draw = np.random.default_rng(seed)
     days = np.busday_offset(AS_OF, np.arange(1 - HISTORY, 1), roll="backward")
     level = np.array([4.3, 4.3, 4.2, 4.1, 4.0, 4.0, 4.1, 4.2, 4.3, 4.7, 4.6])
@@ -83,16 +90,42 @@ def market(seed: int) -> xm.Market:
                 "basis": np.round(draw.integers(-9, 10, HISTORY) / 64.0, 4),
             }
         )
-    return xm.Market.read(yields, as_of=AS_OF, basis=basis)
+    sofr = None
+    if swaps:
+        moves = np.cumsum(draw.integers(-6, 7, (swaps, 4)), axis=0)
+        rates = np.round(np.array([4.3, 4.2, 4.0, 3.8]) + 0.01 * moves, 2).T
+        columns = dict(zip(("1mo", "6mo", "2y", "10y"), rates, strict=True))
+        sofr = pa.table({"date": days[-swaps:], **columns})
+    return xm.Market.read(yields, as_of=AS_OF, basis=basis, sofr=sofr)
+
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "policies"
+REDUCERS = (MODEL_MIN, CLASS_DISALLOWANCE, SPREAD_CREDIT)
+CHARGED = "charges"
+every_reducer = pytest.mark.parametrize("reducer", REDUCERS)
+every_variant = pytest.mark.parametrize("variant", [*REDUCERS, CHARGED])
 
 
 @cache
-def policy() -> Policy:
-    """Return the default policy, cut to the short history."""
-    rules = xm.read_policy()
+def policy(variant: str = MODEL_MIN, model: str = HVAR) -> Policy:
+    """Return the default policy, or one with other rules or another model, for a short history."""
+    source: str | Path | None = EXAMPLES / f"example-{variant.replace('_', '-')}.toml"
+    if variant == CHARGED:
+        source = "cme-ficc-2026-04-30-charges"
+    elif variant == MODEL_MIN:
+        source = "cme-ficc-2026-04-30-span" if model == SPAN else None
+    rules = xm.read_policy(source)
     first, last = (str(market(0).date[row]) for row in (0, 60))
+    span = rules.span and replace(
+        rules.span,
+        calibration_rows=100,
+        tiers=(("SR3", 0, 5), ("SR3", 6, 11)),
+        intra_spreads=(("SR3", 1, 2, 60.0),),
+        delivery_charges=(("ZN", 55.0),),
+    )
     return replace(
         rules,
+        span=span,
         scenarios=replace(
             rules.scenarios, look_back=120, minimum_rows=100, stress_windows=((first, last),)
         ),
@@ -109,7 +142,11 @@ def table(rows: tuple[Row, ...] | list[Row], columns: str) -> pa.Table:
 
 
 def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.Run:
-    """Run the main job; `accounts` and `securities` may be given in another order."""
+    """Run the main job; `accounts` and `securities` may be given in another order.
+
+    With charges the ineligible securities have prices, for haircuts.
+    """
+    rules = options.pop("policy", policy(model=SPAN if seed == SPAN_SEED else HVAR))
     people = [
         {
             "origin": "customer",
@@ -122,7 +159,9 @@ def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.Run:
     ]
     names = "cusip coupon_pct issue_date maturity_date type"
     known = [
-        dict(zip(names.split(), row, strict=True)) for row in options.pop("securities", SECURITIES)
+        dict(zip(names.split(), row, strict=True))
+        | {"price": "98.5" if rules.haircuts and row[0] in INELIGIBLE else ""}
+        for row in options.pop("securities", SECURITIES)
     ]
     return xm.run(
         positions=table(
@@ -133,10 +172,9 @@ def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.Run:
         accounts=table(
             people, "account origin ficc_role opted_in clearing_firm multiplier minimum"
         ),
-        securities=table(known, names),
-        market=market(seed),
-        policy=policy(),
-        **{"threads": 1} | options,
+        securities=table(known, f"{names} price"),
+        policy=rules,
+        **{"threads": 1, "market": market(seed)} | options,
     )
 
 
@@ -196,6 +234,11 @@ HEDGE = st.builds(
 )
 
 
+def turned(row: Row) -> Row:
+    """Return the same position the other way round."""
+    return row | {"quantity": -row["quantity"]}
+
+
 @st.composite
 def books(draw: st.DrawFn) -> list[Row]:
     """Return rows of one to twelve positions of four accounts."""
@@ -214,24 +257,27 @@ def books(draw: st.DrawFn) -> list[Row]:
     return rows
 
 
-SEEDS = st.integers(0, 2)
+SEEDS = st.integers(0, SPAN_SEED)
 
 
-@given(books(), SEEDS)
+@every_reducer
+@given(rows=books(), seed=SEEDS)
 @settings(PROPERTY, max_examples=40)
-def test_shares_and_money_are_bounded_and_add_up(rows: list[Row], seed: int) -> None:
-    result = run(rows, seed=seed)
+def test_shares_and_money_are_bounded_and_add_up(reducer: str, rows: list[Row], seed: int) -> None:
+    result = run(rows, seed=seed, policy=policy(reducer))
     cap = policy().agreement.cap
     found = by_account(result)
     assert set(found) == {row["account"] for row in ACCOUNTS}
     for row in found.values():
         assert 0.0 <= row["p"] <= cap
-        assert (row["p"] > 0.0) == (row["reason"] is None) == (row["binding"] is not None)
-        if row["p"] > 0.0:
+        assert (row["p"] > 0.0) == (row["reason"] is None)
+        assert (row["binding"] is not None) == (row["p"] > 0.0 and reducer == MODEL_MIN)
+        if row["p"] > 0.0 and reducer == MODEL_MIN:
             smaller = min(row["p_ficc"], row["p_cme"])
             assert row["p"] == min(smaller, cap)
             assert row["capped"] == (smaller > cap)
             assert row["binding"] == ("FICC" if row["p_ficc"] <= row["p_cme"] else "CME")
+        if row["p"] > 0.0:
             assert row["status"] == "complete" or row["requirement"] is None
         # Cross-margined, a house asks for no more than V alone, to the cent.
         for required, alone in (("ficc", "v_ficc_cash"), ("cme", "v_cme_futures")):
@@ -255,17 +301,19 @@ NUMBERS = tuple(
 )
 
 
-@given(books(), SEEDS, st.sampled_from([2, 3, 4, 7, 64, 100]))
-@settings(PROPERTY, max_examples=30)
+@every_variant
+@given(rows=books(), seed=SEEDS, factor=st.sampled_from([2, 3, 4, 7, 64, 100]))
+@settings(PROPERTY, max_examples=20)
 def test_scaling_every_position_scales_v_and_leaves_p(
-    rows: list[Row], seed: int, factor: int
+    variant: str, rows: list[Row], seed: int, factor: int
 ) -> None:
-    one = by_account(run(rows, seed=seed))
+    rules = policy(variant)
+    one = by_account(run(rows, seed=seed, policy=rules))
     larger = [
         row | {name: row[name] * factor for name in ("quantity", "start_cash") if name in row}
         for row in rows
     ]
-    many = by_account(run(larger, seed=seed))
+    many = by_account(run(larger, seed=seed, policy=rules))
     exact = factor & (factor - 1) == 0
     for account, before in one.items():
         after = many[account]
@@ -284,15 +332,18 @@ def test_scaling_every_position_scales_v_and_leaves_p(
         assert after["reason"] == before["reason"]
 
 
-@given(books(), SEEDS, st.data())
-@settings(PROPERTY, max_examples=30)
+@every_variant
+@given(rows=books(), seed=SEEDS, data=st.data())
+@settings(PROPERTY, max_examples=20)
 def test_ineligible_position_never_moves_the_share(
-    rows: list[Row], seed: int, data: st.DataObject
+    variant: str, rows: list[Row], seed: int, data: st.DataObject
 ) -> None:
     more = data.draw(st.lists(cash(INELIGIBLE), min_size=1, max_size=3))
     account = data.draw(st.sampled_from(HOLDERS))
     added = [row | {"account": account, "xm": "yes"} for row in more]
-    before, after = (by_account(run(book, seed=seed)) for book in (rows, rows + added))
+    before, after = (
+        by_account(run(book, seed=seed, policy=policy(variant))) for book in (rows, rows + added)
+    )
     for name in (*NUMBERS, "p", "p_ficc", "p_cme", "reason", "binding", "capped"):
         assert {a: row[name] for a, row in after.items()} == {
             a: row[name] for a, row in before.items()
@@ -301,9 +352,12 @@ def test_ineligible_position_never_moves_the_share(
         assert after[account][name] == before[account][name]
 
 
-@given(books(), SEEDS, st.randoms(use_true_random=False))
-@settings(PROPERTY, max_examples=30)
-def test_order_of_the_inputs_does_not_matter(rows: list[Row], seed: int, random: Any) -> None:
+@every_variant
+@given(rows=books(), seed=SEEDS, random=st.randoms(use_true_random=False))
+@settings(PROPERTY, max_examples=20)
+def test_order_of_the_inputs_does_not_matter(
+    variant: str, rows: list[Row], seed: int, random: Any
+) -> None:
     def shuffled(items: Any) -> list[Any]:
         return list(random.sample(list(items), len(items)))
 
@@ -312,12 +366,13 @@ def test_order_of_the_inputs_does_not_matter(rows: list[Row], seed: int, random:
         seed=seed,
         accounts=shuffled(ACCOUNTS),
         securities=shuffled(SECURITIES),
+        policy=policy(variant),
     )
-    assert bits(other) == bits(run(rows, seed=seed))
+    assert bits(other) == bits(run(rows, seed=seed, policy=policy(variant)))
 
 
 @given(books(), SEEDS, st.randoms(use_true_random=False))
-@settings(PROPERTY, max_examples=30)
+@settings(PROPERTY, max_examples=20)
 def test_splitting_a_position_into_rows_changes_nothing(
     rows: list[Row], seed: int, random: Any
 ) -> None:
@@ -361,12 +416,197 @@ def test_final_cycle_is_a_record_of_its_own(rows: list[Row], seed: int) -> None:
     assert first.manifest["run_id"] != second.manifest["run_id"]
 
 
-@given(books(), SEEDS)
+@every_variant
+@given(rows=books(), seed=SEEDS)
 @settings(PROPERTY, max_examples=6)
-def test_threads_and_backends_give_the_same_bits(rows: list[Row], seed: int) -> None:
-    expected = bits(run(rows, seed=seed, backend="reference"))
+def test_threads_and_backends_give_the_same_bits(variant: str, rows: list[Row], seed: int) -> None:
+    rules = policy(variant)
+    expected = bits(run(rows, seed=seed, backend="reference", policy=rules))
     for options in ({"threads": 1}, {"threads": 2}, {"backend": "numba", "threads": 2}):
-        assert bits(run(rows, seed=seed, **options)) == expected
+        assert bits(run(rows, seed=seed, policy=rules, **options)) == expected
+
+
+@pytest.mark.parametrize("reducer", [CLASS_DISALLOWANCE, SPREAD_CREDIT])
+@given(rows=st.lists(HEDGE, min_size=1, max_size=3), seed=SEEDS)
+@settings(PROPERTY, max_examples=10)
+def test_tables_change_the_share_and_nothing_of_the_models(
+    reducer: str, rows: list[list[Row]], seed: int
+) -> None:
+    book = [row | {"account": "00123", "xm": "yes"} for hedge in rows for row in hedge]
+    by_table, by_models = (
+        by_account(run(book, seed=seed, policy=policy(name))) for name in (reducer, MODEL_MIN)
+    )
+    for name in (*NUMBERS, "p_ficc", "p_cme", "no_programme"):
+        assert by_table["00123"][name] == by_models["00123"][name]
+
+
+@given(
+    st.lists(st.one_of(HEDGE, HEDGE.map(lambda h: [turned(h[0]), h[1]])), min_size=1, max_size=4),
+    SEEDS,
+)
+@settings(PROPERTY, max_examples=25)
+def test_class_disallowance_is_that_of_accounts_of_one_class_each(
+    hedges: list[list[Row]], seed: int
+) -> None:
+    book = [row for hedge in hedges for row in hedge]
+    rules = policy(CLASS_DISALLOWANCE)
+    table = rules.class_disallowance
+    assert table is not None
+    limits = [years for _, years in table.classes]
+    held = [row | {"account": "WHOLE", "xm": "yes"} for row in book]
+    whole = run(held, seed=seed, accounts=[{"account": "WHOLE"}], policy=rules)
+    assert whole.state is not None
+    universe = whole.state.models.universe
+    number = {name: i for i, name in enumerate(universe.name)}
+    dv01 = universe.sensitivities.dv01
+    parts: list[Row] = []
+    side = dict.fromkeys([f"{kind}{i}" for kind in ("cash", "future") for i in range(4)], 0.0)
+    for row in book:
+        i = number[row["instrument"]]
+        part = f"{row['kind']}{sum(universe.years[i] > limit for limit in limits[:-1])}"
+        parts.append(row | {"account": part, "xm": "yes"})
+        side[part] += row["quantity"] / (100 if row["kind"] == "cash" else 1) * dv01[i]
+    alone = by_account(
+        run(parts, seed=seed, accounts=[{"account": name} for name in side], policy=rules)
+    )
+    left = {
+        name: alone[name]["v_ficc_cash" if name.startswith("cash") else "v_cme_futures"]
+        for name in side
+    }
+    # Each class with itself, then neighbours either way: 2Y-5Y, 5Y-10Y, 10Y-30Y.
+    pairs = [(i, i) for i in range(4)]
+    for i in range(3):
+        pairs += [(i, i + 1), (i + 1, i)]
+    reduction = 0.0
+    for i, j in pairs:
+        one, other = f"cash{i}", f"future{j}"
+        if side[one] * side[other] < 0.0:
+            used = min(left[one], left[other])
+            left[one] -= used
+            left[other] -= used
+            reduction += used * (0.75 if i == j else 0.5)
+    row = by_account(whole)["WHOLE"]
+    apart = row["v_ficc_cash"] + row["v_cme_futures"]
+    if row["reason"] is None:
+        assert row["p"] == pytest.approx(min(reduction / apart, 0.8), rel=1e-12)
+    elif row["reason"] != "ONE_SIDED":
+        assert reduction < 0.01 * apart
+
+
+CHARGED_ROOTS = ("ZN", "ZT", "SR3")
+
+
+def full_policy() -> Policy:
+    """Return the policy with everything the CME-like model can do beside what it does anyway."""
+    return replace(
+        policy(),
+        cme_correlation=CmeCorrelation(weight=0.5, decay=0.97),
+        cme_liquidity=CmeLiquidity(tuple((root, 7.8125) for root in CHARGED_ROOTS), inside=False),
+        cme_concentration=CmeConcentration(
+            0.1, tuple((root, 3.25) for root in CHARGED_ROOTS), inside=True
+        ),
+    )
+
+
+ONE_FUTURE: list[Row] = [
+    {"account": "123", "kind": "future", "instrument": "ZNM25", "quantity": 5, "xm": "yes"}
+]
+VOLUMES = pa.table({"contract": ["ZN", "ZT", "SR3", "ZNM25"], "adv": [250.0, 90.5, 0.0, 100.0]})
+
+
+RATES: list[Row] = [
+    {"account": "123", "kind": "cash", "instrument": "ZT0000001", "quantity": 10**7, "xm": "yes"},
+    {"account": "123", "kind": "future", "instrument": "SR3U25", "quantity": -70, "xm": "yes"},
+]
+
+
+def test_spreads_of_short_rates_are_modelled_where_sofr_has_a_history() -> None:
+    plain, own = (
+        by_account(run(RATES))["123"],
+        by_account(run(RATES, market=market(0, HISTORY)))["123"],
+    )
+    assert (plain["spread_risk"], own["spread_risk"]) == ("not modelled", None)
+    assert own["v_ficc_cash"] == plain["v_ficc_cash"]
+    assert own["v_ficc_futures"] != plain["v_ficc_futures"]
+    # SOFR wanders by itself, so that it hedges less.
+    assert own["p_ficc"] < plain["p_ficc"] - 0.1
+    assert own["p_cme"] < plain["p_cme"] - 0.1
+    # With 40 rows of history most scenarios have no move of its own.
+    late = run(RATES, market=market(0, 40))
+    assert by_account(late)["123"]["spread_risk"] == "not modelled"
+    assert late.manifest["market"]["scenarios_without_sofr"] > 100
+    assert run(RATES).manifest["market"]["scenarios_without_sofr"] is None
+
+
+@pytest.mark.parametrize("pnl", ["sensitivity", "full"])
+def test_both_kinds_of_pnl_know_sofr(pnl: str) -> None:
+    rules = replace(policy(), ficc=replace(policy().ficc, pnl=pnl))
+    found = by_account(run(RATES, market=market(1, HISTORY), policy=rules))["123"]
+    # A contract is 25 USD a basis point, and three rows move SOFR by up to 18 of them.
+    assert 0.1 < found["v_ficc_futures"] / (70 * 25 * 18) < 2.0
+
+
+@given(books(), SEEDS, st.randoms(use_true_random=False))
+@settings(PROPERTY, max_examples=6)
+def test_the_whole_cme_model_gives_the_same_bits_everywhere(
+    rows: list[Row], seed: int, random: Any
+) -> None:
+    how: Any = {"market": market(seed, HISTORY), "policy": full_policy(), "volumes": VOLUMES}
+    expected = bits(run(rows, backend="reference", **how))
+    for options in ({"threads": 1}, {"threads": 2}, {"backend": "numba", "threads": 2}):
+        assert bits(run(rows, **how, **options)) == expected
+    shuffled = random.sample(rows, len(rows))
+    assert bits(run(shuffled, **how)) == expected
+
+
+@given(books(), SEEDS)
+@settings(PROPERTY, max_examples=10)
+def test_charges_of_the_cme_model_stand_beside_v(rows: list[Row], seed: int) -> None:
+    how: Any = {"seed": seed, "volumes": VOLUMES}
+    plain = run(rows, policy=policy(), **how)
+    charged = run(rows, policy=replace(full_policy(), cme_correlation=None), **how)
+    due: dict[str, dict[str, int]] = {}
+    for row in charged.components.to_arrow().to_pylist():
+        if row["component"].startswith("charge: "):
+            assert row["house"] == "CME"
+            assert row["inside"] == (row["component"] == "charge: concentration")
+            if row["amount"] is not None:
+                due.setdefault(row["account"], {}).setdefault(row["segment"], 0)
+                due[row["account"]][row["segment"]] += row["amount"]
+    before, after = by_account(plain), by_account(charged)
+    for name, row in after.items():
+        for column in ("v_cme_futures", "v_cme_combined", "v_ficc_cash", "p"):
+            assert row[column] == before[name][column]
+        if row["requirement"] is not None:
+            more = row["no_programme"] - before[name]["no_programme"]
+            assert more == due.get(name, {}).get("all", 0)
+
+
+def test_a_what_if_knows_the_whole_cme_model() -> None:
+    how: Any = {"market": market(1, HISTORY), "policy": full_policy(), "volumes": VOLUMES}
+    more = {"account": "123", "kind": "future", "instrument": "ZNM25", "quantity": 40, "xm": "yes"}
+    expected = by_account(run([*RATES, more], **how))["123"]
+    answer = xm.Session(run(RATES, **how)).what_if("123", {"ZNM25": 40})
+    assert answer["requirement"] == expected["requirement"]
+    assert answer["no_programme"] == expected["no_programme"]
+    assert answer["p"] == expected["p"]
+
+
+def test_a_charge_by_volume_asks_for_volumes() -> None:
+    with pytest.raises(InputError, match="ZT is charged by its average daily volume"):
+        run(ONE_FUTURE, policy=full_policy())
+    with pytest.raises(InputError, match="ZNM25 has none; give a row for ZN"):
+        run(ONE_FUTURE, policy=full_policy(), volumes=VOLUMES.slice(1, 1))
+
+
+def test_a_history_of_one_factor_cannot_be_recorrelated() -> None:
+    days = np.busday_offset(AS_OF, np.arange(1 - HISTORY, 1), roll="backward")
+    level = 4.0 + 0.01 * np.random.default_rng(3).integers(-9, 10, HISTORY)
+    # At 1 and 3 months DF = 1 / (1 + y t): the same yield moves both alike but for second order.
+    yields = pa.table({"date": days, **dict.fromkeys(PAR_YIELD_COLUMNS, level)})
+    flat = xm.Market.read(yields, as_of=AS_OF)
+    with pytest.raises(InputError, match="par yields: treasury:1/4 follows from"):
+        run(ONE_FUTURE, market=flat, policy=full_policy(), volumes=VOLUMES)
 
 
 @st.composite

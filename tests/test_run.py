@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from pyarrow import csv
 
@@ -273,6 +274,59 @@ def test_user_cubes_take_the_place_of_ours(market: xm.Market, securities: pa.Tab
     assert row["p_cme"] == pytest.approx(0.4, abs=1e-15)
     assert (row["p"], row["binding"]) == (row["p_cme"], "CME")
     assert run.manifest["cubes"]["cme_stressed"] is None
+
+
+def test_span_policy_margins_futures_by_their_scan_range(
+    market: xm.Market, securities: pa.Table
+) -> None:
+    book = _positions("A,future,ZNM25,-300,true", "A,cash,91282CMM0,30000000,true")
+    given = {"accounts": _accounts("A"), "securities": securities, "market": market}
+    span = "cme-ficc-2026-04-30-span"
+    run = xm.run(positions=book, policy=span, **given)
+    ranges = {row["root"]: row for row in run.manifest["span"]["scan_ranges"]}
+    assert ranges["ZN"]["contract"] == "ZNM25"
+    # A range is a day's move: between a fifth and four fifths of a point in 2025.
+    assert 500.0 < ranges["ZN"]["scan_range"] < 2000.0
+    row = _row(run, "A")
+    assert row["v_cme_futures"] == 300.0 * ranges["ZN"]["scan_range"]
+    # The ten-year of February 2025 stands for TN: the spread of TN and ZN has a credit.
+    (rate,) = (s["rate"] for s in run.manifest["span"]["spreads"] if s["legs"][0] == ["ZN", 4.0])
+    assert 0.5 < rate < 1.0
+    contracts = row["v_cme_cash"] / ranges["TN"]["scan_range"]
+    assert 200.0 < contracts < 400.0
+    number = min(contracts / 3.0, 300.0 / 4.0)
+    credit = rate * number * (3.0 * ranges["TN"]["scan_range"] + 4.0 * ranges["ZN"]["scan_range"])
+    alone = row["v_cme_futures"] + row["v_cme_cash"]
+    assert row["v_cme_combined"] == pytest.approx(alone - credit, rel=1e-12)
+    # FICC's side is that of the default policy.
+    assert row["p_ficc"] == _row(xm.run(positions=book, **given), "A")["p_ficc"]
+    assert xm.Session(run).what_if("A", {})["p_cme"] == row["p_cme"]
+    cube = pa.table({"instrument": ["ZNM25"], "a": [1.0]})
+    with pytest.raises(InputError, match=r"cme_cube: the policy.s cme\.model, span, takes no cube"):
+        xm.run(positions=book, policy=span, cme_cube=cube, **given)
+
+
+def test_a_future_without_a_scan_range_is_not_covered(
+    market: xm.Market, securities: pa.Table, tmp_path: Path
+) -> None:
+    # No bond of the table is deliverable into a bond future: there is nothing to calibrate from.
+    years = pc.strptime(securities["maturity_date"], "%Y-%m-%d", "s")
+    short = securities.filter(pc.less(pc.year(years), 2036))
+    book = _positions("A,future,ZBM25,10,true", "B,future,ZNM25,10,true")
+    given = {"accounts": _accounts("A", "B"), "securities": short, "market": market}
+    run = xm.run(positions=book, policy="cme-ficc-2026-04-30-span", **given)
+    assert (_row(run, "A")["v_cme_futures"], _row(run, "A")["requirement"]) == (None, None)
+    assert run.state is not None
+    name, why = run.state.models.universe.name, run.state.models.cubes.unpriced_cme
+    assert set(why[name == "ZBM25"]) == {"NO_SCAN_RANGE"}
+    assert _row(run, "B")["v_cme_futures"] > 0.0
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'name = "own"\nextends = "cme-ficc-2026-04-30-span"\n[span.scan_ranges]\n'
+        'value = [["ZB", 3500]]\nstanding = "ours"\nsource = "a test"\n'
+    )
+    run = xm.run(positions=book, policy=own, **given)
+    assert _row(run, "A")["v_cme_futures"] == 35_000.0
 
 
 def test_instrument_missing_from_a_cube_is_unpriced(

@@ -82,5 +82,6 @@ inline void require_range(const Range& range, std::int64_t count) {
 void register_tails(py::module_& m);
 void register_revalue(py::module_& m);
 void register_whatif(py::module_& m);
+void register_netting(py::module_& m);
 
 }  // namespace crossmargin::bindings

@@ -1,5 +1,7 @@
 """Margin of a client book under CME-FICC cross-margining: both houses' numbers, and why."""
 
+from crossmargin.compare import compare
+from crossmargin.comparison import compare_revaluation
 from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
 from crossmargin.instruments.baskets import deliverable_basket
 from crossmargin.instruments.conversion import conversion_factor
@@ -16,6 +18,8 @@ __all__ = [
     "Measure",
     "Run",
     "Session",
+    "compare",
+    "compare_revaluation",
     "conversion_factor",
     "deliverable_basket",
     "price_from_yield",

@@ -19,7 +19,7 @@ try:
     from rich.console import Console
 
     from crossmargin.report.progress import DelayedProgress
-    from crossmargin.report.terminal import print_summary
+    from crossmargin.report.terminal import print_comparison, print_summary
 except ModuleNotFoundError as error:
     lacking = (error.name or "").partition(".")[0]
     if lacking not in ("typer", "rich"):
@@ -121,9 +121,20 @@ def run(
         _input("date, root, contract, basis. Without it savings are upper bounds."),
     ] = None,
     fixings: Annotated[Path | None, _input("date, index (SOFR, EFFR), rate_pct.")] = None,
-    policy: Annotated[
+    sofr: Annotated[
         Path | None,
-        typer.Option(help="Policy file (TOML) instead of the embedded one.", show_default=False),
+        _input(
+            "date, 1mo, ..., 30y (some of them): swap rates against SOFR, percent. Without it "
+            "short-rate futures move with the Treasury curve."
+        ),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="Policy file (TOML), or the name of a shipped one, instead of the default.",
+            metavar="FILE|NAME",
+            show_default=False,
+        ),
     ] = None,
     ficc_cube: Annotated[
         Path | None,
@@ -131,6 +142,14 @@ def run(
     ] = None,
     cme_cube: Annotated[
         Path | None, _input("P&L of your own for CME; goes with --ficc-cube.")
+    ] = None,
+    span_file: Annotated[
+        Path | None,
+        _input("SPAN risk parameters (.pa2), for a policy whose cme.model is span."),
+    ] = None,
+    volumes: Annotated[
+        Path | None,
+        _input("contract (or root), adv. For a policy that charges concentration."),
     ] = None,
     cycle: Annotated[str, typer.Option(help="Margin cycle of the day.")] = "EOD",
     threads: Annotated[
@@ -160,7 +179,7 @@ def run(
         "--as-of": as_of,
     }
     lacking = [option for option, value in own.items() if value is None]
-    if sample and (len(lacking) < len(own) or basis or fixings):
+    if sample and (len(lacking) < len(own) or basis or fixings or sofr):
         raise InputError("--sample brings its own market and book; leave the other inputs out")
     if lacking and not sample:
         raise InputError(f"{', '.join(lacking)} must be given, or --sample instead")
@@ -175,7 +194,11 @@ def run(
         else:
             book = {"positions": positions, "accounts": accounts, "securities": securities}
             market = Market.read(
-                par_yields, as_of=as_of_date(as_of or ""), basis=basis, fixings=fixings
+                par_yields,
+                as_of=as_of_date(as_of or ""),
+                basis=basis,
+                fixings=fixings,
+                sofr=sofr,
             )
         result = margin_book(
             **book,
@@ -184,6 +207,8 @@ def run(
             policy=policy,
             ficc_cube=ficc_cube,
             cme_cube=cme_cube,
+            span_file=span_file,
+            volumes=volumes,
             cycle=cycle,
             threads=threads,
             max_rejected=max_rejected,
@@ -222,6 +247,80 @@ def sample(
     )
     typer.echo(f"SYNTHETIC: {', '.join(path.name for path in written)} in {out}")
     typer.echo(f"crossmargin run {options} --as-of {day} --out RESULTS")
+
+
+@app.command()
+def compare(
+    dir_a: Annotated[Path, typer.Argument(metavar="DIR_A", help="Results of a run.")],
+    dir_b: Annotated[Path, typer.Argument(metavar="DIR_B", help="Results of another run.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write all accounts to this file, .csv or .parquet.", show_default=False),
+    ] = None,
+) -> None:
+    """Compare two runs account by account: two policies, two days."""
+    from crossmargin.compare import differences, inputs_that_differ, margined
+    from crossmargin.io.results import write_table
+
+    a, b = margined(dir_a), margined(dir_b)
+    table = differences(a, b)
+    if out is not None:
+        write_table(table, out)
+    print_comparison(
+        table,
+        (str(dir_a), str(dir_b)),
+        (a.manifest, b.manifest),
+        inputs_that_differ(a, b),
+        _output(),
+    )
+    if out is not None:
+        _output().print(f"File: {out}", markup=False, soft_wrap=True)
+
+
+policies = typer.Typer(
+    name="policy",
+    help="Explain, compare and check policies: the parameters of the agreement and the models.",
+    no_args_is_help=True,
+)
+app.add_typer(policies)
+
+POLICY = typer.Argument(metavar="FILE|NAME", help="A policy file, or the name of a shipped one.")
+
+
+@policies.command("show")
+def show_policy(policy: Annotated[str | None, POLICY] = None) -> None:
+    """Say what a policy does: each parameter, its value, standing and source."""
+    from crossmargin.policies import read_policy
+    from crossmargin.report.policy import print_policy
+
+    print_policy(read_policy(policy), _output())
+
+
+@policies.command("diff")
+def diff_policies(policy_a: Annotated[str, POLICY], policy_b: Annotated[str, POLICY]) -> None:
+    """Show what two policies differ in."""
+    from crossmargin.policies import read_policy
+    from crossmargin.report.policy import print_differences
+
+    print_differences(read_policy(policy_a), read_policy(policy_b), _output())
+
+
+@policies.command("check")
+def check_policy(policy: Annotated[str, POLICY]) -> None:
+    """Say whether a policy can be used; exit code 2 if not."""
+    from crossmargin.policies import read_policy
+
+    checked = read_policy(policy)
+    typer.echo(f"OK: {checked.name}, effective from {checked.effective_from}, hash {checked.hash}")
+
+
+@policies.command("list")
+def list_policies() -> None:
+    """List the policies that come with the package."""
+    from crossmargin.policies import shipped_policies
+
+    for name in shipped_policies():
+        typer.echo(name)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -27,6 +27,7 @@ from crossmargin.engine import Book, Measure
 from crossmargin.engine.whatif import AskedBook, BucketSums, can_be_asked
 from crossmargin.margin.ficc import ficc_measures, floor_buckets
 from crossmargin.margin.pots import CME, FICC, UNIONS
+from crossmargin.policies.sections import MODEL_MIN
 
 if TYPE_CHECKING:
     from crossmargin.engine._core import Answer, KeptAccount
@@ -210,10 +211,20 @@ class _Resident:
 
 
 def can_be_resident(models: Models) -> bool:
-    """Tell whether accounts can be kept: native kernels, cubes on the grid, no charges."""
-    cubes = models.cubes
+    """Tell whether accounts can be kept: native kernels, cubes on the grid, the default's rules."""
+    cubes, policy = models.cubes, models.policy
+    beside = (
+        models.haircuts,
+        models.charges,
+        models.volumes,
+        policy.cme_liquidity,
+        policy.cme_concentration,
+    )
+    plain = policy.agreement.reducer == MODEL_MIN and not policy.charges
+    if cubes.cme is None or not plain or any(rules is not None for rules in beside):
+        return False
     stressed = [] if cubes.stressed is None else [cubes.stressed]
-    return not models.policy.charges and can_be_asked([cubes.ficc, cubes.cme, *stressed])
+    return can_be_asked([cubes.ficc, cubes.cme, *stressed])
 
 
 def asked_book(book: Book, models: Models) -> AskedBook:
@@ -233,6 +244,7 @@ def asked_book(book: Book, models: Models) -> AskedBook:
     """
     universe, cubes, policy = models.universe, models.cubes, models.policy
     ficc, cme = policy.ficc, policy.cme
+    assert cubes.cme is not None
     measures = [
         (ficc_measures(cubes.ficc, ficc), UNIONS[FICC]),
         ([Measure(cubes.cme, cme.level)], UNIONS[CME]),

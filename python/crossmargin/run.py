@@ -10,7 +10,7 @@ import datetime
 import platform
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypedDict
@@ -31,23 +31,29 @@ from crossmargin.agreement.outcome import AmountError, Clients, Models, margin_b
 from crossmargin.book.accounts import read_accounts
 from crossmargin.book.exceptions import CODES, ExceptionLog, InputError
 from crossmargin.book.netting import Legs, net, open_legs, to_book
-from crossmargin.book.schemas import ACCOUNTS, FIRMS, POSITIONS, SECURITIES, Schema
+from crossmargin.book.schemas import ACCOUNTS, FIRMS, POSITIONS, SECURITIES, VOLUMES, Schema
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import Trades, canonical_order, read_trades
+from crossmargin.book.volumes import read_volumes
 from crossmargin.engine import Book, Cube
 from crossmargin.engine.executor import run_blocks
+from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.universe import Universe, build_universe
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.results import Table, source_hash, table_hash, write_results
+from crossmargin.io.span_pa2 import SpanFile, read_span_pa2
 from crossmargin.io.tables import Source, to_arrow
-from crossmargin.margin.cme import equivalent_contracts
+from crossmargin.margin.charges import charge_rules, volumes_of
+from crossmargin.margin.cme import equivalent_contracts, front_contract
 from crossmargin.margin.cubes import HouseCubes, OwnCube, house_cubes
-from crossmargin.margin.ficc import floor_rates
+from crossmargin.margin.ficc import PROXY, floor_rates
+from crossmargin.margin.haircuts import Haircuts, haircut_method, without
 from crossmargin.margin.pots import CME, FICC
 from crossmargin.market import Market
-from crossmargin.market.scenarios import HistoryShortError
+from crossmargin.market.scenarios import CorrelationError, HistoryShortError
 from crossmargin.policies import Policy, read_policy
+from crossmargin.policies.sections import SPAN
 from crossmargin.report.tables import (
     STAMPS,
     account_table,
@@ -142,6 +148,8 @@ def run(
     policy: str | Path | Policy | None = None,
     ficc_cube: Source | None = None,
     cme_cube: Source | None = None,
+    span_file: str | Path | None = None,
+    volumes: Source | None = None,
     cycle: str = "EOD",
     threads: int | None = None,
     max_rejected: int | None = None,
@@ -163,6 +171,11 @@ def run(
         P&L to use instead of ours: `instrument` and one column a scenario, USD per 100 face or per
         contract, gain positive. Columns of the CME cube whose names are dates in a stress window
         are the stress scenarios; without any V_C is HVaR alone.
+    span_file : str or Path, optional
+        A SPAN risk parameter file (.pa2) of the as-of date or before; where the policy's model is
+        `span`, what it holds takes the place of the policy's parameters.
+    volumes : path or table, optional
+        Average daily volumes, for a policy that charges concentration.
     cycle : {"EOD", "EODXM", "ITD", "CUR"}
         Recorded in every table; in ITD a leg dated on the as-of date is still open.
     threads : int, optional
@@ -196,6 +209,7 @@ def run(
     known = read_securities(
         read(securities, SECURITIES), curve=market.curve, file=SECURITIES.name, log=log
     )
+    adv = {} if volumes is None else read_volumes(read(volumes, VOLUMES), as_of=market.as_of)
     trades = read_trades(
         read(positions, POSITIONS),
         accounts=accounts_read,
@@ -236,7 +250,9 @@ def run(
         log=log,
     )
     equivalents = equivalent_contracts(rules.cme, market.as_of)
-    contracts = canonical_order({*trades.contracts, *filter(None, equivalents)})
+    calibrated = roots() if rules.cme.model == SPAN else ()
+    fronts = [front_contract(root, market.as_of) for root in calibrated]
+    contracts = canonical_order({*trades.contracts, *filter(None, [*equivalents, *fronts])})
     universe = build_universe(
         securities=known,
         held=trades.held,
@@ -266,6 +282,9 @@ def run(
     if universe.name.size == 0:
         raise InputError("there is no instrument to margin; check positions and the as-of date")
 
+    charged = rules.cme_concentration
+    daily = None if charged is None else volumes_of(universe, adv, charged)
+
     tell("scenarios", 0.35)
     work: Work = {"threads": threads, "backend": backend}
     try:
@@ -276,17 +295,41 @@ def run(
             rules,
             own_ficc=read.cube(ficc_cube, "ficc_cube"),
             own_cme=read.cube(cme_cube, "cme_cube"),
+            span_file=read.span_file(span_file),
             **work,
         )
-    except HistoryShortError as error:
+        haircuts = None
+        eligible = eligible_instruments(universe, known, market, rules)
+        if rules.haircuts is not None:
+            universe, haircuts = haircut_method(
+                universe,
+                known.take(trades.held),
+                cubes.unpriced_ficc,
+                market,
+                rules.haircuts,
+                rules.ficc,
+                rules.scenarios,
+                # P&L of the user's own stands.
+                short=ficc_cube is None,
+            )
+            cubes = _with_haircuts(cubes, haircuts, eligible)
+        of_ficc = charge_rules(universe, known.take(trades.held), market, rules)
+    except (HistoryShortError, CorrelationError) as error:
         raise InputError(f"par yields: {error}") from None
+    if rules.ficc.pnl == PROXY and ficc_cube is None:
+        log.add(
+            "MARGIN_PROXY",
+            file="par_yields",
+            message=f"V_F is the margin proxy's, over {cubes.ficc.scenarios} scenarios: returns of "
+            "benchmarks by maturity bucket, not the P&L of each instrument",
+        )
     _log_unpriced(legs, trades, universe, cubes, accounts_read, log)
 
     tell("margin", 0.6)
     account = columns.texts(accounts_read["account"])
     exceptions = log.table()
     rejected = _rejected_rows(exceptions, accounts_read)
-    models = Models(universe, cubes, floor, rules)
+    models = Models(universe, cubes, floor, rules, haircuts, of_ficc, daily)
     clients = Clients(
         eligible=barrier == "",
         complete=rejected == 0,
@@ -313,7 +356,9 @@ def run(
             eligible=clients.eligible,
             rows_rejected=rejected,
             upper_bound=without_basis(book, universe, cubes.roots_without_basis, size),
-            spread_not_modelled=spread_not_modelled(book, universe, assignment.group_account, size),
+            spread_not_modelled=spread_not_modelled(
+                book, universe, cubes.roots_without_spread, assignment.group_account, size
+            ),
         ),
         "components": lambda: component_table(
             (outcome.ficc, outcome.cme),
@@ -351,9 +396,11 @@ def run(
         "policy": _describe_policy(rules),
         "inputs": {**read.inputs, **market.source},
         "market": _describe_market(market, cubes),
+        "cme_model": rules.cme.model,
+        "span": None if cubes.span is None else cubes.span.describe(),
         "cubes": {
             "ficc": _describe_cube(cubes.ficc),
-            "cme_historical": _describe_cube(cubes.cme),
+            "cme_historical": None if cubes.cme is None else _describe_cube(cubes.cme),
             "cme_stressed": None if cubes.stressed is None else _describe_cube(cubes.stressed),
         },
         "rows": {
@@ -371,7 +418,7 @@ def run(
             models,
             clients,
             book,
-            eligible_instruments(universe, known, market, rules),
+            eligible,
             market.as_of,
         ),
         **{name: Table(stamped[name]) for name in _TABLES},
@@ -404,6 +451,31 @@ class _Reader:
         table = to_arrow(source, name=name)
         self.inputs[name] = {"hash": source_hash(table), "rows_read": len(table)}
         return OwnCube(name, *read_cube(table, name=name))
+
+    def span_file(self, path: str | Path | None) -> SpanFile | None:
+        if path is None:
+            return None
+        file = read_span_pa2(path)
+        self.inputs["span_file"] = {
+            "hash": file.hash,
+            "business_date": str(file.business_date),
+            "not_decoded": file.not_decoded,
+        }
+        return file
+
+
+def _with_haircuts(cubes: HouseCubes, haircuts: Haircuts, eligible: Mask) -> HouseCubes:
+    """Return the cubes of a run in which the haircut method covers some instruments."""
+    covered = haircuts.covered
+    # What may not be cross-margined never meets CME's model.
+    return replace(
+        cubes,
+        ficc=without(cubes.ficc, covered),
+        unpriced_ficc=np.where(
+            covered, "", np.where(haircuts.no_price, "NO_PRICE", cubes.unpriced_ficc)
+        ),
+        unpriced_cme=np.where(covered & ~eligible, "", cubes.unpriced_cme),
+    )
 
 
 def _check_rejected(log: ExceptionLog, most: int | None) -> None:
@@ -502,6 +574,7 @@ def _describe_policy(rules: Policy) -> dict[str, Any]:
         "name": rules.name,
         "hash": rules.hash,
         "effective_from": rules.effective_from,
+        "reducer": rules.agreement.reducer,
         "unconfirmed": [p.name for p in rules.parameters if p.standing == "unconfirmed"],
     }
 
@@ -513,6 +586,7 @@ def _describe_market(market: Market, cubes: HouseCubes) -> dict[str, Any]:
         "history_rows": int(market.date.size),
         "rows_skipped": market.skipped_rows,
         "scenarios_without_basis": cubes.without_basis,
+        "scenarios_without_sofr": cubes.without_sofr,
     }
 
 

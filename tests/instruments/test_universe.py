@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -13,8 +15,9 @@ from crossmargin.instruments.contracts import last_delivery_day, parse_contract,
 from crossmargin.instruments.conversion import conversion_factors
 from crossmargin.instruments.securities import accrued
 from crossmargin.instruments.universe import build_universe
-from crossmargin.market.curve import NODES
+from crossmargin.market.curve import NODES, POINTS, Curve
 from crossmargin.market.market import Market
+from crossmargin.market.sofr import Sofr
 
 NO_CASH = np.array([], "datetime64[D]")
 TREASURY_ROOTS = ("ZT", "Z3N", "ZF", "ZN", "TN", "TWE", "ZB", "UB")
@@ -320,6 +323,84 @@ def test_rates_move_as_their_forward_does(flat_market, note):
 
     assert pnl[1] == pytest.approx(2500 * (quarter(1.0) - quarter(0.0)), abs=1e-6)
     assert pnl[2] == pytest.approx(4167 * (month(1.0) - month(0.0)), abs=1e-6)
+
+
+SOFR_NODES = (1, 3, 4)
+"""3 months, 1 and 2 years."""
+
+
+def sofr_market(flat_market, as_of, fixed=None, rate=0.03, node=SOFR_NODES):
+    """Return a market with Treasuries at 4% and SOFR at another continuous rate."""
+    market = rate_market(flat_market, as_of, fixed)
+    day = np.array([market.as_of])
+    curve = Curve(market.as_of, -rate * POINTS)
+    return replace(market, sofr=Sofr(curve, node, day, np.full((1, len(node)), rate)))
+
+
+def test_short_rates_stand_on_the_sofr_curve(flat_market, note):
+    market = sofr_market(flat_market, "2025-03-13")
+    found = build(market, note, ["SR3M25", "SR1M25", "ZQM25"], held=[0])
+    plain = build(rate_market(flat_market, "2025-03-13"), note, ["SR3M25"], held=[0])
+    assert found.price[0] == plain.price[0]
+    assert found.price[1] == pytest.approx(
+        100 - 100 * 360 / 91 * np.expm1(0.03 * 91 / 365.25), abs=1e-10
+    )
+    assert found.price[2:].tolist() == pytest.approx(
+        [100 - 36000 * np.expm1(0.03 / 365.25)] * 2, abs=1e-9
+    )
+    # A note moves with the Treasury's nodes alone, a short rate with SOFR's.
+    assert found.curve_factors == 14
+    gradient = found.sensitivities.gradient
+    assert gradient.shape == (4, 14)
+    assert np.array_equal(gradient[0, :11], plain.sensitivities.gradient[0])
+    assert not gradient[0, 11:].any()
+    assert not gradient[1:, :11].any()
+    growth = np.exp(0.03 * 91 / 365.25)
+    assert found.sensitivities.dv01[1] == pytest.approx(25.0 * 360 / 365.25 * growth, rel=1e-10)
+    # June's 30 days lie between 3 months and a year.
+    assert np.flatnonzero(gradient[2]).tolist() == [11, 12]
+
+
+def test_a_day_without_a_fixing_takes_the_sofr_curve(flat_market, note):
+    fixed = {"2025-02-28": 0.01, "2025-03-03": 0.02}
+    found = build(sofr_market(flat_market, "2025-03-04", fixed), note, ["SR1H25"])
+    average = (1.0 + 1.0 + 2.0 + 28 * 36000 * np.expm1(0.03 / 365.25)) / 31
+    assert found.price[0] == pytest.approx(100 - average, abs=1e-9)
+
+
+def test_short_rates_move_as_the_sofr_forward_does(flat_market, note):
+    market = sofr_market(flat_market, "2025-03-24")
+    found = build(market, note, ["SR3U25", "ZTM25"], held=[0])
+    shock = np.zeros((2, 14))
+    shock[0, :11] = 0.01
+    shock[1, 11:] = [-0.01, 0.005, 0.02]
+    pnl = revalue(found.terms, shock, backend="reference")
+    # The Treasury's shift moves the note alone, SOFR's the quarter alone.
+    assert pnl[0, 0] < 0.0
+    assert pnl[1, 0] == pnl[0, 1] == 0.0
+
+    def discount(day, moved):
+        t = float((np.datetime64(day) - market.as_of).astype(int)) / 365.25
+        return np.exp(-0.03 * t - moved * t * np.interp(t, [0.25, 1.0, 2.0], shock[1, 11:]))
+
+    def quarter(moved):
+        growth = discount("2025-09-17", moved) / discount("2025-12-17", moved)
+        return 100 - 100 * 360 / 91 * (growth - 1)
+
+    assert pnl[1, 1] == pytest.approx(2500 * (quarter(1.0) - quarter(0.0)), abs=1e-6)
+
+
+def test_a_sofr_curve_that_is_the_treasurys_changes_no_bit(flat_market, note):
+    names = ["SR3H25", "SR3U25", "SR1J25", "ZQM25"]
+    plain = rate_market(flat_market, "2025-03-24", FIXED)
+    own = sofr_market(flat_market, "2025-03-24", FIXED, rate=0.04, node=tuple(range(11)))
+    shift = np.random.default_rng(1).normal(size=(50, 11)) * 0.01
+    before = revalue(build(plain, note, names, held=[0]).terms, shift)
+    found = build(own, note, names, held=[0])
+    twice = np.hstack([shift, shift])
+    for backend in ("native", "numba", "reference"):
+        assert np.array_equal(revalue(found.terms, twice, backend=backend), before)
+    assert found.price.tolist() == build(plain, note, names, held=[0]).price.tolist()
 
 
 def test_a_note_and_dated_cash_on_a_flat_curve(flat_market, make_securities):

@@ -10,6 +10,7 @@ import pytest
 
 from crossmargin.book.exceptions import InputError
 from crossmargin.io.market import as_of_date, read_market
+from crossmargin.market.curve import TENORS
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,42 @@ def test_a_history_that_says_two_things_of_a_day_is_refused(
     )
     with pytest.raises(InputError, match=r"basis, row 3: date, root, contract .* 2025-03-12"):
         read_market(real_data("us_treasury_par_yields.csv.gz"), as_of="2025-03-13", basis=basis)
+
+
+DAYS = np.busday_offset("2025-03-13", np.arange(-20, 1), roll="backward").astype(str).tolist()
+YIELDS = pa.table({"date": DAYS, **{name: np.full(21, 4.0) for name in TENORS}})
+
+
+def swaps(**columns: list[str]) -> pa.Table:
+    return pa.table({"date": DAYS} | columns)
+
+
+def test_a_sofr_history_has_some_tenors() -> None:
+    rates = [f"{4.3 + n / 100:.2f}" for n in range(21)]
+    rates[5] = ""
+    given = swaps(**{"3mo": rates, "2y": ["3.9"] * 21, "overnight": ["4.3"] * 21})
+    market = read_market(YIELDS, as_of="2025-03-13", sofr=given)
+    assert market.sofr is not None
+    assert market.sofr.factor == ("sofr:1/4", "sofr:2")
+    assert market.sofr.date.size == 20
+    assert market.factor[11:] == ("sofr:1/4", "sofr:2")
+    assert market.source["sofr"]["extra_columns"] == ["overnight"]
+    assert read_market(YIELDS, as_of="2025-03-13").sofr is None
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (swaps(**{"3mo": ["4.3"] * 21}), "sofr: give rates of at least two tenors"),
+        (swaps(**{"3mo": ["0.043"] * 21, "1y": ["0.042"] * 21}), "look like decimals"),
+        (swaps(**{"3mo": ["4.3"] * 21, "1y": ["-500"] * 21}), "sofr, row 1"),
+        (swaps(**{"3mo": ["4.3"] * 21, "1y": ["4.3"] * 11 + [""] * 10}), "sofr: the last row .* 5"),
+        (
+            pa.concat_tables([swaps(**{"3mo": ["4.3"] * 21, "1y": ["4.2"] * 21})] * 2),
+            "sofr, row [0-9]+: date are there more than once",
+        ),
+    ],
+)
+def test_a_sofr_history_that_cannot_be_used_is_refused(given: pa.Table, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        read_market(YIELDS, as_of="2025-03-13", sofr=given)

@@ -9,8 +9,8 @@ import pytest
 from crossmargin.engine import Cube
 from crossmargin.margin.cme import cme_cubes, cme_margin, equivalent_contracts
 from crossmargin.margin.pots import ALL, CASH, COMBINED, FUTURES, OTHER
-from crossmargin.market.scenarios import HistoryShortError, VolatilityScaling
-from crossmargin.policies import read_policy
+from crossmargin.market.scenarios import CorrelationScaling, HistoryShortError, VolatilityScaling
+from crossmargin.policies import CmeCorrelation, read_policy
 
 RULES = read_policy().cme
 ONLY_ZT_ZN = replace(RULES, equivalent_roots=((3.0, "ZT"), (100.0, "ZN")))
@@ -94,6 +94,28 @@ def test_historical_moves_are_scaled_and_stressed_ones_are_not(
             u = (terms.exponent_weight[own] * shock[:, terms.exponent_factor[own]]).sum(axis=1)
             change += terms.term_amount[term] * np.expm1(-u)
         np.testing.assert_allclose(cube.pnl[zt], 2000.0 * change, rtol=0, atol=1e-5)
+
+
+def test_historical_moves_take_on_recent_correlations_and_stressed_ones_do_not(
+    by_hand: Any, market: Any, scenario_rules: Any
+) -> None:
+    # ZTM25 moves with the ten-year zero rate alone: 2000 (exp(-10 z) - 1).
+    universe = by_hand(("ZTM25", [(10.0, 1.0)], 2000.0), ("ZNM25", [(2.0, 1.0)], 1000.0))
+    plain = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules)
+    how = CmeCorrelation(weight=0.75, decay=0.97)
+    historical, stressed, _ = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules, how)
+    scaled = market.scenarios(
+        horizon=1,
+        look_back=100,
+        minimum=100,
+        stress=scenario_rules.stress,
+        scaling=VolatilityScaling(0.97, 250, 3.0),
+        correlation=CorrelationScaling(decay=0.97, weight=0.75),
+    )
+    move = scaled.shock[:, scaled.factor.index("treasury:10")]
+    np.testing.assert_allclose(historical.pnl[0], 2000.0 * np.expm1(-10 * move), rtol=0, atol=1e-6)
+    assert np.abs(historical.pnl - plain[0].pnl).max() > 0.1
+    assert np.array_equal(stressed.pnl, plain[1].pnl)
 
 
 def test_cheapest_to_deliver_is_chosen_anew(

@@ -6,16 +6,21 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crossmargin.market.basis import Basis
 from crossmargin.market.curve import TREASURY_FACTORS, Curve
 from crossmargin.market.market import Market
 from crossmargin.market.scenarios import (
     DEFAULT_STRESS,
+    CorrelationError,
+    CorrelationScaling,
     HistoryShortError,
     StressWindow,
     VolatilityScaling,
     build_scenarios,
+    cholesky,
 )
 
 FIRST = np.datetime64("2020-01-01")
@@ -150,6 +155,118 @@ def test_scaling_leaves_what_never_moved_and_the_shocks_given():
     assert not found.shock[:, 1].any()
     assert np.array_equal(shock, before)
     assert found.no_basis == {"ZN": 20}
+
+
+# Squares add up to 6 and products to 2, so C_old = 1 / 3. With a decay of 1 / 2 the average begun
+# at zero is 2 + 1 / 2 (..) + ..: squares 2 + 15 / 16, products 2 + 1 / 2 - 1 / 4 - 1 / 8 + 1 / 16.
+PAIR = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [-math.sqrt(2)] * 2])
+C_OLD = 1 / 3
+C_NOW = (2 + 1 / 2 - 1 / 4 - 1 / 8 + 1 / 16) / (2 + 15 / 16)
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.25])
+def test_correlation_scaling_by_hand(weight):
+    target = weight * C_NOW + (1 - weight) * C_OLD
+    found = build(
+        5,
+        factor=("treasury:2", "treasury:10"),
+        shock=PAIR * [1.0, 4.0],
+        correlation=CorrelationScaling(decay=0.5, weight=weight),
+    ).shock
+    # L_old = [[1, 0], [c, sqrt(1 - c^2)]]: the first factor stays, the second is put together anew.
+    own = (PAIR[:, 1] - C_OLD * PAIR[:, 0]) / math.sqrt(1 - C_OLD**2)
+    second = target * PAIR[:, 0] + math.sqrt(1 - target**2) * own
+    np.testing.assert_allclose(found[:, 0], PAIR[:, 0], rtol=1e-15)
+    np.testing.assert_allclose(found[:, 1], 4.0 * second, rtol=1e-14)
+
+
+def recorrelated(shock, look_back, decay=0.97, weight=1.0):
+    names = [f"treasury:{k}" for k in range(shock.shape[1])]
+    return CorrelationScaling(decay, weight).scale(shock, look_back, names)
+
+
+def correlation(shock, share=None):
+    """Return the uncentred correlation, the rows weighted."""
+    share = np.ones(len(shock)) if share is None else share
+    product = np.einsum("r,ri,rj->ij", share, shock, shock)
+    size = np.sqrt(np.diag(product))
+    return product / size[:, None] / size
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    factors=st.integers(1, 11),
+    decay=st.floats(0.9, 0.99),
+    weight=st.floats(0.0, 1.0),
+)
+def test_the_look_back_takes_on_the_target_correlation(seed, factors, decay, weight):
+    rng = np.random.default_rng(seed)
+    rows, look_back = 300, 200
+    # Neighbours move alike, the more so the longer ago.
+    common = rng.normal(size=(rows, 1)) * np.linspace(2.0, 0.5, rows)[:, None]
+    shock = (common + rng.normal(size=(rows, factors))) * rng.uniform(1e-5, 1e-3, factors)
+    before = shock.copy()
+    found = recorrelated(shock, look_back, decay, weight)
+    latest = shock[-look_back:]
+    now = correlation(latest, decay ** np.arange(look_back - 1.0, -1.0, -1.0))
+    target = weight * now + (1 - weight) * correlation(latest)
+    np.testing.assert_allclose(correlation(found[-look_back:]), target, rtol=0, atol=1e-9)
+    # The sizes stay, and each row is transformed alike: rows before the look-back too.
+    np.testing.assert_allclose(
+        np.square(found[-look_back:]).sum(axis=0), np.square(latest).sum(axis=0), rtol=1e-9
+    )
+    step, *_ = np.linalg.lstsq(latest, found[-look_back:], rcond=None)
+    np.testing.assert_allclose(found, shock @ step, rtol=1e-6, atol=1e-9 * np.abs(found).max())
+    assert np.array_equal(shock, before)
+    # No sum runs in an order that the library may choose.
+    assert np.array_equal(found, recorrelated(np.asfortranarray(shock), look_back, decay, weight))
+
+
+def test_a_correlation_that_has_not_changed_changes_nothing():
+    # Twice the same block, and a decay so near one that all rows count alike.
+    block = np.random.default_rng(17).normal(size=(100, 5)) * 1e-4
+    shock = np.vstack([block, block])
+    found = recorrelated(shock, 100, decay=1 - 1e-15)
+    np.testing.assert_allclose(found, shock, rtol=1e-9, atol=1e-16)
+    off = {"shock": shock, "factor": tuple(TREASURY_FACTORS[:5]), "look_back": 100}
+    assert np.array_equal(
+        build(200, correlation=CorrelationScaling(0.97, 0.0), **off).shock, build(200, **off).shock
+    )
+
+
+def test_correlation_scaling_comes_after_volatility_scaling_and_leaves_bases():
+    rng = np.random.default_rng(14)
+    shock = rng.normal(size=(400, 3)) * np.array([1.0, 2.0, 0.5])
+    shock[:, 1] += shock[:, 0]
+    names = ("treasury:2", "treasury:10", "basis:ZN")
+    how = CorrelationScaling(0.97, 0.5)
+    volatile = build(400, shock=shock, factor=names, look_back=300, scaling=SCALING)
+    both = build(400, shock=shock, factor=names, look_back=300, scaling=SCALING, correlation=how)
+    assert np.array_equal(both.shock[:, 2], volatile.shock[:, 2])
+    assert np.array_equal(both.shock[:, :2], how.scale(volatile.shock[:, :2], 300, names[:2]))
+
+
+def test_a_factor_without_a_recent_move_stays():
+    shock = np.random.default_rng(15).normal(size=(300, 3))
+    shock[:, 1] = 0.0
+    found = recorrelated(shock, 200)
+    assert not found[:, 1].any()
+    assert np.array_equal(found[:, [0, 2]], recorrelated(shock[:, [0, 2]], 200))
+
+
+def test_a_factor_that_follows_from_others_is_refused_by_name():
+    shock = np.random.default_rng(16).normal(size=(300, 3))
+    shock[:, 2] = shock[:, 0] - 3.0 * shock[:, 1]
+    with pytest.raises(CorrelationError, match=r"treasury:2 follows .* cme_correlation\.weight"):
+        recorrelated(shock, 200)
+
+
+def test_cholesky_by_hand():
+    matrix = np.array([[4.0, 2.0, -2.0], [2.0, 10.0, 8.0], [-2.0, 8.0, 14.0]])
+    lower = np.array([[2.0, 0.0, 0.0], [1.0, 3.0, 0.0], [-1.0, 3.0, 2.0]])
+    assert np.array_equal(cholesky(matrix), lower)
+    # Semi-definite: the second factor is the first.
+    assert cholesky(np.ones((2, 2))).tolist() == [[1.0, 0.0], [1.0, 0.0]]
 
 
 def market(zero_rate, basis=()):

@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 
 from crossmargin.book.exceptions import InputError
-from crossmargin.policies import read_policy
+from crossmargin.policies import (
+    ClassDisallowance,
+    CmeConcentration,
+    CmeCorrelation,
+    CmeLiquidity,
+    HaircutRules,
+    HolidayRules,
+    LiquidityRules,
+    SpreadCredit,
+    read_policy,
+)
 from crossmargin.policies.policy import DEFAULT, STANDINGS, parse_policy
 
 TEXT = resources.files("crossmargin.policies").joinpath(f"{DEFAULT}.toml").read_text("utf-8")
@@ -111,6 +121,7 @@ def test_what_is_no_toml_is_refused(text: bytes) -> None:
 @pytest.mark.parametrize(
     ("parameter", "value"),
     [
+        ("agreement.reducer", '"largest"'),
         ("agreement.cap", "1.01"),
         ("agreement.cap", "-0.1"),
         ("agreement.cap", "nan"),
@@ -144,6 +155,7 @@ def test_what_is_no_toml_is_refused(text: bytes) -> None:
         ("ficc.floor_bucket_years", "[1.0, 1.0, 3.5, 6.5, 8.0, 12.0, 22.0, 40.0]"),
         ("ficc.floor_bucket_nodes", '["1/2"]'),
         ("ficc.floor_bucket_nodes", '["1/2", "2", "3", "4", "7", "10", "20", "30"]'),
+        ("cme.model", '"SPAN"'),
         ("cme.level", "1.5"),
         ("cme.horizon", "61"),
         ("cme.historical_weight", "1.1"),
@@ -170,7 +182,7 @@ def test_senseless_value_is_refused_by_name(parameter: str, value: str) -> None:
     [
         (lambda t: t.replace("[agreement.cap]", "[agreement.caps]"), "agreement.caps: unknown"),
         (lambda t: t.replace("[agreement.cap]", "[other.cap]"), "unknown entry 'other'"),
-        (lambda t: t.split("[cme.level]")[0], "cme: the table is missing"),
+        (lambda t: t.split("[cme.model]")[0], "cme: the table is missing"),
         (lambda t: t.split("[cme.equivalent_roots]")[0], "cme.equivalent_roots: missing"),
         (lambda t: t.replace("value = 0.80\n", ""), "agreement.cap: needs value, standing and"),
         (lambda t: t.replace("value = 0.80", "value = 0.80\nnote = 1"), "agreement.cap: needs"),
@@ -204,6 +216,7 @@ def test_senseless_value_is_refused_by_name(parameter: str, value: str) -> None:
         (lambda t: t + CHARGE.replace("ours", "sure"), "charge 1: standing 'sure'"),
         (lambda t: t + CHARGE.replace("a test", ""), "charge 1: source"),
         (lambda t: t + CHARGE + CHARGE, "charge.name"),
+        (lambda t: t + CHARGE.replace('"liquidity"', '"repo rate"'), "charge.name must not be"),
     ],
 )
 def test_malformed_file_is_refused_by_name(change: Callable[[str], str], says: str) -> None:
@@ -215,6 +228,79 @@ def test_malformed_file_is_refused_by_name(change: Callable[[str], str], says: s
     assert says in str(error.value)
 
 
+SPAN = f"{DEFAULT}-span"
+
+
+def span_with(parameter: str, value: str) -> str:
+    """Return a policy that changes one parameter of the shipped one with the span model."""
+    return (
+        f'name = "mine"\nextends = "{SPAN}"\n[{parameter}]\nvalue = {value}\n'
+        'standing = "ours"\nsource = "a test"\n'
+    )
+
+
+def test_shipped_span_policy_is_the_default_but_for_the_cme_like_model() -> None:
+    policy, default = read_policy(SPAN), read_policy()
+    assert (policy.cme.model, default.cme.model) == ("span", "hvar")
+    assert default.span is None
+    assert policy.span is not None
+    # Nothing that CME alone could tell: no range, charge or credit rate is supplied.
+    assert policy.span.scan_ranges == policy.span.spread_rates == ()
+    assert policy.span.intra_spreads == policy.span.delivery_charges == ()
+    assert (policy.span.calibration_rows, policy.span.calibration_level) == (500, 0.99)
+    for section in ("agreement", "eligibility", "scenarios", "ficc", "charges"):
+        assert getattr(policy, section) == getattr(default, section)
+
+
+def test_span_parameters_as_a_user_gives_them() -> None:
+    spread = '[[["ZN", 2, "A"], ["ZB", 1, "B"]]]'
+    policy = parse_policy(span_with("span.spreads", spread).encode(), name="mine")
+    assert policy.span is not None
+    assert policy.span.spreads == ((("ZN", 2.0, "A"), ("ZB", 1.0, "B")),)
+    tiers = '[["ZN", 0, 2], ["ZB", 0, 5], ["ZN", 3, 11]]'
+    policy = parse_policy(span_with("span.tiers", tiers).encode(), name="mine")
+    assert policy.span is not None
+    assert policy.span.tiers_of("ZN") == [(0, 2), (3, 11)]
+    assert policy.span.tiers_of("UB") == []
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("span.scan_ranges", '[["ZN", 0.0]]'),
+        ("span.scan_ranges", '[["ZN", 1.0], ["ZN", 2.0]]'),
+        ("span.scan_ranges", '[["GE", 1.0]]'),
+        ("span.scan_ranges", '[["ZN", 1e10]]'),
+        ("span.extreme_multiple", "0.5"),
+        ("span.extreme_cover", "1.01"),
+        ("span.tiers", '[["ZN", 0, 3], ["ZN", 3, 6]]'),
+        ("span.tiers", '[["ZN", 4, 3]]'),
+        ("span.tiers", '[["GE", 0, 3]]'),
+        ("span.intra_spreads", '[["ZN", 1, 1, 100.0]]'),
+        ("span.delivery_charges", '[["ZN", -1.0]]'),
+        ("span.spreads", '[[["ZN", 1, "A"], ["ZB", 1, "A"]]]'),
+        ("span.spreads", '[[["ZN", 1, "A"], ["ZN", 1, "B"]]]'),
+        ("span.spreads", '[[["ZN", 0, "A"], ["ZB", 1, "B"]]]'),
+        ("span.spreads", '[[["ZN", 1, "A"], ["GE", 1, "B"]]]'),
+        ("span.spreads", "[[]]"),
+        ("span.spread_rates", "[0.5]"),
+        ("span.calibration_rows", "0"),
+        ("span.calibration_level", "1.0"),
+        ("span.product_codes", '[["ZN", "CBT", "21"], ["ZB", "CBT", "21"]]'),
+        ("span.product_codes", '[["GE", "CME", "GE"]]'),
+    ],
+)
+def test_senseless_span_parameter_is_refused_by_name(parameter: str, value: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse_policy(span_with(parameter, value).encode(), name="mine")
+    assert str(error.value).startswith(f"policy mine: {parameter}")
+
+
+def test_span_model_without_its_table_is_refused() -> None:
+    with pytest.raises(InputError, match=r"span: the table is missing; cme\.model asks for it"):
+        parse_policy(changed("cme.model", '"span"').encode(), name="mine")
+
+
 def test_no_stress_window_is_allowed() -> None:
     policy = parse_policy(changed("scenarios.stress_windows", "[]").encode(), name="mine")
     assert policy.scenarios.stress == ()
@@ -224,3 +310,314 @@ def test_windows_are_dates() -> None:
     text = changed("scenarios.stress_windows", '[["2020-02-15", "2020-04-30"]]')
     (window,) = parse_policy(text.encode(), name="mine").scenarios.stress
     assert window.last - window.first == np.timedelta64(75, "D")
+
+
+OWN = """
+name = "mine"
+extends = "PARENT"
+[agreement.cap]
+value = 0.5
+standing = "ours"
+source = "a test"
+"""
+
+
+def test_a_policy_extends_a_shipped_one() -> None:
+    policy = parse_policy(OWN.replace("PARENT", DEFAULT).encode(), name="mine")
+    default = read_policy(DEFAULT)
+    assert (policy.name, policy.extends, policy.title) == ("mine", DEFAULT, default.title)
+    assert policy.agreement.cap == 0.5
+    assert policy.agreement.minimum_saving == default.agreement.minimum_saving
+    assert policy.ficc == default.ficc
+    changed_ones = {p.name for p in policy.parameters if p not in default.parameters}
+    assert changed_ones == {"agreement.cap"}
+    assert policy.hash != default.hash
+
+
+def test_a_policy_extends_a_file_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(changed("agreement.cap", "0.7") + CHARGE, "utf-8")
+    path = tmp_path / "own.toml"
+    path.write_text(OWN.replace("PARENT", "base.toml").split("[agreement.cap]")[0], "utf-8")
+    policy = read_policy(path)
+    assert policy.agreement.cap == 0.7
+    assert [charge.name for charge in policy.charges] == ["liquidity"]
+    before = policy.hash
+    (tmp_path / "base.toml").write_text(changed("agreement.cap", "0.6"), "utf-8")
+    assert read_policy(path).hash != before
+
+
+@pytest.mark.parametrize(
+    ("parent", "says"),
+    [
+        ("own.toml", "extends goes on for more than"),
+        ("gone.toml", "policy gone.toml: No such file"),
+    ],
+)
+def test_what_cannot_be_extended_is_refused(tmp_path: Path, parent: str, says: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(OWN.replace("PARENT", parent), "utf-8")
+    with pytest.raises(InputError, match=says):
+        read_policy(path)
+    with pytest.raises(InputError, match="extends must be the name"):
+        parse_policy(b"extends = 1", name="mine")
+
+
+CLASSES = """
+name = "mine"
+extends = "cme-ficc-2026-04-30"
+[agreement.reducer]
+value = "class_disallowance"
+standing = "ours"
+source = "a test"
+[class_disallowance.classes]
+value = [["short", 5], ["long", 30.0]]
+standing = "ours"
+source = "a test"
+[class_disallowance.within]
+value = [0.0, 1]
+standing = "ours"
+source = "a test"
+[class_disallowance.across]
+value = [["long", "short", 0.5]]
+standing = "ours"
+source = "a test"
+"""
+SPREADS = """
+name = "mine"
+extends = "cme-ficc-2026-04-30"
+[agreement.reducer]
+value = "spread_credit"
+standing = "ours"
+source = "a test"
+[spread_credit.classes]
+value = [["short", 5.0], ["long", 30.0]]
+standing = "ours"
+source = "a test"
+[spread_credit.spreads]
+value = [["long", ["UB", "ZB"], 0.5], ["short", ["ZT"], 1.0]]
+standing = "ours"
+source = "a test"
+"""
+
+
+def test_tables_of_reducers_are_read_where_they_are_given() -> None:
+    policy = parse_policy(CLASSES.encode(), name="mine")
+    assert policy.agreement.reducer == "class_disallowance"
+    assert policy.class_disallowance == ClassDisallowance(
+        (("short", 5.0), ("long", 30.0)), (0.0, 1.0), (("long", "short", 0.5),)
+    )
+    assert policy.spread_credit is None
+    assert policy.parameters[-1].name == "class_disallowance.across"
+    assert parse_policy(SPREADS.encode(), name="mine").spread_credit == SpreadCredit(
+        (("short", 5.0), ("long", 30.0)),
+        (("long", ("UB", "ZB"), 0.5), ("short", ("ZT",), 1.0)),
+    )
+    assert read_policy().class_disallowance is read_policy().spread_credit is None
+
+
+def test_a_table_may_be_there_unused() -> None:
+    policy = parse_policy(CLASSES.replace('"class_dis', '"model_min" #').encode(), name="mine")
+    assert policy.agreement.reducer == "model_min"
+    assert policy.class_disallowance is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "says"),
+    [
+        (CLASSES, '"long", 30.0', '"long", 5.0', "class_disallowance.classes must"),
+        (CLASSES, '"long", 30.0', '"short", 30.0', "class_disallowance.classes must"),
+        (CLASSES, '"short", 5', '"short", 0', "class_disallowance.classes must"),
+        (CLASSES, "[0.0, 1]", "[0.0]", "class_disallowance.within must"),
+        (CLASSES, "[0.0, 1]", "[0.0, 1.5]", "class_disallowance.within must"),
+        (CLASSES, '"short", 0.5', '"other", 0.5', "class_disallowance.across must"),
+        (CLASSES, '"short", 0.5', '"long", 0.5', "class_disallowance.across must"),
+        (CLASSES, '"short", 0.5', '"short", -0.5', "class_disallowance.across must"),
+        (CLASSES, "0.5]]", '0.5], ["short", "long", 0.5]]', "class_disallowance.across must"),
+        (CLASSES, "class_disallowance.", "spread_credit.", "spread_credit.within: unknown"),
+        (CLASSES, 'value = "class_dis', 'value = "spread_credit" #', "spread_credit is missing"),
+        (SPREADS, '["UB", "ZB"]', "[]", "spread_credit.spreads must name a class, at least"),
+        (SPREADS, '"long", ["', '"other", ["', "spread_credit.spreads must name a class"),
+        (SPREADS, "1.0]]", "1.1]]", "spread_credit.spreads must name a class"),
+        (SPREADS, '["ZT"]', '["GE"]', "spread_credit.spreads holds an unknown root"),
+        (SPREADS, '["UB", "ZB"]', '["UB", "UB"]', "spread_credit.spreads must not name"),
+        (SPREADS, '[["short", 5.0], ["long", 30.0]]', "[]", "spread_credit.classes must"),
+    ],
+)
+def test_senseless_table_of_a_reducer_is_refused(text: str, old: str, new: str, says: str) -> None:
+    assert old in text
+    with pytest.raises(InputError) as error:
+        parse_policy(text.replace(old, new).encode(), name="mine")
+    assert says in str(error.value)
+
+
+CHARGES = resources.files("crossmargin.policies").joinpath(f"{DEFAULT}-charges.toml").read_text()
+
+
+def with_value(parameter: str, value: str) -> str:
+    """Return the shipped policy with charges, one parameter given another value."""
+    head, tail = CHARGES.split(f"[{parameter}]\n")
+    return f"{head}[{parameter}]\nvalue = {value}\nstanding{tail.split('standing', 1)[1]}"
+
+
+def test_policy_with_charges_extends_the_default() -> None:
+    policy, default = read_policy(f"{DEFAULT}-charges"), read_policy()
+    assert (policy.extends, policy.ficc, policy.cme) == (DEFAULT, default.ficc, default.cme)
+    assert (default.haircuts, default.repo_rate, default.backtesting) == (None, None, None)
+    assert policy.haircuts is not None
+    assert policy.haircuts.buckets[0] == (
+        "Treasury 0-6m",
+        ("bill", "note", "bond", "strip", "frn"),
+        6,
+    )
+    assert policy.higher_of is not None
+    assert policy.higher_of.business_days == 26
+    # Their rates are not published, and cannot be calibrated from yields.
+    assert (policy.liquidity, policy.holiday) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "says"),
+    [
+        ("haircuts.short_months", "-1", "short_months must be"),
+        ("haircuts.buckets", "[]", "buckets must have names"),
+        ("haircuts.buckets", '[["a", ["gilt"], 6]]', "buckets holds an unknown type"),
+        ("haircuts.buckets", '[["a", [], 6]]', "buckets holds an unknown type"),
+        ("haircuts.buckets", '[["a", ["bill"], 0]]', "buckets must have a last month"),
+        ("haircuts.buckets", '[["a", ["bill"]]]', "each entry needs 3 parts"),
+        ("haircuts.buckets", '[["a", ["bill"], 6], ["a", ["tips"], 6]]', "each once"),
+        ("haircuts.nodes", '["1/2"]', "nodes must name a node for each bucket"),
+        ("haircuts.uncorrelated", '["linkers"]', "uncorrelated must name buckets"),
+        ("haircuts.rates", "[0.1]", "rates must be empty, or one for each bucket"),
+        ("haircuts.rates", "[1.5, 0, 0, 0, 0, 0, 0, 0, 0, 0]", "rates must be empty"),
+        ("haircuts.correlations", "[[1.0]]", "correlations must be empty, or a correlation"),
+        ("repo_rate.term_months", "[3, 1, 6, 12]", "term_months must ascend"),
+        ("repo_rate.term_months", "[]", "term_months must ascend"),
+        ("repo_rate.nodes", '["1"]', "nodes must name a node for each bucket"),
+        ("repo_rate.rates", "[0.01]", "rates must be empty, or one for each bucket"),
+        ("backtesting.months", "0", "months must be"),
+        ("backtesting.coverage", "1.5", "coverage must lie"),
+        ("backtesting.rank", "0", "rank must be positive"),
+        ("higher_of.business_days", "0", "business_days must be"),
+    ],
+)
+def test_senseless_value_of_an_optional_table_is_refused(
+    parameter: str, value: str, says: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        parse_policy(with_value(parameter, value).encode(), name="mine")
+    assert str(error.value).startswith(f"policy mine: {parameter.split('.')[0]}")
+    assert says in str(error.value)
+
+
+def test_what_must_be_supplied_is_shown() -> None:
+    shown = CHARGES.split("placeholders:\n")[1].replace("#   ", "").replace("#\n", "\n")
+    policy = parse_policy((CHARGES + shown).encode(), name="mine")
+    assert policy.liquidity is not None
+    assert len(policy.liquidity.rates) == len(policy.liquidity.groups) == 7
+    assert policy.liquidity.threshold == 0.4
+    assert policy.holiday == HolidayRules(0.1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sound"),
+    [
+        (((1.0, 0.5), (0.5, 1.0)), True),
+        (((1.0, 0.5), (0.4, 1.0)), False),
+        (((0.9, 0.5), (0.5, 0.9)), False),
+        (((1.0, -1.1), (-1.1, 1.0)), False),
+        (((1.0, 0.5),), False),
+        (((1.0,), (0.5, 1.0)), False),
+    ],
+)
+def test_correlations_are_those_of_something(
+    rows: tuple[tuple[float, ...], ...], sound: bool
+) -> None:
+    groups = (("a", ("bill",), 6), ("b", ("bill",), 12))
+    found = HaircutRules(12, groups, ("1/2", "1"), (), (), rows).rules()
+    (holds,) = (v for k, v in found.items() if k.startswith("correlations"))
+    assert holds == sound
+
+
+def test_rates_that_must_be_supplied_are_checked() -> None:
+    groups = (("a", ("note",), 12), ("b", ("note",), 24))
+    assert all(LiquidityRules(groups, (0.1, 0.2), 0.4).rules().values())
+    assert not all(LiquidityRules(groups, (0.1,), 0.4).rules().values())
+    assert not all(LiquidityRules(groups, (0.1, 1.2), 0.4).rules().values())
+    assert not all(LiquidityRules(groups, (0.1, 0.2), -0.4).rules().values())
+    assert all(HolidayRules(0.1).rules().values())
+    assert not all(HolidayRules(-0.1).rules().values())
+
+
+def entries(**values: str) -> str:
+    """Return entries of a policy, `section__parameter` to TOML value."""
+    return "".join(
+        f'[{name.replace("__", ".")}]\nvalue = {value}\nstanding = "ours"\nsource = "a test"\n'
+        for name, value in values.items()
+    )
+
+
+def test_correlation_scaling_is_a_table_of_its_own() -> None:
+    assert read_policy().cme_correlation is None
+    own = entries(cme_correlation__weight="0.5", cme_correlation__decay="0.97")
+    policy = parse_policy((TEXT + own).encode(), name="mine")
+    assert policy.cme_correlation == CmeCorrelation(weight=0.5, decay=0.97)
+    assert [(p.name, p.standing) for p in policy.parameters[-2:]] == [
+        ("cme_correlation.weight", "ours"),
+        ("cme_correlation.decay", "ours"),
+    ]
+
+
+CHARGED = {
+    "cme_liquidity__cost": '[["ZN", 15.625], ["SR3", 6]]',
+    "cme_liquidity__inside": "false",
+    "cme_concentration__threshold": "0.1",
+    "cme_concentration__rate": '[["ZN", 3.5]]',
+    "cme_concentration__inside": "true",
+}
+
+
+def test_liquidity_and_concentration_are_tables_of_their_own() -> None:
+    default = read_policy()
+    assert default.cme_liquidity is default.cme_concentration is None
+    policy = parse_policy((TEXT + entries(**CHARGED)).encode(), name="mine")
+    assert policy.cme_liquidity == CmeLiquidity(cost=(("ZN", 15.625), ("SR3", 6.0)), inside=False)
+    assert policy.cme_concentration == CmeConcentration(0.1, (("ZN", 3.5),), inside=True)
+    own = [p.name.partition(".")[0] for p in policy.parameters[-5:]]
+    assert own == ["cme_liquidity"] * 2 + ["cme_concentration"] * 3
+    # A component of a house has one name.
+    twice = TEXT + entries(**CHARGED) + CHARGE.replace("FICC", "CME")
+    with pytest.raises(InputError, match=r"charge\.name must differ"):
+        parse_policy(twice.encode(), name="mine")
+
+
+@pytest.mark.parametrize(
+    ("own", "says"),
+    [
+        (CHARGED | {"cme_liquidity__cost": '[["ES", 1.0]]'}, "cme_liquidity.cost must"),
+        (CHARGED | {"cme_liquidity__cost": '[["ZN", -1.0]]'}, "cme_liquidity.cost must"),
+        (
+            CHARGED | {"cme_liquidity__cost": '[["ZN", 1.0], ["ZN", 2.0]]'},
+            "cme_liquidity.cost must",
+        ),
+        (CHARGED | {"cme_liquidity__cost": "[]"}, "cme_liquidity.cost must"),
+        (CHARGED | {"cme_concentration__rate": '[["ZN", 1e5]]'}, "cme_concentration.rate must"),
+        (CHARGED | {"cme_concentration__threshold": "-0.5"}, "cme_concentration.threshold must"),
+        (CHARGED | {"cme_concentration__name": '"x"'}, "cme_concentration.name: unknown parameter"),
+        ({"cme_correlation__weight": "1.0"}, "cme_correlation.decay: missing"),
+        (
+            {"cme_correlation__weight": "1.1", "cme_correlation__decay": "0.97"},
+            "cme_correlation.weight must",
+        ),
+        (
+            {"cme_correlation__weight": "-0.1", "cme_correlation__decay": "0.97"},
+            "cme_correlation.weight must",
+        ),
+        (
+            {"cme_correlation__weight": "1.0", "cme_correlation__decay": "1.0"},
+            "cme_correlation.decay must",
+        ),
+    ],
+)
+def test_senseless_optional_table_is_refused_by_name(own: dict[str, str], says: str) -> None:
+    with pytest.raises(InputError, match=f"policy mine: {says}"):
+        parse_policy((TEXT + entries(**own)).encode(), name="mine")

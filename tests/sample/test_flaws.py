@@ -18,6 +18,9 @@ NOT_IN_A_SAMPLE = {
     "FIRM_INVALID",
     "FIRM_NOT_COMMON_MEMBER",
     "NOT_IN_CUBE",
+    "MARGIN_PROXY",
+    "NO_PRICE",
+    "NO_SCAN_RANGE",
 }
 
 

@@ -11,6 +11,7 @@ enum class FaultKind : std::int64_t {
   kSumNotFinite = 1,   // element: account; part: union
   kExponentRange = 2,  // element: exponent
   kPnlRange = 3,       // element: instrument
+  kAmountRange = 4,    // element: account; part: spread or pair
 };
 
 struct Fault {

@@ -9,15 +9,26 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from crossmargin.agreement.reducers import scheme
 from crossmargin.agreement.requirement import Requirement, require
 from crossmargin.agreement.savings import Saving, agree
 from crossmargin.engine import Book, PnlError
 from crossmargin.instruments.universe import Universe
-from crossmargin.margin.charges import Charged, charge
+from crossmargin.margin.charges import (
+    Charged,
+    ChargeRules,
+    Volumes,
+    charge,
+    charge_concentration,
+    charge_liquidity,
+    ficc_charges,
+)
 from crossmargin.margin.cme import cme_margin
 from crossmargin.margin.cubes import HouseCubes
 from crossmargin.margin.ficc import ficc_margin
+from crossmargin.margin.haircuts import Haircuts, haircut_amount
 from crossmargin.margin.pots import CASH, CME, FICC, FUTURES, UNIONS, HouseMargin, holds
+from crossmargin.margin.span import span_margin
 from crossmargin.policies import Policy
 
 Float = npt.NDArray[np.float64]
@@ -48,12 +59,18 @@ class AmountError(ValueError):
 
 @dataclass(frozen=True)
 class Models:
-    """All that turns a book into margin: instruments, cubes, floor rates, parameters."""
+    """All that turns a book into margin: instruments, cubes, rates, parameters.
+
+    `volumes` are those of a policy that charges concentration.
+    """
 
     universe: Universe
     cubes: HouseCubes
     floor_rate: Float
     policy: Policy
+    haircuts: Haircuts | None = None
+    charges: ChargeRules | None = None
+    volumes: Volumes | None = None
 
 
 @dataclass(frozen=True)
@@ -131,37 +148,25 @@ def margin_book(
     AmountError
         A margin is absurdly large, or a sum of P&L not even finite.
     """
-    universe, cubes, policy = models.universe, models.cubes, models.policy
-    with _sums_at(FICC):
-        ficc = ficc_margin(
-            book,
-            cubes.ficc,
-            universe,
-            cubes.unpriced_ficc == "",
-            models.floor_rate,
-            policy.ficc,
-            threads=threads,
-            backend=backend,
-        )
-    with _sums_at(CME):
-        cme = cme_margin(
-            book,
-            cubes.cme,
-            cubes.stressed,
-            cubes.unpriced_cme == "",
-            policy.cme,
-            threads=threads,
-            backend=backend,
-        )
-    for margin in (ficc, cme):
-        for amount in (margin.v, *margin.component.values()):
-            group, _ = np.nonzero(np.abs(amount) > LARGEST_MARGIN)
-            if group.size:
-                raise AmountError(
-                    int(group[0]),
-                    f"its margin at {margin.house} is beyond {LARGEST_MARGIN:,.0f} USD",
-                )
+    universe, policy = models.universe, models.policy
+    ficc, cme = _both_houses(book, models, threads=threads, backend=backend)
     charges = charge(book, universe, policy.charges)
+    if models.charges is not None:
+        charges += ficc_charges(book, ficc, models.charges)
+    if policy.cme_liquidity is not None:
+        charges.append(charge_liquidity(book, universe, policy.cme_liquidity))
+    if policy.cme_concentration is not None:
+        charges.append(
+            charge_concentration(book, universe, policy.cme_concentration, models.volumes)
+        )
+    for charged in charges:
+        group, _ = np.nonzero(charged.amount > LARGEST_MARGIN)
+        if group.size:
+            raise AmountError(
+                int(group[0]),
+                f"its charge {charged.charge.name} at {charged.charge.house} is beyond "
+                f"{LARGEST_MARGIN:,.0f} USD",
+            )
     anything = np.ones(universe.name.size, dtype=bool)
     occupied = {house: holds(book, house, anything) for house in UNIONS}
     own = occupied[FICC][: clients.eligible.size]
@@ -172,6 +177,7 @@ def margin_book(
         complete=clients.complete,
         two_sided=own[:, CASH] & own[:, FUTURES],
         rules=policy.agreement,
+        reduction=_reduction(book, models, own.shape[0], threads=threads, backend=backend),
     )
     required = require(
         ficc,
@@ -184,6 +190,64 @@ def margin_book(
         minimum=clients.minimum,
     )
     return Outcome(ficc, cme, charges, occupied, saving, required)
+
+
+def _both_houses(
+    book: Book, models: Models, *, threads: int | None, backend: str
+) -> tuple[HouseMargin, HouseMargin]:
+    """Return what each house's model says of a book."""
+    universe, cubes, policy = models.universe, models.cubes, models.policy
+    haircuts = models.haircuts
+    with _sums_at(FICC):
+        ficc = ficc_margin(
+            book,
+            cubes.ficc,
+            universe,
+            cubes.unpriced_ficc == "",
+            models.floor_rate,
+            policy.ficc,
+            haircut=None if haircuts is None else haircut_amount(book, universe, haircuts),
+            threads=threads,
+            backend=backend,
+        )
+    with _sums_at(CME):
+        if cubes.span is not None:
+            cme = span_margin(book, cubes.span)
+        else:
+            assert cubes.cme is not None
+            cme = cme_margin(
+                book,
+                cubes.cme,
+                cubes.stressed,
+                cubes.unpriced_cme == "",
+                policy.cme,
+                threads=threads,
+                backend=backend,
+            )
+    for margin in (ficc, cme):
+        for amount in (margin.v, *margin.component.values()):
+            group, _ = np.nonzero(np.abs(amount) > LARGEST_MARGIN)
+            if group.size:
+                raise AmountError(
+                    int(group[0]),
+                    f"its margin at {margin.house} is beyond {LARGEST_MARGIN:,.0f} USD",
+                )
+    return ficc, cme
+
+
+def _reduction(
+    book: Book, models: Models, accounts: int, *, threads: int | None, backend: str
+) -> Float | None:
+    """Return the reduction by the policy's tables, [A]; None where the models' savings rule."""
+    rules = scheme(models.policy, models.universe)
+    if rules is None:
+        return None
+    parts = rules.cut(book, accounts)
+    try:
+        ficc, cme = _both_houses(parts, models, threads=threads, backend=backend)
+    except AmountError as error:
+        raise AmountError(error.group // rules.buckets, str(error)) from None
+    return rules.reduction(parts, ficc, cme)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The two savings, the smaller one, and what it leaves to be paid (methodology, section 6)."""
+"""The share each account saves, and how it came about (methodology, section 6)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Saving:
     p : ndarray of float64
         The share both houses take off, 0 to the cap.
     binding : ndarray of str
-        The house whose saving is the smaller one, FICC on a tie; empty where p is zero.
+        The house whose saving is the smaller one, FICC on a tie; empty where p is zero, or comes
+        by a table of the policy.
     capped : ndarray of bool
         The cap took over.
     reason : ndarray of str
@@ -53,6 +54,7 @@ def agree(
     complete: Mask,
     two_sided: Mask,
     rules: Agreement,
+    reduction: Float | None = None,
 ) -> Saving:
     """Return the percentage each account's cross-margined requirements are reduced by.
 
@@ -65,6 +67,8 @@ def agree(
         futures in the cross-margin account.
     rules : Agreement
         The cap and the smallest saving.
+    reduction : ndarray of float64, [A], optional
+        USD, by a table of the policy instead of the smaller saving.
 
     Returns
     -------
@@ -72,32 +76,39 @@ def agree(
 
     Notes
     -----
-    p = min(p_FICC, p_CME), at most the cap; zero if not positive or below the minimum.
+    p = min(p_FICC, p_CME), or reduction / (V_F(cash) + V_C(futures)); at most the cap, and zero if
+    not positive or below the minimum.
     """
     accounts = eligible.size
     p_ficc, known_ficc = _offset(ficc, accounts)
     p_cme, known_cme = _offset(cme, accounts)
-    smaller = np.minimum(p_ficc, p_cme)
+    if reduction is None:
+        offered, known = np.minimum(p_ficc, p_cme), known_ficc & known_cme
+    else:
+        apart = ficc.v[:accounts, CASH] + cme.v[:accounts, FUTURES]
+        offered, known = np.zeros(accounts), apart > 0.0
+        np.divide(reduction, apart, out=offered, where=known)
     unknown = (
         ficc.unknown[:accounts, [CASH, FUTURES]] | cme.unknown[:accounts, [CASH, FUTURES]]
     ).any(axis=1)
     # The last one set is the first in rank.
     reason = np.full(accounts, "", dtype=object)
-    reason[smaller < rules.minimum_saving] = "BELOW_MINIMUM"
-    reason[smaller <= 0.0] = "NO_SAVING"
-    reason[~(two_sided & known_ficc & known_cme)] = "ONE_SIDED"
+    reason[offered < rules.minimum_saving] = "BELOW_MINIMUM"
+    reason[offered <= 0.0] = "NO_SAVING"
+    reason[~(two_sided & known)] = "ONE_SIDED"
     reason[~complete | unknown] = "INCOMPLETE"
     reason[~eligible] = "NOT_ELIGIBLE"
     saves = reason == ""
-    p = np.where(saves, np.minimum(smaller, rules.cap), 0.0)
+    p = np.where(saves, np.minimum(offered, rules.cap), 0.0)
+    binds = (p > 0.0) & (reduction is None)
     return Saving(
         p_ficc=p_ficc,
         known_ficc=known_ficc,
         p_cme=p_cme,
         known_cme=known_cme,
         p=p,
-        binding=np.where(p > 0.0, np.where(p_ficc <= p_cme, FICC, CME), "").astype(object),
-        capped=saves & (smaller > rules.cap),
+        binding=np.where(binds, np.where(p_ficc <= p_cme, FICC, CME), "").astype(object),
+        capped=saves & (offered > rules.cap),
         reason=reason,
     )
 

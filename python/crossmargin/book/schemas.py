@@ -8,6 +8,7 @@ from typing import Literal
 import pyarrow as pa
 
 from crossmargin.columns import TEXT
+from crossmargin.market.curve import TENORS
 
 Kind = Literal["text", "number", "date", "flag", "choice"]
 
@@ -183,6 +184,23 @@ BASIS = Schema(
         Column("basis", "number", required=True, blank=True, low=-50.0, high=50.0),
     ),
     instrument="contract",
+)
+
+VOLUMES = Schema(
+    "volumes",
+    (
+        Column("contract", required=True),
+        Column("adv", "number", required=True, low=0.0, high=1e9),
+    ),
+    instrument="contract",
+)
+
+SOFR = Schema(
+    "sofr",
+    (
+        Column("date", "date", required=True),
+        *(Column(tenor, "number", low=-5.0, high=30.0) for tenor in TENORS),
+    ),
 )
 
 FIXINGS = Schema(

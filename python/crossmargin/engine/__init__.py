@@ -1,4 +1,4 @@
-"""One door to the kernels: quantities and P&L in, tails out; terms and shocks in, P&L out.
+"""One door to the kernels: quantities and P&L to tails, terms and shocks to P&L, deltas to offsets.
 
 `reference` says in plain NumPy what each kernel means; the C++ and numba kernels give the same bits
 (methodology, section 1) whatever the backend, the number of threads or the order of accounts.
@@ -9,6 +9,16 @@ from crossmargin.engine.book import Book
 from crossmargin.engine.cube import Cube, Measure, tail_size
 from crossmargin.engine.executor import default_threads
 from crossmargin.engine.faults import PnlError
+from crossmargin.engine.netting import (
+    ClassOffsets,
+    OptimalCredits,
+    SpreadCredits,
+    TierCharges,
+    offset_classes,
+    optimal_credits,
+    spread_credits,
+    tier_charges,
+)
 from crossmargin.engine.revaluation import Terms, feature_index, revalue, taylor
 from crossmargin.engine.tails import (
     SegmentTails,
@@ -20,20 +30,28 @@ from crossmargin.engine.tails import (
 
 __all__ = [
     "Book",
+    "ClassOffsets",
     "Cube",
     "Info",
     "Measure",
+    "OptimalCredits",
     "PnlError",
     "SegmentTails",
+    "SpreadCredits",
     "Tails",
     "Terms",
+    "TierCharges",
     "default_threads",
     "feature_index",
     "info",
+    "offset_classes",
+    "optimal_credits",
     "revalue",
     "segment_tails",
     "segment_tails_batches",
+    "spread_credits",
     "tail_size",
     "tails",
     "taylor",
+    "tier_charges",
 ]

@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin.engine.arrays import Float, Float32, Int16, Int32, Int64
+from crossmargin.engine.arrays import Float, Float32, Int8, Int16, Int32, Int64
 from crossmargin.engine.faults import Fault
 
 def levels() -> list[str]: ...
@@ -60,6 +60,33 @@ def taylor(
     poly_coefficient: Float,
     shock: Float,
     pnl: Float,
+) -> Fault: ...
+def spread_credits(
+    first: int,
+    last: int,
+    leg_ptr: Int64,
+    leg_commodity: Int32,
+    leg_ratio: Float,
+    leg_side: Int8,
+    rate: Float,
+    net_delta: Float,
+    scan_risk: Float,
+    count: Float,
+    credit: Float,
+    remaining: Float,
+) -> Fault: ...
+def net_pairs(
+    first: int,
+    last: int,
+    a: Int32,
+    b: Int32,
+    weight: Float,
+    long_held: Float,
+    short_held: Float,
+    count: Float,
+    amount: Float,
+    long_left: Float,
+    short_left: Float,
 ) -> Fault: ...
 
 class AskedBook:

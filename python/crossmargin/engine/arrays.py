@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 Float = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
+Int8 = npt.NDArray[np.int8]
 Int16 = npt.NDArray[np.int16]
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
@@ -67,7 +68,7 @@ def integers(
     value : array_like of int
         One dimension.
     dtype : type
-        np.int32 or np.int64.
+        np.int8, np.int32 or np.int64.
     copy : bool
         Copy even where the values could be used in place.
 

@@ -127,7 +127,8 @@ def kernels(backend: str) -> Any:
     Returns
     -------
     module
-        With `segment_tails`, `revalue` and `taylor` of the signatures in `reference`.
+        With `segment_tails`, `revalue`, `taylor`, `spread_credits` and `net_pairs` of the
+        signatures in `reference`.
 
     Raises
     ------

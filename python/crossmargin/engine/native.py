@@ -54,3 +54,13 @@ def taylor(*arguments: Any) -> Fault:
 def asked_book(*arguments: Any) -> _core.AskedBook:
     """Return a book that can be asked; see `engine.whatif`."""
     return _core.AskedBook(level(), *arguments)
+
+
+def spread_credits(*arguments: Any) -> Fault:
+    """Form inter-commodity spreads; see the reference."""
+    return _core.spread_credits(*arguments)
+
+
+def net_pairs(*arguments: Any) -> Fault:
+    """Offset long and short holdings; see the reference."""
+    return _core.net_pairs(*arguments)

@@ -7,10 +7,12 @@ kept in memory only: a cache on disk is one more thing that can be stale or shar
 
 from __future__ import annotations
 
+import math
+
 import numba
 import numpy as np
 
-from crossmargin.engine.faults import EXPONENT_RANGE, NONE, PNL_RANGE, SUM_NOT_FINITE
+from crossmargin.engine.faults import AMOUNT_RANGE, EXPONENT_RANGE, NONE, PNL_RANGE, SUM_NOT_FINITE
 from crossmargin.exact import EXP_COEFFICIENTS, EXP_LIMIT, LN2_HIGH, LN2_LOW, LOG2_E
 
 jit = numba.njit(nogil=True, error_model="numpy")
@@ -266,6 +268,81 @@ def taylor(first, last, poly_ptr, poly_feature, poly_coefficient, shock, pnl):
             for s in range(size):
                 if not _to_grid(total[s], pnl, i, begin + s):
                     return PNL_RANGE, i, 0, begin + s
+    return NONE, 0, 0, 0
+
+
+@jit
+def spread_credits(
+    first,
+    last,
+    leg_ptr,
+    leg_commodity,
+    leg_ratio,
+    leg_side,
+    rate,
+    net_delta,
+    scan_risk,
+    count,
+    credit,
+    remaining,
+):
+    """Form inter-commodity spreads for accounts [first, last); see the reference."""
+    for account in range(first, last):
+        left = remaining[account]
+        for c in range(len(left)):
+            left[c] = net_delta[account, c] + 0.0
+        for p in range(len(rate)):
+            begin, end = leg_ptr[p], leg_ptr[p + 1]
+            as_stated = reversed_ = True
+            for t in range(begin, end):
+                delta = leg_side[t] * left[leg_commodity[t]]
+                as_stated &= delta > 0.0
+                reversed_ &= delta < 0.0
+            n = total = 0.0
+            if as_stated or reversed_:
+                n = np.inf
+                for t in range(begin, end):
+                    n = min(n, abs(left[leg_commodity[t]]) / leg_ratio[t])
+                if n > 0.0:
+                    for t in range(begin, end):
+                        c = leg_commodity[t]
+                        used = available = abs(left[c])
+                        if available / leg_ratio[t] != n:
+                            used = n * leg_ratio[t]
+                        total += used / abs(net_delta[account, c]) * scan_risk[account, c] * rate[p]
+                        left[c] -= math.copysign(used, left[c])
+            if not (np.isfinite(n) and np.isfinite(total)):
+                return AMOUNT_RANGE, account, p, 0
+            count[account, p] = n
+            credit[account, p] = total
+    return NONE, 0, 0, 0
+
+
+@jit
+def net_pairs(
+    first, last, a, b, weight, long_held, short_held, count, amount, long_left, short_left
+):
+    """Offset long and short holdings of accounts [first, last); see the reference."""
+    for account in range(first, last):
+        longs, shorts = long_left[account], short_left[account]
+        for t in range(len(longs)):
+            longs[t] = long_held[account, t] + 0.0
+            shorts[t] = short_held[account, t] + 0.0
+        for q in range(len(weight)):
+            i, j = a[q], b[q]
+            total = min(longs[i], shorts[j])
+            longs[i] -= total
+            shorts[j] -= total
+            if i != j:
+                n = min(shorts[i], longs[j])
+                shorts[i] -= n
+                longs[j] -= n
+                total += n
+            value = total * weight[q] + 0.0
+            if not (np.isfinite(total) and np.isfinite(value)):
+                return AMOUNT_RANGE, account, q, 0
+            count[account, q] = total
+            amount[account, q] = value
     return NONE, 0, 0, 0
 
 

@@ -9,8 +9,15 @@ from __future__ import annotations
 import numpy as np
 
 from crossmargin import exact
-from crossmargin.engine.arrays import Float, Int16, Int32, Int64
-from crossmargin.engine.faults import EXPONENT_RANGE, OK, PNL_RANGE, SUM_NOT_FINITE, Fault
+from crossmargin.engine.arrays import Float, Int8, Int16, Int32, Int64
+from crossmargin.engine.faults import (
+    AMOUNT_RANGE,
+    EXPONENT_RANGE,
+    OK,
+    PNL_RANGE,
+    SUM_NOT_FINITE,
+    Fault,
+)
 
 GRID_LIMIT = 2.0**53
 """A P&L of this many grid steps or more is not held exactly."""
@@ -223,6 +230,141 @@ def taylor(
             fault = _round_into(pnl[i, first:last], total, i, first)
             if fault != OK:
                 return fault
+    return OK
+
+
+def spread_credits(
+    first: int,
+    last: int,
+    leg_ptr: Int64,
+    leg_commodity: Int32,
+    leg_ratio: Float,
+    leg_side: Int8,
+    rate: Float,
+    net_delta: Float,
+    scan_risk: Float,
+    count: Float,
+    credit: Float,
+    remaining: Float,
+) -> Fault:
+    """Form inter-commodity spreads for accounts [first, last).
+
+    Parameters
+    ----------
+    first, last : int
+        The range of accounts.
+    leg_ptr : ndarray of int64 [P + 1]
+        The legs of each spread, spreads in order of priority; of both sides, no commodity twice.
+    leg_commodity, leg_ratio, leg_side : ndarray
+        A leg's commodity, its delta in one spread (> 0), and its side: +1 or -1 (int8).
+    rate : ndarray of float64 [P]
+        The share of the scan risk that is credited.
+    net_delta : ndarray of float64 [A x C]
+        Long positive.
+    scan_risk : ndarray of float64 [A x C]
+        USD.
+    count, credit : ndarray of float64 [A x P]
+        Results: spreads formed, and USD.
+    remaining : ndarray of float64 [A x C]
+        Result: the delta that no spread has used.
+
+    Returns
+    -------
+    Fault
+        AMOUNT_RANGE with account and spread, or OK.
+
+    Notes
+    -----
+    A leg alone could form (side * remaining delta) / ratio spreads. They form where these quotients
+    are all above zero or all below it, and their number n is the smallest magnitude. A leg that
+    could form no more has all of its remaining delta used; any other n * ratio of it, which rounds
+    to no more than it has. Credits of the legs, ((used / |net delta|) * scan risk) * rate, are
+    added in stored order from +0.0.
+    """
+    remaining[first:last] = net_delta[first:last] + 0.0
+    for account in range(first, last):
+        left = remaining[account]
+        for spread in range(len(rate)):
+            legs = slice(leg_ptr[spread], leg_ptr[spread + 1])
+            commodity, ratio = leg_commodity[legs], leg_ratio[legs]
+            available, original = np.abs(left[commodity]), np.abs(net_delta[account, commodity])
+            n = total = 0.0
+            with np.errstate(over="ignore"):
+                possible = leg_side[legs] * left[commodity] / ratio
+                if (possible > 0).all() or (possible < 0).all():
+                    n = float(np.abs(possible).min())
+                    used = np.where(np.abs(possible) == n, available, n * ratio)
+                    share = used / original
+                    each = share * scan_risk[account, commodity] * rate[spread]
+                    total = float(exact.ordered_sum(each))
+                    left[commodity] -= np.copysign(used, left[commodity])
+            if not (np.isfinite(n) and np.isfinite(total)):
+                return AMOUNT_RANGE, account, spread, 0
+            count[account, spread] = n
+            credit[account, spread] = total
+    return OK
+
+
+def net_pairs(
+    first: int,
+    last: int,
+    a: Int32,
+    b: Int32,
+    weight: Float,
+    long_held: Float,
+    short_held: Float,
+    count: Float,
+    amount: Float,
+    long_left: Float,
+    short_left: Float,
+) -> Fault:
+    """Offset long and short holdings of accounts [first, last), pair by pair.
+
+    Parameters
+    ----------
+    first, last : int
+        The range of accounts.
+    a, b : ndarray of int32 [Q]
+        Two columns of the holdings for each pair, pairs in order; the same one twice is allowed.
+    weight : ndarray of float64 [Q]
+        USD for each unit offset.
+    long_held, short_held : ndarray of float64 [A x T]
+        Not below zero.
+    count, amount : ndarray of float64 [A x Q]
+        Results: units offset, and count * weight.
+    long_left, short_left : ndarray of float64 [A x T]
+        Results: what no pair has offset.
+
+    Returns
+    -------
+    Fault
+        AMOUNT_RANGE with account and pair, or OK.
+
+    Notes
+    -----
+    For each pair n = min(long of a, short of b) is taken from both; then, where b is not a,
+    m = min(short of a, long of b) likewise. The count is n + m.
+    """
+    long_left[first:last] = long_held[first:last] + 0.0
+    short_left[first:last] = short_held[first:last] + 0.0
+    for account in range(first, last):
+        for pair in range(len(weight)):
+            total = 0.0
+            directions = [(long_left, a[pair], short_left, b[pair])]
+            if a[pair] != b[pair]:
+                directions.append((short_left, a[pair], long_left, b[pair]))
+            for x, i, y, j in directions:
+                n = min(x[account, i], y[account, j])
+                x[account, i] -= n
+                y[account, j] -= n
+                with np.errstate(over="ignore"):
+                    total += n
+            with np.errstate(over="ignore", invalid="ignore"):
+                value = total * weight[pair] + 0.0
+            if not (np.isfinite(total) and np.isfinite(value)):
+                return AMOUNT_RANGE, account, pair, 0
+            count[account, pair] = total
+            amount[account, pair] = value
     return OK
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmargin import exact
-from crossmargin.market.curve import NODES, Curve, node_weights
+from crossmargin.market.curve import NODES, Curve, FactorCurve, node_weights
 
 Float = npt.NDArray[np.float64]
 Integer = npt.NDArray[np.int64]
@@ -42,6 +42,8 @@ class Line:
         Continuous z-spread under which the flows are discounted.
     offset : float
         A constant, price points.
+    sofr : bool
+        Discounted on the SOFR curve and moved by its factors, not the Treasury curve's.
     """
 
     flow: Float
@@ -49,6 +51,7 @@ class Line:
     horizon: Float
     spread: float = 0.0
     offset: float = 0.0
+    sofr: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,7 @@ def resolve(
     scale: Float,
     linear_factor: Index,
     linear_loading: Float,
+    sofr: FactorCurve | None = None,
 ) -> Terms:
     """Discount the flows of all lines and flatten them.
 
@@ -167,6 +171,8 @@ def resolve(
         Discounts the flows: amount = flow * DF(time) / DF(horizon) * exp(-spread * time).
     scale, linear_factor, linear_loading : ndarray, [I]
         As in `Terms`.
+    sofr : FactorCurve, optional
+        Discounts the flows of lines on the SOFR curve.
 
     Returns
     -------
@@ -177,19 +183,32 @@ def resolve(
     horizon = np.concatenate([line.horizon for line in lines])
     flow = np.concatenate([line.flow for line in lines])
     spread = np.repeat([line.spread for line in lines], size)
-    # Complex numbers are in order of their real parts, then their imaginary ones.
-    pair, exponent = np.unique(horizon + 1j * time, return_inverse=True)
-    discount = curve.discount_factor(pair.imag) / curve.discount_factor(pair.real)
-    amount = flow * discount[exponent]
+    on_sofr = np.repeat(np.array([line.sofr for line in lines], dtype=np.bool_), size)
+    exponent = np.empty(time.size, dtype=np.int32)
+    amount = np.empty(time.size)
+    count: list[Integer] = []
+    factor: list[Index] = []
+    weight: list[Float] = []
+    curves = [FactorCurve(curve, NODES, 0), *([] if sofr is None else [sofr])]
+    for own, mine in zip(curves, (~on_sofr, on_sofr), strict=False):
+        # Complex numbers are in order of their real parts, then their imaginary ones.
+        pair, at = np.unique(horizon[mine] + 1j * time[mine], return_inverse=True)
+        before, after = pair.real, pair.imag
+        exponent[mine] = at + sum(entries.size for entries in count)
+        discount = own.curve.discount_factor(after) / own.curve.discount_factor(before)
+        amount[mine] = flow[mine] * discount[at]
+        entries, node, u = _exponents(after, before, own.nodes)
+        count.append(entries)
+        factor.append((own.first + node).astype(np.int32))
+        weight.append(u)
     spread_out = spread != 0.0
     amount[spread_out] *= exact.exp(-spread[spread_out] * time[spread_out])
-    ptr, factor, weight = _exponents(pair.imag, pair.real)
     return Terms(
-        exponent_ptr=ptr,
-        exponent_factor=factor,
-        exponent_weight=weight,
+        exponent_ptr=_ptr(np.concatenate(count)),
+        exponent_factor=np.concatenate(factor),
+        exponent_weight=np.concatenate(weight),
         line_ptr=_ptr(size),
-        term_exponent=exponent.astype(np.int32),
+        term_exponent=exponent,
         term_amount=amount,
         line_offset=np.array([line.offset for line in lines]),
         instrument_ptr=_ptr(np.asarray(lines_of, dtype=np.int64)),
@@ -207,7 +226,7 @@ def sensitivities(terms: Terms, nodes: int) -> Sensitivities:
     terms : Terms
         As `Terms.only_lines` gives them.
     nodes : int
-        Number of curve factors K; the linear factors are not part of the result.
+        Number of curve factors K, which come first; the linear factors are not part of the result.
 
     Returns
     -------
@@ -242,16 +261,16 @@ def sensitivities(terms: Terms, nodes: int) -> Sensitivities:
     )
 
 
-def _exponents(time: Float, horizon: Float) -> tuple[Integer, Index, Float]:
-    """Return u = time * w(time) - horizon * w(horizon) as CSR over the nodes."""
+def _exponents(time: Float, horizon: Float, nodes: Float) -> tuple[Integer, Integer, Float]:
+    """Return u = time * w(time) - horizon * w(horizon), sparse: entries a row, nodes, weights."""
     rows = np.arange(time.size)
-    u = np.zeros((time.size, NODES.size))
+    u = np.zeros((time.size, nodes.size))
     for t, sign in ((time, 1.0), (horizon, -1.0)):
-        left, weight = node_weights(t)
+        left, weight = node_weights(t, nodes)
         u[rows, left] += sign * (t * (1.0 - weight))
         u[rows, left + 1] += sign * (t * weight)
-    row, factor = np.nonzero(u)
-    return _ptr(np.bincount(row, minlength=time.size)), factor.astype(np.int32), u[row, factor]
+    row, node = np.nonzero(u)
+    return np.bincount(row, minlength=time.size), node, u[row, node]
 
 
 def _ptr(count: Integer) -> Integer:

@@ -20,7 +20,7 @@ from crossmargin.instruments.securities import CashFlows, Securities, accrued, c
 from crossmargin.instruments.terms import Line, Sensitivities, Terms, resolve, sensitivities
 from crossmargin.market import Market
 from crossmargin.market.calendars import add_business_days, is_business_day
-from crossmargin.market.curve import NODES, years_between
+from crossmargin.market.curve import NODES, Curve, years_between
 
 Dates = npt.NDArray[np.datetime64]
 Float = npt.NDArray[np.float64]
@@ -59,6 +59,8 @@ class Universe:
         Remaining years; of the base cheapest for a Treasury future, else zero.
     terms : Terms
         All lines. An unpriced instrument has an empty one.
+    curve_factors : int
+        How many of the first factors are zero rates.
     """
 
     name: Text
@@ -70,6 +72,7 @@ class Universe:
     market_value: Float
     years: Float
     terms: Terms
+    curve_factors: int = NODES.size
 
     @property
     def priced(self) -> npt.NDArray[np.bool_]:
@@ -83,7 +86,7 @@ class Universe:
     @cached_property
     def sensitivities(self) -> Sensitivities:
         """Exact derivatives by the zero rates at the nodes."""
-        return sensitivities(self.fixed_terms(), NODES.size)
+        return sensitivities(self.fixed_terms(), self.curve_factors)
 
 
 def dated_cash_name(date: np.datetime64) -> str:
@@ -156,7 +159,13 @@ def build_universe(
     ]
     linear_factor = np.array(linear, dtype=np.int32)
     terms = resolve(
-        lines, lines_of, curve, scale, linear_factor, np.where(linear_factor >= 0, scale, 0.0)
+        lines,
+        lines_of,
+        curve,
+        scale,
+        linear_factor,
+        np.where(linear_factor >= 0, scale, 0.0),
+        sofr=market.sofr_factors,
     )
     base_line = terms.base_line
     base_bond = np.array(line_bond)[base_line]
@@ -190,6 +199,7 @@ def build_universe(
         market_value=np.where(has_bond, terms.line_amount[base_line] * scale, 0.0),
         years=years,
         terms=terms,
+        curve_factors=len(market.factor) - len(market.basis),
     )
 
 
@@ -248,12 +258,13 @@ def _rate_line(contract: Contract, market: Market) -> Line:
 
     SR3 compounds over the period, SR1 and ZQ average over the month, both actual/360. Days on or
     before the as-of date have their fixing, or else the curve's overnight rate, and do not move
-    (methodology, section 4).
+    (methodology, section 4). The curve is that of SOFR where the market has one.
     """
+    curve = market.curve if market.sofr is None else market.sofr.curve
     start, end = reference_period(contract)
     first_open = min(max(start, market.as_of + 1), end)
     past = np.arange(start, first_open)
-    rate = _overnight_rates(RATE_INDEX[contract.root], past, market)
+    rate = _overnight_rates(RATE_INDEX[contract.root], past, curve, market)
     days = int((end - start).astype(np.int64))
     if contract.root == "SR3":
         growth = 1.0
@@ -263,7 +274,13 @@ def _rate_line(contract: Contract, market: Market) -> Line:
             growth *= 1.0 + rate.value[same][0] * np.count_nonzero(same) / 360.0
         time = years_between(market.as_of, np.array([first_open, end]))
         annual = 100.0 * 360.0 / days
-        return Line(np.array([-annual * growth]), time[:1], time[1:], offset=100.0 + annual)
+        return Line(
+            np.array([-annual * growth]),
+            time[:1],
+            time[1:],
+            offset=100.0 + annual,
+            sofr=market.sofr is not None,
+        )
     open_days = np.arange(first_open, end)
     time = years_between(market.as_of, np.arange(first_open, end + 1))
     daily = 100.0 * 360.0 / days
@@ -273,6 +290,7 @@ def _rate_line(contract: Contract, market: Market) -> Line:
         time[:-1],
         time[1:],
         offset=100.0 + daily * open_days.size - known,
+        sofr=market.sofr is not None,
     )
 
 
@@ -284,7 +302,7 @@ class _Overnight:
     value: Float
 
 
-def _overnight_rates(index: str, days: Dates, market: Market) -> _Overnight:
+def _overnight_rates(index: str, days: Dates, curve: Curve, market: Market) -> _Overnight:
     """Return the overnight rate of past days, decimal.
 
     The day's own fixing, else that of the last business day, else the curve's rate.
@@ -292,9 +310,8 @@ def _overnight_rates(index: str, days: Dates, market: Market) -> _Overnight:
     fixed_on = np.where(
         is_business_day(days, "bond"), days, add_business_days(days, -1, "bond")
     ).astype("datetime64[D]")
-    one_day = float(
-        market.curve.discount_factor(years_between(market.as_of, np.array(market.as_of + 1)))
-    )
+    tomorrow = years_between(market.as_of, np.array(market.as_of + 1))
+    one_day = float(curve.discount_factor(tomorrow))
     value = np.full(days.size, (1.0 / one_day - 1.0) * 360.0)
     if index in market.fixings:
         date, rate = market.fixings[index]

@@ -9,10 +9,11 @@ import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.book.exceptions import ExceptionLog, InputError
-from crossmargin.book.schemas import BASIS, FIXINGS, Schema
-from crossmargin.io.par_yields import read_par_yields
+from crossmargin.book.schemas import BASIS, FIXINGS, SOFR, Schema
+from crossmargin.io.par_yields import DECIMAL_UNDER, read_par_yields
 from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.tables import Source, to_arrow
+from crossmargin.market.curve import TENORS
 from crossmargin.market.market import SYNTHETIC, Market
 
 
@@ -22,13 +23,14 @@ def read_market(
     as_of: str | datetime.date | np.datetime64,
     basis: Source | None = None,
     fixings: Source | None = None,
+    sofr: Source | None = None,
 ) -> Market:
     """Read a market from files or tables.
 
     Parameters
     ----------
-    par_yields, basis, fixings
-        Paths or tables; see `read_par_yields` and the schemas `BASIS` and `FIXINGS`.
+    par_yields, basis, fixings, sofr
+        Paths or tables; see `read_par_yields` and the schemas `BASIS`, `FIXINGS` and `SOFR`.
     as_of
         The day the book is margined for, YYYY-MM-DD.
 
@@ -45,19 +47,26 @@ def read_market(
     yields = read_par_yields(par_yields)
     # The reader keeps the file's hash with its table.
     source = {"par_yields": describe_input(yields.table, yields)}
-    histories: dict[str, pa.Table | None] = {"basis": None, "fixings": None}
-    for given, schema, value in ((basis, BASIS, "basis"), (fixings, FIXINGS, "rate_pct")):
+    histories: dict[str, pa.Table | None] = {"basis": None, "fixings": None, "sofr": None}
+    for given, schema, value in (
+        (basis, BASIS, "basis"),
+        (fixings, FIXINGS, "rate_pct"),
+        (sofr, SOFR, None),
+    ):
         if given is not None:
             table = to_arrow(given, name=schema.name)
             parsed = parse(table, schema, file=schema.name, log=ExceptionLog())
             source[schema.name] = describe_input(table, parsed)
             histories[schema.name] = _history(parsed.table, schema, value)
+    if histories["sofr"] is not None:
+        _check_percent(histories["sofr"], SOFR)
     try:
         return Market.from_tables(
             yields.table,
             as_of=day,
             basis=histories["basis"],
             fixings=histories["fixings"],
+            sofr=histories["sofr"],
             source=source,
             synthetic=SYNTHETIC in yields.extra_columns,
         )
@@ -80,10 +89,24 @@ def as_of_date(day: str | datetime.date | np.datetime64) -> np.datetime64:
         raise InputError(f"as-of date {text!r}: write a day that exists as YYYY-MM-DD") from None
 
 
-def _history(table: pa.Table, schema: Schema, value: str) -> pa.Table:
-    """Leave out the days without a value; refuse two rows of one day."""
-    _check_once(table, [column.name for column in schema.columns if column.name != value], schema)
-    return table.filter(table[value].is_valid()).drop_columns("row")
+def _history(table: pa.Table, schema: Schema, value: str | None) -> pa.Table:
+    """Refuse two rows of one day; leave out the days without a value, if there is one column."""
+    key = [column.name for column in schema.columns if column.required and column.name != value]
+    _check_once(table, key, schema)
+    if value is not None:
+        table = table.filter(table[value].is_valid())
+    return table.drop_columns("row")
+
+
+def _check_percent(table: pa.Table, schema: Schema) -> None:
+    """Refuse rates that were given as decimals."""
+    rate = np.column_stack([columns.numbers(table[tenor]) for tenor in TENORS])
+    largest = np.fmax.reduce(np.abs(rate), axis=None, initial=0.0)
+    if 0.0 < largest < DECIMAL_UNDER:
+        raise InputError(
+            f"{schema.name}: no rate reaches {DECIMAL_UNDER:g}; these look like decimals: give "
+            "percent"
+        )
 
 
 def _check_once(table: pa.Table, key: list[str], schema: Schema) -> None:

@@ -20,7 +20,7 @@ LOWEST, HIGHEST = -5.0, 30.0
 
 _BILLS = ("1mo", "3mo", "6mo")
 _ZERO_BILL_UNDER = 1.0
-_DECIMAL_UNDER = 0.25
+DECIMAL_UNDER = 0.25
 _TENOR = re.compile(r"([0-9]+(?:[._][0-9]+)?)[ _]?(mo|m|month|months|yr|y|year|years)")
 
 Float = npt.NDArray[np.float64]
@@ -147,15 +147,15 @@ def _check_plausible(percent: Float, row: npt.NDArray[np.int64], name: str) -> N
     some = largest > 0.0
     if not some.any():
         return
-    low = some & (largest < _DECIMAL_UNDER)
+    low = some & (largest < DECIMAL_UNDER)
     if low.sum() == some.sum():
         raise InputError(
-            f"{name}: no yield reaches {_DECIMAL_UNDER:g}; these look like decimals: give percent"
+            f"{name}: no yield reaches {DECIMAL_UNDER:g}; these look like decimals: give percent"
         )
     if low.any() and np.median(largest[some]) >= 1.0:
         at = int(np.flatnonzero(low)[0])
         raise InputError(
-            f"{name}, row {row[at] + 1}: no yield reaches {_DECIMAL_UNDER:g} where others are "
+            f"{name}, row {row[at] + 1}: no yield reaches {DECIMAL_UNDER:g} where others are "
             "above 1; the row looks like decimals: give percent"
         )
 

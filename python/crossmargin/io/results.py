@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from crossmargin import columns
@@ -181,6 +182,60 @@ def write_results(
     except OSError as error:
         raise InputError(f"{target}: results cannot be written: {error}") from error
     return target
+
+
+def write_table(table: pa.Table, path: str | Path) -> None:
+    """Write a table to one file, CSV or Parquet by its name.
+
+    Raises
+    ------
+    InputError
+        If the name ends in neither, or the file cannot be written.
+    """
+    target = Path(path).expanduser()
+    writers = {".csv": pacsv.write_csv, ".parquet": pq.write_table}
+    if target.suffix not in writers:
+        raise InputError(f"{target}: the name must end in {' or '.join(writers)}")
+    try:
+        writers[target.suffix](table, target)
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {error}") from error
+
+
+def read_results(directory: str | Path, *names: str) -> tuple[dict[str, pa.Table], dict[str, Any]]:
+    """Read tables of an earlier run, and its manifest.
+
+    Parameters
+    ----------
+    directory
+        Where `write_results` put them.
+    names
+        Of the tables, without `.parquet`.
+
+    Returns
+    -------
+    tables : dict of str to pyarrow.Table
+    manifest : dict
+
+    Raises
+    ------
+    InputError
+        If the directory holds no results, or those of another version.
+    """
+    folder = Path(directory).expanduser()
+    try:
+        if not _is_ours(folder / MANIFEST):
+            raise InputError(f"{folder}: holds no results; give a directory that a run has written")
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        version = manifest.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise InputError(
+                f"{folder}: results of version {version}, not {SCHEMA_VERSION}; run the book again"
+            )
+        tables = {name: pq.read_table(folder / f"{name}.parquet") for name in names}
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{folder}: results cannot be read: {error}") from error
+    return tables, manifest
 
 
 def check_target(out: str | Path) -> None:

@@ -99,6 +99,35 @@ def to_arrow(source: Source, *, name: str) -> pa.Table:
     return table.replace_schema_metadata(metadata)
 
 
+def read_bytes(path: Path, *, name: str) -> bytes:
+    """Return a file's bytes, decompressed where it is gzip.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str
+        What the input is called in messages.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is empty or too large.
+    """
+    label = f"{name} file {path}"
+    data = _read(path, label)
+    try:
+        return _gunzip(data, label) if data.startswith(_GZIP) else data
+    except InputError:
+        raise
+    except _UNREADABLE as error:
+        raise InputError(f"{label}: cannot be read: {_brief(error)}") from error
+
+
 def _guarded(read: Callable[[], pa.Table], label: str) -> pa.Table:
     """Run a reader; whatever it trips over in the input is an InputError."""
     try:

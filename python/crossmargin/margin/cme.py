@@ -5,6 +5,8 @@ Methodology, section 5. Cash positions enter as futures-equivalents.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,8 +17,8 @@ from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.universe import TREASURY, Universe
 from crossmargin.margin.pots import CME, UNIONS, HouseMargin, holds
 from crossmargin.market import Market
-from crossmargin.market.scenarios import HistoryShortError, VolatilityScaling
-from crossmargin.policies import Cme, ScenarioRules
+from crossmargin.market.scenarios import CorrelationScaling, HistoryShortError, VolatilityScaling
+from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules
 
 Float = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -37,17 +39,15 @@ def equivalent_contracts(rules: Cme, as_of: np.datetime64) -> list[Contract | No
     list of Contract
         One for each bucket of `rules.equivalent_roots`; None where the root was not listed yet.
     """
-    contracts: list[Contract | None] = []
-    for _, root in rules.equivalent_roots:
-        for ahead in range(1, 13):
-            try:
-                contracts.append(Contract(root, as_of.astype("datetime64[M]") + ahead))
-                break
-            except ValueError:
-                continue
-        else:
-            contracts.append(None)
-    return contracts
+    return [front_contract(root, as_of) for _, root in rules.equivalent_roots]
+
+
+def front_contract(root: str, as_of: np.datetime64) -> Contract | None:
+    """Return the first contract of a root whose delivery month begins after a date, if any."""
+    for ahead in range(1, 13):
+        with suppress(ValueError):
+            return Contract(root, as_of.astype("datetime64[M]") + ahead)
+    return None
 
 
 def cme_cubes(
@@ -55,6 +55,7 @@ def cme_cubes(
     market: Market,
     rules: Cme,
     scenarios: ScenarioRules,
+    correlation: CmeCorrelation | None = None,
     *,
     threads: int | None = None,
     backend: str = "auto",
@@ -70,13 +71,15 @@ def cme_cubes(
         The history the scenarios come from.
     rules, scenarios : Cme, ScenarioRules
         Parameters.
+    correlation : CmeCorrelation, optional
+        How far HVaR's scenarios take on the correlation of recent days.
     threads, backend
         As in `engine.revalue`.
 
     Returns
     -------
     historical : Cube, [I x S]
-        Volatility-scaled moves; USD per lot or contract, on the grid. Dated cash is zero: it does
+        Scaled moves; USD per lot or contract, on the grid. Dated cash is zero: it does
         not enter V_C.
     stressed : Cube, [I x S']
         The unscaled moves of the stress scenarios.
@@ -86,9 +89,14 @@ def cme_cubes(
     ------
     HistoryShortError
         The history holds no stress scenario, or too few rows.
+    CorrelationError
+        The look-back's correlation cannot be replaced.
     """
     scaling = VolatilityScaling(
         rules.volatility_decay, rules.volatility_seed_rows, rules.volatility_limit
+    )
+    recorrelation = (
+        None if correlation is None else CorrelationScaling(correlation.decay, correlation.weight)
     )
     scaled, plain = (
         market.scenarios(
@@ -96,9 +104,10 @@ def cme_cubes(
             look_back=scenarios.look_back,
             minimum=scenarios.minimum_rows,
             stress=scenarios.stress,
-            scaling=how,
+            scaling=volatility,
+            correlation=how,
         )
-        for how in (scaling, None)
+        for volatility, how in ((scaling, recorrelation), (None, None))
     )
     stressed = plain.stressed
     if stressed.size == 0:
@@ -106,7 +115,7 @@ def cme_cubes(
             "HISTORY_SHORT: no row of the par yields lies in a stress window of the policy; give "
             "a longer history or set scenarios.stress_windows"
         )
-    equivalent, priced = _equivalents(universe, rules, market.as_of)
+    equivalent, priced = equivalents(universe, rules, market.as_of)
     cubes = []
     for shock, date in (
         (scaled.shock, scaled.date),
@@ -119,10 +128,25 @@ def cme_cubes(
     return cubes[0], cubes[1], priced
 
 
-def _equivalents(
+def equivalents(
     universe: Universe, rules: Cme, as_of: np.datetime64
 ) -> tuple[tuple[npt.NDArray[np.int64], Float], Mask]:
-    """Return of each Treasury the contract that stands for it and how many make up a lot."""
+    """Return of each Treasury the contract that stands for it and how many make up a lot.
+
+    Parameters
+    ----------
+    universe : Universe
+        It holds the contracts of `equivalent_contracts`.
+    rules : Cme
+        The roots by remaining years.
+    as_of : datetime64[D]
+
+    Returns
+    -------
+    contract, ratio : ndarray of int64 and float64
+        Of the Treasuries, the universe's first instruments.
+    priced : ndarray of bool, [I]
+    """
     limits = np.array([limit for limit, _ in rules.equivalent_roots])
     number = {name: i for i, name in enumerate(universe.name.tolist())}
     of_bucket = np.array(

@@ -12,11 +12,14 @@ import numpy.typing as npt
 from crossmargin.book.exceptions import InputError
 from crossmargin.engine import Cube
 from crossmargin.instruments.contracts import parse_contract, roots
-from crossmargin.instruments.universe import DATED_CASH, Universe
+from crossmargin.instruments.universe import DATED_CASH, FUTURE, RATE_INDEX, Universe
+from crossmargin.io.span_pa2 import SpanFile
 from crossmargin.margin.cme import cme_cubes
-from crossmargin.margin.ficc import ficc_cube, ficc_scenarios
+from crossmargin.margin.ficc import PROXY, ficc_cube, ficc_scenarios, proxy_covers
+from crossmargin.margin.span import SpanModel, span_model
 from crossmargin.market import Market
 from crossmargin.policies import Policy, ScenarioRules
+from crossmargin.policies.sections import SPAN
 
 Float = npt.NDArray[np.float64]
 Text = npt.NDArray[np.object_]
@@ -38,28 +41,44 @@ class HouseCubes:
 
     Attributes
     ----------
-    ficc, cme : Cube
+    ficc : Cube
         USD per lot or contract.
+    cme : Cube or None
+        Likewise; None where the policy's model is `span`.
     stressed : Cube or None
         CME's stress scenarios; None if a user's cube has none: V_C is then HVaR alone.
     unpriced_ficc, unpriced_cme : ndarray of str, [I]
         Why an instrument is not covered, an exception's code; empty where it is.
     without_basis : dict of str to int
         Of each Treasury root in our FICC cube, the scenarios in which no basis moves.
+    without_sofr : int or None
+        The scenarios of our FICC cube in which SOFR moves with the Treasury curve; None if it
+        always does, for lack of a history, or the cube is the user's.
+    span : SpanModel, optional
+        Deltas and parameters, in place of P&L, where the policy's model is `span`.
     """
 
     ficc: Cube
-    cme: Cube
+    cme: Cube | None
     stressed: Cube | None
     unpriced_ficc: Text
     unpriced_cme: Text
     without_basis: dict[str, int]
+    without_sofr: int | None = None
+    span: SpanModel | None = None
 
     @property
     def roots_without_basis(self) -> tuple[str, ...]:
         """Roots whose basis is missing in most of FICC's scenarios: their savings are bounds."""
         most = self.ficc.scenarios / 2
         return tuple(root for root, count in self.without_basis.items() if count > most)
+
+    @property
+    def roots_without_spread(self) -> tuple[str, ...]:
+        """Short-rate roots, if they move with the Treasury curve in most of FICC's scenarios."""
+        if self.without_sofr is not None and self.without_sofr <= self.ficc.scenarios / 2:
+            return ()
+        return tuple(RATE_INDEX)
 
 
 def house_cubes(
@@ -69,6 +88,7 @@ def house_cubes(
     *,
     own_ficc: OwnCube | None = None,
     own_cme: OwnCube | None = None,
+    span_file: SpanFile | None = None,
     threads: int | None = None,
     backend: str = "auto",
 ) -> HouseCubes:
@@ -84,6 +104,8 @@ def house_cubes(
         Parameters of the models and the stress windows.
     own_ficc, own_cme : OwnCube, optional
         Take the place of ours.
+    span_file : SpanFile, optional
+        Takes the place of the span model's parameters that it holds.
     threads, backend
         As in `engine.revalue`.
 
@@ -94,24 +116,59 @@ def house_cubes(
     Raises
     ------
     HistoryShortError
-        The market's history is too short for our cubes.
+        The market's history is too short for our cubes, or for what the span model calibrates.
+    CorrelationError
+        The policy scales correlations and the history's cannot be replaced.
     InputError
-        A user's cube names an instrument twice.
+        A user's cube names an instrument twice, or an input is for another model.
     """
+    if span_file is not None and policy.cme.model != SPAN:
+        raise InputError(f"span file: the policy's cme.model is {policy.cme.model}, not {SPAN}")
     if own_ficc is None:
         ficc = ficc_cube(
             universe, market, policy.ficc, policy.scenarios, threads=threads, backend=backend
         )
         unpriced_ficc = universe.unpriced
-        known = ficc_scenarios(market, policy.ficc, policy.scenarios).no_basis
+        if policy.ficc.pnl == PROXY:
+            covered = proxy_covers(universe) | ~universe.priced
+            unpriced_ficc = np.where(covered, unpriced_ficc, "NO_MODEL").astype(object)
+        chosen = ficc_scenarios(market, policy.ficc, policy.scenarios)
+        # Under the proxy no basis moves.
+        known = {} if policy.ficc.pnl == PROXY else chosen.no_basis
         without_basis = {root: known.get(root, ficc.scenarios) for root in roots("treasury")}
+        without_sofr = None if market.sofr is None else chosen.no_sofr
     else:
         ficc, unpriced_ficc = _align(own_ficc, universe, market.as_of)
-        without_basis = {}
+        without_basis, without_sofr = {}, None
+    cme: Cube | None
     stressed: Cube | None
-    if own_cme is None:
+    span = None
+    if policy.span is not None and policy.cme.model == SPAN:
+        if own_cme is not None:
+            raise InputError(f"{own_cme.name}: the policy's cme.model, {SPAN}, takes no cube")
+        cme = stressed = None
+        span = span_model(
+            universe,
+            market,
+            policy.cme,
+            policy.span,
+            span_file,
+            threads=threads,
+            backend=backend,
+        )
+        # A future needs a scan range and no basket; cash a contract that stands for it.
+        without = np.where(universe.unpriced != "", universe.unpriced, "NO_BASKET")
+        without = np.where(universe.kind == FUTURE, "NO_SCAN_RANGE", without)
+        unpriced_cme = np.where(span.priced, "", without).astype(object)
+    elif own_cme is None:
         cme, stressed, priced = cme_cubes(
-            universe, market, policy.cme, policy.scenarios, threads=threads, backend=backend
+            universe,
+            market,
+            policy.cme,
+            policy.scenarios,
+            policy.cme_correlation,
+            threads=threads,
+            backend=backend,
         )
         # Cash without a future to stand for it lacks CME's side alone.
         without = np.where(universe.unpriced != "", universe.unpriced, "NO_BASKET")
@@ -123,7 +180,9 @@ def house_cubes(
         cme = Cube(np.where(dated_cash[:, None], 0.0, cme.pnl), scenario=own_cme.scenario)
         unpriced_cme[dated_cash] = ""
         stressed = _stressed(cme, own_cme.scenario, policy.scenarios)
-    return HouseCubes(ficc, cme, stressed, unpriced_ficc, unpriced_cme, without_basis)
+    return HouseCubes(
+        ficc, cme, stressed, unpriced_ficc, unpriced_cme, without_basis, without_sofr, span
+    )
 
 
 def _align(own: OwnCube, universe: Universe, as_of: np.datetime64) -> tuple[Cube, Text]:

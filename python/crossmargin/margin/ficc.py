@@ -8,7 +8,7 @@ import numpy.typing as npt
 from crossmargin import exact
 from crossmargin.book.netting import SEGMENTS
 from crossmargin.engine import Book, Cube, Measure, feature_index, revalue, segment_tails, taylor
-from crossmargin.instruments.universe import Universe
+from crossmargin.instruments.universe import DATED_CASH, Universe
 from crossmargin.margin.pots import FICC, UNIONS, HouseMargin, holds, pot_sums
 from crossmargin.market import Market
 from crossmargin.market.curve import NODE_NAMES, NODES
@@ -17,6 +17,9 @@ from crossmargin.policies import Ficc, ScenarioRules
 
 Float = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+
+PROXY = "proxy"
+"""The margin proxy in place of P&L by instrument."""
 
 
 def ficc_cube(
@@ -37,7 +40,8 @@ def ficc_cube(
     market : Market
         The history the scenarios come from.
     rules, scenarios : Ficc, ScenarioRules
-        `rules.pnl` is `sensitivity`, second order in the zero rates, or `full` revaluation.
+        `rules.pnl` is `sensitivity`, second order in the zero rates, `full` revaluation, or
+        `proxy`, market value times the price return of the bucket's node.
     threads, backend
         As in `engine.revalue`.
 
@@ -47,19 +51,14 @@ def ficc_cube(
         [I x S], USD per lot or contract, on the grid; zero where unpriced.
     """
     chosen = ficc_scenarios(market, rules, scenarios)
-    terms = universe.fixed_terms()
-    if rules.pnl == "full":
+    if rules.pnl == PROXY:
+        pnl = _proxy(universe, chosen.shock, rules)
+    elif rules.pnl == "full":
+        terms = universe.fixed_terms()
         pnl = revalue(terms, chosen.shock, threads=threads, backend=backend)
     else:
-        exact_derivatives = universe.sensitivities
         pnl = taylor(
-            *_polynomials(
-                exact_derivatives.gradient,
-                exact_derivatives.hessian,
-                terms.linear_factor,
-                terms.linear_loading,
-                len(chosen.factor),
-            ),
+            *polynomials(universe, len(chosen.factor)),
             chosen.shock,
             threads=threads,
             backend=backend,
@@ -68,23 +67,57 @@ def ficc_cube(
 
 
 def ficc_scenarios(market: Market, rules: Ficc, scenarios: ScenarioRules) -> Scenarios:
-    """Return the model's scenarios: moves over its horizon, unscaled."""
+    """Return the model's scenarios: moves over its horizon, unscaled.
+
+    The proxy takes the history there is.
+    """
     return market.scenarios(
         horizon=rules.horizon,
         look_back=scenarios.look_back,
-        minimum=scenarios.minimum_rows,
+        minimum=1 if rules.pnl == PROXY else scenarios.minimum_rows,
         stress=scenarios.stress,
     )
 
 
-def _polynomials(
-    gradient: Float,
-    hessian: Float,
-    linear_factor: npt.NDArray[np.int32],
-    linear_loading: Float,
-    factors: int,
+def proxy_covers(universe: Universe) -> Mask:
+    """Return whether the margin proxy covers an instrument, [I]: it has no return of its own.
+
+    What has no market value, a short-rate future, has no index to move with.
+    """
+    return np.asarray((universe.market_value != 0.0) | (universe.kind == DATED_CASH))
+
+
+def _proxy(universe: Universe, shock: Float, rules: Ficc) -> Float:
+    """Return market value times -t dz at the benchmark of the instrument's bucket, [I x S]."""
+    node = [NODE_NAMES.index(name) for name in rules.floor_bucket_nodes]
+    price_return = -NODES[node] * shock[:, node]
+    benchmark = price_return.T[floor_buckets(universe, rules)]
+    return exact.round_to_grid(universe.market_value[:, None] * benchmark)
+
+
+def polynomials(
+    universe: Universe, factors: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], Float]:
-    """Return g . x + x' H x / 2 + loading * x_f of each instrument as sparse coefficients."""
+    """Return g . x + x' H x / 2 + loading * x_f of each instrument as `engine.taylor` takes it.
+
+    Parameters
+    ----------
+    universe : Universe
+        [I].
+    factors : int
+        Nodes of the curve and bases.
+
+    Returns
+    -------
+    ptr : ndarray of int64, [I + 1]
+    feature : ndarray of int32
+        Factors, then their products, by `engine.feature_index`.
+    coefficient : ndarray of float64
+        USD.
+    """
+    gradient, hessian = universe.sensitivities.gradient, universe.sensitivities.hessian
+    linear_factor = universe.terms.linear_factor
+    linear_loading = universe.terms.linear_loading
     instruments, nodes = gradient.shape
     linear = np.zeros((instruments, factors))
     linear[:, :nodes] = gradient
@@ -154,7 +187,7 @@ def ficc_measures(cube: Cube, rules: Ficc) -> list[Measure]:
 
 
 def floor_buckets(universe: Universe, rules: Ficc) -> npt.NDArray[np.int64]:
-    """Return each instrument's bucket by its remaining years, [I]."""
+    """Return each instrument's bucket by its remaining years, [I]; the last one has no end."""
     years = np.asarray(rules.floor_bucket_years)
     return np.minimum(np.searchsorted(years, universe.years, side="left"), years.size - 1)
 
@@ -167,6 +200,7 @@ def ficc_margin(
     floor_rate: Float,
     rules: Ficc,
     *,
+    haircut: Float | None = None,
     threads: int | None = None,
     backend: str = "auto",
 ) -> HouseMargin:
@@ -186,13 +220,15 @@ def ficc_margin(
         From `floor_rates`.
     rules : Ficc
         Level, look-back of the minimum margin amount, buckets.
+    haircut : ndarray of float64, [R x 5], optional
+        What the haircut method says of instruments that do not move in the cube.
     threads, backend
         As in `engine.segment_tails`.
 
     Returns
     -------
     HouseMargin
-        Components VaR, floor and MMA.
+        Components VaR, floor and MMA; with haircuts their amount too, which the MMA then holds.
     """
     tail = segment_tails(
         book,
@@ -207,7 +243,12 @@ def ficc_margin(
     value = book.quantity * universe.market_value[book.column]
     net = pot_sums(book, FICC, value, bucket[book.column], len(rules.floor_bucket_years))
     floor = exact.ordered_sum(np.abs(net) * floor_rate)
-    component = {"VaR": tail.var[:, :, 0], "floor": floor, "MMA": tail.var[:, :, 1]}
+    var, minimum = tail.var[:, :, 0], tail.var[:, :, 1]
+    component = {"VaR": var, "floor": floor, "MMA": minimum}
+    if haircut is not None:
+        # A gain in the scenarios does not pay for a haircut.
+        var, minimum = (np.maximum(measure, 0.0) + haircut for measure in (var, minimum))
+        component |= {"MMA": minimum, "haircut": haircut}
     # The floor is never negative, so V is not either.
-    v = np.maximum(np.maximum(component["VaR"], component["MMA"]), floor)
+    v = np.maximum(np.maximum(var, minimum), floor)
     return HouseMargin(FICC, v, holds(book, FICC, ~priced), component)

@@ -1,4 +1,4 @@
-"""The Treasury curve: par yields to discount factors (methodology, section 2)."""
+"""Curves: par yields and swap rates to discount factors (methodology, section 2)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ Index = npt.NDArray[np.int64]
 
 NODES = np.array([1 / 12, 1 / 4, 1 / 2, 1, 2, 3, 5, 7, 10, 20, 30])
 """Maturities of the par yields, years."""
+TENORS = ("1mo", "3mo", "6mo", "1y", "2y", "3y", "5y", "7y", "10y", "20y", "30y")
+"""The same as columns of a table."""
 NODE_NAMES = ("1/12", "1/4", "1/2", "1", "2", "3", "5", "7", "10", "20", "30")
 TREASURY_FACTORS = tuple(f"treasury:{name}" for name in NODE_NAMES)
 POINTS = np.concatenate([[0.0, 1 / 12, 1 / 4], np.arange(1, 61) / 2])
 """Times between which log discount factors are linear, years."""
 _NODE_POINTS = np.searchsorted(POINTS, NODES)
 DAYS_PER_YEAR = 365.25
+MONEY_MARKET_YEAR = 360.0
 
 
 def years_between(as_of: np.datetime64, date: Dates) -> Float:
@@ -80,18 +83,70 @@ def discount_factors(date: Dates, par_yield: Float) -> Float:
     return df
 
 
+def swap_discount_factors(date: Dates, rate: Float) -> Float:
+    """Return discount factors at `POINTS` from overnight swap rates at `NODES`.
+
+    Parameters
+    ----------
+    date : ndarray of datetime64[D], [T]
+        What an error calls the rows.
+    rate : ndarray of float64, [T x 11]
+        Fixed rates against compounded overnight rates: actual/360, paid at the end up to a year,
+        then yearly; decimal.
+
+    Returns
+    -------
+    ndarray of float64, [T x 63]
+        At `POINTS`, the first column one.
+
+    Raises
+    ------
+    ValueError
+        A row leads to a discount factor that is not positive; its date is in the message.
+
+    Notes
+    -----
+    Methodology, section 2. With r' = r * 365.25 / 360: DF = 1 / (1 + r' t) up to a year, then
+    DF_n = (1 - r' * sum of the earlier yearly DF) / (1 + r') in whole years, the rate linear in
+    time between the nodes, and log DF linear between the years.
+    """
+    yearly = rate * (DAYS_PER_YEAR / MONEY_MARKET_YEAR)
+    df = np.ones((rate.shape[0], POINTS.size))
+    one_year = int(np.searchsorted(POINTS, 1.0))
+    for k in range(one_year):
+        df[:, k + 1] = 1.0 / (1.0 + yearly[:, k] * NODES[k])
+    annuity = df[:, one_year].copy()
+    for n in range(one_year + 2, POINTS.size, 2):
+        right = int(np.searchsorted(NODES, POINTS[n]))
+        weight = (POINTS[n] - NODES[right - 1]) / (NODES[right] - NODES[right - 1])
+        low, high = yearly[:, right - 1], yearly[:, right]
+        par = low + weight * (high - low)
+        df[:, n] = (1.0 - par * annuity) / (1.0 + par)
+        annuity += df[:, n]
+    bad = ~np.all((df > 0.0) & (df < np.inf), axis=1)
+    if bad.any():
+        raise ValueError(
+            f"sofr: the rates of {date[bad][0]} do not give positive discount factors; check the "
+            "row"
+        )
+    df[:, one_year + 1 :: 2] = np.sqrt(df[:, one_year:-1:2] * df[:, one_year + 2 :: 2])
+    return df
+
+
 def zero_rates(df: Float) -> Float:
     """Return continuous zero rates z = -ln DF / t at the nodes, [T x 11], of `discount_factors`."""
     return np.asarray(-exact.log(df[:, _NODE_POINTS]) / NODES)
 
 
-def node_weights(time: Float) -> tuple[Index, Float]:
+def node_weights(time: Float, nodes: Float = NODES) -> tuple[Index, Float]:
     """Return where a shift at `time` comes from: linear between the nodes, flat outside.
 
     Parameters
     ----------
     time : ndarray of float64, [N]
         Years.
+    nodes : ndarray of float64
+        Years, ascending, at least two.
 
     Returns
     -------
@@ -100,8 +155,8 @@ def node_weights(time: Float) -> tuple[Index, Float]:
     weight : ndarray of float64, [N]
         The weight of the right node, 0 to 1; the left one has 1 - weight.
     """
-    left = np.clip(np.searchsorted(NODES, time, side="right") - 1, 0, NODES.size - 2)
-    weight = (time - NODES[left]) / (NODES[left + 1] - NODES[left])
+    left = np.clip(np.searchsorted(nodes, time, side="right") - 1, 0, nodes.size - 2)
+    weight = (time - nodes[left]) / (nodes[left + 1] - nodes[left])
     return left.astype(np.int64), np.clip(weight, 0.0, 1.0)
 
 
@@ -134,3 +189,21 @@ class Curve:
         j = np.clip(np.searchsorted(POINTS, t, side="right") - 1, 0, POINTS.size - 2)
         slope = (self.log_df[j + 1] - self.log_df[j]) / (POINTS[j + 1] - POINTS[j])
         return exact.exp(self.log_df[j] + (t - POINTS[j]) * slope)
+
+
+@dataclass(frozen=True)
+class FactorCurve:
+    """A curve whose zero rates at some nodes are factors of the scenarios.
+
+    Attributes
+    ----------
+    curve : Curve
+    nodes : ndarray of float64
+        Years, ascending.
+    first : int
+        The number of the first node's factor; the others follow.
+    """
+
+    curve: Curve
+    nodes: Float
+    first: int

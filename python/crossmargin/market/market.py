@@ -1,4 +1,4 @@
-"""A market as of one day: the curve, the history behind it, bases and fixings."""
+"""A market as of one day: the curves, the histories behind them, bases and fixings."""
 
 from __future__ import annotations
 
@@ -16,19 +16,24 @@ from crossmargin import columns, exact
 from crossmargin.market.basis import Basis, read_basis
 from crossmargin.market.calendars import business_days_between
 from crossmargin.market.curve import (
+    NODES,
+    TENORS,
     TREASURY_FACTORS,
     Curve,
+    FactorCurve,
     discount_factors,
     years_between,
     zero_rates,
 )
 from crossmargin.market.scenarios import (
     DEFAULT_STRESS,
+    CorrelationScaling,
     Scenarios,
     StressWindow,
     VolatilityScaling,
     build_scenarios,
 )
+from crossmargin.market.sofr import Sofr, read_sofr
 
 Dates = npt.NDArray[np.datetime64]
 Float = npt.NDArray[np.float64]
@@ -39,7 +44,7 @@ OLDEST_CURVE = 5
 """Business days between the as-of date and the last row of par yields."""
 SYNTHETIC = "synthetic"
 """A column of this name beside the par yields marks the figures as made up."""
-PAR_YIELD_COLUMNS = ("1mo", "3mo", "6mo", "1y", "2y", "3y", "5y", "7y", "10y", "20y", "30y")
+PAR_YIELD_COLUMNS = TENORS
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class Market:
         By root; a root without one moves with its model price alone.
     fixings : dict of str to (dates, rates)
         `SOFR` and `EFFR`: days and rates, decimal.
+    sofr : Sofr, optional
+        The curve of short-rate futures; without it they move with the Treasury curve.
     synthetic : bool
         Whether the figures are made up.
     source : dict of str to dict
@@ -75,6 +82,7 @@ class Market:
     skipped_rows: int
     basis: dict[str, Basis] = field(default_factory=dict)
     fixings: dict[str, tuple[Dates, Float]] = field(default_factory=dict)
+    sofr: Sofr | None = None
     synthetic: bool = False
     source: dict[str, dict[str, Any]] = field(default_factory=dict)
     _chosen: dict[tuple[Any, ...], Scenarios] = field(
@@ -89,6 +97,7 @@ class Market:
         as_of: str | np.datetime64,
         basis: pa.Table | None = None,
         fixings: pa.Table | None = None,
+        sofr: pa.Table | None = None,
         synthetic: bool = False,
         source: dict[str, dict[str, Any]] | None = None,
     ) -> Market:
@@ -102,6 +111,8 @@ class Market:
             The day the book is margined for; later rows are not looked at.
         basis, fixings : pyarrow.Table, optional
             (date, root, contract, basis in price points) and (date, index, rate_pct).
+        sofr : pyarrow.Table, optional
+            Swap rates against SOFR by tenor, as `read_sofr` takes them.
         synthetic : bool
             Mark the market as made up.
         source : dict of str to dict, optional
@@ -114,7 +125,7 @@ class Market:
         Raises
         ------
         ValueError
-            No usable row within five business days of `as_of`, or yields without a curve.
+            No usable row within five business days of `as_of`, or rates without a curve.
         """
         day = cast(np.datetime64, np.asarray(as_of, dtype="datetime64[D]")[()])
         date = columns.dates(par_yields["date"])
@@ -137,6 +148,13 @@ class Market:
             skipped = int(np.count_nonzero(given[~usable] > date[begin]))
             date, percent = date[begin:], percent[begin:]
         df = discount_factors(date, percent / 100.0)
+        swaps = None if sofr is None else read_sofr(sofr, as_of=day)
+        if swaps and business_days_between(swaps.date[-1], day, "bond") > OLDEST_CURVE:
+            raise ValueError(
+                f"sofr: the last row with all its tenors on or before {day} is of "
+                f"{swaps.date[-1]}, more than {OLDEST_CURVE} business days back; give rates up to "
+                "the as-of date"
+            )
         return cls(
             as_of=day,
             curve=Curve(day, exact.log(df[-1])),
@@ -145,6 +163,7 @@ class Market:
             skipped_rows=skipped,
             basis={} if basis is None else read_basis(basis, as_of=day),
             fixings={} if fixings is None else _read_fixings(fixings),
+            sofr=swaps,
             synthetic=synthetic,
             source=source or {},
         )
@@ -157,12 +176,13 @@ class Market:
         as_of: str | np.datetime64,
         basis: str | Path | Any | None = None,
         fixings: str | Path | Any | None = None,
+        sofr: str | Path | Any | None = None,
     ) -> Market:
         """Read a market from files or tables.
 
         Parameters
         ----------
-        par_yields, basis, fixings : path or table
+        par_yields, basis, fixings, sofr : path or table
             CSV or Parquet, plain or gzip, or anything that speaks the Arrow PyCapsule protocol.
         as_of : str or datetime64[D]
             The day the book is margined for.
@@ -178,7 +198,7 @@ class Market:
         """
         from crossmargin.io.market import read_market
 
-        return read_market(par_yields, as_of=as_of, basis=basis, fixings=fixings)
+        return read_market(par_yields, as_of=as_of, basis=basis, fixings=fixings, sofr=sofr)
 
     @classmethod
     def sample(cls) -> Market:
@@ -188,7 +208,7 @@ class Market:
         return sample_market()
 
     def with_curve(self, curve: Curve) -> Market:
-        """Return the same market with another curve of the same day, as after a market move.
+        """Return the same market with another Treasury curve of the day, as after a market move.
 
         The history, and the scenarios taken from it, stay as they are.
 
@@ -229,6 +249,7 @@ class Market:
         minimum: int = 2500,
         stress: Sequence[StressWindow] = DEFAULT_STRESS,
         scaling: VolatilityScaling | None = None,
+        correlation: CorrelationScaling | None = None,
     ) -> Scenarios:
         """Return historical scenarios of all factors (methodology, section 3).
 
@@ -236,7 +257,7 @@ class Market:
         ----------
         horizon : int
             Rows of the history between the two ends of a change.
-        look_back, minimum, stress, scaling
+        look_back, minimum, stress, scaling, correlation
             As in `build_scenarios`.
 
         Returns
@@ -248,28 +269,43 @@ class Market:
         ------
         HistoryShortError
             The history has fewer rows than `minimum`.
+        CorrelationError
+            The look-back's correlation cannot be replaced.
         """
-        key = (horizon, look_back, minimum, tuple(stress), scaling)
+        key = (horizon, look_back, minimum, tuple(stress), scaling, correlation)
         if key in self._chosen:
             return self._chosen[key]
         zero_rate = self.zero_rate_change(horizon)
-        moves = [basis.change(self.date, horizon) for basis in self.basis.values()]
+        moves = [(zero_rate, np.ones(zero_rate.shape, bool))]
+        if self.sofr is not None:
+            change, own = self.sofr.change(self.date, horizon, zero_rate)
+            moves.append((change, np.repeat(own[:, None], change.shape[1], axis=1)))
+        moves += [basis.change(self.date, horizon) for basis in self.basis.values()]
         self._chosen[key] = build_scenarios(
             self.date[horizon:],
-            np.column_stack([zero_rate, *(change for change, _ in moves)]),
+            np.column_stack([change for change, _ in moves]),
             self.factor,
-            np.column_stack([np.ones(zero_rate.shape, bool), *(known for _, known in moves)]),
+            np.column_stack([known for _, known in moves]),
             look_back=look_back,
             minimum=minimum,
             stress=stress,
             scaling=scaling,
+            correlation=correlation,
         )
         return self._chosen[key]
 
     @property
     def factor(self) -> tuple[str, ...]:
-        """Names of the factors, [K]: the nodes of the curve, then the bases."""
-        return TREASURY_FACTORS + tuple(f"basis:{root}" for root in self.basis)
+        """Names of the factors, [K]: the nodes of the Treasury and SOFR curves, then the bases."""
+        swaps = () if self.sofr is None else self.sofr.factor
+        return TREASURY_FACTORS + swaps + tuple(f"basis:{root}" for root in self.basis)
+
+    @property
+    def sofr_factors(self) -> FactorCurve | None:
+        """The SOFR curve and its factors, if there is a history of it."""
+        if self.sofr is None:
+            return None
+        return FactorCurve(self.sofr.curve, NODES[list(self.sofr.node)], len(TREASURY_FACTORS))
 
     def zero_rate_change(self, horizon: int) -> Float:
         """Return all `horizon`-row changes of the zero rates, [T - horizon x 11]."""

@@ -13,93 +13,59 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from crossmargin.book.exceptions import InputError
-from crossmargin.book.schemas import ACCOUNTS, SECURITIES, Schema
-from crossmargin.instruments.contracts import roots
-from crossmargin.market.curve import NODE_NAMES
-from crossmargin.market.scenarios import StressWindow
+from crossmargin.policies.sections import (
+    CLASS_DISALLOWANCE,
+    SPAN,
+    SPREAD_CREDIT,
+    Agreement,
+    BacktestingRules,
+    Charge,
+    ClassDisallowance,
+    Cme,
+    CmeConcentration,
+    CmeCorrelation,
+    CmeLiquidity,
+    Eligibility,
+    Ficc,
+    HaircutRules,
+    HigherOfRules,
+    HolidayRules,
+    LiquidityRules,
+    RepoRateRules,
+    ScenarioRules,
+    Span,
+    SpreadCredit,
+)
 
 DEFAULT = "cme-ficc-2026-04-30"
+SHIPPED = Path(__file__).parent
 STANDINGS = ("confirmed", "inferred", "unconfirmed", "ours")
-HIGHEST_LEVEL = 0.9999
-"""Beyond it a tail can come to nothing (methodology, section 1)."""
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How the two savings become one."""
-
-    cap: float
-    minimum_saving: float
-
-
-@dataclass(frozen=True)
-class Eligibility:
-    """Who and what may be cross-margined."""
-
-    security_types: tuple[str, ...]
-    remaining_months: int
-    roots: tuple[str, ...]
-    house_roles: tuple[str, ...]
-    customer_roles: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ScenarioRules:
-    """Which rows of the history are scenarios."""
-
-    look_back: int
-    minimum_rows: int
-    stress_windows: tuple[tuple[str, str], ...]
-
-    @property
-    def stress(self) -> tuple[StressWindow, ...]:
-        """The windows as dates."""
-        return tuple(
-            StressWindow(np.datetime64(a, "D"), np.datetime64(b, "D"))
-            for a, b in self.stress_windows
-        )
-
-
-@dataclass(frozen=True)
-class Ficc:
-    """The FICC-like model."""
-
-    pnl: str
-    level: float
-    horizon: int
-    minimum_margin_rows: int
-    floor_share: float
-    floor_rows: int
-    floor_bucket_years: tuple[float, ...]
-    floor_bucket_nodes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Cme:
-    """The CME-like model."""
-
-    level: float
-    horizon: int
-    historical_weight: float
-    volatility_decay: float
-    volatility_seed_rows: int
-    volatility_limit: float
-    equivalent_roots: tuple[tuple[float, str], ...]
-
-
-@dataclass(frozen=True)
-class Charge:
-    """A charge beside V: a rate on the gross market value of a pot."""
-
-    name: str
-    house: str
-    rate: float
-    inside: bool
-    standing: str
-    source: str
+SECTIONS: dict[str, type] = {
+    "agreement": Agreement,
+    "eligibility": Eligibility,
+    "scenarios": ScenarioRules,
+    "ficc": Ficc,
+    "cme": Cme,
+}
+"""Tables that every policy has, its own or by what it extends."""
+OPTIONAL: dict[str, type] = {
+    CLASS_DISALLOWANCE: ClassDisallowance,
+    SPREAD_CREDIT: SpreadCredit,
+    "haircuts": HaircutRules,
+    "repo_rate": RepoRateRules,
+    "liquidity": LiquidityRules,
+    "holiday": HolidayRules,
+    "backtesting": BacktestingRules,
+    "higher_of": HigherOfRules,
+    SPAN: Span,
+    "cme_correlation": CmeCorrelation,
+    "cme_liquidity": CmeLiquidity,
+    "cme_concentration": CmeConcentration,
+}
+"""Tables that a policy has where it uses what they are for; None otherwise."""
+DEEPEST = 8
+"""A chain of policies that extend each other may have so many links."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +86,11 @@ class Policy:
     ----------
     name, title, authority, effective_from : str
     hash : str
-        SHA-256 of the file.
+        SHA-256 of the file, and of the hash of the policy it extends.
+    extends : str
+        The policy whose entries hold where this one is silent; empty for none.
+    class_disallowance, spread_credit : ClassDisallowance, SpreadCredit or None
+        The tables of the reducers; there is one where `agreement.reducer` names it.
     parameters : tuple of Parameter
         All of them with source and standing.
     """
@@ -130,22 +100,47 @@ class Policy:
     authority: str
     effective_from: str
     hash: str
+    extends: str
     agreement: Agreement
     eligibility: Eligibility
     scenarios: ScenarioRules
     ficc: Ficc
     cme: Cme
+    class_disallowance: ClassDisallowance | None
+    spread_credit: SpreadCredit | None
+    haircuts: HaircutRules | None
+    repo_rate: RepoRateRules | None
+    liquidity: LiquidityRules | None
+    holiday: HolidayRules | None
+    backtesting: BacktestingRules | None
+    higher_of: HigherOfRules | None
+    span: Span | None
+    cme_correlation: CmeCorrelation | None
+    cme_liquidity: CmeLiquidity | None
+    cme_concentration: CmeConcentration | None
     charges: tuple[Charge, ...]
     parameters: tuple[Parameter, ...]
 
 
+def shipped_policies() -> tuple[str, ...]:
+    """Return the names of the policies that come with the package.
+
+    Returns
+    -------
+    tuple of str
+    """
+    return tuple(sorted(file.stem for file in SHIPPED.glob("*.toml")))
+
+
 def read_policy(path: str | Path | None = None) -> Policy:
-    """Read a policy file, or the default one.
+    """Read a policy file, or one that comes with the package.
 
     Parameters
     ----------
     path : str or Path, optional
-        A TOML file with the tables and keys of the default policy, all of them.
+        A TOML file, or the name of a shipped policy; the default is the customer programme of
+        30 April 2026. A file has the tables and keys of the default policy, all of them, or names
+        in `extends` the policy (shipped, or a file beside it) that has the others.
 
     Returns
     -------
@@ -157,37 +152,43 @@ def read_policy(path: str | Path | None = None) -> Policy:
         The file cannot be read, lacks a parameter, has one we do not know, or a value makes no
         sense; the message names the parameter.
     """
-    if path is None:
-        file = Path(__file__).with_name(f"{DEFAULT}.toml")
-        return parse_policy(file.read_bytes(), name=DEFAULT)
-    try:
-        return parse_policy(Path(path).read_bytes(), name=str(path))
-    except OSError as error:
-        raise InputError(f"policy {path}: {error.strerror}") from None
+    name = DEFAULT if path is None else str(path)
+    return parse_policy(_bytes(name, Path()), name=name, folder=_folder(name, Path()))
 
 
-def parse_policy(text: bytes, *, name: str) -> Policy:
-    """Return the policy a TOML text holds; `name` is what errors call it."""
-    try:
-        data = tomllib.loads(text.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"policy {name}: not TOML: {error}") from None
-    known = {"name", "title", "authority", "effective_from", "charge"}
-    sections: dict[str, type] = {
-        "agreement": Agreement,
-        "eligibility": Eligibility,
-        "scenarios": ScenarioRules,
-        "ficc": Ficc,
-        "cme": Cme,
-    }
-    unknown = sorted(set(data) - known - set(sections))
+def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Policy:
+    """Return the policy a TOML text holds.
+
+    Parameters
+    ----------
+    text : bytes
+        The file.
+    name : str
+        What errors call it.
+    folder : Path, optional
+        Where a file that it extends is looked for.
+
+    Returns
+    -------
+    Policy
+    """
+    data, digest = _merged(text, name, Path() if folder is None else folder, DEEPEST)
+    known = {"name", "title", "authority", "effective_from", "extends", "charge"}
+    unknown = sorted(set(data) - known - set(SECTIONS) - set(OPTIONAL))
     if unknown:
         raise InputError(f"policy {name}: unknown entry {unknown[0]!r}; remove it")
     parameters: list[Parameter] = []
-    built: dict[str, Any] = {
-        key: _section(cls, data.get(key), f"policy {name}: {key}", parameters)
-        for key, cls in sections.items()
-    }
+    built: dict[str, Any] = dict.fromkeys(OPTIONAL)
+    for key, cls in {**SECTIONS, **OPTIONAL}.items():
+        if key in SECTIONS or key in data:
+            built[key] = _section(cls, data.get(key), f"policy {name}: {key}", parameters)
+    reducer = built["agreement"].reducer
+    if reducer in OPTIONAL and built[reducer] is None:
+        raise InputError(
+            f"policy {name}: agreement.reducer is {reducer!r}, and the table {reducer} is missing"
+        )
+    if built["cme"].model == SPAN and built[SPAN] is None:
+        raise InputError(f"policy {name}: {SPAN}: the table is missing; cme.model asks for it")
     charges = []
     entries = data.get("charge", [])
     if not isinstance(entries, list):
@@ -196,27 +197,71 @@ def parse_policy(text: bytes, *, name: str) -> Policy:
         where = f"policy {name}: charge {number}"
         charge = _build(Charge, entry, where)
         _check_origin(charge.standing, charge.source, where)
+        _check(charge.rules(), f"policy {name}: charge")
         parameters.append(
             Parameter(f"charge.{charge.name}", charge.rate, charge.standing, charge.source)
         )
         charges.append(charge)
+    named = [
+        *charges,
+        *(built[key] for key in ("cme_liquidity", "cme_concentration") if built[key]),
+    ]
+    if len({(x.house, x.name) for x in named}) < len(named):
+        raise InputError(f"policy {name}: charge.name must differ for each charge of a house")
     for key in ("name", "title", "authority"):
         if not isinstance(data.get(key), str):
             raise InputError(f"policy {name}: {key} must be a text")
     if type(data.get("effective_from")) is not datetime.date:
         raise InputError(f"policy {name}: effective_from must be a date, YYYY-MM-DD")
-    policy = Policy(
+    return Policy(
         name=data["name"],
         title=data["title"],
         authority=data["authority"],
         effective_from=str(data["effective_from"]),
-        hash=hashlib.sha256(text).hexdigest(),
+        hash=digest,
+        extends=data.get("extends", ""),
         charges=tuple(charges),
         parameters=tuple(parameters),
         **built,
     )
-    _check(policy, f"policy {name}")
-    return policy
+
+
+def _bytes(name: str, folder: Path) -> bytes:
+    """Return a policy file: a shipped one by its name, any other by its path."""
+    if name in shipped_policies():
+        return (SHIPPED / f"{name}.toml").read_bytes()
+    try:
+        return (folder / name).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(
+            f"policy {name}: {reason}; give a file or one of {', '.join(shipped_policies())}"
+        ) from None
+
+
+def _folder(name: str, folder: Path) -> Path:
+    """Return where a policy's neighbours are."""
+    return folder if name in shipped_policies() else (folder / name).parent
+
+
+def _merged(text: bytes, name: str, folder: Path, links: int) -> tuple[dict[str, Any], str]:
+    """Return a policy's entries over those of what it extends, and its hash."""
+    try:
+        data = tomllib.loads(text.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"policy {name}: not TOML: {error}") from None
+    if "extends" not in data:
+        return data, hashlib.sha256(text).hexdigest()
+    parent = data["extends"]
+    if not isinstance(parent, str):
+        raise InputError(f"policy {name}: extends must be the name of a policy")
+    if links == 0:
+        raise InputError(f"policy {name}: extends goes on for more than {DEEPEST} policies")
+    inherited, digest = _merged(_bytes(parent, folder), parent, _folder(parent, folder), links - 1)
+    for key, entry in data.items():
+        whole = not isinstance(entry, dict) or not isinstance(inherited.get(key), dict)
+        inherited[key] = entry if whole else {**inherited[key], **entry}
+    return inherited, hashlib.sha256(digest.encode() + text).hexdigest()
 
 
 def _section(cls: type, data: object, where: str, parameters: list[Parameter]) -> Any:
@@ -233,7 +278,16 @@ def _section(cls: type, data: object, where: str, parameters: list[Parameter]) -
         parameters.append(
             Parameter(f"{section}.{key}", entry["value"], entry["standing"], entry["source"])
         )
-    return _build(cls, values, where)
+    built = _build(cls, values, where)
+    _check(built.rules(), where)
+    return built
+
+
+def _check(rules: Mapping[str, bool], where: str) -> None:
+    """Raise unless every value makes sense."""
+    for message, holds in rules.items():
+        if not holds:
+            raise InputError(f"{where}.{message}")
 
 
 def _check_origin(standing: object, source: object, where: str) -> None:
@@ -279,79 +333,3 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if hint is float and not math.isfinite(value):
         raise InputError(f"{where}: {value!r} is not finite")
     return value
-
-
-def _check(policy: Policy, where: str) -> None:
-    """Raise unless every value makes sense."""
-    a, e, s, f, c = (
-        policy.agreement,
-        policy.eligibility,
-        policy.scenarios,
-        policy.ficc,
-        policy.cme,
-    )
-    years, equivalents = f.floor_bucket_years, [limit for limit, _ in c.equivalent_roots]
-    rules = {
-        "agreement.cap must be above 0, at most 1": 0.0 < a.cap <= 1.0,
-        "agreement.minimum_saving must lie between 0 and 1": 0.0 <= a.minimum_saving <= 1.0,
-        "eligibility.security_types holds an unknown type": _all_choices(
-            e.security_types, SECURITIES, "type"
-        ),
-        "eligibility.house_roles or customer_roles holds an unknown role": _all_choices(
-            e.house_roles + e.customer_roles, ACCOUNTS, "ficc_role"
-        ),
-        "eligibility.remaining_months must be 0 to 1200": 0 <= e.remaining_months <= 1200,
-        "eligibility.roots holds an unknown root": set(e.roots) <= set(roots()),
-        "scenarios.look_back and minimum_rows must be positive, the minimum not the larger": (
-            1 <= s.minimum_rows <= s.look_back
-        ),
-        "scenarios.stress_windows must be pairs of dates, the first not later": _windows_ok(s),
-        "ficc.pnl must be 'sensitivity' or 'full'": f.pnl in ("sensitivity", "full"),
-        f"ficc.level and cme.level must lie above 0 and be at most {HIGHEST_LEVEL}": (
-            0.0 < f.level <= HIGHEST_LEVEL and 0.0 < c.level <= HIGHEST_LEVEL
-        ),
-        "ficc.horizon and cme.horizon must be 1 to 60": (
-            1 <= f.horizon <= 60 and 1 <= c.horizon <= 60
-        ),
-        "ficc.minimum_margin_rows and floor_rows must be positive": (
-            f.minimum_margin_rows >= 1 and f.floor_rows >= 2
-        ),
-        "ficc.floor_share must not be negative": 0.0 <= f.floor_share < 10.0,
-        "ficc.floor_bucket_years must ascend": list(years) == sorted(set(years)),
-        "ficc.floor_bucket_nodes must name a node for each bucket": (
-            len(f.floor_bucket_nodes) == len(years) > 0
-            and set(f.floor_bucket_nodes) <= set(NODE_NAMES)
-        ),
-        "cme.historical_weight must lie between 0 and 1": 0.0 <= c.historical_weight <= 1.0,
-        "cme.volatility_decay must lie between 0 and 1": 0.0 < c.volatility_decay < 1.0,
-        "cme.volatility_seed_rows must be positive": c.volatility_seed_rows >= 1,
-        "cme.volatility_limit must be at least 1": c.volatility_limit >= 1.0,
-        "cme.equivalent_roots must ascend and name Treasury futures": (
-            equivalents == sorted(set(equivalents))
-            and len(equivalents) > 0
-            and {root for _, root in c.equivalent_roots} <= set(roots("treasury"))
-        ),
-        "charge.house must be FICC or CME": all(x.house in ("FICC", "CME") for x in policy.charges),
-        "charge.name must differ for each charge of a house": (
-            len({(x.house, x.name) for x in policy.charges}) == len(policy.charges)
-        ),
-        "charge.rate must lie between 0 and 1": all(0.0 <= x.rate <= 1.0 for x in policy.charges),
-    }
-    for message, holds in rules.items():
-        if not holds:
-            raise InputError(f"{where}: {message}")
-
-
-def _all_choices(values: tuple[str, ...], schema: Schema, name: str) -> bool:
-    """Tell whether all values may stand in a column of an input table."""
-    return all(set(values) <= set(c.choices) for c in schema.columns if c.name == name)
-
-
-def _windows_ok(rules: ScenarioRules) -> bool:
-    try:
-        windows = rules.stress
-    except ValueError:
-        return False
-    # NumPy would also take a bare year, or `today`.
-    written = tuple((str(window.first), str(window.last)) for window in windows)
-    return written == rules.stress_windows and all(w.first <= w.last for w in windows)

@@ -14,7 +14,7 @@ from crossmargin.book.netting import SEGMENTS, Lines
 from crossmargin.book.schemas import ACCOUNTS
 from crossmargin.book.trades import LOT
 from crossmargin.engine import Book
-from crossmargin.instruments.universe import FUTURE, RATE_INDEX, Universe
+from crossmargin.instruments.universe import FUTURE, Universe
 from crossmargin.io.results import money
 from crossmargin.margin.charges import Charged
 from crossmargin.margin.pots import CASH, COMBINED, FUTURES, POTS, HouseMargin, holds
@@ -224,10 +224,14 @@ def without_basis(book: Book, universe: Universe, roots: tuple[str, ...], accoun
 
 
 def spread_not_modelled(
-    book: Book, universe: Universe, group_account: npt.NDArray[np.int64], accounts: int
+    book: Book,
+    universe: Universe,
+    roots: tuple[str, ...],
+    group_account: npt.NDArray[np.int64],
+    accounts: int,
 ) -> Mask:
-    """Return the accounts with a short-rate future: it moves with the Treasury curve, [A]."""
-    held = holds(book, "CME", np.isin(universe.root, list(RATE_INDEX))).any(axis=1)
+    """Return the accounts with a future of these roots: it moves with the Treasury curve, [A]."""
+    held = holds(book, "CME", np.isin(universe.root, roots)).any(axis=1)
     found = np.zeros(accounts, dtype=bool)
     found[group_account[held]] = True
     return found

@@ -66,6 +66,70 @@ def print_summary(run: Summarised, out: Path, console: Console) -> None:
     console.print(Text("  " + ", ".join(sorted(path.name for path in out.iterdir()))))
 
 
+def print_comparison(
+    table: pa.Table,
+    names: tuple[str, str],
+    manifests: tuple[Mapping[str, Any], Mapping[str, Any]],
+    inputs: list[str],
+    console: Console,
+) -> None:
+    """Print what two runs differ in: totals, counts, and the largest differences.
+
+    Parameters
+    ----------
+    table
+        From `crossmargin.compare`.
+    names
+        What to call each run, such as the directory of its results.
+    manifests
+        Of the runs.
+    inputs
+        Names of the inputs that differ.
+    console
+        Where to print.
+    """
+    for mark, name, manifest in zip("AB", names, manifests, strict=True):
+        policy = manifest["policy"]["name"]
+        line = f"{mark}  {name}: as of {manifest['as_of']}, cycle {manifest['cycle']}, {policy}"
+        console.print(Text(line), soft_wrap=True)
+    console.print(Text(f"  inputs that differ: {', '.join(inputs) or 'none'}"))
+    both = table.filter(table["only_in"].is_null())
+    known = both.filter(both["requirement_difference"].is_valid())
+    parts = [f"{len(both):,} accounts in both, {len(known):,} with both requirements known"]
+    for mark in "ab":
+        count = pc.sum(pc.equal(table["only_in"], mark)).as_py() or 0
+        parts.append(f"{count:,} only in {mark.upper()}")
+    console.print(Text("  " + ", ".join(parts)))
+    for name in ("requirement", "saving"):
+        of = [_usd(pc.sum(known[f"{name}_{end}"]).as_py() or Decimal(0)) for end in _ENDS]
+        console.print(Text(f"  {name}, USD: {of[0]} in A, {of[1]} in B, difference {of[2]}"))
+    changed = known.filter(pc.not_equal(known["requirement_difference"], Decimal(0)))
+    console.print()
+    if not len(changed):
+        console.print("No requirement differs.")
+        return
+    grid = _grid(f"Largest differences of {len(changed):,}, USD", console)
+    grid.add_column("account")
+    for name in ("requirement A", "requirement B", "difference", "p A", "p B"):
+        grid.add_column(name, justify="right")
+    for name in ("reason A", "reason B"):
+        grid.add_column(name)
+    size = pc.abs(changed["requirement_difference"])
+    for row in _top(changed.append_column("size", size), "size"):
+        grid.add_row(
+            Text(row["account"]),
+            *(_usd(row[f"requirement_{end}"]) for end in _ENDS),
+            _percent(row["p_a"]),
+            _percent(row["p_b"]),
+            row["reason_a"] or "",
+            row["reason_b"] or "",
+        )
+    console.print(grid)
+
+
+_ENDS = ("a", "b", "difference")
+
+
 def _headline(manifest: Mapping[str, Any], accounts: pa.Table) -> Text:
     text = Text(f"Cross-margin run as of {manifest.get('as_of', '?')}")
     if manifest.get("cycle"):

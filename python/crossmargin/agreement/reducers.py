@@ -1,0 +1,196 @@
+"""Reductions by tables of the policy: offset classes, or credits for spreads.
+
+Methodology, section 6. The current rule, `model_min`, needs neither: see `agreement.savings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin.book.netting import CME_XM, FICC_XM, SEGMENTS
+from crossmargin.engine import Book
+from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
+from crossmargin.margin.pots import CASH, FUTURES, HouseMargin, row_of
+from crossmargin.policies import ClassDisallowance, Policy, SpreadCredit
+from crossmargin.policies.sections import CLASS_DISALLOWANCE, SPREAD_CREDIT
+
+Float = npt.NDArray[np.float64]
+Integer = npt.NDArray[np.int64]
+
+NONE = -1
+"""The bucket of what takes no part: dated cash, what we cannot value, futures without a spread."""
+
+Offset = tuple[int, int, float]
+"""Bucket of cash, bucket of futures, and the share of their offset that is credited."""
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Which positions offset which, in what order, and for how much.
+
+    Attributes
+    ----------
+    bucket : ndarray of int64, [I]
+        Of each Treasury among the buckets of cash, of each future among those of futures; -1 none.
+    dv01 : ndarray of float64, [I]
+        USD per lot or contract: its sign, times the position, is the direction.
+    offsets : tuple of Offset
+        In their order.
+    buckets : int
+        Of cash or of futures, whichever are more.
+    """
+
+    bucket: Integer
+    dv01: Float
+    offsets: tuple[Offset, ...]
+    buckets: int
+
+    def cut(self, book: Book, accounts: int) -> Book:
+        """Return the cross-margined positions of each account, bucket by bucket.
+
+        Parameters
+        ----------
+        book : Book
+            Rows are group * 4 + segment; the first groups are the accounts.
+        accounts : int
+            A.
+
+        Returns
+        -------
+        Book
+            Rows are (account * buckets + bucket) * 4 + segment.
+        """
+        row, bucket = row_of(book), self.bucket[book.column]
+        group, segment = row // len(SEGMENTS), row % len(SEGMENTS)
+        inside = (segment == FICC_XM) | (segment == CME_XM)
+        kept = np.flatnonzero((group < accounts) & inside & (bucket != NONE))
+        part = (group[kept] * self.buckets + bucket[kept]) * len(SEGMENTS) + segment[kept]
+        # Stable: instruments ascend within a row of the book, and so they do within its parts.
+        order = kept[np.argsort(part, kind="stable")]
+        count = np.bincount(part, minlength=accounts * self.buckets * len(SEGMENTS))
+        return Book.from_arrays(
+            np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]),
+            book.column[order],
+            book.quantity[order],
+            columns=book.columns,
+        )
+
+    def reduction(self, parts: Book, ficc: HouseMargin, cme: HouseMargin) -> Float:
+        """Return what the offsets are credited with.
+
+        Parameters
+        ----------
+        parts : Book
+            From `cut`.
+        ficc, cme : HouseMargin
+            Both models' margin of these parts.
+
+        Returns
+        -------
+        ndarray of float64, [A]
+            USD.
+        """
+        dv01 = np.bincount(row_of(parts), parts.quantity * self.dv01[parts.column], parts.rows)
+        side = np.sign(dv01).reshape(-1, self.buckets, len(SEGMENTS))
+        return credited(
+            ficc.v[:, CASH].reshape(-1, self.buckets) * side[:, :, FICC_XM],
+            cme.v[:, FUTURES].reshape(-1, self.buckets) * side[:, :, CME_XM],
+            self.offsets,
+        )
+
+
+def scheme(policy: Policy, universe: Universe) -> Scheme | None:
+    """Return the scheme a policy asks for; None where the smaller of the models' savings rules.
+
+    Parameters
+    ----------
+    policy : Policy
+        `agreement.reducer` and the table of that name.
+    universe : Universe
+        Remaining years, roots and DV01 of the instruments.
+
+    Returns
+    -------
+    Scheme or None
+    """
+    if policy.agreement.reducer == CLASS_DISALLOWANCE and policy.class_disallowance:
+        return _by_class(policy.class_disallowance, universe)
+    if policy.agreement.reducer == SPREAD_CREDIT and policy.spread_credit:
+        return _by_spread(policy.spread_credit, universe)
+    return None
+
+
+def credited(cash: Float, futures: Float, offsets: Sequence[Offset]) -> Float:
+    """Take one offset after the other, and add up what they are credited with.
+
+    Parameters
+    ----------
+    cash : ndarray of float64, [A x B]
+        Margin of each bucket by itself, USD; negative for a short one.
+    futures : ndarray of float64, [A x B]
+        Likewise.
+    offsets : sequence of Offset
+        In their order.
+
+    Returns
+    -------
+    ndarray of float64, [A]
+        The sum of share * the smaller margin of two legs with opposite directions; what one offset
+        has used is gone for the next.
+
+    Examples
+    --------
+    >>> credited(np.array([[30.0, 50.0]]), np.array([[-40.0, 0.0]]), [(0, 0, 0.5), (1, 0, 0.25)])
+    array([17.5])
+    """
+    left_cash, left_futures = np.abs(cash), np.abs(futures)
+    total = np.zeros(cash.shape[0])
+    for i, j, share in offsets:
+        opposite = cash[:, i] * futures[:, j] < 0.0
+        used = np.where(opposite, np.minimum(left_cash[:, i], left_futures[:, j]), 0.0)
+        left_cash[:, i] -= used
+        left_futures[:, j] -= used
+        total += share * used
+    return total
+
+
+def _by_class(rules: ClassDisallowance, universe: Universe) -> Scheme:
+    """Offset within each class, then across pairs of classes, either way."""
+    number = {name: i for i, (name, _) in enumerate(rules.classes)}
+    offsets = [(i, i, 1.0 - share) for i, share in enumerate(rules.within)]
+    for one, other, share in rules.across:
+        i, j = number[one], number[other]
+        offsets += [(i, j, 1.0 - share), (j, i, 1.0 - share)]
+    bucket = _classes(rules.classes, universe)
+    return Scheme(bucket, universe.sensitivities.dv01, tuple(offsets), len(rules.classes))
+
+
+def _by_spread(rules: SpreadCredit, universe: Universe) -> Scheme:
+    """Offset each spread's class of cash with its futures, root by root."""
+    number = {name: i for i, (name, _) in enumerate(rules.classes)}
+    named = list(dict.fromkeys(root for _, roots, _ in rules.spreads for root in roots))
+    offsets = [
+        (number[name], named.index(root), rate)
+        for name, roots, rate in rules.spreads
+        for root in roots
+    ]
+    bucket = _classes(rules.classes, universe)
+    bucket[universe.kind == FUTURE] = NONE
+    for i, root in enumerate(named):
+        bucket[universe.priced & (universe.root == root)] = i
+    buckets = max(len(rules.classes), len(named))
+    return Scheme(bucket, universe.sensitivities.dv01, tuple(offsets), buckets)
+
+
+def _classes(classes: tuple[tuple[str, float], ...], universe: Universe) -> Integer:
+    """Return the class of each Treasury and future by its remaining years, [I]; -1 for the rest."""
+    limit = np.array([years for _, years in classes])
+    number = np.minimum(np.searchsorted(limit, universe.years, side="left"), limit.size - 1)
+    takes_part = (universe.kind == TREASURY) | (universe.kind == FUTURE)
+    # What we cannot value, though a user's cube may, has neither term nor direction.
+    takes_part &= universe.priced
+    return np.where(takes_part, number, NONE).astype(np.int64)

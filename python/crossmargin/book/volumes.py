@@ -1,0 +1,50 @@
+"""Average daily volumes of futures, by contract or by root."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from crossmargin.book.exceptions import InputError
+from crossmargin.book.schemas import VOLUMES
+from crossmargin.instruments.contracts import parse_contract, roots
+
+
+def read_volumes(table: pa.Table, *, as_of: np.datetime64) -> dict[str, float]:
+    """Return contracts a day by contract (`ZNM25`) or root.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Typed, as `io.parse` leaves it.
+    as_of : datetime64[D]
+        Tells the decade of a year of one digit.
+
+    Returns
+    -------
+    dict of str to float
+
+    Raises
+    ------
+    InputError
+        A name is neither contract nor root, or there twice; the message names the row.
+    """
+    volume: dict[str, float] = {}
+    for number, text, adv in zip(
+        table["row"].to_pylist(),
+        table["contract"].to_pylist(),
+        table["adv"].to_pylist(),
+        strict=True,
+    ):
+        name = text.strip().upper()
+        if name not in roots():
+            try:
+                name = parse_contract(text, as_of).symbol
+            except ValueError as error:
+                raise InputError(
+                    f"{VOLUMES.name}, row {number}: {error}; or a root alone"
+                ) from None
+        if name in volume:
+            raise InputError(f"{VOLUMES.name}, row {number}: {name} has an earlier row; keep one")
+        volume[name] = adv
+    return volume

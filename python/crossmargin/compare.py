@@ -1,0 +1,98 @@
+"""Two runs side by side, account by account: two policies on one book, or two days."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crossmargin.io.results import MONEY, Table, read_results
+from crossmargin.run import Run
+
+SHARE, AMOUNTS, REASON = "p", ("requirement", "saving"), "reason"
+
+
+@dataclass(frozen=True)
+class Margined:
+    """What a comparison needs of a run: its accounts and its manifest."""
+
+    accounts: pa.Table
+    manifest: Mapping[str, Any]
+
+
+def compare(run_a: Run | str | Path, run_b: Run | str | Path) -> Table:
+    """Compare what two runs ask of each account.
+
+    Parameters
+    ----------
+    run_a, run_b : Run, or path
+        Runs, or directories of their results: of two policies, two days, two books.
+
+    Returns
+    -------
+    Table
+        A row per account: those of `run_a` in its order, then those of `run_b` alone in its own.
+        `only_in` is `a` or `b` where one run alone has the account, else null; `p`, `requirement`,
+        `saving` and `reason` of each run with the suffix `_a` and `_b`; `p_difference`,
+        `requirement_difference` and `saving_difference` are b minus a. Null where not known.
+
+    Raises
+    ------
+    InputError
+        A directory holds no results.
+
+    Examples
+    --------
+    >>> compare(run, "yesterday").to_pandas()  # doctest: +SKIP
+    """
+    return Table(differences(margined(run_a), margined(run_b)))
+
+
+def margined(run: Run | str | Path) -> Margined:
+    """Return the accounts and the manifest of a run, or of the results in a directory."""
+    if isinstance(run, Run):
+        return Margined(run.accounts.to_arrow(), run.manifest)
+    tables, manifest = read_results(run, "accounts")
+    return Margined(tables["accounts"], manifest)
+
+
+def differences(a: Margined, b: Margined) -> pa.Table:
+    """Return the columns of `compare`."""
+    at_b = pc.index_in(b.accounts["account"], value_set=a.accounts["account"])
+    only_b = np.flatnonzero(at_b.is_null().to_numpy())
+    account = pa.chunked_array(
+        [
+            *a.accounts["account"].chunks,
+            *b.accounts["account"].take(pa.array(only_b)).chunks,
+        ],
+        pa.string(),
+    )
+    rows = [pc.index_in(account, value_set=run.accounts["account"]) for run in (a, b)]
+    only_in = pc.if_else(
+        rows[1].is_null(), "a", pc.if_else(rows[0].is_null(), "b", pa.scalar(None, pa.string()))
+    )
+    columns = {"account": account, "only_in": only_in}
+    for name in (SHARE, *AMOUNTS, REASON):
+        one, other = (run.accounts[name].take(row) for run, row in zip((a, b), rows, strict=True))
+        columns |= {f"{name}_a": one, f"{name}_b": other}
+        if name != REASON:
+            difference = pc.subtract(other, one)
+            columns[f"{name}_difference"] = (
+                difference.cast(MONEY) if name in AMOUNTS else difference
+            )
+    return pa.table(columns)
+
+
+def inputs_that_differ(a: Margined, b: Margined) -> list[str]:
+    """Return the names of the inputs whose contents differ, or that only one of the runs had."""
+    hashes = [
+        {name: entry["hash"] for name, entry in run.manifest["inputs"].items()} for run in (a, b)
+    ]
+    return sorted(
+        name for name in hashes[0] | hashes[1] if hashes[0].get(name) != hashes[1].get(name)
+    )

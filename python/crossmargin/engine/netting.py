@@ -1,0 +1,565 @@
+"""What offsets what within an account: spread credits, tier charges, offset classes.
+
+The arithmetic of margin by spreads, over all accounts at once. It knows arrays only: which
+commodities, tiers or classes the columns are, and which parameters hold, is the caller's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin import exact
+from crossmargin.engine.arrays import (
+    Array,
+    Float,
+    Int8,
+    Int32,
+    Int64,
+    floats,
+    indices,
+    integers,
+    pointers,
+    same_length,
+)
+from crossmargin.engine.backends import kernels
+from crossmargin.engine.executor import run_blocks
+from crossmargin.engine.faults import NONE, Fault
+
+BLOCK_ACCOUNTS = 1024
+"""Accounts in a block of work."""
+SOLVER_TOLERANCE = 1e-9
+"""By how much a solution may miss a limit that is scaled to 1."""
+
+_SpreadArrays = tuple[Int64, Int32, Float, Int8, Float]
+
+
+@dataclass(frozen=True, eq=False)
+class SpreadCredits:
+    """What inter-commodity spreads take off the margin of each account.
+
+    Attributes
+    ----------
+    count : ndarray of float64 [A x P]
+        How many of each spread are formed; not rounded to whole ones.
+    credit : ndarray of float64 [A x P]
+        USD, not below zero.
+    remaining : ndarray of float64 [A x C]
+        The delta that no spread has used: between zero and the net delta, of the same sign.
+    """
+
+    count: Float
+    credit: Float
+    remaining: Float
+
+
+@dataclass(frozen=True, eq=False)
+class TierCharges:
+    """What intra-commodity spreads add to the margin of each account.
+
+    Attributes
+    ----------
+    count : ndarray of float64 [A x Q]
+        How many of each spread are formed.
+    charge : ndarray of float64 [A x Q]
+        USD, not below zero.
+    long, short : ndarray of float64 [A x T]
+        The deltas that no spread has used.
+    """
+
+    count: Float
+    charge: Float
+    long: Float
+    short: Float
+
+
+@dataclass(frozen=True, eq=False)
+class ClassOffsets:
+    """What offsets within and across classes take off the residual margin of each account.
+
+    Attributes
+    ----------
+    offset : ndarray of float64 [A x (K + Q)]
+        Residual margin offset, USD: first within each class, then across each pair of classes.
+    reduction : ndarray of float64 [A x (K + Q)]
+        The share of it that is allowed, USD: either side of the offset is margined for less by it.
+    long, short : ndarray of float64 [A x K]
+        Residual margin that nothing has offset, USD.
+    """
+
+    offset: Float
+    reduction: Float
+    long: Float
+    short: Float
+
+
+@dataclass(frozen=True, eq=False)
+class OptimalCredits:
+    """The spreads that take the most off the margin of each account, in any order.
+
+    Attributes
+    ----------
+    count : ndarray of float64 [A x P]
+        How many of each spread are formed.
+    credit : ndarray of float64 [A x P]
+        USD.
+    missed : ndarray of float64 [A]
+        What the order of priority leaves on the table, USD: the sum of `credit` less that of
+        `spread_credits`; not below zero but for the tolerance.
+    """
+
+    count: Float
+    credit: Float
+    missed: Float
+
+
+def spread_credits(
+    net_delta: npt.ArrayLike,
+    scan_risk: npt.ArrayLike,
+    *,
+    leg_ptr: npt.ArrayLike,
+    leg_commodity: npt.ArrayLike,
+    leg_ratio: npt.ArrayLike,
+    leg_side: npt.ArrayLike,
+    rate: npt.ArrayLike,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> SpreadCredits:
+    """Credit inter-commodity spreads, in order of priority.
+
+    Parameters
+    ----------
+    net_delta : array_like of float [A x C]
+        Net delta of each account in each commodity, long positive.
+    scan_risk : array_like of float [A x C]
+        Scan risk, USD, not below zero.
+    leg_ptr : array_like of int [P + 1]
+        Where the legs of each spread begin. Spreads stand in order of priority.
+    leg_commodity : array_like of int [L]
+        The commodity of each leg; no spread names one twice.
+    leg_ratio : array_like of float [L]
+        The delta of the leg in one spread, above zero.
+    leg_side : array_like of int [L]
+        +1 or -1. Every spread has legs of both sides, and they offset each other.
+    rate : array_like of float [P]
+        The share of the scan risk that is credited, 0 to 1.
+    threads : int, optional
+        All the process may use if not given.
+    backend : {"auto", "native", "numba", "reference"}
+        They give the same bits.
+
+    Returns
+    -------
+    SpreadCredits
+
+    Raises
+    ------
+    TypeError, ValueError
+        An array is not as described, or a result is beyond float64; the message names the
+        argument and the element, or the account and the spread.
+
+    Notes
+    -----
+    Methodology, section 5. With r the remaining delta of a leg, a spread forms where
+    side * r > 0 for all its legs or < 0 for all. Then n = the smallest |r| / ratio;
+    credit of a leg = n * ratio * (scan risk / |net delta|) * rate, with the net delta from before
+    any spread; and n * ratio of delta is gone for later spreads. The leg that binds is left with
+    exactly zero, and none passes it.
+
+    The order of the arithmetic is in `reference`: the share of the net delta that is used comes
+    first, so no credit of a leg exceeds its scan risk. All credits of a commodity together do not
+    either, but for rounding: over k spreads by less than (k + 3) * 2^-53 of it.
+
+    Examples
+    --------
+    Ten of the first commodity against five of the second, two to one, at half the scan risk:
+
+    >>> spreads = spread_credits(
+    ...     [[10.0, -8.0]], [[1000.0, 1600.0]],
+    ...     leg_ptr=[0, 2], leg_commodity=[0, 1], leg_ratio=[2, 1], leg_side=[1, -1], rate=[0.5],
+    ... )
+    >>> spreads.count, spreads.credit, spreads.remaining
+    (array([[5.]]), array([[1000.]]), array([[ 0., -3.]]))
+    """
+    delta, risk = _deltas(net_delta, scan_risk)
+    spreads = _spreads(leg_ptr, leg_commodity, leg_ratio, leg_side, rate, delta.shape[1])
+    kernel = kernels(backend).spread_credits
+    shape = (len(delta), len(spreads[-1]))
+    result = SpreadCredits(np.empty(shape), np.empty(shape), np.empty(delta.shape))
+    written = (result.count, result.credit, result.remaining)
+    _run(
+        lambda first, last: kernel(first, last, *spreads, delta, risk, *written),
+        len(delta),
+        threads,
+        "spread {}: their number or credit is beyond float64; check deltas, ratios and scan risks",
+    )
+    return result
+
+
+def tier_charges(
+    long: npt.ArrayLike,
+    short: npt.ArrayLike,
+    *,
+    tier_a: npt.ArrayLike,
+    tier_b: npt.ArrayLike,
+    charge: npt.ArrayLike,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> TierCharges:
+    """Charge intra-commodity spreads by tier, in order of priority.
+
+    Parameters
+    ----------
+    long, short : array_like of float [A x T]
+        Deltas of each account in each tier, none below zero; tiers of all commodities side by side.
+    tier_a, tier_b : array_like of int [Q]
+        The tiers of each spread, in order of priority. The same tier twice is a spread within it.
+    charge : array_like of float [Q]
+        USD a spread, not below zero.
+    threads : int, optional
+        All the process may use if not given.
+    backend : {"auto", "native", "numba", "reference"}
+        They give the same bits.
+
+    Returns
+    -------
+    TierCharges
+
+    Raises
+    ------
+    TypeError, ValueError
+        An array is not as described, or a result is beyond float64; the message names the
+        argument and the element, or the account and the spread.
+
+    Notes
+    -----
+    Methodology, section 5. Within a tier n = min(long, short). Across two n = min(long_a, short_b),
+    then, with what is left, min(short_a, long_b) more. The charge is n * charge, and the deltas
+    used are gone for later spreads.
+
+    Examples
+    --------
+    Four within the first tier, then three across; two of the second tier stay short:
+
+    >>> tiers = tier_charges(
+    ...     [[7.0, 0.0]], [[4.0, 5.0]], tier_a=[0, 0], tier_b=[0, 1], charge=[10.0, 100.0]
+    ... )
+    >>> tiers.charge, tiers.short
+    (array([[ 40., 300.]]), array([[0., 2.]]))
+    """
+    longs, shorts = _sides(long, short)
+    a = indices("tier_a", tier_a, longs.shape[1])
+    b = indices("tier_b", tier_b, longs.shape[1])
+    each = _amounts("charge", charge, 1)
+    same_length(tier_a=a, tier_b=b, charge=each)
+    problem = "spread {}: their number or charge is beyond float64; check deltas and charges"
+    return TierCharges(*_net_pairs(longs, shorts, a, b, each, threads, backend, problem))
+
+
+def offset_classes(
+    long: npt.ArrayLike,
+    short: npt.ArrayLike,
+    *,
+    factor: npt.ArrayLike,
+    class_i: npt.ArrayLike,
+    class_j: npt.ArrayLike,
+    disallowance: npt.ArrayLike,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> ClassOffsets:
+    """Offset residual margin within classes, then across them in a stated order of pairs.
+
+    Parameters
+    ----------
+    long, short : array_like of float [A x K]
+        Residual margin of each account in each class on either side, USD, none below zero.
+    factor : array_like of float [K]
+        The share of an offset within the class that is disallowed, 0 to 1.
+    class_i, class_j : array_like of int [Q]
+        The classes of each pair, two different ones, in the order in which they are taken.
+    disallowance : array_like of float [Q]
+        The share of an offset across the pair that is disallowed, 0 to 1.
+    threads : int, optional
+        All the process may use if not given.
+    backend : {"auto", "native", "numba", "reference"}
+        They give the same bits.
+
+    Returns
+    -------
+    ClassOffsets
+
+    Raises
+    ------
+    TypeError, ValueError
+        An array is not as described, or a result is beyond float64; the message names the
+        argument and the element, or the account and the offset.
+
+    Notes
+    -----
+    1. Each class k in order: n = min(long_k, short_k), with d = factor_k.
+    2. Each pair (i, j) in order: n = min(long_i, short_j), then min(short_i, long_j) more, with
+       d = disallowance of the pair.
+
+    Every time n leaves both sides, so it offsets nothing else, and either side's margin falls by
+    the reduction n * (1 - d); the rest, n * d, stays as margin. Where the sides are margined at
+    two clearing houses, each takes the reduction off its own.
+
+    Recollected scheme of offset classes, residual margin and disallowance factors: standing
+    unconfirmed, and no table of classes or factors is known. 17 CFR 402.2 has a like structure:
+    an offset factor within a category, a disallowance for hedging across categories.
+
+    Examples
+    --------
+    30 within the first class at 10% disallowed; the 20 still long there against 50 short in the
+    second at 40%:
+
+    >>> classes = offset_classes(
+    ...     [[50.0, 0.0]], [[30.0, 50.0]],
+    ...     factor=[0.1, 0.1], class_i=[0], class_j=[1], disallowance=[0.4],
+    ... )
+    >>> classes.reduction, classes.short
+    (array([[27.,  0., 12.]]), array([[ 0., 30.]]))
+    """
+    longs, shorts = _sides(long, short)
+    classes = longs.shape[1]
+    within = _fractions("factor", factor)
+    if len(within) != classes:
+        raise ValueError(f"factor: {classes} elements expected, one a class, got {len(within)}")
+    i, j = indices("class_i", class_i, classes), indices("class_j", class_j, classes)
+    across = _fractions("disallowance", disallowance)
+    same_length(class_i=i, class_j=j, disallowance=across)
+    _refuse("class_j", j, i == j, "a pair needs two classes, and this is its class_i too")
+    each = np.arange(classes, dtype=np.int32)
+    a, b = np.concatenate([each, i]), np.concatenate([each, j])
+    allowed = 1.0 - np.concatenate([within, across])
+    problem = "offset {}: beyond float64; check the residual margins"
+    return ClassOffsets(*_net_pairs(longs, shorts, a, b, allowed, threads, backend, problem))
+
+
+def optimal_credits(
+    net_delta: npt.ArrayLike,
+    scan_risk: npt.ArrayLike,
+    *,
+    leg_ptr: npt.ArrayLike,
+    leg_commodity: npt.ArrayLike,
+    leg_ratio: npt.ArrayLike,
+    leg_side: npt.ArrayLike,
+    rate: npt.ArrayLike,
+) -> OptimalCredits:
+    """Find the spreads with the largest credit in sum, whatever their priority.
+
+    A linear programme for each account, so for a few accounts: what does the order of priority
+    cost them? Solved by HiGHS, in the optional package `highspy`.
+
+    Parameters
+    ----------
+    net_delta, scan_risk, leg_ptr, leg_commodity, leg_ratio, leg_side, rate : array_like
+        As in `spread_credits`.
+
+    Returns
+    -------
+    OptimalCredits
+
+    Raises
+    ------
+    ImportError
+        `highspy` is not installed.
+    TypeError, ValueError
+        As in `spread_credits`.
+    RuntimeError
+        The solver finds no optimum; the message names the account.
+
+    Notes
+    -----
+    The largest sum of n_p * rate_p * sum over legs of ratio * scan risk / |net delta| over n_p >= 0
+    of those spreads whose legs all have delta of the stated sides, or all of the reverse; in each
+    commodity the sum of ratio * n_p is at most |net delta|. The solver may miss a limit by a
+    relative 1e-9 a spread, and the answer is no published number: it has no promise of the same
+    bits everywhere. HiGHS may start threads of its own.
+    """
+    try:
+        highspy: Any = import_module("highspy")
+    except ImportError as error:
+        raise ImportError(
+            'optimal_credits: needs highspy; install it with pip install "crossmargin[optimise]"'
+        ) from error
+    delta, risk = _deltas(net_delta, scan_risk)
+    spreads = _spreads(leg_ptr, leg_commodity, leg_ratio, leg_side, rate, delta.shape[1])
+    by_priority = spread_credits(
+        delta,
+        risk,
+        leg_ptr=leg_ptr,
+        leg_commodity=leg_commodity,
+        leg_ratio=leg_ratio,
+        leg_side=leg_side,
+        rate=rate,
+    ).credit
+    count, credit = np.empty(by_priority.shape), np.empty(by_priority.shape)
+    for account in range(len(delta)):
+        count[account], credit[account] = _optimum(
+            highspy, account, delta[account], risk[account], spreads
+        )
+    missed = exact.ordered_sum(credit) - exact.ordered_sum(by_priority)
+    return OptimalCredits(count, credit, missed)
+
+
+def _optimum(
+    highspy: Any, account: int, delta: Float, risk: Float, spreads: _SpreadArrays
+) -> tuple[Float, Float]:
+    """Return count and credit of each spread where the credits add up to the most."""
+    ptr, commodity, ratio, side, rate = spreads
+    # Scaled by what each spread could take alone, so that all the solver sees is within 0 and 1.
+    most, value, share = np.zeros(len(rate)), np.zeros(len(rate)), np.zeros(len(rate))
+    legs, used = [], []
+    for p, (begin, end) in enumerate(pairwise(ptr)):
+        c = commodity[begin:end]
+        possible = side[begin:end] * delta[c] / ratio[begin:end]
+        if (possible > 0).all() or (possible < 0).all():
+            most[p] = np.abs(possible).min()
+            legs.append(c)
+            used.append(ratio[begin:end] * most[p] / np.abs(delta[c]))
+            value[p] = rate[p] * (used[-1] * risk[c]).sum()
+    if value.any():
+        forms = most > 0
+        share[forms] = _maximise(highspy, account, value[forms], legs, used, len(delta))
+    return share * most, share * value
+
+
+def _maximise(
+    highspy: Any, account: int, value: Float, rows: list[Int32], entries: list[Float], limits: int
+) -> Float:
+    """Return the x within 0 and 1 of the largest value * x whose entries add up to 1 at most."""
+    problem = highspy.HighsLp()
+    problem.sense_ = highspy.ObjSense.kMaximize
+    problem.num_col_, problem.num_row_ = len(value), limits
+    problem.col_cost_ = value / value.max()
+    problem.col_lower_, problem.col_upper_ = np.zeros(len(value)), np.ones(len(value))
+    problem.row_lower_, problem.row_upper_ = np.full(limits, -np.inf), np.ones(limits)
+    problem.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    problem.a_matrix_.start_ = np.cumsum([0, *map(len, rows)], dtype=np.int32)
+    problem.a_matrix_.index_ = np.concatenate(rows)
+    problem.a_matrix_.value_ = np.concatenate(entries)
+    solver = highspy.Highs()
+    solver.setOptionValue("output_flag", False)
+    for option in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
+        solver.setOptionValue(option, SOLVER_TOLERANCE)
+    solver.passModel(problem)
+    solver.run()
+    status = solver.getModelStatus()
+    if status != highspy.HighsModelStatus.kOptimal:
+        raise RuntimeError(f"account {account}: no optimum, {solver.modelStatusToString(status)}")
+    # The solver keeps these bounds to its tolerance only.
+    return np.clip(np.array(solver.getSolution().col_value, dtype=np.float64), 0.0, 1.0)
+
+
+def _net_pairs(
+    longs: Float,
+    shorts: Float,
+    a: Int32,
+    b: Int32,
+    weight: Float,
+    threads: int | None,
+    backend: str,
+    problem: str,
+) -> tuple[Float, Float, Float, Float]:
+    """Run the kernel over blocks of accounts; return counts, amounts, and what is left."""
+    kernel = kernels(backend).net_pairs
+    shape = (len(longs), len(weight))
+    written = np.empty(shape), np.empty(shape), np.empty(longs.shape), np.empty(longs.shape)
+    _run(
+        lambda first, last: kernel(first, last, a, b, weight, longs, shorts, *written),
+        len(longs),
+        threads,
+        problem,
+    )
+    return written
+
+
+def _run(
+    kernel: Callable[[int, int], Fault], accounts: int, threads: int | None, problem: str
+) -> None:
+    """Run a kernel over blocks of accounts and raise what it reports."""
+
+    def block(first: int, last: int) -> None:
+        kind, account, part, _ = kernel(first, last)
+        if kind != NONE:
+            raise ValueError(f"account {account}, {problem.format(part)}")
+
+    bounds = [*range(0, accounts, BLOCK_ACCOUNTS), accounts]
+    run_blocks(block, bounds, threads=threads, unit="accounts")
+
+
+def _deltas(net_delta: npt.ArrayLike, scan_risk: npt.ArrayLike) -> tuple[Float, Float]:
+    """Return net deltas and scan risks, checked."""
+    delta, risk = floats("net_delta", net_delta, ndim=2), _amounts("scan_risk", scan_risk, 2)
+    _same_shape("scan_risk", risk, "net_delta", delta)
+    return delta, risk
+
+
+def _sides(long: npt.ArrayLike, short: npt.ArrayLike) -> tuple[Float, Float]:
+    """Return both sides' holdings, checked."""
+    longs, shorts = _amounts("long", long, 2), _amounts("short", short, 2)
+    _same_shape("short", shorts, "long", longs)
+    return longs, shorts
+
+
+def _spreads(
+    leg_ptr: npt.ArrayLike,
+    leg_commodity: npt.ArrayLike,
+    leg_ratio: npt.ArrayLike,
+    leg_side: npt.ArrayLike,
+    rate: npt.ArrayLike,
+    commodities: int,
+) -> _SpreadArrays:
+    """Return the spreads' arrays in the order of the kernel, checked."""
+    commodity = indices("leg_commodity", leg_commodity, commodities)
+    ratio = floats("leg_ratio", leg_ratio)
+    _refuse("leg_ratio", ratio, ratio <= 0, "ratios are above zero; the side has the sign")
+    side = integers("leg_side", leg_side, np.int8)
+    _refuse("leg_side", side, np.abs(side) != 1, "+1 or -1 expected")
+    legs = same_length(leg_commodity=commodity, leg_ratio=ratio, leg_side=side)
+    ptr = pointers("leg_ptr", leg_ptr, legs, "leg_commodity")
+    rates = _fractions("rate", rate)
+    same_length(leg_ptr=ptr[1:], rate=rates)
+    for spread, (begin, end) in enumerate(pairwise(ptr)):
+        if len(set(side[begin:end].tolist())) != 2:
+            raise ValueError(f"leg_side: spread {spread} has no legs of both sides, +1 and -1")
+        if len(set(commodity[begin:end].tolist())) != end - begin:
+            raise ValueError(
+                f"leg_commodity: spread {spread} names a commodity twice; add its legs"
+            )
+    return ptr, commodity, ratio, side, rates
+
+
+def _amounts(name: str, value: npt.ArrayLike, ndim: int) -> Float:
+    """Return an array of numbers that are not below zero."""
+    array = floats(name, value, ndim)
+    _refuse(name, array, array < 0, "zero or more expected")
+    return array
+
+
+def _fractions(name: str, value: npt.ArrayLike) -> Float:
+    """Return a vector of numbers from 0 to 1."""
+    array = floats(name, value)
+    _refuse(name, array, (array < 0) | (array > 1), "0 to 1 expected, not percent")
+    return array
+
+
+def _refuse(name: str, array: Array, bad: npt.NDArray[np.bool_], expected: str) -> None:
+    """Raise if an element is bad, naming the first."""
+    if bool(bad.any()):
+        element = np.argwhere(bad)[0]
+        where = element.tolist() if array.ndim > 1 else int(element[0])
+        raise ValueError(f"{name}: element {where} is {array[tuple(element)]}; {expected}")
+
+
+def _same_shape(name: str, array: Array, other: str, model: Array) -> None:
+    """Raise unless two arrays have the same shape."""
+    if array.shape != model.shape:
+        raise ValueError(f"{name}: shape {array.shape}, but {other} has {model.shape}")

@@ -1,0 +1,352 @@
+"""SPAN risk parameter files in the expanded positional format (`.pa2`).
+
+Decoded is only what a source confirms. The source is CME's own "Risk Parameter File Layouts for the
+Positional Formats" (pubspan wiki, pages "Type 2, 3, 4, 6, 8, B, P - Expanded"), read in stored
+copies; where no copy of a page was found, an open-source reader whose offsets agree with records as
+CME wrote them.
+
+- `0`, business date: the open-source reader.
+- `P`, decimal locator and alignment code of the settlement price: CME, Type P.
+- `2`, combined commodity, risk exponent, currency, products: CME, Type 2.
+- `3`, tiers of method 10: CME, Type 3.
+- `4`, charges of method 10 for deltas left in outrights, by delivery month: CME, Type 4.
+- `6`, priority, credit rate, legs, methods: CME, Type 6.
+- `81`, `82`, key of a contract: CME, Type 8. Array values 11 to 14, the whole scan range: their
+  offsets are the open-source reader's; so is the seven-digit settlement price, which ends before
+  the sign in column 118 (CME, advisory 10-147).
+
+Everything else is counted, not decoded: also charges between tiers (`C`), whose page was not found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from crossmargin.book.exceptions import InputError
+from crossmargin.io.tables import read_bytes
+
+RECORDS = frozenset((*"01234569BCEPRSTVXYZ", "81", "82"))
+FUTURE = "FUT"
+LEGS = ((16, 20, 26, 33), (34, 38, 44, 51), (52, 56, 62, 69), (70, 74, 80, 87))
+"""Of each leg of a spread: where exchange, commodity, ratio and side begin."""
+METHOD_10 = "10"
+PLAIN = ("", "01")
+"""Methods of a spread that we take to be delta-based; 04 is scanning-based, 20 by tier (CME)."""
+_EIGHTHS = {0: 0, 1: 1, 2: 2, 3: 3, 5: 4, 6: 5, 7: 6, 8: 7}
+"""The last digit of a price in eighths is that of the decimal, cut off: .125 is 1, .5 is 5."""
+
+Key = tuple[str, str]
+"""Exchange and product, or exchange and combined commodity."""
+
+
+@dataclass(frozen=True)
+class FileSpread:
+    """An inter-commodity spread: priority, credit as a share, legs (key, ratio, side)."""
+
+    priority: int
+    rate: float
+    legs: tuple[tuple[Key, float, str], ...]
+
+
+@dataclass(frozen=True)
+class SpanFile:
+    """What was decoded of a file.
+
+    Attributes
+    ----------
+    hash : str
+        SHA-256 of the file, decompressed.
+    business_date : datetime64[D]
+    commodity : mapping of (exchange, product) to (exchange, combined commodity)
+        Of futures.
+    in_dollars : frozenset of (exchange, combined commodity)
+        Amounts are whole US dollars.
+    scan_range : mapping of (exchange, product) to {month: amount}
+        Loss of one future over the whole scan range.
+    settlement : mapping of (exchange, product) to {month: price}
+        Where the alignment is one we can decode.
+    tiers : mapping of combined commodity to ((first month, last month), ...)
+    delivery : mapping of combined commodity to {month: amount per delta}
+    spreads : tuple of FileSpread
+        Delta-based ones with a percentage, in order of priority.
+    not_decoded : mapping of str to int
+        Records by type that were counted only, or are of a method that we do not decode.
+    """
+
+    hash: str
+    business_date: np.datetime64
+    commodity: Mapping[Key, Key]
+    in_dollars: frozenset[Key]
+    scan_range: Mapping[Key, Mapping[np.datetime64, float]]
+    settlement: Mapping[Key, Mapping[np.datetime64, float]]
+    tiers: Mapping[str, tuple[tuple[np.datetime64, np.datetime64], ...]]
+    delivery: Mapping[str, Mapping[np.datetime64, float]]
+    spreads: tuple[FileSpread, ...]
+    not_decoded: Mapping[str, int]
+
+
+def read_span_pa2(path: str | Path, *, name: str = "span file") -> SpanFile:
+    """Read a file of SPAN risk parameters.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, plain or gzip.
+    name : str
+        What errors call it.
+
+    Returns
+    -------
+    SpanFile
+
+    Raises
+    ------
+    InputError
+        It is no such file, or a record cannot be read; the message has its line.
+    """
+    return parse_span_pa2(read_bytes(Path(path), name=name), name=f"{name} {path}")
+
+
+def parse_span_pa2(data: bytes, *, name: str = "span file") -> SpanFile:
+    """Return what the bytes of a file hold; see `read_span_pa2`."""
+    reader = _Reader(name)
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        text = line.rstrip(b"\r\x1a ")
+        if text:
+            reader.record(number, text)
+    return reader.result(hashlib.sha256(data).hexdigest())
+
+
+def settlement_price(raw: int, locator: int, alignment: str) -> float | None:
+    """Return a price from its digits.
+
+    Parameters
+    ----------
+    raw : int
+        The seven digits.
+    locator : int
+        Decimal places.
+    alignment : str
+        `C`: points, 32nds and eighths of them; `0`: points and eighths; blank: decimal.
+
+    Returns
+    -------
+    float or None
+        None where the code is another one.
+
+    Raises
+    ------
+    ValueError
+        The digits are no price of the kind: the last digit of eighths is never 4 or 9.
+    """
+    if alignment == "":
+        return float(raw) / 10.0**locator
+    if (alignment, locator) not in (("C", 3), ("0", 3)):
+        return None
+    whole, last = divmod(raw, 10)
+    if last not in _EIGHTHS:
+        raise ValueError(f"price {raw:07d} ends in {last}, which is no eighth")
+    if alignment == "0":
+        return whole + _EIGHTHS[last] / 8.0
+    points, ticks = divmod(whole, 100)
+    if ticks > 31:
+        raise ValueError(f"price {raw:07d} has {ticks} 32nds")
+    return points + (ticks + _EIGHTHS[last] / 8.0) / 32.0
+
+
+class _Record:
+    """One line, its fields by offset."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def text(self, start: int, stop: int) -> str:
+        return self._text[start:stop].strip()
+
+    def number(self, start: int, stop: int, what: str) -> int:
+        field = self._text[start:stop]
+        if len(field) < stop - start or not (field.isascii() and field.isdigit()):
+            raise ValueError(f"{what}, columns {start + 1} to {stop}, is {field!r}")
+        return int(field)
+
+    def optional(self, start: int, stop: int, what: str) -> int:
+        """Return a number, zero where the field is blank."""
+        return self.number(start, stop, what) if self.text(start, stop) else 0
+
+    def month(self, start: int, what: str) -> np.datetime64:
+        number = self.number(start, start + 6, what)
+        year, month = divmod(number, 100)
+        if not (1950 <= year <= 2150 and 1 <= month <= 12):
+            raise ValueError(f"{what}, columns {start + 1} to {start + 6}, is {number:06d}")
+        return np.datetime64(f"{year:04d}-{month:02d}", "M")
+
+
+class _Reader:
+    """Takes the records of a file one by one."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._date: np.datetime64 | None = None
+        self._commodity: dict[Key, Key] = {}
+        self._in_dollars: set[Key] = set()
+        self._format: dict[Key, tuple[int, str]] = {}
+        self._scan: dict[Key, dict[np.datetime64, float]] = {}
+        self._raw: dict[Key, dict[np.datetime64, tuple[int, int, int]]] = {}
+        self._tiers: dict[str, tuple[tuple[np.datetime64, np.datetime64], ...]] = {}
+        self._delivery: dict[str, dict[np.datetime64, float]] = {}
+        self._spreads: list[FileSpread] = []
+        self._left: Counter[str] = Counter()
+        self._decode = {
+            "P": self._price_format,
+            "2": self._combined_commodity,
+            "3": self._tiers_of,
+            "4": self._delivery_of,
+            "6": self._spread,
+        }
+
+    def record(self, number: int, line: bytes) -> None:
+        kind = line[:2].decode("latin-1").strip()
+        if kind not in RECORDS or (self._date is None) != (kind == "0"):
+            raise InputError(
+                f"{self._name}: line {number}: {line[:20]!r} begins no record of a SPAN file in "
+                "the expanded format; give a .pa2 file"
+            )
+        if kind in ("81", "82"):
+            # Options are most of a file: they are passed over before anything is decoded.
+            if line[25:28] != b"FUT":
+                self._left[kind] += 1
+                return
+        elif kind not in self._decode and kind != "0":
+            self._left[kind] += 1
+            return
+        try:
+            record = _Record(line.decode("ascii"))
+            if kind == "0":
+                self._date = _day(record)
+            elif kind in self._decode:
+                self._decode[kind](record)
+            else:
+                self._future(record, number, whole=kind == "82")
+        except ValueError as error:
+            reason = "is not ASCII" if isinstance(error, UnicodeError) else error
+            raise InputError(f"{self._name}: line {number}: record {kind}: {reason}") from None
+
+    def result(self, digest: str) -> SpanFile:
+        if self._date is None:
+            raise InputError(f"{self._name}: it holds no record; give a SPAN file (.pa2)")
+        return SpanFile(
+            hash=digest,
+            business_date=self._date,
+            commodity=self._commodity,
+            in_dollars=frozenset(self._in_dollars),
+            scan_range=self._scan,
+            settlement=self._settlements(),
+            tiers=self._tiers,
+            delivery=self._delivery,
+            spreads=tuple(sorted(self._spreads, key=lambda spread: spread.priority)),
+            not_decoded=dict(sorted(self._left.items())),
+        )
+
+    def _price_format(self, record: _Record) -> None:
+        if record.text(15, 18) != FUTURE:
+            return
+        locator = record.text(33, 36)
+        if locator.startswith("-"):
+            self._left["P"] += 1
+            return
+        key = record.text(2, 5), record.text(5, 15)
+        self._format[key] = record.number(33, 36, "the decimal locator"), record.text(39, 40)
+
+    def _combined_commodity(self, record: _Record) -> None:
+        exchange = record.text(2, 5)
+        combined = exchange, record.text(6, 12)
+        scaled = record.optional(12, 13, "the risk exponent") != 0
+        for at in range(22, 118, 16):
+            if record.text(at + 10, at + 13) == FUTURE:
+                self._commodity[exchange, record.text(at, at + 10)] = combined
+                scaled |= record.text(at + 13, at + 14) not in ("", "0")
+        if record.text(13, 16) == "USD" and not scaled:
+            self._in_dollars.add(combined)
+
+    def _tiers_of(self, record: _Record) -> None:
+        if record.text(8, 10) != METHOD_10:
+            self._left["3"] += 1
+            return
+        tiers = []
+        for at in range(10, 66, 14):
+            if record.optional(at, at + 2, "a tier's number"):
+                tiers.append((record.month(at + 2, "a month"), record.month(at + 8, "a month")))
+        self._tiers[record.text(2, 8)] = tuple(tiers)
+
+    def _delivery_of(self, record: _Record) -> None:
+        if record.text(8, 10) != METHOD_10:
+            self._left["4"] += 1
+            return
+        months = {}
+        for at in (12, 34):
+            if record.optional(at, at + 2, "a delivery month's number"):
+                amount = record.number(at + 15, at + 22, "the charge of outrights")
+                months[record.month(at + 2, "a month")] = float(amount)
+        self._delivery[record.text(2, 8)] = months
+
+    def _spread(self, record: _Record) -> None:
+        priority = record.number(5, 9, "the priority")
+        # Credit method F is an amount, not a share.
+        if record.text(88, 90) not in PLAIN or record.text(100, 101) not in ("", "W"):
+            self._left["6"] += 1
+            return
+        rate = record.number(9, 16, "the credit rate") / 1e6
+        if rate > 1.0:
+            raise ValueError(f"the credit rate is {100.0 * rate} percent")
+        legs = []
+        for exchange, commodity, ratio, side in LEGS:
+            if not record.text(commodity, ratio):
+                continue
+            of_side = record.text(side, side + 1)
+            if of_side not in ("A", "B"):
+                raise ValueError(f"the side of a leg, column {side + 1}, is {of_side!r}")
+            deltas = record.number(ratio, side, "a leg's ratio") / 1e4
+            if deltas == 0.0:
+                raise ValueError("a leg's ratio is zero")
+            key = record.text(exchange, exchange + 3), record.text(commodity, ratio)
+            legs.append((key, deltas, of_side))
+        self._spreads.append(FileSpread(priority, rate, tuple(legs)))
+
+    def _future(self, record: _Record, line: int, *, whole: bool) -> None:
+        month = record.month(29, "the contract month")
+        if not whole or record.text(35, 37):
+            # The first record has parts of the range only; a contract of a day is none of ours.
+            return
+        key = record.text(2, 5), record.text(5, 15)
+        moves = [record.number(at, at + 5, "an array value") for at in range(60, 84, 6)]
+        self._scan.setdefault(key, {})[month] = float(max(moves))
+        if record.text(110, 117):
+            sign = -1 if record.text(117, 118) == "-" else 1
+            raw = record.number(110, 117, "the settlement price")
+            self._raw.setdefault(key, {})[month] = raw, sign, line
+
+    def _settlements(self) -> dict[Key, dict[np.datetime64, float]]:
+        prices: dict[Key, dict[np.datetime64, float]] = {}
+        for key, months in self._raw.items():
+            for month, (raw, sign, line) in months.items():
+                try:
+                    price = settlement_price(raw, *self._format.get(key, (0, "?")))
+                except ValueError as error:
+                    raise InputError(f"{self._name}: line {line}: record 82: {error}") from None
+                if price is not None:
+                    prices.setdefault(key, {})[month] = sign * price
+        return prices
+
+
+def _day(record: _Record) -> np.datetime64:
+    number = record.number(8, 16, "the business date")
+    try:
+        return np.datetime64(f"{number // 10000:04d}-{number // 100 % 100:02d}-{number % 100:02d}")
+    except ValueError:
+        raise ValueError(f"the business date, columns 9 to 16, is {number:08d}") from None

@@ -1,0 +1,111 @@
+"""FICC's higher-of rule: the VaR charge of the day's two cycles (methodology, section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmargin.instruments.schedule import as_dates
+from crossmargin.market.calendars import add_business_days
+from crossmargin.policies import HigherOfRules
+
+Float = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class CycleCharges:
+    """The VaR charge of both cycles, as columns of length N.
+
+    Attributes
+    ----------
+    subject : ndarray of bool
+        The account is under the rule on that day.
+    start_of_day, noon : ndarray of float64
+        USD.
+    """
+
+    subject: Mask
+    start_of_day: Float
+    noon: Float
+
+
+def higher_of(
+    *,
+    day: npt.ArrayLike,
+    account: npt.ArrayLike,
+    start_of_day_var: npt.ArrayLike,
+    noon_var: npt.ArrayLike,
+    obligations: npt.ArrayLike,
+    liquidity_need: npt.ArrayLike,
+    rules: HigherOfRules,
+) -> CycleCharges:
+    """Return what each account is charged in each cycle of each day.
+
+    Parameters
+    ----------
+    day : array_like of dates, [N]
+        A record per day and account, in any order.
+    account : array_like of str, [N]
+        The indirect participant, across all its members.
+    start_of_day_var, noon_var : array_like of float, [N]
+        VaR of the positions at the end of the day before, and of the noon slice, USD.
+    obligations : array_like of float, [N]
+        Receive obligations and funds-only settlement of that day, USD.
+    liquidity_need : array_like of float, [N]
+        FICC's daily liquidity need of that day, USD.
+    rules : HigherOfRules
+        How long an excess counts.
+
+    Returns
+    -------
+    CycleCharges
+
+    Raises
+    ------
+    ValueError
+        Columns that differ in length, an amount that is not finite, or two records of one day and
+        account.
+
+    Notes
+    -----
+    An account whose obligations exceed the need on a day is subject on the following business days
+    of the bond market: at noon it is charged the higher of the two, else the noon slice alone
+    (91 FR 5128).
+    """
+    days, names = as_dates(day, "day"), np.asarray(account).astype(str)
+    amounts = {
+        "start_of_day_var": start_of_day_var,
+        "noon_var": noon_var,
+        "obligations": obligations,
+        "liquidity_need": liquidity_need,
+    }
+    value = {name: np.asarray(given, np.float64) for name, given in amounts.items()}
+    for name, column in {"account": names, **value}.items():
+        if column.shape != days.shape or days.ndim != 1:
+            raise ValueError(f"higher_of: {name} must have one entry for each day")
+    for name, column in value.items():
+        if not np.isfinite(column).all():
+            raise ValueError(f"higher_of: {name} holds what is no finite number")
+    order = np.lexsort((days, names))
+    same = (names[order][1:] == names[order][:-1]) & (days[order][1:] == days[order][:-1])
+    if same.any():
+        at = order[1:][same][0]
+        raise ValueError(f"higher_of: account {names[at]} has two records of {days[at]}; keep one")
+    last = add_business_days(days, rules.business_days, "bond")
+    exceeds = value["obligations"] > value["liquidity_need"]
+    subject = np.zeros(days.size, dtype=bool)
+    # Within an account days ascend: what counts is how far the excesses before a day reach.
+    reach, owner = np.datetime64("NaT"), None
+    for at in order.tolist():
+        if names[at] != owner:
+            owner, reach = names[at], np.datetime64("NaT")
+        subject[at] = days[at] <= reach  # False while there is none.
+        if exceeds[at]:
+            reach = last[at]
+    noon = np.where(
+        subject, np.maximum(value["start_of_day_var"], value["noon_var"]), value["noon_var"]
+    )
+    return CycleCharges(subject, value["start_of_day_var"], noon)

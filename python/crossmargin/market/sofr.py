@@ -1,0 +1,123 @@
+"""The SOFR curve and its history, so that short-rate futures can move apart from Treasuries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from crossmargin import columns, exact
+from crossmargin.market.curve import (
+    NODE_NAMES,
+    NODES,
+    TENORS,
+    Curve,
+    swap_discount_factors,
+    zero_rates,
+)
+
+Dates = npt.NDArray[np.datetime64]
+Float = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Sofr:
+    """The SOFR curve of the as-of date, and the history its moves come from.
+
+    Attributes
+    ----------
+    curve : Curve
+        Bootstrapped from the last row on or before the as-of date.
+    node : tuple of int, [N]
+        Which of `NODES` the history has, ascending, at least two. Their zero rates are factors.
+    date : ndarray of datetime64[D], [D]
+        Days of the history, ascending.
+    zero_rate : ndarray of float64, [D x N]
+        Continuous zero rates at the nodes, decimal.
+    """
+
+    curve: Curve
+    node: tuple[int, ...]
+    date: Dates
+    zero_rate: Float
+
+    @property
+    def factor(self) -> tuple[str, ...]:
+        """Names of the factors, [N]: `sofr:1/4`, ..."""
+        return tuple(f"sofr:{NODE_NAMES[k]}" for k in self.node)
+
+    def change(self, row_date: Dates, horizon: int, treasury: Float) -> tuple[Float, Mask]:
+        """Return the changes of the zero rates over `horizon` rows that ended on each row.
+
+        Parameters
+        ----------
+        row_date : ndarray of datetime64[D], [T]
+            Dates of the Treasury history, ascending.
+        horizon : int
+            Rows between the two ends.
+        treasury : ndarray of float64, [T - horizon x 11]
+            The Treasury curve's changes, which hold where the SOFR history lacks an end.
+
+        Returns
+        -------
+        change : ndarray of float64, [T - horizon x N]
+            Decimal.
+        own : ndarray of bool, [T - horizon]
+            Whether the SOFR history has both ends.
+        """
+        at = np.searchsorted(self.date, row_date)
+        at[at == self.date.size] = 0
+        there = self.date[at] == row_date
+        own = there[horizon:] & there[:-horizon]
+        level = self.zero_rate[at]
+        moved = level[horizon:] - level[:-horizon]
+        return np.where(own[:, None], moved, treasury[:, self.node]), own
+
+
+def read_sofr(table: pa.Table, *, as_of: np.datetime64) -> Sofr:
+    """Return the SOFR curve and its history from a typed table of swap rates.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        `date` (date32) and the tenors `1mo` ... `30y` (float64, percent). A tenor that is never
+        there is no node; a row that lacks one of the others is left out.
+    as_of : datetime64[D]
+        Later rows are not looked at.
+
+    Returns
+    -------
+    Sofr
+
+    Raises
+    ------
+    ValueError
+        Fewer than two tenors, no row, or rates without a curve.
+    """
+    date = columns.dates(table["date"])
+    percent = np.column_stack([columns.numbers(table[name]) for name in TENORS])
+    given = ~np.isnan(percent)
+    node = np.flatnonzero(given.any(axis=0))
+    if node.size < 2:
+        raise ValueError("sofr: give rates of at least two tenors: " + ", ".join(TENORS))
+    usable = np.flatnonzero((date <= as_of) & given[:, node].all(axis=1))
+    usable = usable[np.argsort(date[usable], kind="stable")]
+    if usable.size == 0:
+        raise ValueError(f"sofr: no row with all its tenors on or before {as_of}")
+    date, rate = date[usable], percent[usable] / 100.0
+    for k in np.setdiff1d(np.arange(NODES.size), node):
+        # Linear between the tenors there are, flat outside.
+        right = int(np.searchsorted(node, k))
+        low, high = int(node[max(right - 1, 0)]), int(node[min(right, node.size - 1)])
+        weight = 0.0 if low == high else (NODES[k] - NODES[low]) / (NODES[high] - NODES[low])
+        rate[:, k] = rate[:, low] + weight * (rate[:, high] - rate[:, low])
+    df = swap_discount_factors(date, rate)
+    return Sofr(
+        curve=Curve(as_of, exact.log(df[-1])),
+        node=tuple(node.tolist()),
+        date=date,
+        zero_rate=zero_rates(df)[:, node],
+    )

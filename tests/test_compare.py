@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+
+import crossmargin as xm
+from crossmargin import cli
+from crossmargin.book.exceptions import InputError
+from crossmargin.compare import Margined, differences, inputs_that_differ
+from crossmargin.io.results import MONEY
+from crossmargin.sample import sample_tables
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "docs/policies/example-class-disallowance.toml"
+
+Account = tuple[str, float, str | None, str | None, str | None]
+
+
+def result(*accounts: Account, **inputs: str) -> Margined:
+    """Return accounts as (name, p, requirement, saving, reason); inputs by name and hash."""
+    name, p, requirement, saving, reason = zip(*accounts, strict=True)
+    amounts = {
+        column: pa.array([None if text is None else Decimal(text) for text in texts], MONEY)
+        for column, texts in (("requirement", requirement), ("saving", saving))
+    }
+    table = pa.table(
+        {
+            "account": pa.array(name, pa.string()),
+            "p": pa.array(p, pa.float64()),
+            **amounts,
+            "reason": pa.array(reason, pa.string()),
+        }
+    )
+    return Margined(table, {"inputs": {key: {"hash": text} for key, text in inputs.items()}})
+
+
+def test_differences_are_b_minus_a_and_accounts_of_one_run_are_marked() -> None:
+    a = result(
+        ("X", 0.5, "100.00", "40.00", None),
+        ("GONE", 0.0, "7.25", "0.00", "ONE_SIDED"),
+        ("Y", 0.0, None, None, "INCOMPLETE"),
+    )
+    b = result(
+        ("NEW2", 0.25, "1.00", "2.00", None),
+        ("Y", 0.5, "9.00", "3.00", None),
+        ("X", 0.25, "100.75", "39.25", "NO_SAVING"),
+        ("NEW1", 0.0, None, None, "INCOMPLETE"),
+    )
+    table = differences(a, b)
+    assert table["requirement_difference"].type == MONEY
+    rows = {row["account"]: row for row in table.to_pylist()}
+    assert list(rows) == ["X", "GONE", "Y", "NEW2", "NEW1"]
+    assert rows["X"] == {
+        "account": "X",
+        "only_in": None,
+        "p_a": 0.5,
+        "p_b": 0.25,
+        "p_difference": -0.25,
+        "requirement_a": Decimal("100.00"),
+        "requirement_b": Decimal("100.75"),
+        "requirement_difference": Decimal("0.75"),
+        "saving_a": Decimal("40.00"),
+        "saving_b": Decimal("39.25"),
+        "saving_difference": Decimal("-0.75"),
+        "reason_a": None,
+        "reason_b": "NO_SAVING",
+    }
+    assert [rows[name]["only_in"] for name in rows] == [None, "a", None, "b", "b"]
+    # Known in one run alone: no difference, never that to zero.
+    for name in ("GONE", "Y", "NEW2"):
+        assert rows[name]["requirement_difference"] is None
+    assert (rows["GONE"]["requirement_a"], rows["GONE"]["p_b"]) == (Decimal("7.25"), None)
+    assert (rows["Y"]["p_difference"], rows["Y"]["reason_a"]) == (0.5, "INCOMPLETE")
+
+
+def test_inputs_differ_by_content_or_by_being_there() -> None:
+    row = ("X", 0.5, "1.00", "1.00", None)
+    a = result(row, positions="1", accounts="2", basis="3")
+    b = result(row, positions="9", accounts="2", firms="4")
+    assert inputs_that_differ(a, b) == ["basis", "firms", "positions"]
+    assert inputs_that_differ(a, a) == []
+
+
+@pytest.fixture(scope="module")
+def runs() -> tuple[xm.Run, xm.Run]:
+    """Return a small sample book under the default policy and under the example's."""
+    tables = sample_tables(accounts=30)
+    book: dict[str, Any] = {n: tables[n] for n in ("positions", "accounts", "securities")}
+    market = xm.Market.sample()
+    one, other = (
+        xm.run(**book, market=market, policy=policy, threads=1) for policy in (None, EXAMPLE)
+    )
+    return one, other
+
+
+def test_runs_and_their_directories_compare_alike(
+    runs: tuple[xm.Run, xm.Run], tmp_path: Path
+) -> None:
+    dirs = [run.write(tmp_path / name) for run, name in zip(runs, "ab", strict=True)]
+    table = xm.compare(*runs).to_arrow()
+    assert table.equals(xm.compare(runs[0], dirs[1]).to_arrow())
+    assert table.equals(xm.compare(str(dirs[0]), dirs[1]).to_arrow())
+    assert len(table) == len(runs[0].accounts)
+    assert table["only_in"].null_count == len(table)
+    a, b = (run.accounts.to_arrow() for run in runs)
+    for row, one, other in zip(table.to_pylist(), a.to_pylist(), b.to_pylist(), strict=True):
+        assert row["account"] == one["account"]
+        assert (row["p_a"], row["p_b"]) == (one["p"], other["p"])
+        if one["requirement"] is not None:
+            assert row["requirement_difference"] == other["requirement"] - one["requirement"]
+    same = xm.compare(runs[0], runs[0]).to_arrow()
+    assert set(same["p_difference"].to_pylist()) == {0.0}
+
+
+def test_what_is_no_result_is_refused(tmp_path: Path, runs: tuple[xm.Run, xm.Run]) -> None:
+    with pytest.raises(InputError, match="holds no results"):
+        xm.compare(runs[0], tmp_path)
+    out = runs[0].write(tmp_path / "a")
+    text = (out / "manifest.json").read_text("utf-8")
+    (out / "manifest.json").write_text(text.replace('"schema_version": "', '"schema_version": "0'))
+    with pytest.raises(InputError, match=r"results of version 0\d+, not"):
+        xm.compare(runs[0], out)
+    (out / "manifest.json").write_text(text)
+    (out / "accounts.parquet").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="results cannot be read"):
+        xm.compare(runs[0], out)
+
+
+def test_command_prints_the_largest_differences_and_writes_all(
+    runs: tuple[xm.Run, xm.Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dirs = [str(run.write(tmp_path / name)) for run, name in zip(runs, "ab", strict=True)]
+    table = xm.compare(*runs).to_arrow()
+    for name, read in (("all.csv", pacsv.read_csv), ("all.parquet", pq.read_table)):
+        file = tmp_path / name
+        assert cli.main(["compare", *dirs, "--out", str(file)]) == 0
+        out = capsys.readouterr().out
+        assert len(read(file)) == len(table)
+        assert f"File: {file}" in out
+    lines = out.splitlines()
+    assert lines[0] == f"A  {dirs[0]}: as of 2026-06-10, cycle EOD, cme-ficc-2026-04-30"
+    assert lines[1].endswith("cycle EOD, example-class-disallowance")
+    assert lines[2] == "  inputs that differ: none"
+    assert f"{len(table)} accounts in both" in lines[3]
+    known = [r for r in table.to_pylist() if r["requirement_difference"] is not None]
+    total = sum(row["requirement_difference"] for row in known)
+    assert lines[4].endswith(f"difference {total:,.0f}")
+    largest = max(known, key=lambda row: abs(row["requirement_difference"]))
+    at = next(i for i, line in enumerate(lines) if "Largest differences" in line)
+    assert lines[at + 2].split()[0] == largest["account"]
+    assert f"{largest['requirement_difference']:,.0f}" in lines[at + 2]
+
+
+def test_command_without_differences_says_so(
+    runs: tuple[xm.Run, xm.Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(runs[0].write(tmp_path / "a"))
+    assert cli.main(["compare", out, out]) == 0
+    assert "No requirement differs." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "holds no results"),
+        (["--out", "table.txt"], "must end in .csv or .parquet"),
+        (["--out", "/nowhere/table.csv"], "/nowhere/table.csv: cannot be written"),
+    ],
+)
+def test_command_refuses_in_2(
+    runs: tuple[xm.Run, xm.Run],
+    tmp_path: Path,
+    options: list[str],
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = str(runs[0].write(tmp_path / "a"))
+    other = out if options else str(tmp_path / "nowhere")
+    assert cli.main(["compare", out, other, *options]) == cli.UNUSABLE
+    assert says in capsys.readouterr().err
