@@ -214,9 +214,10 @@ def can_be_resident(models: Models) -> bool:
     """Tell whether accounts can be kept: native kernels, cubes on the grid, the default's rules."""
     cubes, policy = models.cubes, models.policy
     beside = (
-        models.haircuts,
-        models.charges,
-        models.volumes,
+        policy.haircuts,
+        policy.repo_rate,
+        policy.liquidity,
+        policy.holiday,
         policy.cme_liquidity,
         policy.cme_concentration,
     )

@@ -41,10 +41,10 @@ class Session:
 
     The first question about an account keeps its P&L in memory, from where `what_if` answers in
     microseconds; with it go those asked least lately, once `memory` is full. The answers are the
-    run's own either way. Where kept sums might not be exact (a user's cube off the grid, gross P&L
-    from 2^33 USD on), where the policy has charges, haircuts or another model or reducer than the default one, and
-    without the native kernels nothing is kept:
-    `what_if` then takes as long as `what_ifs` of one question.
+    run's own either way. Nothing is kept where kept sums might not be exact (a user's cube off the
+    grid, gross P&L from 2^33 USD on), where the policy has charges, haircuts or another model or
+    reducer than the default one, and without the native kernels: `what_if` then takes as long as
+    `what_ifs` of one question.
 
     Several threads may ask one session.
 

@@ -24,9 +24,10 @@ from crossmargin.agreement.single import (
 )
 from crossmargin.margin.pots import CME, FICC, HouseMargin
 from crossmargin.policies import Agreement
+from crossmargin.policies.sections import MODEL_MIN
 from crossmargin.report.tables import money_columns, saving_columns
 
-RULES = Agreement(cap=0.8, minimum_saving=0.01)
+RULES = Agreement(reducer=MODEL_MIN, cap=0.8, minimum_saving=0.01)
 KNOWN: Flags = (False,) * 5
 
 # Amounts that meet the cap, the minimum, ties and whole cents, and any others.
@@ -101,7 +102,7 @@ def test_one_account_is_the_row_of_the_columns(
     minimum: float,
     limits: tuple[float, float],
 ) -> None:
-    rules = Agreement(*limits)
+    rules = Agreement(MODEL_MIN, *limits)
     there = Elsewhere()
     for ficc, cme, no_ficc, no_cme in groups[1:]:
         there = there.plus(ficc, cme, no_ficc, no_cme)
