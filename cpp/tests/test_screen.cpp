@@ -186,6 +186,12 @@ TEST_CASE("screen: too many candidates fall back") {
   check(one_of_each(1, pnl, 3.0), Expect::kFallback);
 }
 
+TEST_CASE("screen: a tail of more scenarios than it sorts") {
+  check(one_of_each(1, shuffled_steps(7000, 1.0), 1000.0), Expect::kFallback);
+  const TailsCase c = one_of_each(1, shuffled_steps(7000, 1.0), 450.0);
+  check(c, Expect::kScreen);
+}
+
 TEST_CASE("screen: candidates at the edge of its memory") {
   // 4 k + 256 are kept at most, less a chunk and a vector.
   for (int equal = 150; equal <= 350; ++equal) {

@@ -77,6 +77,7 @@ std::shared_ptr<Asked> make_asked(const std::string& level, const Array<std::int
     require(set.lowest.columns == set.zones() && set.highest.columns == set.zones(),
             "sets: one column for each zone expected");
     require_unions(of_set, segments);
+    require(!tails.empty(), "sets: at least one tail expected");
     for (const auto& [first, count, k] : tails) {
       require(0 <= first && 1 <= count && count <= set.pnl.columns - first && 1 <= k && k <= count,
               "sets: a tail is not within the scenarios");

@@ -197,6 +197,7 @@ class Residents:
             if answer is None:
                 return None
             there = there.plus(*self._margins(answer))
+            del kept  # Before the next one: the memory counts one of them.
         return there
 
 

@@ -195,7 +195,8 @@ def test_upper_end_of_a_class_belongs_to_it_and_the_last_has_none() -> None:
     treasury = np.flatnonzero(universe.kind == "treasury")
     ordered = np.unique(universe.years[treasury])
     low, high = float(ordered[ordered.size // 3]), float(ordered[-2])
-    table = replace(rules.class_disallowance, classes=(("low", low), ("high", high)))
+    classes = (("low", low), ("high", high))
+    table = replace(rules.class_disallowance, classes=classes, within=(0.0, 0.0), across=())
     found = scheme(replace(rules, class_disallowance=table), universe)
     assert found is not None
     years = universe.years[treasury]

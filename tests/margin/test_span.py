@@ -381,3 +381,21 @@ def test_v_is_homogeneous_and_never_negative(rows: Any) -> None:
     np.testing.assert_allclose(v(3).v, 3.0 * one.v, rtol=1e-12, atol=1e-3 * 1e-9)
     assert (one.component["credit"] <= 0.0).all()
     np.testing.assert_array_equal(v(-1).v, one.v)
+
+
+@pytest.mark.parametrize(("backend", "threads"), [("numba", 2), ("reference", 1), ("native", 2)])
+def test_spreads_have_the_same_bits_everywhere(backend: str, threads: int) -> None:
+    draw = np.random.default_rng(5)
+    net = draw.integers(-(2**40), 2**40, (3000, 4)) / 2.0**28
+    risk = np.abs(net) * 1234.56
+    spreads = [Spread((0, 1), (3.0, -2.0), 0.7), Spread((1, 2, 3), (1.0, -7.0, 2.0), 0.31)]
+    expected = spread_credits(net, risk, spreads, threads=1)
+    assert np.count_nonzero(expected) > 3000
+    found = spread_credits(net, risk, spreads, threads=threads, backend=backend)
+    assert np.array_equal(found, expected)
+    tiers = [net[:, :2], net[:, 2:]]
+    pairs = [(0, 0, 10.3), (0, 1, 50.7)]
+    charge = intra_charge(tiers, pairs, (3000,), threads=1)
+    assert np.array_equal(
+        intra_charge(tiers, pairs, (3000,), threads=threads, backend=backend), charge
+    )

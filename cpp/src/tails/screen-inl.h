@@ -38,6 +38,8 @@ constexpr int kStepsToGroups = 8, kStepsToTail = 12;  // halvings of a range of 
 constexpr double kScale = 32767.0;
 constexpr double kLeastMove = 0x1p-900, kLeastGross = 0x1p-800, kLargestGross = 1e300;
 constexpr std::int64_t kMostLines = 32768, kMostMembers = 1000;
+constexpr std::int64_t kMostSorted =
+    512;  // of more scenarios the exact body finds the worst sooner
 
 // Weighs the lines of a segment: their weights and their places in a chunk, an even number of them.
 inline ScreenedSegment weigh(const Book& book, std::int64_t row, std::span<const double> largest,
@@ -78,6 +80,7 @@ inline ScreenedSegment weigh(const Book& book, std::int64_t row, std::span<const
 // Writes the members' factors; returns the margin M of a union, or -1 where there is none.
 inline std::int32_t combine(const ScreenedSegment* segment, const std::int32_t* member,
                             std::int64_t members, std::int16_t* factor) noexcept {
+  for (std::int64_t m = 0; m < members; ++m) factor[m] = 0;
   if (members > kMostMembers) return -1;
   double step = 0.0, error = 0.0;
   for (std::int64_t m = 0; m < members; ++m) {
@@ -89,9 +92,9 @@ inline std::int32_t combine(const ScreenedSegment* segment, const std::int32_t* 
   if (members > 1) {
     step *= 1.0 + static_cast<double>(2 * members + 2) / kScale;
     error += step * static_cast<double>(members);
-  }
-  for (std::int64_t m = 0; m < members; ++m) {
-    factor[m] = static_cast<std::int16_t>(32768.0 * (segment[member[m]].step / step) + 0.5);
+    for (std::int64_t m = 0; m < members; ++m) {
+      factor[m] = static_cast<std::int16_t>(32768.0 * (segment[member[m]].step / step) + 0.5);
+    }
   }
   const double margin = 1.01 * 2.0 * (error / step) + 0x1p-20;
   return margin < kScale ? static_cast<std::int32_t>(margin) + 1 : -1;
@@ -304,6 +307,7 @@ inline bool screened_tail(const Book& book, std::int64_t account, const TailMeas
     scenario[open] = order[scenario[i]];
     open += !inside && kept[i] <= tail.high + margin ? 1 : 0;
   }
+  if (open > kMostSorted) return false;
   double* exact = scratch.decided.data();
   const Positions positions =
       net(book, account * book.segments, sums.member, sums.members, scratch);

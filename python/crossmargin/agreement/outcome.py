@@ -212,7 +212,7 @@ def _both_houses(
         )
     with _sums_at(CME):
         if cubes.span is not None:
-            cme = span_margin(book, cubes.span)
+            cme = span_margin(book, cubes.span, threads=threads, backend=backend)
         else:
             assert cubes.cme is not None
             cme = cme_margin(

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from crossmargin import exact
+from crossmargin import engine, exact
 from crossmargin.book.exceptions import InputError
 from crossmargin.book.netting import SEGMENTS
 from crossmargin.engine import Book, revalue, tail_size
@@ -414,7 +414,9 @@ def _resolved(
     )
 
 
-def span_margin(book: Book, model: SpanModel) -> HouseMargin:
+def span_margin(
+    book: Book, model: SpanModel, *, threads: int | None = None, backend: str = "auto"
+) -> HouseMargin:
     """Return V_C of every pot.
 
     Parameters
@@ -422,6 +424,8 @@ def span_margin(book: Book, model: SpanModel) -> HouseMargin:
     book : Book
         Rows are group * 4 + segment.
     model : SpanModel
+    threads, backend
+        As in `engine.spread_credits`.
 
     Returns
     -------
@@ -431,7 +435,12 @@ def span_margin(book: Book, model: SpanModel) -> HouseMargin:
     width = BLOCK_GROUPS * len(SEGMENTS)
     parts = []
     for first in range(0, book.rows, width):
-        detail = span_detail(_rows(book, first, min(first + width, book.rows)), model)
+        detail = span_detail(
+            _rows(book, first, min(first + width, book.rows)),
+            model,
+            threads=threads,
+            backend=backend,
+        )
         by_root = (detail.scan, detail.intra, detail.delivery, -detail.credit)
         parts.append([exact.ordered_sum(part) for part in by_root])
     empty = [np.zeros((0, len(POTS)))] * 4
@@ -443,7 +452,9 @@ def span_margin(book: Book, model: SpanModel) -> HouseMargin:
     return HouseMargin(CME, v, holds(book, CME, ~model.priced), component)
 
 
-def span_detail(book: Book, model: SpanModel) -> SpanDetail:
+def span_detail(
+    book: Book, model: SpanModel, *, threads: int | None = None, backend: str = "auto"
+) -> SpanDetail:
     """Return what V is made of, root by root.
 
     Parameters
@@ -451,6 +462,8 @@ def span_detail(book: Book, model: SpanModel) -> SpanDetail:
     book : Book
         Rows are group * 4 + segment.
     model : SpanModel
+    threads, backend
+        As in `engine.spread_credits`.
 
     Returns
     -------
@@ -474,9 +487,9 @@ def span_detail(book: Book, model: SpanModel) -> SpanDetail:
         delivery[..., k] = charge.get(root, 0.0) * exact.ordered_sum(np.abs(own[..., month <= 0]))
         tiers = [own[..., (a <= month) & (month <= b)] for a, b in rules.tiers_of(root)]
         spreads = [(a - 1, b - 1, usd) for name, a, b, usd in rules.intra_spreads if name == root]
-        intra[..., k] = intra_charge(tiers, spreads, shape[:2])
+        intra[..., k] = intra_charge(tiers, spreads, shape[:2], threads=threads, backend=backend)
     scan, scenario = scan_risk(net, usd, rules.extreme_multiple, rules.extreme_cover)
-    credit = spread_credits(net, scan, model.spreads)
+    credit = spread_credits(net, scan, model.spreads, threads=threads, backend=backend)
     return SpanDetail(net, scan, scenario, intra, delivery, credit)
 
 
@@ -512,6 +525,9 @@ def intra_charge(
     tiers: Sequence[Float],
     spreads: Sequence[tuple[int, int, float]],
     shape: tuple[int, ...],
+    *,
+    threads: int | None = None,
+    backend: str = "auto",
 ) -> Float:
     """Return the charge for spreads between the tiers of one root.
 
@@ -524,24 +540,34 @@ def intra_charge(
         other (or in the same one), each used once.
     shape : tuple of int
         Of the result.
+    threads, backend
+        As in `engine.spread_credits`.
 
     Returns
     -------
     ndarray of float64, [...]
     """
-    long = [exact.ordered_sum(np.maximum(tier, 0.0)) for tier in tiers]
-    short = [exact.ordered_sum(np.maximum(-tier, 0.0)) for tier in tiers]
-    charge = np.zeros(shape)
-    for a, b, usd in spreads:
-        for one, other in ((a, b), (b, a))[: 1 if a == b else 2]:
-            number = np.minimum(long[one], short[other])
-            long[one] = long[one] - number
-            short[other] = short[other] - number
-            charge += number * usd
-    return charge
+    if not spreads:
+        return np.zeros(shape)
+    long, short = (
+        np.stack([exact.ordered_sum(np.maximum(side * tier, 0.0)).ravel() for tier in tiers], 1)
+        for side in (1.0, -1.0)
+    )
+    a, b, usd = zip(*spreads, strict=True)
+    charged = engine.tier_charges(
+        long, short, tier_a=a, tier_b=b, charge=usd, threads=threads, backend=backend
+    )
+    return exact.ordered_sum(charged.charge).reshape(shape)
 
 
-def spread_credits(net: Float, risk: Float, spreads: Sequence[Spread]) -> Float:
+def spread_credits(
+    net: Float,
+    risk: Float,
+    spreads: Sequence[Spread],
+    *,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> Float:
     """Return the credit each root gets from spreads with others.
 
     Parameters
@@ -552,6 +578,8 @@ def spread_credits(net: Float, risk: Float, spreads: Sequence[Spread]) -> Float:
         Scan risk, USD.
     spreads : sequence of Spread
         In order of priority.
+    threads, backend
+        As in `engine.spread_credits`.
 
     Returns
     -------
@@ -564,23 +592,30 @@ def spread_credits(net: Float, risk: Float, spreads: Sequence[Spread]) -> Float:
     the sides of the spread, or all on the opposite ones. A leg's credit is number * ratio *
     (risk / |net|) * rate. The deltas used are gone for later spreads.
     """
-    left = net.copy()
+    if not spreads:
+        return np.zeros(net.shape)
+    legs = [leg for spread in spreads for leg in zip(spread.root, spread.ratio, strict=True)]
+    root, ratio = (np.array(part) for part in zip(*legs, strict=True))
+    formed = engine.spread_credits(
+        net.reshape(-1, net.shape[-1]),
+        risk.reshape(-1, net.shape[-1]),
+        leg_ptr=np.cumsum([0, *(len(spread.root) for spread in spreads)]),
+        leg_commodity=root,
+        leg_ratio=np.abs(ratio),
+        leg_side=np.sign(ratio).astype(np.int64),
+        rate=[spread.rate for spread in spreads],
+        threads=threads,
+        backend=backend,
+    )
+    count = formed.count.reshape(*net.shape[:-1], len(spreads))
+    # The kernel's credits are by spread; here they are by root.
     price = np.zeros(net.shape)
     np.divide(risk, np.abs(net), out=price, where=net != 0.0)
     credit = np.zeros(net.shape)
-    for spread in spreads:
-        number = np.stack(
-            [left[..., k] / ratio for k, ratio in zip(spread.root, spread.ratio, strict=True)]
-        )
-        low, high = number.min(axis=0), number.max(axis=0)
-        # All legs as the spread has them, or all opposite: else nothing offsets.
-        number = np.where(low > 0.0, low, np.where(high < 0.0, high, 0.0))
-        for k, ratio in zip(spread.root, spread.ratio, strict=True):
-            used = number * ratio
-            credit[..., k] += np.abs(used) * price[..., k] * spread.rate
-            rest = left[..., k] - used
-            # The rounding of a quotient must not leave a delta of the other side.
-            left[..., k] = np.where(rest * left[..., k] > 0.0, rest, 0.0)
+    for p, spread in enumerate(spreads):
+        for k, per_spread in zip(spread.root, spread.ratio, strict=True):
+            used = count[..., p] * abs(per_spread)
+            credit[..., k] += used * price[..., k] * spread.rate
     return credit
 
 
