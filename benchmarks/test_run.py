@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import crossmargin as xm
@@ -9,6 +11,7 @@ from crossmargin.engine import default_threads
 from crossmargin.sample import sample_tables
 
 ACCOUNTS = 1000
+EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "policies"
 INPUTS = ("positions", "accounts", "securities")
 
 
@@ -30,6 +33,24 @@ def test_run(benchmark, book, market, answer, threads):
     )
     benchmark.extra_info["accounts/s"] = round(len(run.accounts) / benchmark.stats["median"])
     assert run.manifest["results"] == answer
+
+
+POLICIES = (
+    "cme-ficc-2026-04-30",
+    "cme-ficc-2026-04-30-span",
+    "cme-ficc-2026-04-30-charges",
+    EXAMPLES / "example-class-disallowance.toml",
+    EXAMPLES / "example-spread-credit.toml",
+)
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: Path(policy).stem)
+def test_cost_of_each_policy(benchmark, book, market, policy):
+    rules = xm.read_policy(policy)
+    run = benchmark.pedantic(
+        lambda: xm.run(**book, market=market, policy=rules), rounds=3, warmup_rounds=1
+    )
+    assert run.manifest["policy"]["name"] == rules.name
 
 
 @pytest.fixture(scope="module")
