@@ -7,6 +7,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <random>
 #include <thread>
@@ -18,14 +19,15 @@
 using crossmargin::ask;
 using crossmargin::AskedBook;
 using crossmargin::AskScratch;
+using crossmargin::kBlock;
 using crossmargin::keep;
 using crossmargin::KeptAccount;
 using crossmargin::kZone;
 using crossmargin::Leg;
 using crossmargin::Level;
+using crossmargin::only;
 using crossmargin::ScenarioSet;
 using crossmargin::SegmentSet;
-using crossmargin::TailRange;
 using crossmargin::testing::at_every_level;
 
 namespace {
@@ -47,33 +49,43 @@ struct Answer {
   }
 };
 
-// The P&L of a set, and the extremes of its zones.
+// The P&L of a set, and what its view needs beside: the extremes of blocks and zones.
 struct OwnedSet {
   std::int64_t scenarios;
   std::vector<double> pnl;
   std::vector<SegmentSet> unions;
-  std::vector<TailRange> tails;
-  std::vector<double> largest{};
+  std::int64_t k;
+  std::vector<double> padded{}, largest{};
   std::vector<float> lowest{}, highest{};
 
   ScenarioSet view() {
     const std::int64_t rows = static_cast<std::int64_t>(pnl.size()) / scenarios;
-    const std::int64_t zones = (scenarios + kZone - 1) / kZone;
+    ScenarioSet set{{}, scenarios, {}, {}, {}, unions, k};
+    const std::int64_t columns = set.zones() * kZone;
+    padded.assign(size_of(rows * columns), 0.0);
     largest.assign(size_of(rows), 0.0);
-    lowest.clear();
-    highest.clear();
+    // The entries behind blocks and behind zones do not matter.
+    lowest.assign(size_of(rows * set.width()), std::numeric_limits<float>::quiet_NaN());
+    highest = lowest;
     for (std::int64_t i = 0; i < rows; ++i) {
-      for (std::int64_t z = 0; z < zones; ++z) {
-        const auto begin = pnl.begin() + i * scenarios + z * kZone;
-        const auto end = pnl.begin() + i * scenarios + std::min(scenarios, (z + 1) * kZone);
-        const auto [low, high] = std::minmax_element(begin, end);
-        lowest.push_back(static_cast<float>(*low));
-        highest.push_back(static_cast<float>(*high));
+      const auto row = pnl.begin() + i * scenarios;
+      std::copy_n(row, scenarios, padded.begin() + i * columns);
+      const auto note = [&](std::int64_t place, std::int64_t begin, std::int64_t end) {
+        const auto [low, high] = std::minmax_element(row + begin, row + std::min(end, scenarios));
+        lowest[size_of(i * set.width() + place)] = static_cast<float>(*low);
+        highest[size_of(i * set.width() + place)] = static_cast<float>(*high);
         largest[size_of(i)] = std::max({largest[size_of(i)], -*low, *high});
+      };
+      for (std::int64_t z = 0; z < set.zones(); ++z) {
+        note(set.blocks() + z, z * kZone, (z + 1) * kZone);
+        if (z % kBlock == 0) note(z / kBlock, z * kZone, (z + kBlock) * kZone);
       }
     }
-    return {{pnl.data(), rows, scenarios, scenarios}, largest, {lowest.data(), rows, zones, zones},
-            {highest.data(), rows, zones, zones},     unions,  tails};
+    set.pnl = {padded.data(), rows, columns, columns};
+    set.largest = largest;
+    set.lowest = {lowest.data(), rows, set.width(), set.width()};
+    set.highest = {highest.data(), rows, set.width(), set.width()};
+    return set;
   }
 };
 
@@ -118,28 +130,24 @@ struct WhatIfCase {
 
     Answer answer{true, {}, std::vector<std::uint8_t>(size_of(segments), 0)};
     for (const OwnedSet& set : sets) {
-      for (const TailRange& tail : set.tails) {
-        for (const SegmentSet members : set.unions) {
-          std::vector<double> total(size_of(set.scenarios), 0.0);
-          for (std::int64_t g = 0; g < segments; ++g) {
-            if ((members >> g & 1U) == 0) continue;
-            for (const auto& [i, q] : held[size_of(g)]) {
-              for (std::int64_t s = 0; s < set.scenarios; ++s) {
-                total[size_of(s)] += q * set.pnl[size_of(i * set.scenarios + s)];
-              }
+      for (const SegmentSet members : set.unions) {
+        std::vector<double> total(size_of(set.scenarios), 0.0);
+        for (std::int64_t g = 0; g < segments; ++g) {
+          if ((members & only(g)) == 0) continue;
+          for (const auto& [i, q] : held[size_of(g)]) {
+            for (std::int64_t s = 0; s < set.scenarios; ++s) {
+              total[size_of(s)] += q * set.pnl[size_of(i * set.scenarios + s)];
             }
           }
-          std::vector<double> own(total.begin() + tail.first,
-                                  total.begin() + tail.first + tail.count);
-          std::ranges::sort(own);
-          answer.number.push_back(0.0 - own[size_of(tail.k - 1)]);
         }
+        std::ranges::sort(total);
+        answer.number.push_back(0.0 - total[size_of(set.k - 1)]);
       }
     }
     for (const SegmentSet members : sum_unions) {
       std::vector<double> total(rate.size(), 0.0);
       for (std::int64_t g = 0; g < segments; ++g) {
-        if ((members >> g & 1U) == 0) continue;
+        if ((members & only(g)) == 0) continue;
         std::vector<double> own(rate.size(), 0.0);
         for (const auto& [i, q] : held[size_of(g)]) {
           if (q != 0.0) own[size_of(bucket[size_of(i)])] += q * value[size_of(i)];
@@ -179,27 +187,23 @@ WhatIfCase random_case(std::mt19937_64& random, std::int64_t scenarios, Moves ki
     c.row_ptr.push_back(static_cast<std::int64_t>(c.column.size()));
   }
   std::student_t_distribution<double> moves(3);
-  const auto make_set = [&](std::int64_t size, std::vector<SegmentSet> unions) {
-    OwnedSet set{size, {}, std::move(unions), {}};
+  const auto make_set = [&](std::int64_t size, std::vector<SegmentSet> unions, std::int64_t k) {
+    OwnedSet set{size, {}, std::move(unions), k};
     for (std::int64_t n = 0; n < kInstruments * size; ++n) {
-      const double move = moves(random);
+      // Some instruments move less and less, as if the largest moves came first.
+      const double calm = n / size < 4 ? 1.0 : 1.0 - static_cast<double>(n % size) / (1.1 * size);
+      const double move = calm * moves(random);
       const double usd = kind == Moves::kWide   ? 1000.0 * move
                          : kind == Moves::kTies ? std::rint(move)
                                                 : 0x1p20 + 1e-3 * move;
       set.pnl.push_back(std::rint(usd * 0x1p20) * 0x1p-20);
     }
-    for (const std::int64_t k : {std::int64_t{1}, (size + 99) / 100, (size + 1) / 2, size}) {
-      set.tails.push_back({0, size, k});
-    }
-    for (int n = 0; n < 3; ++n) {
-      const std::int64_t first = static_cast<std::int64_t>(random()) & 0xffff;
-      const std::int64_t begin = first % size;
-      const std::int64_t count = 1 + static_cast<std::int64_t>(random() % 0xffff) % (size - begin);
-      set.tails.push_back({begin, count, 1 + static_cast<std::int64_t>(random() % 0xffff) % count});
-    }
     return set;
   };
-  c.sets = {make_set(scenarios, {1, 2, 3, 4, 5, 7}), make_set(1 + scenarios / 3, {2, 6})};
+  for (const std::int64_t k : {std::int64_t{1}, (scenarios + 99) / 100, scenarios}) {
+    c.sets.push_back(make_set(scenarios, {1, 2, 3, 4, 5, 7}, k));
+  }
+  c.sets.push_back(make_set(1 + scenarios / 3, {2, 6}, 1 + scenarios / 6));
   for (std::int32_t i = 0; i < kInstruments; ++i) {
     c.mark.push_back(static_cast<std::uint8_t>(1U << (random() % 4)));
     c.value.push_back(static_cast<double>(random() % 1000) / 7.0);
@@ -240,17 +244,18 @@ TEST_CASE("a question by hand") {
   c.quantity = {2};
   c.segments = 2;
   c.mark = {1, 2};
-  c.sets = {{4, {-3, 1, 2, -1, 2, -5, 1, 0}, {1, 2, 3}, {{0, 4, 1}, {1, 3, 2}}}};
+  const std::vector<double> pnl{-3, 1, 2, -1, 2, -5, 1, 0};
+  c.sets = {{4, pnl, {1, 2, 3}, 1}, {4, pnl, {3, 2}, 2}};
   c.value = {100, 1000};
   c.bucket = {0, 1};
   c.rate = {0.5, 0.25};
   c.sum_unions = {1, 2, 3};
   at_every_level([&](Level level) {
-    // P&L -6, 2, 4, -2. The worst is -6; of the last three the second worst is 2.
-    CHECK(c.run(level, 0, {}) == Answer{true, {6, 0, 6, -2, 0, -2, 100, 0, 100}, {1, 0}});
+    // P&L -6, 2, 4, -2.
+    CHECK(c.run(level, 0, {}) == Answer{true, {6, 0, 6, 2, 0, 100, 0, 100}, {1, 0}});
     // -2 more of 0 in its segment closes it; 3 of 1 in the other one: 6, -15, 3, 0.
     CHECK(c.run(level, 0, {{0, 0, -2}, {1, 1, 3}}) ==
-          Answer{true, {0, 15, 15, 0, 0, 0, 0, 750, 750}, {0, 2}});
+          Answer{true, {0, 15, 15, 0, 0, 0, 750, 750}, {0, 2}});
   });
 }
 
@@ -301,13 +306,14 @@ TEST_CASE("a tail that ends among many equal values") {
   c.value = {0};
   c.bucket = {0};
   c.rate = {0};
-  OwnedSet set{2000, std::vector<double>(2000, -8.0), {1}, {}};
-  for (std::size_t s = 0; s < 2000; ++s) {
-    if (s % 4 == 1) set.pnl[s] = 0.0;
-    if (s % 100 == 0) set.pnl[s] = -16.0;
+  for (const std::int64_t k : {20, 21, 1000, 1500, 1501}) {
+    OwnedSet set{2000, std::vector<double>(2000, -8.0), {1}, k};
+    for (std::size_t s = 0; s < 2000; ++s) {
+      if (s % 4 == 1) set.pnl[s] = 0.0;
+      if (s % 100 == 0) set.pnl[s] = -16.0;
+    }
+    c.sets.push_back(set);
   }
-  for (const std::int64_t k : {20, 21, 1000, 1500, 1501}) set.tails.push_back({0, 2000, k});
-  c.sets = {set};
   at_every_level([&](Level level) {
     CHECK(c.run(level, 0, {}).number == std::vector<double>{16, 8, 8, 8, 0, 0});
     CHECK(c.run(level, 0, {{0, 0, 2}}).number == std::vector<double>{48, 24, 24, 24, 0, 0});
@@ -320,7 +326,7 @@ TEST_CASE("no answer where a sum could be rounded") {
   c.column = {0};
   c.quantity = {4};
   c.mark = {1, 1};
-  c.sets = {{2, {-0x1p30, 1, 0, 0}, {1}, {{0, 2, 1}}}};
+  c.sets = {{2, {-0x1p30, 1, 0, 0}, {1}, 1}};
   c.value = {1, 1};
   c.bucket = {0, 0};
   c.rate = {1};
@@ -341,10 +347,11 @@ TEST_CASE("an account that is kept takes the bytes that were told") {
   WhatIfCase c = random_case(random, 100, Moves::kWide);
   c.row_ptr.assign(c.row_ptr.size(), 0);
   const std::int64_t empty = KeptAccount::bytes(c.book(), 0);
-  // One segment of the second set only: 34 scenarios make 5 zones, whose leasts fit a cache line.
-  c.sets[0].unions = {1};
+  // One segment of the last set only: 34 scenarios make 5 zones; their leasts take a cache line,
+  // and those of blocks another one.
+  for (std::size_t n = 0; n < 3; ++n) c.sets[n].unions = {1};
   c.row_ptr = {0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-  CHECK(KeptAccount::bytes(c.book(), 0) - KeptAccount::bytes(c.book(), 1) == 5 * 64 + 2 * 64);
+  CHECK(KeptAccount::bytes(c.book(), 0) - KeptAccount::bytes(c.book(), 1) == 5 * 64 + 2 * 2 * 64);
   CHECK(empty >= static_cast<std::int64_t>(sizeof(double)) * c.book().answers());
 }
 

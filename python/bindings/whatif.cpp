@@ -17,9 +17,8 @@
 namespace crossmargin::bindings {
 namespace {
 
-using SetTuple =
-    std::tuple<Array<double>, Array<double>, Array<float>, Array<float>, std::vector<SegmentSet>,
-               std::vector<std::tuple<std::int64_t, std::int64_t, std::int64_t>>>;
+using SetTuple = std::tuple<Array<double>, std::int64_t, Array<double>, Array<float>, Array<float>,
+                            std::vector<SegmentSet>, std::int64_t>;
 using LegTuple = std::tuple<std::int64_t, std::int32_t, double>;
 
 // The arrays a book's views look at, the book, and the scratch of its questions: whoever has the
@@ -29,7 +28,6 @@ struct Asked {
   Level level;
   AskedBook book;
   std::optional<AskScratch> scratch;
-  std::size_t rows = 1;  // of an answer
 };
 
 // One account of a book, and the book.
@@ -69,22 +67,17 @@ std::shared_ptr<Asked> make_asked(const std::string& level, const Array<std::int
           {},
           {view(value), view(bucket), view(rate), unions}};
   require_unions(unions, segments);
-  for (const auto& [pnl, largest, lowest, highest, of_set, tails] : sets) {
-    ScenarioSet set{matrix(pnl), view(largest), matrix(lowest), matrix(highest), of_set, {}};
+  for (const auto& [pnl, scenarios, largest, lowest, highest, of_set, k] : sets) {
+    ScenarioSet set{matrix(pnl), scenarios, view(largest), matrix(lowest), matrix(highest),
+                    of_set,      k};
+    require(1 <= k && k <= scenarios && set.pnl.columns == set.zones() * kZone &&
+                set.lowest.columns == set.width() && set.highest.columns == set.width(),
+            "sets: their arrays do not fit the scenarios");
     require(set.pnl.rows == instruments && largest.size() == instruments &&
                 set.lowest.rows == instruments && set.highest.rows == instruments,
             "sets: one row for each instrument expected");
-    require(set.lowest.columns == set.zones() && set.highest.columns == set.zones(),
-            "sets: one column for each zone expected");
     require_unions(of_set, segments);
-    require(!tails.empty(), "sets: at least one tail expected");
-    for (const auto& [first, count, k] : tails) {
-      require(0 <= first && 1 <= count && count <= set.pnl.columns - first && 1 <= k && k <= count,
-              "sets: a tail is not within the scenarios");
-      set.tails.push_back({first, count, k});
-    }
     asked->arrays.insert(asked->arrays.end(), {pnl, largest, lowest, highest});
-    asked->rows += set.tails.size();
     book.sets.push_back(std::move(set));
   }
   asked->scratch.emplace(book);
@@ -106,9 +99,9 @@ std::optional<Kept> keep(const std::shared_ptr<Asked>& asked, std::int64_t accou
   return kept;
 }
 
-// What the account is with some more lots: a row of VaR for each set and tail and a row of the
-// sums, one number for each union; and the marks of what each segment holds. None where it cannot
-// be told without rounding.
+// What the account is with some more lots: a row of VaR for each set and a row of the sums, one
+// number for each union; and the marks of what each segment holds. None where it cannot be told
+// without rounding.
 std::optional<std::pair<py::tuple, py::tuple>> ask(const Kept& kept,
                                                    const std::vector<LegTuple>& legs) {
   Asked& asked = *kept.asked;
@@ -137,12 +130,10 @@ std::optional<std::pair<py::tuple, py::tuple>> ask(const Kept& kept,
     for (std::size_t n = 0; n < count; ++n) row[n] = py::float_(*next++);
     return row;
   };
-  py::tuple rows(asked.rows), marks(mark.size());
-  std::size_t n = 0;
-  for (const ScenarioSet& set : book.sets) {
-    for (std::size_t t = 0; t < set.tails.size(); ++t) rows[n++] = take(set.unions.size());
-  }
-  rows[n] = take(book.sums.unions.size());
+  py::tuple rows(book.sets.size() + 1), marks(mark.size());
+  std::size_t row = 0;
+  for (const ScenarioSet& set : book.sets) rows[row++] = take(set.unions.size());
+  rows[row] = take(book.sums.unions.size());
   for (std::size_t g = 0; g < mark.size(); ++g) marks[g] = py::int_(mark[g]);
   return std::pair(std::move(rows), std::move(marks));
 }

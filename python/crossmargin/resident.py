@@ -246,13 +246,12 @@ def asked_book(book: Book, models: Models) -> AskedBook:
     """
     universe, cubes, policy = models.universe, models.cubes, models.policy
     ficc, cme = policy.ficc, policy.cme
-    assert cubes.cme is not None
-    measures = [
-        (ficc_measures(cubes.ficc, ficc), UNIONS[FICC]),
-        ([Measure(cubes.cme, cme.level)], UNIONS[CME]),
+    tails = [(measure, UNIONS[FICC]) for measure in ficc_measures(cubes.ficc, ficc)]
+    tails += [
+        (Measure(cube, cme.level), UNIONS[CME])
+        for cube in (cubes.cme, cubes.stressed)
+        if cube is not None
     ]
-    if cubes.stressed is not None:
-        measures.append(([Measure(cubes.stressed, cme.level)], UNIONS[CME]))
     mark = (
         HELD
         + NO_FICC * (cubes.unpriced_ficc != "").astype(np.uint8)
@@ -261,7 +260,7 @@ def asked_book(book: Book, models: Models) -> AskedBook:
     return AskedBook(
         book,
         segments=len(SEGMENTS),
-        tails=measures,
+        tails=tails,
         sums=BucketSums(
             universe.market_value,
             floor_buckets(universe, ficc).astype(np.int32),

@@ -53,7 +53,8 @@ class Session:
     run : Run
         From `crossmargin.run` in this process.
     memory : int
-        Bytes that the accounts kept may take, 1 GiB if not given.
+        Bytes that the accounts kept may take, 1 GiB if not given; beside them a session has the
+        models' P&L once more.
     threads : int, optional
         All the process may use for `what_ifs` if not given; a single question takes one.
 

@@ -39,8 +39,10 @@ def cubes(make_cube):
 def wanted(cubes):
     first, second = cubes
     return [
-        ([Measure(first), Measure(first, 0.99, slice(500, None)), Measure(first, 0.6)], FIRST),
-        ([Measure(second, 0.95)], SECOND),
+        (Measure(first), FIRST),
+        (Measure(first, 0.99, slice(500, None)), FIRST),
+        (Measure(first, 0.6, slice(3, 600)), FIRST),
+        (Measure(second, 0.95), SECOND),
     ]
 
 
@@ -74,9 +76,9 @@ def with_legs(book, account, legs):
 def by_tails(book, cubes, backend):
     """Return the answer for a book of one account by the kernels and the sums the runs use."""
     rows = []
-    for measures, unions in wanted(cubes):
-        tails = segment_tails(book, measures, segments=SEGMENTS, unions=unions, backend=backend)
-        rows += [tuple(row) for row in tails.var[0].T.tolist()]
+    for measure, unions in wanted(cubes):
+        tails = segment_tails(book, [measure], segments=SEGMENTS, unions=unions, backend=backend)
+        rows.append(tuple(tails.var[0, :, 0].tolist()))
     row = np.repeat(np.arange(SEGMENTS), np.diff(book.row_ptr))
     cell = row * RATE.size + BUCKET[book.column]
     by_segment = np.bincount(
@@ -131,8 +133,10 @@ def test_memory_is_told_before_it_is_taken(book, cubes):
         in_core = asked._core.bytes(account)
         # What is left is for the objects around it.
         assert OVERHEAD / 2 < asked.bytes[account] - in_core < OVERHEAD
-    # P&L of 80 zones and of 10, in all three segments and in two; leasts of five unions and two.
-    assert asked.bytes[0] - OVERHEAD == 64 * (3 * 80 + 2 * 10 + 5 * 5 + 2 * 1)
+    # P&L of all three segments in 80, 18 and 75 zones, and of two of them in 10 zones. The leasts
+    # of a union: a cache line for blocks, and 5, 2, 5 and 1 for zones.
+    pnl = 3 * (80 + 18 + 75) + 2 * 10
+    assert asked.bytes[0] - OVERHEAD == 64 * (pnl + 5 * (6 + 3 + 6) + 2 * 2)
     assert asked.bytes[3] == OVERHEAD
 
 
@@ -153,26 +157,22 @@ def test_only_native_kernels_and_cubes_on_the_grid_can_be_asked(
     off_grid = make_cube(INSTRUMENTS, 640, grid=False)
     assert can_be_asked(cubes)
     assert not can_be_asked([*cubes, off_grid])
-    with pytest.raises(ValueError, match="tails: a cube is off the grid"):
+    with pytest.raises(ValueError, match="tails: contiguous scenarios of a cube on the grid"):
         ask_book(book, (off_grid, cubes[1]))
     monkeypatch.setitem(sys.modules, "crossmargin.engine._core", None)
     assert not can_be_asked(cubes)
 
 
 def test_arguments_that_do_not_fit_are_refused(book, cubes):
-    first, second = cubes
-    for tails in (
-        [([Measure(first), Measure(second)], FIRST)],
-        [([Measure(first, 0.9, [1, 5, 9])], FIRST)],
-    ):
-        with pytest.raises(ValueError, match="tails: contiguous scenarios of one cube expected"):
-            ask_book(book, cubes, tails=tails)
+    first, _ = cubes
+    with pytest.raises(ValueError, match="tails: contiguous scenarios of a cube on the grid"):
+        ask_book(book, cubes, tails=[(Measure(first, 0.9, [1, 5, 9]), FIRST)])
     for changed, message in (
         ({"mark": MARK[1:]}, "book: 15 rows of 20 instruments do not fit 3 segments and 19 marks"),
         ({"segments": 4}, "book: 15 rows of 20 instruments do not fit 4 segments"),
         ({"mark": np.append(MARK, MARK[:1])}, "value, bucket: one for each instrument"),
         ({"sums": BucketSums(VALUE, BUCKET, RATE, [[3]])}, "unions: sets of segments expected"),
-        ({"tails": [([Measure(Cube(first.pnl[1:]))], FIRST)]}, "one row for each instrument"),
+        ({"tails": [(Measure(Cube(first.pnl[1:])), FIRST)]}, "one row for each instrument"),
     ):
         with pytest.raises(ValueError, match=message):
             ask_book(book, cubes, **changed)

@@ -27,24 +27,29 @@ constexpr SegmentSet only(std::int64_t segment) noexcept {
 
 // Scenarios that are summed together or not at all: a cache line of each segment.
 inline constexpr std::int64_t kZone = 8;
+// Zones that are looked at together or not at all: a cache line of float32.
+inline constexpr std::int64_t kBlock = 16;
 
-// VaR is the k-th largest loss of `count` scenarios from `first` on.
-struct TailRange {
-  std::int64_t first;
-  std::int64_t count;
-  std::int64_t k;  // 1 <= k <= count
-};
-
-// P&L on the grid, and the tails wanted of each union of segments.
+// P&L on the grid, and the tail wanted of each union of segments. The scenarios come in any order,
+// best with the largest moves first: then the zones that hold a tail are at the front.
 struct ScenarioSet {
-  Matrix<const double> pnl;         // [I x S], USD
+  Matrix<const double> pnl;  // [I x zones * kZone], USD; the last zone may be padded, with zeros
+  std::int64_t scenarios;
   std::span<const double> largest;  // a bound of |pnl| for each instrument
-  Matrix<const float> lowest;       // [I x zones]: the smallest P&L in each zone, to the nearest
-  Matrix<const float> highest;      // float32, and the largest
+  Matrix<const float> lowest;   // [I x width]: the smallest P&L in each block, then in each zone
+  Matrix<const float> highest;  // and the largest, to the nearest float32
   std::vector<SegmentSet> unions;
-  std::vector<TailRange> tails;
+  std::int64_t k;  // VaR is the k-th largest loss, 1 <= k <= scenarios
 
-  std::int64_t zones() const noexcept { return (pnl.columns + kZone - 1) / kZone; }
+  std::int64_t zones() const noexcept { return (scenarios + kZone - 1) / kZone; }
+  // Entries for blocks and for both, in whole cache lines; what is too many does not matter.
+  std::int64_t blocks() const noexcept { return in_lines((zones() + kBlock - 1) / kBlock); }
+  std::int64_t width() const noexcept { return blocks() + in_lines(zones()); }
+
+ private:
+  static std::int64_t in_lines(std::int64_t entries) noexcept {
+    return (entries + kBlock - 1) / kBlock * kBlock;
+  }
 };
 
 // What is summed beside the tails, for each union: over the buckets, rate * |sum of quantity *
@@ -70,7 +75,7 @@ struct AskedBook {
   BucketSums sums;
 
   std::int64_t accounts() const noexcept;
-  // Numbers in an answer: set by set, tail by tail, one for each union; then the bucket sums.
+  // Numbers in an answer: set by set VaR of each union, then the sums of each of theirs.
   std::int64_t answers() const noexcept;
   // Segments that some union of the set needs.
   static SegmentSet measured(const ScenarioSet& set) noexcept;
@@ -98,11 +103,11 @@ class KeptAccount {
   std::span<double> bucket_sum;  // [segments x buckets]
   std::span<std::uint8_t> mark;  // [segments]: the marks of what it holds, together
 
-  // For each segment its P&L in each scenario of a set, padded to whole zones; null where it holds
+  // For each segment its P&L in each scenario of a set, padded as the set is; null where it holds
   // nothing or is not measured.
   double* const* total(std::size_t set) const noexcept { return total_.data() + set * segments_; }
-  // For each union its smallest P&L in each zone, to the nearest float32; null where it holds
-  // nothing.
+  // For each union its smallest P&L in each block and zone, as in the set's `lowest`; null where it
+  // holds nothing.
   float* const* least(std::size_t set) const noexcept { return least_.data() + set * unions_; }
 
  private:
@@ -118,40 +123,38 @@ class KeptAccount {
   std::unique_ptr<std::byte, Delete> memory_;
 };
 
-// The search for one tail of one union; the kernels' own.
+// The search for the tail of one union; the kernels' own.
 struct Search {
-  const ScenarioSet* set;
-  const TailRange* tail;
-  const double* const* total;  // of each segment
-  const Leg* const* leg;       // those of segment g are [leg[g], leg[g + 1])
-  SegmentSet held;             // members that have a total
-  SegmentSet added;            // members that have legs
-  const float* least;          // [zones]: no P&L of the union in a zone is below it
-  double error;                // by more than this, USD
-  float reach;                 // zones with a least up to here are chosen
-  std::int32_t* zone;
-  std::int64_t chosen;
-  double* answer;
+  const ScenarioSet* set = nullptr;
+  const double* const* total = nullptr;  // of each segment
+  const Leg* const* leg = nullptr;       // those of segment g are [leg[g], leg[g + 1])
+  const float* before = nullptr;         // [width]: the union's least without legs
+  double error = 0.0;                    // how far a least may be off, USD
+  double* answer = nullptr;
 
-  // The tail's zones.
-  std::int64_t first() const noexcept { return tail->first / kZone; }
-  std::int64_t last() const noexcept { return (tail->first + tail->count + kZone - 1) / kZone; }
+  SegmentSet held = 0;     // members that have a total
+  SegmentSet added = 0;    // members that have legs
+  float* least = nullptr;  // [width]: the least with legs, as far as it has been needed
+  std::int64_t front = 0;  // zones of which the first are chosen:
+  float reach = 0.0F;      // those with a least up to here
+  std::int32_t* zone = nullptr;
+  std::int64_t chosen = 0;
 };
 
 // Working memory of one call at a time, made before it so that the kernels cannot fail.
 struct AskScratch {
   explicit AskScratch(const AskedBook& book);
 
-  std::int64_t zones = 0;            // of the longest set
+  std::int64_t width = 0;            // of the longest set
   std::int64_t searches = 0;         // under way
   std::vector<Search> search;        // [answers]
-  std::vector<std::int32_t> zone;    // [answers x (zones + 1)]
-  std::vector<float> least;          // [answers x zones]
-  std::vector<float> narrow_group;   // [zones]
-  std::vector<double> group;         // [zones x kZone]
-  std::vector<double> sum;           // [zones x kZone]
-  std::vector<double> candidate;     // [zones x kZone + 1]
-  std::vector<double> zero;          // [zones x kZone]
+  std::vector<std::int32_t> zone;    // [answers x (width + 1)]
+  std::vector<float> least;          // [answers x width]
+  std::vector<float> nothing;        // [width]: the least of what holds nothing
+  std::vector<double> group;         // [width x kZone]
+  std::vector<double> sum;           // [width x kZone]
+  std::vector<double> candidate;     // [width x kZone + 1]
+  std::vector<double> zero;          // [width x kZone]
   std::vector<double> gross;         // [sets]
   std::vector<double> bucket_sum;    // [segments x buckets]
   std::vector<double> bucket_total;  // [buckets]

@@ -24,6 +24,7 @@ constexpr double kLargestQuantity = 0x1p53;
 
 constexpr int kHalvings = 7;  // that bracket a bound
 constexpr std::int64_t kFewestGroups = 64;
+constexpr std::int64_t kFront = 64;   // zones, the ones with the largest moves, always looked at
 constexpr std::int64_t kSpare = 3;    // zones that are summed at first beyond the k that must be
 constexpr std::int64_t kRanked = 96;  // values that are quicker ranked than sorted
 constexpr std::int64_t kMany = 1024;  // values of which most are better not looked at one by one
@@ -160,72 +161,59 @@ inline void add_zones(const double* first, const double* second, double factor,
   }
 }
 
-// Writes the P&L of a search's union in some zones, ascending, but for scenarios that are not in
-// its tail; returns how many it has written. `zero` is P&L of nothing.
+// Writes the P&L of a search's union in some zones, ascending; returns in how many scenarios.
+// `zero` is P&L of nothing.
 inline std::int64_t sum_zones(const Search& search, const std::int32_t* zone, std::int64_t zones,
                               const double* zero, double* sum) noexcept {
   if (zones == 0) return 0;
   const ScenarioSet& set = *search.set;
-  const auto each_leg = [&](const auto& use) {
-    for (SegmentSet left = search.added; left != 0; left &= left - 1) {
-      const int g = __builtin_ctz(left);
-      for (const Leg* leg = search.leg[g]; leg != search.leg[g + 1]; ++leg) {
-        use(set.pnl.row(leg->instrument), leg->lots);
-      }
-    }
-  };
-
-  // A segment's totals are padded to whole zones, the rows of the P&L are not.
-  const std::int64_t begin = zone[zones - 1] * kZone;
-  const std::int64_t rest = set.pnl.columns - begin;
-  const std::int64_t whole = rest < kZone ? zones - 1 : zones;
   const double* first = search.held == 0 ? zero : search.total[__builtin_ctz(search.held)];
   bool is_new = true;
   const auto add = [&](const double* second, double factor) {
     if (is_new) {
-      add_zones<true>(first, second, factor, zone, whole, sum);
+      add_zones<true>(first, second, factor, zone, zones, sum);
     } else {
-      add_zones<false>(first, second, factor, zone, whole, sum);
+      add_zones<false>(first, second, factor, zone, zones, sum);
     }
     is_new = false;
   };
   for (SegmentSet left = search.held & (search.held - 1); left != 0; left &= left - 1) {
     add(search.total[__builtin_ctz(left)], 1.0);
   }
-  each_leg(add);
-  if (is_new) add(zero, 1.0);
-  if (whole < zones) {
-    double* last = sum + whole * kZone;
-    for (std::int64_t s = 0; s < rest; ++s) last[s] = 0.0;
-    for (SegmentSet left = search.held; left != 0; left &= left - 1) {
-      const double* total = search.total[__builtin_ctz(left)];
-      for (std::int64_t s = 0; s < rest; ++s) last[s] += total[begin + s];
+  for (SegmentSet left = search.added; left != 0; left &= left - 1) {
+    const int g = __builtin_ctz(left);
+    for (const Leg* leg = search.leg[g]; leg != search.leg[g + 1]; ++leg) {
+      add(set.pnl.row(leg->instrument), leg->lots);
     }
-    each_leg([&](const double* row, double lots) {
-      for (std::int64_t s = 0; s < rest; ++s) last[s] += lots * row[begin + s];
-    });
   }
-
-  std::int64_t count = zones * kZone;
-  const std::int64_t after = begin + kZone - (search.tail->first + search.tail->count);
-  if (after > 0) count -= after;
-  const std::int64_t before = search.tail->first - zone[0] * kZone;
-  if (before > 0) {
-    count -= before;
-    for (std::int64_t s = 0; s < count; ++s) sum[s] = sum[s + before];
-  }
-  return count;
+  if (is_new) add(zero, 1.0);
+  // The last zone may be padded.
+  const bool has_last = zone[zones - 1] == set.zones() - 1;
+  return zones * kZone - (has_last ? set.zones() * kZone - set.scenarios : 0);
 }
 
-// Writes the numbers of the tail's zones whose least lies at or below the bound; with kAbove, only
-// of those above another bound.
+// least = what no P&L of a search's union is below, for some entries of the layout of `lowest`.
+inline void find_least(const Search& search, std::int64_t begin, std::int64_t end,
+                       float* __restrict least) noexcept {
+  const ScenarioSet& set = *search.set;
+  for (std::int64_t n = begin; n < end; ++n) least[n] = search.before[n];
+  for (SegmentSet left = search.added; left != 0; left &= left - 1) {
+    const int g = __builtin_ctz(left);
+    for (const Leg* leg = search.leg[g]; leg != search.leg[g + 1]; ++leg) {
+      const auto lots = static_cast<float>(leg->lots);
+      const float* __restrict worst = (lots < 0.0F ? set.highest : set.lowest).row(leg->instrument);
+      for (std::int64_t n = begin; n < end; ++n) least[n] += lots * worst[n];
+    }
+  }
+}
+
+// Writes the numbers of zones [first, last) whose least lies within (above, bound].
 template <bool kAbove>
-inline std::int64_t choose(const Search& search, float above, float bound,
-                           std::int32_t* __restrict zone) noexcept {
-  const float* least = search.least;
-  const auto last = static_cast<std::int32_t>(search.last());
+inline std::int64_t choose(const float* least, std::int64_t first, std::int64_t last, float above,
+                           float bound, std::int32_t* __restrict zone) noexcept {
+  const auto end = static_cast<std::int32_t>(last);
   std::int64_t chosen = 0;
-  for (auto z = static_cast<std::int32_t>(search.first()); z < last; ++z) {
+  for (auto z = static_cast<std::int32_t>(first); z < end; ++z) {
     zone[chosen] = z;
     if constexpr (kAbove) {
       chosen += (least[z] <= bound) & (least[z] > above);
@@ -250,37 +238,54 @@ inline double error_of(double gross, std::int64_t legs) noexcept {
   return 1.01 * (4.0 + 4.0 * static_cast<double>(legs)) * 0x1p-24 * gross;
 }
 
-// Starts the searches for a union's tails: chooses the zones to be summed first, those with the
-// smallest least, and asks for their P&L, so that it is there when they are finished. `answer` is
-// that of the first tail; the search is given but for its tail and what depends on it.
-inline void start(Search search, SegmentSet members, std::int64_t segments, double* answer,
+// Starts a search, given but for what follows from its union: chooses the zones to be summed first,
+// those of the front with the smallest least, and asks for their P&L, so that it is there when the
+// search is finished.
+inline void start(Search search, SegmentSet members, std::int64_t segments,
                   AskScratch& scratch) noexcept {
   const ScenarioSet& set = *search.set;
-  search.held = search.added = 0;
   for (std::int64_t g = 0; g < segments; ++g) {
     const SegmentSet bit = members & only(g);
     if (search.total[g] != nullptr) search.held |= bit;
     if (search.leg[g] != search.leg[g + 1]) search.added |= bit;
   }
-  for (std::size_t t = 0; t < set.tails.size(); ++t) {
-    search.tail = &set.tails[t];
-    search.answer = answer + t * set.unions.size();
-    const std::int64_t zones = search.last() - search.first();
-    const std::int64_t wanted = search.tail->k + kSpare;
-    search.reach = wanted < zones ? bound_by_groups(search.least + search.first(), zones, wanted,
-                                                    scratch.narrow_group.data())
-                                  : kNever;
-    search.zone = scratch.zone.data() + scratch.searches * (scratch.zones + 1);
-    search.chosen = choose<false>(search, 0.0F, search.reach, search.zone);
-    // Not in a function of its own: GCC takes one that only prefetches for one that does nothing.
-    for (SegmentSet left = search.held; left != 0; left &= left - 1) {
-      const double* total = search.total[__builtin_ctz(left)];
-      for (std::int64_t n = 0; n < search.chosen; ++n) {
-        __builtin_prefetch(total + search.zone[n] * kZone);
-      }
+  search.least = scratch.least.data() + scratch.searches * scratch.width;
+  search.zone = scratch.zone.data() + scratch.searches * (scratch.width + 1);
+  const std::int64_t wanted = set.k + kSpare;
+  std::int64_t front = kFront;
+  while (front < 2 * wanted) front *= 2;
+  search.front = smaller(front, set.zones());
+  find_least(search, 0, set.blocks() + search.front, search.least);
+  const float* least = search.least + set.blocks();
+  search.reach = wanted < search.front ? bound_of(least, search.front, wanted) : kNever;
+  search.chosen = choose<false>(least, 0, search.front, 0.0F, search.reach, search.zone);
+  // Not in a function of its own: GCC takes one that only prefetches for one that does nothing.
+  for (SegmentSet left = search.held; left != 0; left &= left - 1) {
+    const double* total = search.total[__builtin_ctz(left)];
+    for (std::int64_t n = 0; n < search.chosen; ++n) {
+      __builtin_prefetch(total + search.zone[n] * kZone);
     }
-    scratch.search[scratch.searches++] = search;
   }
+  scratch.search[scratch.searches++] = search;
+}
+
+// Chooses the zones that are left and may hold a P&L of at most `bound`; behind the front only
+// those of blocks that may.
+inline std::int64_t choose_more(const Search& search, float bound) noexcept {
+  const ScenarioSet& set = *search.set;
+  const std::int64_t blocks = set.blocks();
+  const float* least = search.least + blocks;
+  std::int64_t chosen = 0;
+  if (bound > search.reach) {
+    chosen = choose<true>(least, 0, search.front, search.reach, bound, search.zone);
+  }
+  for (std::int64_t z = search.front; z < set.zones(); z += kBlock) {
+    if (!(search.least[z / kBlock] <= bound)) continue;
+    const std::int64_t last = smaller(z + kBlock, set.zones());
+    find_least(search, blocks + z, blocks + last, search.least);
+    chosen += choose<false>(least, z, last, 0.0F, bound, search.zone + chosen);
+  }
+  return chosen;
 }
 
 // Finishes all searches. The k-th smallest P&L in the zones chosen bounds that of all, so of the
@@ -292,16 +297,12 @@ inline void finish(AskScratch& scratch) noexcept {
   const double* zero = scratch.zero.data();
   for (std::int64_t n = 0; n < scratch.searches; ++n) {
     const Search& search = scratch.search[n];
-    const std::int64_t k = search.tail->k;
+    const std::int64_t k = search.set->k;
     std::int64_t count = sum_zones(search, search.zone, search.chosen, zero, sum);
     double bound = bound_by_groups(sum, count, k, group);
-    float reach = reach_of(bound, search.error);
-    if (reach > search.reach) {
-      bound = bound_of(sum, count, k);
-      reach = reach_of(bound, search.error);
-    }
-    if (reach > search.reach) {
-      const std::int64_t more = choose<true>(search, search.reach, reach, search.zone);
+    if (reach_of(bound, search.error) > search.reach) bound = bound_of(sum, count, k);
+    const std::int64_t more = choose_more(search, reach_of(bound, search.error));
+    if (more > 0) {
       count += sum_zones(search, search.zone, more, zero, sum + count);
       bound = bound_by_groups(sum, count, k, group);
     }
@@ -316,19 +317,20 @@ inline void finish(AskScratch& scratch) noexcept {
   scratch.searches = 0;
 }
 
-// least[z] = the smallest P&L of some segments together in zone z.
-inline void find_least(const ScenarioSet& set, const double* const* total, SegmentSet held,
+// Writes the smallest P&L of some segments together, or less: in each block, then in each zone.
+inline void keep_least(const ScenarioSet& set, const double* const* total, SegmentSet held,
                        float* __restrict least) noexcept {
+  for (std::int64_t b = 0; b < set.blocks(); ++b) least[b] = kNever;
   for (std::int64_t z = 0; z < set.zones(); ++z) {
     double sum[kZone] = {};
     for (SegmentSet left = held; left != 0; left &= left - 1) {
       const double* of_zone = total[__builtin_ctz(left)] + z * kZone;
       for (std::int64_t s = 0; s < kZone; ++s) sum[s] += of_zone[s];
     }
-    const std::int64_t rest = set.pnl.columns - z * kZone;
     double smallest = sum[0];
-    for (std::int64_t s = 1; s < kZone && s < rest; ++s) smallest = smaller(sum[s], smallest);
-    least[z] = static_cast<float>(smallest);
+    for (std::int64_t s = 1; s < kZone; ++s) smallest = smaller(sum[s], smallest);
+    least[set.blocks() + z] = static_cast<float>(smallest);
+    least[z / kBlock] = smaller(least[set.blocks() + z], least[z / kBlock]);
   }
 }
 
@@ -427,22 +429,21 @@ bool keep(const AskedBook& book, KeptAccount& kept, AskScratch& scratch) noexcep
       const std::int64_t begin = book.row_ptr[first_row + g];
       accumulate(book.column.data() + begin, book.quantity.data() + begin,
                  book.row_ptr[first_row + g + 1] - begin, set.pnl, total[g]);
-      for (std::int64_t s = set.pnl.columns; s < set.zones() * kZone; ++s) total[g][s] = 0.0;
     }
     for (std::size_t u = 0; u < set.unions.size(); ++u) {
       float* least = kept.least(c)[u];
       if (least == nullptr) continue;
-      find_least(set, total, set.unions[u] & held, least);
-      Search search{};
-      search.set = &set;
-      search.total = total;
-      search.leg = no_legs;
-      search.least = least;
-      search.error = error_of(gross, 0);
-      start(search, set.unions[u], segments, answer + u, scratch);
+      keep_least(set, total, set.unions[u] & held, least);
+      start({.set = &set,
+             .total = total,
+             .leg = no_legs,
+             .before = least,
+             .error = error_of(gross, 0),
+             .answer = answer + u},
+            set.unions[u], segments, scratch);
     }
     finish(scratch);
-    answer += set.unions.size() * set.tails.size();
+    answer += set.unions.size();
   }
   for (std::int64_t g = 0; g < segments; ++g) {
     double* sums = kept.bucket_sum.data() + g * book.sums.buckets();
@@ -466,7 +467,8 @@ bool ask(const AskedBook& book, const KeptAccount& kept, std::span<const Leg> le
     for (std::size_t u = 0; u < set.unions.size(); ++u) {
       const float* least = kept.least(c)[u];
       if ((set.unions[u] & changed) == 0 || least == nullptr) continue;
-      for (std::int64_t z = 0; z < set.zones(); z += 16) __builtin_prefetch(least + z);
+      const std::int64_t soon = smaller(set.blocks() + kFront, set.width());
+      for (std::int64_t n = 0; n < soon; n += 16) __builtin_prefetch(least + n);
     }
   }
 
@@ -489,31 +491,20 @@ bool ask(const AskedBook& book, const KeptAccount& kept, std::span<const Leg> le
   }
 
   double* set_answer = answer.data();
-  float* next_least = scratch.least.data();
   for (std::size_t c = 0; c < book.sets.size(); ++c) {
     const ScenarioSet& set = book.sets[c];
-    const std::int64_t zones = set.zones();
     for (std::size_t u = 0; u < set.unions.size(); ++u) {
       if ((set.unions[u] & changed) == 0) continue;
       const float* before = kept.least(c)[u];
-      float* __restrict least = next_least;
-      next_least += scratch.zones;
-      for (std::int64_t z = 0; z < zones; ++z) least[z] = before == nullptr ? 0.0F : before[z];
-      for (const Leg& l : legs) {
-        if ((set.unions[u] & only(l.segment)) == 0) continue;
-        const auto lots = static_cast<float>(l.lots);
-        const float* __restrict worst = (lots < 0.0F ? set.highest : set.lowest).row(l.instrument);
-        for (std::int64_t z = 0; z < zones; ++z) least[z] += lots * worst[z];
-      }
-      Search search{};
-      search.set = &set;
-      search.total = kept.total(c);
-      search.leg = of_segment;
-      search.least = least;
-      search.error = error_of(scratch.gross[c], static_cast<std::int64_t>(legs.size()));
-      start(search, set.unions[u], segments, set_answer + u, scratch);
+      start({.set = &set,
+             .total = kept.total(c),
+             .leg = of_segment,
+             .before = before == nullptr ? scratch.nothing.data() : before,
+             .error = error_of(scratch.gross[c], static_cast<std::int64_t>(legs.size())),
+             .answer = set_answer + u},
+            set.unions[u], segments, scratch);
     }
-    set_answer += set.unions.size() * set.tails.size();
+    set_answer += set.unions.size();
   }
   finish(scratch);
   answer_buckets(book.sums, bucket_sum, segments, changed, set_answer, scratch);

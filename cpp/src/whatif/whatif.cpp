@@ -57,7 +57,7 @@ void each_array(const AskedBook& book, std::int64_t account, const Least& least,
   for (std::size_t c = 0; c < book.sets.size(); ++c) {
     const ScenarioSet& set = book.sets[c];
     for (std::size_t u = 0; u < set.unions.size(); ++u) {
-      if (holds(book, set.unions[u], account)) least(c, u, bytes_of<float>(set.zones()));
+      if (holds(book, set.unions[u], account)) least(c, u, bytes_of<float>(set.width()));
     }
   }
   for (std::size_t c = 0; c < book.sets.size(); ++c) {
@@ -85,7 +85,7 @@ std::int64_t AskedBook::accounts() const noexcept {
 
 std::int64_t AskedBook::answers() const noexcept {
   std::size_t size = sums.unions.size();
-  for (const ScenarioSet& set : sets) size += set.unions.size() * set.tails.size();
+  for (const ScenarioSet& set : sets) size += set.unions.size();
   return static_cast<std::int64_t>(size);
 }
 
@@ -127,15 +127,15 @@ KeptAccount::KeptAccount(const AskedBook& book, std::int64_t of_account)
 
 AskScratch::AskScratch(const AskedBook& book) {
   for (const ScenarioSet& set : book.sets) {
-    if (set.zones() > zones) zones = set.zones();
+    if (set.width() > width) width = set.width();
   }
   const auto answers = static_cast<std::size_t>(book.answers());
-  const auto longest = static_cast<std::size_t>(zones);
+  const auto longest = static_cast<std::size_t>(width);
   const auto scenarios = longest * static_cast<std::size_t>(kZone);
   search.resize(answers);
   zone.resize(answers * (longest + 1));
   least.resize(answers * longest);
-  narrow_group.resize(longest);
+  nothing.resize(longest);
   group.resize(scenarios);
   sum.resize(scenarios);
   candidate.resize(scenarios + 1);

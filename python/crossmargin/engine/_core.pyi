@@ -98,9 +98,7 @@ class AskedBook:
         quantity: Float,
         segments: int,
         mark: npt.NDArray[np.uint8],
-        sets: Sequence[
-            tuple[Float, Float, Int16, Float32, list[int], Sequence[tuple[int, int, int]]]
-        ],
+        sets: Sequence[tuple[Float, int, Float, Float32, Float32, list[int], int]],
         value: Float,
         bucket: Int32,
         rate: Float,

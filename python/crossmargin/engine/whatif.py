@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,10 @@ from crossmargin.engine.cube import Cube, Measure
 if TYPE_CHECKING:
     from crossmargin.engine._core import KeptAccount
 
-ZONE = 8
-"""Scenarios of a zone; `kZone` of the C++ header."""
+ZONE, BLOCK = 8, 16
+"""Scenarios of a zone, zones of a block; `kZone` and `kBlock` of the C++ header."""
+LINE = 64
+"""Bytes of a cache line."""
 OVERHEAD = 4096
 """Bytes of a kept account beside its P&L: its answers, and the objects around it."""
 
@@ -65,9 +67,8 @@ class AskedBook:
         Row = account * segments + segment.
     segments : int
         Segments G of each account, at most 32.
-    tails : sequence of (measures, unions)
-        What is measured: measures of one cube, over contiguous scenarios, and the unions of
-        segments they are wanted of.
+    tails : sequence of (measure, unions)
+        What is measured, over contiguous scenarios, of which unions of segments.
     sums : BucketSums
         What is summed beside.
     mark : ndarray of uint8 [I]
@@ -89,7 +90,7 @@ class AskedBook:
         book: Book,
         *,
         segments: int,
-        tails: Sequence[tuple[Sequence[Measure], Unions]],
+        tails: Sequence[tuple[Measure, Unions]],
         sums: BucketSums,
         mark: npt.NDArray[np.uint8],
     ) -> None:
@@ -101,29 +102,25 @@ class AskedBook:
         held = (np.diff(book.row_ptr) > 0).reshape(-1, segments)
         sets = []
         self.bytes: Int64 = np.full(len(held), OVERHEAD, dtype=np.int64)
-        for measures, unions in tails:
-            cube = measures[0].cube
-            for measure in measures:
-                if measure.cube is not cube or measure.column is not None:
-                    raise ValueError("tails: contiguous scenarios of one cube expected")
-            if not cube.on_grid:
-                raise ValueError("tails: a cube is off the grid")
-            lowest, highest = _extremes(cube)
+        for measure, unions in tails:
+            if measure.column is not None or not measure.cube.on_grid:
+                raise ValueError("tails: contiguous scenarios of a cube on the grid expected")
+            pnl, lowest, highest = _by_size_of_move(measure)
             sets.append(
                 (
-                    cube.pnl,
-                    cube.largest,
+                    pnl,
+                    measure.count,
+                    measure.cube.largest,
                     lowest,
                     highest,
                     _bits(unions),
-                    [(m.start, m.count, m.k) for m in measures],
+                    measure.k,
                 )
             )
-            zones = lowest.shape[1]
             measured = sorted({g for union in unions for g in union})
-            self.bytes += held[:, measured].sum(axis=1) * (8 * ZONE * zones)
+            self.bytes += held[:, measured].sum(axis=1) * (8 * pnl.shape[1])
             for union in unions:
-                self.bytes += held[:, list(union)].any(axis=1) * (-(-zones // 16) * 64)
+                self.bytes += held[:, list(union)].any(axis=1) * (4 * lowest.shape[1])
         self._core = kernels("native").asked_book(
             book.row_ptr,
             book.column,
@@ -153,9 +150,44 @@ def _bits(unions: Unions) -> list[int]:
     return [sum(1 << g for g in set(union)) for union in unions]
 
 
-def _extremes(cube: Cube) -> tuple[Float32, Float32]:
-    """Return the smallest and the largest P&L of each instrument in each zone, [I x zones]."""
-    begin = np.arange(0, cube.scenarios, ZONE)
-    lowest = np.minimum.reduceat(cube.pnl, begin, axis=1)
-    highest = np.maximum.reduceat(cube.pnl, begin, axis=1)
-    return lowest.astype(np.float32), highest.astype(np.float32)
+def _by_size_of_move(measure: Measure) -> tuple[Float, Float32, Float32]:
+    """Return a measure's P&L in another order of scenarios, and its extremes.
+
+    The scenarios with the largest moves come first, where most tails are. Any order would be right.
+
+    Returns
+    -------
+    pnl : ndarray of float64 [I x zones * ZONE]
+        The last zone padded with zeros.
+    lowest, highest : ndarray of float32 [I x width]
+        In each block, then, from the next cache line on, in each zone.
+    """
+    own = measure.pnl[:, measure.start : measure.start + measure.count]
+    move = own / np.where(measure.cube.largest > 0.0, measure.cube.largest, 1.0)[:, None]
+    order = np.argsort(-np.einsum("is,is->s", move, move), kind="stable")
+    zones = -(-measure.count // ZONE)
+    pnl = _on_lines((len(own), zones * ZONE), np.float64)
+    pnl[:, : measure.count] = own[:, order]
+    blocks = np.arange(0, zones, BLOCK)
+    behind = _lines(4 * blocks.size) // 4
+    extremes = []
+    for extreme in (np.minimum, np.maximum):
+        by_zone = extreme.reduce(pnl.reshape(len(own), zones, ZONE), axis=2)
+        both = _on_lines((len(own), behind + _lines(4 * zones) // 4), np.float32)
+        both[:, : blocks.size] = extreme.reduceat(by_zone, blocks, axis=1)
+        both[:, behind : behind + zones] = by_zone
+        extremes.append(both)
+    return pnl, extremes[0], extremes[1]
+
+
+def _lines(size: int) -> int:
+    """Return a number of bytes rounded up to cache lines."""
+    return -(-size // LINE) * LINE
+
+
+def _on_lines(shape: tuple[int, int], dtype: type[np.floating[Any]]) -> npt.NDArray[Any]:
+    """Return zeros that start on a cache line: vectors across two are read twice."""
+    size = shape[0] * shape[1] * np.dtype(dtype).itemsize
+    raw = np.zeros(size + LINE, np.uint8)
+    start = -raw.ctypes.data % LINE
+    return raw[start : start + size].view(dtype).reshape(shape)
