@@ -38,8 +38,12 @@ constexpr int kStepsToGroups = 8, kStepsToTail = 12;  // halvings of a range of 
 constexpr double kScale = 32767.0;
 constexpr double kLeastMove = 0x1p-900, kLeastGross = 0x1p-800, kLargestGross = 1e300;
 constexpr std::int64_t kMostLines = 32768, kMostMembers = 1000;
-constexpr std::int64_t kMostSorted =
-    512;  // of more scenarios the exact body finds the worst sooner
+// Of more scenarios the exact body finds the worst sooner.
+constexpr std::int64_t kMostSorted = 512;
+// Elements whose places are counted at once.
+constexpr std::int64_t kRanked = 8;
+using Ranked = double __attribute__((vector_size(64)));
+using RankedCounts = std::int64_t __attribute__((vector_size(64)));
 
 // Weighs the lines of a segment: their weights and their places in a chunk, an even number of them.
 inline ScreenedSegment weigh(const Book& book, std::int64_t row, std::span<const double> largest,
@@ -220,18 +224,32 @@ inline void decide(const Positions& positions, const Matrix<const double>& by_sc
 }
 
 // Sorts by P&L, the lower scenario first among equals. Each element counts those before it, which
-// takes no branch that cannot be foreseen: a few dozen elements.
-inline void sort_worst_first(const double* pnl, const std::int32_t* scenario, std::int64_t count,
+// takes no branch that cannot be foreseen: a few dozen elements. `pnl` has room for a block more.
+inline void sort_worst_first(double* pnl, const std::int32_t* scenario, std::int64_t count,
                              double* sorted, std::int32_t* sorted_scenario) noexcept {
+  for (std::int64_t i = count; i < count + kRanked; ++i) pnl[i] = 0.0;
+  std::int64_t sum = 0;
+  for (std::int64_t first = 0; first < count; first += kRanked) {
+    Ranked value;
+    std::memcpy(&value, pnl + first, sizeof value);
+    RankedCounts before = {};
+    for (std::int64_t j = 0; j < count; ++j) before -= pnl[j] < value;
+    const std::int64_t size = count - first < kRanked ? count - first : kRanked;
+    for (std::int64_t i = 0; i < size; ++i) {
+      sum += before[i];
+      sorted[before[i]] = pnl[first + i];
+      sorted_scenario[before[i]] = scenario[first + i];
+    }
+  }
+  if (sum == count * (count - 1) / 2) return;
+  // Some are equal: of two of those neither was before the other.
   for (std::int64_t i = 0; i < count; ++i) {
-    const double value = pnl[i];
-    const std::int32_t number = scenario[i];
     std::int64_t before = 0;
     for (std::int64_t j = 0; j < count; ++j) {
-      before += (pnl[j] < value) | ((pnl[j] == value) & (scenario[j] < number));
+      before += (pnl[j] < pnl[i]) | ((pnl[j] == pnl[i]) & (scenario[j] < scenario[i]));
     }
-    sorted[before] = value;
-    sorted_scenario[before] = number;
+    sorted[before] = pnl[i];
+    sorted_scenario[before] = scenario[i];
   }
 }
 
@@ -299,13 +317,13 @@ inline bool screened_tail(const Book& book, std::int64_t account, const TailMeas
   const std::int64_t padded = (count + kWidth - 1) / kWidth * kWidth;
   const Bracket tail = narrow_down(kept, padded, k, {nothing, groups.high}, kStepsToTail);
   const bool var_only = result.es == nullptr && result.scenario == nullptr;
-  const std::int32_t sure = var_only ? tail.low - margin : -kNever - 1;
-  std::int64_t surely = 0, open = 0;
+  const std::int32_t lowest = -kNever - 1;
+  const std::int32_t sure = var_only && tail.low - margin > lowest ? tail.low - margin : lowest;
+  const std::int64_t surely = count_at_most(kept, padded, sure);
+  std::int64_t open = 0;
   for (std::int64_t i = 0; i < count; ++i) {
-    const bool inside = kept[i] <= sure;
-    surely += inside ? 1 : 0;
     scenario[open] = order[scenario[i]];
-    open += !inside && kept[i] <= tail.high + margin ? 1 : 0;
+    open += (kept[i] > sure) & (kept[i] <= tail.high + margin);
   }
   if (open > kMostSorted) return false;
   double* exact = scratch.decided.data();
