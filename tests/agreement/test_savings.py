@@ -80,6 +80,14 @@ def test_share_is_the_smaller_of_both(
     assert outcome(result) == expected
 
 
+def test_published_margin_of_swaps_with_futures_is_capped_here() -> None:
+    # CME, 2025: 1,568,352 and 569,910 apart, 46,161 together, some 98% less. That programme has no
+    # cap; under this one's a fifth is left.
+    result = saving((1_568_352.0, 569_910.0, 46_161.0), (569_910.0, 1_568_352.0, 46_161.0))
+    assert result.p_ficc[0] == result.p_cme[0] == pytest.approx(0.97841, abs=1e-5)
+    assert outcome(result) == (0.8, "FICC", True, "")
+
+
 def test_minimum_itself_is_enough() -> None:
     result = saving((60.0, 40.0, 75.0), (80.0, 40.0, 60.0), minimum_saving=0.25)
     assert outcome(result) == (0.25, "FICC", False, "")
