@@ -93,6 +93,7 @@ def test_a_clean_book_ends_in_0(
     assert code == 0, captured.err
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "accounts.parquet",
+        "breakdown.parquet",
         "components.parquet",
         "exceptions.parquet",
         "manifest.json",

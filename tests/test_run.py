@@ -18,6 +18,7 @@ from crossmargin.book.exceptions import InputError
 
 AS_OF = "2025-03-13"
 TIPS = "91282CJH5,2.375,2023-10-31,2028-10-15,tips"
+TABLES = ("accounts", "components", "breakdown", "positions", "exceptions")
 ONE_LINE = "A,cash,91282CMM0,1000000,true"
 
 
@@ -165,6 +166,34 @@ def test_saving_at_ficc_falls_as_the_basis_moves_more(
     assert p_ficc[0] - p_ficc[-1] > 0.1
 
 
+def test_breakdown_adds_up_to_the_components_by_scan_ranges(
+    market: xm.Market, securities: pa.Table
+) -> None:
+    lines = ("future,ZNM25,-1100,true", "future,ZTM5,3000,true", "cash,91282CMM0,10000000,true")
+    run = xm.run(
+        positions=_positions(*(f"A,{line}" for line in lines)),
+        accounts=_accounts("A"),
+        securities=securities,
+        market=market,
+        policy="cme-ficc-2026-04-30-span",
+    )
+    total: dict[tuple[str, str], float] = {}
+    for part in run.breakdown.to_arrow().to_pylist():
+        key = (part["segment"], part["component"])
+        total[key] = total.get(key, 0.0) + part["amount"]
+    assert total["futures", "scan"] > -total["futures", "credit"] > 0.0
+    for row in run.components.to_arrow().to_pylist():
+        if row["house"] == "CME" and row["component"] in ("scan", "intra", "delivery", "credit"):
+            found = total.pop((row["segment"], row["component"]), 0.0)
+            assert float(row["amount"]) == pytest.approx(found, abs=0.0051)
+    assert not total
+
+
+def test_the_default_policy_has_no_parts(hand_made: xm.Run) -> None:
+    assert len(hand_made.breakdown) == 0
+    assert {"item", "quantity", "scenario", "amount"} <= set(hand_made.breakdown.column_names)
+
+
 def test_manifest_says_what_was_run(hand_made: xm.Run) -> None:
     manifest = hand_made.manifest
     assert not manifest["synthetic"]
@@ -173,7 +202,7 @@ def test_manifest_says_what_was_run(hand_made: xm.Run) -> None:
     assert manifest["cubes"]["cme_historical"]["scenarios"] == 2750
     assert manifest["cubes"]["cme_stressed"]["scenarios"] == 250
     assert manifest["rows"] == {"read": 13, "used": 13, "rejected": 0}
-    assert set(manifest["results"]) == {"accounts", "components", "positions", "exceptions"}
+    assert set(manifest["results"]) == set(TABLES)
 
 
 def test_two_runs_differ_in_times_and_run_id_alone(
@@ -374,7 +403,7 @@ def test_results_are_written_and_read_back(hand_made: xm.Run, tmp_path: Path) ->
     import pyarrow.parquet as pq
 
     out = hand_made.write(tmp_path / "results")
-    for name in ("accounts", "components", "positions", "exceptions"):
+    for name in TABLES:
         table = pq.read_table(out / f"{name}.parquet")
         assert table.equals(getattr(hand_made, name).to_arrow())
         assert {"as_of", "cycle", "run_id"} <= set(table.column_names)

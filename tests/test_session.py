@@ -412,6 +412,6 @@ def test_errors_say_what_is_wrong(
 
 
 def test_a_run_without_models_cannot_be_asked(run: xm.Run) -> None:
-    read_back = xm.Run(run.accounts, run.components, run.positions, run.exceptions, run.manifest)
+    read_back = replace(run, state=None)
     with pytest.raises(ValueError, match="this run has no models"):
         xm.Session(read_back)

@@ -57,6 +57,7 @@ from crossmargin.policies.sections import SPAN
 from crossmargin.report.tables import (
     STAMPS,
     account_table,
+    breakdown_table,
     component_table,
     position_table,
     spread_not_modelled,
@@ -98,6 +99,9 @@ class Run:
         A row per account: both models' numbers, the saving, the requirement.
     components : Table
         What each V is made of, a row per account, clearing firm, house, pot and component.
+    breakdown : Table
+        What those components are made of that have parts: scan risk by root, credits by spread,
+        a reduction by offset. Empty under a policy with none of these.
     positions : Table
         Netted lines: where each is margined, and why.
     exceptions : Table
@@ -110,6 +114,7 @@ class Run:
 
     accounts: Table
     components: Table
+    breakdown: Table
     positions: Table
     exceptions: Table
     manifest: dict[str, Any]
@@ -135,7 +140,7 @@ class Run:
         )
 
 
-_TABLES = ("accounts", "components", "positions", "exceptions")
+_TABLES = ("accounts", "components", "breakdown", "positions", "exceptions")
 
 
 def run(
@@ -366,6 +371,12 @@ def run(
             account=account[assignment.group_account],
             firm=assignment.group_firm,
             occupied=outcome.occupied,
+        ),
+        "breakdown": lambda: breakdown_table(
+            (outcome.ficc, outcome.cme),
+            outcome.offsets,
+            account=account[assignment.group_account],
+            firm=assignment.group_firm,
         ),
         "positions": lambda: position_table(lines, universe, assignment, account),
         "exceptions": lambda: exceptions,

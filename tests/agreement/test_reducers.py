@@ -21,27 +21,30 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "policies"
     ("cash", "futures", "offsets", "expected"),
     [
         # Within a class: half of the smaller leg.
-        ((30.0,), (-40.0,), [(0, 0, 0.5)], 15.0),
-        ((-30.0,), (40.0,), [(0, 0, 0.5)], 15.0),
+        ((30.0,), (-40.0,), [(0, 0, 0.5)], [15.0]),
+        ((-30.0,), (40.0,), [(0, 0, 0.5)], [15.0]),
         # The same direction, or one leg alone: nothing.
-        ((30.0,), (40.0,), [(0, 0, 0.5)], 0.0),
-        ((-30.0,), (-40.0,), [(0, 0, 0.5)], 0.0),
-        ((30.0,), (0.0,), [(0, 0, 0.5)], 0.0),
+        ((30.0,), (40.0,), [(0, 0, 0.5)], [0.0]),
+        ((-30.0,), (-40.0,), [(0, 0, 0.5)], [0.0]),
+        ((30.0,), (0.0,), [(0, 0, 0.5)], [0.0]),
         # 30 of the 40 go within the class at 3/4; the other 10 against class 1 at 1/4.
-        ((30.0, 50.0), (-40.0, 0.0), [(0, 0, 0.75), (1, 0, 0.25)], 22.5 + 2.5),
+        ((30.0, 50.0), (-40.0, 0.0), [(0, 0, 0.75), (1, 0, 0.25)], [22.5, 2.5]),
         # In the other order class 1 uses all 40 at the lower share, and nothing is left.
-        ((30.0, 50.0), (-40.0, 0.0), [(1, 0, 0.25), (0, 0, 0.75)], 10.0),
+        ((30.0, 50.0), (-40.0, 0.0), [(1, 0, 0.25), (0, 0, 0.75)], [10.0, 0.0]),
         # Class 1 is short at both houses: its cash offsets class 0's long future, no more than 20.
-        ((8.0, -50.0), (20.0, -6.0), [(0, 0, 1.0), (1, 1, 1.0), (1, 0, 0.5)], 10.0),
+        ((8.0, -50.0), (20.0, -6.0), [(0, 0, 1.0), (1, 1, 1.0), (1, 0, 0.5)], [0.0, 0.0, 10.0]),
         # A share of nothing still uses the legs.
-        ((30.0, 50.0), (-40.0, 0.0), [(0, 0, 0.0), (1, 0, 1.0)], 10.0),
-        ((30.0,), (-40.0,), [], 0.0),
+        ((30.0, 50.0), (-40.0, 0.0), [(0, 0, 0.0), (1, 0, 1.0)], [0.0, 10.0]),
+        ((30.0,), (-40.0,), [], []),
     ],
 )
 def test_offsets_are_taken_in_their_order(
-    cash: Any, futures: Any, offsets: Any, expected: float
+    cash: Any, futures: Any, offsets: Any, expected: list[float]
 ) -> None:
-    assert credited(np.array([cash]), np.array([futures]), offsets).tolist() == [expected]
+    used, credit = credited(np.array([cash]), np.array([futures]), offsets)
+    assert credit.tolist() == [expected]
+    share = [share for _, _, share in offsets]
+    assert [n * part for n, part in zip(used[0], share, strict=True)] == expected
 
 
 MARGINS = st.lists(st.integers(-(2**20), 2**20).map(float), min_size=3, max_size=3)
@@ -56,12 +59,14 @@ def test_credit_is_within_either_side_and_scales(
     cash: list[float], futures: list[float], offsets: Any, factor: int
 ) -> None:
     one, other = np.array([cash]), np.array([futures])
-    (total,) = credited(one, other, offsets)
-    assert 0.0 <= total <= min(np.abs(one).sum(), np.abs(other).sum())
+    used, credit = credited(one, other, offsets)
+    assert (credit >= 0.0).all()
+    assert credit.sum() <= used.sum() <= min(np.abs(one).sum(), np.abs(other).sum())
     # Quarters of whole numbers: exact.
-    assert credited(factor * one, factor * other, offsets) == factor * total
+    _, scaled = credited(factor * one, factor * other, offsets)
+    assert scaled.tolist() == (factor * credit).tolist()
     # All the other way round is the same.
-    assert credited(-one, -other, offsets) == total
+    assert credited(-one, -other, offsets)[1].tolist() == credit.tolist()
 
 
 SECURITIES = pa.table(
@@ -123,7 +128,9 @@ def margined(rules: Policy, *positions: str) -> dict[str, Any]:
     )
     (row,) = result.accounts.to_arrow().to_pylist()
     assert isinstance(row, dict)
-    return row
+    parts = result.breakdown.to_arrow().to_pylist()
+    assert all(part["component"] == "reduction" and part["house"] is None for part in parts)
+    return row | {"offsets": {part["item"]: (part["quantity"], part["amount"]) for part in parts}}
 
 
 def test_class_disallowance_of_a_book_by_hand() -> None:
@@ -139,6 +146,7 @@ def test_class_disallowance_of_a_book_by_hand() -> None:
     # Class 5Y: 50,000 * 4 long, no future. Across 2Y-5Y: min(200,000, the 100,000 left) at 1/2.
     # ZN's cheapest has about seven years: class 10Y, long; there is no short cash.
     reduction = 75_000 + 50_000
+    assert row["offsets"] == {"2Y : 2Y": (100_000, 75_000), "5Y : 2Y": (100_000, 50_000)}
     assert row["v_ficc_cash"] == 100_000 + 200_000
     assert row["v_cme_futures"] == 200_000 - 60_000
     assert row["p"] == reduction / (300_000 + 140_000)
@@ -160,6 +168,7 @@ def test_spread_credit_of_a_book_by_hand() -> None:
     assert row["v_ficc_cash"] == 160_000 - 10_000
     assert row["v_cme_futures"] == 120_000 - 16_000 + 3_000
     assert row["p"] == 0.75 * 130_000 / (150_000 + 107_000)
+    assert row["offsets"] == {"2Y : ZT": (10_000, 7_500), "10Y : ZN": (120_000, 90_000)}
     assert (row["binding"], row["reason"]) == (None, None)
 
 

@@ -53,6 +53,14 @@ def test_scan_risk_by_hand() -> None:
     assert scenario.tolist() == [16, 15, 1]
 
 
+def test_scan_risk_of_the_published_sofr_hedge() -> None:
+    # CME, 2025: margins of eight quarterly SR3 contracts, each by itself, add up to 569,910 USD.
+    net = np.array([100.0, 99.0, 99.0, 98.0, 97.0, 96.0, 95.0, 95.0])
+    usd = np.array([425.0, 650.0, 765.0, 825.0, 825.0, 825.0, 800.0, 750.0])
+    risk, _ = scan_risk(-net, usd, 3.0, 0.33)
+    assert (net.sum(), risk.sum()) == (779.0, 569_910.0)
+
+
 def test_intra_charge_by_hand() -> None:
     # Tier 1: +5 and -2; tier 2: -4; tier 3: +1.
     tiers = [np.array([[5.0, -2.0]]), np.array([[-4.0]]), np.array([[1.0]])]
@@ -75,30 +83,32 @@ def test_credits_by_hand_in_order_of_priority() -> None:
     first = Spread((0, 1), (2.0, -1.0), 0.5)
     second = Spread((0, 2), (-1.0, 2.0), 0.8)
     # First: min(6 / 2, 4 / 1) = 3 spreads use 6 and 3; nothing is left of root 0.
-    credit = spread_credits(net, risk, [first, second])
-    assert credit.tolist() == [[6 * 1000 * 0.5, 3 * 2000 * 0.5, 0.0]]
+    count, credit = spread_credits(net, risk, [first, second])
+    assert count.tolist() == [[3.0, 0.0]]
+    assert credit.tolist() == [[6 * 1000 * 0.5 + 3 * 2000 * 0.5, 0.0]]
     # Second (it is held with its sides exchanged): min(6 / 1, 5 / 2) = 2.5 use 2.5 and 5; of the
     # 3.5 left, first makes min(3.5 / 2, 4) = 1.75, which use 3.5 and 1.75.
-    credit = spread_credits(net, risk, [second, first])
+    count, credit = spread_credits(net, risk, [second, first])
+    assert count.tolist() == [[2.5, 1.75]]
     assert credit.tolist() == [
-        [2.5 * 1000 * 0.8 + 3.5 * 1000 * 0.5, 1.75 * 2000 * 0.5, 5 * 500 * 0.8]
+        [2.5 * 1000 * 0.8 + 5 * 500 * 0.8, 3.5 * 1000 * 0.5 + 1.75 * 2000 * 0.5]
     ]
 
 
 @pytest.mark.parametrize("net", [[3.0, 2.0], [-3.0, -2.0], [3.0, 0.0], [0.0, 0.0]])
 def test_no_credit_where_sides_are_not_opposite(net: list[float]) -> None:
     spread = Spread((0, 1), (1.0, -1.0), 1.0)
-    credit = spread_credits(np.array([net]), np.abs([net]) * 100.0, [spread])
-    assert credit.tolist() == [[0.0, 0.0]]
+    count, credit = spread_credits(np.array([net]), np.abs([net]) * 100.0, [spread])
+    assert (count.tolist(), credit.tolist()) == ([[0.0]], [[0.0]])
 
 
 def test_a_spread_of_three_legs_needs_all_of_them() -> None:
     butterfly = Spread((0, 1, 2), (1.0, -2.0, 1.0), 0.5)
     net = np.array([[4.0, -6.0, 9.0], [4.0, -6.0, -9.0], [-4.0, 6.0, -9.0]])
-    credit = spread_credits(net, np.abs(net) * 100.0, [butterfly])
+    count, credit = spread_credits(net, np.abs(net) * 100.0, [butterfly])
     # min(4, 6 / 2, 9) = 3 spreads: 3, 6 and 3 deltas of 100 at half.
-    whole = [150.0, 300.0, 150.0]
-    assert credit.tolist() == [whole, [0.0, 0.0, 0.0], whole]
+    assert count.tolist() == [[3.0], [0.0], [3.0]]
+    assert credit.tolist() == [[150.0 + 300.0 + 150.0], [0.0], [600.0]]
 
 
 def model(
@@ -156,7 +166,25 @@ def test_v_is_the_sum_of_its_parts(book_of: Any) -> None:
     detail = span_detail(book_of([{}, {0: 7, 1: -3, 2: -1}, {}, {}]), own)
     assert detail.net_delta[0, FUTURES, [ZN, ZB]].tolist() == [4.0, -1.0]
     assert detail.scenario[0, FUTURES, [ZN, ZB]].tolist() == [13, 11]
-    assert detail.credit[0, FUTURES, [ZN, ZB]].tolist() == [1500.0, 1500.0]
+    assert detail.spreads[0, FUTURES].tolist() == [1.0]
+    assert detail.credit[0, FUTURES].tolist() == [3000.0]
+    # The parts are those of the components, pot by pot, and they are named.
+    for items in result.items:
+        total = np.zeros((1, 5))
+        np.add.at(total, (items.group, items.pot), items.amount)
+        assert total.tolist() == result.component[items.component].tolist()
+    scan, intra, delivery, credit = result.items
+    at = scan.pot == FUTURES
+    assert [scan.name[k] for k in scan.item[at]] == ["ZN", "ZB"]
+    assert scan.quantity is not None
+    assert scan.scenario is not None
+    assert scan.quantity[at].tolist() == [4.0, -1.0]
+    assert scan.scenario[at].tolist() == [13, 11]
+    assert [credit.name[p] for p in credit.item[credit.pot == FUTURES]] == ["ZN 2 : ZB -1"]
+    assert credit.quantity is not None
+    assert credit.quantity[credit.pot == FUTURES].tolist() == [1.0]
+    assert intra.amount[intra.pot == FUTURES].tolist() == [300.0]
+    assert delivery.amount[delivery.pot == FUTURES].tolist() == [280.0]
 
 
 def test_pots_net_across_their_segments_only(book_of: Any) -> None:
@@ -172,7 +200,12 @@ def test_a_book_is_margined_block_by_block(book_of: Any, monkeypatch: pytest.Mon
     book = book_of([row for g in range(7) for row in ({}, {0: g - 3}, {}, {0: g} if g else {})])
     whole = span_margin(book, own)
     monkeypatch.setattr(span, "BLOCK_GROUPS", 2)
-    assert span_margin(book, own).v.tolist() == whole.v.tolist()
+    in_blocks = span_margin(book, own)
+    assert in_blocks.v.tolist() == whole.v.tolist()
+    scans = [items for items in in_blocks.items if items.component == "scan"]
+    assert np.concatenate([items.group for items in scans]).tolist() == (
+        whole.items[0].group.tolist()
+    )
     assert whole.v[:, FUTURES].tolist() == [3000.0, 2000.0, 1000.0, 0.0, 1000.0, 2000.0, 3000.0]
     assert span_margin(book_of([]), own).v.shape == (0, 5)
 
@@ -337,13 +370,22 @@ def test_credits_are_part_of_the_risk_and_scale_with_the_book(
 ) -> None:
     risk, _ = scan_risk(net, usd, 3.0, 0.33)
     np.testing.assert_array_equal(risk, np.abs(net * usd))
-    credit = spread_credits(net, risk, spreads)
+    count, credit = spread_credits(net, risk, spreads)
+    assert (count >= 0.0).all()
     assert (credit >= 0.0).all()
-    assert (credit <= risk * (1.0 + 1e-12)).all()
+    # By root, from the number of spreads: no delta is used twice, no risk credited twice.
+    used, by_root = np.zeros(net.shape), np.zeros(net.shape)
+    for n, spread in zip(count.T, spreads, strict=True):
+        for k, ratio in zip(spread.root, spread.ratio, strict=True):
+            used[:, k] += n * abs(ratio)
+            by_root[:, k] += n * abs(ratio) * usd[k] * spread.rate
+    assert (used <= np.abs(net) * (1.0 + 1e-12)).all()
+    assert (by_root <= risk * (1.0 + 1e-12)).all()
+    assert credit.sum() == pytest.approx(by_root.sum(), rel=1e-12)
     # Sides exchanged, the same; twice and three times the book.
-    np.testing.assert_array_equal(spread_credits(-net, risk, spreads), credit)
-    np.testing.assert_array_equal(spread_credits(4.0 * net, 4.0 * risk, spreads), 4.0 * credit)
-    three = spread_credits(3.0 * net, 3.0 * risk, spreads)
+    np.testing.assert_array_equal(spread_credits(-net, risk, spreads)[1], credit)
+    np.testing.assert_array_equal(spread_credits(4.0 * net, 4.0 * risk, spreads)[1], 4.0 * credit)
+    _, three = spread_credits(3.0 * net, 3.0 * risk, spreads)
     largest = 3.0 * float(risk.max())
     np.testing.assert_allclose(three, 3.0 * credit, rtol=1e-12, atol=1e-12 * largest)
 
@@ -390,7 +432,7 @@ def test_spreads_have_the_same_bits_everywhere(backend: str, threads: int) -> No
     risk = np.abs(net) * 1234.56
     spreads = [Spread((0, 1), (3.0, -2.0), 0.7), Spread((1, 2, 3), (1.0, -7.0, 2.0), 0.31)]
     expected = spread_credits(net, risk, spreads, threads=1)
-    assert np.count_nonzero(expected) > 3000
+    assert np.count_nonzero(expected[1]) > 2000
     found = spread_credits(net, risk, spreads, threads=threads, backend=backend)
     assert np.array_equal(found, expected)
     tiers = [net[:, :2], net[:, 2:]]

@@ -27,7 +27,7 @@ from crossmargin.margin.cme import cme_margin
 from crossmargin.margin.cubes import HouseCubes
 from crossmargin.margin.ficc import ficc_margin
 from crossmargin.margin.haircuts import Haircuts, haircut_amount
-from crossmargin.margin.pots import CASH, CME, FICC, FUTURES, UNIONS, HouseMargin, holds
+from crossmargin.margin.pots import CASH, CME, FICC, FUTURES, UNIONS, HouseMargin, Items, holds
 from crossmargin.margin.span import span_margin
 from crossmargin.policies import Policy
 
@@ -108,6 +108,8 @@ class Outcome:
         By house, the pots that hold anything.
     saving, required
         [A].
+    offsets : list of Items
+        What a reduction by tables of the policy is made of.
     """
 
     ficc: HouseMargin
@@ -116,6 +118,7 @@ class Outcome:
     occupied: dict[str, Mask]
     saving: Saving
     required: Requirement
+    offsets: list[Items]
 
 
 def margin_book(
@@ -170,6 +173,7 @@ def margin_book(
     anything = np.ones(universe.name.size, dtype=bool)
     occupied = {house: holds(book, house, anything) for house in UNIONS}
     own = occupied[FICC][: clients.eligible.size]
+    reduction, offsets = _reduction(book, models, own.shape[0], threads=threads, backend=backend)
     saving = agree(
         ficc,
         cme,
@@ -177,7 +181,7 @@ def margin_book(
         complete=clients.complete,
         two_sided=own[:, CASH] & own[:, FUTURES],
         rules=policy.agreement,
-        reduction=_reduction(book, models, own.shape[0], threads=threads, backend=backend),
+        reduction=reduction,
     )
     required = require(
         ficc,
@@ -189,7 +193,7 @@ def margin_book(
         floor=clients.floor,
         minimum=clients.minimum,
     )
-    return Outcome(ficc, cme, charges, occupied, saving, required)
+    return Outcome(ficc, cme, charges, occupied, saving, required, offsets)
 
 
 def _both_houses(
@@ -237,17 +241,18 @@ def _both_houses(
 
 def _reduction(
     book: Book, models: Models, accounts: int, *, threads: int | None, backend: str
-) -> Float | None:
+) -> tuple[Float | None, list[Items]]:
     """Return the reduction by the policy's tables, [A]; None where the models' savings rule."""
     rules = scheme(models.policy, models.universe)
     if rules is None:
-        return None
+        return None, []
     parts = rules.cut(book, accounts)
     try:
         ficc, cme = _both_houses(parts, models, threads=threads, backend=backend)
     except AmountError as error:
         raise AmountError(error.group // rules.buckets, str(error)) from None
-    return rules.reduction(parts, ficc, cme)
+    total, items = rules.reduction(parts, ficc, cme, threads=threads, backend=backend)
+    return total, [items]
 
 
 @contextmanager

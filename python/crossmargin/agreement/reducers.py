@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from crossmargin import exact
 from crossmargin.book.netting import CME_XM, FICC_XM, SEGMENTS
-from crossmargin.engine import Book
+from crossmargin.engine import Book, tier_charges
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
-from crossmargin.margin.pots import CASH, FUTURES, HouseMargin, row_of
+from crossmargin.margin.pots import CASH, FUTURES, HouseMargin, Items, row_of
 from crossmargin.policies import ClassDisallowance, Policy, SpreadCredit
 from crossmargin.policies.sections import CLASS_DISALLOWANCE, SPREAD_CREDIT
 
@@ -40,6 +42,8 @@ class Scheme:
         USD per lot or contract: its sign, times the position, is the direction.
     offsets : tuple of Offset
         In their order.
+    name : tuple of str
+        Of each offset: ``2Y : ZT``, the bucket of cash first.
     buckets : int
         Of cash or of futures, whichever are more.
     """
@@ -47,6 +51,7 @@ class Scheme:
     bucket: Integer
     dv01: Float
     offsets: tuple[Offset, ...]
+    name: tuple[str, ...]
     buckets: int
 
     def cut(self, book: Book, accounts: int) -> Book:
@@ -79,7 +84,9 @@ class Scheme:
             columns=book.columns,
         )
 
-    def reduction(self, parts: Book, ficc: HouseMargin, cme: HouseMargin) -> Float:
+    def reduction(
+        self, parts: Book, ficc: HouseMargin, cme: HouseMargin, **work: Any
+    ) -> tuple[Float, Items]:
         """Return what the offsets are credited with.
 
         Parameters
@@ -88,19 +95,29 @@ class Scheme:
             From `cut`.
         ficc, cme : HouseMargin
             Both models' margin of these parts.
+        **work
+            `threads` and `backend`, as in `engine.tier_charges`.
 
         Returns
         -------
-        ndarray of float64, [A]
+        total : ndarray of float64, [A]
             USD.
+        items : Items
+            Offset by offset; their quantity is the margin that is offset, USD.
         """
         dv01 = np.bincount(row_of(parts), parts.quantity * self.dv01[parts.column], parts.rows)
         side = np.sign(dv01).reshape(-1, self.buckets, len(SEGMENTS))
-        return credited(
+        used, credit = credited(
             ficc.v[:, CASH].reshape(-1, self.buckets) * side[:, :, FICC_XM],
             cme.v[:, FUTURES].reshape(-1, self.buckets) * side[:, :, CME_XM],
             self.offsets,
+            **work,
         )
+        at = np.nonzero(used)
+        items = Items(
+            "reduction", self.name, group=at[0], item=at[1], amount=credit[at], quantity=used[at]
+        )
+        return exact.ordered_sum(credit), items
 
 
 def scheme(policy: Policy, universe: Universe) -> Scheme | None:
@@ -124,8 +141,10 @@ def scheme(policy: Policy, universe: Universe) -> Scheme | None:
     return None
 
 
-def credited(cash: Float, futures: Float, offsets: Sequence[Offset]) -> Float:
-    """Take one offset after the other, and add up what they are credited with.
+def credited(
+    cash: Float, futures: Float, offsets: Sequence[Offset], **work: Any
+) -> tuple[Float, Float]:
+    """Take one offset after the other.
 
     Parameters
     ----------
@@ -134,28 +153,35 @@ def credited(cash: Float, futures: Float, offsets: Sequence[Offset]) -> Float:
     futures : ndarray of float64, [A x B]
         Likewise.
     offsets : sequence of Offset
-        In their order.
+        Q, in their order.
+    **work
+        `threads` and `backend`, as in `engine.tier_charges`.
 
     Returns
     -------
-    ndarray of float64, [A]
-        The sum of share * the smaller margin of two legs with opposite directions; what one offset
-        has used is gone for the next.
+    used, credit : ndarray of float64, [A x Q]
+        The smaller margin of two legs with opposite directions, and the share of it that is
+        credited. What one offset has used is gone for the next.
 
     Examples
     --------
-    >>> credited(np.array([[30.0, 50.0]]), np.array([[-40.0, 0.0]]), [(0, 0, 0.5), (1, 0, 0.25)])
-    array([17.5])
+    >>> used, credit = credited(
+    ...     np.array([[30.0, 50.0]]), np.array([[-40.0, 0.0]]), [(0, 0, 0.5), (1, 0, 0.25)]
+    ... )
+    >>> credit
+    array([[15. ,  2.5]])
     """
-    left_cash, left_futures = np.abs(cash), np.abs(futures)
-    total = np.zeros(cash.shape[0])
-    for i, j, share in offsets:
-        opposite = cash[:, i] * futures[:, j] < 0.0
-        used = np.where(opposite, np.minimum(left_cash[:, i], left_futures[:, j]), 0.0)
-        left_cash[:, i] -= used
-        left_futures[:, j] -= used
-        total += share * used
-    return total
+    # Each bucket of cash and of futures is a tier, with one side only.
+    margin = np.concatenate([cash, futures], axis=1)
+    found = tier_charges(
+        np.maximum(margin, 0.0),
+        np.maximum(-margin, 0.0),
+        tier_a=np.array([i for i, _, _ in offsets], np.int64),
+        tier_b=np.array([cash.shape[1] + j for _, j, _ in offsets], np.int64),
+        charge=np.array([share for _, _, share in offsets], np.float64),
+        **work,
+    )
+    return found.count, found.charge
 
 
 def _by_class(rules: ClassDisallowance, universe: Universe) -> Scheme:
@@ -165,8 +191,14 @@ def _by_class(rules: ClassDisallowance, universe: Universe) -> Scheme:
     for one, other, share in rules.across:
         i, j = number[one], number[other]
         offsets += [(i, j, 1.0 - share), (j, i, 1.0 - share)]
-    bucket = _classes(rules.classes, universe)
-    return Scheme(bucket, universe.sensitivities.dv01, tuple(offsets), len(rules.classes))
+    names = [name for name, _ in rules.classes]
+    return Scheme(
+        bucket=_classes(rules.classes, universe),
+        dv01=universe.sensitivities.dv01,
+        offsets=tuple(offsets),
+        name=tuple(f"{names[i]} : {names[j]}" for i, j, _ in offsets),
+        buckets=len(names),
+    )
 
 
 def _by_spread(rules: SpreadCredit, universe: Universe) -> Scheme:
@@ -182,8 +214,13 @@ def _by_spread(rules: SpreadCredit, universe: Universe) -> Scheme:
     bucket[universe.kind == FUTURE] = NONE
     for i, root in enumerate(named):
         bucket[universe.priced & (universe.root == root)] = i
-    buckets = max(len(rules.classes), len(named))
-    return Scheme(bucket, universe.sensitivities.dv01, tuple(offsets), buckets)
+    return Scheme(
+        bucket=bucket,
+        dv01=universe.sensitivities.dv01,
+        offsets=tuple(offsets),
+        name=tuple(f"{name} : {root}" for name, roots, _ in rules.spreads for root in roots),
+        buckets=max(len(rules.classes), len(named)),
+    )
 
 
 def _classes(classes: tuple[tuple[str, float], ...], universe: Universe) -> Integer:

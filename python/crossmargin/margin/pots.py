@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from crossmargin.book.netting import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEG
 from crossmargin.engine import Book
 
 Float = npt.NDArray[np.float64]
+Integer = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 POTS = ("cash", "futures", "combined", "other", "all")
@@ -22,6 +24,37 @@ UNIONS: dict[str, list[list[int]]] = {
 }
 """Segments of each pot. `cash`, `futures` and `combined` are cross-margined; `all` is what the
 house would margin in one ordinary account without the programme."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """A component's parts that are not zero, as columns of length N.
+
+    Attributes
+    ----------
+    component : str
+    name : tuple of str
+        What the parts are called.
+    group, item : ndarray of int64
+        Whose part it is, and its number among the names.
+    amount : ndarray of float64
+        USD; the component is their sum.
+    pot : ndarray of int64, optional
+        The house's pot; none for what both houses have together.
+    quantity : ndarray of float64, optional
+        How much of the item there is, in units of its own.
+    scenario : ndarray of int64, optional
+        The scenario that decides, 1 and up.
+    """
+
+    component: str
+    name: tuple[str, ...]
+    group: Integer
+    item: Integer
+    amount: Float
+    pot: Integer | None = None
+    quantity: Float | None = None
+    scenario: Integer | None = None
 
 
 @dataclass(frozen=True)
@@ -38,12 +71,15 @@ class HouseMargin:
         The pot holds an instrument no model covers.
     component : dict of str to ndarray of float64, [R x 5]
         The measures V is made of, as the model gives them: a negative one is a gain.
+    items : sequence of Items
+        What the components are made of, from a model that has parts of its own.
     """
 
     house: str
     v: Float
     unknown: Mask
     component: dict[str, Float]
+    items: Sequence[Items] = ()
 
 
 def holds(book: Book, house: str, mark: Mask) -> Mask:
@@ -68,14 +104,12 @@ def holds(book: Book, house: str, mark: Mask) -> Mask:
     return np.column_stack([by_segment[:, union].any(axis=1) for union in UNIONS[house]])
 
 
-def row_of(book: Book) -> npt.NDArray[np.int64]:
+def row_of(book: Book) -> Integer:
     """Return the row of each element of a book."""
     return np.repeat(np.arange(book.rows), np.diff(book.row_ptr))
 
 
-def pot_sums(
-    book: Book, house: str, value: Float, bucket: npt.NDArray[np.int64], buckets: int
-) -> Float:
+def pot_sums(book: Book, house: str, value: Float, bucket: Integer, buckets: int) -> Float:
     """Add up quantity * value by pot and bucket.
 
     Parameters

@@ -22,7 +22,7 @@ from crossmargin.instruments.contracts import parse_contract, roots
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
 from crossmargin.io.span_pa2 import Key, SpanFile
 from crossmargin.margin.cme import equivalents, front_contract
-from crossmargin.margin.pots import CME, POTS, HouseMargin, holds, pot_sums
+from crossmargin.margin.pots import CME, POTS, HouseMargin, Items, holds, pot_sums
 from crossmargin.market import Market
 from crossmargin.policies import Cme, Span
 
@@ -38,6 +38,7 @@ DELTA_STEPS = 2.0**32
 in any order."""
 BLOCK_GROUPS = 4096
 """Groups of a book that are in memory by contract at one time."""
+COMPONENTS = ("scan", "intra", "delivery", "credit")
 SUPPLIED, CALIBRATED, FROM_FILE = "supplied", "calibrated", "file"
 
 
@@ -130,6 +131,17 @@ class SpanModel:
     priced: Mask
     from_file: tuple[str, ...] = ()
 
+    def legs_of(self, spread: Spread) -> list[tuple[str, float]]:
+        """Return root and ratio of each leg."""
+        return [(self.ranges.root[k], r) for k, r in zip(spread.root, spread.ratio, strict=True)]
+
+    def spread_names(self) -> tuple[str, ...]:
+        """Return each spread's legs as text: ``ZT 3 : Z3N -2``."""
+        return tuple(
+            " : ".join(f"{root} {ratio:g}" for root, ratio in self.legs_of(spread))
+            for spread in self.spreads
+        )
+
     def describe(self) -> dict[str, Any]:
         """Return the parameters that were calibrated, beside the supplied ones, as plain values."""
         if "spread_rates" in self.from_file:
@@ -143,10 +155,7 @@ class SpanModel:
             "scan_ranges": self.ranges.table().to_pylist(),
             "spreads": [
                 {
-                    "legs": [
-                        [self.ranges.root[k], ratio]
-                        for k, ratio in zip(spread.root, spread.ratio, strict=True)
-                    ],
+                    "legs": [[root, ratio] for root, ratio in self.legs_of(spread)],
                     "rate": spread.rate,
                     "origin": rates,
                 }
@@ -157,15 +166,18 @@ class SpanModel:
 
 @dataclass(frozen=True)
 class SpanDetail:
-    """What V is made of by root, [R x 5 x K], USD.
+    """What V is made of by root, [R x 5 x K], and by spread, [R x 5 x P].
 
     Attributes
     ----------
-    net_delta : ndarray of float64
+    net_delta : ndarray of float64, [R x 5 x K]
         Contracts.
-    scan, intra, delivery, credit : ndarray of float64
-    scenario : ndarray of int64
+    scan, intra, delivery : ndarray of float64, [R x 5 x K]
+        USD.
+    scenario : ndarray of int64, [R x 5 x K]
         The active one, 1 to 16; the lowest of those with the largest loss.
+    spreads, credit : ndarray of float64, [R x 5 x P]
+        How many of each spread are formed, and what they take off, USD.
     """
 
     net_delta: Float
@@ -173,7 +185,35 @@ class SpanDetail:
     scenario: Integer
     intra: Float
     delivery: Float
+    spreads: Float
     credit: Float
+
+    def amounts(self) -> dict[str, Float]:
+        """Return what adds up to V, before it is cut off at zero."""
+        return dict(
+            zip(COMPONENTS, (self.scan, self.intra, self.delivery, -self.credit), strict=True)
+        )
+
+    def items(self, model: SpanModel, first: int) -> list[Items]:
+        """Return the parts of each component; the rows are groups from `first` on."""
+        quantity = {"scan": self.net_delta, "credit": self.spreads}
+        scenario = {"scan": self.scenario}
+        found = []
+        for component, amount in self.amounts().items():
+            at = np.nonzero(amount)
+            found.append(
+                Items(
+                    component,
+                    model.spread_names() if component == "credit" else model.ranges.root,
+                    group=at[0] + first,
+                    pot=at[1],
+                    item=at[2],
+                    amount=amount[at],
+                    quantity=quantity[component][at] if component in quantity else None,
+                    scenario=scenario[component][at] if component in scenario else None,
+                )
+            )
+        return found
 
 
 def span_model(
@@ -431,25 +471,20 @@ def span_margin(
     -------
     HouseMargin
         Components scan, intra, delivery and credit, the credit negative: V is their sum, or zero.
+        Their parts are by root and by spread.
     """
-    width = BLOCK_GROUPS * len(SEGMENTS)
-    parts = []
-    for first in range(0, book.rows, width):
-        detail = span_detail(
-            _rows(book, first, min(first + width, book.rows)),
-            model,
-            threads=threads,
-            backend=backend,
-        )
-        by_root = (detail.scan, detail.intra, detail.delivery, -detail.credit)
-        parts.append([exact.ordered_sum(part) for part in by_root])
-    empty = [np.zeros((0, len(POTS)))] * 4
-    scan, intra, delivery, credit = (
-        np.concatenate(of_blocks) for of_blocks in zip(empty, *parts, strict=True)
-    )
-    v = np.maximum(scan + intra + delivery + credit, 0.0)
-    component = {"scan": scan, "intra": intra, "delivery": delivery, "credit": credit}
-    return HouseMargin(CME, v, holds(book, CME, ~model.priced), component)
+    groups = book.rows // len(SEGMENTS)
+    component = {name: np.zeros((groups, len(POTS))) for name in COMPONENTS}
+    items: list[Items] = []
+    for first in range(0, groups, BLOCK_GROUPS):
+        last = min(first + BLOCK_GROUPS, groups)
+        rows = _rows(book, first * len(SEGMENTS), last * len(SEGMENTS))
+        detail = span_detail(rows, model, threads=threads, backend=backend)
+        for name, amount in detail.amounts().items():
+            component[name][first:last] = exact.ordered_sum(amount)
+        items += detail.items(model, first)
+    v = np.maximum(exact.ordered_sum(np.stack(list(component.values()), axis=-1)), 0.0)
+    return HouseMargin(CME, v, holds(book, CME, ~model.priced), component, items)
 
 
 def span_detail(
@@ -489,8 +524,8 @@ def span_detail(
         spreads = [(a - 1, b - 1, usd) for name, a, b, usd in rules.intra_spreads if name == root]
         intra[..., k] = intra_charge(tiers, spreads, shape[:2], threads=threads, backend=backend)
     scan, scenario = scan_risk(net, usd, rules.extreme_multiple, rules.extreme_cover)
-    credit = spread_credits(net, scan, model.spreads, threads=threads, backend=backend)
-    return SpanDetail(net, scan, scenario, intra, delivery, credit)
+    formed, credit = spread_credits(net, scan, model.spreads, threads=threads, backend=backend)
+    return SpanDetail(net, scan, scenario, intra, delivery, formed, credit)
 
 
 def scan_risk(net: Float, usd: Float, multiple: float, cover: float) -> tuple[Float, Integer]:
@@ -567,8 +602,8 @@ def spread_credits(
     *,
     threads: int | None = None,
     backend: str = "auto",
-) -> Float:
-    """Return the credit each root gets from spreads with others.
+) -> tuple[Float, Float]:
+    """Return how many of each spread between roots are formed, and what they are credited with.
 
     Parameters
     ----------
@@ -577,23 +612,18 @@ def spread_credits(
     risk : ndarray of float64, [... x K]
         Scan risk, USD.
     spreads : sequence of Spread
-        In order of priority.
+        P, in order of priority.
     threads, backend
-        As in `engine.spread_credits`.
+        As in `engine.spread_credits`, which has the rule.
 
     Returns
     -------
-    ndarray of float64, [... x K]
-        USD, zero or more.
-
-    Notes
-    -----
-    The number of spreads is the least of remaining |delta| / ratio over the legs, where all lie on
-    the sides of the spread, or all on the opposite ones. A leg's credit is number * ratio *
-    (risk / |net|) * rate. The deltas used are gone for later spreads.
+    count, credit : ndarray of float64, [... x P]
+        The credit in USD, zero or more.
     """
+    shape = (*net.shape[:-1], len(spreads))
     if not spreads:
-        return np.zeros(net.shape)
+        return np.zeros(shape), np.zeros(shape)
     legs = [leg for spread in spreads for leg in zip(spread.root, spread.ratio, strict=True)]
     root, ratio = (np.array(part) for part in zip(*legs, strict=True))
     formed = engine.spread_credits(
@@ -607,16 +637,7 @@ def spread_credits(
         threads=threads,
         backend=backend,
     )
-    count = formed.count.reshape(*net.shape[:-1], len(spreads))
-    # The kernel's credits are by spread; here they are by root.
-    price = np.zeros(net.shape)
-    np.divide(risk, np.abs(net), out=price, where=net != 0.0)
-    credit = np.zeros(net.shape)
-    for p, spread in enumerate(spreads):
-        for k, per_spread in zip(spread.root, spread.ratio, strict=True):
-            used = count[..., p] * abs(per_spread)
-            credit[..., k] += used * price[..., k] * spread.rate
-    return credit
+    return formed.count.reshape(shape), formed.credit.reshape(shape)
 
 
 def _rows(book: Book, first: int, last: int) -> Book:

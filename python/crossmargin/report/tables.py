@@ -17,7 +17,7 @@ from crossmargin.engine import Book
 from crossmargin.instruments.universe import FUTURE, Universe
 from crossmargin.io.results import money
 from crossmargin.margin.charges import Charged
-from crossmargin.margin.pots import CASH, COMBINED, FUTURES, POTS, HouseMargin, holds
+from crossmargin.margin.pots import CASH, COMBINED, FUTURES, POTS, HouseMargin, Items, holds
 
 Float = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -28,6 +28,15 @@ STAMPS = ("as_of", "cycle", "run_id")
 """Columns that every table carries."""
 CARRIED = ("customer", "clearing_firm", "origin", "ficc_role")
 """Account columns of ours that are carried to the results, before the user's own."""
+BREAKDOWN = pa.schema(
+    {
+        **dict.fromkeys(("account", "clearing_firm", "house", "segment", "component"), pa.string()),
+        "item": pa.string(),
+        "quantity": pa.float64(),
+        "scenario": pa.int64(),
+        "amount": pa.float64(),
+    }
+)
 
 
 def account_table(
@@ -178,6 +187,60 @@ def component_table(
                 )
             )
     return pa.concat_tables(parts)
+
+
+def breakdown_table(
+    houses: tuple[HouseMargin, HouseMargin], offsets: list[Items], *, account: Text, firm: Text
+) -> pa.Table:
+    """Return the parts of components and reductions that have parts: by root, spread, offset.
+
+    Parameters
+    ----------
+    houses : pair of HouseMargin
+        [G x 5] each.
+    offsets : list of Items
+        Of a reduction by tables of the policy.
+    account, firm : ndarray of str, [G]
+        Of each group.
+
+    Returns
+    -------
+    pyarrow.Table
+        Unrounded; without what an instrument that is not priced makes unknown. House and segment
+        are null for a reduction.
+    """
+    parts = [_part(items, None, account, firm) for items in offsets]
+    for margin in houses:
+        parts += [_part(items, margin, account, firm) for items in margin.items]
+    return pa.concat_tables(parts) if parts else pa.Table.from_batches([], BREAKDOWN)
+
+
+def _part(items: Items, margin: HouseMargin | None, account: Text, firm: Text) -> pa.Table:
+    """Return the rows of one component."""
+    size = items.group.size
+    known = np.ones(size, dtype=bool)
+    pot = np.full(size, -1)
+    if margin is not None and items.pot is not None:
+        pot, known = items.pot, ~margin.unknown[items.group, items.pot]
+    nothing = np.zeros(size, dtype=bool)
+    quantity, scenario = items.quantity, items.scenario
+    house = columns.nothing(pa.string()) if margin is None else columns.scalar(margin.house)
+    cells = {
+        "account": columns.chosen(account, items.group),
+        "clearing_firm": columns.chosen(firm, items.group),
+        "house": columns.repeated(house, size),
+        "segment": columns.chosen(POTS, pot),
+        "component": columns.repeated(columns.scalar(items.component), size),
+        "item": columns.chosen(items.name, items.item),
+        "quantity": columns.column(np.zeros(size), nothing)
+        if quantity is None
+        else columns.column(quantity),
+        "scenario": columns.column(np.zeros(size, np.int64), nothing)
+        if scenario is None
+        else columns.column(scenario),
+        "amount": columns.column(items.amount),
+    }
+    return pa.table(cells, schema=BREAKDOWN).filter(columns.column(known))
 
 
 def position_table(
