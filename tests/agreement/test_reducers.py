@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import crossmargin as xm
-from crossmargin.agreement.reducers import credited, scheme
+from crossmargin.agreement.reducers import credited, scheme, shared_out
 from crossmargin.policies import Policy
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "policies"
@@ -67,6 +67,37 @@ def test_credit_is_within_either_side_and_scales(
     assert scaled.tolist() == (factor * credit).tolist()
     # All the other way round is the same.
     assert credited(-one, -other, offsets)[1].tolist() == credit.tolist()
+
+
+@given(
+    st.lists(st.integers(0, 2**20).map(float), min_size=1, max_size=4),
+    st.integers(0, 2**22).map(float),
+)
+def test_buckets_have_no_more_to_offset_than_the_account(apart: list[float], whole: float) -> None:
+    (found,) = shared_out(np.array([apart]), np.array([whole]))
+    assert (found >= 0.0).all()
+    assert (found <= apart).all()
+    assert found.sum() == pytest.approx(min(sum(apart), whole), rel=1e-12)
+    if sum(apart) <= whole:
+        assert found.tolist() == apart
+
+
+def test_a_book_that_hedges_itself_has_little_left_to_offset() -> None:
+    # 100,000 of 2Y against 100,000 of 5Y nets to 10,000: two-year futures offset half of that.
+    row = margined(
+        xm.read_policy(EXAMPLES / "example-class-disallowance.toml"),
+        "cash,NOTE00002,10000000",
+        "cash,NOTE00005,-2250000",
+        "future,ZTU26,-100",
+    )
+    assert row["v_ficc_cash"] == 10_000
+    assert row["v_cme_futures"] == 200_000
+    used = 100_000 * 10_000 / 190_000
+    # Futures are long of nothing, so that the short 5Y of cash meets no opposite.
+    assert row["offsets"] == {
+        "2Y : 2Y": (pytest.approx(used, rel=1e-12), pytest.approx(0.75 * used, rel=1e-12))
+    }
+    assert row["p"] == pytest.approx(2 * 0.75 * used / 210_000, rel=1e-14)
 
 
 SECURITIES = pa.table(
@@ -142,16 +173,24 @@ def test_class_disallowance_of_a_book_by_hand() -> None:
         "future,ZTU26,-100",
         "future,ZNU26,10",
     )
-    # Class 2Y: 100,000 lots * 1 long against 100 * 2,000 short: 100,000 used at 3/4.
-    # Class 5Y: 50,000 * 4 long, no future. Across 2Y-5Y: min(200,000, the 100,000 left) at 1/2.
-    # ZN's cheapest has about seven years: class 10Y, long; there is no short cash.
-    reduction = 75_000 + 50_000
-    assert row["offsets"] == {"2Y : 2Y": (100_000, 75_000), "5Y : 2Y": (100_000, 50_000)}
     assert row["v_ficc_cash"] == 100_000 + 200_000
     assert row["v_cme_futures"] == 200_000 - 60_000
-    assert row["p"] == reduction / (300_000 + 140_000)
+    # Futures: 2Y short 100 * 2,000; 10Y long 60,000, since ZN's cheapest has about seven years.
+    # They hedge each other, so that 140,000 is all there is of them: 140 / 260 of each.
+    short = 200_000 * 140_000 / 260_000
+    # Class 2Y: 100,000 lots * 1 long, the smaller leg, at 3/4. Class 5Y: 50,000 * 4 long, no
+    # future. Across 2Y-5Y: what is left of the short future at 1/2. There is no short cash.
+    left = short - 100_000
+    reduction = 75_000 + 0.5 * left
+    assert row["offsets"] == {
+        "2Y : 2Y": (100_000, 75_000),
+        "5Y : 2Y": (pytest.approx(left, rel=1e-12), pytest.approx(0.5 * left, rel=1e-12)),
+    }
+    # Each house takes it off.
+    reduction *= 2
+    assert row["p"] == pytest.approx(reduction / (300_000 + 140_000), rel=1e-14)
     assert (row["binding"], row["capped"], row["reason"]) == (None, False, None)
-    assert row["programme_saving"] == pytest.approx(reduction, abs=0.01)
+    assert float(row["programme_saving"]) == pytest.approx(reduction, abs=0.01)
 
 
 def test_spread_credit_of_a_book_by_hand() -> None:
@@ -164,11 +203,17 @@ def test_spread_credit_of_a_book_by_hand() -> None:
         "future,ZTU26,8",
         "future,SR3U26,-3",
     )
-    # ZN: min(20,000 * 8, 20 * 6,000) = 120,000; ZT: min(10,000, 16,000). No spread has SR3.
     assert row["v_ficc_cash"] == 160_000 - 10_000
     assert row["v_cme_futures"] == 120_000 - 16_000 + 3_000
-    assert row["p"] == 0.75 * 130_000 / (150_000 + 107_000)
-    assert row["offsets"] == {"2Y : ZT": (10_000, 7_500), "10Y : ZN": (120_000, 90_000)}
+    # 10Y long 20,000 * 8 against ZN short 20 * 6,000; 2Y short 10,000 against ZT long 16,000; no
+    # spread has SR3. Scaled to what each side has in all, 150 / 170 and 107 / 136 of each.
+    zn, zt = 120_000 * 107 / 136, 10_000 * 150 / 170
+    assert row["offsets"] == {
+        "2Y : ZT": (pytest.approx(zt, rel=1e-12), pytest.approx(0.75 * zt, rel=1e-12)),
+        "10Y : ZN": (pytest.approx(zn, rel=1e-12), pytest.approx(0.75 * zn, rel=1e-12)),
+    }
+    # Off at each house.
+    assert row["p"] == pytest.approx(2 * 0.75 * (zn + zt) / (150_000 + 107_000), rel=1e-14)
     assert (row["binding"], row["reason"]) == (None, None)
 
 
@@ -177,12 +222,13 @@ def test_cap_and_reasons_are_those_of_the_current_rule(name: str) -> None:
     rules = xm.read_policy(EXAMPLES / f"example-{name}.toml")
     hedge = ("cash,NOTE00002,10000000", "future,ZTU26,-50")
     row = margined(rules, *hedge)
-    # 3/4 of 100,000 over 200,000.
-    assert (row["p"], row["capped"], row["requirement_ficc"]) == (0.375, False, 62_500)
+    # A quarter is left of each 100,000.
+    assert (row["p"], row["capped"], row["requirement_ficc"]) == (0.75, False, 25_000)
+    assert row["requirement_cme"] == 25_000
     low = replace(rules, agreement=replace(rules.agreement, cap=0.25))
     row = margined(low, *hedge)
     assert (row["p"], row["capped"], row["binding"]) == (0.25, True, None)
-    high = replace(rules, agreement=replace(rules.agreement, minimum_saving=0.5))
+    high = replace(rules, agreement=replace(rules.agreement, minimum_saving=0.76))
     assert margined(high, *hedge)["reason"] == "BELOW_MINIMUM"
     same_way = margined(rules, hedge[0], "future,ZTU26,50")
     assert (same_way["p"], same_way["reason"]) == (0.0, "NO_SAVING")
@@ -192,7 +238,7 @@ def test_cap_and_reasons_are_those_of_the_current_rule(name: str) -> None:
 def test_short_rate_futures_are_in_the_first_class() -> None:
     rules = xm.read_policy(EXAMPLES / "example-class-disallowance.toml")
     row = margined(rules, "cash,NOTE00002,10000000", "future,SR3U26,-40")
-    assert row["p"] == 0.75 * 40_000 / (100_000 + 40_000)
+    assert row["p"] == 2 * 0.75 * 40_000 / (100_000 + 40_000)
 
 
 def test_upper_end_of_a_class_belongs_to_it_and_the_last_has_none() -> None:

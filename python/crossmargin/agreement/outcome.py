@@ -173,7 +173,9 @@ def margin_book(
     anything = np.ones(universe.name.size, dtype=bool)
     occupied = {house: holds(book, house, anything) for house in UNIONS}
     own = occupied[FICC][: clients.eligible.size]
-    reduction, offsets = _reduction(book, models, own.shape[0], threads=threads, backend=backend)
+    reduction, offsets = _reduction(
+        book, models, ficc, cme, own.shape[0], threads=threads, backend=backend
+    )
     saving = agree(
         ficc,
         cme,
@@ -240,7 +242,14 @@ def _both_houses(
 
 
 def _reduction(
-    book: Book, models: Models, accounts: int, *, threads: int | None, backend: str
+    book: Book,
+    models: Models,
+    ficc: HouseMargin,
+    cme: HouseMargin,
+    accounts: int,
+    *,
+    threads: int | None,
+    backend: str,
 ) -> tuple[Float | None, list[Items]]:
     """Return the reduction by the policy's tables, [A]; None where the models' savings rule."""
     rules = scheme(models.policy, models.universe)
@@ -248,10 +257,12 @@ def _reduction(
         return None, []
     parts = rules.cut(book, accounts)
     try:
-        ficc, cme = _both_houses(parts, models, threads=threads, backend=backend)
+        apart = _both_houses(parts, models, threads=threads, backend=backend)
     except AmountError as error:
         raise AmountError(error.group // rules.buckets, str(error)) from None
-    total, items = rules.reduction(parts, ficc, cme, threads=threads, backend=backend)
+    total, items = rules.reduction(
+        parts, apart, (ficc, cme), accounts, threads=threads, backend=backend
+    )
     return total, [items]
 
 

@@ -85,35 +85,45 @@ class Scheme:
         )
 
     def reduction(
-        self, parts: Book, ficc: HouseMargin, cme: HouseMargin, **work: Any
+        self,
+        parts: Book,
+        apart: tuple[HouseMargin, HouseMargin],
+        whole: tuple[HouseMargin, HouseMargin],
+        accounts: int,
+        **work: Any,
     ) -> tuple[Float, Items]:
-        """Return what the offsets are credited with.
+        """Return what the offsets are credited with at each house.
 
         Parameters
         ----------
         parts : Book
             From `cut`.
-        ficc, cme : HouseMargin
-            Both models' margin of these parts.
+        apart, whole : pair of HouseMargin
+            FICC's and CME's model of these parts, and of the whole book.
+        accounts : int
+            A.
         **work
             `threads` and `backend`, as in `engine.tier_charges`.
 
         Returns
         -------
         total : ndarray of float64, [A]
-            USD.
+            USD, at most the cross-margined margin of either house.
         items : Items
-            Offset by offset; their quantity is the margin that is offset, USD.
+            Offset by offset; their quantity is the margin that is offset, USD. Without accounts
+            whose margin is unknown.
         """
         dv01 = np.bincount(row_of(parts), parts.quantity * self.dv01[parts.column], parts.rows)
         side = np.sign(dv01).reshape(-1, self.buckets, len(SEGMENTS))
-        used, credit = credited(
-            ficc.v[:, CASH].reshape(-1, self.buckets) * side[:, :, FICC_XM],
-            cme.v[:, FUTURES].reshape(-1, self.buckets) * side[:, :, CME_XM],
-            self.offsets,
-            **work,
+        cash, futures = (
+            shared_out(of_parts.v[:, pot].reshape(-1, self.buckets), of_whole.v[:accounts, pot])
+            for of_parts, of_whole, pot in zip(apart, whole, (CASH, FUTURES), strict=True)
         )
-        at = np.nonzero(used)
+        used, credit = credited(
+            cash * side[:, :, FICC_XM], futures * side[:, :, CME_XM], self.offsets, **work
+        )
+        unknown = whole[0].unknown[:accounts, CASH] | whole[1].unknown[:accounts, FUTURES]
+        at = np.nonzero(np.where(unknown[:, None], 0.0, used))
         items = Items(
             "reduction", self.name, group=at[0], item=at[1], amount=credit[at], quantity=used[at]
         )
@@ -139,6 +149,33 @@ def scheme(policy: Policy, universe: Universe) -> Scheme | None:
     if policy.agreement.reducer == SPREAD_CREDIT and policy.spread_credit:
         return _by_spread(policy.spread_credit, universe)
     return None
+
+
+def shared_out(apart: Float, whole: Float) -> Float:
+    """Return the margins of an account's buckets, together no more than that of the account.
+
+    Parameters
+    ----------
+    apart : ndarray of float64, [A x B]
+        Margin of each bucket by itself, USD.
+    whole : ndarray of float64, [A]
+        Margin of the account, USD.
+
+    Returns
+    -------
+    ndarray of float64, [A x B]
+        In proportion to `apart`: buckets that hedge each other have less to offset elsewhere.
+
+    Examples
+    --------
+    >>> shared_out(np.array([[30.0, 10.0], [3.0, 1.0]]), np.array([20.0, 7.0]))
+    array([[15.,  5.],
+           [ 3.,  1.]])
+    """
+    total = exact.ordered_sum(apart)
+    share = np.ones(whole.size)
+    np.divide(whole, total, out=share, where=total > whole)
+    return apart * share[:, None]
 
 
 def credited(

@@ -68,7 +68,7 @@ def agree(
     rules : Agreement
         The cap and the smallest saving.
     reduction : ndarray of float64, [A], optional
-        USD, by a table of the policy instead of the smaller saving.
+        USD at each house, by a table of the policy instead of the smaller saving.
 
     Returns
     -------
@@ -76,8 +76,8 @@ def agree(
 
     Notes
     -----
-    p = min(p_FICC, p_CME), or reduction / (V_F(cash) + V_C(futures)); at most the cap, and zero if
-    not positive or below the minimum.
+    p = min(p_FICC, p_CME), or 2 * reduction / (V_F(cash) + V_C(futures)), since each house takes
+    the reduction off; at most the cap, and zero if not positive or below the minimum.
     """
     accounts = eligible.size
     p_ficc, known_ficc = _offset(ficc, accounts)
@@ -87,7 +87,7 @@ def agree(
     else:
         apart = ficc.v[:accounts, CASH] + cme.v[:accounts, FUTURES]
         offered, known = np.zeros(accounts), apart > 0.0
-        np.divide(reduction, apart, out=offered, where=known)
+        np.divide(2.0 * reduction, apart, out=offered, where=known)
     unknown = (
         ficc.unknown[:accounts, [CASH, FUTURES]] | cme.unknown[:accounts, [CASH, FUTURES]]
     ).any(axis=1)
