@@ -103,14 +103,23 @@ def test_a_history_has_the_nodes_it_has():
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
-        ({"t1y": [4.0, 4.1]}, "at least two tenors: 1mo"),
-        ({"t1y": [4.0, None], "t2y": [None, 4.0]}, "no row with all its tenors .* 2025-03-13"),
-        ({"t1y": [None, 4.0], "t2y": [None, 4.0]}, "no row with all its tenors"),
+        ({"t1y": [4.0, 4.1, 4.2]}, "at least two tenors on or before 2025-03-13: 1mo"),
+        ({"t1y": [4.0, None, 4.0], "t2y": [None, 4.0, 4.0]}, "no row with all .* 2025-03-13"),
+        ({"t1y": [None, None, 4.0], "t2y": [None, None, 4.0]}, "at least two tenors"),
     ],
 )
 def test_what_makes_no_history_is_refused(columns, says):
     with pytest.raises(ValueError, match=says):
-        read_sofr(table(["2025-03-13", "2025-03-14"], **columns), as_of=AS_OF)
+        read_sofr(table(["2025-03-12", "2025-03-13", "2025-03-14"], **columns), as_of=AS_OF)
+
+
+def test_tenors_of_later_rows_are_no_nodes():
+    days = ["2025-03-12", "2025-03-13", "2025-03-14"]
+    early, late = {"t1mo": [4.0, 4.1, 4.2], "t2y": [3.9, 3.8, 3.7]}, {"t30y": [None, None, 4.0]}
+    found = read_sofr(table(days, **early, **late), as_of=AS_OF)
+    expected = read_sofr(table(days, **early), as_of=AS_OF)
+    assert found.node == expected.node
+    assert found.zero_rate.tolist() == expected.zero_rate.tolist()
 
 
 FIRST = np.datetime64("2024-01-01")

@@ -99,11 +99,15 @@ def read_sofr(table: pa.Table, *, as_of: np.datetime64) -> Sofr:
     """
     date = columns.dates(table["date"])
     percent = np.column_stack([columns.numbers(table[name]) for name in TENORS])
+    past = date <= as_of
+    date, percent = date[past], percent[past]
     given = ~np.isnan(percent)
     node = np.flatnonzero(given.any(axis=0))
     if node.size < 2:
-        raise ValueError("sofr: give rates of at least two tenors: " + ", ".join(TENORS))
-    usable = np.flatnonzero((date <= as_of) & given[:, node].all(axis=1))
+        raise ValueError(
+            f"sofr: give rates of at least two tenors on or before {as_of}: " + ", ".join(TENORS)
+        )
+    usable = np.flatnonzero(given[:, node].all(axis=1))
     usable = usable[np.argsort(date[usable], kind="stable")]
     if usable.size == 0:
         raise ValueError(f"sofr: no row with all its tenors on or before {as_of}")
