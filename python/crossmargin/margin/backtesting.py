@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmargin.instruments.schedule import add_months, as_dates
+from crossmargin.margin.records import daily_records
 from crossmargin.policies import BacktestingRules
 
 Float = npt.NDArray[np.float64]
@@ -68,23 +69,20 @@ def backtesting_charge(
     Raises
     ------
     ValueError
-        Columns that differ in length, or an amount that is not finite.
+        Columns that differ in length, an amount that is not finite, or two records of one day and
+        account.
 
     Notes
     -----
     A deficiency is max(loss - margin, 0). Where coverage is below the target the charge is the
     rank-th largest deficiency, zero if there are fewer.
     """
-    days, names = as_dates(day, "day"), np.asarray(account).astype(str)
-    held, lost = np.asarray(margin, np.float64), np.asarray(loss, np.float64)
-    for name, column in {"account": names, "margin": held, "loss": lost}.items():
-        if column.shape != days.shape or days.ndim != 1:
-            raise ValueError(f"backtesting_charge: {name} must have one entry for each day")
-    if not (np.isfinite(held).all() and np.isfinite(lost).all()):
-        raise ValueError("backtesting_charge: margin or loss holds what is no finite number")
+    days, names, value, _ = daily_records(
+        "backtesting_charge", day, account, margin=margin, loss=loss
+    )
     end = as_dates(as_of, "as_of")
     used = (days > add_months(end, -rules.months)) & (days <= end)
-    deficiency = np.maximum(lost - held, 0.0)[used]
+    deficiency = np.maximum(value["loss"] - value["margin"], 0.0)[used]
     owners, owner = np.unique(names[used], return_inverse=True)
     count = np.bincount(owner, minlength=owners.size)
     short = np.bincount(owner[deficiency > 0.0], minlength=owners.size)

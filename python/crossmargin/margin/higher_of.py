@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin.instruments.schedule import as_dates
+from crossmargin.margin.records import daily_records
 from crossmargin.market.calendars import add_business_days
 from crossmargin.policies import HigherOfRules
 
@@ -75,25 +75,15 @@ def higher_of(
     of the bond market: at noon it is charged the higher of the two, else the noon slice alone
     (91 FR 5128).
     """
-    days, names = as_dates(day, "day"), np.asarray(account).astype(str)
-    amounts = {
-        "start_of_day_var": start_of_day_var,
-        "noon_var": noon_var,
-        "obligations": obligations,
-        "liquidity_need": liquidity_need,
-    }
-    value = {name: np.asarray(given, np.float64) for name, given in amounts.items()}
-    for name, column in {"account": names, **value}.items():
-        if column.shape != days.shape or days.ndim != 1:
-            raise ValueError(f"higher_of: {name} must have one entry for each day")
-    for name, column in value.items():
-        if not np.isfinite(column).all():
-            raise ValueError(f"higher_of: {name} holds what is no finite number")
-    order = np.lexsort((days, names))
-    same = (names[order][1:] == names[order][:-1]) & (days[order][1:] == days[order][:-1])
-    if same.any():
-        at = order[1:][same][0]
-        raise ValueError(f"higher_of: account {names[at]} has two records of {days[at]}; keep one")
+    days, names, value, order = daily_records(
+        "higher_of",
+        day,
+        account,
+        start_of_day_var=start_of_day_var,
+        noon_var=noon_var,
+        obligations=obligations,
+        liquidity_need=liquidity_need,
+    )
     last = add_business_days(days, rules.business_days, "bond")
     exceeds = value["obligations"] > value["liquidity_need"]
     subject = np.zeros(days.size, dtype=bool)
