@@ -136,6 +136,10 @@ def test_other_methods_and_scales_are_counted_and_not_used() -> None:
             f"{HEADER}\n" + future("21", "202506", 5)[1][:62],
             "record 82: an array value, columns 61 to 65, is '00'",
         ),
+        (
+            "\n".join([HEADER, *future("21", "202506", 5), *future("21", "202506", 99)]),
+            "line 5: record 82: 21 of 2025-06 stands in the file a second time",
+        ),
         (f"{HEADER}\n" + spread(("21", "0010000", "C")), "side of a leg, column 34, is 'C'"),
         (f"{HEADER}\n" + spread(("21", "0000000", "A")), "a leg's ratio is zero"),
         (f"{HEADER}\n" + spread(("21", "0010000", "A"), rate="1500000"), "150.0 percent"),

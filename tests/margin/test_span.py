@@ -294,13 +294,26 @@ def test_what_a_file_holds_takes_the_place_of_the_policys() -> None:
     assert rules.spread_rates == (0.7,)
     assert taken == ("scan_ranges.ZT", "delivery_charges.ZN", "spreads", "spread_rates")
     assert (rules.tiers, rules.calibration_rows) == (own.tiers, 7)
-    nothing, taken = with_file(replace(own, product_codes=()), FILE, np.datetime64("2025-03-13"))
-    assert (nothing, taken) == (replace(own, product_codes=()), ())
 
 
-def test_a_file_of_a_later_day_is_refused() -> None:
-    with pytest.raises(InputError, match="span file: it is of 2025-03-12, after the as-of date"):
-        with_file(RULES, FILE, np.datetime64("2025-03-11"))
+def test_a_file_of_which_nothing_is_used_is_refused() -> None:
+    with pytest.raises(InputError, match="span file: nothing in it is for a root of ours"):
+        with_file(replace(RULES, product_codes=()), FILE, np.datetime64("2025-03-13"))
+
+
+@pytest.mark.parametrize(
+    ("as_of", "says"),
+    [
+        ("2025-03-11", "after the as-of date"),
+        # Thursday to Wednesday are five business days; one more is too old.
+        ("2025-03-20", "more than 5 business days before"),
+    ],
+)
+def test_a_file_of_another_day_is_refused(as_of: str, says: str) -> None:
+    with pytest.raises(InputError, match=f"span file: it is of 2025-03-12, {says}"):
+        with_file(replace(RULES, product_codes=CODES), FILE, np.datetime64(as_of))
+    rules, _ = with_file(replace(RULES, product_codes=CODES), FILE, np.datetime64("2025-03-19"))
+    assert dict(rules.scan_ranges)["ZT"] == 450.0
 
 
 def test_a_file_that_makes_no_sense_is_refused() -> None:

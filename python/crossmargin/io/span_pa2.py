@@ -325,7 +325,10 @@ class _Reader:
             return
         key = record.text(2, 5), record.text(5, 15)
         moves = [record.number(at, at + 5, "an array value") for at in range(60, 84, 6)]
-        self._scan.setdefault(key, {})[month] = float(max(moves))
+        ranges = self._scan.setdefault(key, {})
+        if month in ranges:
+            raise ValueError(f"{key[1]} of {month} stands in the file a second time")
+        ranges[month] = float(max(moves))
         if record.text(110, 117):
             sign = -1 if record.text(117, 118) == "-" else 1
             raw = record.number(110, 117, "the settlement price")

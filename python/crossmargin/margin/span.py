@@ -24,6 +24,7 @@ from crossmargin.io.span_pa2 import Key, SpanFile
 from crossmargin.margin.cme import equivalents, front_contract
 from crossmargin.margin.pots import CME, POTS, HouseMargin, Items, holds, pot_sums
 from crossmargin.market import Market
+from crossmargin.market.calendars import business_days_between
 from crossmargin.policies import Cme, Span
 
 Float = npt.NDArray[np.float64]
@@ -38,6 +39,8 @@ DELTA_STEPS = 2.0**32
 in any order."""
 BLOCK_GROUPS = 4096
 """Groups of a book that are in memory by contract at one time."""
+OLDEST_FILE = 5
+"""Business days between the as-of date and a SPAN file's."""
 COMPONENTS = ("scan", "intra", "delivery", "credit")
 SUPPLIED, CALIBRATED, FROM_FILE = "supplied", "calibrated", "file"
 
@@ -252,7 +255,7 @@ def span_model(
     HistoryShortError
         The history has fewer rows than the calibration looks back.
     InputError
-        The file is of a later day than the run.
+        The file is of a later day than the run or too old, or nothing in it is used.
 
     Notes
     -----
@@ -314,10 +317,15 @@ def with_file(rules: Span, file: SpanFile, as_of: np.datetime64) -> tuple[Span, 
     Raises
     ------
     InputError
-        The file is of a later day.
+        The file is of a later day or too old, or nothing in it is for these roots.
     """
     if file.business_date > as_of:
         raise InputError(f"span file: it is of {file.business_date}, after the as-of date {as_of}")
+    if business_days_between(file.business_date, as_of, "bond") > OLDEST_FILE:
+        raise InputError(
+            f"span file: it is of {file.business_date}, more than {OLDEST_FILE} business days "
+            f"before the as-of date {as_of}; give that day's"
+        )
     ranges, delivery = dict(rules.scan_ranges), dict(rules.delivery_charges)
     root_of: dict[Key, str] = {}
     taken = []
@@ -351,6 +359,11 @@ def with_file(rules: Span, file: SpanFile, as_of: np.datetime64) -> tuple[Span, 
     if spreads:
         changed = replace(changed, spreads=tuple(spreads), spread_rates=tuple(rates))
         taken += ["spreads", "spread_rates"]
+    if not taken:
+        raise InputError(
+            "span file: nothing in it is for a root of ours; check the policy's span.product_codes "
+            "against the file's commodities"
+        )
     for message, kept in changed.rules().items():
         if not kept:
             raise InputError(f"span file: {message}")
