@@ -585,6 +585,7 @@ def _describe_policy(rules: Policy) -> dict[str, Any]:
         "name": rules.name,
         "hash": rules.hash,
         "effective_from": rules.effective_from,
+        "extends": rules.extends or None,
         "reducer": rules.agreement.reducer,
         "unconfirmed": [p.name for p in rules.parameters if p.standing == "unconfirmed"],
     }

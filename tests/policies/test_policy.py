@@ -334,6 +334,13 @@ def test_a_policy_extends_a_shipped_one() -> None:
     assert policy.hash != default.hash
 
 
+@pytest.mark.parametrize("own", ["", f'name = "{DEFAULT}"'])
+def test_a_policy_that_extends_another_has_a_name_of_its_own(own: str) -> None:
+    # Results under other numbers must not bear the name of the shipped ones.
+    with pytest.raises(InputError, match="policy mine: needs a name of its own"):
+        parse_policy(f'extends = "{DEFAULT}"\n{own}\n'.encode(), name="mine")
+
+
 def test_a_policy_extends_a_file_beside_it(tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text(changed("agreement.cap", "0.7") + CHARGE, "utf-8")
     path = tmp_path / "own.toml"
