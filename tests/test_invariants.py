@@ -615,6 +615,8 @@ def test_the_whole_cme_model_gives_the_same_bits_everywhere(
 def test_charges_of_the_cme_model_stand_beside_v(rows: list[Row], seed: int) -> None:
     how: Any = {"seed": seed, "volumes": VOLUMES}
     plain = run(rows, policy=policy(), **how)
+    codes = plain.exceptions.to_arrow()["code"].to_pylist()
+    assert codes.count("INPUT_NOT_USED") == 1
     charged = run(rows, policy=replace(full_policy(), cme_correlation=None), **how)
     due: dict[str, dict[str, int]] = {}
     for row in charged.components.to_arrow().to_pylist():

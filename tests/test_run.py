@@ -110,6 +110,23 @@ def test_basis_trade_is_capped_and_an_upper_bound(hand_made: xm.Run) -> None:
     assert float(row["requirement_cme"]) == pytest.approx(0.2 * row["v_cme_futures"], abs=0.005)
 
 
+def test_a_saving_by_tables_is_no_bound_of_what_the_models_see(
+    market: xm.Market, securities: pa.Table
+) -> None:
+    lines = (f"BASIS,{line}" for line in HAND_MADE["BASIS"])
+    policy = Path(__file__).resolve().parents[1] / "docs/policies/example-class-disallowance.toml"
+    run = xm.run(
+        positions=_positions(*lines),
+        accounts=_accounts("BASIS"),
+        securities=securities,
+        market=market,
+        policy=policy,
+    )
+    row = _row(run, "BASIS")
+    assert row["p"] > 0.0
+    assert not row["saving_is_upper_bound"]
+
+
 def test_curve_trade_saves_less(hand_made: xm.Run) -> None:
     basis, curve = _row(hand_made, "BASIS"), _row(hand_made, "CURVE")
     assert 0.0 < curve["p"] < basis["p"]

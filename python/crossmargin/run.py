@@ -53,7 +53,7 @@ from crossmargin.margin.pots import CME, FICC
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationError, HistoryShortError
 from crossmargin.policies import Policy, read_policy
-from crossmargin.policies.sections import SPAN
+from crossmargin.policies.sections import MODEL_MIN, SPAN
 from crossmargin.report.tables import (
     STAMPS,
     account_table,
@@ -289,6 +289,13 @@ def run(
 
     charged = rules.cme_concentration
     daily = None if charged is None else volumes_of(universe, adv, charged)
+    if charged is None and volumes is not None:
+        log.add(
+            "INPUT_NOT_USED",
+            file=VOLUMES.name,
+            message="volumes were given, but the policy has no cme_concentration: nothing is "
+            "charged for large positions",
+        )
 
     tell("scenarios", 0.35)
     work: Work = {"threads": threads, "backend": backend}
@@ -360,7 +367,9 @@ def run(
             required=outcome.required,
             eligible=clients.eligible,
             rows_rejected=rejected,
-            upper_bound=without_basis(book, universe, cubes.roots_without_basis, size),
+            # A share by tables of the policy does not come from what the models see of a hedge.
+            upper_bound=without_basis(book, universe, cubes.roots_without_basis, size)
+            & (rules.agreement.reducer == MODEL_MIN),
             spread_not_modelled=spread_not_modelled(
                 book, universe, cubes.roots_without_spread, assignment.group_account, size
             ),

@@ -65,6 +65,7 @@ CODES: dict[str, Code] = {
     "DELIVERY_MONTH": Code("note", "the contract's delivery month begins within ten business days"),
     "CURVE_EARLIER": Code("note", "the as-of date has no par yields; an earlier day's are used"),
     "MARGIN_PROXY": Code("note", "FICC's margin is the proxy's: returns of benchmarks by bucket"),
+    "INPUT_NOT_USED": Code("note", "the policy has no use for an input that was given"),
     "TYPE_ASSUMED": Code("note", "no type is given: a nominal bill, note or bond by its term"),
     "START_CASH_ASSUMED": Code("note", "start cash was blank: the model's dirty value is used"),
     "COLUMN_NAME_NEAR": Code("note", "a column's name is close to one of ours, but is not it"),
