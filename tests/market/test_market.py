@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -220,3 +221,12 @@ def test_another_curve_keeps_the_history():
     assert not market.scenarios(**options).shock.flags.writeable
     with pytest.raises(ValueError, match="the curve is of 2025-03-14, the market of 2025-03-13"):
         market.with_curve(Curve(np.datetime64("2025-03-14"), steeper.log_df))
+
+
+def test_another_history_has_scenarios_of_its_own():
+    market = Market.from_tables(par_yields(MARCH), as_of="2025-03-13")
+    options = {"horizon": 1, "look_back": 3, "minimum": 1, "stress": ()}
+    before = market.scenarios(**options)
+    moved = replace(market, zero_rate=market.zero_rate * 2.0)
+    assert moved.scenarios(**options).shock.tolist() == (before.shock * 2.0).tolist()
+    assert market.scenarios(**options) is before

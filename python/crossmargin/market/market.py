@@ -86,7 +86,7 @@ class Market:
     synthetic: bool = False
     source: dict[str, dict[str, Any]] = field(default_factory=dict)
     _chosen: dict[tuple[Any, ...], Scenarios] = field(
-        default_factory=dict, repr=False, compare=False
+        default_factory=dict, init=False, repr=False, compare=False
     )
 
     @classmethod
@@ -219,7 +219,10 @@ class Market:
         """
         if curve.as_of != self.as_of:
             raise ValueError(f"the curve is of {curve.as_of}, the market of {self.as_of}")
-        return dataclasses.replace(self, curve=curve)
+        moved = dataclasses.replace(self, curve=curve)
+        # The history is one, so the scenarios chosen from it are too.
+        object.__setattr__(moved, "_chosen", self._chosen)
+        return moved
 
     def __repr__(self) -> str:
         """Tell the day and the history's size."""
