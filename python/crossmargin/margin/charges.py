@@ -174,10 +174,7 @@ def ficc_charges(book: Book, margin: HouseMargin, rules: ChargeRules) -> list[Ch
 
 def _net_cost(book: Book, exposures: Exposures) -> Float:
     """Return the sum over buckets of |net exposure| times the bucket's rate, [R x 5]."""
-    mine = exposures.bucket[book.column] >= 0
-    value = np.where(mine, book.quantity * exposures.value[book.column], 0.0)
-    bucket = np.where(mine, exposures.bucket[book.column], 0)
-    net = pot_sums(book, FICC, value, bucket, exposures.rate.size)
+    net = pot_sums(book, FICC, exposures.value, exposures.bucket, exposures.rate.size)
     return exact.ordered_sum(np.abs(net) * exposures.rate)
 
 

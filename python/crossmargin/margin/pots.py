@@ -118,18 +118,20 @@ def pot_sums(book: Book, house: str, value: Float, bucket: Integer, buckets: int
         Rows are group * 4 + segment.
     house : str
         Whose pots.
-    value : ndarray of float64, [N]
-        For each element of the book.
-    bucket : ndarray of int64, [N]
-        Likewise, 0 to `buckets` - 1.
+    value : ndarray of float64, [I]
+        Of one lot or contract of each instrument.
+    bucket : ndarray of int64, [I]
+        0 to `buckets` - 1; -1 for an instrument that is left out.
 
     Returns
     -------
     ndarray of float64, [R x 5 x buckets]
         Summed in book order within a segment, then over the segments of a pot.
     """
-    cell = row_of(book) * buckets + bucket
-    by_row = np.bincount(cell, value, book.rows * buckets)
+    # What is left out adds nothing, whatever its value, to the first bucket.
+    each = np.where(bucket >= 0, value, 0.0)
+    cell = row_of(book) * buckets + np.maximum(bucket, 0)[book.column]
+    by_row = np.bincount(cell, book.quantity * each[book.column], book.rows * buckets)
     by_segment = by_row.reshape(-1, len(SEGMENTS), buckets)
     total = np.zeros((by_segment.shape[0], len(POTS), buckets))
     for pot, union in enumerate(UNIONS[house]):

@@ -110,7 +110,7 @@ class SpanModel:
     spreads : tuple of Spread
         In order of priority.
     contract : ndarray of int64, [I]
-        The contract, 0 to C - 1, in which an instrument's delta lies.
+        The contract, 0 to C - 1, in which an instrument's delta lies; -1 for one without.
     delta : ndarray of float64, [I]
         Contracts per lot or contract; zero for dated cash.
     root, month : ndarray of int64, [C]
@@ -445,7 +445,7 @@ def _resolved(
         rules=rules,
         ranges=ranges,
         spreads=spreads,
-        contract=np.maximum(column, 0),
+        contract=column,
         delta=np.where(priced, delta, 0.0),
         root=root,
         month=np.array(month, dtype=np.int64),
@@ -505,13 +505,7 @@ def span_detail(
     SpanDetail
     """
     rules, usd = model.rules, np.nan_to_num(model.ranges.usd)
-    delta = pot_sums(
-        book,
-        CME,
-        book.quantity * model.delta[book.column],
-        model.contract[book.column],
-        max(1, model.root.size),
-    )
+    delta = pot_sums(book, CME, model.delta, model.contract, max(1, model.root.size))
     shape = (*delta.shape[:2], usd.size)
     net, intra, delivery = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     charge = dict(rules.delivery_charges)
