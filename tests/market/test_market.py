@@ -11,8 +11,8 @@ import pytest
 
 from crossmargin.io.par_yields import read_par_yields
 from crossmargin.market.calendars import is_business_day
-from crossmargin.market.curve import Curve
-from crossmargin.market.market import PAR_YIELD_COLUMNS, Market
+from crossmargin.market.curve import TENORS, Curve
+from crossmargin.market.market import Market
 
 
 def business_days(first, last):
@@ -25,9 +25,7 @@ def par_yields(date, level=4.0, missing=()):
     percent = level + 0.01 * np.arange(date.size)[:, None] + np.zeros(11)
     for row, column in missing:
         percent[row, column] = np.nan
-    columns = {
-        name: pa.array(percent[:, k], from_pandas=True) for k, name in enumerate(PAR_YIELD_COLUMNS)
-    }
+    columns = {name: pa.array(percent[:, k], from_pandas=True) for k, name in enumerate(TENORS)}
     return pa.table({"date": pa.array(date.astype("datetime64[D]")), **columns})
 
 

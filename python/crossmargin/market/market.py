@@ -44,7 +44,6 @@ OLDEST_CURVE = 5
 """Business days between the as-of date and the last row of par yields."""
 SYNTHETIC = "synthetic"
 """A column of this name beside the par yields marks the figures as made up."""
-PAR_YIELD_COLUMNS = TENORS
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ class Market:
         """
         day = cast(np.datetime64, np.asarray(as_of, dtype="datetime64[D]")[()])
         date = columns.dates(par_yields["date"])
-        percent = np.column_stack([columns.numbers(par_yields[c]) for c in PAR_YIELD_COLUMNS])
+        percent = np.column_stack([columns.numbers(par_yields[c]) for c in TENORS])
         past = date <= day
         date, percent = date[past], percent[past]
         usable = ~np.isnan(percent).any(axis=1)
