@@ -136,19 +136,10 @@ NOTES = (
 
 
 @pytest.fixture(scope="session")
-def build() -> Callable[[Market], Universe]:
+def build(make_securities: Callable[..., Securities]) -> Callable[[Market], Universe]:
     """Return a function from a market to real instruments: notes, dated cash, ZTM25, ZNM25."""
-    dates = [np.array([note[n] for note in NOTES], dtype="datetime64[D]") for n in (2, 3)]
-    securities = Securities(
-        cusip=np.array([note[0] for note in NOTES], dtype=object),
-        type=np.full(len(NOTES), "note", dtype=object),
-        coupon=np.array([note[1] for note in NOTES]),
-        issue_date=dates[0],
-        maturity_date=dates[1],
-        first_coupon_date=np.full(len(NOTES), "NaT", dtype="datetime64[D]"),
-        price=np.full(len(NOTES), np.nan),
-        resold_as=np.full(len(NOTES), "", dtype=object),
-    )
+    keys = ("cusip", "coupon", "issue_date", "maturity_date")
+    securities = make_securities(*(dict(zip(keys, note, strict=True)) for note in NOTES))
 
     def build(market: Market) -> Universe:
         universe = build_universe(
