@@ -12,7 +12,7 @@ import pytest
 
 import crossmargin as xm
 from crossmargin.instruments.securities import Securities
-from crossmargin.sample import sample_tables
+from crossmargin.sample import ACCOUNTS, sample_tables
 
 DATA = Path(
     os.environ.get("CROSSMARGIN_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
@@ -56,11 +56,20 @@ def make_securities() -> Callable[..., Securities]:
 
 
 @pytest.fixture(scope="session")
-def sample_inputs() -> dict[str, Any]:
+def sample_book() -> Callable[..., dict[str, Any]]:
+    """Return a maker of synthetic books of so many accounts, as `crossmargin.run` takes them."""
+
+    def make(accounts: int = ACCOUNTS) -> dict[str, Any]:
+        tables = sample_tables(accounts=accounts)
+        return {name: tables[name] for name in ("positions", "accounts", "securities")}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def sample_inputs(sample_book: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     """Return the synthetic market and book as `crossmargin.run` takes them."""
-    tables = sample_tables()
-    book = {name: tables[name] for name in ("positions", "accounts", "securities")}
-    return {**book, "market": xm.Market.sample()}
+    return {**sample_book(), "market": xm.Market.sample()}
 
 
 @pytest.fixture(scope="session")
