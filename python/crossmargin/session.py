@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from crossmargin import columns
 from crossmargin.agreement.outcome import Clients, Models, margin_book
 from crossmargin.book.netting import (
     CME_OTHER,
@@ -211,7 +212,7 @@ class Session:
         outcome = margin_book(book, self._models, clients, threads=threads)
         return pa.table(
             {
-                "account": pa.array(accounts, pa.string()),
+                "account": columns.text_column(accounts),
                 **saving_columns(outcome.saving),
                 **money_columns(outcome.required),
             }

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from crossmargin import engine, exact
 from crossmargin.book.exceptions import InputError
@@ -84,18 +83,21 @@ class ScanRanges:
     var_long: Float
     var_short: Float
 
-    def table(self) -> pa.Table:
-        """Return a row per root."""
-        return pa.table(
-            {
-                "root": pa.array(self.root, pa.string()),
-                "contract": _text(self.contract),
-                "scan_range": pa.array(self.usd, from_pandas=True),
-                "origin": _text(self.origin),
-                "var_long": pa.array(self.var_long, from_pandas=True),
-                "var_short": pa.array(self.var_short, from_pandas=True),
-            }
-        )
+    def describe(self) -> list[dict[str, Any]]:
+        """Return a row per root of plain values, None for what is empty or NaN."""
+        values: dict[str, Sequence[str] | Sequence[float]] = {
+            "root": self.root,
+            "contract": self.contract,
+            "scan_range": self.usd.tolist(),
+            "origin": self.origin,
+            "var_long": self.var_long.tolist(),
+            "var_short": self.var_short.tolist(),
+        }
+        # NaN alone is not equal to itself.
+        return [
+            {name: None if x == "" or x != x else x for name, x in zip(values, row, strict=True)}
+            for row in zip(*values.values(), strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class SpanModel:
             "calibration_rows": self.rules.calibration_rows,
             "calibration_level": self.rules.calibration_level,
             "from_file": list(self.from_file),
-            "scan_ranges": self.ranges.table().to_pylist(),
+            "scan_ranges": self.ranges.describe(),
             "spreads": [
                 {
                     "legs": [[root, ratio] for root, ratio in self.legs_of(spread)],
@@ -639,8 +641,3 @@ def _rows(book: Book, first: int, last: int) -> Book:
     ptr = book.row_ptr[first : last + 1]
     held = slice(int(ptr[0]), int(ptr[-1]))
     return Book.from_arrays(ptr - ptr[0], book.column[held], book.quantity[held], book.columns)
-
-
-def _text(values: Sequence[str]) -> pa.Array:
-    """Return texts, empty ones as null."""
-    return pa.array([value or None for value in values], pa.string())
