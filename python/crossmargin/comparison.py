@@ -68,8 +68,7 @@ def compare_revaluation(run: Run, market: Market, *, threads: int | None = None)
 
     name = run.accounts.to_arrow()["account"]
     sensitivity, full = (margin(pnl) for pnl in ("sensitivity", "full"))
-    anything = np.ones(universe.name.size, dtype=bool)
-    account, pot = np.nonzero(holds(state.book, FICC, anything)[: len(name)])
+    account, pot = np.nonzero(holds(state.book, FICC)[: len(name)])
     unknown = full.unknown[account, pot]
     by = {"v_sensitivity": sensitivity.v[account, pot], "v_full": full.v[account, pot]}
     by["difference"] = by["v_full"] - by["v_sensitivity"]

@@ -59,6 +59,17 @@ def test_a_pot_holds_what_its_segments_hold(
         assert held.astype(int).tolist() == [expected, [0] * 5]
 
 
+def test_a_pot_holds_something_where_it_holds_any_instrument() -> None:
+    # Cash in the first account's XM, a future outside it in the second's.
+    book = Book.from_arrays([0, 1, 1, 1, 1, 1, 1, 1, 2], [0, 1], [1, -1])
+    expected = {
+        FICC: [[1, 0, 1, 0, 1], [0, 0, 0, 0, 0]],
+        CME: [[1, 0, 1, 0, 0], [0, 0, 0, 1, 1]],
+    }
+    for house, pots in expected.items():
+        assert holds(book, house).astype(int).tolist() == pots
+
+
 def test_sums_are_by_pot_and_bucket() -> None:
     book = two_accounts()
     value = np.array([100.0, 10.0, 1.0, 1000.0])

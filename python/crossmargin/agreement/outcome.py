@@ -170,8 +170,7 @@ def margin_book(
                 f"its charge {charged.charge.name} at {charged.charge.house} is beyond "
                 f"{LARGEST_MARGIN:,.0f} USD",
             )
-    anything = np.ones(universe.name.size, dtype=bool)
-    occupied = {house: holds(book, house, anything) for house in UNIONS}
+    occupied = {house: holds(book, house) for house in UNIONS}
     own = occupied[FICC][: clients.eligible.size]
     reduction, offsets = _reduction(book, models, own.shape[0], threads=threads, backend=backend)
     saving = agree(

@@ -82,7 +82,7 @@ class HouseMargin:
     items: Sequence[Items] = ()
 
 
-def holds(book: Book, house: str, mark: Mask) -> Mask:
+def holds(book: Book, house: str, mark: Mask | None = None) -> Mask:
     """Return whether a pot holds any marked instrument.
 
     Parameters
@@ -91,15 +91,18 @@ def holds(book: Book, house: str, mark: Mask) -> Mask:
         Rows are group * 4 + segment.
     house : str
         Whose pots.
-    mark : ndarray of bool, [I]
-        The instruments looked for.
+    mark : ndarray of bool, [I], optional
+        The instruments looked for; any if not given.
 
     Returns
     -------
     ndarray of bool, [R x 5]
     """
-    held = np.zeros(book.rows, dtype=bool)
-    held[row_of(book)[mark[book.column]]] = True
+    if mark is None:
+        held = np.diff(book.row_ptr) > 0
+    else:
+        held = np.zeros(book.rows, dtype=bool)
+        held[row_of(book)[mark[book.column]]] = True
     by_segment = held.reshape(-1, len(SEGMENTS))
     return np.column_stack([by_segment[:, union].any(axis=1) for union in UNIONS[house]])
 
