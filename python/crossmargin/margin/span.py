@@ -517,7 +517,7 @@ def span_detail(
         net[..., k] = exact.ordered_sum(own)
         delivery[..., k] = charge.get(root, 0.0) * exact.ordered_sum(np.abs(own[..., month <= 0]))
         tiers = [own[..., (a <= month) & (month <= b)] for a, b in rules.tiers_of(root)]
-        spreads = [(a - 1, b - 1, usd) for name, a, b, usd in rules.intra_spreads if name == root]
+        spreads = [(a - 1, b - 1, each) for name, a, b, each in rules.intra_spreads if name == root]
         intra[..., k] = intra_charge(tiers, spreads, shape[:2], threads=threads, backend=backend)
     scan, scenario = scan_risk(net, usd, rules.extreme_multiple, rules.extreme_cover)
     formed, credit = spread_credits(net, scan, model.spreads, threads=threads, backend=backend)
