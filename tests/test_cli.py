@@ -327,9 +327,22 @@ def test_help_names_every_input_and_the_version_is_the_packages(
     assert re.fullmatch(r"crossmargin \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_a_run_imports_no_library_it_has_no_use_for(tmp_path: Path, ending: str) -> None:
-    options = ["--as-of", str(AS_OF), "--out", str(tmp_path / "out")]
+NO_USE_FOR = {"pandas", "polars", "numba", "scipy"}
+
+
+@pytest.mark.parametrize(
+    ("ending", "policy"),
+    [
+        ("csv", "cme-ficc-2026-04-30"),
+        ("parquet", "cme-ficc-2026-04-30"),
+        ("csv", "cme-ficc-2026-04-30-span"),
+        ("csv", "cme-ficc-2026-04-30-charges"),
+    ],
+)
+def test_a_run_imports_no_library_it_has_no_use_for(
+    tmp_path: Path, ending: str, policy: str
+) -> None:
+    options = ["--as-of", str(AS_OF), "--out", str(tmp_path / "out"), "--policy", policy]
     for name, table in TABLES.items():
         path = tmp_path / f"{name}.{ending}"
         (pacsv.write_csv if ending == "csv" else pq.write_table)(table, path)
@@ -344,7 +357,35 @@ def test_a_run_imports_no_library_it_has_no_use_for(tmp_path: Path, ending: str)
     assert done.returncode == cli.REJECTED
     imported = set(done.stderr.split())
     assert "pyarrow.parquet" in imported
-    assert not imported & {"pandas", "polars", "numba", "scipy", "crossmargin.sample"}
+    assert not imported & {*NO_USE_FOR, "crossmargin.sample"}
+
+
+def test_questions_and_comparisons_import_none_either(write: Callable[..., list[str]]) -> None:
+    options = write()
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    script = """
+import sys
+import crossmargin as xm
+positions, accounts, securities, par_yields, as_of = sys.argv[1:]
+market = xm.Market.read(par_yields, as_of=as_of)
+run = xm.run(positions=positions, accounts=accounts, securities=securities, market=market)
+session = xm.Session(run)
+session.what_if("001", {"ZNU26": 1})
+session.what_ifs([("001", {"ZNU26": 1})])
+xm.compare(run, run)
+xm.compare_revaluation(run, market)
+print(*sys.modules)
+"""
+    names = ("--positions", "--accounts", "--securities", "--par-yields", "--as-of")
+    done = subprocess.run(
+        [sys.executable, "-c", script, *(given[name] for name in names)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = set(done.stdout.split())
+    assert "crossmargin.session" in imported
+    assert not imported & NO_USE_FOR
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from crossmargin import cli
 from crossmargin.book.exceptions import InputError
 from crossmargin.compare import Margined, differences, inputs_that_differ
 from crossmargin.io.results import MONEY
-from crossmargin.sample import sample_tables
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "docs/policies/example-class-disallowance.toml"
 
@@ -87,11 +87,9 @@ def test_inputs_differ_by_content_or_by_being_there() -> None:
 
 
 @pytest.fixture(scope="module")
-def runs() -> tuple[xm.Run, xm.Run]:
+def runs(sample_book: Callable[..., dict[str, Any]]) -> tuple[xm.Run, xm.Run]:
     """Return a small sample book under the default policy and under the example's."""
-    tables = sample_tables(accounts=30)
-    book: dict[str, Any] = {n: tables[n] for n in ("positions", "accounts", "securities")}
-    market = xm.Market.sample()
+    book, market = sample_book(30), xm.Market.sample()
     one, other = (
         xm.run(**book, market=market, policy=policy, threads=1) for policy in (None, EXAMPLE)
     )

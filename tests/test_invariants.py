@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import crossmargin as xm
 from crossmargin.book.exceptions import InputError
 from crossmargin.io.results import table_hash
-from crossmargin.market.market import PAR_YIELD_COLUMNS
+from crossmargin.market.curve import TENORS
 from crossmargin.policies import (
     CmeConcentration,
     CmeCorrelation,
@@ -87,7 +87,7 @@ def market(seed: int, swaps: int = 0) -> xm.Market:
     for row in range(1, HISTORY):
         away[row] = 0.9 * away[row - 1] + 0.01 * (common + own)[row]
     percent = np.round(level + away, 2)
-    yields = pa.table({"date": days, **dict(zip(PAR_YIELD_COLUMNS, percent.T, strict=True))})
+    yields = pa.table({"date": days, **dict(zip(TENORS, percent.T, strict=True))})
     basis = None
     if seed:
         basis = pa.table(
@@ -656,7 +656,7 @@ def test_a_history_of_one_factor_cannot_be_recorrelated() -> None:
     days = np.busday_offset(AS_OF, np.arange(1 - HISTORY, 1), roll="backward")
     level = 4.0 + 0.01 * np.random.default_rng(3).integers(-9, 10, HISTORY)
     # At 1 and 3 months DF = 1 / (1 + y t): the same yield moves both alike but for second order.
-    yields = pa.table({"date": days, **dict.fromkeys(PAR_YIELD_COLUMNS, level)})
+    yields = pa.table({"date": days, **dict.fromkeys(TENORS, level)})
     flat = xm.Market.read(yields, as_of=AS_OF)
     with pytest.raises(InputError, match="par yields: treasury:1/4 follows from"):
         run(ONE_FUTURE, market=flat, policy=full_policy(), volumes=VOLUMES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,6 @@ import pytest
 import crossmargin as xm
 from crossmargin.agreement.outcome import AmountError
 from crossmargin.policies import Charge, read_policy
-from crossmargin.sample import sample_tables
 
 ACCOUNTS = 120
 Question = tuple[str, dict[str, float], bool]
@@ -26,8 +26,8 @@ def market() -> xm.Market:
 
 
 @pytest.fixture(scope="module")
-def tables() -> dict[str, pa.Table]:
-    return sample_tables(accounts=ACCOUNTS)
+def tables(sample_book: Callable[[int], dict[str, pa.Table]]) -> dict[str, pa.Table]:
+    return sample_book(ACCOUNTS)
 
 
 def margin(tables: dict[str, pa.Table], market: xm.Market, *rows: dict[str, Any]) -> xm.Run:
@@ -35,12 +35,7 @@ def margin(tables: dict[str, pa.Table], market: xm.Market, *rows: dict[str, Any]
     if rows:
         more = [{name: row.get(name) for name in positions.column_names} for row in rows]
         positions = pa.concat_tables([positions, pa.Table.from_pylist(more, positions.schema)])
-    return xm.run(
-        positions=positions,
-        accounts=tables["accounts"],
-        securities=tables["securities"],
-        market=market,
-    )
+    return xm.run(**tables | {"positions": positions}, market=market)
 
 
 @pytest.fixture(scope="module")
@@ -321,9 +316,7 @@ def test_users_cubes_are_kept_on_the_grid_and_asked_by_columns_off_it(
 ) -> None:
     names = [f"s{n}" for n in range(60)]
     own = xm.run(
-        positions=tables["positions"],
-        accounts=tables["accounts"],
-        securities=tables["securities"],
+        **tables,
         market=market,
         ficc_cube=own_cube(run, "ficc", scale, names),
         cme_cube=own_cube(run, "cme", scale, names),
@@ -339,9 +332,7 @@ def test_charges_are_asked_by_columns(
 ) -> None:
     charge = Charge("liquidity", "FICC", 0.001, True, "ours", "a test")
     run = xm.run(
-        positions=tables["positions"],
-        accounts=tables["accounts"],
-        securities=tables["securities"],
+        **tables,
         market=market,
         policy=replace(read_policy(), charges=(charge,)),
     )

@@ -1,7 +1,7 @@
 """Margin of a client book under CME-FICC cross-margining: both houses' numbers, and why."""
 
 from crossmargin.compare import compare
-from crossmargin.comparison import compare_revaluation
+from crossmargin.compare_revaluation import compare_revaluation
 from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
 from crossmargin.instruments.baskets import deliverable_basket
 from crossmargin.instruments.conversion import conversion_factor

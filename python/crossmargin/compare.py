@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossmargin import columns
 from crossmargin.io.results import MONEY, Table, read_results
 from crossmargin.run import Run
 
@@ -64,28 +65,21 @@ def margined(run: Run | str | Path) -> Margined:
 def differences(a: Margined, b: Margined) -> pa.Table:
     """Return the columns of `compare`."""
     at_b = pc.index_in(b.accounts["account"], value_set=a.accounts["account"])
-    only_b = np.flatnonzero(at_b.is_null().to_numpy())
+    only_b = columns.column(np.flatnonzero(~columns.is_known(at_b)))
     account = pa.chunked_array(
-        [
-            *a.accounts["account"].chunks,
-            *b.accounts["account"].take(pa.array(only_b)).chunks,
-        ],
-        pa.string(),
+        [*a.accounts["account"].chunks, *b.accounts["account"].take(only_b).chunks], pa.string()
     )
     rows = [pc.index_in(account, value_set=run.accounts["account"]) for run in (a, b)]
-    only_in = pc.if_else(
-        rows[1].is_null(), "a", pc.if_else(rows[0].is_null(), "b", pa.scalar(None, pa.string()))
-    )
-    columns = {"account": account, "only_in": only_in}
+    in_a, in_b, in_both = columns.scalar("a"), columns.scalar("b"), columns.nothing(pa.string())
+    only_in = pc.if_else(rows[1].is_null(), in_a, pc.if_else(rows[0].is_null(), in_b, in_both))
+    table = {"account": account, "only_in": only_in}
     for name in (SHARE, *AMOUNTS, REASON):
         one, other = (run.accounts[name].take(row) for run, row in zip((a, b), rows, strict=True))
-        columns |= {f"{name}_a": one, f"{name}_b": other}
+        table |= {f"{name}_a": one, f"{name}_b": other}
         if name != REASON:
             difference = pc.subtract(other, one)
-            columns[f"{name}_difference"] = (
-                difference.cast(MONEY) if name in AMOUNTS else difference
-            )
-    return pa.table(columns)
+            table[f"{name}_difference"] = difference.cast(MONEY) if name in AMOUNTS else difference
+    return pa.table(table)
 
 
 def inputs_that_differ(a: Margined, b: Margined) -> list[str]:

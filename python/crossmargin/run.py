@@ -311,11 +311,12 @@ def run(
             **work,
         )
         haircuts = None
+        held = known.take(trades.held)
         eligible = eligible_instruments(universe, known, market, rules)
         if rules.haircuts is not None:
             universe, haircuts = haircut_method(
                 universe,
-                known.take(trades.held),
+                held,
                 cubes.unpriced_ficc,
                 market,
                 rules.haircuts,
@@ -325,7 +326,7 @@ def run(
                 short=ficc_cube is None,
             )
             cubes = _with_haircuts(cubes, haircuts, eligible)
-        of_ficc = charge_rules(universe, known.take(trades.held), market, rules)
+        of_ficc = charge_rules(universe, held, market, rules)
     except (HistoryShortError, CorrelationError) as error:
         raise InputError(f"par yields: {error}") from None
     if rules.ficc.pnl == PROXY and ficc_cube is None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from crossmargin import columns
 from crossmargin.agreement.outcome import Clients, Models, margin_book
 from crossmargin.book.netting import (
     CME_OTHER,
@@ -88,10 +89,12 @@ class Session:
         self._threads = threads
         self._as_of = state.as_of
         names = run.accounts.to_arrow()["account"].to_pylist()
+        self.accounts: tuple[str, ...] = tuple(names)
         self._account = {name: number for number, name in enumerate(names)}
         universe = self._models.universe
         tradable = np.flatnonzero(universe.kind != DATED_CASH)
         self._instrument = {str(universe.name[i]): int(i) for i in tradable}
+        self.instruments: tuple[str, ...] = tuple(self._instrument)
         # Plain lists: one element of an array takes as long as many of these.
         future = universe.kind == FUTURE
         self._future: list[bool] = future.tolist()
@@ -115,16 +118,6 @@ class Session:
                 elsewhere=self._elsewhere,
                 memory=memory,
             )
-
-    @property
-    def instruments(self) -> tuple[str, ...]:
-        """CUSIPs and contracts that can be traded."""
-        return tuple(self._instrument)
-
-    @property
-    def accounts(self) -> tuple[str, ...]:
-        """Names of the accounts."""
-        return tuple(self._account)
 
     def what_if(self, account: str, trades: Trades, *, xm: bool = True) -> dict[str, object]:
         """Return the margin of one account after some hypothetical trades.
@@ -155,7 +148,7 @@ class Session:
             answer = self._residents.ask(number, legs)
             if answer is not None:
                 return answer
-        row: dict[str, object] = self._ask([account], [legs], threads=1).to_pylist()[0]
+        row: dict[str, object] = self._ask([number], [legs], threads=1).to_pylist()[0]
         return row
 
     def what_ifs(self, questions: Iterable[tuple[str, Trades]], *, xm: bool = True) -> Table:
@@ -185,16 +178,16 @@ class Session:
             self._resolve(legs, number, xm)
             for number, (_, legs) in zip(numbers, asked, strict=True)
         ]
-        return Table(self._ask([name for name, _ in asked], trades, threads=self._threads))
+        return Table(self._ask(numbers, trades, threads=self._threads))
 
     def _ask(
-        self, accounts: list[str], trades: list[list[Leg]], *, threads: int | None
+        self, accounts: list[int], trades: list[list[Leg]], *, threads: int | None
     ) -> pa.Table:
         """Answer questions by the columnar models."""
-        asked = np.array([self._account[account] for account in accounts], dtype=np.int64)
+        asked = np.array(accounts, dtype=np.int64)
         # The account's own group for each question, then its groups at other firms.
         group, owner = [asked], [np.arange(asked.size)]
-        for question, account in enumerate(asked.tolist()):
+        for question, account in enumerate(accounts):
             for other in self._elsewhere.get(account, ()):
                 group.append(np.array([other]))
                 owner.append(np.array([question]))
@@ -211,7 +204,7 @@ class Session:
         outcome = margin_book(book, self._models, clients, threads=threads)
         return pa.table(
             {
-                "account": pa.array(accounts, pa.string()),
+                "account": columns.text_column([self.accounts[number] for number in accounts]),
                 **saving_columns(outcome.saving),
                 **money_columns(outcome.required),
             }
@@ -235,7 +228,7 @@ class Session:
             instrument=np.concatenate([self._book.column[at], new[:, 2]]).astype(np.int64),
             lots=np.concatenate([self._book.quantity[at].astype(np.int64), new[:, 3]]),
             xm=np.zeros(size, dtype=bool),
-            why=np.full(size, "", dtype=object),
+            why=np.zeros(size, dtype=np.int64),
         )
         return to_book(lines, groups=groups.size, instruments=self._book.columns)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -98,22 +99,8 @@ def test_firm_with_rows_that_disagree_is_no_common_member(order: int) -> None:
     assert barrier.tolist() == ["FIRM_NOT_COMMON_MEMBER"]
 
 
-def securities(*rows: tuple[str, str]) -> Securities:
-    """Return securities of (type, maturity)."""
-    size = len(rows)
-    return Securities(
-        cusip=np.array([f"CUSIP{n}" for n in range(size)], dtype=object),
-        type=np.array([kind for kind, _ in rows], dtype=object),
-        coupon=np.full(size, 0.04),
-        issue_date=np.full(size, np.datetime64("2020-01-31")),
-        maturity_date=np.array([maturity for _, maturity in rows], dtype="datetime64[D]"),
-        first_coupon_date=np.full(size, np.datetime64("NaT"), dtype="datetime64[D]"),
-        price=np.full(size, np.nan),
-        resold_as=np.full(size, "", dtype=object),
-    )
-
-
 NOTE = ("note", "2030-05-15")
+Assigned = Callable[..., tuple[Assignment, list[dict[str, Any]]]]
 CONTRACTS = tuple(
     Contract(root, np.datetime64(month, "M"))
     for root, month in (("ZT", "2025-03"), ("ZN", "2025-06"), ("SR3", "2025-03"))
@@ -155,42 +142,51 @@ def reasons(found: Assignment) -> list[str]:
     return [WHY[number] for number in found.why]
 
 
-def assigned(
-    *rows: dict[str, Any],
-    known: Securities | None = None,
-    people: pa.Table | None = None,
-    barrier: tuple[str, ...] = ("", ""),
-    as_of: str = "2025-03-13",
-    roots: tuple[str, ...] = RULES.roots,
-) -> tuple[Assignment, list[dict[str, Any]]]:
-    """Assign the rows, and return the exceptions with them."""
-    people = accounts({}, {"clearing_firm": "F2"}) if people is None else people
-    known = securities(NOTE) if known is None else known
-    rules, log = replace(RULES, roots=roots), ExceptionLog()
-    book, day = trades(*rows), np.datetime64(as_of)
-    found = assign(
-        book,
-        accounts=people,
-        barrier=np.array(barrier, dtype=object),
-        securities=known,
-        as_of=day,
-        rules=rules,
-    )
-    log_assignment(
-        found,
-        book,
-        accounts=people,
-        securities=known,
-        as_of=day,
-        rules=rules,
-        file="positions",
-        accounts_file="accounts",
-        log=log,
-    )
-    return found, log.table().to_pylist()
+@pytest.fixture
+def assigned(make_securities: Callable[..., Securities]) -> Assigned:
+    """Return a function from rows to their assignment and the exceptions."""
+
+    def assigned(
+        *rows: dict[str, Any],
+        known: tuple[str, str] = NOTE,
+        people: pa.Table | None = None,
+        barrier: tuple[str, ...] = ("", ""),
+        as_of: str = "2025-03-13",
+        roots: tuple[str, ...] = RULES.roots,
+    ) -> tuple[Assignment, list[dict[str, Any]]]:
+        """Assign the rows of a security, (type, maturity); return the exceptions with them."""
+        people = accounts({}, {"clearing_firm": "F2"}) if people is None else people
+        kind, maturity = known
+        security = make_securities(
+            {"cusip": "CUSIP0", "type": kind, "issue_date": "2020-01-31", "maturity_date": maturity}
+        )
+        rules, log = replace(RULES, roots=roots), ExceptionLog()
+        book, day = trades(*rows), np.datetime64(as_of)
+        found = assign(
+            book,
+            accounts=people,
+            barrier=np.array(barrier, dtype=object),
+            securities=security,
+            as_of=day,
+            rules=rules,
+        )
+        log_assignment(
+            found,
+            book,
+            accounts=people,
+            securities=security,
+            as_of=day,
+            rules=rules,
+            file="positions",
+            accounts_file="accounts",
+            log=log,
+        )
+        return found, log.table().to_pylist()
+
+    return assigned
 
 
-def test_segments_follow_product_and_account() -> None:
+def test_segments_follow_product_and_account(assigned: Assigned) -> None:
     rows: list[dict[str, Any]] = [
         {"kind": kind, "instrument": number, "xm": xm}
         for kind, number in (("cash", 0), ("repo", 0), ("reverse", 0), ("future", 1), ("future", 2))
@@ -215,8 +211,10 @@ def test_segments_follow_product_and_account() -> None:
         ("mbs", False),
     ],
 )
-def test_only_nominal_notes_and_bonds_are_eligible(kind: str, eligible: bool) -> None:
-    found, exceptions = assigned({}, {"kind": "repo"}, known=securities((kind, "2030-05-15")))
+def test_only_nominal_notes_and_bonds_are_eligible(
+    assigned: Assigned, kind: str, eligible: bool
+) -> None:
+    found, exceptions = assigned({}, {"kind": "repo"}, known=(kind, "2030-05-15"))
     if eligible:
         assert found.segment.tolist() == [FICC_XM, FICC_XM]
         assert exceptions == []
@@ -243,13 +241,15 @@ def test_only_nominal_notes_and_bonds_are_eligible(kind: str, eligible: bool) ->
         ("2023-03-01", "2024-02-29", False),
     ],
 )
-def test_more_than_a_year_must_remain(as_of: str, maturity: str, eligible: bool) -> None:
-    found, _ = assigned({}, known=securities(("note", maturity)), as_of=as_of)
+def test_more_than_a_year_must_remain(
+    assigned: Assigned, as_of: str, maturity: str, eligible: bool
+) -> None:
+    found, _ = assigned({}, known=("note", maturity), as_of=as_of)
     assert found.segment.tolist() == [FICC_XM if eligible else FICC_OTHER]
     assert reasons(found) == [CROSS_MARGINED if eligible else "SECURITY_INELIGIBLE"]
 
 
-def test_root_the_policy_does_not_name_is_reassigned() -> None:
+def test_root_the_policy_does_not_name_is_reassigned(assigned: Assigned) -> None:
     rows: list[dict[str, Any]] = [{"kind": "future", "instrument": number} for number in (1, 2)]
     found, exceptions = assigned(*rows, roots=("ZN",))
     assert found.segment.tolist() == [CME_XM, CME_OTHER]
@@ -258,7 +258,7 @@ def test_root_the_policy_does_not_name_is_reassigned() -> None:
     ]
 
 
-def test_barred_account_is_reassigned_and_said_once() -> None:
+def test_barred_account_is_reassigned_and_said_once(assigned: Assigned) -> None:
     rows: list[dict[str, Any]] = [
         {"account": 1},
         {"account": 1, "kind": "future", "instrument": 1},
@@ -274,16 +274,16 @@ def test_barred_account_is_reassigned_and_said_once() -> None:
 
 
 @pytest.mark.parametrize("code", ["ROLE_NOT_ELIGIBLE", "NOT_OPTED_IN", "FIRM_NOT_COMMON_MEMBER"])
-def test_every_barrier_is_an_exception(code: str) -> None:
+def test_every_barrier_is_an_exception(assigned: Assigned, code: str) -> None:
     _, exceptions = assigned({}, barrier=(code, ""))
     assert [(e["severity"], e["code"]) for e in exceptions] == [("reassigned", code)]
 
 
-def test_barred_account_with_nothing_in_xm_is_not_said() -> None:
+def test_barred_account_with_nothing_in_xm_is_not_said(assigned: Assigned) -> None:
     assert assigned({"xm": False}, barrier=("NOT_OPTED_IN", ""))[1] == []
 
 
-def test_rows_at_another_firm_are_groups_of_their_own() -> None:
+def test_rows_at_another_firm_are_groups_of_their_own(assigned: Assigned) -> None:
     rows: list[dict[str, Any]] = [
         {"account": 0},
         {"account": 1, "firm": "F9"},
@@ -317,8 +317,8 @@ def test_rows_at_another_firm_are_groups_of_their_own() -> None:
     assert [(e["row"], e["code"]) for e in exceptions] == [(n, "OTHER_FIRM") for n in (2, 3, 6)]
 
 
-def test_why_says_the_first_in_rank() -> None:
-    bill = securities(("bill", "2025-09-01"))
+def test_why_says_the_first_in_rank(assigned: Assigned) -> None:
+    bill = ("bill", "2025-09-01")
     for row, barrier, why in (
         ({"xm": False, "firm": "F9"}, "NOT_OPTED_IN", NOT_XM),
         ({"firm": "F9"}, "NOT_OPTED_IN", "OTHER_FIRM"),
@@ -337,9 +337,11 @@ def test_why_says_the_first_in_rank() -> None:
         ("2026-03-28", False),
     ],
 )
-def test_note_that_falls_to_a_year_soon_is_noted(maturity: str, near: bool) -> None:
+def test_note_that_falls_to_a_year_soon_is_noted(
+    assigned: Assigned, maturity: str, near: bool
+) -> None:
     rows: list[dict[str, Any]] = [{}, {"xm": False}]
-    _, exceptions = assigned(*rows, known=securities(("note", maturity)))
+    _, exceptions = assigned(*rows, known=("note", maturity))
     expected = [(1, "note", "MATURITY_NEAR")] if near else []
     assert [(e["row"], e["severity"], e["code"]) for e in exceptions] == expected
 
@@ -356,7 +358,9 @@ def test_note_that_falls_to_a_year_soon_is_noted(maturity: str, near: bool) -> N
         ("2025-03-13", 2, False),
     ],
 )
-def test_delivery_month_that_begins_soon_is_noted(as_of: str, contract: int, near: bool) -> None:
+def test_delivery_month_that_begins_soon_is_noted(
+    assigned: Assigned, as_of: str, contract: int, near: bool
+) -> None:
     row = {"kind": "future", "instrument": contract}
     _, exceptions = assigned(row, row | {"xm": False}, as_of=as_of)
     # Delivery concerns any position, cross-margined or not.
@@ -364,7 +368,7 @@ def test_delivery_month_that_begins_soon_is_noted(as_of: str, contract: int, nea
     assert [(e["row"], e["severity"], e["code"]) for e in exceptions] == expected
 
 
-def test_no_trades_leave_the_accounts() -> None:
+def test_no_trades_leave_the_accounts(assigned: Assigned) -> None:
     found, exceptions = assigned()
     assert found.group.size == found.segment.size == 0
     assert found.group_account.tolist() == [0, 1]

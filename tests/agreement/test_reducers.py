@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -241,9 +242,11 @@ def test_short_rate_futures_are_in_the_first_class() -> None:
     assert row["p"] == 2 * 0.75 * 40_000 / (100_000 + 40_000)
 
 
-def test_upper_end_of_a_class_belongs_to_it_and_the_last_has_none() -> None:
+def test_upper_end_of_a_class_belongs_to_it_and_the_last_has_none(
+    sample_book: Callable[..., dict[str, Any]],
+) -> None:
     rules = xm.read_policy(EXAMPLES / "example-class-disallowance.toml")
-    result = xm.run(**xm_tables(), market=xm.Market.sample(), policy=rules, threads=1)
+    result = xm.run(**sample_book(40), market=xm.Market.sample(), policy=rules, threads=1)
     assert result.state is not None
     universe = result.state.models.universe
     assert rules.class_disallowance is not None
@@ -270,10 +273,11 @@ def test_what_we_cannot_value_takes_no_part() -> None:
     assert (row["v_cme_futures"], row["p"], row["reason"]) == (100_000, 0.0, "NO_SAVING")
 
 
-def test_the_manifest_names_the_reducer_and_sessions_follow_it() -> None:
-    tables = xm_tables()
+def test_the_manifest_names_the_reducer_and_sessions_follow_it(
+    sample_book: Callable[..., dict[str, Any]],
+) -> None:
     rules = EXAMPLES / "example-class-disallowance.toml"
-    result = xm.run(**tables, market=xm.Market.sample(), policy=rules, threads=1)
+    result = xm.run(**sample_book(40), market=xm.Market.sample(), policy=rules, threads=1)
     assert result.manifest["policy"]["reducer"] == "class_disallowance"
     rows = {row["account"]: row for row in result.accounts.to_arrow().to_pylist()}
     assert any(row["p"] > 0.0 for row in rows.values())
@@ -282,10 +286,3 @@ def test_the_manifest_names_the_reducer_and_sessions_follow_it() -> None:
     for answer in asked:
         for column in ("p", "reason", "binding", "requirement", "saving"):
             assert answer[column] == rows[answer["account"]][column]
-
-
-def xm_tables() -> dict[str, Any]:
-    from crossmargin.sample import sample_tables
-
-    tables = sample_tables(accounts=40)
-    return {name: tables[name] for name in ("positions", "accounts", "securities")}

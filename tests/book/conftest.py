@@ -23,8 +23,14 @@ Read = Callable[..., tuple[Trades, list[dict[str, Any]]]]
 
 
 @pytest.fixture
-def read() -> Read:
+def read(make_securities: Callable[..., Securities]) -> Read:
     """Return a function from rows to the trades accepted and the exceptions of the others."""
+    securities = make_securities(
+        *(
+            {"cusip": cusip, "issue_date": "2020-05-15", "maturity_date": maturity}
+            for cusip, maturity in CUSIPS.items()
+        )
+    )
 
     def read(
         *rows: dict[str, Any], cycle: str = "EOD", as_of: str = "2025-03-13"
@@ -46,7 +52,7 @@ def read() -> Read:
         trades = read_trades(
             parse(positions, POSITIONS, file="positions", log=log).table,
             accounts=parse(accounts, ACCOUNTS, file="accounts", log=log).table,
-            securities=_securities(),
+            securities=securities,
             as_of=np.datetime64(as_of),
             cycle=cycle,
             file="positions",
@@ -55,17 +61,3 @@ def read() -> Read:
         return trades, log.table().to_pylist()
 
     return read
-
-
-def _securities() -> Securities:
-    size = len(CUSIPS)
-    return Securities(
-        cusip=np.array(list(CUSIPS), dtype=object),
-        type=np.full(size, "note", dtype=object),
-        coupon=np.full(size, 0.04),
-        issue_date=np.full(size, np.datetime64("2020-05-15")),
-        maturity_date=np.array(list(CUSIPS.values()), dtype="datetime64[D]"),
-        first_coupon_date=np.full(size, np.datetime64("NaT"), dtype="datetime64[D]"),
-        price=np.full(size, np.nan),
-        resold_as=np.full(size, "", dtype=object),
-    )

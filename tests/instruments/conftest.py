@@ -39,29 +39,6 @@ def flat_market() -> Callable[..., Market]:
 
 
 @pytest.fixture(scope="session")
-def make_securities() -> Callable[..., Securities]:
-    """Return a maker of securities, one a dict; only issue_date and maturity_date must be there."""
-
-    def make(*rows: dict[str, Any]) -> Securities:
-        def column(name: str, default: Any, dtype: Any) -> Any:
-            return np.array([row.get(name, default) for row in rows], dtype=dtype)
-
-        names = [row.get("cusip", f"CUSIP{number:04d}") for number, row in enumerate(rows)]
-        return Securities(
-            cusip=np.array(names, dtype=object),
-            type=column("type", "note", object),
-            coupon=column("coupon", 0.04, np.float64),
-            issue_date=column("issue_date", None, "datetime64[D]"),
-            maturity_date=column("maturity_date", None, "datetime64[D]"),
-            first_coupon_date=column("first_coupon_date", "NaT", "datetime64[D]"),
-            price=column("price", np.nan, np.float64),
-            resold_as=column("resold_as", "", object),
-        )
-
-    return make
-
-
-@pytest.fixture(scope="session")
 def real_yields(real_data) -> pa.Table:
     return read_par_yields(real_data("us_treasury_par_yields.csv.gz")).table
 

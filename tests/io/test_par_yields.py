@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 import pytest
 
 from crossmargin.book.exceptions import InputError
-from crossmargin.io.par_yields import NODES, read_par_yields
+from crossmargin.io.par_yields import read_par_yields
+from crossmargin.market.curve import TENORS
 
 OFFICIAL = (
     'Date,"1 Mo","1.5 Month","2 Mo","3 Mo","4 Mo","6 Mo","1 Yr","2 Yr","3 Yr","5 Yr","7 Yr",'
@@ -22,11 +23,11 @@ DAYS = [datetime.date(2025, 3, 12), datetime.date(2025, 3, 13)]
 
 
 def plain(*rows: str) -> str:
-    return "date," + ",".join(NODES) + "\n" + "".join(f"{row}\n" for row in rows)
+    return "date," + ",".join(TENORS) + "\n" + "".join(f"{row}\n" for row in rows)
 
 
 def row(day: str, **cells: str) -> str:
-    values = dict(zip(NODES, (f"{v}" for v in LEVELS), strict=True))
+    values = dict(zip(TENORS, (f"{v}" for v in LEVELS), strict=True))
     values.update({name.strip("_"): cell for name, cell in cells.items()})
     return ",".join([day, *values.values()])
 
@@ -49,7 +50,7 @@ def test_the_official_download_in_any_date_style_and_either_order(
     text: Callable[[str], Path], first: str, second: str
 ) -> None:
     parsed = read_par_yields(text(OFFICIAL.format(first, second)))
-    assert parsed.table.column_names == ["date", *NODES]
+    assert parsed.table.column_names == ["date", *TENORS]
     assert parsed.table["date"].to_pylist() == DAYS
     assert parsed.table["10y"].to_pylist() == [4.31, 4.27]
     assert parsed.extra_columns == ("1.5 Month", "2 Mo", "4 Mo")
@@ -60,7 +61,7 @@ def test_the_official_download_in_any_date_style_and_either_order(
 def test_the_plain_form_and_typed_tables(text: Callable[[str], Path]) -> None:
     content = plain(row("2025-03-12"), row("2025-03-13"))
     parsed = read_par_yields(text(content))
-    assert [parsed.table[node].to_pylist()[0] for node in NODES] == LEVELS
+    assert [parsed.table[node].to_pylist()[0] for node in TENORS] == LEVELS
     assert parsed.table.schema.field("1mo").type == pa.float64()
     again = read_par_yields(parsed.table)
     assert again.table == parsed.table
@@ -143,7 +144,7 @@ def test_the_real_history(real_data: Callable[[str], Path]) -> None:
     assert table["date"][0].as_py() == datetime.date(1990, 1, 2)
     assert table["date"][-1].as_py() == datetime.date(2026, 2, 27)
     # 121 true zeros of bills stay zeros: 100 or so days between 2008 and 2021.
-    zeros = [pc.sum(pc.equal(table[node], 0.0)).as_py() for node in NODES]
+    zeros = [pc.sum(pc.equal(table[node], 0.0)).as_py() for node in TENORS]
     assert sum(zeros[:3]) == 121
     assert sum(zeros[3:]) == 0
     # 30y is missing from 2002-02-19 to 2006-02-08, 20y before 1993-10.

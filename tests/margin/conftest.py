@@ -15,8 +15,7 @@ from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.terms import Line, resolve
 from crossmargin.instruments.universe import DATED_CASH, FUTURE, TREASURY, Universe, build_universe
 from crossmargin.market import Market
-from crossmargin.market.curve import POINTS, Curve
-from crossmargin.market.market import PAR_YIELD_COLUMNS
+from crossmargin.market.curve import POINTS, TENORS, Curve
 from crossmargin.policies import ScenarioRules, read_policy
 
 AS_OF = np.datetime64("2025-03-13")
@@ -94,9 +93,7 @@ def make_market(size: float = 0.03, *, rows: int = 160) -> Market:
     for row in range(1, rows - 1):
         away[row] = 0.75 * away[row - 1] + steps[row]
     percent = level + size * away
-    par_yields = pa.table(
-        {"date": days, **{name: percent[:, k] for k, name in enumerate(PAR_YIELD_COLUMNS)}}
-    )
+    par_yields = pa.table({"date": days, **{name: percent[:, k] for k, name in enumerate(TENORS)}})
     moved = np.random.default_rng(8).integers(-8, 9, rows) / 8.0
     basis = pa.table(
         {"date": days, "root": ["ZN"] * rows, "contract": ["ZNM25"] * rows, "basis": size * moved}
@@ -139,19 +136,10 @@ NOTES = (
 
 
 @pytest.fixture(scope="session")
-def build() -> Callable[[Market], Universe]:
+def build(make_securities: Callable[..., Securities]) -> Callable[[Market], Universe]:
     """Return a function from a market to real instruments: notes, dated cash, ZTM25, ZNM25."""
-    dates = [np.array([note[n] for note in NOTES], dtype="datetime64[D]") for n in (2, 3)]
-    securities = Securities(
-        cusip=np.array([note[0] for note in NOTES], dtype=object),
-        type=np.full(len(NOTES), "note", dtype=object),
-        coupon=np.array([note[1] for note in NOTES]),
-        issue_date=dates[0],
-        maturity_date=dates[1],
-        first_coupon_date=np.full(len(NOTES), "NaT", dtype="datetime64[D]"),
-        price=np.full(len(NOTES), np.nan),
-        resold_as=np.full(len(NOTES), "", dtype=object),
-    )
+    keys = ("cusip", "coupon", "issue_date", "maturity_date")
+    securities = make_securities(*(dict(zip(keys, note, strict=True)) for note in NOTES))
 
     def build(market: Market) -> Universe:
         universe = build_universe(

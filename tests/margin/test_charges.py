@@ -138,28 +138,32 @@ def policy_with(**tables: Any) -> Policy:
     return replace(read_policy(), **tables)
 
 
-def held() -> Securities:
-    return Securities(
-        cusip=np.array(["NOTE00000", "TIPS00000"], dtype=object),
-        type=np.array(["note", "tips"], dtype=object),
-        coupon=np.zeros(2),
-        issue_date=np.full(2, "2024-03-13", "datetime64[D]"),
-        maturity_date=np.array(["2026-03-13", "2026-03-14"], "datetime64[D]"),
-        first_coupon_date=np.full(2, "NaT", "datetime64[D]"),
-        price=np.full(2, np.nan),
-        resold_as=np.full(2, "", dtype=object),
+@pytest.fixture
+def held(make_securities: Any) -> Securities:
+    return make_securities(
+        {
+            "cusip": "NOTE00000",
+            "issue_date": "2024-03-13",
+            "maturity_date": "2026-03-13",
+        },
+        {
+            "cusip": "TIPS00000",
+            "type": "tips",
+            "issue_date": "2024-03-13",
+            "maturity_date": "2026-03-14",
+        },
     )
 
 
-def test_rules_of_a_run(by_hand: Any, market: Any, scenario_rules: Any) -> None:
-    notes = [(name, [(1.0, 100.0)], 1.0) for name in held().cusip]
+def test_rules_of_a_run(held: Securities, by_hand: Any, market: Any, scenario_rules: Any) -> None:
+    notes = [(name, [(1.0, 100.0)], 1.0) for name in held.cusip]
     days = ("2025-03-13", "2025-04-13", "2025-04-14", "2026-03-13", "2027-03-13")
     cash = [(f"USD {day}", [(0.5, 100.0)], 1.0) for day in days]
     universe = by_hand(*notes, *cash, market_value=[99.0, 98.0] + [0.0] * 5)
     universe = replace(universe, price=np.array([np.nan] * 2 + [80.0] * 5))
     rules = charge_rules(
         universe,
-        held(),
+        held,
         market,
         policy_with(
             scenarios=scenario_rules,
@@ -184,7 +188,7 @@ def test_rules_of_a_run(by_hand: Any, market: Any, scenario_rules: Any) -> None:
     # 13 March 2025 is an ordinary Thursday.
     assert rules.holiday is None
     given = charge_rules(
-        universe, held(), market, policy_with(repo_rate=RepoRateRules((6,), ("1",), (0.01,)))
+        universe, held, market, policy_with(repo_rate=RepoRateRules((6,), ("1",), (0.01,)))
     )
     assert given.repo_rate is not None
     assert given.repo_rate.rate.tolist() == [0.01]

@@ -52,18 +52,13 @@ HELD = (
 )
 
 
-def securities(rows: tuple[tuple[str, str, str, float], ...] = HELD) -> Securities:
-    size = len(rows)
-    return Securities(
-        cusip=np.array([r[0] for r in rows], dtype=object),
-        type=np.array([r[1] for r in rows], dtype=object),
-        coupon=np.zeros(size),
-        issue_date=np.full(size, "2024-03-13", "datetime64[D]"),
-        maturity_date=np.array([r[2] for r in rows], "datetime64[D]"),
-        first_coupon_date=np.full(size, "NaT", "datetime64[D]"),
-        price=np.array([r[3] for r in rows]),
-        resold_as=np.full(size, "", dtype=object),
+@pytest.fixture
+def securities(make_securities: Any) -> Securities:
+    keys = ("cusip", "type", "maturity_date", "price")
+    made: Securities = make_securities(
+        *({"issue_date": "2024-03-13"} | dict(zip(keys, row, strict=True)) for row in HELD)
     )
+    return made
 
 
 @pytest.fixture
@@ -77,13 +72,13 @@ def universe(by_hand: Any) -> Universe:
 
 
 @pytest.fixture
-def method(universe: Universe, market: Any, scenario_rules: Any) -> Any:
+def method(universe: Universe, securities: Securities, market: Any, scenario_rules: Any) -> Any:
     """Return a function from rules to what the method covers of the universe above."""
 
     def method(rules: HaircutRules = RULES, **other: Any) -> tuple[Universe, Haircuts]:
         return haircut_method(
             universe,
-            securities(),
+            securities,
             universe.unpriced,
             market,
             rules,
@@ -95,8 +90,8 @@ def method(universe: Universe, market: Any, scenario_rules: Any) -> Any:
     return method
 
 
-def test_first_group_that_holds_type_and_term() -> None:
-    found = maturity_group(securities(), RULES.buckets, AS_OF)
+def test_first_group_that_holds_type_and_term(securities: Securities) -> None:
+    found = maturity_group(securities, RULES.buckets, AS_OF)
     assert found.tolist() == [0, 1, 0, -1, 1, -1, 2]
 
 

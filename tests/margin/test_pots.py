@@ -59,12 +59,22 @@ def test_a_pot_holds_what_its_segments_hold(
         assert held.astype(int).tolist() == [expected, [0] * 5]
 
 
+def test_a_pot_holds_something_where_it_holds_any_instrument() -> None:
+    # Cash in the first account's XM, a future outside it in the second's.
+    book = Book.from_arrays([0, 1, 1, 1, 1, 1, 1, 1, 2], [0, 1], [1, -1])
+    expected = {
+        FICC: [[1, 0, 1, 0, 1], [0, 0, 0, 0, 0]],
+        CME: [[1, 0, 1, 0, 0], [0, 0, 0, 1, 1]],
+    }
+    for house, pots in expected.items():
+        assert holds(book, house).astype(int).tolist() == pots
+
+
 def test_sums_are_by_pot_and_bucket() -> None:
     book = two_accounts()
-    unit = np.array([100.0, 10.0, 1.0, 1000.0])[book.column]
-    bucket = np.array([0, 0, 1, 1])[book.column]
+    value = np.array([100.0, 10.0, 1.0, 1000.0])
+    bucket = np.array([0, 0, 1, 1])
     # FICC XM: 100 | 5; CME XM: -20 | 0; FICC other: 300 | -5; CME other: 0 | 4000.
-    value = book.quantity * unit
     ficc = pot_sums(book, FICC, value, bucket, 2)
     cme = pot_sums(book, CME, value, bucket, 2)
     assert ficc.shape == cme.shape == (2, 5, 2)
@@ -74,8 +84,13 @@ def test_sums_are_by_pot_and_bucket() -> None:
     assert not cme[1].any()
 
 
+def test_an_instrument_without_a_bucket_is_left_out() -> None:
+    value = np.array([100.0, np.nan, 1.0, 1000.0])
+    ficc = pot_sums(two_accounts(), FICC, value, np.array([0, -1, 1, -1]), 2)
+    assert ficc[0].tolist() == [[100, 5], [0, 0], [100, 5], [300, -5], [400, 0]]
+
+
 def test_empty_book_has_empty_pots() -> None:
     book = Book.from_arrays([0, 0, 0, 0, 0], [], [], columns=3)
     assert not holds(book, FICC, np.ones(3, dtype=bool)).any()
-    none = np.empty(0)
-    assert not pot_sums(book, CME, none, none.astype(np.int64), 2).any()
+    assert not pot_sums(book, CME, np.ones(3), np.zeros(3, np.int64), 2).any()

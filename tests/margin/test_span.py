@@ -238,7 +238,7 @@ def test_parameters_are_calibrated_from_the_front_contracts(
     other = span_model(universe, market, CME, given)
     assert other.ranges.usd[[ZT, ZN]].tolist() == [worst["ZT"], 1234.0]
     assert other.spreads[0].rate == 0.7
-    row = {r["root"]: r for r in other.ranges.table().to_pylist()}
+    row = {r["root"]: r for r in other.ranges.describe()}
     assert (row["ZN"]["origin"], row["ZN"]["scan_range"]) == ("supplied", 1234.0)
     assert row["ZN"]["var_long"] == -zn.min()
     assert row["UB"] == {
@@ -328,7 +328,7 @@ def test_a_file_that_makes_no_sense_is_refused() -> None:
 
 def test_the_model_says_what_came_from_the_file(build: Any, market: Any) -> None:
     own = span_model(build(market), market, CME, replace(RULES, product_codes=CODES), FILE)
-    row = {r["root"]: r for r in own.ranges.table().to_pylist()}
+    row = {r["root"]: r for r in own.ranges.describe()}
     assert (row["ZT"]["scan_range"], row["ZT"]["origin"]) == (450.0, "file")
     assert row["ZN"]["origin"] == "calibrated"
     assert own.describe()["from_file"][0] == "scan_ranges.ZT"

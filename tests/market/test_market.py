@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +11,8 @@ import pytest
 
 from crossmargin.io.par_yields import read_par_yields
 from crossmargin.market.calendars import is_business_day
-from crossmargin.market.curve import Curve
-from crossmargin.market.market import PAR_YIELD_COLUMNS, Market
+from crossmargin.market.curve import TENORS, Curve
+from crossmargin.market.market import Market
 
 
 def business_days(first, last):
@@ -24,9 +25,7 @@ def par_yields(date, level=4.0, missing=()):
     percent = level + 0.01 * np.arange(date.size)[:, None] + np.zeros(11)
     for row, column in missing:
         percent[row, column] = np.nan
-    columns = {
-        name: pa.array(percent[:, k], from_pandas=True) for k, name in enumerate(PAR_YIELD_COLUMNS)
-    }
+    columns = {name: pa.array(percent[:, k], from_pandas=True) for k, name in enumerate(TENORS)}
     return pa.table({"date": pa.array(date.astype("datetime64[D]")), **columns})
 
 
@@ -220,3 +219,12 @@ def test_another_curve_keeps_the_history():
     assert not market.scenarios(**options).shock.flags.writeable
     with pytest.raises(ValueError, match="the curve is of 2025-03-14, the market of 2025-03-13"):
         market.with_curve(Curve(np.datetime64("2025-03-14"), steeper.log_df))
+
+
+def test_another_history_has_scenarios_of_its_own():
+    market = Market.from_tables(par_yields(MARCH), as_of="2025-03-13")
+    options = {"horizon": 1, "look_back": 3, "minimum": 1, "stress": ()}
+    before = market.scenarios(**options)
+    moved = replace(market, zero_rate=market.zero_rate * 2.0)
+    assert moved.scenarios(**options).shock.tolist() == (before.shock * 2.0).tolist()
+    assert market.scenarios(**options) is before

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,15 +28,8 @@ NOT_IN_A_SAMPLE = {
 
 
 @pytest.fixture(scope="module")
-def run() -> crossmargin.Run:
-    tables = sample_tables(accounts=ACCOUNTS)
-    return crossmargin.run(
-        positions=tables["positions"],
-        accounts=tables["accounts"],
-        securities=tables["securities"],
-        market=sample_market(),
-        threads=1,
-    )
+def run(sample_book: Callable[..., dict[str, Any]]) -> crossmargin.Run:
+    return crossmargin.run(**sample_book(ACCOUNTS), market=sample_market(), threads=1)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv
 
-from crossmargin.market.market import PAR_YIELD_COLUMNS
+from crossmargin.market.curve import TENORS
 from crossmargin.sample import AS_OF, TABLES, sample_market, sample_tables, write_sample
 
 COLUMNS = {
@@ -22,7 +22,7 @@ COLUMNS = {
     "securities": (
         "cusip coupon_pct issue_date maturity_date type first_coupon_date price resold_as"
     ),
-    "par_yields": "date " + " ".join(PAR_YIELD_COLUMNS) + " synthetic",
+    "par_yields": "date " + " ".join(TENORS) + " synthetic",
     "basis": "date root contract basis",
 }
 # Of 40 accounts with seed 7: a change of these is a change of everybody's sample.
@@ -65,7 +65,7 @@ def test_columns_are_those_of_the_input(name: str) -> None:
         **dict.fromkeys(
             ("quantity", "repo_rate", "start_cash", "multiplier", "floor", "minimum"), pa.float64()
         ),
-        **dict.fromkeys(("coupon_pct", "price", "basis", *PAR_YIELD_COLUMNS), pa.float64()),
+        **dict.fromkeys(("coupon_pct", "price", "basis", *TENORS), pa.float64()),
     }
     for field in table.schema:
         expected = pa.date32() if field.name.endswith("_date") else pa.string()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +69,7 @@ class Models:
     floor_rate: Float
     policy: Policy
     haircuts: Haircuts | None = None
-    charges: ChargeRules | None = None
+    charges: ChargeRules = field(default_factory=ChargeRules)
     volumes: Volumes | None = None
 
 
@@ -154,8 +154,7 @@ def margin_book(
     universe, policy = models.universe, models.policy
     ficc, cme = _both_houses(book, models, threads=threads, backend=backend)
     charges = charge(book, universe, policy.charges)
-    if models.charges is not None:
-        charges += ficc_charges(book, ficc, models.charges)
+    charges += ficc_charges(book, ficc, models.charges)
     if policy.cme_liquidity is not None:
         charges.append(charge_liquidity(book, universe, policy.cme_liquidity))
     if policy.cme_concentration is not None:
@@ -170,8 +169,7 @@ def margin_book(
                 f"its charge {charged.charge.name} at {charged.charge.house} is beyond "
                 f"{LARGEST_MARGIN:,.0f} USD",
             )
-    anything = np.ones(universe.name.size, dtype=bool)
-    occupied = {house: holds(book, house, anything) for house in UNIONS}
+    occupied = {house: holds(book, house) for house in UNIONS}
     own = occupied[FICC][: clients.eligible.size]
     reduction, offsets = _reduction(
         book, models, ficc, cme, own.shape[0], threads=threads, backend=backend

@@ -13,8 +13,8 @@ from crossmargin.book.exceptions import InputError
 from crossmargin.io.cells import Cells, CellTypeError, Mask, read_cells, shown_cells
 from crossmargin.io.parse import Parsed
 from crossmargin.io.tables import Source, to_arrow
+from crossmargin.market.curve import TENORS
 
-NODES = ("1mo", "3mo", "6mo", "1y", "2y", "3y", "5y", "7y", "10y", "20y", "30y")
 LOWEST, HIGHEST = -5.0, 30.0
 """Percent; a yield outside is a placeholder or another column."""
 
@@ -56,9 +56,9 @@ def read_par_yields(source: Source, *, name: str = "par yields") -> Parsed:
     """
     given = to_arrow(source, name=name)
     where = _columns(given, name)
-    cells = {node: _read(given, where[node], "number", name) for node in NODES}
+    cells = {node: _read(given, where[node], "number", name) for node in TENORS}
     dates = _read(given, where["date"], "date", name)
-    percent = np.column_stack([columns.numbers(cells[node].value) for node in NODES])
+    percent = np.column_stack([columns.numbers(cells[node].value) for node in TENORS])
     missing = np.all([cell.missing for cell in cells.values()], axis=0)
     _refuse(dates.missing & ~missing, given, where["date"], "has yields and no date", name)
     row = np.flatnonzero(~dates.missing)
@@ -69,7 +69,7 @@ def read_par_yields(source: Source, *, name: str = "par yields") -> Parsed:
     order = np.argsort(day, kind="stable")
     kept, repeated = _once(day[order], percent[order], row[order], name)
     table = {"date": columns.column(day[order][kept])}
-    for k, node in enumerate(NODES):
+    for k, node in enumerate(TENORS):
         values = percent[order][kept][:, k]
         table[node] = columns.column(values, ~np.isnan(values))
     extra = tuple(column for column in given.column_names if column not in where.values())
@@ -86,13 +86,13 @@ def _columns(table: pa.Table, name: str) -> dict[str, str]:
             raise InputError(
                 f"{name}: columns `{where[meant]}` and `{column}` are both {meant}; keep one"
             )
-        if meant == "date" or meant in NODES:
+        if meant == "date" or meant in TENORS:
             where[meant] = column
-    lacking = [wanted for wanted in ("date", *NODES) if wanted not in where]
+    lacking = [wanted for wanted in ("date", *TENORS) if wanted not in where]
     if lacking:
         raise InputError(
             f"{name}: column {', '.join(f'`{wanted}`' for wanted in lacking)} is missing; give "
-            "the official download or columns date, " + ", ".join(NODES)
+            "the official download or columns date, " + ", ".join(TENORS)
         )
     return where
 
@@ -140,7 +140,7 @@ def _check_plausible(percent: Float, row: npt.NDArray[np.int64], name: str) -> N
     if outside.any():
         at, k = (int(v[0]) for v in np.nonzero(outside))
         raise InputError(
-            f"{name}, row {row[at] + 1}: {NODES[k]} is {percent[at, k]:g} percent, outside "
+            f"{name}, row {row[at] + 1}: {TENORS[k]} is {percent[at, k]:g} percent, outside "
             f"{LOWEST:g} to {HIGHEST:g}; correct or remove the row"
         )
     largest = np.where(np.isnan(percent), 0.0, np.abs(percent)).max(axis=1, initial=0.0)

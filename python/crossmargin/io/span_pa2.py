@@ -31,6 +31,8 @@ import numpy as np
 from crossmargin.book.exceptions import InputError
 from crossmargin.io.tables import read_bytes
 
+INPUT = "span file"
+"""What errors call it."""
 RECORDS = frozenset((*"01234569BCEPRSTVXYZ", "81", "82"))
 FUTURE = "FUT"
 LEGS = ((16, 20, 26, 33), (34, 38, 44, 51), (52, 56, 62, 69), (70, 74, 80, 87))
@@ -91,15 +93,13 @@ class SpanFile:
     not_decoded: Mapping[str, int]
 
 
-def read_span_pa2(path: str | Path, *, name: str = "span file") -> SpanFile:
+def read_span_pa2(path: str | Path) -> SpanFile:
     """Read a file of SPAN risk parameters.
 
     Parameters
     ----------
     path : str or Path
         The file, plain or gzip.
-    name : str
-        What errors call it.
 
     Returns
     -------
@@ -110,10 +110,10 @@ def read_span_pa2(path: str | Path, *, name: str = "span file") -> SpanFile:
     InputError
         It is no such file, or a record cannot be read; the message has its line.
     """
-    return parse_span_pa2(read_bytes(Path(path), name=name), name=f"{name} {path}")
+    return parse_span_pa2(read_bytes(Path(path), name=INPUT), name=f"{INPUT} {path}")
 
 
-def parse_span_pa2(data: bytes, *, name: str = "span file") -> SpanFile:
+def parse_span_pa2(data: bytes, *, name: str = INPUT) -> SpanFile:
     """Return what the bytes of a file hold; see `read_span_pa2`."""
     reader = _Reader(name)
     for number, line in enumerate(data.split(b"\n"), start=1):

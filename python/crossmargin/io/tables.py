@@ -11,7 +11,7 @@ import stat
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -46,6 +46,7 @@ _FOREIGN = {
 }
 _UNREADABLE = (pa.ArrowException, OSError, EOFError, zlib.error, ValueError, MemoryError)
 
+T = TypeVar("T")
 Source: TypeAlias = str | Path | Any
 """A path, or an object that speaks the Arrow PyCapsule protocol (pandas, polars, pyarrow, ...)."""
 
@@ -120,15 +121,10 @@ def read_bytes(path: Path, *, name: str) -> bytes:
     """
     label = f"{name} file {path}"
     data = _read(path, label)
-    try:
-        return _gunzip(data, label) if data.startswith(_GZIP) else data
-    except InputError:
-        raise
-    except _UNREADABLE as error:
-        raise InputError(f"{label}: cannot be read: {_brief(error)}") from error
+    return _guarded(lambda: _gunzip(data, label), label) if data.startswith(_GZIP) else data
 
 
-def _guarded(read: Callable[[], pa.Table], label: str) -> pa.Table:
+def _guarded(read: Callable[[], T], label: str) -> T:
     """Run a reader; whatever it trips over in the input is an InputError."""
     try:
         return read()

@@ -174,10 +174,7 @@ def ficc_charges(book: Book, margin: HouseMargin, rules: ChargeRules) -> list[Ch
 
 def _net_cost(book: Book, exposures: Exposures) -> Float:
     """Return the sum over buckets of |net exposure| times the bucket's rate, [R x 5]."""
-    mine = exposures.bucket[book.column] >= 0
-    value = np.where(mine, book.quantity * exposures.value[book.column], 0.0)
-    bucket = np.where(mine, exposures.bucket[book.column], 0)
-    net = pot_sums(book, FICC, value, bucket, exposures.rate.size)
+    net = pot_sums(book, FICC, exposures.value, exposures.bucket, exposures.rate.size)
     return exact.ordered_sum(np.abs(net) * exposures.rate)
 
 
@@ -220,7 +217,7 @@ def volumes_of(universe: Universe, adv: Mapping[str, float], rules: CmeConcentra
         A contract that may be charged has no volume; the message names it and its root.
     """
     charged = {root for root, _ in rules.rate}
-    used = [""]
+    place: dict[str, int] = {}
     number = np.zeros(universe.name.size, dtype=np.int64)
     for i, (name, root) in enumerate(zip(universe.name, universe.root, strict=True)):
         if root not in charged:
@@ -231,10 +228,8 @@ def volumes_of(universe: Universe, adv: Mapping[str, float], rules: CmeConcentra
                 f"volumes: {root} is charged by its average daily volume, and {name} has none; "
                 f"give a row for {root} or {name} (volumes=, --volumes)"
             )
-        if key not in used:
-            used.append(key)
-        number[i] = used.index(key)
-    return Volumes(np.array([0.0, *(adv[key] for key in used[1:])]), number)
+        number[i] = place.setdefault(key, len(place) + 1)
+    return Volumes(np.array([0.0, *(adv[key] for key in place)]), number)
 
 
 def charge(book: Book, universe: Universe, charges: tuple[Charge, ...]) -> list[Charged]:
@@ -254,7 +249,8 @@ def charge(book: Book, universe: Universe, charges: tuple[Charge, ...]) -> list[
     list of Charged
         Each house charges its own positions only.
     """
-    gross = {house: _gross(book, house, universe) for house in {c.house for c in charges}}
+    value = universe.market_value
+    gross = {house: _gross(book, house, value) for house in {c.house for c in charges}}
     return [Charged(c, c.rate * gross[c.house]) for c in charges]
 
 
@@ -274,12 +270,7 @@ def charge_liquidity(book: Book, universe: Universe, rules: CmeLiquidity) -> Cha
     -------
     Charged
     """
-    cost = _of_root(rules.cost, universe)
-    amount = np.zeros((book.rows // len(SEGMENTS), len(POTS)))
-    for pot, group, instrument, net in _net(book, CME, universe):
-        value = cost[instrument] * np.abs(net)
-        amount[:, pot] = np.bincount(group, value, amount.shape[0])
-    return Charged(rules, amount)
+    return Charged(rules, _gross(book, CME, _of_root(rules.cost, universe)))
 
 
 def charge_concentration(
@@ -317,7 +308,7 @@ def charge_concentration(
     rate = np.zeros(volumes.adv.size)
     rate[volumes.number] = _of_root(rules.rate, universe)
     amount = np.zeros((book.rows // len(SEGMENTS), len(POTS)))
-    for pot, group, instrument, net in _net(book, CME, universe):
+    for pot, group, instrument, net in _net(book, CME):
         cell = group * volumes.adv.size + volumes.number[instrument]
         held = np.bincount(cell, np.abs(net), amount.shape[0] * volumes.adv.size)
         beyond = held.reshape(amount.shape[0], -1) - rules.threshold * volumes.adv
@@ -331,24 +322,23 @@ def _of_root(amounts: tuple[tuple[str, float], ...], universe: Universe) -> Floa
     return np.array([by_root.get(root, 0.0) for root in universe.root.tolist()])
 
 
-def _gross(book: Book, house: str, universe: Universe) -> Float:
-    """Return the gross market value of the house's own positions in each pot, netted, [R x 5]."""
+def _gross(book: Book, house: str, each: Float) -> Float:
+    """Return the sum of |net quantity * each| over a house's own positions in each pot, [R x 5].
+
+    `each` is of one lot or contract of an instrument, [I].
+    """
     total = np.zeros((book.rows // len(SEGMENTS), len(POTS)))
-    for pot, group, instrument, net in _net(book, house, universe):
-        value = np.abs(net * universe.market_value[instrument])
-        total[:, pot] = np.bincount(group, value, total.shape[0])
+    for pot, group, instrument, net in _net(book, house):
+        total[:, pot] = np.bincount(group, np.abs(net * each[instrument]), total.shape[0])
     return total
 
 
-def _net(
-    book: Book, house: str, universe: Universe
-) -> Iterator[tuple[int, Integer, Integer, Float]]:
+def _net(book: Book, house: str) -> Iterator[tuple[int, Integer, Integer, Float]]:
     """Yield each pot with the house's own positions in it, netted: group, instrument, quantity."""
     row = row_of(book)
     group, segment = row // len(SEGMENTS), row % len(SEGMENTS)
-    instruments = universe.name.size
     for pot, union in enumerate(UNIONS[house]):
         own = np.flatnonzero(np.isin(segment, [s for s in union if s in HOUSE_SEGMENTS[house]]))
-        line, at = np.unique(group[own] * instruments + book.column[own], return_inverse=True)
+        line, at = np.unique(group[own] * book.columns + book.column[own], return_inverse=True)
         net = np.asarray(np.bincount(at, book.quantity[own], line.size), np.float64)
-        yield pot, line // instruments, line % instruments, net
+        yield pot, line // book.columns, line % book.columns, net

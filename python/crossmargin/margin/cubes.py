@@ -143,6 +143,8 @@ def house_cubes(
     cme: Cube | None
     stressed: Cube | None
     span = None
+    # Cash without a future to stand for it lacks CME's side alone.
+    without = np.where(universe.unpriced != "", universe.unpriced, "NO_BASKET")
     if policy.span is not None and policy.cme.model == SPAN:
         if own_cme is not None:
             raise InputError(f"{own_cme.name}: the policy's cme.model, {SPAN}, takes no cube")
@@ -156,8 +158,7 @@ def house_cubes(
             threads=threads,
             backend=backend,
         )
-        # A future needs a scan range and no basket; cash a contract that stands for it.
-        without = np.where(universe.unpriced != "", universe.unpriced, "NO_BASKET")
+        # A future needs a scan range and no basket.
         without = np.where(universe.kind == FUTURE, "NO_SCAN_RANGE", without)
         unpriced_cme = np.where(span.priced, "", without).astype(object)
     elif own_cme is None:
@@ -170,8 +171,6 @@ def house_cubes(
             threads=threads,
             backend=backend,
         )
-        # Cash without a future to stand for it lacks CME's side alone.
-        without = np.where(universe.unpriced != "", universe.unpriced, "NO_BASKET")
         unpriced_cme = np.where(priced, "", without).astype(object)
     else:
         cme, unpriced_cme = _align(own_cme, universe, market.as_of)

@@ -139,7 +139,6 @@ def exposure_tolerance(book: Book, cube: Cube) -> Float:
     than a cent; sums of float64 add at most 1e-12 of the gross P&L. A tail is no further off than
     its worst scenario.
     """
-    largest = np.abs(cube.pnl).max(axis=1)
     lots = np.abs(book.quantity)
-    each = lots * (2.0**-21 + 1e-12 * largest[book.column])
+    each = lots * (2.0**-21 + 1e-12 * cube.largest[book.column])
     return np.asarray(np.bincount(row_of(book), each, book.rows) + 0.01, dtype=np.float64)

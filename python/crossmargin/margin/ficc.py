@@ -240,8 +240,7 @@ def ficc_margin(
         es=False,
     )
     bucket = floor_buckets(universe, rules)
-    value = book.quantity * universe.market_value[book.column]
-    net = pot_sums(book, FICC, value, bucket[book.column], len(rules.floor_bucket_years))
+    net = pot_sums(book, FICC, universe.market_value, bucket, len(rules.floor_bucket_years))
     floor = exact.ordered_sum(np.abs(net) * floor_rate)
     var, minimum = tail.var[:, :, 0], tail.var[:, :, 1]
     component = {"VaR": var, "floor": floor, "MMA": minimum}

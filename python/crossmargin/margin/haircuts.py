@@ -194,10 +194,8 @@ def haircut_amount(book: Book, universe: Universe, haircuts: Haircuts) -> Float:
     sqrt(sum_ij rho_ij h_i m_i h_j m_j), m_i the net market value of a bucket.
     """
     buckets = haircuts.rate.size
-    mine = haircuts.covered[book.column]
-    value = np.where(mine, book.quantity * universe.market_value[book.column], 0.0)
-    bucket = np.where(mine, haircuts.bucket[book.column], 0)
-    risk = pot_sums(book, FICC, value, bucket, buckets) * haircuts.rate
+    net = pot_sums(book, FICC, universe.market_value, haircuts.bucket, buckets)
+    risk = net * haircuts.rate
     square = np.zeros(risk.shape[:2])
     for i in range(buckets):
         for j in range(buckets):

@@ -82,7 +82,7 @@ class HouseMargin:
     items: Sequence[Items] = ()
 
 
-def holds(book: Book, house: str, mark: Mask) -> Mask:
+def holds(book: Book, house: str, mark: Mask | None = None) -> Mask:
     """Return whether a pot holds any marked instrument.
 
     Parameters
@@ -91,15 +91,18 @@ def holds(book: Book, house: str, mark: Mask) -> Mask:
         Rows are group * 4 + segment.
     house : str
         Whose pots.
-    mark : ndarray of bool, [I]
-        The instruments looked for.
+    mark : ndarray of bool, [I], optional
+        The instruments looked for; any if not given.
 
     Returns
     -------
     ndarray of bool, [R x 5]
     """
-    held = np.zeros(book.rows, dtype=bool)
-    held[row_of(book)[mark[book.column]]] = True
+    if mark is None:
+        held = np.diff(book.row_ptr) > 0
+    else:
+        held = np.zeros(book.rows, dtype=bool)
+        held[row_of(book)[mark[book.column]]] = True
     by_segment = held.reshape(-1, len(SEGMENTS))
     return np.column_stack([by_segment[:, union].any(axis=1) for union in UNIONS[house]])
 
@@ -118,18 +121,20 @@ def pot_sums(book: Book, house: str, value: Float, bucket: Integer, buckets: int
         Rows are group * 4 + segment.
     house : str
         Whose pots.
-    value : ndarray of float64, [N]
-        For each element of the book.
-    bucket : ndarray of int64, [N]
-        Likewise, 0 to `buckets` - 1.
+    value : ndarray of float64, [I]
+        Of one lot or contract of each instrument.
+    bucket : ndarray of int64, [I]
+        0 to `buckets` - 1; -1 for an instrument that is left out.
 
     Returns
     -------
     ndarray of float64, [R x 5 x buckets]
         Summed in book order within a segment, then over the segments of a pot.
     """
-    cell = row_of(book) * buckets + bucket
-    by_row = np.bincount(cell, value, book.rows * buckets)
+    # What is left out adds nothing, whatever its value, to the first bucket.
+    each = np.where(bucket >= 0, value, 0.0)
+    cell = row_of(book) * buckets + np.maximum(bucket, 0)[book.column]
+    by_row = np.bincount(cell, book.quantity * each[book.column], book.rows * buckets)
     by_segment = by_row.reshape(-1, len(SEGMENTS), buckets)
     total = np.zeros((by_segment.shape[0], len(POTS), buckets))
     for pot, union in enumerate(UNIONS[house]):

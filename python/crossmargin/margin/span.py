@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from crossmargin import engine, exact
 from crossmargin.book.exceptions import InputError
@@ -87,18 +86,21 @@ class ScanRanges:
     var_long: Float
     var_short: Float
 
-    def table(self) -> pa.Table:
-        """Return a row per root."""
-        return pa.table(
-            {
-                "root": pa.array(self.root, pa.string()),
-                "contract": _text(self.contract),
-                "scan_range": pa.array(self.usd, from_pandas=True),
-                "origin": _text(self.origin),
-                "var_long": pa.array(self.var_long, from_pandas=True),
-                "var_short": pa.array(self.var_short, from_pandas=True),
-            }
-        )
+    def describe(self) -> list[dict[str, Any]]:
+        """Return a row per root of plain values, None for what is empty or NaN."""
+        values: dict[str, Sequence[str] | Sequence[float]] = {
+            "root": self.root,
+            "contract": self.contract,
+            "scan_range": self.usd.tolist(),
+            "origin": self.origin,
+            "var_long": self.var_long.tolist(),
+            "var_short": self.var_short.tolist(),
+        }
+        # NaN alone is not equal to itself.
+        return [
+            {name: None if x == "" or x != x else x for name, x in zip(values, row, strict=True)}
+            for row in zip(*values.values(), strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class SpanModel:
     spreads : tuple of Spread
         In order of priority.
     contract : ndarray of int64, [I]
-        The contract, 0 to C - 1, in which an instrument's delta lies.
+        The contract, 0 to C - 1, in which an instrument's delta lies; -1 for one without.
     delta : ndarray of float64, [I]
         Contracts per lot or contract; zero for dated cash.
     root, month : ndarray of int64, [C]
@@ -155,7 +157,7 @@ class SpanModel:
             "calibration_rows": self.rules.calibration_rows,
             "calibration_level": self.rules.calibration_level,
             "from_file": list(self.from_file),
-            "scan_ranges": self.ranges.table().to_pylist(),
+            "scan_ranges": self.ranges.describe(),
             "spreads": [
                 {
                     "legs": [[root, ratio] for root, ratio in self.legs_of(spread)],
@@ -458,7 +460,7 @@ def _resolved(
         rules=rules,
         ranges=ranges,
         spreads=spreads,
-        contract=np.maximum(column, 0),
+        contract=column,
         delta=np.where(priced, delta, 0.0),
         root=root,
         month=np.array(month, dtype=np.int64),
@@ -518,13 +520,7 @@ def span_detail(
     SpanDetail
     """
     rules, usd = model.rules, np.nan_to_num(model.ranges.usd)
-    delta = pot_sums(
-        book,
-        CME,
-        book.quantity * model.delta[book.column],
-        model.contract[book.column],
-        max(1, model.root.size),
-    )
+    delta = pot_sums(book, CME, model.delta, model.contract, max(1, model.root.size))
     shape = (*delta.shape[:2], usd.size)
     net, intra, delivery = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     charge = dict(rules.delivery_charges)
@@ -534,7 +530,7 @@ def span_detail(
         net[..., k] = exact.ordered_sum(own)
         delivery[..., k] = charge.get(root, 0.0) * exact.ordered_sum(np.abs(own[..., month <= 0]))
         tiers = [own[..., (a <= month) & (month <= b)] for a, b in rules.tiers_of(root)]
-        spreads = [(a - 1, b - 1, usd) for name, a, b, usd in rules.intra_spreads if name == root]
+        spreads = [(a - 1, b - 1, each) for name, a, b, each in rules.intra_spreads if name == root]
         intra[..., k] = intra_charge(tiers, spreads, shape[:2], threads=threads, backend=backend)
     scan, scenario = scan_risk(net, usd, rules.extreme_multiple, rules.extreme_cover)
     formed, credit = spread_credits(net, scan, model.spreads, threads=threads, backend=backend)
@@ -658,8 +654,3 @@ def _rows(book: Book, first: int, last: int) -> Book:
     ptr = book.row_ptr[first : last + 1]
     held = slice(int(ptr[0]), int(ptr[-1]))
     return Book.from_arrays(ptr - ptr[0], book.column[held], book.quantity[held], book.columns)
-
-
-def _text(values: Sequence[str]) -> pa.Array:
-    """Return texts, empty ones as null."""
-    return pa.array([value or None for value in values], pa.string())

@@ -44,7 +44,6 @@ OLDEST_CURVE = 5
 """Business days between the as-of date and the last row of par yields."""
 SYNTHETIC = "synthetic"
 """A column of this name beside the par yields marks the figures as made up."""
-PAR_YIELD_COLUMNS = TENORS
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class Market:
     synthetic: bool = False
     source: dict[str, dict[str, Any]] = field(default_factory=dict)
     _chosen: dict[tuple[Any, ...], Scenarios] = field(
-        default_factory=dict, repr=False, compare=False
+        default_factory=dict, init=False, repr=False, compare=False
     )
 
     @classmethod
@@ -129,7 +128,7 @@ class Market:
         """
         day = cast(np.datetime64, np.asarray(as_of, dtype="datetime64[D]")[()])
         date = columns.dates(par_yields["date"])
-        percent = np.column_stack([columns.numbers(par_yields[c]) for c in PAR_YIELD_COLUMNS])
+        percent = np.column_stack([columns.numbers(par_yields[c]) for c in TENORS])
         past = date <= day
         date, percent = date[past], percent[past]
         usable = ~np.isnan(percent).any(axis=1)
@@ -219,7 +218,10 @@ class Market:
         """
         if curve.as_of != self.as_of:
             raise ValueError(f"the curve is of {curve.as_of}, the market of {self.as_of}")
-        return dataclasses.replace(self, curve=curve)
+        moved = dataclasses.replace(self, curve=curve)
+        # The history is one, so the scenarios chosen from it are too.
+        object.__setattr__(moved, "_chosen", self._chosen)
+        return moved
 
     def __repr__(self) -> str:
         """Tell the day and the history's size."""

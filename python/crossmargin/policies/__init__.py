@@ -32,7 +32,6 @@ __all__ = [
     "CmeConcentration",
     "CmeCorrelation",
     "CmeLiquidity",
-    "Correlation",
     "Eligibility",
     "Ficc",
     "HaircutRules",

@@ -181,7 +181,7 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
     built: dict[str, Any] = dict.fromkeys(OPTIONAL)
     for key, cls in {**SECTIONS, **OPTIONAL}.items():
         if key in SECTIONS or key in data:
-            built[key] = _section(cls, data.get(key), f"policy {name}: {key}", parameters)
+            built[key] = _section(cls, data.get(key), key, name, parameters)
     reducer = built["agreement"].reducer
     if reducer in OPTIONAL and built[reducer] is None:
         raise InputError(
@@ -266,8 +266,11 @@ def _merged(text: bytes, name: str, folder: Path, links: int) -> tuple[dict[str,
     return inherited, hashlib.sha256(digest.encode() + text).hexdigest()
 
 
-def _section(cls: type, data: object, where: str, parameters: list[Parameter]) -> Any:
-    """Build one section from `{parameter: {value, standing, source}}`."""
+def _section(
+    cls: type, data: object, section: str, policy: str, parameters: list[Parameter]
+) -> Any:
+    """Build one section from `{parameter: {value, standing, source}}`; list its parameters."""
+    where = f"policy {policy}: {section}"
     if not isinstance(data, Mapping):
         raise InputError(f"{where}: the table is missing")
     values = {}
@@ -276,7 +279,6 @@ def _section(cls: type, data: object, where: str, parameters: list[Parameter]) -
             raise InputError(f"{where}.{key}: needs value, standing and source, nothing else")
         _check_origin(entry["standing"], entry["source"], f"{where}.{key}")
         values[key] = entry["value"]
-        section = where.rsplit(" ", 1)[-1]
         parameters.append(
             Parameter(f"{section}.{key}", entry["value"], entry["standing"], entry["source"])
         )

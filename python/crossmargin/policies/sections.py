@@ -19,6 +19,8 @@ HIGHEST_LEVEL = 0.9999
 
 MOST_USD, MOST_RATIO = 1e9, 1e6
 """No charge a contract, and no delta ratio of a spread, is beyond them."""
+MOST_COST = 1e4
+"""No cost of closing a contract, USD, is beyond it."""
 
 SPAN = "span"
 """The value of `cme.model` that asks for the table of that name."""
@@ -219,8 +221,8 @@ class Span:
         """Return what must hold of the values."""
         tiers = {root: self.tiers_of(root) for root, _, _ in self.tiers}
         return {
-            "scan_ranges must name each root once, above 0 USD": _amounts_ok(
-                self.scan_ranges, zero=False
+            "scan_ranges must name each root once, above 0 USD": (
+                _by_root(self.scan_ranges) and all(usd > 0.0 for _, usd in self.scan_ranges)
             ),
             "extreme_multiple must be at least 1": 1.0 <= self.extreme_multiple <= 100.0,
             "extreme_cover must lie between 0 and 1": 0.0 <= self.extreme_cover <= 1.0,
@@ -231,15 +233,14 @@ class Span:
                 1 <= min(a, b) <= max(a, b) <= len(tiers.get(root, [])) and 0.0 <= usd <= MOST_USD
                 for root, a, b, usd in self.intra_spreads
             ),
-            "delivery_charges must name each root once, not below 0 USD": _amounts_ok(
-                self.delivery_charges, zero=True
+            "delivery_charges must name each root once, not below 0 USD": _by_root(
+                self.delivery_charges
             ),
             "spreads need legs on sides A and B, each of another known root, ratio above 0": (
                 all(map(_legs_ok, self.spreads))
             ),
             "spread_rates must be empty, or a rate between 0 and 1 for each spread": (
-                len(self.spread_rates) in (0, len(self.spreads))
-                and all(0.0 <= rate <= 1.0 for rate in self.spread_rates)
+                len(self.spread_rates) in (0, len(self.spreads)) and _shares(self.spread_rates)
             ),
             "calibration_rows must be positive": self.calibration_rows >= 1,
             f"calibration_level must lie above 0 and be at most {HIGHEST_LEVEL}": (
@@ -346,7 +347,11 @@ class CmeLiquidity:
 
     def rules(self) -> Rules:
         """Return what must hold of the values."""
-        return {"cost must give known roots, once each, 0 to 10,000 USD": _by_root(self.cost)}
+        return {
+            "cost must give known roots, once each, 0 to 10,000 USD": (
+                len(self.cost) > 0 and _by_root(self.cost, MOST_COST)
+            )
+        }
 
 
 @dataclass(frozen=True)
@@ -363,7 +368,9 @@ class CmeConcentration:
         """Return what must hold of the values."""
         return {
             "threshold must lie between 0 and 1000": 0.0 <= self.threshold <= 1000.0,
-            "rate must give known roots, once each, 0 to 10,000 USD": _by_root(self.rate),
+            "rate must give known roots, once each, 0 to 10,000 USD": (
+                len(self.rate) > 0 and _by_root(self.rate, MOST_COST)
+            ),
         }
 
 
@@ -432,7 +439,7 @@ class HaircutRules:
                 set(self.uncorrelated) <= {name for name, _, _ in self.buckets}
             ),
             "rates must be empty, or one for each bucket, 0 to 1": (
-                len(self.rates) in (0, size) and all(0.0 <= r <= 1.0 for r in self.rates)
+                len(self.rates) in (0, size) and _shares(self.rates)
             ),
             "correlations must be empty, or a correlation matrix of the buckets": (
                 not self.correlations or _is_correlation(self.correlations, size)
@@ -472,7 +479,7 @@ class RepoRateRules:
                 len(self.nodes) == size and set(self.nodes) <= set(NODE_NAMES)
             ),
             "rates must be empty, or one for each bucket, 0 to 1": (
-                len(self.rates) in (0, size) and all(0.0 <= r <= 1.0 for r in self.rates)
+                len(self.rates) in (0, size) and _shares(self.rates)
             ),
         }
 
@@ -500,7 +507,7 @@ class LiquidityRules:
         return {
             **_group_rules("groups", self.groups),
             "rates must be one for each group, 0 to 1": (
-                len(self.rates) == len(self.groups) and all(0.0 <= r <= 1.0 for r in self.rates)
+                len(self.rates) == len(self.groups) and _shares(self.rates)
             ),
             "threshold must not be negative": 0.0 <= self.threshold <= 1e6,
         }
@@ -581,13 +588,13 @@ def _is_correlation(rows: tuple[tuple[float, ...], ...], size: int) -> bool:
     )
 
 
-def _by_root(amounts: tuple[tuple[str, float], ...]) -> bool:
-    """Tell whether each root is known and named once, with an amount a contract can cost."""
+def _by_root(amounts: tuple[tuple[str, float], ...], most: float = MOST_USD) -> bool:
+    """Tell whether each root is known and named once, with an amount that is not too large."""
     names = [root for root, _ in amounts]
     return (
-        0 < len(names) == len(set(names))
+        len(set(names)) == len(names)
         and set(names) <= set(roots())
-        and all(0.0 <= usd <= 1e4 for _, usd in amounts)
+        and all(0.0 <= usd <= most for _, usd in amounts)
     )
 
 
@@ -603,16 +610,6 @@ def _classes_ok(classes: tuple[tuple[str, float], ...]) -> bool:
 
 def _shares(values: Iterable[float]) -> bool:
     return all(0.0 <= value <= 1.0 for value in values)
-
-
-def _amounts_ok(amounts: tuple[tuple[str, float], ...], *, zero: bool) -> bool:
-    """Tell whether each is of another known root, and an amount that a contract can have."""
-    named = [root for root, _ in amounts]
-    return (
-        len(set(named)) == len(named)
-        and set(named) <= set(roots())
-        and all(0.0 <= usd <= MOST_USD and (zero or usd > 0.0) for _, usd in amounts)
-    )
 
 
 def _tiers_ok(tiers: list[tuple[int, int]]) -> bool:

@@ -160,17 +160,16 @@ def component_table(
         of_house = [c for c in charges if c.charge.house == margin.house]
         amounts = {**margin.component, "V": margin.v}
         inside = dict.fromkeys(amounts, True)
-        known = dict.fromkeys(amounts, ~margin.unknown)
         for charged in of_house:
             name = f"charge: {charged.charge.name}"
             amounts[name], inside[name] = charged.amount, charged.charge.inside
-            known[name] = ~margin.unknown
         group, pot = np.nonzero(occupied[margin.house])
+        known = ~margin.unknown[group, pot]
         account_of, firm_of = columns.chosen(account, group), columns.chosen(firm, group)
         house = columns.repeated(columns.scalar(margin.house), group.size)
         segment = columns.chosen(POTS, pot)
         for name, amount in amounts.items():
-            value = np.where(known[name], amount, 0.0)[group, pot]
+            value = np.where(known, amount[group, pot], 0.0)
             # Half up for amounts owed; a gain is rounded like the loss of the other side.
             cents = np.sign(value).astype(np.int64) * exact.cents(np.abs(value))
             parts.append(
@@ -181,7 +180,7 @@ def component_table(
                         "house": house,
                         "segment": segment,
                         "component": columns.repeated(columns.scalar(name), group.size),
-                        "amount": money(cents, known[name][group, pot]),
+                        "amount": money(cents, known),
                         "inside": columns.repeated(columns.scalar(inside[name]), group.size),
                     }
                 )
@@ -222,7 +221,6 @@ def _part(items: Items, margin: HouseMargin | None, account: Text, firm: Text) -
     pot = np.full(size, -1)
     if margin is not None and items.pot is not None:
         pot, known = items.pot, ~margin.unknown[items.group, items.pot]
-    nothing = np.zeros(size, dtype=bool)
     quantity, scenario = items.quantity, items.scenario
     house = columns.nothing(pa.string()) if margin is None else columns.scalar(margin.house)
     cells = {
@@ -232,10 +230,10 @@ def _part(items: Items, margin: HouseMargin | None, account: Text, firm: Text) -
         "segment": columns.chosen(POTS, pot),
         "component": columns.repeated(columns.scalar(items.component), size),
         "item": columns.chosen(items.name, items.item),
-        "quantity": columns.column(np.zeros(size), nothing)
+        "quantity": columns.repeated(columns.nothing(pa.float64()), size)
         if quantity is None
         else columns.column(quantity),
-        "scenario": columns.column(np.zeros(size, np.int64), nothing)
+        "scenario": columns.repeated(columns.nothing(pa.int64()), size)
         if scenario is None
         else columns.column(scenario),
         "amount": columns.column(items.amount),

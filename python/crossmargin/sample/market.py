@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from crossmargin import exact
 from crossmargin.market.calendars import is_business_day
-from crossmargin.market.curve import Curve, bootstrap
-from crossmargin.market.market import PAR_YIELD_COLUMNS, SYNTHETIC
+from crossmargin.market.curve import TENORS, Curve, bootstrap
+from crossmargin.market.market import SYNTHETIC
 from crossmargin.sample.draws import Draws
 
 Dates = npt.NDArray[np.datetime64]
@@ -137,7 +137,7 @@ class History:
 
     def table(self) -> pa.Table:
         """Return the par yields in our plain form, marked as made up by a column of their own."""
-        columns = {name: self.par_yield[:, k] for k, name in enumerate(PAR_YIELD_COLUMNS)}
+        columns = {name: self.par_yield[:, k] for k, name in enumerate(TENORS)}
         mark = pa.repeat(True, self.date.size)
         return pa.table({"date": self.date, **columns, SYNTHETIC: mark})
 

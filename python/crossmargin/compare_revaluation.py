@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from crossmargin import columns
 from crossmargin.io.results import Table
 from crossmargin.margin.ficc import ficc_cube, ficc_margin
 from crossmargin.margin.haircuts import haircut_amount, without
@@ -67,17 +68,16 @@ def compare_revaluation(run: Run, market: Market, *, threads: int | None = None)
 
     name = run.accounts.to_arrow()["account"]
     sensitivity, full = (margin(pnl) for pnl in ("sensitivity", "full"))
-    anything = np.ones(universe.name.size, dtype=bool)
-    account, pot = np.nonzero(holds(state.book, FICC, anything)[: len(name)])
+    account, pot = np.nonzero(holds(state.book, FICC)[: len(name)])
     unknown = full.unknown[account, pot]
     by = {"v_sensitivity": sensitivity.v[account, pot], "v_full": full.v[account, pot]}
     by["difference"] = by["v_full"] - by["v_sensitivity"]
     return Table(
         pa.table(
             {
-                "account": name.take(pa.array(account)),
-                "segment": pa.array(POTS, pa.string()).take(pa.array(pot)),
-                **{key: pa.array(value, mask=unknown) for key, value in by.items()},
+                "account": name.take(columns.column(account)),
+                "segment": columns.chosen(POTS, pot),
+                **{key: columns.column(value, ~unknown) for key, value in by.items()},
             }
         )
     )
