@@ -2,6 +2,8 @@
 
 #include "crossmargin/whatif.h"
 
+#include "at_level.h"
+
 namespace crossmargin {
 
 #define XM_DECLARE(level)                                                                         \
@@ -145,30 +147,13 @@ AskScratch::AskScratch(const AskedBook& book) {
   bucket_total.resize(static_cast<std::size_t>(book.sums.buckets()));
 }
 
-// Calls the function of that name in the level's namespace.
-#if defined(__x86_64__)
-#define XM_CALL(level, call) \
-  switch (level) {           \
-    case Level::kAvx512:     \
-      return avx512::call;   \
-    case Level::kAvx2:       \
-      return avx2::call;     \
-    default:                 \
-      return baseline::call; \
-  }
-#elif defined(__aarch64__)
-#define XM_CALL(level, call) return level == Level::kNeon ? neon::call : baseline::call;
-#else
-#define XM_CALL(level, call) return baseline::call;
-#endif
-
 bool keep(Level level, const AskedBook& book, KeptAccount& kept, AskScratch& scratch) noexcept {
-  XM_CALL(level, keep(book, kept, scratch))
+  return XM_CALL(level, keep(book, kept, scratch));
 }
 
 bool ask(Level level, const AskedBook& book, const KeptAccount& kept, std::span<const Leg> legs,
          std::span<double> answer, std::span<std::uint8_t> mark, AskScratch& scratch) noexcept {
-  XM_CALL(level, ask(book, kept, legs, answer, mark, scratch))
+  return XM_CALL(level, ask(book, kept, legs, answer, mark, scratch));
 }
 
 }  // namespace crossmargin
