@@ -122,13 +122,13 @@ struct TailsCase {
     const TailMeasure what = measure(bound, screen);
     const Range all{0, accounts()};
     TailScratch scratch(book(), unions(), what, all);
-    constexpr double kUntouched = 0.123;  // only the exact body writes totals
-    std::fill_n(scratch.total.data(), scenarios, kUntouched);
+    constexpr double kUntouched = 0.123;  // only the exact body writes here
+    scratch.kept_pnl[0] = kUntouched;
     Answer answer = blank();
     answer.fault =
         segment_tails(level, all, book(), unions(), what,
                       {answer.var.data(), answer.es.data(), answer.scenario.data()}, scratch);
-    path = {scratch.block > 0, scratch.total[0] != kUntouched};
+    path = {scratch.block > 0, scratch.kept_pnl[0] != kUntouched};
     return answer;
   }
 

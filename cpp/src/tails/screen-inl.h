@@ -36,7 +36,7 @@ constexpr std::int64_t kWord = 64 / kWidth;           // chunks with a lane for 
 constexpr std::int32_t kNever = 32767;                // y where there is no scenario
 constexpr int kStepsToGroups = 8, kStepsToTail = 12;  // halvings of a range of at most 2^16
 constexpr double kScale = 32767.0;
-constexpr double kLeastMove = 0x1p-900, kLeastGross = 0x1p-800, kLargestGross = 1e300;
+constexpr double kLeastMove = 0x1p-900, kLeastGross = 0x1p-800;
 constexpr std::int64_t kMostLines = 32768, kMostMembers = 1000;
 // Of more scenarios the exact body finds the worst sooner.
 constexpr std::int64_t kMostSorted = 512;
