@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin.engine.arrays import Float, Float32, Int32, Int64, floats, indices
+from crossmargin.engine.arrays import LINE, Float, Float32, Int32, Int64, floats, indices, on_lines
 from crossmargin.engine.backends import kernels, resolve
 from crossmargin.engine.book import Book
 from crossmargin.engine.cube import Cube, Measure
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 ZONE, BLOCK = 8, 16
 """Scenarios of a zone, zones of a block; `kZone` and `kBlock` of the C++ header."""
-LINE = 64
-"""Bytes of a cache line."""
 OVERHEAD = 4096
 """Bytes of a kept account beside its P&L: its answers, and the objects around it."""
 
@@ -166,14 +164,14 @@ def _by_size_of_move(measure: Measure) -> tuple[Float, Float32, Float32]:
     move = own / np.where(measure.cube.largest > 0.0, measure.cube.largest, 1.0)[:, None]
     order = np.argsort(-np.einsum("is,is->s", move, move), kind="stable")
     zones = -(-measure.count // ZONE)
-    pnl = _on_lines((len(own), zones * ZONE), np.float64)
+    pnl = on_lines((len(own), zones * ZONE), np.float64)
     pnl[:, : measure.count] = own[:, order]
     blocks = np.arange(0, zones, BLOCK)
     behind = _lines(4 * blocks.size) // 4
     extremes = []
     for extreme in (np.minimum, np.maximum):
         by_zone = extreme.reduce(pnl.reshape(len(own), zones, ZONE), axis=2)
-        both = _on_lines((len(own), behind + _lines(4 * zones) // 4), np.float32)
+        both = on_lines((len(own), behind + _lines(4 * zones) // 4), np.float32)
         both[:, : blocks.size] = extreme.reduceat(by_zone, blocks, axis=1)
         both[:, behind : behind + zones] = by_zone
         extremes.append(both)
@@ -183,11 +181,3 @@ def _by_size_of_move(measure: Measure) -> tuple[Float, Float32, Float32]:
 def _lines(size: int) -> int:
     """Return a number of bytes rounded up to cache lines."""
     return -(-size // LINE) * LINE
-
-
-def _on_lines(shape: tuple[int, int], dtype: type[np.floating[Any]]) -> npt.NDArray[Any]:
-    """Return zeros that start on a cache line: vectors across two are read twice."""
-    size = shape[0] * shape[1] * np.dtype(dtype).itemsize
-    raw = np.zeros(size + LINE, np.uint8)
-    start = -raw.ctypes.data % LINE
-    return raw[start : start + size].view(dtype).reshape(shape)
