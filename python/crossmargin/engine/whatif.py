@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ZONE, BLOCK = 8, 16
 """Scenarios of a zone, zones of a block; `kZone` and `kBlock` of the C++ header."""
 OVERHEAD = 4096
-"""Bytes of a kept account beside its P&L: its answers, and the objects around it."""
+"""Bytes of the objects around a kept account, at most."""
 
 Unions = Sequence[Sequence[int]]
 
@@ -97,9 +97,7 @@ class AskedBook:
                 f"book: {book.rows} rows of {book.columns} instruments do not fit {segments} "
                 f"segments and {mark.size} marks"
             )
-        held = (np.diff(book.row_ptr) > 0).reshape(-1, segments)
         sets = []
-        self.bytes: Int64 = np.full(len(held), OVERHEAD, dtype=np.int64)
         for measure, unions in tails:
             if measure.column is not None or not measure.cube.on_grid:
                 raise ValueError("tails: contiguous scenarios of a cube on the grid expected")
@@ -115,10 +113,6 @@ class AskedBook:
                     measure.k,
                 )
             )
-            measured = sorted({g for union in unions for g in union})
-            self.bytes += held[:, measured].sum(axis=1) * (8 * pnl.shape[1])
-            for union in unions:
-                self.bytes += held[:, list(union)].any(axis=1) * (4 * lowest.shape[1])
         self._core = kernels("native").asked_book(
             book.row_ptr,
             book.column,
@@ -131,6 +125,7 @@ class AskedBook:
             floats("rate", sums.rate),
             _bits(sums.unions),
         )
+        self.bytes: Int64 = self._core.bytes() + OVERHEAD
 
     def keep(self, account: int) -> KeptAccount | None:
         """Return an account as it is kept, or None where a sum of its P&L might be rounded.
