@@ -29,6 +29,13 @@ bool holds(const AskedBook& book, SegmentSet segments, std::int64_t account) noe
   return false;
 }
 
+// Segments that some union of the set needs.
+SegmentSet measured(const ScenarioSet& set) noexcept {
+  SegmentSet all = 0;
+  for (const SegmentSet members : set.unions) all |= members;
+  return all;
+}
+
 // The size of an array in whole cache lines, in bytes.
 template <typename T>
 std::int64_t bytes_of(std::int64_t count) noexcept {
@@ -64,9 +71,9 @@ void each_array(const AskedBook& book, std::int64_t account, const Least& least,
   }
   for (std::size_t c = 0; c < book.sets.size(); ++c) {
     const ScenarioSet& set = book.sets[c];
-    const SegmentSet measured = AskedBook::measured(set);
+    const SegmentSet needed = measured(set);
     for (std::int64_t g = 0; g < book.segments; ++g) {
-      if (holds(book, measured & only(g), account)) {
+      if (holds(book, needed & only(g), account)) {
         total(c, static_cast<std::size_t>(g), bytes_of<double>(set.zones() * kZone));
       }
     }
@@ -74,12 +81,6 @@ void each_array(const AskedBook& book, std::int64_t account, const Least& least,
 }
 
 }  // namespace
-
-SegmentSet AskedBook::measured(const ScenarioSet& set) noexcept {
-  SegmentSet all = 0;
-  for (const SegmentSet members : set.unions) all |= members;
-  return all;
-}
 
 std::int64_t AskedBook::accounts() const noexcept {
   return (static_cast<std::int64_t>(row_ptr.size()) - 1) / segments;
