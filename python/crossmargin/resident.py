@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -84,15 +84,6 @@ class Residents:
         np.maximum.at(self._bytes, clients.group_account, size)
         # Accounts that are not kept: too large for the memory, or for their sums to be exact.
         self._refused: set[int] = set(np.flatnonzero(self._bytes > memory).tolist())
-
-    @property
-    def used(self) -> int:
-        """Bytes that the accounts kept take together."""
-        return self._used
-
-    def __len__(self) -> int:
-        """Return how many accounts are kept."""
-        return len(self._kept)
 
     def ask(self, account: int, legs: list[Leg]) -> dict[str, object] | None:
         """Return the margin of an account after some legs, or None where it cannot be told here.
@@ -189,14 +180,11 @@ class Residents:
         return there
 
 
-class _Resident:
+class _Resident(NamedTuple):
     """An account as it is kept."""
 
-    __slots__ = ("client", "kept")
-
-    def __init__(self, kept: KeptAccount, client: Client) -> None:
-        self.kept = kept
-        self.client = client
+    kept: KeptAccount
+    client: Client
 
 
 def can_be_resident(models: Models) -> bool:
