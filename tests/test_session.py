@@ -213,9 +213,9 @@ def test_memory_is_bounded_and_forgetting_changes_no_answer(
         everything.what_if(account, {})
     kept = everything._residents
     assert kept is not None
-    assert len(kept) == len(everything.accounts)
+    assert len(kept._kept) == len(everything.accounts)
     sizes = sorted(kept._bytes.tolist())
-    assert kept.used == sum(sizes)
+    assert kept._used == sum(sizes)
 
     # Room for three of the largest.
     memory = sum(sizes[-3:])
@@ -226,8 +226,8 @@ def test_memory_is_bounded_and_forgetting_changes_no_answer(
     most = 0
     for n in rng.integers(0, len(questions), 600).tolist():
         assert ask(session, questions[n]) == answers[n]
-        assert few.used == sum(few._bytes[list(few._kept)].tolist()) <= memory
-        most = max(most, len(few))
+        assert few._used == sum(few._bytes[list(few._kept)].tolist()) <= memory
+        most = max(most, len(few._kept))
     assert 3 <= most < len(session.accounts) / 2
 
 
@@ -245,9 +245,17 @@ def test_the_account_asked_least_lately_goes_first(run: xm.Run) -> None:
 
 
 @pytest.mark.parametrize("memory", [0, 1, 50_000])
-def test_memory_that_cannot_hold_an_account_is_refused(run: xm.Run, memory: int) -> None:
-    with pytest.raises(ValueError, match=rf"memory: {memory} bytes cannot hold account '\w+'"):
-        xm.Session(run, memory=memory)
+def test_accounts_that_no_memory_holds_are_asked_by_columns(
+    run: xm.Run, questions: list[Question], answers: list[str], memory: int
+) -> None:
+    session = xm.Session(run, memory=memory)
+    kept = session._residents
+    assert kept is not None
+    for n in range(0, len(questions), 30):
+        assert ask(session, questions[n]) == answers[n]
+        account = session._account[questions[n][0]]
+        assert (account in kept._kept) == (kept._bytes[account] <= memory)
+        assert kept._used <= memory
 
 
 @pytest.mark.parametrize("memory", [-1, 1e9, True, None, "1 GiB"])
@@ -256,15 +264,21 @@ def test_memory_is_a_number_of_bytes(run: xm.Run, memory: Any) -> None:
         xm.Session(run, memory=memory)
 
 
-def test_the_memory_that_an_error_names_is_enough(run: xm.Run) -> None:
-    with pytest.raises(ValueError, match="give") as error:
-        xm.Session(run, memory=0)
-    enough = int(str(error.value).split("give ")[1].split(" ")[0])
-    session = xm.Session(run, memory=enough)
-    for account in session.accounts[:20]:
-        session.what_if(account, {})
-    with pytest.raises(ValueError, match="memory"):
-        xm.Session(run, memory=enough - 1)
+def test_an_account_is_kept_where_the_memory_holds_just_it(
+    run: xm.Run, questions: list[Question], answers: list[str]
+) -> None:
+    everything = xm.Session(run)
+    probe = everything._residents
+    assert probe is not None
+    largest = int(np.argmax(probe._bytes))
+    enough = int(probe._bytes[largest])
+    own = [n for n, (name, _, _) in enumerate(questions) if name == everything.accounts[largest]]
+    for memory, accounts in ((enough, [largest]), (enough - 1, [])):
+        session = xm.Session(run, memory=memory)
+        assert session._residents is not None
+        for n in own:
+            assert ask(session, questions[n]) == answers[n]
+        assert list(session._residents._kept) == accounts
 
 
 def test_threads_may_ask_one_session(
@@ -363,7 +377,7 @@ def test_an_account_too_large_to_be_exact_is_asked_by_columns(
     question = (account, {"ZNU26": -5.0}, True)
     assert ask(large, question) == repr(by_columns(large, question))
     assert large._residents is not None
-    assert len(large._residents) == 0
+    assert not large._residents._kept
     # A trade as large is no other matter, nor does it harm the account.
     question = (account, {cusip: 4e11}, True)
     assert ask(session, question) == repr(by_columns(session, question))

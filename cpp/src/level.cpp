@@ -36,10 +36,11 @@ bool supported(Level level) noexcept {
 }
 
 Level best_level() noexcept {
-  for (const Level level : {Level::kAvx512, Level::kAvx2, Level::kNeon}) {
-    if (supported(level)) return level;
+  Level best = Level::kBaseline;
+  for (const Level level : kLevels) {
+    if (supported(level)) best = level;
   }
-  return Level::kBaseline;
+  return best;
 }
 
 }  // namespace crossmargin

@@ -3,14 +3,11 @@
 
 #include <doctest/doctest.h>
 
-#include <array>
 #include <string>
 
 #include "crossmargin/level.h"
 
 namespace crossmargin::testing {
-
-inline constexpr std::array kLevels{Level::kBaseline, Level::kAvx2, Level::kAvx512, Level::kNeon};
 
 template <typename Body>
 void at_every_level(const Body& body) {

@@ -3,11 +3,11 @@
 
 #include <iostream>
 
-#include "levels.h"
+#include "crossmargin/level.h"
 
 // Says which levels the tests run at: those this CPU lacks are skipped by name.
 int main(int argc, char** argv) {
-  for (const crossmargin::Level level : crossmargin::testing::kLevels) {
+  for (const crossmargin::Level level : crossmargin::kLevels) {
     std::cout << (crossmargin::supported(level) ? "level " : "SKIPPED: level ")
               << crossmargin::name(level) << '\n';
   }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <map>
@@ -10,23 +9,18 @@
 #include <vector>
 
 #include "crossmargin/tails.h"
+#include "numbers.h"
 
 namespace crossmargin::testing {
-
-inline std::size_t size_of(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 struct Answer {
   Fault fault;
   std::vector<double> var, es;
   std::vector<std::int32_t> scenario;
 
-  // Equal to the bit, so that +0.0 is not -0.0.
   bool operator==(const Answer& other) const {
-    const auto same = [](double a, double b) {
-      return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
-    };
-    return fault == other.fault && scenario == other.scenario &&
-           std::ranges::equal(var, other.var, same) && std::ranges::equal(es, other.es, same);
+    return fault == other.fault && scenario == other.scenario && same_bits(var, other.var) &&
+           same_bits(es, other.es);
   }
 };
 
@@ -122,13 +116,13 @@ struct TailsCase {
     const TailMeasure what = measure(bound, screen);
     const Range all{0, accounts()};
     TailScratch scratch(book(), unions(), what, all);
-    constexpr double kUntouched = 0.123;  // only the exact body writes totals
-    std::fill_n(scratch.total.data(), scenarios, kUntouched);
+    constexpr double kUntouched = 0.123;  // only the exact body writes here
+    scratch.kept_pnl[0] = kUntouched;
     Answer answer = blank();
     answer.fault =
         segment_tails(level, all, book(), unions(), what,
                       {answer.var.data(), answer.es.data(), answer.scenario.data()}, scratch);
-    path = {scratch.block > 0, scratch.total[0] != kUntouched};
+    path = {scratch.block > 0, scratch.kept_pnl[0] != kUntouched};
     return answer;
   }
 

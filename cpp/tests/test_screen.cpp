@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <utility>
 #include <vector>
@@ -14,6 +15,8 @@
 
 namespace {
 
+using crossmargin::Fault;
+using crossmargin::FaultKind;
 using crossmargin::Level;
 using crossmargin::testing::Answer;
 using crossmargin::testing::at_every_level;
@@ -209,6 +212,35 @@ TEST_CASE("screen: +0 and -0 are one value, and the loss is +0") {
   TailsCase none = one_of_each(1, shuffled_steps(400, 1.0), 3.0);
   none.quantity = {-0.0};
   check(none, Expect::kFallback);
+}
+
+TEST_CASE("screen: instruments that do not move are nothing to it, however many are held") {
+  // Instrument 0 moves, 1 and 2 do not. Segments: the first; 1 and 2; all three.
+  TailsCase c = one_of_each(1, shuffled_steps(1000, 1.0), 10.0);
+  c.pnl.resize(3000, 0.0);
+  for (std::size_t s = 0; s < 1000; s += 3) c.pnl[1000 + s] = -0.0;
+  c.segments = 3;
+  c.row_ptr = {0, 1, 3, 6};
+  c.column = {0, 1, 2, 0, 1, 2};
+  for (const double held : {1.0, -5e4, 0x1p70, -1e300}) {
+    c.quantity = {3.0, held, -held, -7.0, -held, held};
+    CAPTURE(held);
+    c.union_ptr = {0, 1, 3, 4, 6, 8, 11};
+    c.union_segment = {0, 0, 1, 2, 0, 2, 1, 2, 0, 1, 2};
+    check(c, Expect::kScreen);
+    c.union_ptr = {0, 1};
+    c.union_segment = {1};
+    check(c, Expect::kFallback);
+  }
+  // Not a number, which only the exact body tells.
+  c.union_ptr = {0, 2};
+  c.union_segment = {0, 1};
+  c.quantity[1] = std::numeric_limits<double>::infinity();
+  const OwnedScreen owned(c.pnl, c.instruments(), c.scenarios);
+  at_every_level([&](Level level) {
+    Path path;
+    CHECK(c.run(level, owned.screen, path).fault == Fault{FaultKind::kSumNotFinite, 0, 0, 0});
+  });
 }
 
 TEST_CASE("screen: denormals") {

@@ -8,6 +8,7 @@
 #include <cfenv>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -61,6 +62,32 @@ TEST_CASE("an account without positions has zeros, and the first scenarios") {
   });
 }
 
+TEST_CASE("positions that do not move, or only by less than float64 tells from zero, lose +0.0") {
+  TailsCase c;
+  c.scenarios = 6;
+  c.w = 2.5;
+  c.pnl = {0, -0.0, 0, -0.0, 0, -0.0, 1e-200, -1e-200, 0, -3e-200, 1e-200, 0};
+  c.column = {0, 1};
+  c.row_ptr = {0, 2};
+  for (const double q : {1e-200, -1e-200, 0.0, -0.0}) {
+    c.quantity = {-5, q};
+    CAPTURE(q);
+    at_every_level([&](Level level) {
+      const Answer answer = c.run(level);
+      CHECK(answer == c.naive());
+      CHECK(!std::signbit(answer.var[0]));
+      CHECK(!std::signbit(answer.es[0]));
+      CHECK(answer.scenario == std::vector<std::int32_t>{0, 1, 2});
+    });
+  }
+  // The least that it tells: 1e-200 * 1e-124 is a denormal number.
+  c.quantity = {-5, 1e-124};
+  at_every_level([&](Level level) {
+    CHECK(c.run(level) == c.naive());
+    CHECK(c.run(level).scenario == std::vector<std::int32_t>{3, 0, 1});
+  });
+}
+
 TEST_CASE("a sum that leaves float64 is named, whichever way it leaves") {
   TailsCase c;
   c.row_ptr = {0, 1, 3};
@@ -70,6 +97,12 @@ TEST_CASE("a sum that leaves float64 is named, whichever way it leaves") {
   c.pnl = {1, 1e308, 2, 1, 1e308, 2};  // account 1, scenario 1: inf - inf
   at_every_level(
       [&](Level level) { CHECK(c.run(level).fault == Fault{FaultKind::kSumNotFinite, 1, 0, 1}); });
+  c.row_ptr = {0, 1};
+  c.column = {0};
+  c.quantity = {std::numeric_limits<double>::infinity()};
+  c.pnl = {0, 0, 0};  // inf * 0
+  at_every_level(
+      [&](Level level) { CHECK(c.run(level).fault == Fault{FaultKind::kSumNotFinite, 0, 0, 0}); });
 }
 
 TEST_CASE("sizes around the vector and unroll widths equal a naive sort") {

@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -15,6 +14,7 @@
 
 #include "crossmargin/whatif.h"
 #include "levels.h"
+#include "numbers.h"
 
 using crossmargin::ask;
 using crossmargin::AskedBook;
@@ -29,10 +29,10 @@ using crossmargin::only;
 using crossmargin::ScenarioSet;
 using crossmargin::SegmentSet;
 using crossmargin::testing::at_every_level;
+using crossmargin::testing::same_bits;
+using crossmargin::testing::size_of;
 
 namespace {
-
-std::size_t size_of(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 // The answer to a question: numbers, and marks of the segments.
 struct Answer {
@@ -40,12 +40,8 @@ struct Answer {
   std::vector<double> number;
   std::vector<std::uint8_t> mark;
 
-  // Equal to the bit, so that +0.0 is not -0.0.
   bool operator==(const Answer& other) const {
-    return exact == other.exact && mark == other.mark &&
-           std::ranges::equal(number, other.number, [](double a, double b) {
-             return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
-           });
+    return exact == other.exact && mark == other.mark && same_bits(number, other.number);
   }
 };
 

@@ -68,7 +68,7 @@ Matrix<T> mutable_matrix(Array<T>& array) {
 }
 
 inline Level level_of(const std::string& text) {
-  for (const Level level : {Level::kBaseline, Level::kAvx2, Level::kAvx512, Level::kNeon}) {
+  for (const Level level : kLevels) {
     if (name(level) == text && supported(level)) return level;
   }
   throw std::invalid_argument("level: not one this build and CPU support");

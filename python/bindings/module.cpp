@@ -12,8 +12,7 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "The engine's C++ kernels; call them through crossmargin.engine.";
   m.def("levels", [] {
     std::vector<std::string> levels;
-    using crossmargin::Level;
-    for (const Level level : {Level::kBaseline, Level::kAvx2, Level::kAvx512, Level::kNeon}) {
+    for (const crossmargin::Level level : crossmargin::kLevels) {
       if (supported(level)) levels.emplace_back(name(level));
     }
     return levels;

@@ -84,12 +84,18 @@ std::shared_ptr<Asked> make_asked(const std::string& level, const Array<std::int
   return asked;
 }
 
-void require_account(const AskedBook& book, std::int64_t account) {
-  require(0 <= account && account < book.accounts(), "account: not one of the book's");
+// Of each account the bytes that it takes when it is kept.
+Array<std::int64_t> bytes(const Asked& asked) {
+  Array<std::int64_t> all(asked.book.accounts());
+  std::int64_t* next = all.mutable_data();
+  for (std::int64_t account = 0; account < asked.book.accounts(); ++account) {
+    *next++ = KeptAccount::bytes(asked.book, account);
+  }
+  return all;
 }
 
 std::optional<Kept> keep(const std::shared_ptr<Asked>& asked, std::int64_t account) {
-  require_account(asked->book, account);
+  require(0 <= account && account < asked->book.accounts(), "account: not one of the book's");
   Kept kept{asked, KeptAccount(asked->book, account)};
   // Of its own: while the GIL is released a question may use the book's.
   AskScratch scratch(asked->book);
@@ -146,13 +152,7 @@ void register_whatif(py::module_& m) {
            py::arg("column").noconvert(), py::arg("quantity").noconvert(), py::arg("segments"),
            py::arg("mark").noconvert(), py::arg("sets").noconvert(), py::arg("value").noconvert(),
            py::arg("bucket").noconvert(), py::arg("rate").noconvert(), py::arg("unions"))
-      .def(
-          "bytes",
-          [](const Asked& asked, std::int64_t account) {
-            require_account(asked.book, account);
-            return KeptAccount::bytes(asked.book, account);
-          },
-          py::arg("account"))
+      .def("bytes", &bytes)
       .def("keep", &keep, py::arg("account"));
   py::class_<Kept>(m, "KeptAccount").def("ask", &ask, py::arg("legs"));
 }

@@ -59,14 +59,20 @@ def flags(column: Column, *, null: bool = False) -> Mask:
 
 
 def numbers(column: Column) -> Float:
-    """Return a column of numbers, [N], null as NaN."""
+    """Return a column of numbers, [N], null as NaN.
+
+    Not to be written to: where nothing is null and the type already fits it is the column's memory.
+    """
     array = one_array(column).cast(pa.float64(), safe=False)
     value = _words(array, np.float64)
     return np.where(is_known(array), value, np.nan) if array.null_count else value
 
 
 def integers(column: Column, *, null: int = -1) -> Integer:
-    """Return a column of whole numbers, [N]; `null` stands for null."""
+    """Return a column of whole numbers, [N]; `null` stands for null.
+
+    Not to be written to: where nothing is null and the type already fits it is the column's memory.
+    """
     array = one_array(column).cast(pa.int64())
     value = _words(array, np.int64)
     return np.where(is_known(array), value, null) if array.null_count else value
@@ -95,7 +101,9 @@ def texts(column: Column) -> Text:
 def encoded(column: Column) -> tuple[Integer, pa.Array]:
     """Return of each cell its number in a list, -1 for null, and the list.
 
-    The list has each cell once; of a dictionary it is the dictionary itself.
+    The list has each cell once. Of a dictionary it is the dictionary itself: one from elsewhere may
+    hold a text twice, or null; `read_cells` leaves neither. -1 is also the last one's index: index
+    by it only where no cell is null.
     """
     coded = one_array(column).dictionary_encode()
     return integers(coded.indices), coded.dictionary

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -55,12 +55,7 @@ class Residents:
     elsewhere : dict of int to list of int
         The groups that hold an account's positions at other clearing firms.
     memory : int
-        Bytes that all accounts kept may take together.
-
-    Raises
-    ------
-    ValueError
-        There is an account for which the memory is too small.
+        Bytes that all accounts kept may take together; an account that takes more is not kept.
     """
 
     def __init__(
@@ -81,33 +76,17 @@ class Residents:
         self._historical_weight = models.policy.cme.historical_weight
         self._memory = memory
         self._kept: OrderedDict[int, _Resident] = OrderedDict()
-        # Accounts so large that their sums may be rounded.
-        self._refused: set[int] = set()
         self._used = 0
         self._lock = threading.Lock()
         # Positions at other firms are kept for a moment while their account is added.
         size = self._asked.bytes
         self._bytes = size[: len(names)].copy()
         np.maximum.at(self._bytes, clients.group_account, size)
-        too_large = np.flatnonzero(self._bytes > memory)
-        if too_large.size:
-            first = int(too_large[0])
-            raise ValueError(
-                f"memory: {memory} bytes cannot hold account {names[first]!r}, which takes "
-                f"{self._bytes[first]}; give {self._bytes.max()} or more"
-            )
-
-    @property
-    def used(self) -> int:
-        """Bytes that the accounts kept take together."""
-        return self._used
-
-    def __len__(self) -> int:
-        """Return how many accounts are kept."""
-        return len(self._kept)
+        # Accounts that are not kept: too large for the memory, or for their sums to be exact.
+        self._refused: set[int] = set(np.flatnonzero(self._bytes > memory).tolist())
 
     def ask(self, account: int, legs: list[Leg]) -> dict[str, object] | None:
-        """Return the margin of an account after some legs, or None where it may not be exact.
+        """Return the margin of an account after some legs, or None where it cannot be told here.
 
         Parameters
         ----------
@@ -201,14 +180,11 @@ class Residents:
         return there
 
 
-class _Resident:
+class _Resident(NamedTuple):
     """An account as it is kept."""
 
-    __slots__ = ("client", "kept")
-
-    def __init__(self, kept: KeptAccount, client: Client) -> None:
-        self.kept = kept
-        self.client = client
+    kept: KeptAccount
+    client: Client
 
 
 def can_be_resident(models: Models) -> bool:

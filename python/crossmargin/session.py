@@ -44,8 +44,8 @@ class Session:
     microseconds; with it go those asked least lately, once `memory` is full. The answers are the
     run's own either way. Nothing is kept where kept sums might not be exact (a user's cube off the
     grid, gross P&L from 2^33 USD on), where the policy has charges, haircuts or another model or
-    reducer than the default one, and without the native kernels: `what_if` then takes as long as
-    `what_ifs` of one question.
+    reducer than the default one, without the native kernels, and of an account that alone takes
+    more than `memory`: `what_if` then takes as long as `what_ifs` of one question.
 
     Several threads may ask one session.
 
@@ -54,8 +54,8 @@ class Session:
     run : Run
         From `crossmargin.run` in this process.
     memory : int
-        Bytes that the accounts kept may take, 1 GiB if not given; beside them a session has the
-        models' P&L once more.
+        Bytes that the accounts kept may take, 1 GiB if not given, 0 to keep none; beside them a
+        session has the models' P&L once more.
     threads : int, optional
         All the process may use for `what_ifs` if not given; a single question takes one.
 
@@ -69,7 +69,7 @@ class Session:
     Raises
     ------
     ValueError
-        The run has no models, or there is an account for which the memory is too small.
+        The run has no models, or the memory is no number of bytes.
 
     Examples
     --------

@@ -129,15 +129,17 @@ def test_lots_that_close_a_position_take_its_mark_away(book, cubes):
 
 def test_memory_is_told_before_it_is_taken(book, cubes):
     asked = ask_book(book, cubes)
-    for account in range(5):
-        in_core = asked._core.bytes(account)
-        # What is left is for the objects around it.
-        assert OVERHEAD / 2 < asked.bytes[account] - in_core < OVERHEAD
+    # In cache lines: 20 answers, 4 gross P&L, 3 * 4 bucket sums and 3 marks, of every account.
+    header = 3 + 1 + 2 + 1
     # P&L of all three segments in 80, 18 and 75 zones, and of two of them in 10 zones. The leasts
     # of a union: a cache line for blocks, and 5, 2, 5 and 1 for zones.
     pnl = 3 * (80 + 18 + 75) + 2 * 10
-    assert asked.bytes[0] - OVERHEAD == 64 * (pnl + 5 * (6 + 3 + 6) + 2 * 2)
-    assert asked.bytes[3] == OVERHEAD
+    leasts = 5 * (6 + 3 + 6) + 2 * 2
+    assert asked.bytes[0] == OVERHEAD + 64 * (header + pnl + leasts)
+    # The second segment alone, which is in two unions of each cube.
+    pnl, leasts = 80 + 18 + 75 + 10, 2 * (6 + 3 + 6) + 2 * 2
+    assert asked.bytes[1] == OVERHEAD + 64 * (header + pnl + leasts)
+    assert asked.bytes[3] == OVERHEAD + 64 * header
 
 
 def test_what_may_be_rounded_is_not_answered(cubes):

@@ -77,8 +77,6 @@ struct AskedBook {
   std::int64_t accounts() const noexcept;
   // Numbers in an answer: set by set VaR of each union, then the sums of each of theirs.
   std::int64_t answers() const noexcept;
-  // Segments that some union of the set needs.
-  static SegmentSet measured(const ScenarioSet& set) noexcept;
 };
 
 // Lots that are added to a segment.

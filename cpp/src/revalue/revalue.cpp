@@ -2,6 +2,8 @@
 
 #include "crossmargin/revalue.h"
 
+#include "at_level.h"
+
 namespace crossmargin {
 
 #define XM_DECLARE(level)                                                                          \
@@ -24,33 +26,17 @@ RevalueScratch::RevalueScratch(std::int64_t features, std::int64_t factors,
       feature(static_cast<std::size_t>(features * kTile)),
       base(static_cast<std::size_t>(instruments)) {}
 
-// Calls the function of that name in the level's namespace.
-#if defined(__x86_64__)
-#define XM_CALL(level, call) \
-  switch (level) {           \
-    case Level::kAvx512:     \
-      return avx512::call;   \
-    case Level::kAvx2:       \
-      return avx2::call;     \
-    default:                 \
-      return baseline::call; \
-  }
-#elif defined(__aarch64__)
-#define XM_CALL(level, call) return level == Level::kNeon ? neon::call : baseline::call;
-#else
-#define XM_CALL(level, call) return baseline::call;
-#endif
-
-double exp(Level level, double x) noexcept {XM_CALL(level, exp(x))}
+double exp(Level level, double x) noexcept { return XM_CALL(level, exp(x)); }
 
 Fault revalue(Level level, Range scenarios, const Terms& terms, const Matrix<const double>& shock,
               const Matrix<double>& pnl, RevalueScratch& scratch) noexcept {
-    XM_CALL(level, revalue(scenarios, terms, shock, pnl, scratch))}
+  return XM_CALL(level, revalue(scenarios, terms, shock, pnl, scratch));
+}
 
 Fault taylor(Level level, Range scenarios, const Polynomials& polynomials,
              const Matrix<const double>& shock, const Matrix<double>& pnl,
              RevalueScratch& scratch) noexcept {
-  XM_CALL(level, taylor(scenarios, polynomials, shock, pnl, scratch))
+  return XM_CALL(level, taylor(scenarios, polynomials, shock, pnl, scratch));
 }
 
 }  // namespace crossmargin

@@ -3,11 +3,12 @@
 //
 // Proof. Let x(s) be the exact body's sum of a portfolio in scenario s.
 // Instruments. L = max(largest, 2^-900) bounds instrument i's |P|, and N = P / (L / 32767) rounded
-// is its narrow P&L: |N| <= 32767 and |P - N * L / 32767| <= 0.5001 * L / 32767. Segments. g is a
-// unit in USD, W = q * L / g rounded is a line's weight, d = |q * L / g - W| what the rounding
-// lost. g is so large that |W| <= 32767 and sum |W| <= 65536, so that the int32 sum of W * N cannot
-// overflow: |sum W N| <= 65536 * 32767 < 2^31 - 2^15. Its upper half, rounded, is y(s) in units of
-// U = 65536 * g / 32767, and |y| <= 32767. With G = sum |q| * L,
+// is its narrow P&L: |N| <= 32767 and |P - N * L / 32767| <= 0.5001 * L / 32767. Where largest is 0
+// so are P and N, and L = 0 serves. Segments. g is a unit in USD, W = q * L / g rounded is a line's
+// weight, d = |q * L / g - W| what the rounding lost, both 0 where L is. g is so large that |W| <=
+// 32767 and sum |W| <= 65536, so that the int32 sum of W * N cannot overflow: |sum W N| <= 65536 *
+// 32767 < 2^31 - 2^15. Its upper half, rounded, is y(s) in units of U = 65536 * g / 32767, and
+// |y| <= 32767. With G = sum |q| * L,
 //     |x(s) - U y(s)| <= e,   e = 0.5001 * G / 32767 + g * sum d + 0.5 * U.
 // Unions. U = sum U_m * (1 + (2 * members + 2) / 32767), and y = sum over the members of
 // y_m * U_m / U, where U_m / U is rounded to a multiple of 2^-15 and each product to an integer: at
@@ -36,7 +37,7 @@ constexpr std::int64_t kWord = 64 / kWidth;           // chunks with a lane for 
 constexpr std::int32_t kNever = 32767;                // y where there is no scenario
 constexpr int kStepsToGroups = 8, kStepsToTail = 12;  // halvings of a range of at most 2^16
 constexpr double kScale = 32767.0;
-constexpr double kLeastMove = 0x1p-900, kLeastGross = 0x1p-800, kLargestGross = 1e300;
+constexpr double kLeastMove = 0x1p-900, kLeastGross = 0x1p-800;
 constexpr std::int64_t kMostLines = 32768, kMostMembers = 1000;
 // Of more scenarios the exact body finds the worst sooner.
 constexpr std::int64_t kMostSorted = 512;
@@ -49,11 +50,15 @@ using RankedCounts = std::int64_t __attribute__((vector_size(64)));
 inline ScreenedSegment weigh(const Book& book, std::int64_t row, std::span<const double> largest,
                              std::int16_t* weight, std::int32_t* place) noexcept {
   const std::int64_t begin = book.row_ptr[row], lines = book.row_ptr[row + 1] - begin;
+  // q * L of line n; not a number where q is infinite and L is 0, which the exact body reports.
+  const auto usd = [&](std::int64_t n) {
+    const double move = largest[book.column[n]];
+    return book.quantity[n] * (move > kLeastMove || move == 0.0 ? move : kLeastMove);
+  };
   double gross = 0.0, most = 0.0;
   for (std::int64_t n = begin; n < begin + lines; ++n) {
-    const double q = book.quantity[n] < 0.0 ? -book.quantity[n] : book.quantity[n];
-    const double move = largest[book.column[n]];
-    const double line = q * (move > kLeastMove ? move : kLeastMove);
+    const double own = usd(n);
+    const double line = own < 0.0 ? -own : own;
     gross += line;
     if (line > most) most = line;
   }
@@ -65,15 +70,12 @@ inline ScreenedSegment weigh(const Book& book, std::int64_t row, std::span<const
   const double weights_per_usd = 1.0 / unit;
   double lost = 0.0;
   for (std::int64_t n = 0; n < lines; ++n) {
-    const std::int32_t column = book.column[begin + n];
-    const double move = largest[column];
-    const double exact =
-        book.quantity[begin + n] * (move > kLeastMove ? move : kLeastMove) * weights_per_usd;
+    const double exact = usd(begin + n) * weights_per_usd;
     const auto rounded = static_cast<std::int32_t>(exact < 0.0 ? exact - 0.5 : exact + 0.5);
     const double off = exact - static_cast<double>(rounded);
     lost += off < 0.0 ? -off : off;
     weight[n] = static_cast<std::int16_t>(rounded);
-    place[n] = column * static_cast<std::int32_t>(kScreenChunk);
+    place[n] = book.column[begin + n] * static_cast<std::int32_t>(kScreenChunk);
   }
   weight[lines] = 0;
   place[lines] = place[lines - 1];

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <span>
 
 #include "crossmargin/tails.h"
 
@@ -22,6 +23,9 @@ struct Positions {
   const double* quantity;
   std::int64_t size;
 };
+
+// USD, far below float64's range.
+constexpr double kLargestGross = 1e300;
 
 inline bool is_finite(double x) noexcept {
   constexpr double kLargest = std::numeric_limits<double>::max();
@@ -91,17 +95,19 @@ inline void accumulate(const Positions& positions, const Matrix<const double>& p
   }
 }
 
-// The first total that is no finite number, or -1. Skipped where the gross P&L is so far below
-// float64's range that no partial sum can have left it.
-inline std::int64_t find_infinite(const Positions& positions, const TailMeasure& measure,
-                                  const double* total) noexcept {
+// The gross P&L: its positions' largest, whatever their signs.
+inline double gross_of(const Positions& positions, std::span<const double> largest) noexcept {
   double gross = 0.0;
   for (std::int64_t n = 0; n < positions.size; ++n) {
     const double q = positions.quantity[n];
-    gross += (q < 0.0 ? -q : q) * measure.largest[positions.column[n]];
+    gross += (q < 0.0 ? -q : q) * largest[positions.column[n]];
   }
-  if (gross < 1e300) return -1;
-  for (std::int64_t s = 0; s < measure.pnl.columns; ++s) {
+  return gross;
+}
+
+// The first total that is no finite number, or -1.
+inline std::int64_t find_infinite(const double* total, std::int64_t count) noexcept {
+  for (std::int64_t s = 0; s < count; ++s) {
     if (!is_finite(total[s])) return s;
   }
   return -1;
@@ -183,22 +189,34 @@ inline bool report(const double* pnl, const std::int32_t* scenario, const TailMe
   return true;
 }
 
-// One union's tail by float64 sums in every scenario.
+// One union's tail by float64 sums in every scenario, where any can differ from zero.
 inline Fault exact_tail(std::int64_t account, std::int64_t u, const Book& book,
                         const Unions& unions, const TailMeasure& measure, const TailResult& result,
                         TailScratch& scratch) noexcept {
-  double* total = scratch.total.data();
   const std::int64_t begin = unions.ptr[u];
   const Positions positions = net(book, account * book.segments, unions.segment.data() + begin,
                                   unions.ptr[u + 1] - begin, scratch);
-  accumulate(positions, measure.pnl, total);
-  const std::int64_t infinite = find_infinite(positions, measure, total);
-  if (infinite >= 0) return {FaultKind::kSumNotFinite, account, u, infinite};
-  WorstHeap heap(scratch.kept_pnl.data(), scratch.kept_scenario.data(), measure.k);
-  heap.select(total, measure.pnl.columns);
-  if (!report(scratch.kept_pnl.data(), scratch.kept_scenario.data(), measure, result,
-              account * unions.size() + u)) {
-    return {FaultKind::kSumNotFinite, account, u, scratch.kept_scenario[0]};
+  const double gross = gross_of(positions, measure.largest);
+  double* kept_pnl = scratch.kept_pnl.data();
+  std::int32_t* kept_scenario = scratch.kept_scenario.data();
+  if (gross == 0.0) {
+    // Each |quantity| * largest rounds to zero, so each product is a zero, and each sum is +0.0.
+    for (std::int64_t n = 0; n < measure.k; ++n) {
+      kept_pnl[n] = 0.0;
+      kept_scenario[n] = static_cast<std::int32_t>(n);
+    }
+  } else {
+    double* total = scratch.total.data();
+    accumulate(positions, measure.pnl, total);
+    // No partial sum leaves float64's range where the gross P&L is so far below it.
+    if (!(gross < kLargestGross)) {
+      const std::int64_t infinite = find_infinite(total, measure.pnl.columns);
+      if (infinite >= 0) return {FaultKind::kSumNotFinite, account, u, infinite};
+    }
+    WorstHeap(kept_pnl, kept_scenario, measure.k).select(total, measure.pnl.columns);
+  }
+  if (!report(kept_pnl, kept_scenario, measure, result, account * unions.size() + u)) {
+    return {FaultKind::kSumNotFinite, account, u, kept_scenario[0]};
   }
   return {};
 }

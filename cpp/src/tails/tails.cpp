@@ -2,6 +2,8 @@
 
 #include "crossmargin/tails.h"
 
+#include "at_level.h"
+
 namespace crossmargin {
 
 #define XM_DECLARE(level)                                                     \
@@ -81,19 +83,7 @@ void TailScratch::fit(const Book& book, const Unions& unions, const TailMeasure&
 Fault segment_tails(Level level, Range accounts, const Book& book, const Unions& unions,
                     const TailMeasure& measure, const TailResult& result,
                     TailScratch& scratch) noexcept {
-  switch (level) {
-#if defined(__x86_64__)
-    case Level::kAvx512:
-      return avx512::segment_tails(accounts, book, unions, measure, result, scratch);
-    case Level::kAvx2:
-      return avx2::segment_tails(accounts, book, unions, measure, result, scratch);
-#elif defined(__aarch64__)
-    case Level::kNeon:
-      return neon::segment_tails(accounts, book, unions, measure, result, scratch);
-#endif
-    default:
-      return baseline::segment_tails(accounts, book, unions, measure, result, scratch);
-  }
+  return XM_CALL(level, segment_tails(accounts, book, unions, measure, result, scratch));
 }
 
 }  // namespace crossmargin

@@ -2,6 +2,8 @@
 
 #include "crossmargin/whatif.h"
 
+#include "at_level.h"
+
 namespace crossmargin {
 
 #define XM_DECLARE(level)                                                                         \
@@ -25,6 +27,13 @@ bool holds(const AskedBook& book, SegmentSet segments, std::int64_t account) noe
     if ((segments & only(g)) != 0 && book.row_ptr[row] < book.row_ptr[row + 1]) return true;
   }
   return false;
+}
+
+// Segments that some union of the set needs.
+SegmentSet measured(const ScenarioSet& set) noexcept {
+  SegmentSet all = 0;
+  for (const SegmentSet members : set.unions) all |= members;
+  return all;
 }
 
 // The size of an array in whole cache lines, in bytes.
@@ -62,9 +71,9 @@ void each_array(const AskedBook& book, std::int64_t account, const Least& least,
   }
   for (std::size_t c = 0; c < book.sets.size(); ++c) {
     const ScenarioSet& set = book.sets[c];
-    const SegmentSet measured = AskedBook::measured(set);
+    const SegmentSet needed = measured(set);
     for (std::int64_t g = 0; g < book.segments; ++g) {
-      if (holds(book, measured & only(g), account)) {
+      if (holds(book, needed & only(g), account)) {
         total(c, static_cast<std::size_t>(g), bytes_of<double>(set.zones() * kZone));
       }
     }
@@ -72,12 +81,6 @@ void each_array(const AskedBook& book, std::int64_t account, const Least& least,
 }
 
 }  // namespace
-
-SegmentSet AskedBook::measured(const ScenarioSet& set) noexcept {
-  SegmentSet all = 0;
-  for (const SegmentSet members : set.unions) all |= members;
-  return all;
-}
 
 std::int64_t AskedBook::accounts() const noexcept {
   return (static_cast<std::int64_t>(row_ptr.size()) - 1) / segments;
@@ -145,30 +148,13 @@ AskScratch::AskScratch(const AskedBook& book) {
   bucket_total.resize(static_cast<std::size_t>(book.sums.buckets()));
 }
 
-// Calls the function of that name in the level's namespace.
-#if defined(__x86_64__)
-#define XM_CALL(level, call) \
-  switch (level) {           \
-    case Level::kAvx512:     \
-      return avx512::call;   \
-    case Level::kAvx2:       \
-      return avx2::call;     \
-    default:                 \
-      return baseline::call; \
-  }
-#elif defined(__aarch64__)
-#define XM_CALL(level, call) return level == Level::kNeon ? neon::call : baseline::call;
-#else
-#define XM_CALL(level, call) return baseline::call;
-#endif
-
 bool keep(Level level, const AskedBook& book, KeptAccount& kept, AskScratch& scratch) noexcept {
-  XM_CALL(level, keep(book, kept, scratch))
+  return XM_CALL(level, keep(book, kept, scratch));
 }
 
 bool ask(Level level, const AskedBook& book, const KeptAccount& kept, std::span<const Leg> legs,
          std::span<double> answer, std::span<std::uint8_t> mark, AskScratch& scratch) noexcept {
-  XM_CALL(level, ask(book, kept, legs, answer, mark, scratch))
+  return XM_CALL(level, ask(book, kept, legs, answer, mark, scratch));
 }
 
 }  // namespace crossmargin

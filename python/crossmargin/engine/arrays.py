@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ Int16 = npt.NDArray[np.int16]
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
 Array = npt.NDArray[Any]
+
+LINE = 64
+"""Bytes of a cache line."""
 
 
 def floats(name: str, value: npt.ArrayLike, ndim: int = 1, *, copy: bool = False) -> Float:
@@ -198,3 +202,11 @@ def frozen(array: Array) -> Array:
     """Return `array`, read-only from now on."""
     array.setflags(write=False)
     return array
+
+
+def on_lines(shape: tuple[int, ...], dtype: type[np.generic]) -> Array:
+    """Return zeros that start on a cache line: vectors across two are read twice."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    raw = np.zeros(size + LINE, np.uint8)
+    start = -raw.ctypes.data % LINE
+    return raw[start : start + size].view(dtype).reshape(shape)

@@ -56,11 +56,6 @@ def asked_book(*arguments: Any) -> _core.AskedBook:
     return _core.AskedBook(level(), *arguments)
 
 
-def spread_credits(*arguments: Any) -> Fault:
-    """Form inter-commodity spreads; see the reference."""
-    return _core.spread_credits(*arguments)
-
-
-def net_pairs(*arguments: Any) -> Fault:
-    """Offset long and short holdings; see the reference."""
-    return _core.net_pairs(*arguments)
+# They have no levels.
+spread_credits = _core.spread_credits
+net_pairs = _core.net_pairs

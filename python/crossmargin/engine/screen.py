@@ -9,12 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crossmargin.engine.arrays import Float, Int16, Int32, frozen
+from crossmargin.engine.arrays import Float, Int16, Int32, frozen, on_lines
 
 CHUNK = 64
 """Scenarios in a chunk; `kScreenChunk` of the C++ header."""
-LINE = 64
-"""Bytes of a cache line."""
 SCALE = 32767
 """What an instrument's largest move becomes; `kScale` of the kernel."""
 LEAST_MOVE = 2.0**-900
@@ -69,14 +67,6 @@ def make_screen(pnl: Float, largest: Float) -> Screen:
     chunks = -(-scenarios // CHUNK)
     padded = np.zeros((instruments, chunks * CHUNK), np.int16)
     padded[:, :scenarios] = scaled[:, order]
-    narrow = _on_lines((chunks, instruments, CHUNK))
+    narrow = on_lines((chunks, instruments, CHUNK), np.int16)
     narrow[:] = padded.reshape(instruments, chunks, CHUNK).transpose(1, 0, 2)
     return Screen(frozen(order), frozen(narrow), frozen(np.ascontiguousarray(pnl.T)))
-
-
-def _on_lines(shape: tuple[int, int, int]) -> Int16:
-    """Return an empty array that starts on a cache line: vectors across two are read twice."""
-    size = int(np.prod(shape)) * 2
-    raw = np.empty(size + LINE, np.uint8)
-    start = -raw.ctypes.data % LINE
-    return raw[start : start + size].view(np.int16).reshape(shape)

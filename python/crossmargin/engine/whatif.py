@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin.engine.arrays import Float, Float32, Int32, Int64, floats, indices
+from crossmargin.engine.arrays import LINE, Float, Float32, Int32, Int64, floats, indices, on_lines
 from crossmargin.engine.backends import kernels, resolve
 from crossmargin.engine.book import Book
 from crossmargin.engine.cube import Cube, Measure
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 
 ZONE, BLOCK = 8, 16
 """Scenarios of a zone, zones of a block; `kZone` and `kBlock` of the C++ header."""
-LINE = 64
-"""Bytes of a cache line."""
 OVERHEAD = 4096
-"""Bytes of a kept account beside its P&L: its answers, and the objects around it."""
+"""Bytes of the objects around a kept account, at most."""
 
 Unions = Sequence[Sequence[int]]
 
@@ -99,9 +97,7 @@ class AskedBook:
                 f"book: {book.rows} rows of {book.columns} instruments do not fit {segments} "
                 f"segments and {mark.size} marks"
             )
-        held = (np.diff(book.row_ptr) > 0).reshape(-1, segments)
         sets = []
-        self.bytes: Int64 = np.full(len(held), OVERHEAD, dtype=np.int64)
         for measure, unions in tails:
             if measure.column is not None or not measure.cube.on_grid:
                 raise ValueError("tails: contiguous scenarios of a cube on the grid expected")
@@ -117,10 +113,6 @@ class AskedBook:
                     measure.k,
                 )
             )
-            measured = sorted({g for union in unions for g in union})
-            self.bytes += held[:, measured].sum(axis=1) * (8 * pnl.shape[1])
-            for union in unions:
-                self.bytes += held[:, list(union)].any(axis=1) * (4 * lowest.shape[1])
         self._core = kernels("native").asked_book(
             book.row_ptr,
             book.column,
@@ -133,6 +125,7 @@ class AskedBook:
             floats("rate", sums.rate),
             _bits(sums.unions),
         )
+        self.bytes: Int64 = self._core.bytes() + OVERHEAD
 
     def keep(self, account: int) -> KeptAccount | None:
         """Return an account as it is kept, or None where a sum of its P&L might be rounded.
@@ -166,14 +159,14 @@ def _by_size_of_move(measure: Measure) -> tuple[Float, Float32, Float32]:
     move = own / np.where(measure.cube.largest > 0.0, measure.cube.largest, 1.0)[:, None]
     order = np.argsort(-np.einsum("is,is->s", move, move), kind="stable")
     zones = -(-measure.count // ZONE)
-    pnl = _on_lines((len(own), zones * ZONE), np.float64)
+    pnl = on_lines((len(own), zones * ZONE), np.float64)
     pnl[:, : measure.count] = own[:, order]
     blocks = np.arange(0, zones, BLOCK)
     behind = _lines(4 * blocks.size) // 4
     extremes = []
     for extreme in (np.minimum, np.maximum):
         by_zone = extreme.reduce(pnl.reshape(len(own), zones, ZONE), axis=2)
-        both = _on_lines((len(own), behind + _lines(4 * zones) // 4), np.float32)
+        both = on_lines((len(own), behind + _lines(4 * zones) // 4), np.float32)
         both[:, : blocks.size] = extreme.reduceat(by_zone, blocks, axis=1)
         both[:, behind : behind + zones] = by_zone
         extremes.append(both)
@@ -183,11 +176,3 @@ def _by_size_of_move(measure: Measure) -> tuple[Float, Float32, Float32]:
 def _lines(size: int) -> int:
     """Return a number of bytes rounded up to cache lines."""
     return -(-size // LINE) * LINE
-
-
-def _on_lines(shape: tuple[int, int], dtype: type[np.floating[Any]]) -> npt.NDArray[Any]:
-    """Return zeros that start on a cache line: vectors across two are read twice."""
-    size = shape[0] * shape[1] * np.dtype(dtype).itemsize
-    raw = np.zeros(size + LINE, np.uint8)
-    start = -raw.ctypes.data % LINE
-    return raw[start : start + size].view(dtype).reshape(shape)
