@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pyarrow import csv
 
 import crossmargin as xm
 from crossmargin.book.exceptions import InputError
+from crossmargin.policies import LiquidityRules
 
 AS_OF = "2025-03-13"
 TIPS = "91282CJH5,2.375,2023-10-31,2028-10-15,tips"
@@ -320,6 +322,38 @@ def test_user_cubes_take_the_place_of_ours(market: xm.Market, securities: pa.Tab
     assert row["p_cme"] == pytest.approx(0.4, abs=1e-15)
     assert (row["p"], row["binding"]) == (row["p_cme"], "CME")
     assert run.manifest["cubes"]["cme_stressed"] is None
+
+
+@pytest.mark.parametrize("price", [95.0, None])
+def test_what_only_a_cube_covers_is_charged_by_its_price(
+    market: xm.Market, securities: pa.Table, price: float | None
+) -> None:
+    at = securities["cusip"].to_pylist().index(TIPS[:9])
+    prices = pa.array([price if row == at else None for row in range(len(securities))], "float64")
+    policy = xm.read_policy()
+    group = ("all", ("tips",), 480)
+    run = xm.run(
+        positions=_positions(f"A,cash,{TIPS[:9]},100000000,false"),
+        accounts=_accounts("A"),
+        securities=securities.append_column("price", prices),
+        market=market,
+        policy=replace(policy, liquidity=LiquidityRules((group,), (0.01,), 0.0)),
+        ficc_cube=pa.table({"instrument": [TIPS[:9]], **{f"s{n}": [-0.5] for n in range(9)}}),
+    )
+    row = _row(run, "A")
+    codes = [r["code"] for r in run.exceptions.to_arrow().to_pylist()]
+    if price is None:
+        # A charge on a market value that nobody knows is not nothing.
+        assert "NO_PRICE" in codes
+        assert row["other_ficc"] is row["requirement"] is None
+        return
+    assert "NO_PRICE" not in codes
+    # A million lots: V is 0.5 USD each, the charge 1% of 95, and the floor below V.
+    parts = {r["component"]: r["amount"] for r in run.components.to_arrow().to_pylist()}
+    assert parts["VaR"] == parts["V"] == 500_000
+    assert parts["charge: liquidity adjustment"] == 950_000
+    assert 0 < parts["floor"] < 500_000
+    assert row["other_ficc"] == 1_450_000
 
 
 def test_span_policy_margins_futures_by_their_scan_range(

@@ -38,7 +38,7 @@ from crossmargin.book.volumes import read_volumes
 from crossmargin.engine import Book, Cube
 from crossmargin.engine.executor import run_blocks
 from crossmargin.instruments.contracts import roots
-from crossmargin.instruments.universe import Universe, build_universe
+from crossmargin.instruments.universe import TREASURY, Universe, build_universe
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.results import Table, source_hash, table_hash, write_results
@@ -314,7 +314,7 @@ def run(
         held = known.take(trades.held)
         eligible = eligible_instruments(universe, known, market, rules)
         if rules.haircuts is not None:
-            universe, haircuts = haircut_method(
+            haircuts = haircut_method(
                 universe,
                 held,
                 cubes.unpriced_ficc,
@@ -326,6 +326,7 @@ def run(
                 short=ficc_cube is None,
             )
             cubes = _with_haircuts(cubes, haircuts, eligible)
+        cubes = _without_price(cubes, universe, rules)
         of_ficc = charge_rules(universe, held, market, rules)
     except (HistoryShortError, CorrelationError) as error:
         raise InputError(f"par yields: {error}") from None
@@ -497,6 +498,16 @@ def _with_haircuts(cubes: HouseCubes, haircuts: Haircuts, eligible: Mask) -> Hou
         ),
         unpriced_cme=np.where(covered & ~eligible, "", cubes.unpriced_cme),
     )
+
+
+def _without_price(cubes: HouseCubes, universe: Universe, rules: Policy) -> HouseCubes:
+    """Return the cubes of a run, where FICC's charges on market value need one."""
+    if rules.liquidity is None and all(charge.house != FICC for charge in rules.charges):
+        return cubes
+    # A user's cube may have the P&L of what is worth nothing we know of.
+    bare = (universe.kind == TREASURY) & (universe.market_value == 0.0)
+    bare &= cubes.unpriced_ficc == ""
+    return replace(cubes, unpriced_ficc=np.where(bare, "NO_PRICE", cubes.unpriced_ficc))
 
 
 def _check_rejected(log: ExceptionLog, most: int | None) -> None:

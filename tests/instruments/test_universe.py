@@ -450,8 +450,21 @@ def test_what_no_model_covers(flat_market, make_securities):
     assert np.isnan(found.price).tolist() == (~found.priced).tolist()
     assert found.cheapest.tolist() == [""] * 7 + ["CUSIP0005"]
     assert found.market_value[~found.priced].tolist() == [0.0] * 6
+    assert found.years[~found.priced].tolist() == [0.0] * 6
     pnl = revalue(found.terms, np.full((1, 11), 0.01), backend="reference")[:, 0]
     assert (pnl != 0.0).tolist() == found.priced.tolist()
+
+
+def test_what_no_model_covers_is_worth_its_price(flat_market, make_securities):
+    kinds = {"tips": 95.5, "frn": None, "mbs": 88.0}
+    securities = make_securities(
+        *(NOTE | {"type": kind, "price": price or np.nan} for kind, price in kinds.items())
+    )
+    found = build(flat_market("2025-03-13"), securities, [], held=range(3))
+    assert found.unpriced.tolist() == ["NO_MODEL"] * 3
+    assert found.market_value.tolist() == [95.5, 0.0, 88.0]
+    days = (np.datetime64(NOTE["maturity_date"]) - np.datetime64("2025-03-13")).astype(int)
+    assert found.years.tolist() == [days / 365.25, 0.0, days / 365.25]
 
 
 def test_a_future_on_one_bond_by_hand(flat_market, make_securities):

@@ -54,9 +54,10 @@ class Universe:
         unpriced.
     market_value : ndarray of float64, [I]
         USD per lot or contract for the VaR floor; a future counts as its base cheapest's forward
-        dirty value over the conversion factor, dated cash and short-rate futures as zero.
+        dirty value over the conversion factor, dated cash and short-rate futures as zero, a
+        security without a model as its price, zero if it has none.
     years : ndarray of float64, [I]
-        Remaining years; of the base cheapest for a Treasury future, else zero.
+        Remaining years; of the base cheapest for a Treasury future; zero without a market value.
     terms : Terms
         All lines. An unpriced instrument has an empty one.
     curve_factors : int
@@ -181,6 +182,11 @@ def build_universe(
     unpriced = np.where(unknown, np.where(kind == TREASURY, "NO_MODEL", "NO_BASKET"), "")
     years = np.zeros(kind.size)
     years[has_bond] = years_between(market.as_of, bonds.maturity_date[base_bond[has_bond]])
+    market_value = np.where(has_bond, terms.line_amount[base_line] * scale, 0.0)
+    # A security without a model is worth its price, where one is given.
+    by_price = np.flatnonzero(unknown[: held.size] & ~np.isnan(securities.price[held]))
+    market_value[by_price] = securities.price[held[by_price]]
+    years[by_price] = years_between(market.as_of, securities.maturity_date[held[by_price]])
     cheapest = np.full(kind.size, "", dtype=object)
     treasury_future = has_bond & (kind == FUTURE)
     cheapest[treasury_future] = bonds.cusip[base_bond[treasury_future]]
@@ -196,7 +202,7 @@ def build_universe(
         unpriced=unpriced.astype(object),
         cheapest=cheapest,
         price=np.where(unknown, np.nan, terms.line_value[base_line]),
-        market_value=np.where(has_bond, terms.line_amount[base_line] * scale, 0.0),
+        market_value=market_value,
         years=years,
         terms=terms,
         curve_factors=len(market.factor) - len(market.basis),

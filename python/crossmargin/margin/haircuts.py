@@ -5,7 +5,7 @@ Methodology, section 5.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from crossmargin.instruments.universe import Universe
 from crossmargin.margin.ficc import ficc_scenarios
 from crossmargin.margin.pots import FICC, pot_sums
 from crossmargin.market import Market
-from crossmargin.market.curve import NODE_NAMES, NODES, years_between
+from crossmargin.market.curve import NODE_NAMES, NODES
 from crossmargin.policies import Ficc, HaircutRules, MaturityGroup, ScenarioRules
 
 Float = npt.NDArray[np.float64]
@@ -104,7 +104,7 @@ def haircut_method(
     scenarios: ScenarioRules,
     *,
     short: bool = True,
-) -> tuple[Universe, Haircuts]:
+) -> Haircuts:
     """Return which instruments take the method, with what it needs to know of them.
 
     Parameters
@@ -124,8 +124,6 @@ def haircut_method(
 
     Returns
     -------
-    universe : Universe
-        With the market value (price per 100 face) and the years of what the method covers.
     Haircuts
 
     Notes
@@ -135,23 +133,17 @@ def haircut_method(
     bucket's node that 99% of the model's scenarios keep within, a correlation that of the moves.
     """
     size = held.cusip.size
-    curve_value = universe.market_value[:size]
-    known = universe.priced[:size]
-    value = np.where(known, curve_value, held.price)
+    valued = universe.market_value[:size] != 0.0
     group = maturity_group(held, rules.buckets, market.as_of)
     wanted = unpriced[:size] != ""
     if short:
         wanted |= held.maturity_date <= add_months(market.as_of, rules.short_months)
     wanted &= (group >= 0) & (held.maturity_date > market.as_of)
     bucket = np.full(universe.name.size, -1)
-    bucket[:size] = np.where(wanted & ~np.isnan(value), group, -1)
+    bucket[:size] = np.where(wanted & valued, group, -1)
     no_price = np.zeros(universe.name.size, dtype=bool)
-    no_price[:size] = wanted & np.isnan(value)
+    no_price[:size] = wanted & ~valued
 
-    covered = np.flatnonzero(bucket[:size] >= 0)
-    market_value, years = universe.market_value.copy(), universe.years.copy()
-    market_value[covered] = value[covered]
-    years[covered] = years_between(market.as_of, held.maturity_date[covered])
     rate, correlation = np.array(rules.rates), np.array(rules.correlations)
     if not (rate.size and correlation.size):
         move = node_moves(market, rules.nodes, ficc, scenarios)
@@ -161,10 +153,7 @@ def haircut_method(
     alone = np.isin([name for name, _, _ in rules.buckets], rules.uncorrelated)
     correlation[alone[:, None] | alone] = 0.0
     np.fill_diagonal(correlation, 1.0)
-    return (
-        replace(universe, market_value=market_value, years=years),
-        Haircuts(bucket, no_price, rate, correlation),
-    )
+    return Haircuts(bucket, no_price, rate, correlation)
 
 
 def without(cube: Cube, covered: Mask) -> Cube:
