@@ -475,7 +475,7 @@ def test_policy_diff_shows_both_sides(capsys: Any) -> None:
     assert cli.main(["policy", "diff", DEFAULT, str(EXAMPLE)]) == 0
     lines = capsys.readouterr().out.splitlines()
     (reducer,) = (line for line in lines if line.startswith("agreement.reducer"))
-    assert reducer.split()[1:] == ["model_min", "inferred", "spread_credit", "confirmed"]
+    assert reducer.split()[1:] == ["model_min", "inferred", "spread_credit", "unconfirmed"]
     assert not any(line.startswith("agreement.cap") for line in lines)
     assert cli.main(["policy", "diff", DEFAULT, DEFAULT]) == 0
     assert "No parameter differs." in capsys.readouterr().out
