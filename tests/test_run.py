@@ -343,7 +343,7 @@ def test_what_only_a_cube_covers_is_charged_by_its_price(
     row = _row(run, "A")
     codes = [r["code"] for r in run.exceptions.to_arrow().to_pylist()]
     if price is None:
-        # A charge on a market value that nobody knows is not nothing.
+        # A floor and a charge on a market value that nobody knows are not nothing.
         assert "NO_PRICE" in codes
         assert row["other_ficc"] is row["requirement"] is None
         return

@@ -177,8 +177,8 @@ def run(
         contract, gain positive. Columns of the CME cube whose names are dates in a stress window
         are the stress scenarios; without any V_C is HVaR alone.
     span_file : str or Path, optional
-        A SPAN risk parameter file (.pa2) of the as-of date or before; where the policy's model is
-        `span`, what it holds takes the place of the policy's parameters.
+        A SPAN risk parameter file (.pa2) of the as-of date or up to five business days before;
+        where the policy's model is `span`, what it holds takes the place of its parameters.
     volumes : path or table, optional
         Average daily volumes, for a policy that charges concentration.
     cycle : {"EOD", "EODXM", "ITD", "CUR"}
@@ -326,7 +326,7 @@ def run(
                 short=ficc_cube is None,
             )
             cubes = _with_haircuts(cubes, haircuts, eligible)
-        cubes = _without_price(cubes, universe, rules)
+        cubes = _without_price(cubes, universe)
         of_ficc = charge_rules(universe, held, market, rules)
     except (HistoryShortError, CorrelationError) as error:
         raise InputError(f"par yields: {error}") from None
@@ -500,11 +500,9 @@ def _with_haircuts(cubes: HouseCubes, haircuts: Haircuts, eligible: Mask) -> Hou
     )
 
 
-def _without_price(cubes: HouseCubes, universe: Universe, rules: Policy) -> HouseCubes:
-    """Return the cubes of a run, where FICC's charges on market value need one."""
-    if rules.liquidity is None and all(charge.house != FICC for charge in rules.charges):
-        return cubes
-    # A user's cube may have the P&L of what is worth nothing we know of.
+def _without_price(cubes: HouseCubes, universe: Universe) -> HouseCubes:
+    """Return the cubes of a run, without securities of no market value: V has a floor on it."""
+    # A user's cube may have the P&L of what no curve values and no price is given for.
     bare = (universe.kind == TREASURY) & (universe.market_value == 0.0)
     bare &= cubes.unpriced_ficc == ""
     return replace(cubes, unpriced_ficc=np.where(bare, "NO_PRICE", cubes.unpriced_ficc))

@@ -128,6 +128,13 @@ def test_other_methods_and_scales_are_counted_and_not_used() -> None:
         ("account,kind\n1,cash", "line 1: b'account,kind' begins no record"),
         (FILE[3], "line 1"),
         (f"{HEADER}\n{HEADER}", "line 2"),
+        (HEADER.replace("20250313", "19690102"), "business date, columns 9 to 16, is 19690102"),
+        (
+            "\n".join(
+                [HEADER, *[line((1, "4 21"), (9, "1001"), (13, "01202503"), (28, "0000075"))] * 2]
+            ),
+            "line 3: record 4: 21 of 2025-03 stands in the file a second time",
+        ),
         (HEADER.replace("20250313", "20250230"), "business date, columns 9 to 16, is 20250230"),
         (HEADER.replace("20250313", "2025031X"), "business date, columns 9 to 16, is '2025031X'"),
         (f"{HEADER}\n7 21", "line 2"),

@@ -202,10 +202,10 @@ def test_a_book_is_margined_block_by_block(book_of: Any, monkeypatch: pytest.Mon
     monkeypatch.setattr(span, "BLOCK_GROUPS", 2)
     in_blocks = span_margin(book, own)
     assert in_blocks.v.tolist() == whole.v.tolist()
-    scans = [items for items in in_blocks.items if items.component == "scan"]
-    assert np.concatenate([items.group for items in scans]).tolist() == (
-        whole.items[0].group.tolist()
-    )
+    for of_blocks, of_whole in zip(in_blocks.items, whole.items, strict=True):
+        assert of_blocks.component == of_whole.component
+        for field in ("group", "pot", "item", "amount", "quantity", "scenario"):
+            np.testing.assert_array_equal(getattr(of_blocks, field), getattr(of_whole, field))
     assert whole.v[:, FUTURES].tolist() == [3000.0, 2000.0, 1000.0, 0.0, 1000.0, 2000.0, 3000.0]
     assert span_margin(book_of([]), own).v.shape == (0, 5)
 

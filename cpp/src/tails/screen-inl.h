@@ -42,9 +42,9 @@ constexpr std::int64_t kMostLines = 32768, kMostMembers = 1000;
 // Of more scenarios the exact body finds the worst sooner.
 constexpr std::int64_t kMostSorted = 512;
 // Elements whose places are counted at once.
-constexpr std::int64_t kRanked = 8;
-using Ranked = double __attribute__((vector_size(64)));
-using RankedCounts = std::int64_t __attribute__((vector_size(64)));
+constexpr std::int64_t kPlaced = 8;
+using Placed = double __attribute__((vector_size(64)));
+using PlacedCounts = decltype(Placed{} < Placed{});
 
 // Weighs the lines of a segment: their weights and their places in a chunk, an even number of them.
 inline ScreenedSegment weigh(const Book& book, std::int64_t row, std::span<const double> largest,
@@ -229,14 +229,14 @@ inline void decide(const Positions& positions, const Matrix<const double>& by_sc
 // takes no branch that cannot be foreseen: a few dozen elements. `pnl` has room for a block more.
 inline void sort_worst_first(double* pnl, const std::int32_t* scenario, std::int64_t count,
                              double* sorted, std::int32_t* sorted_scenario) noexcept {
-  for (std::int64_t i = count; i < count + kRanked; ++i) pnl[i] = 0.0;
+  for (std::int64_t i = count; i < count + kPlaced; ++i) pnl[i] = 0.0;
   std::int64_t sum = 0;
-  for (std::int64_t first = 0; first < count; first += kRanked) {
-    Ranked value;
+  for (std::int64_t first = 0; first < count; first += kPlaced) {
+    Placed value;
     std::memcpy(&value, pnl + first, sizeof value);
-    RankedCounts before = {};
+    PlacedCounts before = {};
     for (std::int64_t j = 0; j < count; ++j) before -= pnl[j] < value;
-    const std::int64_t size = count - first < kRanked ? count - first : kRanked;
+    const std::int64_t size = count - first < kPlaced ? count - first : kPlaced;
     for (std::int64_t i = 0; i < size; ++i) {
       sum += before[i];
       sorted[before[i]] = pnl[first + i];

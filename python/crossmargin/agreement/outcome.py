@@ -108,7 +108,7 @@ class Outcome:
         By house, the pots that hold anything.
     saving, required
         [A].
-    offsets : list of Items
+    offsets : Items, optional
         What a reduction by tables of the policy is made of.
     """
 
@@ -118,7 +118,7 @@ class Outcome:
     occupied: dict[str, Mask]
     saving: Saving
     required: Requirement
-    offsets: list[Items]
+    offsets: Items | None
 
 
 def margin_book(
@@ -248,20 +248,17 @@ def _reduction(
     *,
     threads: int | None,
     backend: str,
-) -> tuple[Float | None, list[Items]]:
+) -> tuple[Float | None, Items | None]:
     """Return the reduction by the policy's tables, [A]; None where the models' savings rule."""
     rules = scheme(models.policy, models.universe)
     if rules is None:
-        return None, []
+        return None, None
     parts = rules.cut(book, accounts)
     try:
         apart = _both_houses(parts, models, threads=threads, backend=backend)
     except AmountError as error:
         raise AmountError(error.group // rules.buckets, str(error)) from None
-    total, items = rules.reduction(
-        parts, apart, (ficc, cme), accounts, threads=threads, backend=backend
-    )
-    return total, [items]
+    return rules.reduction(parts, apart, (ficc, cme), accounts, threads=threads, backend=backend)
 
 
 @contextmanager

@@ -92,7 +92,7 @@ class Scheme:
         accounts: int,
         **work: Any,
     ) -> tuple[Float, Items]:
-        """Return what the offsets are credited with at each house.
+        """Return the reduction of each house's margin that the offsets are credited with.
 
         Parameters
         ----------
@@ -111,7 +111,7 @@ class Scheme:
             USD, at most the cross-margined margin of either house.
         items : Items
             Offset by offset; their quantity is the margin that is offset, USD. Without accounts
-            whose margin is unknown.
+            of which a margin is unknown.
         """
         dv01 = np.bincount(row_of(parts), parts.quantity * self.dv01[parts.column], parts.rows)
         side = np.sign(dv01).reshape(-1, self.buckets, len(SEGMENTS))
@@ -122,8 +122,8 @@ class Scheme:
         used, credit = credited(
             cash * side[:, :, FICC_XM], futures * side[:, :, CME_XM], self.offsets, **work
         )
-        unknown = whole[0].unknown[:accounts, CASH] | whole[1].unknown[:accounts, FUTURES]
-        at = np.nonzero(np.where(unknown[:, None], 0.0, used))
+        unknown = np.hstack([house.unknown[:accounts, [CASH, FUTURES]] for house in whole])
+        at = np.nonzero(np.where(unknown.any(axis=1, keepdims=True), 0.0, credit))
         items = Items(
             "reduction", self.name, group=at[0], item=at[1], amount=credit[at], quantity=used[at]
         )

@@ -68,7 +68,7 @@ def agree(
     rules : Agreement
         The cap and the smallest saving.
     reduction : ndarray of float64, [A], optional
-        USD at each house, by a table of the policy instead of the smaller saving.
+        USD for each house, by a table of the policy instead of the smaller saving.
 
     Returns
     -------
@@ -76,8 +76,9 @@ def agree(
 
     Notes
     -----
-    p = min(p_FICC, p_CME), or 2 * reduction / (V_F(cash) + V_C(futures)), since each house takes
-    the reduction off; at most the cap, and zero if not positive or below the minimum.
+    p = min(p_FICC, p_CME), or 2 * reduction / (V_F(cash) + V_C(futures)): a reduction for each
+    house, and both together are shared out in proportion to V. At most the cap, and zero if not
+    positive or below the minimum.
     """
     accounts = eligible.size
     p_ficc, known_ficc = _offset(ficc, accounts)

@@ -56,7 +56,7 @@ CODES: dict[str, Code] = {
     "ROLE_NOT_ELIGIBLE": Code("reassigned", "the account's role at FICC is not eligible"),
     "OTHER_FIRM": Code("reassigned", "the row is at another firm: margined apart"),
     "NO_MODEL": Code("unpriced", "no model covers the instrument"),
-    "NO_PRICE": Code("unpriced", "a haircut or charge needs a price, and none is given"),
+    "NO_PRICE": Code("unpriced", "a floor or haircut needs its price, and none is given"),
     "NO_BASKET": Code("unpriced", "no security of the table is deliverable into the contract"),
     "NO_SCAN_RANGE": Code("unpriced", "no scan range is supplied or can be calibrated"),
     "NOT_IN_CUBE": Code("unpriced", "the instrument is not in the P&L cube given"),

@@ -30,6 +30,7 @@ import numpy as np
 
 from crossmargin.book.exceptions import InputError
 from crossmargin.io.tables import read_bytes
+from crossmargin.market.calendars import FIRST_YEAR, LAST_YEAR
 
 INPUT = "span file"
 """What errors call it."""
@@ -282,18 +283,22 @@ class _Reader:
         for at in range(10, 66, 14):
             if record.optional(at, at + 2, "a tier's number"):
                 tiers.append((record.month(at + 2, "a month"), record.month(at + 8, "a month")))
-        self._tiers[record.text(2, 8)] = tuple(tiers)
+        commodity = record.text(2, 8)
+        self._tiers[commodity] = (*self._tiers.get(commodity, ()), *tiers)
 
     def _delivery_of(self, record: _Record) -> None:
         if record.text(8, 10) != METHOD_10:
             self._left["4"] += 1
             return
-        months = {}
+        commodity = record.text(2, 8)
+        months = self._delivery.setdefault(commodity, {})
         for at in (12, 34):
             if record.optional(at, at + 2, "a delivery month's number"):
                 amount = record.number(at + 15, at + 22, "the charge of outrights")
-                months[record.month(at + 2, "a month")] = float(amount)
-        self._delivery[record.text(2, 8)] = months
+                month = record.month(at + 2, "a month")
+                if month in months:
+                    raise ValueError(f"{commodity} of {month} stands in the file a second time")
+                months[month] = float(amount)
 
     def _spread(self, record: _Record) -> None:
         priority = record.number(5, 9, "the priority")
@@ -349,7 +354,11 @@ class _Reader:
 
 def _day(record: _Record) -> np.datetime64:
     number = record.number(8, 16, "the business date")
+    year, month, day = number // 10000, number // 100 % 100, number % 100
     try:
-        return np.datetime64(f"{number // 10000:04d}-{number // 100 % 100:02d}-{number % 100:02d}")
+        date = np.datetime64(f"{year:04d}-{month:02d}-{day:02d}")
     except ValueError:
-        raise ValueError(f"the business date, columns 9 to 16, is {number:08d}") from None
+        year = 0
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise ValueError(f"the business date, columns 9 to 16, is {number:08d}")
+    return date

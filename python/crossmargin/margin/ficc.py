@@ -84,7 +84,8 @@ def proxy_covers(universe: Universe) -> Mask:
 
     What has no market value, a short-rate future, has no index to move with.
     """
-    return np.asarray((universe.market_value != 0.0) | (universe.kind == DATED_CASH))
+    valued = universe.priced & (universe.market_value != 0.0)
+    return np.asarray(valued | (universe.kind == DATED_CASH))
 
 
 def _proxy(universe: Universe, shock: Float, rules: Ficc) -> Float:

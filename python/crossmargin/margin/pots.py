@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,17 @@ class Items:
     pot: Integer | None = None
     quantity: Float | None = None
     scenario: Integer | None = None
+
+
+def joined(parts: Sequence[Items]) -> Items:
+    """Return the parts of one component, one block of groups after the other."""
+    first = parts[0]
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("group", "item", "amount", "pot", "quantity", "scenario")
+        if getattr(first, name) is not None
+    }
+    return replace(first, **columns)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from crossmargin.instruments.contracts import parse_contract, roots
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
 from crossmargin.io.span_pa2 import Key, SpanFile
 from crossmargin.margin.cme import equivalents, front_contract
-from crossmargin.margin.pots import CME, POTS, HouseMargin, Items, holds, pot_sums
+from crossmargin.margin.pots import CME, POTS, HouseMargin, Items, holds, joined, pot_sums
 from crossmargin.market import Market
 from crossmargin.market.calendars import business_days_between
 from crossmargin.policies import Cme, Span
@@ -490,16 +490,17 @@ def span_margin(
     """
     groups = book.rows // len(SEGMENTS)
     component = {name: np.zeros((groups, len(POTS))) for name in COMPONENTS}
-    items: list[Items] = []
+    items: list[list[Items]] = []
     for first in range(0, groups, BLOCK_GROUPS):
         last = min(first + BLOCK_GROUPS, groups)
         rows = _rows(book, first * len(SEGMENTS), last * len(SEGMENTS))
         detail = span_detail(rows, model, threads=threads, backend=backend)
         for name, amount in detail.amounts().items():
             component[name][first:last] = exact.ordered_sum(amount)
-        items += detail.items(model, first)
+        items.append(detail.items(model, first))
     v = np.maximum(exact.ordered_sum(np.stack(list(component.values()), axis=-1)), 0.0)
-    return HouseMargin(CME, v, holds(book, CME, ~model.priced), component, items)
+    of_component = [joined(blocks) for blocks in zip(*items, strict=True)]
+    return HouseMargin(CME, v, holds(book, CME, ~model.priced), component, of_component)
 
 
 def span_detail(

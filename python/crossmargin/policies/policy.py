@@ -258,7 +258,7 @@ def _merged(text: bytes, name: str, folder: Path, links: int) -> tuple[dict[str,
     if links == 0:
         raise InputError(f"policy {name}: extends goes on for more than {DEEPEST} policies")
     inherited, digest = _merged(_bytes(parent, folder), parent, _folder(parent, folder), links - 1)
-    if data.get("name", inherited.get("name")) == inherited.get("name"):
+    if str(data.get("name", "")).strip() in ("", inherited.get("name")):
         raise InputError(f"policy {name}: needs a name of its own, other than what it extends has")
     for key, entry in data.items():
         whole = not isinstance(entry, dict) or not isinstance(inherited.get(key), dict)

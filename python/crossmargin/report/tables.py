@@ -189,7 +189,7 @@ def component_table(
 
 
 def breakdown_table(
-    houses: tuple[HouseMargin, HouseMargin], offsets: list[Items], *, account: Text, firm: Text
+    houses: tuple[HouseMargin, HouseMargin], offsets: Items | None, *, account: Text, firm: Text
 ) -> pa.Table:
     """Return the parts of components and reductions that have parts: by root, spread, offset.
 
@@ -197,7 +197,7 @@ def breakdown_table(
     ----------
     houses : pair of HouseMargin
         [G x 5] each.
-    offsets : list of Items
+    offsets : Items, optional
         Of a reduction by tables of the policy.
     account, firm : ndarray of str, [G]
         Of each group.
@@ -208,7 +208,7 @@ def breakdown_table(
         Unrounded; without what an instrument that is not priced makes unknown. House and segment
         are null for a reduction.
     """
-    parts = [_part(items, None, account, firm) for items in offsets]
+    parts = [] if offsets is None else [_part(offsets, None, account, firm)]
     for margin in houses:
         parts += [_part(items, margin, account, firm) for items in margin.items]
     return pa.concat_tables(parts) if parts else pa.Table.from_batches([], BREAKDOWN)
