@@ -38,8 +38,6 @@ class Cube:
     scenario : ndarray [S] or None
     largest : ndarray of float64 [I]
         The largest magnitude of each instrument's P&L, USD.
-    on_grid : bool
-        Every value is a multiple of 2^-20 USD.
 
     Raises
     ------
@@ -61,7 +59,6 @@ class Cube:
                 f"got shape {self.scenario.shape}"
             )
         self.largest: Float = frozen(np.array([np.abs(row).max() for row in own], dtype=np.float64))
-        self.on_grid: bool = all(_on_grid(row) for row in own)
         self._screens: dict[tuple[int, int], Screen] = {}
 
     @property
@@ -73,6 +70,11 @@ class Cube:
     def scenarios(self) -> int:
         """The number of scenarios S."""
         return int(self.pnl.shape[1])
+
+    @cached_property
+    def on_grid(self) -> bool:
+        """Whether every value is a multiple of 2^-20 USD."""
+        return all(_on_grid(row) for row in self.pnl)
 
     @cached_property
     def hash(self) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from crossmargin import exact
+from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.schedule import (
     accrued_interest,
     add_months,
@@ -23,6 +24,28 @@ Text = npt.NDArray[np.object_]
 
 NOMINAL = ("note", "bond")
 """Types whose value is the sum of their discounted cash flows; no model covers the others yet."""
+
+
+@dataclass(frozen=True)
+class Basket:
+    """What can be delivered into a Treasury future, N of the nominal securities not yet due.
+
+    Attributes
+    ----------
+    bond : ndarray of int64, [N]
+        Numbers among those securities.
+    factor : ndarray of float64, [N]
+        Conversion factors.
+    offset : ndarray of float64, [N]
+        What interest accrued at delivery adds to a price over its factor: negative.
+    delivery : datetime64[D]
+        The last day of delivery.
+    """
+
+    bond: Integer
+    factor: Float
+    offset: Float
+    delivery: np.datetime64
 
 
 @dataclass(frozen=True)
@@ -42,6 +65,8 @@ class Securities:
         Clean market price per 100 face, NaN where none is given.
     resold_as : ndarray of str, [N]
         Later sales as a new original issue, `2022-01-31:5-Year;...`.
+    baskets : dict of (Contract, datetime64[D]) to Basket
+        Those found so far, by the as-of date: no move of the curve changes them.
     """
 
     cusip: Text
@@ -52,6 +77,9 @@ class Securities:
     first_coupon_date: Dates
     price: Float
     resold_as: Text
+    baskets: dict[tuple[Contract, np.datetime64], Basket] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def nominal(self) -> npt.NDArray[np.bool_]:

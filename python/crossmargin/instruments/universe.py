@@ -16,7 +16,7 @@ from crossmargin import exact
 from crossmargin.instruments.baskets import deliverable
 from crossmargin.instruments.contracts import Contract, last_delivery_day, reference_period
 from crossmargin.instruments.conversion import conversion_factors
-from crossmargin.instruments.securities import CashFlows, Securities, accrued, cash_flows
+from crossmargin.instruments.securities import Basket, CashFlows, Securities, accrued, cash_flows
 from crossmargin.instruments.terms import Line, Sensitivities, Terms, resolve, sensitivities
 from crossmargin.market import Market
 from crossmargin.market.calendars import add_business_days, is_business_day
@@ -146,7 +146,8 @@ def build_universe(
         if contract.root in RATE_INDEX:
             own, basket = [_rate_line(contract, market)], np.array([-1])
         else:
-            own, basket = _basket_lines(contract, bonds, flows, market.as_of)
+            known = _basket(contract, securities, bonds, market.as_of)
+            own, basket = _basket_lines(known, flows, market.as_of)
         lines += own
         lines_of.append(len(own))
         line_bond += basket.tolist()
@@ -215,37 +216,44 @@ def _spot_line(flows: CashFlows, bond: int) -> Line:
     return Line(flows.amount[own], time, np.zeros(time.size), float(flows.spread[bond]))
 
 
+def _basket(
+    contract: Contract, securities: Securities, bonds: Securities, as_of: np.datetime64
+) -> Basket:
+    """Return a contract's basket among the bonds; the securities keep it for the next curve."""
+    known = securities.baskets.get((contract, as_of))
+    if known is not None:
+        return known
+    into = deliverable(
+        contract,
+        issue_date=bonds.issue_date,
+        maturity_date=bonds.maturity_date,
+        as_of=as_of,
+        resold_as=bonds.resold_as,
+    )
+    bond = np.flatnonzero(into)
+    chosen = bonds.take(bond)
+    delivery = last_delivery_day(contract)
+    factor = conversion_factors(contract, chosen.coupon, chosen.maturity_date)
+    basket = Basket(bond, factor, -accrued(chosen, delivery) / factor, delivery)
+    securities.baskets[contract, as_of] = basket
+    return basket
+
+
 def _basket_lines(
-    contract: Contract,
-    bonds: Securities,
-    flows: CashFlows,
-    as_of: np.datetime64,
+    basket: Basket, flows: CashFlows, as_of: np.datetime64
 ) -> tuple[list[Line], npt.NDArray[np.int64]]:
     """Return a line for each deliverable bond: its forward clean price over its factor.
 
     Forward clean price = sum of flows after delivery, cf DF(t) / DF(d), minus interest accrued at
     d (methodology, section 4).
     """
-    basket = np.flatnonzero(
-        deliverable(
-            contract,
-            issue_date=bonds.issue_date,
-            maturity_date=bonds.maturity_date,
-            as_of=as_of,
-            resold_as=bonds.resold_as,
-        )
-    )
-    if basket.size == 0:
+    if basket.bond.size == 0:
         return [_NOTHING], np.array([-1])
-    delivery = last_delivery_day(contract)
-    horizon = float(years_between(as_of, np.array(delivery)))
-    chosen = bonds.take(basket)
-    factor = conversion_factors(contract, chosen.coupon, chosen.maturity_date)
-    offset = -accrued(chosen, delivery) / factor
+    horizon = float(years_between(as_of, np.array(basket.delivery)))
     lines = []
-    for b, cf, constant in zip(basket, factor, offset, strict=True):
+    for b, cf, constant in zip(basket.bond, basket.factor, basket.offset, strict=True):
         own = slice(flows.ptr[b], flows.ptr[b + 1])
-        later = flows.date[own] > delivery
+        later = flows.date[own] > basket.delivery
         time = flows.time[own][later]
         lines.append(
             Line(
@@ -256,7 +264,7 @@ def _basket_lines(
                 float(constant),
             )
         )
-    return lines, basket
+    return lines, basket.bond
 
 
 def _rate_line(contract: Contract, market: Market) -> Line:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -191,7 +191,7 @@ def _latest(securities: Securities, count: int) -> npt.NDArray[np.int64]:
 
 def _join(parts: list[Securities]) -> Securities:
     """Return the securities of all parts, one after the other."""
-    names = Securities.__dataclass_fields__
+    names = [field.name for field in fields(Securities) if field.init]
     return Securities(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
 
 
