@@ -331,7 +331,8 @@ def report(
         "largest difference of VaR and ES). Before each timing the process rests, so that no other "
         "library's threads still spin. Best and median of "
         f"{len(results[-1].rows[0].seconds)} timings, more on tier S (a slow peer stops after "
-        f"{PEER_SECONDS:.0f} s, never before two). Peers use {limits.cores} threads.",
+        f"{PEER_SECONDS:.0f} s, never before two). Peers use {limits.cores} threads. They need "
+        "`pip install scipy mkl sparse_dot_mkl numba torch`.",
         "- Set up outside the timings: cubes (with our screens), the book's arrays, compilation. "
         "Inside: everything from a book to its tails, the peers' matrices too.",
         "- The machine's limits are measured before and after, and the higher of the two stands. A "

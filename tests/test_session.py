@@ -416,6 +416,11 @@ def test_errors_say_what_is_wrong(
         session.what_if(account or session.accounts[0], trades)
 
 
+def test_a_session_of_something_else_is_refused() -> None:
+    with pytest.raises(TypeError, match="a session needs a run, from"):
+        xm.Session("results")  # type: ignore[arg-type]
+
+
 def test_a_run_without_models_cannot_be_asked(run: xm.Run) -> None:
     read_back = replace(run, state=None)
     with pytest.raises(ValueError, match="this run has no models"):

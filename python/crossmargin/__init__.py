@@ -1,5 +1,7 @@
 """Margin of a client book under CME-FICC cross-margining: both houses' numbers, and why."""
 
+from importlib.metadata import version
+
 from crossmargin.compare import compare
 from crossmargin.compare_revaluation import compare_revaluation
 from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
@@ -10,6 +12,8 @@ from crossmargin.market import Market
 from crossmargin.policies import read_policy
 from crossmargin.run import Run, run
 from crossmargin.session import Session
+
+__version__ = version("crossmargin")
 
 __all__ = [
     "Book",

@@ -118,7 +118,7 @@ def run(
     ] = None,
     basis: Annotated[
         Path | None,
-        _input("date, root, contract, basis. Without it savings are upper bounds."),
+        _input("date, root, contract, basis. Without it hedges look better than they are."),
     ] = None,
     fixings: Annotated[Path | None, _input("date, index (SOFR, EFFR), rate_pct.")] = None,
     sofr: Annotated[
@@ -151,7 +151,9 @@ def run(
         Path | None,
         _input("contract (or root), adv. For a policy that charges concentration."),
     ] = None,
-    cycle: Annotated[str, typer.Option(help="Margin cycle of the day.")] = "EOD",
+    cycle: Annotated[
+        str, typer.Option(help="Margin cycle of the day: ITD, EOD, EODXM or CUR.")
+    ] = "EOD",
     threads: Annotated[
         int | None,
         typer.Option(min=1, help="Threads; default: what this process may use."),

@@ -78,6 +78,8 @@ class Session:
     """
 
     def __init__(self, run: Run, *, memory: int = MEMORY, threads: int | None = None) -> None:
+        if not isinstance(run, Run):
+            raise TypeError(f"a session needs a run, from xm.run(...), not {type(run).__name__}")
         if run.state is None:
             raise ValueError("this run has no models; ask one that was made in this process")
         if isinstance(memory, bool) or not isinstance(memory, int) or memory < 0:

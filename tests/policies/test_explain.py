@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,7 +16,13 @@ from crossmargin.policies.explain import (
     explain,
     unconfirmed,
 )
-from crossmargin.policies.policy import OPTIONAL, SECTIONS, STANDINGS, parse_policy
+from crossmargin.policies.policy import (
+    OPTIONAL,
+    SECTIONS,
+    STANDINGS,
+    parse_policy,
+    shipped_policies,
+)
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "docs" / "policies").glob("*.toml"))
 
@@ -105,11 +112,25 @@ def test_examples_are_marked_as_such(path: Path) -> None:
     assert policy.name == path.stem
     assert policy.name.startswith("example-")
     assert "made-up" in policy.authority
-    table = explain(policy)[-1]
-    assert table.name == policy.agreement.reducer
-    assert {entry.standing for entry in table.entries} == {"ours"}
-    assert {entry.source for entry in table.entries} == {"example, made up"}
+    own = tomllib.loads(path.read_text("utf-8"))
+    reducer = own.pop("agreement", None)
+    if reducer:
+        assert set(own) & {policy.agreement.reducer} == {reducer["reducer"]["value"]}
+    made_up = [*own.pop("charge", [])]
+    made_up += [
+        entry for table in own.values() if isinstance(table, dict) for entry in table.values()
+    ]
+    assert made_up
+    assert {(entry["standing"], entry["source"]) for entry in made_up} == {
+        ("ours", "example, made up")
+    }
+    shown = {entry.source for table in explain(policy) for entry in table.entries}
+    assert "example, made up" in shown
 
 
-def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 2
+def test_examples_show_every_table_that_no_shipped_policy_has() -> None:
+    assert len(EXAMPLES) == 4
+    examples = [read_policy(path) for path in EXAMPLES]
+    shipped = [read_policy(name) for name in shipped_policies()]
+    for table in OPTIONAL:
+        assert any(getattr(policy, table) is not None for policy in (*examples, *shipped)), table

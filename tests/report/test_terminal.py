@@ -51,10 +51,19 @@ def accounts(count: int) -> pa.Table:
 def summary(table: pa.Table, log: ExceptionLog, tmp_path: Path, **manifest: Any) -> str:
     (tmp_path / "accounts.parquet").touch()
     console = Console(file=io.StringIO(), width=160, highlight=False)
-    print_summary(Run(Table(table), Table(log.table()), manifest), tmp_path, console)
+    policy = {"name": "own", "effective_from": "2026-04-30"}
+    what = {"as_of": "2026-06-10", "policy": policy} | manifest
+    print_summary(Run(Table(table), Table(log.table()), what), tmp_path, console)
     text = console.file
     assert isinstance(text, io.StringIO)
     return text.getvalue()
+
+
+def test_the_policy_is_named_and_a_later_one_is_told(tmp_path: Path) -> None:
+    lines = summary(accounts(2), ExceptionLog(), tmp_path).splitlines()
+    assert lines[1].strip() == "policy own"
+    lines = summary(accounts(2), ExceptionLog(), tmp_path, as_of="2026-04-29").splitlines()
+    assert lines[1].strip() == "policy own: in force from 2026-04-30, after this day"
 
 
 def test_the_biggest_come_first_and_only_ten(tmp_path: Path) -> None:
@@ -83,7 +92,7 @@ def test_sums_leave_out_what_is_not_priced_and_say_so(tmp_path: Path) -> None:
 def test_upper_bounds_caps_and_reasons_are_shown(tmp_path: Path) -> None:
     text = summary(accounts(4), ExceptionLog(), tmp_path)
     assert "300*" in text
-    assert "an upper bound" in text
+    assert "* likely too much" in text
     assert "FICC, capped" in text
     assert "ONE_SIDED" in text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 import hashlib
 import math
 import tomllib
@@ -176,7 +177,9 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
     known = {"name", "title", "authority", "effective_from", "extends", "charge"}
     unknown = sorted(set(data) - known - set(SECTIONS) - set(OPTIONAL))
     if unknown:
-        raise InputError(f"policy {name}: unknown entry {unknown[0]!r}; remove it")
+        near = difflib.get_close_matches(unknown[0], [*known, *SECTIONS, *OPTIONAL], n=1)
+        advice = f"is {near[0]} meant?" if near else "remove it"
+        raise InputError(f"policy {name}: unknown entry {unknown[0]!r}; {advice}")
     parameters: list[Parameter] = []
     built: dict[str, Any] = dict.fromkeys(OPTIONAL)
     for key, cls in {**SECTIONS, **OPTIONAL}.items():

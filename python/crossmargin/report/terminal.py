@@ -137,6 +137,10 @@ def _headline(manifest: Mapping[str, Any], accounts: pa.Table) -> Text:
     text.append(f": {len(accounts):,} accounts")
     if manifest.get("synthetic"):
         text.append("   SYNTHETIC: made-up market and book", style="bold yellow")
+    policy = manifest["policy"]
+    text.append(f"\n  policy {policy['name']}")
+    if policy["effective_from"] > manifest["as_of"]:
+        text.append(f": in force from {policy['effective_from']}, after this day", style="yellow")
     return text
 
 
@@ -193,7 +197,7 @@ def _savings(accounts: pa.Table, console: Console) -> Grid | None:
     if not rows:
         return None
     bound = any(row["saving_is_upper_bound"] for row in rows)
-    caption = "* an upper bound: no basis history for a future" if bound else None
+    caption = "* likely too much: a future moves without its basis" if bound else None
     grid = _grid("Largest savings, USD", console, caption)
     grid.add_column("account")
     for name in ("no programme", "requirement", "saving", "p"):
