@@ -217,7 +217,10 @@ def figures_section(title: str, figures: Figures | None) -> list[str]:
     """Return a section of named figures; their names carry the units."""
     if figures is None:
         return [f"## {title}", "", "Not measured."]
-    rows = [f"| {name} | {value:,.4g} |" for name, value in figures.items()]
+    rows = [
+        f"| {name} | {value:{',.0f' if value >= 1e4 else ',.4g'}} |"
+        for name, value in figures.items()
+    ]
     return [f"## {title}", "", "| | |", "|---|---|", *rows]
 
 
