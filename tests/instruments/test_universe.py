@@ -228,6 +228,28 @@ def test_a_quarter_before_it_begins(flat_market, note):
     assert found.sensitivities.dv01[0] == pytest.approx(25.0, rel=0.01)
 
 
+STRIP = (95.895, 96.290, 96.605, 96.815, 96.940, 96.985, 96.965, 96.910)
+"""Eight quarterly SR3 prices of a published hedge of a two-year swap (CME, 2025)."""
+
+
+def test_published_strip_of_quarters(flat_market, note):
+    discount = [1.0]
+    for price in STRIP:
+        # The continuous rate at which 91 days grow by the quoted one.
+        days, rate = 91, (100.0 - price) / 100.0
+        continuous = np.log1p(rate * days / 360) / (days / 365.25)
+        market = rate_market(flat_market, "2025-03-13", rate=continuous)
+        found = build(market, note, ["SR3M25"])
+        assert found.price[0] == pytest.approx(price, abs=1e-9)
+        ahead = market.discount_factor(["2025-06-18", "2025-09-17"])
+        discount.append(discount[-1] * ahead[1] / ahead[0])
+    # The published discount factors, first and last, and the swap's coupon, paid quarterly.
+    assert discount[1] == pytest.approx(0.989730, abs=5e-7)
+    assert discount[8] == pytest.approx(0.935249, abs=5e-7)
+    coupon = (1.0 - discount[8]) / (91 / 360 * sum(discount[1:]))
+    assert 100 * coupon == pytest.approx(3.3304, abs=5e-5)
+
+
 def test_a_month_before_it_begins(flat_market, note):
     found = build(rate_market(flat_market, "2025-03-13"), note, ["SR1M25", "ZQM25"])
     # Every day at the same overnight rate.
