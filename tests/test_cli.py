@@ -422,6 +422,11 @@ def test_an_output_that_nobody_reads_is_no_fault(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "the summary cannot be printed" in done.stderr
     assert (tmp_path / "o" / "accounts.parquet").exists()
+    # A pipe whose reader has left, as `head` does.
+    with subprocess.Popen(sample, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as left:
+        assert left.stdout is not None
+        left.stdout.close()
+        assert left.wait() == 3
 
 
 def test_unusable_input_always_exits_with_2(write: Any, tmp_path: Path) -> None:

@@ -219,7 +219,9 @@ def run(
         progress("writing", 1.0)
         result.write(out)
     try:
-        print_summary(result, out, _output())
+        # Where nobody reads any more, rich ends the process: the exit code tells of the run.
+        with contextlib.suppress(SystemExit):
+            print_summary(result, out, _output())
     except OSError as error:
         # Written is written: who cannot read the summary still has the files.
         sys.stderr.write(f"crossmargin: the summary cannot be printed: {error}\n")
