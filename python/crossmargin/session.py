@@ -68,6 +68,8 @@ class Session:
 
     Raises
     ------
+    TypeError
+        It is no run.
     ValueError
         The run has no models, or the memory is no number of bytes.
 

@@ -16,7 +16,7 @@ from crossmargin import exact
 from crossmargin.book.netting import CME_XM, FICC_XM, SEGMENTS
 from crossmargin.engine import Book, tier_charges
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
-from crossmargin.margin.pots import CASH, FUTURES, HouseMargin, Items, row_of
+from crossmargin.margin.pots import CASH, FUTURES, HouseMargin, Items, any_unknown, row_of
 from crossmargin.policies import ClassDisallowance, Policy, SpreadCredit
 from crossmargin.policies.sections import CLASS_DISALLOWANCE, SPREAD_CREDIT
 
@@ -122,8 +122,8 @@ class Scheme:
         used, credit = credited(
             cash * side[:, :, FICC_XM], futures * side[:, :, CME_XM], self.offsets, **work
         )
-        unknown = np.hstack([house.unknown[:accounts, [CASH, FUTURES]] for house in whole])
-        at = np.nonzero(np.where(unknown.any(axis=1, keepdims=True), 0.0, credit))
+        unknown = any_unknown(*whole, accounts)
+        at = np.nonzero(np.where(unknown[:, None], 0.0, credit))
         items = Items(
             "reduction", self.name, group=at[0], item=at[1], amount=credit[at], quantity=used[at]
         )

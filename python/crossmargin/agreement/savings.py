@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin.margin.pots import CASH, CME, COMBINED, FICC, FUTURES, HouseMargin
+from crossmargin.margin.pots import CASH, CME, COMBINED, FICC, FUTURES, HouseMargin, any_unknown
 from crossmargin.policies import Agreement
 
 Float = npt.NDArray[np.float64]
@@ -89,15 +89,12 @@ def agree(
         apart = ficc.v[:accounts, CASH] + cme.v[:accounts, FUTURES]
         offered, known = np.zeros(accounts), apart > 0.0
         np.divide(2.0 * reduction, apart, out=offered, where=known)
-    unknown = (
-        ficc.unknown[:accounts, [CASH, FUTURES]] | cme.unknown[:accounts, [CASH, FUTURES]]
-    ).any(axis=1)
     # The last one set is the first in rank.
     reason = np.full(accounts, "", dtype=object)
     reason[offered < rules.minimum_saving] = "BELOW_MINIMUM"
     reason[offered <= 0.0] = "NO_SAVING"
     reason[~(two_sided & known)] = "ONE_SIDED"
-    reason[~complete | unknown] = "INCOMPLETE"
+    reason[~complete | any_unknown(ficc, cme, accounts)] = "INCOMPLETE"
     reason[~eligible] = "NOT_ELIGIBLE"
     saves = reason == ""
     p = np.where(saves, np.minimum(offered, rules.cap), 0.0)

@@ -94,6 +94,15 @@ class HouseMargin:
     items: Sequence[Items] = ()
 
 
+def any_unknown(ficc: HouseMargin, cme: HouseMargin, accounts: int) -> Mask:
+    """Return whether any V of an account's cross-margined positions is unknown, [A].
+
+    Either house's, of cash or of futures alone; the first groups are the accounts.
+    """
+    unknown = ficc.unknown[:accounts] | cme.unknown[:accounts]
+    return np.asarray(unknown[:, [CASH, FUTURES]].any(axis=1))
+
+
 def holds(book: Book, house: str, mark: Mask | None = None) -> Mask:
     """Return whether a pot holds any marked instrument.
 
