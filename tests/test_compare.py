@@ -14,7 +14,7 @@ import crossmargin as xm
 from crossmargin import cli
 from crossmargin.book.exceptions import InputError
 from crossmargin.compare import Margined, differences, inputs_that_differ
-from crossmargin.io.results import MONEY
+from crossmargin.results.table import MONEY
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "docs/policies/example-class-disallowance.toml"
 

@@ -20,7 +20,7 @@ from crossmargin.book.schemas import ACCOUNTS, BASIS, POSITIONS, SECURITIES
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.par_yields import read_par_yields
 from crossmargin.io.parse import parse
-from crossmargin.io.tables import to_arrow
+from crossmargin.io.tables import read_table
 from crossmargin.sample import AS_OF, TABLES, sample_tables
 
 SAMPLE = sample_tables(accounts=12)
@@ -35,7 +35,7 @@ NASTY = (
 
 def read_with(schema: Any) -> Callable[[Path], object]:
     def read(path: Path) -> object:
-        table = to_arrow(path, name=schema.name)
+        table = read_table(path, name=schema.name).table
         log = ExceptionLog()
         parsed = parse(table, schema, file=schema.name, log=log)
         return parsed, log.table()
@@ -48,8 +48,11 @@ READERS: dict[str, tuple[pa.Table, Callable[[Path], object]]] = {
     "accounts": (SAMPLE["accounts"], read_with(ACCOUNTS)),
     "securities": (SAMPLE["securities"], read_with(SECURITIES)),
     "basis": (SAMPLE["basis"].slice(0, 50), read_with(BASIS)),
-    "par_yields": (SAMPLE["par_yields"].slice(0, 50), lambda path: read_par_yields(path)),
-    "cube": (CUBE, lambda path: read_cube(path, name="cube")),
+    "par_yields": (
+        SAMPLE["par_yields"].slice(0, 50),
+        lambda path: read_par_yields(read_table(path, name="par yields").table),
+    ),
+    "cube": (CUBE, lambda path: read_cube(read_table(path, name="cube").table, name="cube")),
 }
 
 

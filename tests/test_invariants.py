@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import crossmargin as xm
 from crossmargin.book.exceptions import InputError
-from crossmargin.io.results import table_hash
+from crossmargin.io.hashes import table_hash
 from crossmargin.market.curve import TENORS
 from crossmargin.policies import (
     CmeConcentration,

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
-from crossmargin.io.results import MONEY, Table, read_results
+from crossmargin.io.results import read_results
+from crossmargin.results.table import MONEY, Table
 from crossmargin.run import Run
 
 SHARE, AMOUNTS, REASON = "p", ("requirement", "saving"), "reason"

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from crossmargin import columns
-from crossmargin.io.results import Table
 from crossmargin.margin.ficc import ficc_cube, ficc_margin
 from crossmargin.margin.haircuts import haircut_amount, without
 from crossmargin.margin.pots import FICC, POTS, HouseMargin, holds
 from crossmargin.market import Market
+from crossmargin.results.table import Table
 from crossmargin.run import Run
 
 

@@ -40,10 +40,11 @@ from crossmargin.engine.executor import run_blocks
 from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.universe import TREASURY, Universe, build_universe
 from crossmargin.io.cubes import read_cube
+from crossmargin.io.hashes import table_hash
 from crossmargin.io.parse import describe_input, parse
-from crossmargin.io.results import Table, source_hash, table_hash, write_results
+from crossmargin.io.results import write_results
 from crossmargin.io.span_pa2 import SpanFile, read_span_pa2
-from crossmargin.io.tables import Source, to_arrow
+from crossmargin.io.tables import Source, read_table
 from crossmargin.margin.charges import charge_rules, volumes_of
 from crossmargin.margin.cme import equivalent_contracts, front_contract
 from crossmargin.margin.cubes import HouseCubes, OwnCube, house_cubes
@@ -63,6 +64,7 @@ from crossmargin.report.tables import (
     spread_not_modelled,
     without_basis,
 )
+from crossmargin.results.table import Table
 
 Mask = npt.NDArray[np.bool_]
 Text = npt.NDArray[np.object_]
@@ -232,6 +234,9 @@ def run(
             file="par_yields",
             message=f"no complete row on {market.as_of}: the curve is that of {market.date[-1]}",
         )
+
+    for note in market.notes:
+        log.add(note.code, file=note.file, message=note.message)
 
     tell("netting", 0.2)
     barrier = account_barrier(accounts_read, firms_read, rules.eligibility)
@@ -462,17 +467,19 @@ class _Reader:
         self._log = log
 
     def __call__(self, source: Source, schema: Schema) -> pa.Table:
-        table = to_arrow(source, name=schema.name)
-        parsed = parse(table, schema, file=schema.name, log=self._log)
-        self.inputs[schema.name] = describe_input(table, parsed)
+        given = read_table(source, name=schema.name)
+        for text in given.notes:
+            self._log.add("READ_AS", file=schema.name, message=text)
+        parsed = parse(given.table, schema, file=schema.name, log=self._log)
+        self.inputs[schema.name] = describe_input(given, parsed)
         return parsed.table
 
     def cube(self, source: Source | None, name: str) -> OwnCube | None:
         if source is None:
             return None
-        table = to_arrow(source, name=name)
-        self.inputs[name] = {"hash": source_hash(table), "rows_read": len(table)}
-        return OwnCube(name, *read_cube(table, name=name))
+        given = read_table(source, name=name)
+        self.inputs[name] = {"hash": given.hash, "rows_read": len(given.table)}
+        return OwnCube(name, *read_cube(given.table, name=name))
 
     def span_file(self, path: str | Path | None) -> SpanFile | None:
         if path is None:

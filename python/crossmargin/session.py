@@ -23,9 +23,9 @@ from crossmargin.book.trades import LARGEST_CONTRACTS, LARGEST_FACE, LOT
 from crossmargin.engine import Book
 from crossmargin.instruments.contracts import parse_contract
 from crossmargin.instruments.universe import DATED_CASH, FUTURE
-from crossmargin.io.results import Table
 from crossmargin.report.tables import money_columns, saving_columns
 from crossmargin.resident import Leg, Residents, can_be_resident
+from crossmargin.results.table import Table
 from crossmargin.run import Run
 
 Integer = npt.NDArray[np.int64]

@@ -15,7 +15,7 @@ from crossmargin.book.securities import read_securities
 from crossmargin.instruments.securities import Securities
 from crossmargin.io.par_yields import read_par_yields
 from crossmargin.io.parse import parse
-from crossmargin.io.tables import to_arrow
+from crossmargin.io.tables import read_table
 from crossmargin.market.curve import POINTS, Curve
 from crossmargin.market.market import Market
 
@@ -40,7 +40,9 @@ def flat_market() -> Callable[..., Market]:
 
 @pytest.fixture(scope="session")
 def real_yields(real_data) -> pa.Table:
-    return read_par_yields(real_data("us_treasury_par_yields.csv.gz")).table
+    return read_par_yields(
+        read_table(real_data("us_treasury_par_yields.csv.gz"), name="par yields").table
+    ).table
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +52,7 @@ def real_market(real_yields) -> Market:
 
 @pytest.fixture(scope="session")
 def real_securities(real_data, real_market) -> Securities:
-    source = to_arrow(real_data("fixed_coupon_master.csv"), name="securities")
+    source = read_table(real_data("fixed_coupon_master.csv"), name="securities").table
     log = ExceptionLog()
     table = parse(source, SECURITIES, file="securities", log=log).table
     found = read_securities(table, curve=real_market.curve, file="securities", log=log)

@@ -9,6 +9,7 @@ import pytest
 
 from crossmargin.book.exceptions import InputError
 from crossmargin.io.cubes import read_cube
+from crossmargin.io.tables import read_table
 
 
 def test_a_cube_of_text_and_one_of_numbers(tmp_path: Path) -> None:
@@ -24,7 +25,9 @@ def test_a_cube_of_text_and_one_of_numbers(tmp_path: Path) -> None:
             }
         ),
     ):
-        instrument, pnl, scenario = read_cube(source, name="ficc cube")
+        instrument, pnl, scenario = read_cube(
+            read_table(source, name="ficc cube").table, name="ficc cube"
+        )
         assert instrument == ["00123", "ZNM25"]
         assert scenario == ("2008-09-15", "2020-03-12")
         assert np.array_equal(pnl, [[-1.5, 0.002], [0.0, -0.25]])

@@ -10,6 +10,8 @@ import pytest
 
 from crossmargin.book.exceptions import InputError
 from crossmargin.io.par_yields import read_par_yields
+from crossmargin.io.parse import Parsed
+from crossmargin.io.tables import read_table
 from crossmargin.market.curve import TENORS
 
 OFFICIAL = (
@@ -32,6 +34,10 @@ def row(day: str, **cells: str) -> str:
     return ",".join([day, *values.values()])
 
 
+def read(path: Path) -> Parsed:
+    return read_par_yields(read_table(path, name="par yields").table)
+
+
 @pytest.fixture
 def text(tmp_path: Path) -> Callable[[str], Path]:
     def write(content: str) -> Path:
@@ -49,18 +55,18 @@ def text(tmp_path: Path) -> Callable[[str], Path]:
 def test_the_official_download_in_any_date_style_and_either_order(
     text: Callable[[str], Path], first: str, second: str
 ) -> None:
-    parsed = read_par_yields(text(OFFICIAL.format(first, second)))
+    parsed = read(text(OFFICIAL.format(first, second)))
     assert parsed.table.column_names == ["date", *TENORS]
     assert parsed.table["date"].to_pylist() == DAYS
     assert parsed.table["10y"].to_pylist() == [4.31, 4.27]
     assert parsed.extra_columns == ("1.5 Month", "2 Mo", "4 Mo")
-    turned = read_par_yields(text(OFFICIAL.format(second, first)))
+    turned = read(text(OFFICIAL.format(second, first)))
     assert turned.table["10y"].to_pylist() == [4.27, 4.31]
 
 
 def test_the_plain_form_and_typed_tables(text: Callable[[str], Path]) -> None:
     content = plain(row("2025-03-12"), row("2025-03-13"))
-    parsed = read_par_yields(text(content))
+    parsed = read(text(content))
     assert [parsed.table[node].to_pylist()[0] for node in TENORS] == LEVELS
     assert parsed.table.schema.field("1mo").type == pa.float64()
     again = read_par_yields(parsed.table)
@@ -69,12 +75,12 @@ def test_the_plain_form_and_typed_tables(text: Callable[[str], Path]) -> None:
 
 @pytest.mark.parametrize("cell", ["", "N/A", "null", "0.0", "0"])
 def test_missing_yields(text: Callable[[str], Path], cell: str) -> None:
-    parsed = read_par_yields(text(plain(row("2025-03-12", _30y=cell), row("2025-03-13"))))
+    parsed = read(text(plain(row("2025-03-12", _30y=cell), row("2025-03-13"))))
     assert parsed.table["30y"].to_pylist() == [None, 4.59]
 
 
 def test_a_zero_bill_is_true_only_where_the_next_node_is_low(text: Callable[[str], Path]) -> None:
-    parsed = read_par_yields(
+    parsed = read(
         text(
             plain(
                 row("2011-08-04", _1mo="0.00", _3mo="0.00", _6mo="0.08"),
@@ -88,17 +94,17 @@ def test_a_zero_bill_is_true_only_where_the_next_node_is_low(text: Callable[[str
 
 
 def test_blank_rows_are_left_out(text: Callable[[str], Path]) -> None:
-    parsed = read_par_yields(text(plain(row("2025-03-12"), "," * 11, row("2025-03-13"))))
+    parsed = read(text(plain(row("2025-03-12"), "," * 11, row("2025-03-13"))))
     assert parsed.table["date"].to_pylist() == DAYS
     assert parsed.rows_read == 2
 
 
 def test_equal_repeats_are_dropped_and_different_ones_refused(text: Callable[[str], Path]) -> None:
-    parsed = read_par_yields(text(plain(row("2025-03-12"), row("3/12/25"), row("2025-03-13"))))
+    parsed = read(text(plain(row("2025-03-12"), row("3/12/25"), row("2025-03-13"))))
     assert parsed.table["date"].to_pylist() == DAYS
     assert parsed.warnings == ("1 repeated rows dropped",)
     with pytest.raises(InputError, match="rows 1 and 2: different yields for 2025-03-12"):
-        read_par_yields(text(plain(row("2025-03-12"), row("2025-03-12", _2y="3.95"))))
+        read(text(plain(row("2025-03-12"), row("2025-03-12", _2y="3.95"))))
 
 
 @pytest.mark.parametrize(
@@ -118,27 +124,27 @@ def test_what_is_implausible_or_unreadable_is_refused(
     text: Callable[[str], Path], content: str, message: str
 ) -> None:
     with pytest.raises(InputError) as raised:
-        read_par_yields(text(content))
+        read(text(content))
     assert message in str(raised.value)
 
 
 def test_decimals_are_not_taken_for_percent(text: Callable[[str], Path]) -> None:
     decimal = ",".join(["2025-03-13", *(f"{v / 100:.4f}" for v in LEVELS)])
     with pytest.raises(InputError, match="look like decimals: give percent"):
-        read_par_yields(text(plain(decimal)))
+        read(text(plain(decimal)))
     with pytest.raises(InputError, match=r"row 3: .* looks like decimals"):
-        read_par_yields(text(plain(row("2025-03-11"), row("2025-03-12"), decimal)))
+        read(text(plain(row("2025-03-11"), row("2025-03-12"), decimal)))
 
 
 def test_an_absurd_typed_date_is_refused(text: Callable[[str], Path]) -> None:
-    table = read_par_yields(text(plain(row("2025-03-12")))).table
+    table = read(text(plain(row("2025-03-12")))).table
     absurd = table.set_column(0, "date", pa.array([2**31 - 1], pa.int32()).cast(pa.date32()))
     with pytest.raises(InputError, match="cannot be read as a date"):
         read_par_yields(absurd)
 
 
 def test_the_real_history(real_data: Callable[[str], Path]) -> None:
-    parsed = read_par_yields(real_data("us_treasury_par_yields.csv.gz"))
+    parsed = read(real_data("us_treasury_par_yields.csv.gz"))
     table = parsed.table
     assert len(table) == parsed.rows_read == 9044
     assert table["date"][0].as_py() == datetime.date(1990, 1, 2)

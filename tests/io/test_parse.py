@@ -13,7 +13,7 @@ import pytest
 from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import ACCOUNTS, BASIS, FIRMS, FIXINGS, POSITIONS, SECURITIES, Schema
 from crossmargin.io.parse import Parsed, parse
-from crossmargin.io.tables import to_arrow
+from crossmargin.io.tables import read_table
 
 POSITION = {
     "account": "00123",
@@ -354,7 +354,7 @@ TYPED = {
 @pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame, pa.table])
 def test_typed_tables(cells: dict[str, Any], wanted: dict[str, Any], library: Any) -> None:
     log = ExceptionLog()
-    table = to_arrow(library({**TYPED, **cells}), name="positions")
+    table = read_table(library({**TYPED, **cells}), name="positions").table
     parsed = parse(table, POSITIONS, file="positions", log=log)
     assert log.counts() == {}
     row = parsed.table.to_pylist()[0]

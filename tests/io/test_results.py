@@ -22,15 +22,10 @@ from hypothesis import strategies as st
 
 from crossmargin.book.exceptions import InputError
 from crossmargin.io import results
-from crossmargin.io.results import (
-    Table,
-    check_target,
-    money,
-    source_hash,
-    table_hash,
-    write_results,
-)
-from crossmargin.io.tables import to_arrow
+from crossmargin.io.hashes import table_hash
+from crossmargin.io.results import check_target, write_results
+from crossmargin.io.tables import read_table
+from crossmargin.results.table import Table, money
 
 EXAMPLE = pa.table(
     {
@@ -113,8 +108,8 @@ def test_the_hash_of_a_source_is_that_of_its_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a\n1\n")
     expected = hashlib.sha256(b"a\n1\n").hexdigest()
-    assert source_hash(to_arrow(path, name="x")) == expected
-    assert source_hash(EXAMPLE) == table_hash(EXAMPLE)
+    assert read_table(path, name="x").hash == expected
+    assert read_table(EXAMPLE, name="x").hash == table_hash(EXAMPLE)
 
 
 def test_a_table_goes_out_to_each_library() -> None:

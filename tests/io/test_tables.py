@@ -15,7 +15,7 @@ import pytest
 from crossmargin.book.exceptions import InputError
 from crossmargin.columns import TEXT
 from crossmargin.io import tables
-from crossmargin.io.tables import to_arrow
+from crossmargin.io.tables import read_table
 
 CSV = b"account,instrument\n00123,912828E1\n,ZNM25\n"
 ROWS = [
@@ -75,18 +75,19 @@ def parquet(table: pa.Table, **options: Any) -> bytes:
 def test_formats_are_told_by_content_and_texts_stay_texts(
     tmp_path: Path, data: bytes, name: str
 ) -> None:
-    table = to_arrow(write(tmp_path, data, name), name="positions")
+    given = read_table(write(tmp_path, data, name), name="positions")
+    table = given.table
     assert table.to_pylist() == ROWS
     assert set(table.schema.types) <= TEXTS
-    assert table.schema.metadata == {b"sha256": hashlib.sha256(data).hexdigest().encode()}
+    assert given.hash == hashlib.sha256(data).hexdigest()
 
 
 def test_a_string_is_a_path(tmp_path: Path) -> None:
-    assert to_arrow(str(write(tmp_path, CSV)), name="x").to_pylist() == ROWS
+    assert read_table(str(write(tmp_path, CSV)), name="x").table.to_pylist() == ROWS
 
 
 def test_nothing_is_inferred_even_where_all_cells_look_like_numbers(tmp_path: Path) -> None:
-    table = to_arrow(write(tmp_path, b"a,b,c\n007,1e5,2025-03-13\nNA,nan,true\n"), name="x")
+    table = read_table(write(tmp_path, b"a,b,c\n007,1e5,2025-03-13\nNA,nan,true\n"), name="x").table
     assert table.to_pydict() == {
         "a": ["007", "NA"],
         "b": ["1e5", "nan"],
@@ -96,7 +97,7 @@ def test_nothing_is_inferred_even_where_all_cells_look_like_numbers(tmp_path: Pa
 
 def test_a_file_with_a_header_only_has_no_rows(tmp_path: Path) -> None:
     for data in (b"a,b\n", b"a,b"):
-        table = to_arrow(write(tmp_path, data), name="x")
+        table = read_table(write(tmp_path, data), name="x").table
         assert (table.column_names, len(table)) == (["a", "b"], 0)
 
 
@@ -129,7 +130,7 @@ def test_a_file_with_a_header_only_has_no_rows(tmp_path: Path) -> None:
     ],
 )
 def test_tables_of_other_libraries(source: Any) -> None:
-    table = to_arrow(source, name="positions")
+    table = read_table(source, name="positions").table
     assert table.to_pylist() == ROWS
     assert set(table.schema.types) <= TEXTS
     assert not table.schema.metadata
@@ -137,7 +138,7 @@ def test_tables_of_other_libraries(source: Any) -> None:
 
 def test_types_of_a_table_are_kept() -> None:
     frame = pl.DataFrame({"quantity": [1, 2], "date": [pd.Timestamp("2025-03-13")] * 2})
-    assert to_arrow(frame, name="x").schema.field("quantity").type == pa.int64()
+    assert read_table(frame, name="x").table.schema.field("quantity").type == pa.int64()
 
 
 @pytest.mark.parametrize(
@@ -169,37 +170,37 @@ def test_types_of_a_table_are_kept() -> None:
 def test_a_bad_file_is_named_with_what_is_wrong(tmp_path: Path, data: bytes, message: str) -> None:
     path = write(tmp_path, data)
     with pytest.raises(InputError) as raised:
-        to_arrow(path, name="positions")
+        read_table(path, name="positions")
     assert f"positions file {path}" in str(raised.value)
     assert message in str(raised.value)
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
-        to_arrow(tmp_path / "absent.csv", name="x")
+        read_table(tmp_path / "absent.csv", name="x")
     with pytest.raises(InputError, match="not a regular file"):
-        to_arrow(tmp_path, name="x")
+        read_table(tmp_path, name="x")
     with pytest.raises(InputError, match="not a regular file"):
-        to_arrow("/dev/zero", name="x")
+        read_table("/dev/zero", name="x")
     with pytest.raises(InputError, match="cannot be opened"):
-        to_arrow("a\0b", name="x")
+        read_table("a\0b", name="x")
     with pytest.raises(TypeError, match="pandas, polars or Arrow"):
-        to_arrow({"a": [1]}, name="x")
+        read_table({"a": [1]}, name="x")
 
 
 def test_sizes_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "MAX_BYTES", 40)
     with pytest.raises(InputError, match="above the limit"):
-        to_arrow(write(tmp_path, b"a\n" + b"x" * 40), name="x")
+        read_table(write(tmp_path, b"a\n" + b"x" * 40), name="x")
     with pytest.raises(InputError, match="decompresses to more than"):
-        to_arrow(write(tmp_path, gzip.compress(b"a\n" + b"x" * 100)), name="x")
+        read_table(write(tmp_path, gzip.compress(b"a\n" + b"x" * 100)), name="x")
     monkeypatch.setattr(tables, "MAX_BYTES", 1 << 30)
     monkeypatch.setattr(tables, "MAX_COLUMNS", 2)
     with pytest.raises(InputError, match="3 columns, above the limit"):
-        to_arrow(write(tmp_path, b"a,b,c\n1,2,3\n"), name="x")
+        read_table(write(tmp_path, b"a,b,c\n1,2,3\n"), name="x")
     monkeypatch.setattr(tables, "MAX_ROWS", 2)
     with pytest.raises(InputError, match="3 rows, above the limit"):
-        to_arrow(write(tmp_path, parquet(pa.table({"a": ["1", "2", "3"]}))), name="x")
+        read_table(write(tmp_path, parquet(pa.table({"a": ["1", "2", "3"]}))), name="x")
 
 
 def test_a_gzip_bomb_is_refused_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,14 +208,14 @@ def test_a_gzip_bomb_is_refused_early(tmp_path: Path, monkeypatch: pytest.Monkey
     bomb = gzip.compress(b"a\n" + bytes([44]) * (40 << 20))
     assert len(bomb) < 60_000
     with pytest.raises(InputError, match="decompresses to more than"):
-        to_arrow(write(tmp_path, bomb), name="x")
+        read_table(write(tmp_path, bomb), name="x")
 
 
 def test_a_giant_header_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="header"):
-        to_arrow(write(tmp_path, b"a" * (2 << 20)), name="x")
+        read_table(write(tmp_path, b"a" * (2 << 20)), name="x")
     with pytest.raises(InputError, match="header is longer"):
-        to_arrow(write(tmp_path, b"ab," * (1 << 20)), name="x")
+        read_table(write(tmp_path, b"ab," * (1 << 20)), name="x")
 
 
 def test_a_short_parquet_file_of_much_text_is_refused(
@@ -225,18 +226,18 @@ def test_a_short_parquet_file_of_much_text_is_refused(
     assert len(data) < 10_000
     monkeypatch.setattr(tables, "MAX_BYTES", 1 << 20)
     with pytest.raises(InputError, match="column `a`: more than"):
-        to_arrow(write(tmp_path, data), name="x")
+        read_table(write(tmp_path, data), name="x")
 
 
 def test_text_in_parquet_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
     data = parquet(pa.table({"a": ["abcdefgh"]}), compression="none", write_statistics=False)
     path = write(tmp_path, data.replace(b"abcdefgh", b"\xff\xfedefgh\xff"))
     with pytest.raises(InputError, match=f"x file {path}: cannot be read"):
-        to_arrow(path, name="x")
+        read_table(path, name="x")
 
 
 def test_line_breaks_within_quotes_belong_to_the_cell(tmp_path: Path) -> None:
-    table = to_arrow(write(tmp_path, b'a,b\n1,"x\ny"\n2,"say ""so"""\n'), name="x")
+    table = read_table(write(tmp_path, b'a,b\n1,"x\ny"\n2,"say ""so"""\n'), name="x").table
     assert table["b"].to_pylist() == ["x\ny", 'say "so"']
 
 
@@ -244,6 +245,6 @@ def test_large_files_are_read_whole(tmp_path: Path) -> None:
     # More than one block of the reader, so that several threads work on it.
     rows = np.arange(400_000)
     data = b"a,b\n" + b"\n".join(b"%d,%d-padding-padding-padding-padding" % (r, r) for r in rows)
-    table = to_arrow(write(tmp_path, data), name="x")
+    table = read_table(write(tmp_path, data), name="x").table
     assert len(data) > tables._BLOCK
     assert table["a"].to_pylist() == [str(r) for r in rows]

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from crossmargin.io.par_yields import read_par_yields
+from crossmargin.io.tables import read_table
 from crossmargin.market.calendars import is_business_day
 from crossmargin.market.curve import TENORS, Curve
 from crossmargin.market.market import Market
@@ -156,7 +157,9 @@ def test_basis_rows_after_the_as_of_date_are_not_looked_at():
 
 @pytest.fixture(scope="module")
 def real_yields(real_data):
-    return read_par_yields(real_data("us_treasury_par_yields.csv.gz")).table
+    return read_par_yields(
+        read_table(real_data("us_treasury_par_yields.csv.gz"), name="par yields").table
+    ).table
 
 
 def test_the_real_history_gives_2750_scenarios(real_yields):

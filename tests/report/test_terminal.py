@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from crossmargin.book.exceptions import ExceptionLog
-from crossmargin.io.results import Table, money
 from crossmargin.report.terminal import print_summary
+from crossmargin.results.table import Table, money
 
 
 @dataclass(frozen=True)

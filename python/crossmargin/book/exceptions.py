@@ -68,6 +68,7 @@ CODES: dict[str, Code] = {
     "INPUT_NOT_USED": Code("note", "the policy has no use for an input that was given"),
     "TYPE_ASSUMED": Code("note", "no type is given: a nominal bill, note or bond by its term"),
     "START_CASH_ASSUMED": Code("note", "start cash was blank: the model's dirty value is used"),
+    "READ_AS": Code("note", "how a file was read that is not plain"),
     "COLUMN_NAME_NEAR": Code("note", "a column's name is close to one of ours, but is not it"),
 }
 """Every code a row of the exceptions table can have."""

@@ -9,7 +9,6 @@ import pyarrow as pa
 from crossmargin import columns
 from crossmargin.book.exceptions import InputError
 from crossmargin.io.cells import CellTypeError, read_cells, shown_cells
-from crossmargin.io.tables import Source, to_arrow
 
 INSTRUMENT = "instrument"
 LARGEST_PNL = 1e9
@@ -17,14 +16,14 @@ LARGEST_PNL = 1e9
 
 
 def read_cube(
-    source: Source, *, name: str
+    table: pa.Table, *, name: str
 ) -> tuple[list[str], npt.NDArray[np.float64], tuple[str, ...]]:
     """Read a cube.
 
     Parameters
     ----------
-    source
-        A path or a table with `instrument` and one column for each scenario.
+    table
+        `instrument` and one column for each scenario, as `io.tables.read_table` leaves them.
     name
         What the cube is called in messages.
 
@@ -42,7 +41,6 @@ def read_cube(
         If there is no `instrument`, no scenario, an instrument twice or without a name, or a
         P&L that is missing or no finite number.
     """
-    table = to_arrow(source, name=name)
     if INSTRUMENT not in table.column_names:
         raise InputError(f"{name}: column `{INSTRUMENT}` is missing; it names each row")
     scenario = tuple(column for column in table.column_names if column != INSTRUMENT)

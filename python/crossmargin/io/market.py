@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +12,10 @@ from crossmargin import columns
 from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import BASIS, FIXINGS, SOFR, Schema
 from crossmargin.io.par_yields import DECIMAL_UNDER, read_par_yields
-from crossmargin.io.parse import describe_input, parse
-from crossmargin.io.tables import Source, to_arrow
+from crossmargin.io.parse import Parsed, describe_input, parse
+from crossmargin.io.tables import Given, Source, read_table
 from crossmargin.market.curve import TENORS
-from crossmargin.market.market import SYNTHETIC, Market
+from crossmargin.market.market import SYNTHETIC, Market, Note
 
 
 def read_market(
@@ -44,9 +45,16 @@ def read_market(
         If a file cannot be used, or the yields do not reach the as-of date.
     """
     day = as_of_date(as_of)
-    yields = read_par_yields(par_yields)
-    # The reader keeps the file's hash with its table.
-    source = {"par_yields": describe_input(yields.table, yields)}
+    source: dict[str, dict[str, Any]] = {}
+    notes: list[Note] = []
+
+    def describe(name: str, given: Given, parsed: Parsed) -> None:
+        source[name] = describe_input(given, parsed)
+        notes.extend(Note("READ_AS", name, text) for text in given.notes)
+
+    given_yields = read_table(par_yields, name="par yields")
+    yields = read_par_yields(given_yields.table)
+    describe("par_yields", given_yields, yields)
     histories: dict[str, pa.Table | None] = {"basis": None, "fixings": None, "sofr": None}
     for given, schema, value in (
         (basis, BASIS, "basis"),
@@ -54,9 +62,9 @@ def read_market(
         (sofr, SOFR, None),
     ):
         if given is not None:
-            table = to_arrow(given, name=schema.name)
-            parsed = parse(table, schema, file=schema.name, log=ExceptionLog())
-            source[schema.name] = describe_input(table, parsed)
+            read = read_table(given, name=schema.name)
+            parsed = parse(read.table, schema, file=schema.name, log=ExceptionLog())
+            describe(schema.name, read, parsed)
             histories[schema.name] = _history(parsed.table, schema, value)
     if histories["sofr"] is not None:
         _check_percent(histories["sofr"], SOFR)
@@ -68,6 +76,7 @@ def read_market(
             fixings=histories["fixings"],
             sofr=histories["sofr"],
             source=source,
+            notes=tuple(notes),
             synthetic=SYNTHETIC in yields.extra_columns,
         )
     except ValueError as error:

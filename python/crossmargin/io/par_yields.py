@@ -12,7 +12,6 @@ from crossmargin import columns
 from crossmargin.book.exceptions import InputError
 from crossmargin.io.cells import Cells, CellTypeError, Mask, read_cells, shown_cells
 from crossmargin.io.parse import Parsed
-from crossmargin.io.tables import Source, to_arrow
 from crossmargin.market.curve import TENORS
 
 LOWEST, HIGHEST = -5.0, 30.0
@@ -26,7 +25,7 @@ _TENOR = re.compile(r"([0-9]+(?:[._][0-9]+)?)[ _]?(mo|m|month|months|yr|y|year|y
 Float = npt.NDArray[np.float64]
 
 
-def read_par_yields(source: Source, *, name: str = "par yields") -> Parsed:
+def read_par_yields(given: pa.Table, *, name: str = "par yields") -> Parsed:
     """Read a history of par yields.
 
     Headers may be ``Date,"1 Mo",...,"30 Yr"`` or ``date,1mo,...,30y``; dates ISO, m/d/yyyy or
@@ -37,8 +36,8 @@ def read_par_yields(source: Source, *, name: str = "par yields") -> Parsed:
 
     Parameters
     ----------
-    source
-        A path or a table.
+    given
+        A table as `io.tables.read_table` leaves it.
     name
         What the input is called in messages.
 
@@ -54,7 +53,6 @@ def read_par_yields(source: Source, *, name: str = "par yields") -> Parsed:
         If a column is missing, a cell cannot be read, a yield is outside -5 to 30 percent, a row
         or the file looks like decimals, or one date has two different rows.
     """
-    given = to_arrow(source, name=name)
     where = _columns(given, name)
     cells = {node: _read(given, where[node], "number", name) for node in TENORS}
     dates = _read(given, where["date"], "date", name)
@@ -74,7 +72,7 @@ def read_par_yields(source: Source, *, name: str = "par yields") -> Parsed:
         table[node] = columns.column(values, ~np.isnan(values))
     extra = tuple(column for column in given.column_names if column not in where.values())
     warnings = (f"{repeated} repeated rows dropped",) if repeated else ()
-    return Parsed(pa.table(table, metadata=given.schema.metadata), extra, warnings, len(row))
+    return Parsed(pa.table(table), extra, warnings, len(row))
 
 
 def _columns(table: pa.Table, name: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ from crossmargin.io.cells import (
     read_cells,
     shown_cells,
 )
-from crossmargin.io.results import source_hash
+from crossmargin.io.tables import Given
 
 ROW = "row"
 """The column that carries a row's number in its file, from 1."""
@@ -71,7 +71,7 @@ def parse(table: pa.Table, schema: Schema, *, file: str, log: ExceptionLog) -> P
     Parameters
     ----------
     table
-        What `crossmargin.io.tables.to_arrow` gives.
+        Of what `crossmargin.io.tables.read_table` gives.
     schema
         The columns to read.
     file
@@ -128,17 +128,13 @@ def parse(table: pa.Table, schema: Schema, *, file: str, log: ExceptionLog) -> P
     return Parsed(pa.table(kept), extra, tuple(warnings), rows_read)
 
 
-def describe_input(given: pa.Table, parsed: Parsed) -> dict[str, Any]:
+def describe_input(given: Given, parsed: Parsed) -> dict[str, Any]:
     """Return what the manifest says of an input: hash, rows, columns not read, warnings."""
-    try:
-        digest = source_hash(given)
-    except TypeError as error:
-        raise InputError(f"{error}; drop the column") from None
     return {
-        "hash": digest,
+        "hash": given.hash,
         "rows_read": parsed.rows_read,
         "extra_columns": list(parsed.extra_columns),
-        "warnings": list(parsed.warnings),
+        "warnings": [*given.notes, *parsed.warnings],
     }
 
 

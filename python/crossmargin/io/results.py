@@ -1,9 +1,8 @@
-"""Results: tables that go out as Arrow, pandas or polars, money, hashes, and the files."""
+"""The files of a run's results: written whole or not at all, and read again."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import secrets
@@ -12,13 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from crossmargin import columns
 from crossmargin.book.exceptions import InputError
 from crossmargin.engine.executor import run_blocks
 
@@ -26,108 +22,6 @@ SCHEMA_VERSION = "1"
 """Of the tables written; it changes when a column changes its name or meaning."""
 MANIFEST = "manifest.json"
 FORMAT = "crossmargin results"
-MONEY = pa.decimal128(20, 2)
-"""USD with cents."""
-
-
-class Table:
-    """A result table; speaks the Arrow PyCapsule protocol.
-
-    Parameters
-    ----------
-    table
-        The Arrow table; never changed.
-    """
-
-    def __init__(self, table: pa.Table) -> None:
-        self._table = table
-
-    def to_arrow(self) -> pa.Table:
-        """Return the pyarrow table itself."""
-        return self._table
-
-    def to_pandas(self) -> Any:
-        """Return a pandas DataFrame; money as `decimal.Decimal`. Needs pandas."""
-        return self._table.to_pandas()
-
-    def to_polars(self) -> Any:
-        """Return a polars DataFrame. Needs polars."""
-        import polars
-
-        return polars.from_arrow(self._table)
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Hand the table over to another Arrow library."""
-        return self._table.__arrow_c_stream__(requested_schema)
-
-    @property
-    def column_names(self) -> list[str]:
-        """Names of the columns."""
-        names: list[str] = self._table.column_names
-        return names
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return int(self._table.num_rows)
-
-    def __repr__(self) -> str:
-        """Show the shape and the columns."""
-        return f"<Table {len(self):,} rows: {', '.join(self.column_names)}>"
-
-
-def money(
-    cents: npt.NDArray[np.int64], valid: npt.NDArray[np.bool_] | None = None
-) -> pa.Decimal128Array:
-    """Return whole cents as decimal(20, 2), exactly.
-
-    Parameters
-    ----------
-    cents : ndarray of int64, [N]
-        Amounts in cents.
-    valid : ndarray of bool, [N], optional
-        False where the amount is not known: null.
-    """
-    low = np.ascontiguousarray(cents, dtype=np.int64)
-    # A 128-bit two's complement, low word first; the high word only repeats the sign.
-    words = np.column_stack([low, low >> 63]).astype("<i8")
-    return columns.from_buffer(MONEY, low.size, words, valid)
-
-
-def table_hash(table: pa.Table, *, without: tuple[str, ...] = ()) -> str:
-    """Return a hash of a table's names, types and values, independent of chunks and metadata.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        Flat columns: texts, numbers, flags, dates, times, decimals.
-    without : tuple of str, optional
-        Columns left out, such as `run_id`.
-
-    Returns
-    -------
-    str
-        SHA-256, hexadecimal.
-
-    Raises
-    ------
-    TypeError
-        If a column is nested.
-    """
-    digest = hashlib.sha256(str(table.num_rows).encode())
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if name in without:
-            continue
-        values = _canonical(column)
-        digest.update(f"\0{len(name)}:{name}\0{values.type}\0".encode())
-        for part in _bytes(values):
-            digest.update(part)
-    return digest.hexdigest()
-
-
-def source_hash(table: pa.Table) -> str:
-    """Return the hash of the file a table was read from, or of the table if it came as one."""
-    metadata = table.schema.metadata or {}
-    return metadata[b"sha256"].decode() if b"sha256" in metadata else table_hash(table)
 
 
 def write_results(
@@ -325,43 +219,3 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _canonical(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column in a type with one layout."""
-    column = columns.plain(column)
-    kind = column.type
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return column.cast(pa.string())
-    return column
-
-
-def _bytes(column: pa.ChunkedArray) -> Iterator[memoryview]:
-    """Yield which cells are there, then the values, with nulls as zero or empty."""
-    kind = column.type
-    yield np.packbits(columns.is_known(column)).data
-    chunks = [chunk for chunk in column.chunks if len(chunk)]
-    if pa.types.is_null(kind):
-        return
-    if pa.types.is_string(kind):
-        chunks = [chunk.fill_null(columns.scalar("")) for chunk in chunks]
-        offsets = [
-            np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset :][: len(chunk) + 1]
-            for chunk in chunks
-        ]
-        yield from (np.diff(offset).data for offset in offsets)
-        for chunk, offset in zip(chunks, offsets, strict=True):
-            if offset[-1] > offset[0]:
-                yield memoryview(chunk.buffers()[2])[offset[0] : offset[-1]]
-    elif pa.types.is_boolean(kind):
-        yield from (columns.flags(chunk).data for chunk in chunks)
-    elif pa.types.is_primitive(kind) or pa.types.is_decimal(kind):
-        width = kind.bit_width // 8
-        for chunk in chunks:
-            words = np.frombuffer(chunk.buffers()[1], np.uint8)
-            words = words[chunk.offset * width :][: len(chunk) * width]
-            if chunk.null_count:
-                words = np.where(np.repeat(columns.is_known(chunk), width), words, np.uint8(0))
-            yield words.data
-    else:
-        raise TypeError(f"a column of {kind} has no hash; give flat columns")

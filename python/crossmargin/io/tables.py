@@ -10,6 +10,7 @@ import io
 import stat
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 
 from crossmargin.book.exceptions import InputError
 from crossmargin.columns import TEXT
+from crossmargin.io.hashes import table_hash
 
 MAX_BYTES = 1 << 30
 """Largest file, and largest table once decompressed."""
@@ -51,7 +53,27 @@ Source: TypeAlias = str | Path | Any
 """A path, or an object that speaks the Arrow PyCapsule protocol (pandas, polars, pyarrow, ...)."""
 
 
-def to_arrow(source: Source, *, name: str) -> pa.Table:
+@dataclass(frozen=True)
+class Given:
+    """A table as it was given.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        Every CSV column as text. Texts as strings or as dictionaries of them, which is how Parquet
+        has them; all else of its plain type.
+    hash : str
+        SHA-256 of the file, or of the table if it came as one.
+    notes : tuple of str
+        What the user should know of how it was read.
+    """
+
+    table: pa.Table
+    hash: str
+    notes: tuple[str, ...] = ()
+
+
+def read_table(source: Source, *, name: str) -> Given:
     """Read a table from a path, or take it over from another library.
 
     Parameters
@@ -64,15 +86,12 @@ def to_arrow(source: Source, *, name: str) -> pa.Table:
 
     Returns
     -------
-    pyarrow.Table
-        Every CSV column as text. Texts as strings or as dictionaries of them, which is how Parquet
-        has them; all else of its plain type. If read from a file, its hash is in the schema's
-        metadata under ``sha256``.
+    Given
 
     Raises
     ------
     InputError
-        If the file is missing, too large, or no table; the message names it and what to do.
+        If the file is missing, too large, or no flat table; the message names it and what to do.
     TypeError
         If `source` is neither a path nor a table.
     """
@@ -81,11 +100,11 @@ def to_arrow(source: Source, *, name: str) -> pa.Table:
         label = f"{name} file {path}"
         data = _read(path, label)
         table = _guarded(lambda: _from_bytes(data, label), label)
-        metadata = {"sha256": hashlib.sha256(data).hexdigest()}
+        digest = hashlib.sha256(data).hexdigest()
     elif hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
         label = f"{name} table"
         table = _guarded(lambda: _from_object(source), label)
-        metadata = None
+        digest = ""
     else:
         raise TypeError(
             f"{name}: expected a path, or a pandas, polars or Arrow table, "
@@ -97,7 +116,8 @@ def to_arrow(source: Source, *, name: str) -> pa.Table:
     if repeated:
         raise InputError(f"{label}: column `{repeated[0]}` is there more than once; keep one")
     table = _guarded(lambda: _plain(table.rename_columns(names), label), label)
-    return table.replace_schema_metadata(metadata)
+    table = table.replace_schema_metadata(None)
+    return Given(table, digest or _hash(table, label))
 
 
 def read_bytes(path: Path, *, name: str) -> bytes:
@@ -122,6 +142,13 @@ def read_bytes(path: Path, *, name: str) -> bytes:
     label = f"{name} file {path}"
     data = _read(path, label)
     return _guarded(lambda: _gunzip(data, label), label) if data.startswith(_GZIP) else data
+
+
+def _hash(table: pa.Table, label: str) -> str:
+    try:
+        return table_hash(table)
+    except TypeError as error:
+        raise InputError(f"{label}: {error}; drop the column") from None
 
 
 def _guarded(read: Callable[[], T], label: str) -> T:

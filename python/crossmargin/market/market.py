@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,14 @@ SYNTHETIC = "synthetic"
 """A column of this name beside the par yields marks the figures as made up."""
 
 
+class Note(NamedTuple):
+    """What a user should know of a market's file: a code of the exceptions table, and why."""
+
+    code: str
+    file: str
+    message: str
+
+
 @dataclass(frozen=True)
 class Market:
     """What the models need to know of the market.
@@ -72,6 +80,8 @@ class Market:
         Whether the figures are made up.
     source : dict of str to dict
         What the manifest says of each table it was built from.
+    notes : tuple of Note
+        What the exceptions of a run say of those tables.
     """
 
     as_of: np.datetime64
@@ -84,6 +94,7 @@ class Market:
     sofr: Sofr | None = None
     synthetic: bool = False
     source: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
     _chosen: dict[tuple[Any, ...], Scenarios] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -99,6 +110,7 @@ class Market:
         sofr: pa.Table | None = None,
         synthetic: bool = False,
         source: dict[str, dict[str, Any]] | None = None,
+        notes: tuple[Note, ...] = (),
     ) -> Market:
         """Build a market from typed tables.
 
@@ -116,6 +128,8 @@ class Market:
             Mark the market as made up.
         source : dict of str to dict, optional
             What the manifest says of each table.
+        notes : tuple of Note
+            What the exceptions of a run say of them.
 
         Returns
         -------
@@ -165,6 +179,7 @@ class Market:
             sofr=swaps,
             synthetic=synthetic,
             source=source or {},
+            notes=notes,
         )
 
     @classmethod

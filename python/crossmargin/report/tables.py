@@ -15,9 +15,9 @@ from crossmargin.book.schemas import ACCOUNTS
 from crossmargin.book.trades import LOT
 from crossmargin.engine import Book
 from crossmargin.instruments.universe import FUTURE, Universe
-from crossmargin.io.results import money
 from crossmargin.margin.charges import Charged
 from crossmargin.margin.pots import CASH, COMBINED, FUTURES, POTS, HouseMargin, Items, holds
+from crossmargin.results.table import money
 
 Float = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

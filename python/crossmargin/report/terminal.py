@@ -17,7 +17,7 @@ from rich.text import Text
 
 from crossmargin import columns
 from crossmargin.book.exceptions import CODES, SEVERITIES
-from crossmargin.io.results import Table
+from crossmargin.results.table import Table
 
 TOP = 10
 """Accounts in each list."""

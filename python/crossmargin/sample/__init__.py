@@ -27,7 +27,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from crossmargin.instruments.schedule import as_dates
-from crossmargin.io.results import table_hash
+from crossmargin.io.hashes import table_hash
 from crossmargin.market import Market
 from crossmargin.sample.book import make_accounts, make_legs, make_positions
 from crossmargin.sample.draws import Draws

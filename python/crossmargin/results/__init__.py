@@ -1,0 +1,1 @@
+"""Results: typed tables that go out as Arrow, pandas or polars."""
