@@ -28,26 +28,21 @@ from crossmargin.agreement.eligibility import (
     log_assignment,
 )
 from crossmargin.agreement.outcome import AmountError, Clients, Models, margin_book
-from crossmargin.book.accounts import read_accounts
 from crossmargin.book.exceptions import CODES, ExceptionLog, InputError
 from crossmargin.book.netting import Legs, net, open_legs, to_book
-from crossmargin.book.schemas import ACCOUNTS, FIRMS, POSITIONS, SECURITIES, VOLUMES, Schema
-from crossmargin.book.securities import read_securities
-from crossmargin.book.trades import Trades, canonical_order, read_trades
-from crossmargin.book.volumes import read_volumes
+from crossmargin.book.schemas import ACCOUNTS, POSITIONS, VOLUMES
+from crossmargin.book.trades import Trades, canonical_order
+from crossmargin.calculation.inputs import read_inputs, rejected_rows
 from crossmargin.engine import Book, Cube
 from crossmargin.engine.executor import run_blocks
 from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.universe import TREASURY, Universe, build_universe
-from crossmargin.io.cubes import read_cube
 from crossmargin.io.hashes import table_hash
-from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.results import write_results
-from crossmargin.io.span_pa2 import SpanFile, read_span_pa2
-from crossmargin.io.tables import Source, read_table
+from crossmargin.io.tables import Source
 from crossmargin.margin.charges import charge_rules, volumes_of
 from crossmargin.margin.cme import equivalent_contracts, front_contract
-from crossmargin.margin.cubes import HouseCubes, OwnCube, house_cubes
+from crossmargin.margin.cubes import HouseCubes, house_cubes
 from crossmargin.margin.ficc import PROXY, floor_rates
 from crossmargin.margin.haircuts import Haircuts, haircut_method, without
 from crossmargin.margin.pots import CME, FICC
@@ -204,45 +199,29 @@ def run(
         An input cannot be used; the message names it and what to do.
     """
     started = _now()
-    if max_rejected is not None and max_rejected < 0:
-        raise InputError(f"max_rejected: {max_rejected} is negative; give 0 or more")
     tell = progress or (lambda stage, done: None)
     rules = policy if isinstance(policy, Policy) else read_policy(policy)
-    log = ExceptionLog()
     tell("reading", 0.0)
-    read = _Reader(log)
-    accounts_read = read_accounts(read(accounts, ACCOUNTS), file=ACCOUNTS.name, log=log)
-    firms_read = None if firms is None else read(firms, FIRMS)
-    known = read_securities(
-        read(securities, SECURITIES), curve=market.curve, file=SECURITIES.name, log=log
-    )
-    adv = {} if volumes is None else read_volumes(read(volumes, VOLUMES), as_of=market.as_of)
-    trades = read_trades(
-        read(positions, POSITIONS),
-        accounts=accounts_read,
-        securities=known,
-        as_of=market.as_of,
+    inputs = read_inputs(
+        positions=positions,
+        accounts=accounts,
+        securities=securities,
+        market=market,
+        firms=firms,
+        volumes=volumes,
+        ficc_cube=ficc_cube,
+        cme_cube=cme_cube,
+        span_file=span_file,
         cycle=cycle,
-        file=POSITIONS.name,
-        log=log,
+        max_rejected=max_rejected,
     )
-    _check_rejected(log, max_rejected)
-
-    if market.date[-1] != market.as_of:
-        log.add(
-            "CURVE_EARLIER",
-            file="par_yields",
-            message=f"no complete row on {market.as_of}: the curve is that of {market.date[-1]}",
-        )
-
-    for note in market.notes:
-        log.add(note.code, file=note.file, message=note.message)
+    known, trades, log = inputs.securities, inputs.trades, inputs.log
 
     tell("netting", 0.2)
-    barrier = account_barrier(accounts_read, firms_read, rules.eligibility)
+    barrier = account_barrier(inputs.accounts, inputs.firms, rules.eligibility)
     assignment = assign(
         trades,
-        accounts=accounts_read,
+        accounts=inputs.accounts,
         barrier=barrier,
         securities=known,
         as_of=market.as_of,
@@ -251,7 +230,7 @@ def run(
     log_assignment(
         assignment,
         trades,
-        accounts=accounts_read,
+        accounts=inputs.accounts,
         securities=known,
         as_of=market.as_of,
         rules=rules.eligibility,
@@ -293,7 +272,7 @@ def run(
         raise InputError("there is no instrument to margin; check positions and the as-of date")
 
     charged = rules.cme_concentration
-    daily = None if charged is None else volumes_of(universe, adv, charged)
+    daily = None if charged is None else volumes_of(universe, inputs.volumes, charged)
     if charged is None and volumes is not None:
         log.add(
             "INPUT_NOT_USED",
@@ -310,9 +289,9 @@ def run(
             universe,
             market,
             rules,
-            own_ficc=read.cube(ficc_cube, "ficc_cube"),
-            own_cme=read.cube(cme_cube, "cme_cube"),
-            span_file=read.span_file(span_file),
+            own_ficc=inputs.ficc_cube,
+            own_cme=inputs.cme_cube,
+            span_file=inputs.span_file,
             **work,
         )
         haircuts = None
@@ -342,19 +321,19 @@ def run(
             message=f"V_F is the margin proxy's, over {cubes.ficc.scenarios} scenarios: returns of "
             "benchmarks by maturity bucket, not the P&L of each instrument",
         )
-    _log_unpriced(legs, trades, universe, cubes, accounts_read, log)
+    _log_unpriced(legs, trades, universe, cubes, inputs.accounts, log)
 
     tell("margin", 0.6)
-    account = columns.texts(accounts_read["account"])
+    account = columns.texts(inputs.accounts["account"])
     exceptions = log.table()
-    rejected = _rejected_rows(exceptions, accounts_read)
+    rejected = _rejected_rows(exceptions, inputs.accounts)
     models = Models(universe, cubes, floor, rules, haircuts, of_ficc, daily)
     clients = Clients(
         eligible=barrier == "",
         complete=rejected == 0,
-        multiplier=columns.numbers(accounts_read["multiplier"]),
-        floor=columns.numbers(accounts_read["floor"]),
-        minimum=columns.numbers(accounts_read["minimum"]),
+        multiplier=columns.numbers(inputs.accounts["multiplier"]),
+        floor=columns.numbers(inputs.accounts["floor"]),
+        minimum=columns.numbers(inputs.accounts["minimum"]),
         group_account=assignment.group_account,
     )
     try:
@@ -364,10 +343,10 @@ def run(
         raise InputError(f"account {name}: {error}; check the units of its quantities") from None
 
     tell("agreement", 0.9)
-    size = len(accounts_read)
+    size = len(inputs.accounts)
     builders: dict[str, Callable[[], pa.Table]] = {
         "accounts": lambda: account_table(
-            accounts_read,
+            inputs.accounts,
             ficc=outcome.ficc,
             cme=outcome.cme,
             saving=outcome.saving,
@@ -421,7 +400,7 @@ def run(
         "backend": engine.info(backend).backend,
         "instruction_set": engine.info(backend).instruction_set,
         "policy": _describe_policy(rules),
-        "inputs": {**read.inputs, **market.source},
+        "inputs": inputs.source,
         "market": _describe_market(market, cubes),
         "cme_model": rules.cme.model,
         "span": None if cubes.span is None else cubes.span.describe(),
@@ -431,9 +410,9 @@ def run(
             "cme_stressed": None if cubes.stressed is None else _describe_cube(cubes.stressed),
         },
         "rows": {
-            "read": read.inputs[POSITIONS.name]["rows_read"],
+            "read": inputs.source[POSITIONS.name]["rows_read"],
             "used": int(trades.row.size),
-            "rejected": int(read.inputs[POSITIONS.name]["rows_read"] - trades.row.size),
+            "rejected": int(inputs.source[POSITIONS.name]["rows_read"] - trades.row.size),
         },
         "exceptions": log.counts(),
         "results": {name: results[name] for name in _TABLES},
@@ -459,40 +438,6 @@ class Work(TypedDict):
     backend: str
 
 
-class _Reader:
-    """Reads input tables, and keeps what the manifest says of them."""
-
-    def __init__(self, log: ExceptionLog) -> None:
-        self.inputs: dict[str, dict[str, Any]] = {}
-        self._log = log
-
-    def __call__(self, source: Source, schema: Schema) -> pa.Table:
-        given = read_table(source, name=schema.name)
-        for text in given.notes:
-            self._log.add("READ_AS", file=schema.name, message=text)
-        parsed = parse(given.table, schema, file=schema.name, log=self._log)
-        self.inputs[schema.name] = describe_input(given, parsed)
-        return parsed.table
-
-    def cube(self, source: Source | None, name: str) -> OwnCube | None:
-        if source is None:
-            return None
-        given = read_table(source, name=name)
-        self.inputs[name] = {"hash": given.hash, "rows_read": len(given.table)}
-        return OwnCube(name, *read_cube(given.table, name=name))
-
-    def span_file(self, path: str | Path | None) -> SpanFile | None:
-        if path is None:
-            return None
-        file = read_span_pa2(path)
-        self.inputs["span_file"] = {
-            "hash": file.hash,
-            "business_date": str(file.business_date),
-            "not_decoded": file.not_decoded,
-        }
-        return file
-
-
 def _with_haircuts(cubes: HouseCubes, haircuts: Haircuts, eligible: Mask) -> HouseCubes:
     """Return the cubes of a run in which the haircut method covers some instruments."""
     covered = haircuts.covered
@@ -515,34 +460,9 @@ def _without_price(cubes: HouseCubes, universe: Universe) -> HouseCubes:
     return replace(cubes, unpriced_ficc=np.where(bare, "NO_PRICE", cubes.unpriced_ficc))
 
 
-def _check_rejected(log: ExceptionLog, most: int | None) -> None:
-    """Refuse an input with more rejected rows than the user allows."""
-    if most is None:
-        return
-    table = _rejected(log.table())
-    rejected = len(_distinct_rows(table))
-    if rejected > most:
-        first = table.slice(0, 1).to_pylist()[0]
-        raise InputError(
-            f"{rejected} rows rejected, {most} allowed; the first: {first['file']}, row "
-            f"{first['row']}: {first['message']}"
-        )
-
-
-def _rejected(exceptions: pa.Table) -> pa.Table:
-    return exceptions.filter(pc.equal(exceptions["severity"], columns.scalar("rejected")))
-
-
-def _distinct_rows(exceptions: pa.Table) -> pa.Table:
-    """Return the exceptions without those that name a row again, with its account."""
-    numbers = [columns.encoded(exceptions[name])[0] for name in ("file", "row", "account")]
-    _, first = np.unique(np.column_stack(numbers), axis=0, return_index=True)
-    return exceptions.take(columns.column(first))
-
-
 def _rejected_rows(exceptions: pa.Table, accounts: pa.Table) -> npt.NDArray[np.int64]:
     """Return how many rejected rows name each account, [A]."""
-    rows = _distinct_rows(_rejected(exceptions))
+    rows = rejected_rows(exceptions)
     at = columns.integers(
         pc.index_in(rows["account"], value_set=columns.plain(accounts["account"]))
     )

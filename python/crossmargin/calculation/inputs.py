@@ -1,0 +1,197 @@
+"""The first stage of a run: every input read and checked, before anything is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crossmargin import columns
+from crossmargin.book.accounts import read_accounts
+from crossmargin.book.exceptions import ExceptionLog, InputError
+from crossmargin.book.schemas import ACCOUNTS, FIRMS, POSITIONS, SECURITIES, VOLUMES, Schema
+from crossmargin.book.securities import read_securities
+from crossmargin.book.trades import Trades, read_trades
+from crossmargin.book.volumes import read_volumes
+from crossmargin.instruments.securities import Securities
+from crossmargin.io.cubes import read_cube
+from crossmargin.io.parse import describe_input, parse
+from crossmargin.io.span_pa2 import SpanFile, read_span_pa2
+from crossmargin.io.tables import Source, read_table
+from crossmargin.margin.cubes import OwnCube
+from crossmargin.market import Market
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run is computed from.
+
+    Attributes
+    ----------
+    accounts, firms : pyarrow.Table
+        Accepted rows, typed; `firms` is None where no such file was given.
+    securities : Securities
+    trades : Trades
+    market : Market
+    volumes : dict of str to float
+        Average daily volume by contract or root.
+    ficc_cube, cme_cube : OwnCube, optional
+        The user's own P&L.
+    span_file : SpanFile, optional
+    source : dict of str to dict
+        What the manifest says of each table and file, those of the market included.
+    log : ExceptionLog
+        What was set aside while reading, and notes; later stages add to it.
+    """
+
+    accounts: pa.Table
+    firms: pa.Table | None
+    securities: Securities
+    trades: Trades
+    market: Market
+    volumes: dict[str, float]
+    ficc_cube: OwnCube | None
+    cme_cube: OwnCube | None
+    span_file: SpanFile | None
+    source: dict[str, dict[str, Any]]
+    log: ExceptionLog
+
+
+def read_inputs(
+    *,
+    positions: Source,
+    accounts: Source,
+    securities: Source,
+    market: Market,
+    firms: Source | None = None,
+    volumes: Source | None = None,
+    ficc_cube: Source | None = None,
+    cme_cube: Source | None = None,
+    span_file: str | Path | None = None,
+    cycle: str = "EOD",
+    max_rejected: int | None = None,
+) -> Inputs:
+    """Read all inputs of a run.
+
+    Parameters
+    ----------
+    positions, accounts, securities, market, firms, volumes, ficc_cube, cme_cube, span_file
+        As in `crossmargin.run`.
+    cycle, max_rejected
+        As in `crossmargin.run`.
+
+    Returns
+    -------
+    Inputs
+
+    Raises
+    ------
+    InputError
+        An input cannot be used, or more rows are rejected than allowed.
+    """
+    if max_rejected is not None and max_rejected < 0:
+        raise InputError(f"max_rejected: {max_rejected} is negative; give 0 or more")
+    log = ExceptionLog()
+    read = _Reader(log)
+    accounts_read = read_accounts(read.table(accounts, ACCOUNTS), file=ACCOUNTS.name, log=log)
+    firms_read = None if firms is None else read.table(firms, FIRMS)
+    known = read_securities(
+        read.table(securities, SECURITIES), curve=market.curve, file=SECURITIES.name, log=log
+    )
+    adv = {}
+    if volumes is not None:
+        adv = read_volumes(read.table(volumes, VOLUMES), as_of=market.as_of)
+    trades = read_trades(
+        read.table(positions, POSITIONS),
+        accounts=accounts_read,
+        securities=known,
+        as_of=market.as_of,
+        cycle=cycle,
+        file=POSITIONS.name,
+        log=log,
+    )
+    _check_rejected(log, max_rejected)
+    _note_market(market, log)
+    return Inputs(
+        accounts=accounts_read,
+        firms=firms_read,
+        securities=known,
+        trades=trades,
+        market=market,
+        volumes=adv,
+        ficc_cube=read.cube(ficc_cube, "ficc_cube"),
+        cme_cube=read.cube(cme_cube, "cme_cube"),
+        span_file=read.span_file(span_file),
+        source={**read.source, **market.source},
+        log=log,
+    )
+
+
+class _Reader:
+    """Reads input tables, and keeps what the manifest says of them."""
+
+    def __init__(self, log: ExceptionLog) -> None:
+        self.source: dict[str, dict[str, Any]] = {}
+        self._log = log
+
+    def table(self, source: Source, schema: Schema) -> pa.Table:
+        given = read_table(source, name=schema.name)
+        for text in given.notes:
+            self._log.add("READ_AS", file=schema.name, message=text)
+        parsed = parse(given.table, schema, file=schema.name, log=self._log)
+        self.source[schema.name] = describe_input(given, parsed)
+        return parsed.table
+
+    def cube(self, source: Source | None, name: str) -> OwnCube | None:
+        if source is None:
+            return None
+        given = read_table(source, name=name)
+        self.source[name] = {"hash": given.hash, "rows_read": len(given.table)}
+        return OwnCube(name, *read_cube(given.table, name=name))
+
+    def span_file(self, path: str | Path | None) -> SpanFile | None:
+        if path is None:
+            return None
+        file = read_span_pa2(path)
+        self.source["span_file"] = {
+            "hash": file.hash,
+            "business_date": str(file.business_date),
+            "not_decoded": file.not_decoded,
+        }
+        return file
+
+
+def _note_market(market: Market, log: ExceptionLog) -> None:
+    if market.date[-1] != market.as_of:
+        log.add(
+            "CURVE_EARLIER",
+            file="par_yields",
+            message=f"no complete row on {market.as_of}: the curve is that of {market.date[-1]}",
+        )
+    for note in market.notes:
+        log.add(note.code, file=note.file, message=note.message)
+
+
+def _check_rejected(log: ExceptionLog, most: int | None) -> None:
+    """Refuse an input with more rejected rows than the user allows."""
+    if most is None:
+        return
+    rows = rejected_rows(log.table())
+    if len(rows) > most:
+        first = rows.slice(0, 1).to_pylist()[0]
+        raise InputError(
+            f"{len(rows)} rows rejected, {most} allowed; the first: {first['file']}, row "
+            f"{first['row']}: {first['message']}"
+        )
+
+
+def rejected_rows(exceptions: pa.Table) -> pa.Table:
+    """Return the exceptions of rows that were set aside, a row once for each account it names."""
+    table = exceptions.filter(pc.equal(exceptions["severity"], columns.scalar("rejected")))
+    numbers = [columns.encoded(table[name])[0] for name in ("file", "row", "account")]
+    _, first = np.unique(np.column_stack(numbers), axis=0, return_index=True)
+    return table.take(columns.column(np.sort(first)))
