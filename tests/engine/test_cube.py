@@ -1,13 +1,23 @@
 from __future__ import annotations
 
+import copy
+import dataclasses
 import hashlib
+import pickle
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossmargin.engine import Cube, Measure, tail_size
+from crossmargin.engine import Book, Cube, Measure, tail_size, tails
+
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "replace": dataclasses.replace,
+    "pickle": lambda value: pickle.loads(pickle.dumps(value)),
+}
 
 
 def test_a_cube_is_copied_once_and_frozen():
@@ -19,9 +29,51 @@ def test_a_cube_is_copied_once_and_frozen():
     assert (cube.instruments, cube.scenarios) == (2, 2)
     assert cube.largest.tolist() == [3.0, 2.0]
     assert cube.scenario.tolist() == ["a", "b"]
-    with pytest.raises(ValueError, match="read-only"):
-        cube.pnl[0, 0] = 1.0
+    for array in (cube.pnl, cube.largest, cube.scenario):
+        assert array.base is None
+        with pytest.raises(ValueError, match="read-only"):
+            array.flat[0] = array.flat[-1]
     assert Cube(np.asfortranarray(pnl)).pnl.flags.c_contiguous
+
+
+@pytest.mark.parametrize("name", ["pnl", "largest", "scenario", "hash", "on_grid"])
+def test_nothing_of_a_cube_can_be_put_in_its_place(name):
+    cube = Cube([[1.0, 2.0]])
+    assert cube.hash
+    with pytest.raises(AttributeError):
+        setattr(cube, name, np.zeros((1, 2)))
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_copies_are_cubes_that_cannot_change(how):
+    cube = Cube([[1.0, 2.0]], scenario=["a", "b"])
+    assert cube.hash
+    other = COPIES[how](cube)
+    assert other.pnl.tolist() == [[1.0, 2.0]]
+    assert other.scenario.tolist() == ["a", "b"]
+    assert other.hash == cube.hash
+    for array in (other.pnl, other.largest, other.scenario):
+        with pytest.raises(ValueError, match="read-only"):
+            array.flat[0] = array.flat[-1]
+
+
+def test_a_cube_of_other_pnl_has_a_hash_and_screens_of_its_own():
+    cube = Cube([[4.0, -2.0, 3.0, -1.0]])
+    assert cube.hash
+    assert cube.screen(0, 4).order[0] == 0
+    other = dataclasses.replace(cube, pnl=[[1.0, -9.0, 3.0, -1.0]])
+    assert other.hash == Cube([[1.0, -9.0, 3.0, -1.0]]).hash
+    assert not other.has_screen(0, 4)
+    assert other.largest.tolist() == [9.0]
+    book = Book.from_arrays([0, 1], [0], [1])
+    assert tails(book, other, level=0.75).var.tolist() == [9.0]
+
+
+def test_no_memory_behind_a_screen_can_be_written_to():
+    screen = Cube([[4.0, -2.0, 3.0, -1.0]]).screen(0, 4)
+    for array in (screen.order, screen.narrow, screen.by_scenario):
+        assert not array.flags.writeable
+        assert array.base is None or not array.base.flags.writeable
 
 
 @pytest.mark.parametrize(
@@ -58,6 +110,8 @@ def test_the_hash_is_of_shape_and_values():
         (np.empty((3, 0)), ValueError, "at least one scenario"),
         ([["1"]], TypeError, "pnl: numbers expected"),
         ([[1j]], TypeError, "pnl: numbers expected"),
+        (np.ma.array([[1.0]], mask=True), ValueError, "pnl: some values are masked"),
+        ([np.ma.array([1.0], mask=True)], ValueError, "pnl: some values are masked"),
     ],
 )
 def test_what_is_no_cube_is_refused_by_name(pnl, error, message):
@@ -134,3 +188,22 @@ def test_weights_add_up_to_the_size_of_the_tail():
 def test_a_bad_selection_is_refused(scenarios):
     with pytest.raises(ValueError, match="scenarios: "):
         Measure(Cube(np.zeros((1, 10))), 0.5, scenarios)
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_copies_of_a_measure_read_the_cube_they_are_of(how):
+    chosen = np.array([1, 4, 9])
+    measure = Measure(Cube(np.arange(20.0).reshape(2, 10)), 0.5, chosen)
+    chosen[0] = 0
+    other = COPIES[how](measure)
+    assert other.column.tolist() == [1, 4, 9]
+    assert other.pnl.tolist() == [[1.0, 4.0, 9.0], [11.0, 14.0, 19.0]]
+    for array in (other.pnl, other.column, other.weight):
+        assert not array.flags.writeable
+    whole = COPIES[how](Measure(Cube(np.ones((2, 10))), 0.5))
+    assert whole.pnl is whole.cube.pnl
+
+
+def test_a_measure_needs_a_cube():
+    with pytest.raises(TypeError, match="cube: a .* expected, got ndarray"):
+        Measure(np.ones((2, 10)), 0.5)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+import operator
+from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -43,9 +44,10 @@ def floats(name: str, value: npt.ArrayLike, ndim: int = 1, *, copy: bool = False
     TypeError
         The values are no real numbers.
     ValueError
-        Wrong number of dimensions, or a value is NaN or infinite; the message names the element.
+        Wrong number of dimensions, or a value is masked, NaN or infinite; the message names the
+        element.
     """
-    array = np.asarray(value)
+    array = _unmasked(name, value)
     if array.dtype.kind not in "fiu" and array.size:
         raise TypeError(f"{name}: numbers expected, got dtype {array.dtype}")
     if array.ndim != ndim:
@@ -85,9 +87,9 @@ def integers(
     TypeError
         The values are no integers.
     ValueError
-        Not one dimension, or a value does not fit `dtype`.
+        Not one dimension, or a value is masked or does not fit `dtype`.
     """
-    array = np.asarray(value)
+    array = _unmasked(name, value)
     if array.ndim != 1:
         raise ValueError(f"{name}: one dimension expected, got {array.ndim}")
     if array.dtype.kind not in "iu" and array.size:
@@ -173,6 +175,36 @@ def indices(
     return array
 
 
+def whole(name: str, value: SupportsIndex) -> int:
+    """Return a count: a whole number from 0 on that fits int32.
+
+    Parameters
+    ----------
+    name : str
+        What the messages call it.
+    value : int
+        A Python or NumPy integer.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError
+        It is no integer.
+    ValueError
+        It is negative or too large.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: a whole number expected, got {value!r}") from None
+    if not 0 <= number <= np.iinfo(np.int32).max:
+        raise ValueError(f"{name}: {number} is negative or too large")
+    return number
+
+
 def same_length(**arrays: Array) -> int:
     """Return the common length of the named arrays.
 
@@ -199,7 +231,9 @@ def same_length(**arrays: Array) -> int:
 
 
 def frozen(array: Array) -> Array:
-    """Return `array`, read-only from now on."""
+    """Return `array`, read-only from now on, as is the memory it may be a view of."""
+    if isinstance(array.base, np.ndarray):
+        array.base.setflags(write=False)
     array.setflags(write=False)
     return array
 
@@ -210,3 +244,11 @@ def on_lines(shape: tuple[int, ...], dtype: type[np.generic]) -> Array:
     raw = np.zeros(size + LINE, np.uint8)
     start = -raw.ctypes.data % LINE
     return raw[start : start + size].view(dtype).reshape(shape)
+
+
+def _unmasked(name: str, value: npt.ArrayLike) -> Array:
+    """Return the values as an array; `asarray` would drop a mask without a word."""
+    rows = value if isinstance(value, list | tuple) else [value]
+    if any(np.ma.is_masked(row) for row in rows):
+        raise ValueError(f"{name}: some values are masked; fill or drop them first")
+    return np.asarray(value)

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin.engine.arrays import Float, Int32, Int64, floats, frozen, indices, pointers
+from crossmargin.engine.arrays import (
+    Float,
+    Int32,
+    Int64,
+    floats,
+    frozen,
+    indices,
+    integers,
+    pointers,
+    whole,
+)
 
 LARGEST_QUANTITY = 2.0**53
 """Quantities stay below it in magnitude, where float64 holds every whole number."""
@@ -15,7 +26,9 @@ LARGEST_QUANTITY = 2.0**53
 
 @dataclass(frozen=True, eq=False)
 class Book:
-    """A netted book, CSR [A x I]; build it with `from_arrays`.
+    """A netted book, CSR [A x I].
+
+    The arrays are checked, copied once and read-only; so are those of a copy or an unpickled book.
 
     Attributes
     ----------
@@ -27,12 +40,33 @@ class Book:
         Whole lots or contracts, long positive, below 2^53 in magnitude.
     columns : int
         The number of instruments I.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `from_arrays`, which takes lists too.
     """
 
     row_ptr: Int64
     column: Int32
     quantity: Float
     columns: int
+
+    def __post_init__(self) -> None:
+        """Check and copy the arrays, and freeze the copies."""
+        columns = whole("columns", self.columns)
+        quantity = floats("quantity", self.quantity, copy=True)
+        column = indices("column", self.column, columns, copy=True)
+        if len(column) != len(quantity):
+            raise ValueError(
+                f"column has {len(column)} elements and quantity {len(quantity)}; "
+                "there must be one quantity for each column"
+            )
+        row_ptr = pointers("row_ptr", self.row_ptr, len(column), "column", copy=True)
+        _check_rows(row_ptr, column, quantity)
+        for name, array in (("row_ptr", row_ptr), ("column", column), ("quantity", quantity)):
+            object.__setattr__(self, name, frozen(array))
+        object.__setattr__(self, "columns", columns)
 
     @classmethod
     def from_arrays(
@@ -42,7 +76,7 @@ class Book:
         quantity: npt.ArrayLike,
         columns: int | None = None,
     ) -> Book:
-        """Validate the arrays, copy them once, and freeze them.
+        """Return the book of some arrays or lists.
 
         Parameters
         ----------
@@ -66,19 +100,15 @@ class Book:
         ValueError
             The arrays do not make a book; the message names the argument and the row.
         """
-        quantities = floats("quantity", quantity, copy=True)
-        limit = np.iinfo(np.int32).max if columns is None else columns
-        col = indices("column", column, limit, copy=True)
-        if len(col) != len(quantities):
-            raise ValueError(
-                f"column has {len(col)} elements and quantity {len(quantities)}; "
-                "there must be one quantity for each column"
-            )
-        ptr = pointers("row_ptr", row_ptr, len(col), "column", copy=True)
-        _check_rows(ptr, col, quantities)
         if columns is None:
-            columns = int(col.max()) + 1 if col.size else 0
-        return cls(frozen(ptr), frozen(col), frozen(quantities), columns)
+            given = integers("column", column, np.int32)
+            columns = max(0, int(given.max())) + 1 if given.size else 0
+        # Not `asarray`, which drops a mask.
+        return cls(np.asanyarray(row_ptr), np.asanyarray(column), np.asanyarray(quantity), columns)
+
+    def __reduce__(self) -> tuple[type[Book], tuple[Any, ...]]:
+        """Copy and unpickle through the constructor, which checks and freezes."""
+        return type(self), (self.row_ptr, self.column, self.quantity, self.columns)
 
     @property
     def rows(self) -> int:

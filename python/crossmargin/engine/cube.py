@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin.engine.arrays import Float, Int32, floats, frozen, integers
+from crossmargin.engine.arrays import Array, Float, Int32, floats, frozen, integers
 from crossmargin.engine.screen import NO_SCREEN, Screen, make_screen
 
 GRID_STEPS = 2.0**20
@@ -22,8 +22,9 @@ SNAP = 1e-9
 """A tail size this close to a whole number is that number (methodology, section 1)."""
 
 
+@dataclass(frozen=True, eq=False, init=False, repr=False)
 class Cube:
-    """The P&L of one unit of each instrument in each scenario; read-only.
+    """The P&L of one unit of each instrument in each scenario; read-only, as its copies are.
 
     Parameters
     ----------
@@ -47,19 +48,29 @@ class Cube:
         Not two dimensions, no scenario, or a value that is NaN or infinite, which is named.
     """
 
-    def __init__(self, pnl: npt.ArrayLike, scenario: Sequence[Any] | None = None) -> None:
+    pnl: Float
+    scenario: Array | None
+    largest: Float = field(init=False)
+    _screens: dict[tuple[int, int], Screen] = field(init=False)
+
+    def __init__(self, pnl: npt.ArrayLike, scenario: Sequence[Any] | Array | None = None) -> None:
         own = frozen(floats("pnl", pnl, ndim=2, copy=True))
         if own.shape[1] == 0:
             raise ValueError("pnl: a cube needs at least one scenario")
-        self.pnl: Float = own
-        self.scenario = None if scenario is None else np.array(scenario)
-        if self.scenario is not None and self.scenario.shape != own.shape[1:]:
+        names = None if scenario is None else frozen(np.array(scenario))
+        if names is not None and names.shape != own.shape[1:]:
             raise ValueError(
                 f"scenario: {own.shape[1]} names expected, one for each column of pnl, "
-                f"got shape {self.scenario.shape}"
+                f"got shape {names.shape}"
             )
-        self.largest: Float = frozen(np.array([np.abs(row).max() for row in own], dtype=np.float64))
-        self._screens: dict[tuple[int, int], Screen] = {}
+        largest = frozen(np.array([np.abs(row).max() for row in own], dtype=np.float64))
+        for name, value in (("pnl", own), ("scenario", names), ("largest", largest)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "_screens", {})
+
+    def __reduce__(self) -> tuple[type[Cube], tuple[Any, ...]]:
+        """Copy and unpickle through the constructor: what is kept of the P&L is made anew."""
+        return type(self), (self.pnl, self.scenario)
 
     @property
     def instruments(self) -> int:
@@ -189,6 +200,8 @@ class Measure:
 
     def __post_init__(self) -> None:
         """Resolve the scenarios and the tail's size."""
+        if not isinstance(self.cube, Cube):
+            raise TypeError(f"cube: a crossmargin.Cube expected, got {type(self.cube).__name__}")
         start, count, column = _select(self.scenarios, self.cube.scenarios)
         pnl = self.cube.pnl
         if column is not None:
@@ -197,6 +210,8 @@ class Measure:
         weight = np.ones(k)
         weight[-1] = w - (k - 1)
         resolved = {
+            # Not what the caller gave, which may be an array that changes.
+            "scenarios": slice(start, start + count) if column is None else column,
             "pnl": pnl,
             "start": start,
             "count": count,
@@ -207,6 +222,10 @@ class Measure:
         }
         for name, value in resolved.items():
             object.__setattr__(self, name, value)
+
+    def __reduce__(self) -> tuple[type[Measure], tuple[Any, ...]]:
+        """Copy and unpickle through the constructor."""
+        return type(self), (self.cube, self.level, self.scenarios)
 
     def screen(self, tails: int) -> Screen:
         """Return the screen for measuring so many tails: none where making it would cost more."""

@@ -109,8 +109,8 @@ def revalue(
     """
     shock = floats("shock", shock, ndim=2)
     arrays = _check_terms(terms, shock.shape[1])
-    instruments = len(terms.instrument_ptr) - 1
-    return _evaluate("revalue", arrays, shock, instruments, threads, backend)
+    scale = arrays[8]
+    return _evaluate("revalue", arrays, shock, len(scale), threads, backend)
 
 
 def taylor(

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from crossmargin.engine.arrays import Float, Int32, Int64
+from crossmargin.engine.arrays import Float, Int32, Int64, integers, whole
 from crossmargin.engine.backends import kernels, resolve
 from crossmargin.engine.book import Book
 from crossmargin.engine.cube import Cube, Measure
@@ -288,6 +288,8 @@ def _measure(
     """Measure a book, or a batch of one with so many accounts before it."""
     accounts = _accounts(book, segments)
     for number, measure in enumerate(measures):
+        if not isinstance(measure, Measure):
+            raise TypeError(f"measures: Measure(cube, level) expected, got {measure!r:.60}")
         if book.columns > measure.cube.instruments:
             raise ValueError(
                 f"book: it has {book.columns} instruments, the cube of measure {number} only "
@@ -371,7 +373,9 @@ def _cut(first_line: Int64, sums: int, threads: int) -> list[int]:
 
 def _accounts(book: Book, segments: int) -> int:
     """Return the number of accounts of a book with `segments` rows for each."""
-    if segments < 1 or book.rows % segments:
+    if not isinstance(book, Book):
+        raise TypeError(f"book: a crossmargin.Book expected, got {type(book).__name__}")
+    if whole("segments", segments) < 1 or book.rows % segments:
         raise ValueError(
             f"segments: the book's {book.rows} rows are not a whole number of accounts of "
             f"{segments} segments"
@@ -381,10 +385,11 @@ def _accounts(book: Book, segments: int) -> int:
 
 def _union_arrays(unions: Sequence[Sequence[int]], segments: int) -> tuple[Int64, Int32]:
     """Return the unions as pointers and ascending segment numbers."""
-    for union in unions:
+    members = [integers("unions", union, np.int64).tolist() for union in unions]
+    for union in members:
         if len(set(union)) != len(union) or not union:
-            raise ValueError(f"unions: {list(union)} is empty or names a segment twice")
+            raise ValueError(f"unions: {union} is empty or names a segment twice")
         if min(union) < 0 or max(union) >= segments:
-            raise ValueError(f"unions: {list(union)} names a segment outside 0 to {segments - 1}")
-    ptr = np.cumsum([0, *(len(union) for union in unions)], dtype=np.int64)
-    return ptr, np.array([g for union in unions for g in sorted(union)], dtype=np.int32)
+            raise ValueError(f"unions: {union} names a segment outside 0 to {segments - 1}")
+    ptr = np.cumsum([0, *(len(union) for union in members)], dtype=np.int64)
+    return ptr, np.array([g for union in members for g in sorted(union)], dtype=np.int32)

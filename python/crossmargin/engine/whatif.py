@@ -118,11 +118,12 @@ class AskedBook:
             book.column,
             book.quantity,
             segments,
-            mark,
+            # Copies: the book is read as long as accounts of it are kept.
+            mark.copy(),
             sets,
-            floats("value", sums.value),
-            indices("bucket", sums.bucket, len(sums.rate)),
-            floats("rate", sums.rate),
+            floats("value", sums.value, copy=True),
+            indices("bucket", sums.bucket, len(sums.rate), copy=True),
+            floats("rate", sums.rate, copy=True),
             _bits(sums.unions),
         )
         self.bytes: Int64 = self._core.bytes() + OVERHEAD
