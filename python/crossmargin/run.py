@@ -37,8 +37,14 @@ from crossmargin.book.trades import Trades, canonical_order, read_trades
 from crossmargin.book.volumes import read_volumes
 from crossmargin.engine import Book, Cube
 from crossmargin.engine.executor import run_blocks
-from crossmargin.instruments.contracts import roots
-from crossmargin.instruments.universe import TREASURY, Universe, build_universe
+from crossmargin.instruments.contracts import Contract, roots
+from crossmargin.instruments.universe import (
+    RATE_INDEX,
+    TREASURY,
+    Universe,
+    build_universe,
+    missing_fixings,
+)
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.hashes import table_hash
 from crossmargin.io.parse import describe_input, parse
@@ -228,15 +234,7 @@ def run(
     )
     _check_rejected(log, max_rejected)
 
-    if market.date[-1] != market.as_of:
-        log.add(
-            "CURVE_EARLIER",
-            file="par_yields",
-            message=f"no complete row on {market.as_of}: the curve is that of {market.date[-1]}",
-        )
-
-    for note in market.notes:
-        log.add(note.code, file=note.file, message=note.message)
+    _log_market(market, trades.contracts, log)
 
     tell("netting", 0.2)
     barrier = account_barrier(accounts_read, firms_read, rules.eligibility)
@@ -515,6 +513,33 @@ def _without_price(cubes: HouseCubes, universe: Universe) -> HouseCubes:
     return replace(cubes, unpriced_ficc=np.where(bare, "NO_PRICE", cubes.unpriced_ficc))
 
 
+def _log_market(market: Market, contracts: tuple[Contract, ...], log: ExceptionLog) -> None:
+    """Log what the market lacks on the as-of date: its curves, and the fixings of contracts."""
+    for note in market.notes:
+        log.add(note.code, file=note.file, message=note.message)
+    curves = {"par_yields": market.date}
+    if market.sofr is not None:
+        curves["sofr"] = market.sofr.date
+    for file, date in curves.items():
+        if date[-1] != market.as_of:
+            log.add(
+                "CURVE_EARLIER",
+                file=file,
+                message=f"no complete row on {market.as_of}: the curve is that of {date[-1]}",
+            )
+    for contract in contracts:
+        lacks = missing_fixings(contract, market)
+        if lacks.size:
+            index = RATE_INDEX[contract.root]
+            days = f"{index} of {lacks.size} days from {lacks[0]} to {lacks[-1]} is not given"
+            log.add(
+                "FIXINGS_MISSING",
+                file="fixings",
+                instrument=contract.symbol,
+                message=f"{contract.symbol}: {days}: the curve's overnight rate stands for it",
+            )
+
+
 def _check_rejected(log: ExceptionLog, most: int | None) -> None:
     """Refuse an input with more rejected rows than the user allows."""
     if most is None:
@@ -620,6 +645,12 @@ def _describe_policy(rules: Policy) -> dict[str, Any]:
 def _describe_market(market: Market, cubes: HouseCubes) -> dict[str, Any]:
     return {
         "curve_date": str(market.date[-1]),
+        "sofr_curve_date": None if market.sofr is None else str(market.sofr.date[-1]),
+        "fixings_to": {
+            index: str(date[date <= market.as_of][-1])
+            for index, (date, _) in market.fixings.items()
+            if date[0] <= market.as_of
+        },
         "history_from": str(market.date[0]),
         "history_rows": int(market.date.size),
         "rows_skipped": market.skipped_rows,
