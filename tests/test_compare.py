@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import datetime
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +16,9 @@ import crossmargin as xm
 from crossmargin import cli
 from crossmargin.book.exceptions import InputError
 from crossmargin.compare import Margined, differences, inputs_that_differ
+from crossmargin.io.hashes import table_hash
 from crossmargin.results.table import MONEY
+from crossmargin.sample import sample_tables
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "docs/policies/example-class-disallowance.toml"
 
@@ -127,6 +131,83 @@ def test_what_is_no_result_is_refused(tmp_path: Path, runs: tuple[xm.Run, xm.Run
     (out / "accounts.parquet").write_bytes(b"nothing")
     with pytest.raises(InputError, match="results cannot be read"):
         xm.compare(runs[0], out)
+
+
+def rewritten(out: Path, accounts: pa.Table) -> None:
+    pq.write_table(accounts, out / "accounts.parquet")
+
+
+def test_a_table_that_the_run_did_not_write_is_refused(
+    tmp_path: Path, runs: tuple[xm.Run, xm.Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = runs[0].write(tmp_path / "a")
+    accounts = pq.read_table(out / "accounts.parquet")
+    for changed in (pa.concat_tables([accounts, accounts]), accounts.slice(1)):
+        rewritten(out, changed)
+        with pytest.raises(InputError, match=r"accounts.parquet: was changed after the run"):
+            xm.compare(runs[0], out)
+        assert cli.main(["compare", str(out), str(out)]) == cli.UNUSABLE
+        assert "run the book again" in capsys.readouterr().err
+    # The same values in another file are the same results.
+    pq.write_table(accounts, out / "accounts.parquet", compression="gzip", row_group_size=7)
+    assert len(xm.compare(runs[0], out)) == len(accounts)
+
+
+def test_an_account_twice_is_refused(tmp_path: Path, runs: tuple[xm.Run, xm.Run]) -> None:
+    out = runs[0].write(tmp_path / "a")
+    accounts = pq.read_table(out / "accounts.parquet")
+    doubled = pa.concat_tables([accounts, accounts.slice(3, 1)])
+    rewritten(out, doubled)
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    manifest["results"]["accounts"]["hash"] = table_hash(doubled, without=("run_id",))
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    name = accounts["account"][3].as_py()
+    with pytest.raises(InputError, match=f"account {name} more than once"):
+        xm.compare(out, runs[0])
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ("results", "has no hash of accounts"),
+        ("as_of", "lacks the as-of date"),
+        ("cycle", "lacks the as-of date"),
+        ("policy", "lacks the as-of date"),
+        ("inputs", "lacks the as-of date"),
+    ],
+)
+@pytest.mark.parametrize("instead", [None, 1, ["x"], {"accounts": 1}, {"positions": {}}])
+def test_a_manifest_that_lacks_something_is_refused(
+    tmp_path: Path, runs: tuple[xm.Run, xm.Run], part: str, says: str, instead: object
+) -> None:
+    out = runs[0].write(tmp_path / "a")
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    manifest[part] = instead
+    if instead is None:
+        del manifest[part]
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=says):
+        xm.compare(out, runs[0])
+
+
+def test_columns_of_the_users_own_keep_the_hash(tmp_path: Path) -> None:
+    """Parquet has no whole seconds and no dates in milliseconds."""
+    tables = sample_tables(accounts=12)
+    day = datetime.datetime(2025, 3, 13, 1, 2, 3)
+    accounts = tables["accounts"]
+    for name, kind, value in (
+        ("seconds", pa.timestamp("s", "UTC"), day),
+        ("date", pa.date64(), day.date()),
+        ("word", pa.large_string(), "a"),
+    ):
+        accounts = accounts.append_column(name, pa.array([value] * len(accounts), kind))
+    run = xm.run(
+        positions=tables["positions"],
+        accounts=accounts,
+        securities=tables["securities"],
+        market=xm.Market.sample(),
+    )
+    assert len(xm.compare(run, run.write(tmp_path / "a"))) == len(run.accounts)
 
 
 def test_command_prints_the_largest_differences_and_writes_all(

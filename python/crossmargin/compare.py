@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
+from crossmargin.book.exceptions import InputError
 from crossmargin.io.results import read_results
 from crossmargin.results.table import MONEY, Table
 from crossmargin.run import Run
@@ -46,7 +47,7 @@ def compare(run_a: Run | str | Path, run_b: Run | str | Path) -> Table:
     Raises
     ------
     InputError
-        A directory holds no results.
+        A directory holds no results, or they are not as the run wrote them.
 
     Examples
     --------
@@ -60,7 +61,28 @@ def margined(run: Run | str | Path) -> Margined:
     if isinstance(run, Run):
         return Margined(run.accounts.to_arrow(), run.manifest)
     tables, manifest = read_results(run, "accounts")
+    _check(tables["accounts"], manifest, str(run))
     return Margined(tables["accounts"], manifest)
+
+
+def _check(accounts: pa.Table, manifest: dict[str, Any], folder: str) -> None:
+    """Refuse results that a comparison cannot be made of."""
+    try:
+        said = [manifest["as_of"], manifest["cycle"], manifest["policy"]["name"]]
+        said += [entry["hash"] for entry in manifest["inputs"].values()]
+    except (KeyError, TypeError, AttributeError):
+        said = [None]
+    if not all(isinstance(text, str) for text in said):
+        raise InputError(
+            f"{folder}: manifest.json lacks the as-of date, cycle, policy or hashes of the inputs; "
+            "run the book again"
+        )
+    number, different = columns.encoded(accounts["account"])
+    if len(different) < len(accounts):
+        name = different[int(np.argmax(np.bincount(number)))]
+        raise InputError(
+            f"{folder}: accounts.parquet has account {name} more than once; run the book again"
+        )
 
 
 def differences(a: Margined, b: Margined) -> pa.Table:

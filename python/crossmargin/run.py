@@ -540,6 +540,12 @@ def _describe_policy(rules: Policy) -> dict[str, Any]:
 def _describe_market(market: Market, cubes: HouseCubes) -> dict[str, Any]:
     return {
         "curve_date": str(market.date[-1]),
+        "sofr_curve_date": None if market.sofr is None else str(market.sofr.date[-1]),
+        "fixings_to": {
+            index: str(date[date <= market.as_of][-1])
+            for index, (date, _) in market.fixings.items()
+            if date[0] <= market.as_of
+        },
         "history_from": str(market.date[0]),
         "history_rows": int(market.date.size),
         "rows_skipped": market.skipped_rows,

@@ -14,7 +14,7 @@ from crossmargin.instruments.baskets import deliverable
 from crossmargin.instruments.contracts import last_delivery_day, parse_contract, reference_period
 from crossmargin.instruments.conversion import conversion_factors
 from crossmargin.instruments.securities import accrued
-from crossmargin.instruments.universe import build_universe
+from crossmargin.instruments.universe import build_universe, missing_fixings
 from crossmargin.market.curve import NODES, POINTS, Curve
 from crossmargin.market.market import Market
 from crossmargin.market.sofr import Sofr
@@ -310,6 +310,82 @@ def test_a_day_without_a_fixing_takes_the_curve(flat_market, note):
     found = build(rate_market(flat_market, "2025-03-04", fixed), note, ["SR1H25"])
     average = (1.0 + 1.0 + 2.0 + 28 * 36000 * np.expm1(0.04 / 365.25)) / 31
     assert found.price[0] == pytest.approx(100 - average, abs=1e-9)
+
+
+# Good Friday 2023-04-07: the bond market was open, banks too, but there is no SOFR of that day.
+EASTER = {"2023-04-05": 0.01, "2023-04-06": 0.02, "2023-04-10": 0.05, "2023-04-11": 0.09}
+
+
+def test_a_day_that_has_no_fixing_takes_the_last_one_published(flat_market, note):
+    market = rate_market(flat_market, "2023-04-10", EASTER)
+    market.fixings["SOFR"] = tuple(part[:3] for part in market.fixings["SOFR"])
+    found = build(market, note, ["SR3H23"])
+    start = np.datetime64("2023-03-15")
+    overnight = 360 * np.expm1(0.04 / 365.25)
+    # 15 March to 4 April have no fixing; Thursday's stands for four days.
+    growth = (1 + 0.01 / 360) * (1 + 0.02 * 4 / 360) * (1 + 0.05 / 360)
+    for day in days_with_weekends(start, np.datetime64("2023-04-05")):
+        growth *= 1 + overnight * day / 360
+    growth *= np.exp(0.04 * 71 / 365.25)
+    assert found.price[0] == pytest.approx(100 - 100 * 360 / 98 * (growth - 1), abs=1e-10)
+
+
+def days_with_weekends(start, end):
+    """Return how many days each business day's rate stands for; no holiday among them."""
+    opens = np.arange(start, end)[np.is_busday(np.arange(start, end))]
+    return np.diff(np.append(opens, end)).astype(int).tolist()
+
+
+def test_banks_fix_a_rate_on_good_friday(flat_market, note):
+    market = rate_market(flat_market, "2023-04-30")
+    day = np.array(["2023-03-31", "2023-04-06", "2023-04-07"], "datetime64[D]")
+    market.fixings["EFFR"] = (day, np.array([0.01, 0.02, 0.03]))
+    found = build(market, note, ["ZQJ23"])
+    overnight = 36000 * np.expm1(0.04 / 365.25)
+    # The first two days are a weekend, the 6th is one day, Good Friday and its weekend are three.
+    average = (2 * 1.0 + 2.0 + 3 * 3.0 + 24 * overnight) / 30
+    assert found.price[0] == pytest.approx(100 - average, abs=1e-9)
+
+
+def test_settlement_of_a_real_quarter_with_an_open_good_friday(flat_market, note, real_data):
+    lines = real_data("sofr.csv").read_text().splitlines()[1:]
+    published = [(day, float(rate)) for day, rate in (line.split(",") for line in lines) if rate]
+    market = rate_market(flat_market, "2023-06-20", {d: r / 100 for d, r in published})
+    found = build(market, note, ["SR3H23"])
+    inside = [(d, r) for d, r in published if "2023-03-15" <= d < "2023-06-21"]
+    ends = [*(d for d, _ in inside[1:]), "2023-06-21"]
+    growth = 1.0
+    for (day, rate), end in zip(inside, ends, strict=True):
+        growth *= 1 + rate / 100 * (np.datetime64(end) - np.datetime64(day)).astype(int) / 360
+    assert ("2023-04-06", 4.81) in inside
+    assert found.price[0] == pytest.approx(100 - 100 * 360 / 98 * (growth - 1), abs=1e-10)
+    assert missing_fixings(parse_contract("SR3H23", market.as_of), market).size == 0
+
+
+def missing(market, name):
+    return missing_fixings(parse_contract(name, market.as_of), market).astype(str).tolist()
+
+
+def test_missing_fixings_are_those_of_published_days_before_the_as_of_date(flat_market):
+    # Until Wednesday 9 April 2025; as of Monday the 14th, whose fixing comes on Tuesday.
+    fixed = {str(day): 0.04 for day in np.arange("2025-03-19", "2025-04-10", dtype="M8[D]")}
+    market = rate_market(flat_market, "2025-04-14", fixed)
+    assert missing(market, "SR3H25") == ["2025-04-10", "2025-04-11"]
+    assert missing(market, "SR1J25") == ["2025-04-10", "2025-04-11"]
+    assert missing(market, "SR3M25") == []
+    assert missing(market, "ZNM25") == []
+    # Of a weekend the last fixing, Friday's, is not published yet; Good Friday has no SOFR.
+    assert missing(rate_market(flat_market, "2025-04-12", fixed), "SR3H25") == ["2025-04-10"]
+    easter = rate_market(flat_market, "2025-04-20", fixed)
+    assert missing(easter, "SR1J25")[-1] == "2025-04-16"
+    assert missing(easter, "ZQJ25")[-1] == "2025-04-17"
+
+
+def test_without_fixings_every_past_day_of_the_period_is_missing(flat_market):
+    market = rate_market(flat_market, "2025-03-24")
+    assert missing(market, "SR3H25") == ["2025-03-19", "2025-03-20", "2025-03-21"]
+    # The rate of the first, a weekend, is that of the last business day of February.
+    assert missing(market, "ZQH25")[0] == "2025-02-28"
 
 
 def test_a_month_whose_days_are_all_fixed_has_a_price_and_moves_no_more(flat_market, note):

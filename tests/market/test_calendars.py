@@ -42,6 +42,41 @@ def test_bond_calendar_equals_quantlib_but_for_closes_it_leaves_out():
     assert difference.astype(str).tolist() == ["1994-04-27", "2001-09-11", "2001-09-12"]
 
 
+def test_sofr_calendar_has_exactly_the_days_of_which_a_rate_was_published(real_data):
+    with real_data("sofr.csv").open() as file:
+        rows = [(r["observation_date"], r["SOFR"] != "") for r in csv.DictReader(file)]
+    date, published = zip(*rows, strict=True)
+    date = np.array(date, "datetime64[D]")
+    assert (date[0], date[-1]) == (np.datetime64("2018-04-03"), np.datetime64("2026-07-30"))
+    span = days(date[0], date[-1])
+    open_days = span[is_business_day(span, "sofr")]
+    assert np.setxor1d(open_days, date[np.array(published)]).tolist() == []
+    # Good Fridays on which the bond market opens for the employment report.
+    extra = np.setdiff1d(span[is_business_day(span, "bond")], open_days)
+    assert extra.astype(str).tolist() == ["2021-04-02", "2023-04-07", "2026-04-03"]
+
+
+@pytest.mark.parametrize(
+    ("calendar", "market", "left_out"),
+    [
+        ("sofr", ql.UnitedStates.SOFR, ["1994-04-27", "2001-09-11", "2001-09-12"]),
+        ("effr", ql.UnitedStates.FederalReserve, []),
+    ],
+)
+def test_calendars_of_overnight_rates_equal_quantlibs(calendar, market, left_out):
+    theirs = ql.UnitedStates(market).businessDayList(ql.Date(1, 1, 1990), ql.Date(31, 12, 2100))
+    span = days("1990-01-01", "2100-12-31")
+    ours = span[is_business_day(span, calendar)]
+    difference = np.setxor1d(ours, np.array([d.ISO() for d in theirs], "datetime64[D]"))
+    assert difference.astype(str).tolist() == left_out
+
+
+def test_banks_are_open_before_a_holiday_on_a_saturday():
+    # Independence Day 2020: the New York Fed published EFFR on the Friday, and no SOFR.
+    assert is_business_day("2020-07-03", "effr")
+    assert not is_business_day("2020-07-03", "sofr")
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_cme_calendar_agrees_with_pandas_market_calendars():
     import pandas_market_calendars as mcal
@@ -104,7 +139,7 @@ def test_errors_name_the_value():
         add_business_days("2101-01-03", 1, "bond")
     with pytest.raises(ValueError, match=r"NaT is outside"):
         is_business_day("NaT", "bond")
-    with pytest.raises(ValueError, match=r"'nyse'; use one of bond, cme"):
+    with pytest.raises(ValueError, match=r"'nyse'; use one of bond, cme, sofr, effr"):
         is_business_day("2025-01-02", "nyse")
 
 

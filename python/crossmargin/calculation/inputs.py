@@ -17,7 +17,9 @@ from crossmargin.book.schemas import ACCOUNTS, FIRMS, POSITIONS, SECURITIES, VOL
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import Trades, read_trades
 from crossmargin.book.volumes import read_volumes
+from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.securities import Securities
+from crossmargin.instruments.universe import RATE_INDEX, missing_fixings
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.span_pa2 import SpanFile, read_span_pa2
@@ -115,7 +117,7 @@ def read_inputs(
         log=log,
     )
     _check_rejected(log, max_rejected)
-    _note_market(market, log)
+    _note_market(market, trades.contracts, log)
     return Inputs(
         accounts=accounts_read,
         firms=firms_read,
@@ -165,15 +167,31 @@ class _Reader:
         return file
 
 
-def _note_market(market: Market, log: ExceptionLog) -> None:
-    if market.date[-1] != market.as_of:
-        log.add(
-            "CURVE_EARLIER",
-            file="par_yields",
-            message=f"no complete row on {market.as_of}: the curve is that of {market.date[-1]}",
-        )
+def _note_market(market: Market, contracts: tuple[Contract, ...], log: ExceptionLog) -> None:
+    """Log what the market lacks on the as-of date: its curves, and the fixings of contracts."""
     for note in market.notes:
         log.add(note.code, file=note.file, message=note.message)
+    curves = {"par_yields": market.date}
+    if market.sofr is not None:
+        curves["sofr"] = market.sofr.date
+    for file, date in curves.items():
+        if date[-1] != market.as_of:
+            log.add(
+                "CURVE_EARLIER",
+                file=file,
+                message=f"no complete row on {market.as_of}: the curve is that of {date[-1]}",
+            )
+    for contract in contracts:
+        lacks = missing_fixings(contract, market)
+        if lacks.size:
+            index = RATE_INDEX[contract.root]
+            days = f"{index} of {lacks.size} days from {lacks[0]} to {lacks[-1]} is not given"
+            log.add(
+                "FIXINGS_MISSING",
+                file="fixings",
+                instrument=contract.symbol,
+                message=f"{contract.symbol}: {days}: the curve's overnight rate stands for it",
+            )
 
 
 def _check_rejected(log: ExceptionLog, most: int | None) -> None:

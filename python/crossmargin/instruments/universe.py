@@ -19,8 +19,8 @@ from crossmargin.instruments.conversion import conversion_factors
 from crossmargin.instruments.securities import Basket, CashFlows, Securities, accrued, cash_flows
 from crossmargin.instruments.terms import Line, Sensitivities, Terms, resolve, sensitivities
 from crossmargin.market import Market
-from crossmargin.market.calendars import add_business_days, is_business_day
-from crossmargin.market.curve import NODES, Curve, years_between
+from crossmargin.market.calendars import Calendar, add_business_days, is_business_day
+from crossmargin.market.curve import NODES, years_between
 
 Dates = npt.NDArray[np.datetime64]
 Float = npt.NDArray[np.float64]
@@ -29,6 +29,8 @@ Text = npt.NDArray[np.object_]
 TREASURY, DATED_CASH, FUTURE = "treasury", "dated cash", "future"
 RATE_INDEX = {"SR3": "SOFR", "SR1": "SOFR", "ZQ": "EFFR"}
 """The fixings that settle a short-rate future."""
+_PUBLISHED: dict[str, Calendar] = {"SOFR": "sofr", "EFFR": "effr"}
+"""The days that have a fixing."""
 
 _NOTHING = Line(np.empty(0), np.empty(0), np.empty(0))
 
@@ -274,11 +276,9 @@ def _rate_line(contract: Contract, market: Market) -> Line:
     before the as-of date have their fixing, or else the curve's overnight rate, and do not move
     (methodology, section 4). The curve is that of SOFR where the market has one.
     """
-    curve = market.curve if market.sofr is None else market.sofr.curve
     start, end = reference_period(contract)
     first_open = min(max(start, market.as_of + 1), end)
-    past = np.arange(start, first_open)
-    rate = _overnight_rates(RATE_INDEX[contract.root], past, curve, market)
+    rate = _overnight_rates(contract, market)
     days = int((end - start).astype(np.int64))
     if contract.root == "SR3":
         growth = 1.0
@@ -310,28 +310,61 @@ def _rate_line(contract: Contract, market: Market) -> Line:
 
 @dataclass(frozen=True)
 class _Overnight:
-    """The rate of each calendar day and the business day it was fixed on."""
+    """The rate of each past day of a period, decimal.
+
+    Attributes
+    ----------
+    day : ndarray of datetime64[D]
+        The day of the fixing that counts: the last one published on or before each day.
+    value : ndarray of float64
+        That fixing, or the curve's overnight rate where it is not known.
+    known : ndarray of bool
+        Whether it is.
+    """
 
     day: Dates
     value: Float
+    known: npt.NDArray[np.bool_]
 
 
-def _overnight_rates(index: str, days: Dates, curve: Curve, market: Market) -> _Overnight:
-    """Return the overnight rate of past days, decimal.
-
-    The day's own fixing, else that of the last business day, else the curve's rate.
-    """
-    fixed_on = np.where(
-        is_business_day(days, "bond"), days, add_business_days(days, -1, "bond")
-    ).astype("datetime64[D]")
+def _overnight_rates(contract: Contract, market: Market) -> _Overnight:
+    """Return the overnight rates of a contract's period up to the as-of date."""
+    index = RATE_INDEX[contract.root]
+    calendar = _PUBLISHED[index]
+    start, end = reference_period(contract)
+    days = np.arange(start, min(max(start, market.as_of + 1), end))
+    day = np.where(is_business_day(days, calendar), days, add_business_days(days, -1, calendar))
+    curve = market.curve if market.sofr is None else market.sofr.curve
     tomorrow = years_between(market.as_of, np.array(market.as_of + 1))
-    one_day = float(curve.discount_factor(tomorrow))
-    value = np.full(days.size, (1.0 / one_day - 1.0) * 360.0)
+    value = np.full(day.size, (1.0 / float(curve.discount_factor(tomorrow)) - 1.0) * 360.0)
+    known = np.zeros(day.size, dtype=np.bool_)
     if index in market.fixings:
         date, rate = market.fixings[index]
-        # EFFR is also published on some days on which the bond market is closed.
-        fixed_on = np.where(np.isin(days, date), days, fixed_on)
-        at = np.minimum(np.searchsorted(date, fixed_on), date.size - 1)
-        fixed = date[at] == fixed_on
-        value[fixed] = rate[at][fixed]
-    return _Overnight(fixed_on, value)
+        at = np.minimum(np.searchsorted(date, day), date.size - 1)
+        known = date[at] == day
+        value[known] = rate[at][known]
+    return _Overnight(day, value, known)
+
+
+def missing_fixings(contract: Contract, market: Market) -> Dates:
+    """Return the days whose fixing a short-rate future needs and the market does not have.
+
+    Parameters
+    ----------
+    contract : Contract
+        Any of ours; a Treasury future needs none.
+    market : Market
+        With the as-of date and fixings.
+
+    Returns
+    -------
+    ndarray of datetime64[D]
+        Ascending, each once. A fixing is published the next morning: the last one on or before the
+        as-of date cannot be known yet and is not missing.
+    """
+    if contract.root not in RATE_INDEX:
+        return np.empty(0, "datetime64[D]")
+    rate = _overnight_rates(contract, market)
+    calendar = _PUBLISHED[RATE_INDEX[contract.root]]
+    published = add_business_days(market.as_of + 1, -1, calendar)
+    return np.unique(rate.day[~rate.known & (rate.day < published)])

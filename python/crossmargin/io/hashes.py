@@ -43,11 +43,15 @@ def table_hash(table: pa.Table, *, without: tuple[str, ...] = ()) -> str:
 
 
 def _canonical(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column in a type with one layout."""
+    """Return a column in a type with one layout, and one that Parquet gives back as it is."""
     column = columns.plain(column)
     kind = column.type
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return column.cast(pa.string())
+    if pa.types.is_date64(kind):
+        return column.cast(pa.date32(), safe=False)
+    if pa.types.is_timestamp(kind) and kind.unit == "s":
+        return column.cast(pa.timestamp("ms", kind.tz), safe=False)
     return column
 
 

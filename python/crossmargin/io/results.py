@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from crossmargin.book.exceptions import InputError
 from crossmargin.engine.executor import run_blocks
+from crossmargin.io.hashes import table_hash
 
 SCHEMA_VERSION = "1"
 """Of the tables written; it changes when a column changes its name or meaning."""
@@ -97,7 +98,7 @@ def write_table(table: pa.Table, path: str | Path) -> None:
 
 
 def read_results(directory: str | Path, *names: str) -> tuple[dict[str, pa.Table], dict[str, Any]]:
-    """Read tables of an earlier run, and its manifest.
+    """Read tables of an earlier run, each checked against its hash in the manifest.
 
     Parameters
     ----------
@@ -114,7 +115,8 @@ def read_results(directory: str | Path, *names: str) -> tuple[dict[str, pa.Table
     Raises
     ------
     InputError
-        If the directory holds no results, or those of another version.
+        If the directory holds no results, those of another version, or a table that is not the one
+        the run wrote.
     """
     folder = Path(directory).expanduser()
     try:
@@ -129,7 +131,24 @@ def read_results(directory: str | Path, *names: str) -> tuple[dict[str, pa.Table
         tables = {name: pq.read_table(folder / f"{name}.parquet") for name in names}
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{folder}: results cannot be read: {error}") from error
+    for name, table in tables.items():
+        _check_hash(table, manifest, name, folder)
     return tables, manifest
+
+
+def _check_hash(table: pa.Table, manifest: dict[str, Any], name: str, folder: Path) -> None:
+    """Refuse a table that is not the one the manifest speaks of."""
+    try:
+        expected = manifest["results"][name]["hash"]
+    except (KeyError, TypeError):
+        raise InputError(
+            f"{folder / MANIFEST}: has no hash of {name}; run the book again"
+        ) from None
+    if expected != table_hash(table, without=("run_id",)):
+        raise InputError(
+            f"{folder / name}.parquet: was changed after the run, its hash is not that of "
+            f"{MANIFEST}; run the book again"
+        )
 
 
 def check_target(out: str | Path) -> None:

@@ -1,9 +1,16 @@
-"""Business days of the US government-bond market and of CME, by rule.
+"""Business days of the US government-bond market, of CME and of the overnight rates, by rule.
 
 `bond` follows the full closes the securities industry association recommends for Treasuries, `cme`
 the days on which CME interest-rate futures have no settlement of their own. Both rules were checked
 against the dates of the official Treasury yields from 1990 on and against two public libraries; for
 earlier years they are today's rules carried back.
+
+`sofr` has the days of which there is a SOFR: those of `bond` without any Good Friday (confirmed:
+the New York Fed's statements on reference rates of 25 June 2020 and 8 March 2023, and each rate
+published from April 2018 to July 2026). `effr` has the days of which there is an effective federal
+funds rate: the holidays are the Federal Reserve Bank of New York's (confirmed by the statement of
+2020), a holiday on a Saturday is not moved (confirmed: the Federal Reserve's holiday schedule), and
+days of mourning are open (inferred: the banks were).
 """
 
 from __future__ import annotations
@@ -16,24 +23,27 @@ import numpy.typing as npt
 
 Dates = npt.NDArray[np.datetime64]
 Integer = npt.NDArray[np.int64]
-Calendar = Literal["bond", "cme"]
+Calendar = Literal["bond", "cme", "sofr", "effr"]
 
 FIRST_YEAR, LAST_YEAR = 1971, 2100
 FIRST_DATE = np.datetime64(f"{FIRST_YEAR}-01-01", "D")
 LAST_DATE = np.datetime64(f"{LAST_YEAR}-12-31", "D")
 MONDAY, THURSDAY, SATURDAY, SUNDAY = 0, 3, 5, 6
 
+_BOND_CLOSED_ONCE = (
+    "1994-04-27",  # funeral of President Nixon
+    "2001-09-11",
+    "2001-09-12",
+    "2004-06-11",  # funeral of President Reagan
+    "2012-10-30",  # hurricane Sandy
+    "2018-12-05",  # funeral of President G. H. W. Bush
+)
 # Closes that no rule foretells.
 CLOSED_ONCE: dict[str, tuple[str, ...]] = {
-    "bond": (
-        "1994-04-27",  # funeral of President Nixon
-        "2001-09-11",
-        "2001-09-12",
-        "2004-06-11",  # funeral of President Reagan
-        "2012-10-30",  # hurricane Sandy
-        "2018-12-05",  # funeral of President G. H. W. Bush
-    ),
+    "bond": _BOND_CLOSED_ONCE,
     "cme": ("1994-04-27", "2001-09-11", "2001-09-12", "2004-06-11"),
+    "sofr": _BOND_CLOSED_ONCE,
+    "effr": (),
 }
 
 
@@ -86,12 +96,12 @@ def _closed_good_friday(year: Integer) -> Dates:
 
 @cache
 def holidays(calendar: Calendar) -> Dates:
-    """Return the weekdays on which a market is closed, ascending.
+    """Return the weekdays on which a market is closed, or that have no rate, ascending.
 
     Parameters
     ----------
-    calendar : {"bond", "cme"}
-        US government bonds, or CME interest-rate futures.
+    calendar : {"bond", "cme", "sofr", "effr"}
+        US government bonds, CME interest-rate futures, or the days that have an overnight rate.
 
     Returns
     -------
@@ -106,20 +116,24 @@ def holidays(calendar: Calendar) -> Dates:
     if calendar not in CLOSED_ONCE:
         raise ValueError(f"unknown calendar {calendar!r}; use one of {', '.join(CLOSED_ONCE)}")
     year = np.arange(FIRST_YEAR, LAST_YEAR + 1)
+    saturday = calendar != "effr"
     days = [
         _observed(_day(year, 1, 1), saturday=False),
         _nth(year[year >= 1986], 1, MONDAY, 3),  # Martin Luther King
         _nth(year, 2, MONDAY, 3),  # Washington's birthday
-        _closed_good_friday(year),
         _nth(year, 6, MONDAY, 1) - 7,  # Memorial Day: the last Monday of May
-        _observed(_day(year[year >= 2022], 6, 19), saturday=True),  # Juneteenth
-        _observed(_day(year, 7, 4), saturday=True),
+        _observed(_day(year[year >= 2022], 6, 19), saturday=saturday),  # Juneteenth
+        _observed(_day(year, 7, 4), saturday=saturday),
         _nth(year, 9, MONDAY, 1),  # Labor Day
         _nth(year, 11, THURSDAY, 4),  # Thanksgiving
-        _observed(_day(year, 12, 25), saturday=True),
+        _observed(_day(year, 12, 25), saturday=saturday),
         np.array(CLOSED_ONCE[calendar], "datetime64[D]"),
     ]
-    if calendar == "bond":
+    if calendar == "sofr":
+        days.append(_good_friday(year))
+    elif calendar != "effr":
+        days.append(_closed_good_friday(year))
+    if calendar != "cme":
         days.append(_nth(year, 10, MONDAY, 2))  # Columbus Day
         days.append(_observed(_day(year, 11, 11), saturday=False))  # Veterans Day
     closed = np.unique(np.concatenate(days))
@@ -152,8 +166,8 @@ def is_business_day(date: npt.ArrayLike, calendar: Calendar) -> npt.NDArray[np.b
     ----------
     date : array_like of datetime64[D]
         From 1971 to 2100.
-    calendar : {"bond", "cme"}
-        US government bonds, or CME interest-rate futures.
+    calendar : {"bond", "cme", "sofr", "effr"}
+        US government bonds, CME interest-rate futures, or the days that have an overnight rate.
 
     Returns
     -------
@@ -176,8 +190,8 @@ def add_business_days(date: npt.ArrayLike, n: npt.ArrayLike, calendar: Calendar)
         From 1971 to 2100; need not be a business day.
     n : array_like of int
         0 gives the date itself, or the next business day if it is none.
-    calendar : {"bond", "cme"}
-        US government bonds, or CME interest-rate futures.
+    calendar : {"bond", "cme", "sofr", "effr"}
+        US government bonds, CME interest-rate futures, or the days that have an overnight rate.
 
     Returns
     -------
@@ -202,8 +216,8 @@ def business_days_between(start: npt.ArrayLike, end: npt.ArrayLike, calendar: Ca
     ----------
     start, end : array_like of datetime64[D]
         From 1971 to 2100; broadcast against each other.
-    calendar : {"bond", "cme"}
-        US government bonds, or CME interest-rate futures.
+    calendar : {"bond", "cme", "sofr", "effr"}
+        US government bonds, CME interest-rate futures, or the days that have an overnight rate.
 
     Returns
     -------
