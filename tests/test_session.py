@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -301,6 +304,80 @@ def test_threads_may_ask_one_session(
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def exit_code(child: int, seconds: float) -> int | None:
+    """Return how a forked child ended, None where it hung."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("busy", ["what_if", "what_ifs"])
+def test_a_child_forked_while_others_ask_can_ask_too(
+    run: xm.Run, questions: list[Question], answers: list[str], busy: str
+) -> None:
+    probe = xm.Session(run)._residents
+    assert probe is not None
+    # So small that the store is held most of the time, to throw out accounts and add others.
+    session = xm.Session(run, memory=2 * int(probe._bytes.max()), threads=2)
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            for account, trades, inside in questions[:40]:
+                if busy == "what_if":
+                    session.what_if(account, trades, xm=inside)
+                else:
+                    session.what_ifs([(account, trades)] * 200, xm=inside)
+
+    def answer(question: Question) -> str:
+        account, trades, inside = question
+        if busy == "what_if":
+            return ask(session, question)
+        return repr(session.what_ifs([(account, trades)], xm=inside).to_arrow().to_pylist()[0])
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    ends = []
+    for n in range(30):
+        time.sleep(0.01)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                code = 0 if answer(questions[n]) == answers[n] else 2
+            finally:
+                os._exit(code)
+        ends.append(exit_code(child, 20.0))
+        if ends[-1] != 0:
+            break
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert ends == [0] * 30
+
+
+def test_the_store_of_a_child_counts_what_it_keeps(run: xm.Run) -> None:
+    session = xm.Session(run)
+    for account in session.accounts[:5]:
+        session.what_if(account, {})
+    store = session._residents
+    assert store is not None
+    used, store._used = store._used, 0
+    store._lock.acquire()
+    store.after_fork()
+    assert store._used == used
+    assert not store._lock.locked()
 
 
 def own_cube(run: xm.Run, house: str, scale: float, names: list[str]) -> pa.Table:
