@@ -9,9 +9,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -484,13 +487,47 @@ def test_an_amount_that_no_account_can_have_is_the_same_error(session: xm.Sessio
         (None, {"ZNU26": 1.5}, "no whole number of contracts"),
         (None, {"ZNU26": float("nan")}, "is no number within"),
         (None, {"ZNU26": 1e9}, "is no number within"),
+        (None, {"ZNU26": "3"}, "quantity '3' of ZNU26 is no number within"),
+        (None, {"ZNU26": None}, "quantity None of ZNU26 is no number"),
+        (None, {"ZNU26": True}, "quantity True of ZNU26 is no number"),
+        (None, {"ZNU26": Decimal("nan")}, "is no number within"),
+        (None, {"ZNU26": Decimal("1.5")}, "no whole number of contracts"),
+        (None, {"ZNU26": 10**400}, "is no number within"),
+        (None, {26: 1}, "instrument 26 is not in the run"),
+        (["A"], {}, r"account \['A'\] is not in the run"),
     ],
 )
 def test_errors_say_what_is_wrong(
-    session: xm.Session, account: str | None, trades: dict[str, float], message: str
+    session: xm.Session, account: Any, trades: Any, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         session.what_if(account or session.accounts[0], trades)
+
+
+@pytest.mark.parametrize(
+    "trades", [[("ZNU26", 1)], pd.DataFrame({"ZNU26": [1]}), pd.Series({"ZNU26": 1}), "ZNU26", None]
+)
+def test_trades_of_another_kind_are_refused(session: xm.Session, trades: Any) -> None:
+    with pytest.raises(TypeError, match=r'trades: .* such as \{"ZNM25": -10\}, got'):
+        session.what_if(session.accounts[0], trades)
+
+
+@pytest.mark.parametrize(
+    "questions", [{"A": {}}, [("A",)], ["AB"], pd.DataFrame({"account": ["A"]}), [("A", {}, True)]]
+)
+def test_questions_are_pairs(session: xm.Session, questions: Any) -> None:
+    with pytest.raises(TypeError, match=r'questions: pairs expected, such as \("ACC1"'):
+        session.what_ifs(questions)
+
+
+@pytest.mark.parametrize(
+    "quantity", [np.int64(-100), np.int8(-100), np.float32(-100), Decimal(-100), Fraction(-100)]
+)
+def test_quantities_may_be_any_numbers(session: xm.Session, quantity: Any) -> None:
+    account = session.accounts[7]
+    expected = session.what_if(account, {"ZNU26": -100})
+    assert session.what_if(account, {"ZNU26": quantity}) == expected
+    assert list(session.what_ifs([(account, {"ZNU26": quantity})])) == [expected]
 
 
 def test_a_session_of_something_else_is_refused() -> None:
