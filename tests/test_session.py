@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -303,6 +309,80 @@ def test_threads_may_ask_one_session(
     assert wrong == []
 
 
+def exit_code(child: int, seconds: float) -> int | None:
+    """Return how a forked child ended, None where it hung."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("busy", ["what_if", "what_ifs"])
+def test_a_child_forked_while_others_ask_can_ask_too(
+    run: xm.Run, questions: list[Question], answers: list[str], busy: str
+) -> None:
+    probe = xm.Session(run)._residents
+    assert probe is not None
+    # So small that the store is held most of the time, to throw out accounts and add others.
+    session = xm.Session(run, memory=2 * int(probe._bytes.max()), threads=2)
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            for account, trades, inside in questions[:40]:
+                if busy == "what_if":
+                    session.what_if(account, trades, xm=inside)
+                else:
+                    session.what_ifs([(account, trades)] * 200, xm=inside)
+
+    def answer(question: Question) -> str:
+        account, trades, inside = question
+        if busy == "what_if":
+            return ask(session, question)
+        return repr(session.what_ifs([(account, trades)], xm=inside).to_arrow().to_pylist()[0])
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    ends = []
+    for n in range(30):
+        time.sleep(0.01)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                code = 0 if answer(questions[n]) == answers[n] else 2
+            finally:
+                os._exit(code)
+        ends.append(exit_code(child, 20.0))
+        if ends[-1] != 0:
+            break
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert ends == [0] * 30
+
+
+def test_the_store_of_a_child_counts_what_it_keeps(run: xm.Run) -> None:
+    session = xm.Session(run)
+    for account in session.accounts[:5]:
+        session.what_if(account, {})
+    store = session._residents
+    assert store is not None
+    used, store._used = store._used, 0
+    store._lock.acquire()
+    store.after_fork()
+    assert store._used == used
+    assert not store._lock.locked()
+
+
 def own_cube(run: xm.Run, house: str, scale: float, names: list[str]) -> pa.Table:
     """Return a model's cube as a user would bring it."""
     assert run.state is not None
@@ -407,13 +487,47 @@ def test_an_amount_that_no_account_can_have_is_the_same_error(session: xm.Sessio
         (None, {"ZNU26": 1.5}, "no whole number of contracts"),
         (None, {"ZNU26": float("nan")}, "is no number within"),
         (None, {"ZNU26": 1e9}, "is no number within"),
+        (None, {"ZNU26": "3"}, "quantity '3' of ZNU26 is no number within"),
+        (None, {"ZNU26": None}, "quantity None of ZNU26 is no number"),
+        (None, {"ZNU26": True}, "quantity True of ZNU26 is no number"),
+        (None, {"ZNU26": Decimal("nan")}, "is no number within"),
+        (None, {"ZNU26": Decimal("1.5")}, "no whole number of contracts"),
+        (None, {"ZNU26": 10**400}, "is no number within"),
+        (None, {26: 1}, "instrument 26 is not in the run"),
+        (["A"], {}, r"account \['A'\] is not in the run"),
     ],
 )
 def test_errors_say_what_is_wrong(
-    session: xm.Session, account: str | None, trades: dict[str, float], message: str
+    session: xm.Session, account: Any, trades: Any, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         session.what_if(account or session.accounts[0], trades)
+
+
+@pytest.mark.parametrize(
+    "trades", [[("ZNU26", 1)], pd.DataFrame({"ZNU26": [1]}), pd.Series({"ZNU26": 1}), "ZNU26", None]
+)
+def test_trades_of_another_kind_are_refused(session: xm.Session, trades: Any) -> None:
+    with pytest.raises(TypeError, match=r'trades: .* such as \{"ZNM25": -10\}, got'):
+        session.what_if(session.accounts[0], trades)
+
+
+@pytest.mark.parametrize(
+    "questions", [{"A": {}}, [("A",)], ["AB"], pd.DataFrame({"account": ["A"]}), [("A", {}, True)]]
+)
+def test_questions_are_pairs(session: xm.Session, questions: Any) -> None:
+    with pytest.raises(TypeError, match=r'questions: pairs expected, such as \("ACC1"'):
+        session.what_ifs(questions)
+
+
+@pytest.mark.parametrize(
+    "quantity", [np.int64(-100), np.int8(-100), np.float32(-100), Decimal(-100), Fraction(-100)]
+)
+def test_quantities_may_be_any_numbers(session: xm.Session, quantity: Any) -> None:
+    account = session.accounts[7]
+    expected = session.what_if(account, {"ZNU26": -100})
+    assert session.what_if(account, {"ZNU26": quantity}) == expected
+    assert list(session.what_ifs([(account, {"ZNU26": quantity})])) == [expected]
 
 
 def test_a_session_of_something_else_is_refused() -> None:

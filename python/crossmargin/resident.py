@@ -5,7 +5,9 @@ Everything here is exact or gives no answer; then `Session` asks the columnar mo
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -45,6 +47,7 @@ class Residents:
 
     Several threads may ask at once: the store is behind a lock, which is held while an account is
     added. An account that is dropped while another thread asks it stays until that answer is there.
+    A process that is forked meanwhile may ask as well: the child gets a lock of its own.
 
     Parameters
     ----------
@@ -84,6 +87,7 @@ class Residents:
         np.maximum.at(self._bytes, clients.group_account, size)
         # Accounts that are not kept: too large for the memory, or for their sums to be exact.
         self._refused: set[int] = set(np.flatnonzero(self._bytes > memory).tolist())
+        _stores.add(self)
 
     def ask(self, account: int, legs: list[Leg]) -> dict[str, object] | None:
         """Return the margin of an account after some legs, or None where it cannot be told here.
@@ -127,6 +131,12 @@ class Residents:
             client=resident.client,
             rules=self._agreement,
         )
+
+    def after_fork(self) -> None:
+        """Mend the store in a forked child, where the thread that held the lock is not."""
+        self._lock = threading.Lock()
+        # That thread may have been between an account and the count of its bytes.
+        self._used = sum(int(self._bytes[account]) for account in self._kept)
 
     def _margins(self, answer: Answer) -> tuple[Pots, Pots, Flags, Flags]:
         """Return V of each pot in both models, and where they are unknown."""
@@ -178,6 +188,18 @@ class Residents:
             there = there.plus(*self._margins(answer))
             del kept  # Before the next one: the memory counts one of them.
         return there
+
+
+_stores: weakref.WeakSet[Residents] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for store in _stores:
+        store.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Resident(NamedTuple):

@@ -34,7 +34,7 @@ from crossmargin.book.schemas import ACCOUNTS, POSITIONS, VOLUMES
 from crossmargin.book.trades import Trades, canonical_order
 from crossmargin.calculation.inputs import read_inputs, rejected_rows
 from crossmargin.engine import Book, Cube
-from crossmargin.engine.executor import run_blocks
+from crossmargin.engine.executor import check_threads, run_blocks
 from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.universe import TREASURY, Universe, build_universe
 from crossmargin.io.hashes import table_hash
@@ -163,8 +163,9 @@ def run(
     Parameters
     ----------
     positions, accounts, securities, firms : path or table
-        CSV or Parquet, plain or gzip, or anything that speaks the Arrow PyCapsule protocol; the
-        columns are those of `crossmargin.book.schemas`.
+        CSV or Parquet, plain or gzip, or a table of pandas, polars or anything else that speaks the
+        Arrow PyCapsule protocol; the columns are those of `crossmargin.book.schemas`. A frame gives
+        the run of the file it was read from; a column that is wholly blank may have any type.
     market : Market
         `Market.read(...)` or `Market.sample()`; it carries the as-of date.
     policy : path or Policy, optional
@@ -195,10 +196,13 @@ def run(
 
     Raises
     ------
+    TypeError
+        An argument is of another kind; the message says what to give.
     InputError
         An input cannot be used; the message names it and what to do.
     """
     started = _now()
+    _check_arguments(market, policy, span_file, threads, max_rejected, backend, progress)
     tell = progress or (lambda stage, done: None)
     rules = policy if isinstance(policy, Policy) else read_policy(policy)
     tell("reading", 0.0)
@@ -429,6 +433,34 @@ def run(
         ),
         **{name: Table(stamped[name]) for name in _TABLES},
     )
+
+
+def _check_arguments(
+    market: object,
+    policy: object,
+    span_file: object,
+    threads: int | None,
+    max_rejected: object,
+    backend: str,
+    progress: object,
+) -> None:
+    """Refuse what cannot be used, before any file is read."""
+    if not isinstance(market, Market):
+        raise TypeError(
+            f"market: got {market!r:.60}; give xm.Market.read('yields.csv', as_of='2025-03-13')"
+        )
+    if not isinstance(policy, str | Path | Policy | None):
+        raise TypeError(f"policy: a name, a path or a Policy expected, got {policy!r:.60}")
+    if not isinstance(span_file, str | Path | None):
+        raise TypeError(f"span_file: a path expected, got {type(span_file).__name__}")
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress: a function of stage and share expected, got {progress!r:.60}")
+    if not isinstance(max_rejected, int | None):
+        raise TypeError(f"max_rejected: a whole number expected, got {max_rejected!r:.60}")
+    if max_rejected is not None and max_rejected < 0:
+        raise InputError(f"max_rejected: {max_rejected} is negative; give 0 or more")
+    check_threads(threads)
+    engine.info(backend)
 
 
 class Work(TypedDict):

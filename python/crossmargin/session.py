@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from typing import Any, SupportsFloat
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +32,8 @@ from crossmargin.run import Run
 
 Integer = npt.NDArray[np.int64]
 
-Trades = Mapping[str, float]
-
+Trades = Mapping[str, SupportsFloat]
+"""Quantities by instrument."""
 
 MEMORY = 2**30
 """Bytes of the accounts that a session keeps unless told otherwise: several thousand."""
@@ -123,7 +125,7 @@ class Session:
                 memory=memory,
             )
 
-    def what_if(self, account: str, trades: Trades, *, xm: bool = True) -> dict[str, object]:
+    def what_if(self, account: str, trades: Trades, *, xm: bool = True) -> dict[str, Any]:
         """Return the margin of one account after some hypothetical trades.
 
         Parameters
@@ -131,7 +133,8 @@ class Session:
         account : str
             One of `accounts`.
         trades : mapping of str to number
-            By CUSIP USD of face, by contract lots; signed. Empty: the account as it is.
+            By CUSIP USD of face, by contract lots; signed, whole: ints, floats, Decimals or NumPy
+            numbers. Empty: the account as it is.
         xm : bool
             Booked in the cross-margin account, where what is eligible is cross-margined.
 
@@ -142,9 +145,11 @@ class Session:
 
         Raises
         ------
+        TypeError
+            The trades are no mapping.
         ValueError
-            An unknown account or instrument, or a quantity that is no whole lot; the message names
-            it and what to do.
+            An unknown account or instrument, or a quantity that is no number or no whole lot; the
+            message names it and what to do.
         """
         number = self._number(account)
         legs = self._resolve(trades, number, xm)
@@ -152,7 +157,7 @@ class Session:
             answer = self._residents.ask(number, legs)
             if answer is not None:
                 return answer
-        row: dict[str, object] = self._ask([number], [legs], threads=1).to_pylist()[0]
+        row: dict[str, Any] = self._ask([number], [legs], threads=1).to_pylist()[0]
         return row
 
     def what_ifs(self, questions: Iterable[tuple[str, Trades]], *, xm: bool = True) -> Table:
@@ -173,10 +178,10 @@ class Session:
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             As in `what_if`.
         """
-        asked = list(questions)
+        asked = [_pair(question) for question in questions]
         numbers = [self._number(account) for account, _ in asked]
         trades = [
             self._resolve(legs, number, xm)
@@ -237,28 +242,24 @@ class Session:
         return to_book(lines, groups=groups.size, instruments=self._book.columns)
 
     def _number(self, account: str) -> int:
-        if account not in self._account:
+        if not isinstance(account, str) or account not in self._account:
             raise ValueError(f"account {account!r} is not in the run; see session.accounts")
         return self._account[account]
 
     def _resolve(self, trades: Trades, account: int, xm: bool) -> list[Leg]:
         """Return the legs of a trade, checked."""
+        if not isinstance(trades, Mapping):
+            raise TypeError(
+                'trades: quantities by instrument expected, such as {"ZNM25": -10}, got '
+                f"{type(trades).__name__}"
+            )
         segments = self._inside if xm and self._eligible[account] else self._other
         legs = []
         for name, quantity in trades.items():
             instrument = self._instrument.get(name)
             if instrument is None:
                 instrument = self._contract(name)
-            future = self._future[instrument]
-            lot, largest = (1, LARGEST_CONTRACTS) if future else (LOT, LARGEST_FACE)
-            if not abs(quantity) <= largest:
-                raise ValueError(f"quantity {quantity!r} of {name} is no number within {largest:g}")
-            lots = int(quantity // lot)
-            if lots * lot != quantity:
-                raise ValueError(
-                    f"quantity {quantity!r} of {name} is no whole number of "
-                    + ("contracts" if future else f"lots of {LOT} USD face")
-                )
+            lots = _lots(name, quantity, self._future[instrument])
             if lots:
                 legs.append((segments[instrument], instrument, lots))
         return legs
@@ -266,9 +267,37 @@ class Session:
     def _contract(self, name: str) -> int:
         """Return the number of a contract that is written in another way."""
         try:
-            return self._instrument[parse_contract(name, self._as_of).symbol]
+            return self._instrument[parse_contract(str(name), self._as_of).symbol]
         except (KeyError, ValueError):
             raise ValueError(
                 f"instrument {name!r} is not in the run, so no P&L of it is known; see "
                 "session.instruments, or run the book with a position in it"
             ) from None
+
+
+def _pair(question: tuple[str, Trades]) -> tuple[str, Trades]:
+    """Return a question, checked to be a pair."""
+    if not isinstance(question, tuple | list) or len(question) != 2:
+        raise TypeError(
+            f'questions: pairs expected, such as ("ACC1", {{"ZNM25": -10}}), got {question!r:.60}'
+        )
+    account, trades = question
+    return account, trades
+
+
+def _lots(name: str, quantity: SupportsFloat, future: bool) -> int:
+    """Return a quantity in contracts or lots of face, checked."""
+    lot, largest = (1, LARGEST_CONTRACTS) if future else (LOT, LARGEST_FACE)
+    try:
+        number = math.nan if isinstance(quantity, str | bool | np.bool_) else float(quantity)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not abs(number) <= largest:
+        raise ValueError(f"quantity {quantity!r} of {name} is no number within {largest:g}")
+    lots = int(number // lot)
+    if lots * lot != number:
+        raise ValueError(
+            f"quantity {quantity!r} of {name} is no whole number of "
+            + ("contracts" if future else f"lots of {LOT} USD face")
+        )
+    return lots

@@ -205,5 +205,5 @@ def test_copies_of_a_measure_read_the_cube_they_are_of(how):
 
 
 def test_a_measure_needs_a_cube():
-    with pytest.raises(TypeError, match="cube: a .* expected, got ndarray"):
+    with pytest.raises(TypeError, match=r"cube: a .* expected, got ndarray"):
         Measure(np.ones((2, 10)), 0.5)

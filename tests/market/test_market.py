@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -45,6 +47,21 @@ def test_later_rows_are_not_looked_at(as_of):
     assert np.array_equal(cut.curve.log_df, market.curve.log_df)
     assert not market.synthetic
     assert (market.basis, market.fixings) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    "how", [copy.copy, copy.deepcopy, replace, lambda market: pickle.loads(pickle.dumps(market))]
+)
+def test_neither_a_history_nor_its_scenarios_can_be_written_to(how):
+    market = Market.from_tables(par_yields(MARCH), as_of="2025-03-31")
+    chosen = market.scenarios(horizon=1, look_back=5, minimum=1)
+    for other in (market, how(market)):
+        again = other.scenarios(horizon=1, look_back=5, minimum=1)
+        assert again.shock.tolist() == chosen.shock.tolist()
+        assert again.factor == chosen.factor
+        for array in (other.date, other.zero_rate, again.shock, again.date, again.tag):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = array[-1]
 
 
 def test_rows_that_lack_a_node_are_skipped_and_counted():

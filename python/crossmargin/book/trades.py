@@ -141,10 +141,14 @@ def read_trades(
         raise InputError(f"cycle: {cycle!r} is not one of {', '.join(CYCLES)}")
     rows = _Rows(positions, file, log)
     account = rows.account.index_in(accounts["account"])
+    zeros = _known_with_zeros(accounts["account"]) if (account < 0).any() else {}
     rows.reject(
         account < 0,
         "ACCOUNT_UNKNOWN",
-        lambda i: f"account {rows.account[i]!r} has no usable row in the accounts table; add it",
+        lambda i: (
+            f"account {rows.account[i]!r} has no usable row in the accounts table; "
+            + zeros.get(rows.account[i], "add it")
+        ),
     )
 
     kind = _Texts(positions["kind"]).index_in(columns.text_column(POSITION_KINDS))
@@ -383,3 +387,9 @@ def _other_firm(
     owner = columns.integers(pc.index_in(own_name, value_set=columns.text_column(name)))[own_number]
     firm = number[row]
     return np.where(firm == owner[account[row]], -1, firm), name
+
+
+def _known_with_zeros(accounts: pa.ChunkedArray) -> dict[str, str]:
+    """Return what to do about accounts that look like known ones without their leading zeros."""
+    names = [name for name in columns.texts(accounts) if name.startswith("0")]
+    return {name.lstrip("0"): f"if it is {name!r}, read the column as text" for name in names}

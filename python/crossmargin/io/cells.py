@@ -28,6 +28,8 @@ FIRST_YEAR, LAST_YEAR = 1950, 2150
 PIVOT = 69
 """Of two-digit years: 69 to 99 are of the 1900s, 00 to 68 of the 2000s, as in POSIX."""
 LONGEST_TEXT = 1000
+LARGEST_WHOLE = 2.0**53
+"""Below it float64 holds every whole number."""
 
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 _ISO = (
@@ -78,8 +80,7 @@ def read_cells(
     Raises
     ------
     CellTypeError
-        If a typed column cannot be of this kind: identifiers as floating numbers, dates as
-        integers.
+        If a typed column cannot be of this kind: identifiers with fractions, dates as integers.
     """
     array = columns.one_array(column)
     if pa.types.is_null(array.type):
@@ -124,11 +125,16 @@ def _read_text(
 def _read_typed(array: pa.Array, kind: Kind) -> Cells:
     given = array.type
     missing = columns.flags(pc.is_null(array, nan_is_null=pa.types.is_floating(given)))
+    if missing.all():  # pandas has a blank column of texts or dates as floating numbers
+        return Cells(pa.nulls(len(array), ARROW_TYPE[kind]), missing, ~missing)
     numeric = (
         pa.types.is_integer(given) or pa.types.is_floating(given) or pa.types.is_decimal(given)
     )
     if kind == "text" and pa.types.is_integer(given):
         value = array.cast(pa.string()).dictionary_encode()
+    elif kind == "text" and pa.types.is_floating(given):
+        value = _whole(_blanked(array, columns.column(missing))).cast(pa.string())
+        value = value.dictionary_encode()
     elif kind == "number" and numeric:
         value = _finite(array.cast(pa.float64(), safe=False))
     elif kind == "flag" and pa.types.is_boolean(given):
@@ -145,6 +151,13 @@ def _read_typed(array: pa.Array, kind: Kind) -> Cells:
     else:
         raise CellTypeError(f"holds {given}, which cannot be read as {kind}")
     return Cells(value, missing, ~columns.is_known(value) & ~missing)
+
+
+def _whole(array: pa.Array) -> pa.Array:
+    """Return identifiers that pandas made floating numbers, for the blanks among them, as whole."""
+    if pc.any(pc.greater_equal(pc.abs(array), columns.scalar(LARGEST_WHOLE))).as_py():
+        raise CellTypeError(f"holds {array.type}, in which so long identifiers are rounded")
+    return array.cast(pa.int64())
 
 
 def _text(words: pa.StringArray) -> pa.Array:

@@ -103,7 +103,7 @@ def read_table(source: Source, *, name: str) -> Given:
         digest = hashlib.sha256(data).hexdigest()
     elif hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
         label = f"{name} table"
-        table = _guarded(lambda: _from_object(source), label)
+        table = _guarded(lambda: _from_object(source, label), label)
         digest = ""
     else:
         raise TypeError(
@@ -303,8 +303,14 @@ def _csv_header(data: bytes, label: str) -> list[str]:
     return names
 
 
-def _from_object(source: Any) -> pa.Table:
-    table = source if isinstance(source, pa.Table) else pa.table(source)
+def _from_object(source: Any, label: str) -> pa.Table:
+    try:
+        table = source if isinstance(source, pa.Table) else pa.table(source)
+    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:  # pandas: texts and numbers in one column
+        reason = "; ".join(map(str, error.args))
+        raise InputError(
+            f'{label}: {reason}; make it one type, texts by .astype("string")'
+        ) from None
     index = [name for name in table.column_names if name.startswith("__index_level_")]
     table.validate(full=True)
     return table.drop_columns(index) if index else table

@@ -99,6 +99,18 @@ class Market:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
+    def __post_init__(self) -> None:
+        """Freeze copies of the history, from which chosen scenarios are kept."""
+        for name in ("date", "zero_rate"):
+            given = np.asarray(getattr(self, name))
+            if given.flags.writeable or not given.flags.owndata:
+                object.__setattr__(self, name, _frozen(given.copy()))
+
+    def __reduce__(self) -> tuple[type[Market], tuple[Any, ...]]:
+        """Copy and unpickle through the constructor, which freezes the history."""
+        given = (part for part in dataclasses.fields(self) if part.init)
+        return type(self), tuple(getattr(self, part.name) for part in given)
+
     @classmethod
     def from_tables(
         cls,
@@ -298,7 +310,7 @@ class Market:
             change, own = self.sofr.change(self.date, horizon, zero_rate)
             moves.append((change, np.repeat(own[:, None], change.shape[1], axis=1)))
         moves += [basis.change(self.date, horizon) for basis in self.basis.values()]
-        self._chosen[key] = build_scenarios(
+        chosen = build_scenarios(
             self.date[horizon:],
             np.column_stack([change for change, _ in moves]),
             self.factor,
@@ -309,7 +321,10 @@ class Market:
             scaling=scaling,
             correlation=correlation,
         )
-        return self._chosen[key]
+        for array in (chosen.shock, chosen.date, chosen.tag):
+            _frozen(array)
+        self._chosen[key] = chosen
+        return chosen
 
     @property
     def factor(self) -> tuple[str, ...]:
@@ -327,6 +342,11 @@ class Market:
     def zero_rate_change(self, horizon: int) -> Float:
         """Return all `horizon`-row changes of the zero rates, [T - horizon x 11]."""
         return np.asarray(self.zero_rate[horizon:] - self.zero_rate[:-horizon])
+
+
+def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    array.setflags(write=False)
+    return array
 
 
 def _read_fixings(table: pa.Table) -> dict[str, tuple[Dates, Float]]:

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import columns
+from crossmargin.results.shown import as_html, as_text
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
 
 MONEY = pa.decimal128(20, 2)
 """USD with cents."""
+BATCH = 1000
+"""Rows that iteration makes Python objects of at once."""
+
+Money: TypeAlias = Literal["decimal", "float"]
 
 
 class Table:
     """A result table; speaks the Arrow PyCapsule protocol.
+
+    ``table["requirement"]`` is a column, as pyarrow has it; ``table[10:20]`` and ``table.head()``
+    are tables of some rows; iteration gives a dict for each row.
 
     Parameters
     ----------
@@ -30,15 +43,28 @@ class Table:
         """Return the pyarrow table itself."""
         return self._table
 
-    def to_pandas(self) -> Any:
-        """Return a pandas DataFrame; money as `decimal.Decimal`. Needs pandas."""
-        return self._table.to_pandas()
+    def to_pandas(self, money: Money = "decimal") -> pandas.DataFrame:
+        """Return a pandas DataFrame. Needs pandas.
 
-    def to_polars(self) -> Any:
-        """Return a polars DataFrame. Needs polars."""
+        Parameters
+        ----------
+        money : {"decimal", "float"}
+            Amounts as exact `decimal.Decimal`, or as the nearest floating numbers, NaN where not
+            known: for plots, products and `nlargest`.
+        """
+        return self._with(money).to_pandas()
+
+    def to_polars(self, money: Money = "decimal") -> polars.DataFrame:
+        """Return a polars DataFrame. Needs polars.
+
+        Parameters
+        ----------
+        money : {"decimal", "float"}
+            As in `to_pandas`; null where not known.
+        """
         import polars
 
-        return polars.from_arrow(self._table)
+        return polars.DataFrame(self._with(money))
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Hand the table over to another Arrow library."""
@@ -50,13 +76,53 @@ class Table:
         names: list[str] = self._table.column_names
         return names
 
+    def head(self, rows: int = 5) -> Table:
+        """Return the first rows."""
+        return self[:rows]
+
     def __len__(self) -> int:
         """Return the number of rows."""
         return int(self._table.num_rows)
 
+    @overload
+    def __getitem__(self, key: str) -> pa.ChunkedArray: ...
+    @overload
+    def __getitem__(self, key: slice) -> Table: ...
+    def __getitem__(self, key: str | slice) -> pa.ChunkedArray | Table:
+        """Return a column by its name, or the rows of a slice."""
+        if isinstance(key, str):
+            if key not in self.column_names:
+                raise KeyError(f"no column {key!r}; there are {', '.join(self.column_names)}")
+            return self._table[key]
+        if not isinstance(key, slice):
+            raise TypeError(f"a column's name or a slice of rows expected, got {key!r:.60}")
+        start, stop, step = key.indices(len(self))
+        if step != 1:
+            raise ValueError(f"a slice of rows has step 1, not {step}")
+        return Table(self._table.slice(start, max(0, stop - start)))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield each row as a dict."""
+        for batch in self._table.to_batches(max_chunksize=BATCH):
+            yield from batch.to_pylist()
+
     def __repr__(self) -> str:
-        """Show the shape and the columns."""
-        return f"<Table {len(self):,} rows: {', '.join(self.column_names)}>"
+        """Show the first rows and how many there are."""
+        return as_text(self._table)
+
+    def _repr_html_(self) -> str:
+        return as_html(self._table)
+
+    def _with(self, money: Money) -> pa.Table:
+        """Return the table with money as wanted."""
+        if money not in ("decimal", "float"):
+            raise ValueError(f"money: one of decimal, float expected, got {money!r}")
+        table = self._table
+        if money == "float":
+            for place, field in enumerate(table.schema):
+                if pa.types.is_decimal128(field.type):
+                    table = table.set_column(place, field.name, _floats(table.column(place)))
+        return table
 
 
 def money(
@@ -75,3 +141,11 @@ def money(
     # A 128-bit two's complement, low word first; the high word only repeats the sign.
     words = np.column_stack([low, low >> 63]).astype("<i8")
     return columns.from_buffer(MONEY, low.size, words, valid)
+
+
+def _floats(column: pa.ChunkedArray) -> pa.DoubleArray:
+    """Return decimals as the nearest float64: Arrow's own cast is off by a bit in one of eight."""
+    array = columns.one_array(column)
+    kind = pa.decimal128(array.type.precision, 0)
+    units = pa.Array.from_buffers(kind, len(array), array.buffers(), offset=array.offset)
+    return columns.column(columns.numbers(units) / 10.0**array.type.scale, columns.is_known(array))

@@ -1,0 +1,72 @@
+"""The first rows of a table, as text and as HTML."""
+
+from __future__ import annotations
+
+import textwrap
+from decimal import Decimal
+from html import escape
+from typing import Any
+
+import pyarrow as pa
+
+ROWS = 10
+WIDTH = 100
+LONGEST_CELL = 30
+
+
+def as_text(table: pa.Table) -> str:
+    """Return the size, and the first rows of the columns for which there is room."""
+    lines: list[list[str]] = [[], *([] for _ in range(min(ROWS, table.num_rows)))]
+    shown, used = 0, 0
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        cells = [_printable(name), *map(_cell, column.slice(0, ROWS).to_pylist())]
+        width = max(map(len, cells))
+        used += width + 2
+        if shown and used > WIDTH:
+            break
+        left = pa.types.is_string(column.type) or pa.types.is_dictionary(column.type)
+        for line, cell in zip(lines, cells, strict=True):
+            line.append(cell.ljust(width) if left else cell.rjust(width))
+        shown += 1
+    text = [f"<Table {_size(table)}>", *("  ".join(line).rstrip() for line in lines if line)]
+    more = table.num_rows - ROWS
+    if more > 0:
+        text.append(f"... {more:,} more row{'s' * (more > 1)}")
+    rest = ", ".join(map(_printable, table.column_names[shown:]))
+    if rest:
+        text += textwrap.wrap(f"... more columns: {rest}", WIDTH)
+    return "\n".join(text)
+
+
+def as_html(table: pa.Table) -> str:
+    """Return the size and the first rows, all columns."""
+    head = "".join(f"<th>{escape(_printable(name))}</th>" for name in table.column_names)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(_cell(cell))}</td>" for cell in row.values()) + "</tr>"
+        for row in table.slice(0, ROWS).to_pylist()
+    )
+    return (
+        f"<table><caption>{_size(table)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def _size(table: pa.Table) -> str:
+    return f"{table.num_rows:,} rows x {table.num_columns:,} columns"
+
+
+def _cell(value: Any) -> str:
+    """Return one value, short and printable."""
+    if value is None:
+        return "null"
+    if isinstance(value, Decimal):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.6g}"
+    text = _printable(str(value))
+    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 3] + "..."
+
+
+def _printable(text: str) -> str:
+    """Return a text without control, format and bidirectional characters."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
