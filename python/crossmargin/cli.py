@@ -371,15 +371,18 @@ def main(arguments: list[str] | None = None) -> int:
         _complain(str(error))
         return UNUSABLE
     except UsageError as error:
-        _complain(f"{error.format_message()} See `{error.ctx.command_path} --help`.")
+        # Without arguments the help has been printed, and there is no message.
+        if message := error.format_message():
+            _complain(f"{message} See `{error.ctx.command_path} --help`.")
+        return UNUSABLE
+    except OSError as error:
+        # Inputs and results have messages of their own: this is standard output, on a full disk.
+        _complain(f"cannot go on: {error}")
         return UNUSABLE
     except MemoryError:
         _complain("the memory does not suffice; give a smaller book, or run it on a larger machine")
         return UNUSABLE
-    except Exception as error:
-        if isinstance(error, OSError) and _output_fails():
-            _complain(f"the output cannot be written: {error}")
-            return UNUSABLE
+    except Exception:
         _complain(
             "internal error; this is a fault of the program, not of your input. "
             "Please report it with the lines above.",
@@ -437,15 +440,6 @@ def _print(line: str) -> None:
 def _output() -> Output:
     """Return standard output: as wide as the terminal, or wide and plain where piped."""
     return Output(width=None if sys.stdout.isatty() else 160)
-
-
-def _output_fails() -> bool:
-    """Say whether it is standard output that cannot be written: what it holds fails again."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return True
-    return False
 
 
 def _complain(message: str, *, above: str = "") -> None:

@@ -12,11 +12,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
+from crossmargin.book.exceptions import InputError
 from crossmargin.io.results import read_results
 from crossmargin.results.table import MONEY, Table
 from crossmargin.run import Run
 
 SHARE, AMOUNTS, REASON = "p", ("requirement", "saving"), "reason"
+NEEDED = pa.schema(
+    {
+        "account": pa.string(),
+        SHARE: pa.float64(),
+        **dict.fromkeys(AMOUNTS, MONEY),
+        REASON: pa.string(),
+    }
+)
+"""Columns of accounts.parquet."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,30 @@ def margined(run: Run | str | Path) -> Margined:
     if isinstance(run, Run):
         return Margined(run.accounts.to_arrow(), run.manifest)
     tables, manifest = read_results(run, "accounts")
+    _check_whole(run, tables["accounts"], manifest)
     return Margined(tables["accounts"], manifest)
+
+
+def _check_whole(run: str | Path, accounts: pa.Table, manifest: Mapping[str, Any]) -> None:
+    """Refuse results that somebody has changed."""
+    for field in NEEDED:
+        at = accounts.schema.get_field_index(field.name)  # -1 too where it is there twice
+        if at < 0 or accounts.schema.types[at] != field.type:
+            raise InputError(
+                f"{run}: accounts.parquet has no column `{field.name}` of {field.type}, as the run "
+                "wrote it; run the book again"
+            )
+    if accounts["account"].null_count:
+        raise InputError(f"{run}: accounts.parquet has rows without account; run the book again")
+    policy, inputs = manifest.get("policy"), manifest.get("inputs")
+    if not (
+        {"as_of", "cycle"} <= set(manifest)
+        and isinstance(policy, dict)
+        and "name" in policy
+        and isinstance(inputs, dict)
+        and all(isinstance(entry, dict) and "hash" in entry for entry in inputs.values())
+    ):
+        raise InputError(f"{run}: manifest.json lacks what the run wrote; run the book again")
 
 
 def differences(a: Margined, b: Margined) -> pa.Table:

@@ -67,6 +67,18 @@ def replacing(target: Path, foreign: Foreign = nothing_foreign) -> Iterator[Path
         os.close(handle)
 
 
+def rehearse(target: Path) -> None:
+    """Make and remove what `replacing` makes beside a target; OSError where that cannot be done."""
+    lock, handle = _claim(target)
+    try:
+        fresh = lock.with_suffix(".partial")
+        fresh.mkdir()
+        fresh.rmdir()
+    finally:
+        lock.unlink()
+        os.close(handle)
+
+
 def recover(target: Path, foreign: Foreign = nothing_foreign) -> None:
     """Clear away what processes that were killed have left beside a target.
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from crossmargin import columns
 from crossmargin.book.exceptions import InputError
 from crossmargin.engine.executor import run_blocks
-from crossmargin.io.replace import flush, recover, replacing
+from crossmargin.io.replace import flush, recover, rehearse, replacing
 
 SCHEMA_VERSION = "1"
 """Of the tables written; it changes when a column changes its name or meaning."""
@@ -185,13 +185,14 @@ def check_target(out: str | Path) -> None:
                 f"{target}: is the current directory, which would be replaced; {advice}"
             )
         recover(target, _added)
-        there = target if _is_there(target) else None
+        there = _is_there(target)
         above = next(folder for folder in target.parents if _is_there(folder))
-        for folder in filter(None, (there, above)):
+        for folder in (target, above) if there else (above,):
             if not folder.is_dir():
                 raise InputError(f"{folder}: is not a directory; {advice}")
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise InputError(f"{folder}: cannot be written to; {advice}")
+        rehearse(above / target.name)
         foreign = _foreign(target) if there else []
         if foreign:
             more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
