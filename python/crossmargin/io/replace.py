@@ -70,11 +70,11 @@ def replacing(target: Path, foreign: Foreign = nothing_foreign) -> Iterator[Path
 def rehearse(target: Path) -> None:
     """Make and remove what `replacing` makes beside a target; OSError where that cannot be done."""
     lock, handle = _claim(target)
+    fresh = lock.with_suffix(".partial")
     try:
-        fresh = lock.with_suffix(".partial")
         fresh.mkdir()
-        fresh.rmdir()
     finally:
+        _clear(fresh, target, nothing_foreign)
         lock.unlink()
         os.close(handle)
 
