@@ -219,7 +219,7 @@ def test_a_run_that_is_stopped_tells_whether_its_results_stand(
     out = tmp_path / "out"
     write_results(out, TABLES[OLD], {"run_id": OLD})
     command = [sys.executable, "-m", "crossmargin", "run", "--sample", "--out", str(out)]
-    trace = ["strace", "-f", "--seccomp-bpf", "-o", str(tmp_path / "log"), "-e", f"trace={call}"]
+    trace = ["strace", "-f", "-o", str(tmp_path / "log"), "-e", f"trace={call}"]
     done = subprocess.run(
         [*trace, "-e", f"inject={call}:signal=INT:when=1", *command],
         capture_output=True,
@@ -227,7 +227,8 @@ def test_a_run_that_is_stopped_tells_whether_its_results_stand(
     )
     assert done.returncode == 130
     assert "Traceback" not in done.stderr
-    assert f"stopped by SIGINT; {says}" in done.stderr or f"{out} {says}" in done.stderr
+    assert done.stderr.startswith("crossmargin: stopped by SIGINT; ")
+    assert says in done.stderr
     old = json.loads((out / "manifest.json").read_text())["run_id"] == OLD
     assert old == (call == "fsync")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "out"]

@@ -88,7 +88,7 @@ def recover(target: Path, foreign: Foreign = nothing_foreign) -> None:
     pattern = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.lock")
     try:
         names = sorted(filter(pattern.fullmatch, os.listdir(target.parent)))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     for name in names:
         lock = target.with_name(name)
@@ -213,8 +213,10 @@ def _exchange(one: Path, other: Path) -> bool:
 
 def _clear(hidden: Path, target: Path, foreign: Foreign) -> None:
     """Remove a file or directory of ours; what is not ours in it goes to the target."""
+    if not os.path.lexists(hidden):
+        return
     if not hidden.is_dir():
-        hidden.unlink(missing_ok=True)
+        hidden.unlink()
         return
     for name in foreign(hidden):
         if os.path.lexists(target / name):
