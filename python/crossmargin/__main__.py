@@ -1,5 +1,5 @@
 """`python -m crossmargin` is the command `crossmargin`."""
 
-from crossmargin.cli import command
+from crossmargin_command import command
 
 command()

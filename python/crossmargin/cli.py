@@ -11,6 +11,7 @@ import shlex
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -18,8 +19,9 @@ try:
     import typer
     from rich.console import Console
 
+    from crossmargin.report.console import Output, shown
     from crossmargin.report.progress import DelayedProgress
-    from crossmargin.report.terminal import print_comparison, print_summary
+    from crossmargin.report.terminal import Summarised, print_comparison, print_summary
 except ModuleNotFoundError as error:
     lacking = (error.name or "").partition(".")[0]
     if lacking not in ("typer", "rich"):
@@ -32,17 +34,30 @@ except ModuleNotFoundError as error:
 
 from crossmargin.book.exceptions import CODES, InputError
 from crossmargin.io.market import as_of_date
-from crossmargin.io.results import check_target
+from crossmargin.io.results import check_target, holds_results
 
 UNUSABLE = 2
 REJECTED = 3
 INTERNAL = 70
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# typer exports one kind of usage error; where the others live differs by its version.
+UsageError: Any = typer.BadParameter.__mro__[1]
+
+
+class StoppedError(BaseException):
+    """A signal that ends the command, as an exception: half-written results are removed."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.outcome = ""
+
 
 app = typer.Typer(
     name="crossmargin",
     help="Margin of a client book under CME-FICC cross-margining: both houses' numbers.",
-    epilog="Exit codes: 0 written; 3 written, some rows rejected; 2 unusable input, nothing "
-    "written; 70 internal error.",
+    epilog="Exit codes: 0 done; 3 written, some rows rejected; 2 unusable input or output, nothing "
+    "written; 70 internal error; 128 + its number: stopped by a signal (130: Ctrl-C).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -59,7 +74,7 @@ def _input(text: str) -> Any:
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"crossmargin {importlib.metadata.version('crossmargin')}")
+        _print(f"crossmargin {importlib.metadata.version('crossmargin')}")
         raise typer.Exit
 
 
@@ -185,7 +200,7 @@ def run(
         raise InputError("--sample brings its own market and book; leave the other inputs out")
     if lacking and not sample:
         raise InputError(f"{', '.join(lacking)} must be given, or --sample instead")
-    with DelayedProgress(Console(stderr=True)) as progress:
+    with _telling(out) as done, DelayedProgress(Console(stderr=True)) as progress:
         book: dict[str, Any]
         if sample:
             from crossmargin.sample import sample_tables
@@ -217,14 +232,11 @@ def run(
             progress=progress,
         )
         progress("writing", 1.0)
+        done.add(result.manifest["run_id"])
         result.write(out)
-    try:
-        # Where nobody reads any more, rich ends the process: the exit code tells of the run.
-        with contextlib.suppress(SystemExit):
-            print_summary(result, out, _output())
-    except OSError as error:
-        # Written is written: who cannot read the summary still has the files.
-        sys.stderr.write(f"crossmargin: the summary cannot be printed: {error}\n")
+    with _telling(out) as done:
+        done.add(result.manifest["run_id"])
+        _print_written(result, out)
     if any(CODES[code].severity == "rejected" for code in result.manifest["exceptions"]):
         raise typer.Exit(REJECTED)
 
@@ -249,8 +261,8 @@ def sample(
     options = " ".join(
         f"--{path.stem.replace('_', '-')} {shlex.quote(str(path))}" for path in written
     )
-    typer.echo(f"SYNTHETIC: {', '.join(path.name for path in written)} in {out}")
-    typer.echo(f"crossmargin run {options} --as-of {day} --out RESULTS")
+    _print(f"SYNTHETIC: {', '.join(path.name for path in written)} in {out}")
+    _print(f"crossmargin run {options} --as-of {day} --out RESULTS")
 
 
 @app.command()
@@ -278,7 +290,7 @@ def compare(
         _output(),
     )
     if out is not None:
-        _output().print(f"File: {out}", markup=False, soft_wrap=True)
+        _print(f"File: {out}")
 
 
 policies = typer.Typer(
@@ -315,7 +327,7 @@ def check_policy(policy: Annotated[str, POLICY]) -> None:
     from crossmargin.policies import read_policy
 
     checked = read_policy(policy)
-    typer.echo(f"OK: {checked.name}, effective from {checked.effective_from}, hash {checked.hash}")
+    _print(f"OK: {checked.name}, effective from {checked.effective_from}, hash {checked.hash}")
 
 
 @policies.command("list")
@@ -324,7 +336,7 @@ def list_policies() -> None:
     from crossmargin.policies import shipped_policies
 
     for name in shipped_policies():
-        typer.echo(name)
+        _print(name)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -338,30 +350,48 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        0 written; 3 written, some rows rejected; 2 unusable input, nothing written; 70 internal
-        error.
+        0 done; 3 written, some rows rejected; 2 unusable input or output, nothing written; 70
+        internal error; 128 + its number for a signal.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    before = signal.signal(signal.SIGTERM, _terminated)
+    # What is ignored stays so: `nohup` ignores SIGHUP.
+    heard = [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = [(number, signal.signal(number, _stop)) for number in heard]
     try:
-        app(arguments)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
+        return app(arguments, standalone_mode=False) or 0
+    except StoppedError as stop:
+        _complain(f"stopped by {signal.Signals(stop.number).name}{stop.outcome}")
+        return 128 + stop.number
+    except SystemExit:
+        # rich and typer end so where the reader of their output has left, as `head` does.
+        return 0
     except InputError as error:
-        sys.stderr.write(f"crossmargin: {error}\n")
+        _complain(str(error))
+        return UNUSABLE
+    except UsageError as error:
+        # Without arguments the help has been printed, and there is no message.
+        if message := error.format_message():
+            _complain(f"{message} See `{error.ctx.command_path} --help`.")
+        return UNUSABLE
+    except OSError as error:
+        # Inputs and results have messages of their own: this is standard output, on a full disk.
+        _complain(f"cannot go on: {error}")
+        return UNUSABLE
+    except MemoryError:
+        _complain("the memory does not suffice; give a smaller book, or run it on a larger machine")
         return UNUSABLE
     except Exception:
-        traceback.print_exc()
-        sys.stderr.write(
-            "crossmargin: internal error; this is a fault of the program, not of your input. "
-            "Please report it with the lines above.\n"
+        _complain(
+            "internal error; this is a fault of the program, not of your input. "
+            "Please report it with the lines above.",
+            above=traceback.format_exc(),
         )
         return INTERNAL
     finally:
-        signal.signal(signal.SIGTERM, before)
-    return 0
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def command() -> NoReturn:
@@ -377,11 +407,44 @@ def command() -> NoReturn:
     os._exit(code)
 
 
-def _output() -> Console:
+def _stop(number: int, frame: object) -> None:
+    raise StoppedError(number)
+
+
+@contextlib.contextmanager
+def _telling(out: Path) -> Iterator[set[str]]:
+    """Let a stop tell whether the results of the run whose id is put into the set stand."""
+    ids: set[str] = set()
+    try:
+        yield ids
+    except StoppedError as stop:
+        written = any(holds_results(out, run_id) for run_id in ids)
+        stop.outcome = f"; the results are in {out}" if written else f"; {out} is as it was"
+        raise
+
+
+def _print_written(result: Summarised, out: Path) -> None:
+    """Print the summary of a run; its results stand, and its exit code, whoever reads it."""
+    try:
+        # rich ends the process where the reader has left.
+        with contextlib.suppress(SystemExit):
+            print_summary(result, out, _output())
+    except OSError as error:
+        _complain(f"the summary cannot be printed: {error}")
+
+
+def _print(line: str) -> None:
+    _output().print(line, soft_wrap=True)
+
+
+def _output() -> Output:
     """Return standard output: as wide as the terminal, or wide and plain where piped."""
-    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 160)
+    return Output(width=None if sys.stdout.isatty() else 160)
 
 
-def _terminated(number: int, frame: object) -> None:
-    """End by SIGTERM as by an exception, so that half-written results are removed."""
-    sys.exit(128 + number)
+def _complain(message: str, *, above: str = "") -> None:
+    """Write a message to standard error, if anybody reads it."""
+    with contextlib.suppress(OSError):
+        for line in (*above.splitlines(), f"crossmargin: {message}"):
+            sys.stderr.write(f"{shown(line)}\n")
+        sys.stderr.flush()

@@ -18,6 +18,15 @@ from crossmargin.results.table import MONEY, Table
 from crossmargin.run import Run
 
 SHARE, AMOUNTS, REASON = "p", ("requirement", "saving"), "reason"
+NEEDED = pa.schema(
+    {
+        "account": pa.string(),
+        SHARE: pa.float64(),
+        **dict.fromkeys(AMOUNTS, MONEY),
+        REASON: pa.string(),
+    }
+)
+"""Columns of accounts.parquet."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +70,21 @@ def margined(run: Run | str | Path) -> Margined:
     if isinstance(run, Run):
         return Margined(run.accounts.to_arrow(), run.manifest)
     tables, manifest = read_results(run, "accounts")
-    _check(tables["accounts"], manifest, str(run))
+    _check_whole(run, tables["accounts"], manifest)
     return Margined(tables["accounts"], manifest)
 
 
-def _check(accounts: pa.Table, manifest: dict[str, Any], folder: str) -> None:
-    """Refuse results that a comparison cannot be made of."""
+def _check_whole(run: str | Path, accounts: pa.Table, manifest: Mapping[str, Any]) -> None:
+    """Refuse results that somebody has changed."""
+    for field in NEEDED:
+        at = accounts.schema.get_field_index(field.name)  # -1 too where it is there twice
+        if at < 0 or accounts.schema.types[at] != field.type:
+            raise InputError(
+                f"{run}: accounts.parquet has no column `{field.name}` of {field.type}, as the run "
+                "wrote it; run the book again"
+            )
+    if accounts["account"].null_count:
+        raise InputError(f"{run}: accounts.parquet has rows without account; run the book again")
     try:
         said = [manifest["as_of"], manifest["cycle"], manifest["policy"]["name"]]
         said += [entry["hash"] for entry in manifest["inputs"].values()]
@@ -74,14 +92,14 @@ def _check(accounts: pa.Table, manifest: dict[str, Any], folder: str) -> None:
         said = [None]
     if not all(isinstance(text, str) for text in said):
         raise InputError(
-            f"{folder}: manifest.json lacks the as-of date, cycle, policy or hashes of the inputs; "
+            f"{run}: manifest.json lacks the as-of date, cycle, policy or hashes of the inputs; "
             "run the book again"
         )
     number, different = columns.encoded(accounts["account"])
     if len(different) < len(accounts):
         name = different[int(np.argmax(np.bincount(number)))]
         raise InputError(
-            f"{folder}: accounts.parquet has account {name} more than once; run the book again"
+            f"{run}: accounts.parquet has account {name} more than once; run the book again"
         )
 
 

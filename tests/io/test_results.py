@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import csv
 import datetime
 import hashlib
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +25,7 @@ from hypothesis import strategies as st
 from crossmargin.book.exceptions import InputError
 from crossmargin.io import results
 from crossmargin.io.hashes import table_hash
-from crossmargin.io.results import check_target, write_results
+from crossmargin.io.results import check_target, read_results, write_results, write_table
 from crossmargin.io.tables import read_table
 from crossmargin.results.table import Table, money
 
@@ -167,7 +169,7 @@ def test_an_empty_directory_is_used_and_anything_else_left_alone(tmp_path: Path)
     file.write_text("x")
     with pytest.raises(InputError, match="not a directory"):
         write_results(file, {"accounts": EXAMPLE}, MANIFEST)
-    with pytest.raises(InputError, match="cannot be"):
+    with pytest.raises(InputError, match="file: is not a directory"):
         write_results(file / "below", {"accounts": EXAMPLE}, MANIFEST)
     assert (empty / "notes.txt").read_text() == "keep me"
 
@@ -193,23 +195,184 @@ def test_an_error_in_the_middle_leaves_nothing(
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
-def test_a_failed_rename_brings_the_old_results_back(
+def test_the_manifest_tells_each_file(tmp_path: Path) -> None:
+    out = write_results(tmp_path / "out", {"b": EXAMPLE, "a": EXAMPLE.slice(0, 1)}, MANIFEST)
+    files = json.loads((out / "manifest.json").read_text())["files"]
+    assert list(files) == ["a.parquet", "b.parquet"]
+    for name, entry in files.items():
+        data = (out / name).read_bytes()
+        assert entry == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+@pytest.mark.parametrize("name", ["my-analysis.parquet", "archive.parquet", "accounts.parquet"])
+def test_what_no_run_wrote_is_left_alone(tmp_path: Path, name: str) -> None:
+    out = write_results(tmp_path / "out", {"accounts": EXAMPLE}, MANIFEST)
+    mine = out / name
+    if name == "my-analysis.parquet":
+        mine.write_text("mine")
+    else:
+        mine.unlink(missing_ok=True)  # accounts.parquet: a directory in the place of ours
+        mine.mkdir()
+        (mine / "2024.csv").write_text("mine")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for call in (check_target, lambda out: write_results(out, {"accounts": EXAMPLE}, MANIFEST)):
+        with pytest.raises(InputError, match=f"holds {name} that crossmargin did not write"):
+            call(out)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_link_among_the_results_is_left_alone(tmp_path: Path) -> None:
+    out = write_results(tmp_path / "out", {"accounts": EXAMPLE}, MANIFEST)
+    moved = (out / "accounts.parquet").rename(tmp_path / "moved.parquet")
+    (out / "accounts.parquet").symlink_to(moved)
+    with pytest.raises(InputError, match=r"holds accounts\.parquet"):
+        check_target(out)
+    with pytest.raises(InputError, match=r"lacks accounts\.parquet as the run wrote it"):
+        read_results(out, "accounts")
+    with pytest.raises(InputError, match=r"lacks other\.parquet"):
+        read_results(out, "other")
+
+
+@pytest.mark.parametrize("listed", ["null", "[]", "1", '{"../mine.txt": 1}'])
+def test_a_manifest_lists_nothing_outside(tmp_path: Path, listed: str) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    out = write_results(tmp_path / "out", {}, MANIFEST)
+    path = out / "manifest.json"
+    path.write_text(path.read_text().replace('"files": {}', f'"files": {listed}'))
+    write_results(out, {"accounts": EXAMPLE}, MANIFEST)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert (out / "accounts.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"format": "cross', "[]", '"crossmargin results"']
+)
+def test_a_damaged_manifest_is_none(tmp_path: Path, text: str) -> None:
+    out = write_results(tmp_path / "out", {"accounts": EXAMPLE}, MANIFEST)
+    (out / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match="holds no results"):
+        read_results(out, "accounts")
+    with pytest.raises(InputError, match="did not write"):
+        check_target(out)
+
+
+def test_a_pipe_in_place_of_the_manifest_is_not_waited_for(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    os.mkfifo(out / "manifest.json")
+    with pytest.raises(InputError, match="holds no results"):
+        read_results(out)
+
+
+def test_a_replaced_directory_keeps_its_rights(tmp_path: Path) -> None:
+    out = write_results(tmp_path / "out", {"accounts": EXAMPLE}, MANIFEST)
+    out.chmod(0o750)
+    write_results(out, {"accounts": EXAMPLE}, MANIFEST)
+    assert out.stat().st_mode & 0o777 == 0o750
+
+
+def test_a_link_to_a_directory_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "out"
+    link.symlink_to(tmp_path / "disk" / "results")
+    hashes = {"accounts": {"hash": table_hash(EXAMPLE, without=("run_id",))}}
+    for _ in range(2):
+        write_results(link, {"accounts": EXAMPLE}, {**MANIFEST, "results": hashes})
+    assert link.is_symlink()
+    assert read_results(link, "accounts")[0]["accounts"].equals(EXAMPLE)
+
+
+def test_places_for_no_results_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    long = "x" * 240  # the hidden names beside it are longer
+    for place, says in {
+        ".": "is the current directory",
+        "": "is the current directory",
+        "/": "is a mount point",
+        "/proc": "is a mount point",
+        "/proc/out": "cannot be put there",
+        "loop": "symbolic links",
+        "~nobody-of-this-name/out": "home directory",
+        "a\0b": "null byte",
+        long: "name too long",
+        os.devnull: "is not a directory",
+    }.items():
+        with pytest.raises(InputError, match=says):
+            check_target(place)
+    assert [path.name for path in tmp_path.iterdir()] == ["loop"]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(InputError, match="is the current directory"):
+        check_target("~")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(InputError, match="the current directory is gone"):
+        check_target("out")
+    check_target(tmp_path / "out")
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare is not here")
+def test_a_directory_bound_from_elsewhere_is_a_mount_point(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    script = (
+        "import sys; from crossmargin.io.results import check_target\n"
+        "try: check_target(sys.argv[1])\n"
+        "except ValueError as error: print(error)"
+    )
+    bind = 'mount --bind "$2" "$2" && exec "$0" -c "$1" "$2"'
+    shell = ["unshare", "--mount", "--map-root-user", "sh", "-c", bind]
+    done = subprocess.run(
+        [*shell, sys.executable, script, str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        pytest.skip("this process may not mount")
+    assert "is a mount point" in done.stdout
+
+
+def test_texts_that_a_spreadsheet_would_compute_are_quoted(tmp_path: Path) -> None:
+    texts = ["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", "A=1", "'=1", "", None, "001"]
+    number = [-1.5, *range(len(texts) - 1)]
+    table = pa.table({"account": texts, "p": pa.array(number, pa.float64())})
+    write_table(table, tmp_path / "a.csv")
+    write_table(table, tmp_path / "a.parquet")
+    assert pq.read_table(tmp_path / "a.parquet").equals(table)
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    quoted = [f"'{text}" for text in texts[:6] if text is not None]
+    assert [row[0] for row in rows] == [*quoted, "A=1", "'=1", "", "", "001"]
+    assert rows[0][1] == "-1.5"
+
+
+def test_a_table_is_written_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "out"
-    write_results(out, {"accounts": EXAMPLE}, MANIFEST)
-    rename = Path.rename
+    file = tmp_path / "a.csv"
+    file.write_text("mine")
 
-    def fail(self: Path, target: Path) -> Path:
-        if self.name.endswith(".partial"):
-            raise OSError("moved away")
-        return rename(self, target)
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises(InputError, match="moved away"):
-        write_results(out, {"accounts": EXAMPLE.slice(0, 1)}, MANIFEST)
-    assert pq.read_table(out / "accounts.parquet").num_rows == 4
-    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(InputError, match="No space left"):
+            write_table(EXAMPLE.select(["account"]), file)
+    assert file.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+    file.chmod(0o640)
+    (tmp_path / "link.csv").symlink_to(file)
+    write_table(EXAMPLE.select(["account"]), tmp_path / "link.csv")
+    assert file.read_text().startswith('"account"')
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "link.csv").is_symlink()
+    (tmp_path / "b.csv").mkdir()
+    os.mkfifo(tmp_path / "c.csv")
+    for name in ("b.csv", "c.csv"):
+        with pytest.raises(InputError, match="is no file that can be written to"):
+            write_table(EXAMPLE.select(["account"]), tmp_path / name)
 
 
 def test_a_killed_process_leaves_the_place_as_it_was(tmp_path: Path) -> None:
@@ -241,7 +404,7 @@ def test_a_killed_process_leaves_the_place_as_it_was(tmp_path: Path) -> None:
         assert process.stdout.readline() == b"half\n"
         process.send_signal(signal.SIGKILL)
     assert not out.exists()
-    # What it leaves is hidden, and does not stand in the way of the next run.
+    # What it leaves is hidden, and goes with the next run.
     assert all(p.name.startswith(".out.") for p in tmp_path.iterdir())
     write_results(out, {"accounts": EXAMPLE}, MANIFEST)
-    assert (out / "manifest.json").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]

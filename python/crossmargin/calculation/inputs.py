@@ -95,8 +95,6 @@ def read_inputs(
     InputError
         An input cannot be used, or more rows are rejected than allowed.
     """
-    if max_rejected is not None and max_rejected < 0:
-        raise InputError(f"max_rejected: {max_rejected} is negative; give 0 or more")
     log = ExceptionLog()
     read = _Reader(log)
     accounts_read = read_accounts(read.table(accounts, ACCOUNTS), file=ACCOUNTS.name, log=log)

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
+import hashlib
 import json
 import os
-import secrets
-import shutil
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from crossmargin import columns
 from crossmargin.book.exceptions import InputError
 from crossmargin.engine.executor import run_blocks
 from crossmargin.io.hashes import table_hash
+from crossmargin.io.replace import flush, recover, rehearse, replacing
 
 SCHEMA_VERSION = "1"
 """Of the tables written; it changes when a column changes its name or meaning."""
 MANIFEST = "manifest.json"
 FORMAT = "crossmargin results"
+MAX_MANIFEST = 64 << 20
+"""Bytes; one of ours has some thousands."""
+FORMULA = "^[=+@\t\r\n-]"
+"""How a text begins that a spreadsheet would compute."""
 
 
 def write_results(
@@ -30,9 +37,9 @@ def write_results(
 ) -> Path:
     """Write all tables and the manifest to a directory, whole or not at all.
 
-    Everything is written to a hidden directory beside `out`, flushed to the disk and then renamed.
-    Results of an earlier run are replaced; a directory that holds anything else is not touched. A
-    process killed in the middle leaves `out` as it was.
+    Everything is written to a hidden directory beside `out`, flushed to the disk and put in its
+    place in one step. Results of an earlier run are replaced; a directory that holds anything else
+    is not touched. Whatever ends the process, `out` holds the earlier results or these.
 
     Parameters
     ----------
@@ -41,7 +48,8 @@ def write_results(
     tables
         Name (without `.parquet`) to table.
     manifest
-        Plain JSON; its `run_id` goes into each table's metadata.
+        Plain JSON; its `run_id` goes into each table's metadata. It is written with `files`: the
+        size and the SHA-256 of every file.
 
     Returns
     -------
@@ -53,46 +61,56 @@ def write_results(
     InputError
         If `out` is something else than results, or cannot be written.
     """
-    target = Path(out).expanduser().resolve()
+    target = _located(out)
     mark = {"format": FORMAT, "schema_version": SCHEMA_VERSION}
     metadata = {**mark, "run_id": str(manifest.get("run_id", ""))}
-    text = json.dumps({**mark, **manifest}, indent=2, allow_nan=False) + "\n"
     check_target(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _beside(target) as fresh:
+        with replacing(target, _added) as fresh:
+            fresh.mkdir()
             names = list(tables)
+            files: dict[str, dict[str, Any]] = {}
 
             def write(first: int, last: int) -> None:
                 for name in names[first:last]:
-                    _write_table(tables[name].replace_schema_metadata(metadata), fresh, name)
+                    path = fresh / f"{name}.parquet"
+                    _write_table(tables[name].replace_schema_metadata(metadata), path)
+                    files[path.name] = _described(path)
 
-            # Compression and writing run outside the interpreter's lock.
+            # Compression, writing and hashing run outside the interpreter's lock.
             run_blocks(write, range(len(names) + 1), threads=None, unit="tables")
+            content = {**mark, **manifest, "files": dict(sorted(files.items()))}
+            text = json.dumps(content, indent=2, allow_nan=False) + "\n"
             (fresh / MANIFEST).write_text(text, encoding="utf-8")
-            _flush(fresh / MANIFEST)
-            _flush(fresh)
-            _put(fresh, target)
-            _flush(target.parent)
+            flush(fresh / MANIFEST)
+            flush(fresh)
     except OSError as error:
         raise InputError(f"{target}: results cannot be written: {error}") from error
     return target
 
 
 def write_table(table: pa.Table, path: str | Path) -> None:
-    """Write a table to one file, CSV or Parquet by its name.
+    """Write a table to one file, CSV or Parquet by its name, whole or not at all.
+
+    In CSV, a text that a spreadsheet would take for a formula begins with an apostrophe.
 
     Raises
     ------
     InputError
         If the name ends in neither, or the file cannot be written.
     """
-    target = Path(path).expanduser()
+    target = _located(path)
     writers = {".csv": pacsv.write_csv, ".parquet": pq.write_table}
     if target.suffix not in writers:
         raise InputError(f"{target}: the name must end in {' or '.join(writers)}")
     try:
-        writers[target.suffix](table, target)
+        if target.exists() and not (target.is_file() and os.access(target, os.W_OK)):
+            raise InputError(f"{target}: is no file that can be written to; give another name")
+        recover(target)
+        with replacing(target) as fresh:
+            writers[target.suffix](_inert(table) if target.suffix == ".csv" else table, fresh)
+            flush(fresh)
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error}") from error
 
@@ -118,21 +136,26 @@ def read_results(directory: str | Path, *names: str) -> tuple[dict[str, pa.Table
         If the directory holds no results, those of another version, or a table that is not the one
         the run wrote.
     """
-    folder = Path(directory).expanduser()
-    try:
-        if not _is_ours(folder / MANIFEST):
-            raise InputError(f"{folder}: holds no results; give a directory that a run has written")
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        version = manifest.get("schema_version")
-        if version != SCHEMA_VERSION:
-            raise InputError(
-                f"{folder}: results of version {version}, not {SCHEMA_VERSION}; run the book again"
-            )
-        tables = {name: pq.read_table(folder / f"{name}.parquet") for name in names}
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{folder}: results cannot be read: {error}") from error
-    for name, table in tables.items():
-        _check_hash(table, manifest, name, folder)
+    folder = _located(directory)
+    manifest = _manifest(folder)
+    if manifest is None:
+        raise InputError(f"{folder}: holds no results; give a directory that a run has written")
+    version = manifest.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{folder}: results of version {version}, not {SCHEMA_VERSION}; run the book again"
+        )
+    tables = {}
+    for name in names:
+        path = folder / f"{name}.parquet"
+        if path.name not in _listed(manifest) or not _is_regular(path):
+            raise InputError(f"{folder}: lacks {path.name} as the run wrote it; run the book again")
+        try:
+            tables[name] = pq.read_table(path)
+            tables[name].validate(full=True)
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"{path}: results cannot be read: {error}") from error
+        _check_hash(tables[name], manifest, name, folder)
     return tables, manifest
 
 
@@ -151,56 +174,154 @@ def _check_hash(table: pa.Table, manifest: dict[str, Any], name: str, folder: Pa
         )
 
 
+def holds_results(directory: str | Path, run_id: str) -> bool:
+    """Say whether the results of one run stand in a directory."""
+    manifest = _manifest(_located(directory))
+    return manifest is not None and manifest.get("run_id") == run_id
+
+
 def check_target(out: str | Path) -> None:
-    """Refuse a place for results that holds something else; call it before a long run.
+    """Refuse a place where results cannot be put; call it before a long run.
+
+    What a killed run left half done beside it is put right.
 
     Raises
     ------
     InputError
-        If `out` is a file, or a directory with anything that we did not write.
+        If `out` is a file, the current directory or a mount point, cannot be written to, or holds
+        anything that we did not write.
     """
-    target = Path(out).expanduser().resolve()
+    target = _located(out)
     advice = "give a new directory, or one of earlier results"
     try:
-        if not target.exists():
-            return
-        if not target.is_dir():
-            raise InputError(f"{target}: is not a directory; {advice}")
-        names = {path.name for path in target.iterdir()}
-        if not names:
-            return
-        foreign = sorted(n for n in names if n != MANIFEST and not n.endswith(".parquet"))
-        if foreign or not _is_ours(target / MANIFEST):
+        if _is_mount(target):
             raise InputError(
-                f"{target}: holds {foreign[0] if foreign else 'files'} that crossmargin did not "
-                f"write; {advice}"
+                f"{target}: is a mount point, which cannot be replaced; give a directory in it"
+            )
+        if _is_current(target):
+            raise InputError(
+                f"{target}: is the current directory, which would be replaced; {advice}"
+            )
+        recover(target, _added)
+        there = _is_there(target)
+        above = next(folder for folder in target.parents if _is_there(folder))
+        for folder in (target, above) if there else (above,):
+            if not folder.is_dir():
+                raise InputError(f"{folder}: is not a directory; {advice}")
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise InputError(f"{folder}: cannot be written to; {advice}")
+        rehearse(above / target.name)
+        foreign = _foreign(target) if there else []
+        if foreign:
+            more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+            raise InputError(
+                f"{target}: holds {', '.join(foreign[:3])}{more} that crossmargin did not write; "
+                f"{advice}"
             )
     except OSError as error:
-        raise InputError(f"{target}: cannot be looked into: {error}") from error
+        raise InputError(f"{target}: results cannot be put there: {error}") from error
 
 
-def _is_ours(manifest: Path) -> bool:
+def _located(path: str | Path) -> Path:
+    """Return where a path leads to, links followed."""
     try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return Path(os.path.realpath(Path(path).expanduser()))
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: the current directory is gone; change to another, or give a path from /"
+        ) from None
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: leads nowhere: {error}") from None
+
+
+def _is_there(path: Path) -> bool:
+    """Say whether something stands at a path; OSError if that cannot be told."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    return isinstance(content, dict) and content.get("format") == FORMAT
+    return True
 
 
-@contextlib.contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """Make a hidden directory beside the target; whatever is left of it goes."""
-    fresh = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
-    fresh.mkdir()
+def _is_current(folder: Path) -> bool:
     try:
-        yield fresh
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        return folder == Path.cwd().resolve()
+    except OSError:  # the current directory is gone
+        return False
 
 
-def _write_table(table: pa.Table, folder: Path, name: str) -> None:
+def _is_mount(folder: Path) -> bool:
+    """Say whether a directory is the top of a file system, or bound there from elsewhere."""
+    if os.path.ismount(folder):
+        return True
+    try:
+        # A name is moved across mounts nowhere: that is found out before what it names.
+        os.rename(folder / f".{MANIFEST}.none", folder.with_name(f".{MANIFEST}.none"))
+    except OSError as error:
+        return error.errno == errno.EXDEV
+    return False
+
+
+def _manifest(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of the results in a directory; None if it holds none."""
+    path = folder / MANIFEST
+    try:
+        if not _is_regular(path) or path.stat().st_size > MAX_MANIFEST:
+            return None
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and content.get("format") == FORMAT else None
+
+
+def _listed(manifest: Mapping[str, Any]) -> set[str]:
+    """Return the names of a run's files."""
+    files = manifest.get("files")
+    return {MANIFEST, *(files if isinstance(files, dict) else ())}
+
+
+def _foreign(folder: Path) -> list[str]:
+    """Return the names in a directory that no run wrote there."""
+    manifest = _manifest(folder)
+    ours = set() if manifest is None else _listed(manifest)
+    return sorted(
+        path.name for path in folder.iterdir() if path.name not in ours or not _is_regular(path)
+    )
+
+
+def _added(folder: Path) -> list[str]:
+    """Return what was added to results of ours; those without a manifest are half written."""
+    return [] if _manifest(folder) is None else _foreign(folder)
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _described(path: Path) -> dict[str, Any]:
+    """Return what the manifest says of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest}
+
+
+def _inert(table: pa.Table) -> pa.Table:
+    """Return a table whose texts no spreadsheet computes."""
+    for at, column in enumerate(table.columns):
+        if pa.types.is_string(column.type):
+            quoted = pc.binary_join_element_wise(columns.scalar("'"), column, columns.scalar(""))
+            formula = pc.match_substring_regex(column, FORMULA)
+            table = table.set_column(
+                at, table.column_names[at], pc.if_else(formula, quoted, column)
+            )
+    return table
+
+
+def _write_table(table: pa.Table, path: Path) -> None:
     """Write a table as Parquet, on the disk on return."""
-    path = folder / f"{name}.parquet"
     # Amounts rarely repeat, and statistics of whole tables help no reader to skip anything.
     repeating = [
         field.name
@@ -208,33 +329,4 @@ def _write_table(table: pa.Table, folder: Path, name: str) -> None:
         if not (pa.types.is_decimal(field.type) or pa.types.is_floating(field.type))
     ]
     pq.write_table(table, path, use_dictionary=repeating, write_statistics=False)
-    _flush(path)
-
-
-def _put(fresh: Path, target: Path) -> None:
-    """Rename the new directory to its place; the old one is put aside first, then removed."""
-    if not target.exists():
-        fresh.rename(target)
-        return
-    old = fresh.with_suffix(".old")
-    target.rename(old)
-    try:
-        fresh.rename(target)
-    except BaseException:
-        old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file, or a directory's list of names, is on the disk."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except PermissionError:  # Windows opens no directories
-        if path.is_dir():
-            return
-        raise
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush(path)

@@ -52,8 +52,7 @@ def print_summary(run: Summarised, out: Path, console: Console) -> None:
         Where to print.
     """
     accounts = run.accounts.to_arrow()
-    console.print(_headline(run.manifest, accounts))
-    for line in _totals(accounts):
+    for line in (*_headline(run.manifest, accounts), *_totals(accounts)):
         console.print(line)
     console.print()
     console.print(_requirements(accounts, console))
@@ -130,7 +129,7 @@ def print_comparison(
 _ENDS = ("a", "b", "difference")
 
 
-def _headline(manifest: Mapping[str, Any], accounts: pa.Table) -> Text:
+def _headline(manifest: Mapping[str, Any], accounts: pa.Table) -> tuple[Text, Text]:
     text = Text(f"Cross-margin run as of {manifest.get('as_of', '?')}")
     if manifest.get("cycle"):
         text.append(f", cycle {manifest['cycle']}")
@@ -138,10 +137,10 @@ def _headline(manifest: Mapping[str, Any], accounts: pa.Table) -> Text:
     if manifest.get("synthetic"):
         text.append("   SYNTHETIC: made-up market and book", style="bold yellow")
     policy = manifest["policy"]
-    text.append(f"\n  policy {policy['name']}")
+    rules = Text(f"  policy {policy['name']}")
     if policy["effective_from"] > manifest["as_of"]:
-        text.append(f": in force from {policy['effective_from']}, after this day", style="yellow")
-    return text
+        rules.append(f": in force from {policy['effective_from']}, after this day", style="yellow")
+    return text, rules
 
 
 def _totals(accounts: pa.Table) -> list[Text]:

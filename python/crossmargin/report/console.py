@@ -1,0 +1,62 @@
+"""What is printed for people: texts from files can show nothing but themselves."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Span, Text
+
+STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode's control and format characters (with those that turn the direction of text), lone
+surrogates, and separators of lines and paragraphs."""
+
+
+def shown(text: str) -> str:
+    r"""Return a text with every character that could steer a terminal written out, as `\x1b`."""
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in STEERING
+        else character
+        for character in text
+    )
+
+
+class Output(Console):
+    """A console that prints every text as `shown`, and takes none for markup.
+
+    Parameters
+    ----------
+    **options
+        As of rich's console.
+    """
+
+    def __init__(self, **options: object) -> None:
+        plain = {"markup": False, "highlight": False, "emoji": False}
+        super().__init__(**{**plain, **options})  # type: ignore[arg-type]
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render what is printed, or a part of it such as a cell."""
+        if isinstance(renderable, str):
+            renderable = self.render_str(renderable)
+        return super().render(
+            _shown(renderable) if isinstance(renderable, Text) else renderable, options
+        )
+
+
+def _shown(text: Text) -> Text:
+    """Return a styled text as `shown`, its styles where they were."""
+    parts = [shown(character) for character in text.plain]
+    plain = "".join(parts)
+    if plain == text.plain:
+        return text
+    at = [0]
+    for part in parts:
+        at.append(at[-1] + len(part))
+    copy = text.blank_copy(plain)
+    copy.spans = [Span(at[span.start], at[span.end], span.style) for span in text.spans]
+    return copy
