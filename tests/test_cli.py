@@ -188,6 +188,17 @@ def test_a_directory_that_holds_something_else_is_refused_before_the_run(
     assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
 
 
+def test_a_home_directory_that_the_shell_left_alone_is_meant(
+    write: Callable[..., list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cli.main(["run", *without(write(), "--out"), "--out=~/mine"]) == 0  # as bash leaves it
+    assert f"Files: {tmp_path / 'mine'}" in capsys.readouterr().out
+
+
 def test_the_sample_takes_no_other_book(
     write: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
