@@ -188,6 +188,17 @@ def test_a_directory_that_holds_something_else_is_refused_before_the_run(
     assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
 
 
+def test_a_home_directory_that_the_shell_left_alone_is_meant(
+    write: Callable[..., list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cli.main(["run", *without(write(), "--out"), "--out=~/mine"]) == 0  # as bash leaves it
+    assert f"Files: {tmp_path / 'mine'}" in capsys.readouterr().out
+
+
 def test_the_sample_takes_no_other_book(
     write: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,16 +223,69 @@ def test_an_internal_error_ends_in_70(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_terminated_run_leaves_nothing(
-    write: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", cli.STOPS)
+def test_a_stopped_run_leaves_nothing_and_says_so(
+    write: Callable[..., list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
 ) -> None:
-    def terminate(_: int) -> None:
-        signal.raise_signal(signal.SIGTERM)
-
     options = write()
-    monkeypatch.setattr(os, "fsync", terminate)
-    assert cli.main(["run", *options]) == 128 + signal.SIGTERM
+    before = [signal.getsignal(number) for number in cli.STOPS]
+    monkeypatch.setattr(os, "fsync", lambda _: signal.raise_signal(number))
+    assert cli.main(["run", *options]) == 128 + number
     assert [p.name for p in tmp_path.iterdir() if p.is_dir()] == []
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        f"crossmargin: stopped by {number.name}; {tmp_path / 'out'} is as it was\n"
+    )
+    assert [signal.getsignal(number) for number in cli.STOPS] == before
+
+
+def test_a_run_that_is_stopped_once_it_is_written_says_so(
+    write: Callable[..., list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = write()
+    monkeypatch.setattr(cli, "print_summary", lambda *_: signal.raise_signal(signal.SIGINT))
+    assert cli.main(["run", *options]) == 130
+    error = capsys.readouterr().err
+    assert error == f"crossmargin: stopped by SIGINT; the results are in {tmp_path / 'out'}\n"
+    assert (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_signal_that_is_ignored_stays_so(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    # `nohup` ignores SIGHUP.
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr(
+            "crossmargin.policies.shipped_policies",
+            lambda: signal.raise_signal(signal.SIGHUP) or (),
+        )
+        assert cli.main(["policy", "list"]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("module", ["crossmargin", "pyarrow", "rich"])
+def test_ctrl_c_while_the_command_is_imported_shows_no_traceback(module: str) -> None:
+    script = f"""
+import os, signal, sys
+class Interrupt:
+    def find_spec(name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt)
+from crossmargin_command import command
+command()
+"""
+    done = subprocess.run([sys.executable, "-c", script, "--version"], capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
 def test_the_sample_command_writes_a_book_that_runs(
@@ -427,6 +491,71 @@ def test_an_output_that_nobody_reads_is_no_fault(tmp_path: Path) -> None:
         assert left.stdout is not None
         left.stdout.close()
         assert left.wait() == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "says"),
+    [
+        ("policy show | head -1", 0, ""),
+        ("run --help | head -1", 0, ""),
+        ("--help | true", 0, ""),
+        ("policy show >&-", 0, ""),
+        ("--version >&- 2>&- <&-", 0, ""),
+        ("policy show >/dev/full", 2, "No space left"),
+        ("run --help >/dev/full", 2, "No space left"),
+        ("run --nonsense 2>/dev/full", 2, ""),
+        ("run --nonsense 2>&-", 2, ""),
+        ("run --nonsense 2>&1 | true", 2, ""),
+        ("run --sample --out out >&- 2>&-", 3, ""),
+    ],
+)
+def test_exit_codes_hold_where_nobody_reads(
+    line: str, code: int, says: str, tmp_path: Path
+) -> None:
+    # The code is that of the command, not of `head`.
+    shell = f"set -o pipefail; {sys.executable} -m crossmargin {line}"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == code
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    if "--sample" in line:
+        # No file took the number of a stream that was closed.
+        for path in (tmp_path / "out").glob("*.parquet"):
+            pq.read_table(path)
+
+
+def test_texts_from_files_do_not_steer_the_terminal(
+    write: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = write()
+    name = "001\u202e\u200b"  # a control character would be rejected
+    for option in ("--positions", "--accounts"):
+        path = Path(options[options.index(option) + 1])
+        path.write_text(path.read_text().replace('"001"', f'"{name}"'))
+    with_quantity(options, "nan")
+    assert cli.main(["run", *options]) == 3
+    captured = capsys.readouterr()
+    assert r"001\u202e\u200b" in captured.out
+    assert not {"\u202e", "\u200b"} & set(captured.out)
+    bad = tmp_path / "bad.csv"
+    bad.write_text("account,\x1b[2Jkind\n001,cash\n")
+    for path, says in ((bad, r"\x1b[2Jkind"), (tmp_path / "no\nsuch\x1b", r"no\nsuch\x1b")):
+        assert cli.main(["run", *options, "--positions", str(path)]) == 2
+        error = capsys.readouterr().err
+        assert says in error
+        assert error.count("\n") == 1
+        assert "\x1b" not in error
+
+
+def test_no_memory_is_no_fault_of_the_program(
+    write: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def fail(**_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(sys.modules["crossmargin.run"], "run", fail)
+    assert cli.main(["run", *write()]) == 2
+    assert "the memory does not suffice" in capsys.readouterr().err
 
 
 def test_unusable_input_always_exits_with_2(write: Any, tmp_path: Path) -> None:

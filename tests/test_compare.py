@@ -210,6 +210,54 @@ def test_columns_of_the_users_own_keep_the_hash(tmp_path: Path) -> None:
     assert len(xm.compare(run, run.write(tmp_path / "a"))) == len(run.accounts)
 
 
+def damaged(out: Path, how: str) -> None:
+    """Change results as accidents and editors do."""
+    file, manifest = out / "accounts.parquet", out / "manifest.json"
+    table, content = pq.read_table(file), json.loads(manifest.read_text())
+    if how == "truncated":
+        file.write_bytes(file.read_bytes()[:-100])
+    elif how == "a directory":
+        file.unlink()
+        file.mkdir()
+    elif how.startswith("without "):
+        pq.write_table(table.drop_columns([how.removeprefix("without ")]), file)
+    elif how == "p as text":
+        at = table.column_names.index("p")
+        pq.write_table(table.set_column(at, "p", table["p"].cast(pa.string())), file)
+    elif how == "no account":
+        at = table.column_names.index("account")
+        pq.write_table(table.set_column(at, "account", pa.nulls(len(table), pa.string())), file)
+    elif how == "no JSON":
+        manifest.write_text("{")
+    elif how == "deep JSON":
+        manifest.write_text("[" * 200_000)
+    else:
+        change = {"policy": "own", "inputs": {"positions": None}}.get(how)
+        content |= {how: change}
+        if change is None:
+            del content[how]
+        manifest.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        *("truncated", "a directory", "without account", "without reason", "p as text"),
+        *("no account", "no JSON", "deep JSON", "policy", "inputs", "as_of", "cycle", "files"),
+        "format",
+    ],
+)
+def test_damaged_results_are_refused(
+    runs: tuple[xm.Run, xm.Run], tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = runs[0].write(tmp_path / "a")
+    damaged(out, how)
+    assert cli.main(["compare", str(out), str(out)]) == 2
+    error = capsys.readouterr().err
+    assert str(out) in error
+    assert "Traceback" not in error
+
+
 def test_command_prints_the_largest_differences_and_writes_all(
     runs: tuple[xm.Run, xm.Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

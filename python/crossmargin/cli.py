@@ -188,6 +188,7 @@ def run(
     from crossmargin.run import run as margin_book
 
     check_target(out)
+    out = out.expanduser()
     own = {
         "--positions": positions,
         "--accounts": accounts,

@@ -18,15 +18,6 @@ from crossmargin.results.table import MONEY, Table
 from crossmargin.run import Run
 
 SHARE, AMOUNTS, REASON = "p", ("requirement", "saving"), "reason"
-NEEDED = pa.schema(
-    {
-        "account": pa.string(),
-        SHARE: pa.float64(),
-        **dict.fromkeys(AMOUNTS, MONEY),
-        REASON: pa.string(),
-    }
-)
-"""Columns of accounts.parquet."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +67,6 @@ def margined(run: Run | str | Path) -> Margined:
 
 def _check_whole(run: str | Path, accounts: pa.Table, manifest: Mapping[str, Any]) -> None:
     """Refuse results that somebody has changed."""
-    for field in NEEDED:
-        at = accounts.schema.get_field_index(field.name)  # -1 too where it is there twice
-        if at < 0 or accounts.schema.types[at] != field.type:
-            raise InputError(
-                f"{run}: accounts.parquet has no column `{field.name}` of {field.type}, as the run "
-                "wrote it; run the book again"
-            )
-    if accounts["account"].null_count:
-        raise InputError(f"{run}: accounts.parquet has rows without account; run the book again")
     try:
         said = [manifest["as_of"], manifest["cycle"], manifest["policy"]["name"]]
         said += [entry["hash"] for entry in manifest["inputs"].values()]
