@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
@@ -17,8 +18,19 @@ from crossmargin.io.par_yields import read_par_yields
 from crossmargin.io.tables import read_table
 from crossmargin.market.calendars import is_business_day
 
+ROOT = Path(__file__).parents[1]
 JOBS_FRIDAYS = ["1996-04-05", "1999-04-02", "2007-04-06", "2010-04-02", "2012-04-06"]
 JOBS_FRIDAYS += ["2015-04-03", "2021-04-02", "2023-04-07", "2026-04-03"]
+
+
+def test_every_test_and_finding_that_the_page_names_is_there():
+    page = (ROOT / "docs/disagreements.md").read_text("utf-8")
+    named = re.findall(r"(tests/[a-z_0-9/]+\.py)(?:::(\w+))?", page)
+    assert len(named) > 20
+    for file, function in named:
+        assert f"def {function}" in (ROOT / file).read_text("utf-8")
+    findings = {path.stem for path in (ROOT / "findings").glob("*.sh")}
+    assert findings <= set(re.findall(r"[a-z0-9-]+", page))
 
 
 def test_good_fridays_with_a_jobs_report_are_open_and_others_are_not():
