@@ -3,7 +3,7 @@
 #
 # Where two months are left over after whole quarters, the routine adds a quarter to the term,
 # discounts each flow for it, and then multiplies by another half-period. The factor is some 2.6%
-# too low, 2,600 USD on the invoice of one 100,000 USD contract at a price of 100.
+# too low, 2,660 USD on the invoice of one 100,000 USD contract at a price of 100.
 # Seen (the ten-year contract of March 2025, 4 1/8% of 2031-11-30, and a month later):
 #   maturity 2031-11-30: cedardev 0.8737, the exchange's formula 0.9003
 #   maturity 2031-12-31: cedardev 0.8972, the exchange's formula 0.8971

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # exchange_calendars 4.13.2 and holidays 0.109: CME is shut where its rate futures trade.
 #
-# Both keep one calendar for all of CME, after its equity floor. Interest-rate futures trade (to
-# late morning) and settle on a Good Friday that has a jobs report, and traded on 2025-01-09, a day
+# Both keep one calendar for all of CME, after its equity products. Interest-rate futures trade (to
+# late morning) on a Good Friday that has a jobs report, and traded on 2025-01-09, a day
 # of mourning for stocks. pandas_market_calendars has a calendar for rates besides, which knows the
 # Good Fridays and not the day of mourning.
 # Seen:

@@ -3,7 +3,8 @@
 #
 # A table of amounts goes from one to the other as Arrow without a copy, and a product of two
 # columns of cents, or a cast to cents, changes its value on the way: pyarrow keeps four places and
-# cuts, polars rounds the product itself to cents, half to even, and duckdb rounds half up.
+# cuts, polars rounds the product itself to cents, half to even, and duckdb rounds half away
+# from zero.
 # Seen:
 #   0.05 * 0.10 of decimal(15, 2): pyarrow 0.0050, polars 0.00, duckdb 0.0050
 #   0.145 cast to two places:      pyarrow 0.14, polars 0.14, duckdb 0.15

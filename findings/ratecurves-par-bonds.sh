@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # ratecurves 0.1.1: a curve bootstrapped from par rates does not price its own par bonds at par.
 #
-# bootstrap_from_par_rates solves for one rate a maturity, with the coupons in the gap before it
-# (20 and 30 years have 20 between them) discounted on a provisional curve; the finished curve
-# interpolates otherwise. On the rates of its own docstring the 30-year par bond is worth 100.27,
-# off by more than a basis point of yield, and off zero only where the grid has no gap.
+# bootstrap_from_par_rates solves for one rate a maturity, with the coupons in the gap before it (ten
+# years of them before the 30-year) discounted at the last rate found; the finished curve interpolates
+# there instead. On the rates of its own docstring the 30-year par bond is worth 100.27,
+# off by more than a basis point of yield; only up to a year, where the grid has no gap, is it 100.
 # Seen:
 #   1y 100.0000  2y 100.0055  5y 100.0284  10y 100.0424  20y 100.2570  30y 100.2748
 set -euo pipefail
