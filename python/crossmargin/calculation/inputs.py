@@ -20,6 +20,7 @@ from crossmargin.book.volumes import read_volumes
 from crossmargin.instruments.securities import Securities
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
+from crossmargin.io.sources import read_source
 from crossmargin.io.span_pa2 import SpanFile, read_span_pa2
 from crossmargin.io.tables import Source, read_table
 from crossmargin.margin.cubes import OwnCube
@@ -139,7 +140,7 @@ class _Reader:
         self._log = log
 
     def table(self, source: Source, schema: Schema) -> pa.Table:
-        given = read_table(source, name=schema.name)
+        given = read_source(source, name=schema.name)
         for text in given.notes:
             self._log.add("READ_AS", file=schema.name, message=text)
         parsed = parse(given.table, schema, file=schema.name, log=self._log)

@@ -13,7 +13,8 @@ from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import BASIS, FIXINGS, SOFR, Schema
 from crossmargin.io.par_yields import DECIMAL_UNDER, read_par_yields
 from crossmargin.io.parse import Parsed, describe_input, parse
-from crossmargin.io.tables import Given, Source, read_table
+from crossmargin.io.sources import read_source
+from crossmargin.io.tables import Given, Source
 from crossmargin.market.curve import TENORS
 from crossmargin.market.market import SYNTHETIC, Market, Note
 
@@ -52,7 +53,7 @@ def read_market(
         source[name] = describe_input(given, parsed)
         notes.extend(Note("READ_AS", name, text) for text in given.notes)
 
-    given_yields = read_table(par_yields, name="par yields")
+    given_yields = read_source(par_yields, name="par yields")
     yields = read_par_yields(given_yields.table)
     describe("par_yields", given_yields, yields)
     histories: dict[str, pa.Table | None] = {"basis": None, "fixings": None, "sofr": None}
@@ -62,7 +63,7 @@ def read_market(
         (sofr, SOFR, None),
     ):
         if given is not None:
-            read = read_table(given, name=schema.name)
+            read = read_source(given, name=schema.name)
             parsed = parse(read.table, schema, file=schema.name, log=ExceptionLog())
             describe(schema.name, read, parsed)
             histories[schema.name] = _history(parsed.table, schema, value)
