@@ -105,8 +105,11 @@ def run(
         ),
     ] = None,
     par_yields: Annotated[
-        Path | None,
-        _input("The official Treasury download as it comes, or date, 1mo, ..., 30y; percent."),
+        list[Path] | None,
+        _input(
+            "The official Treasury download as it comes, or date, 1mo, ..., 30y; percent. May be "
+            "given several times, such as a file a year."
+        ),
     ] = None,
     as_of: Annotated[
         str | None,
@@ -180,7 +183,7 @@ def run(
         "--par-yields": par_yields,
         "--as-of": as_of,
     }
-    lacking = [option for option, value in own.items() if value is None]
+    lacking = [option for option, value in own.items() if not value]
     if sample and (len(lacking) < len(own) or basis or fixings or sofr):
         raise InputError("--sample brings its own market and book; leave the other inputs out")
     if lacking and not sample:
@@ -196,7 +199,7 @@ def run(
         else:
             book = {"positions": positions, "accounts": accounts, "securities": securities}
             market = Market.read(
-                par_yields,
+                par_yields or (),
                 as_of=as_of_date(as_of or ""),
                 basis=basis,
                 fixings=fixings,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,7 @@ import pyarrow as pa
 from crossmargin import columns
 from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import BASIS, FIXINGS, SOFR, Schema
-from crossmargin.io.par_yields import DECIMAL_UNDER, read_par_yields
+from crossmargin.io.par_yields import DECIMAL_UNDER, join_par_yields
 from crossmargin.io.parse import Parsed, describe_input, parse
 from crossmargin.io.sources import read_source
 from crossmargin.io.tables import Given, Source
@@ -20,7 +23,7 @@ from crossmargin.market.market import SYNTHETIC, Market, Note
 
 
 def read_market(
-    par_yields: Source,
+    par_yields: Source | Sequence[Source],
     *,
     as_of: str | datetime.date | np.datetime64,
     basis: Source | None = None,
@@ -31,8 +34,10 @@ def read_market(
 
     Parameters
     ----------
-    par_yields, basis, fixings, sofr
-        Paths or tables; see `read_par_yields` and the schemas `BASIS`, `FIXINGS` and `SOFR`.
+    par_yields
+        A path or table, or a list of them, which are joined; see `join_par_yields`.
+    basis, fixings, sofr
+        Paths or tables; see the schemas `BASIS`, `FIXINGS` and `SOFR`.
     as_of
         The day the book is margined for, YYYY-MM-DD.
 
@@ -53,9 +58,10 @@ def read_market(
         source[name] = describe_input(given, parsed)
         notes.extend(Note("READ_AS", name, text) for text in given.notes)
 
-    given_yields = read_source(par_yields, name="par yields")
-    yields = read_par_yields(given_yields.table)
-    describe("par_yields", given_yields, yields)
+    given_yields, yields = _read_yields(par_yields)
+    describe("par_yields", _joint(given_yields), yields)
+    if len(given_yields) > 1:
+        source["par_yields"]["files"] = [given.hash for given in given_yields]
     histories: dict[str, pa.Table | None] = {"basis": None, "fixings": None, "sofr": None}
     for given, schema, value in (
         (basis, BASIS, "basis"),
@@ -82,6 +88,30 @@ def read_market(
         )
     except ValueError as error:
         raise InputError(str(error)) from error
+
+
+def _read_yields(par_yields: Source | Sequence[Source]) -> tuple[list[Given], Parsed]:
+    """Read the par yields of one file, or of several joined."""
+    sources = par_yields if isinstance(par_yields, list | tuple) else [par_yields]
+    if not sources:
+        raise InputError("par yields: no file is given; give one or more")
+    given = [read_source(source, name="par yields") for source in sources]
+    called = ["par yields"]
+    if len(sources) > 1:
+        called = [
+            f"par yields file {source}" if isinstance(source, str | Path) else f"par yields {n}"
+            for n, source in enumerate(sources, start=1)
+        ]
+    return given, join_par_yields(list(zip(called, (one.table for one in given), strict=True)))
+
+
+def _joint(given: list[Given]) -> Given:
+    """Return what stands for several tables, whatever their order."""
+    if len(given) == 1:
+        return given[0]
+    hashes = "\n".join(sorted(one.hash for one in given))
+    notes = tuple(dict.fromkeys(note for one in given for note in one.notes))
+    return Given(given[0].table, hashlib.sha256(hashes.encode()).hexdigest(), notes)
 
 
 def as_of_date(day: str | datetime.date | np.datetime64) -> np.datetime64:

@@ -185,7 +185,7 @@ class Market:
     @classmethod
     def read(
         cls,
-        par_yields: str | Path | Any,
+        par_yields: str | Path | Any | Sequence[str | Path | Any],
         *,
         as_of: str | np.datetime64,
         basis: str | Path | Any | None = None,
@@ -198,6 +198,7 @@ class Market:
         ----------
         par_yields, basis, fixings, sofr : path or table
             CSV or Parquet, plain or gzip, or anything that speaks the Arrow PyCapsule protocol.
+            `par_yields` may be a list of these: a file a year, or a file a tenor.
         as_of : str or datetime64[D]
             The day the book is margined for.
 
