@@ -123,6 +123,13 @@ def run(
         Path | None,
         _input("date, root, contract, basis. Without it hedges look better than they are."),
     ] = None,
+    settlements: Annotated[
+        Path | None,
+        _input(
+            "date, contract, price of Treasury futures, today's and earlier: give the basis by "
+            "our own model price."
+        ),
+    ] = None,
     fixings: Annotated[Path | None, _input("date, index (SOFR, EFFR), rate_pct.")] = None,
     sofr: Annotated[
         Path | None,
@@ -184,7 +191,7 @@ def run(
         "--as-of": as_of,
     }
     lacking = [option for option, value in own.items() if not value]
-    if sample and (len(lacking) < len(own) or basis or fixings or sofr):
+    if sample and (len(lacking) < len(own) or basis or settlements or fixings or sofr):
         raise InputError("--sample brings its own market and book; leave the other inputs out")
     if lacking and not sample:
         raise InputError(f"{', '.join(lacking)} must be given, or --sample instead")
@@ -209,6 +216,7 @@ def run(
             **book,
             market=market,
             firms=firms,
+            settlements=settlements,
             policy=policy,
             ficc_cube=ficc_cube,
             cme_cube=cme_cube,

@@ -77,6 +77,8 @@ class State:
     eligible_instrument : ndarray of bool, [I]
         May be cross-margined.
     as_of : datetime64[D]
+    market : Market
+        With the basis that settlement prices gave.
     """
 
     models: Models
@@ -84,6 +86,7 @@ class State:
     book: Book
     eligible_instrument: Mask
     as_of: np.datetime64
+    market: Market
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,7 @@ def run(
     ficc_cube: Source | None = None,
     cme_cube: Source | None = None,
     span_file: str | Path | None = None,
+    settlements: Source | None = None,
     volumes: Source | None = None,
     cycle: str = "EOD",
     threads: int | None = None,
@@ -176,6 +180,9 @@ def run(
     span_file : str or Path, optional
         A SPAN risk parameter file (.pa2) of the as-of date or up to five business days before;
         where the policy's model is `span`, what it holds takes the place of its parameters.
+    settlements : path or table, optional
+        Settlement prices of Treasury futures (date, contract, price) up to the as-of date: they
+        give the basis by our own model price of each day, in place of a basis history.
     volumes : path or table, optional
         Average daily volumes, for a policy that charges concentration.
     cycle : {"EOD", "EODXM", "ITD", "CUR"}
@@ -208,6 +215,7 @@ def run(
         securities=securities,
         market=market,
         firms=firms,
+        settlements=settlements,
         volumes=volumes,
         ficc_cube=ficc_cube,
         cme_cube=cme_cube,
@@ -215,7 +223,8 @@ def run(
         cycle=cycle,
         max_rejected=max_rejected,
     )
-    known, trades, log = inputs.securities, inputs.trades, inputs.log
+    market, log = inputs.market, inputs.log
+    known, trades = inputs.securities, inputs.trades
 
     tell("netting", 0.2)
     barrier = account_barrier(inputs.accounts, inputs.firms, rules.eligibility)
@@ -426,6 +435,7 @@ def run(
             book,
             eligible,
             market.as_of,
+            market,
         ),
         **{name: Table(stamped[name]) for name in _TABLES},
     )

@@ -187,6 +187,16 @@ BASIS = Schema(
     instrument="contract",
 )
 
+SETTLEMENTS = Schema(
+    "settlements",
+    (
+        Column("date", "date", required=True),
+        Column("contract", required=True),
+        Column("price", "number", required=True, blank=True, low=1.0, high=1000.0),
+    ),
+    instrument="contract",
+)
+
 VOLUMES = Schema(
     "volumes",
     (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,20 @@ import pyarrow.compute as pc
 from crossmargin import columns
 from crossmargin.book.accounts import read_accounts
 from crossmargin.book.exceptions import ExceptionLog, InputError
-from crossmargin.book.schemas import ACCOUNTS, FIRMS, POSITIONS, SECURITIES, VOLUMES, Schema
+from crossmargin.book.schemas import (
+    ACCOUNTS,
+    FIRMS,
+    POSITIONS,
+    SECURITIES,
+    SETTLEMENTS,
+    VOLUMES,
+    Schema,
+)
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import Trades, read_trades
 from crossmargin.book.volumes import read_volumes
 from crossmargin.instruments.securities import Securities
+from crossmargin.instruments.settlement_basis import settlement_basis
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.sources import read_source
@@ -38,6 +47,7 @@ class Inputs:
     securities : Securities
     trades : Trades
     market : Market
+        With the basis that settlement prices give, where they were given.
     volumes : dict of str to float
         Average daily volume by contract or root.
     ficc_cube, cme_cube : OwnCube, optional
@@ -69,6 +79,7 @@ def read_inputs(
     securities: Source,
     market: Market,
     firms: Source | None = None,
+    settlements: Source | None = None,
     volumes: Source | None = None,
     ficc_cube: Source | None = None,
     cme_cube: Source | None = None,
@@ -80,7 +91,8 @@ def read_inputs(
 
     Parameters
     ----------
-    positions, accounts, securities, market, firms, volumes, ficc_cube, cme_cube, span_file
+    positions, accounts, securities, market, firms, settlements, volumes, ficc_cube, cme_cube,
+    span_file
         As in `crossmargin.run`.
     cycle, max_rejected
         As in `crossmargin.run`.
@@ -103,6 +115,8 @@ def read_inputs(
     known = read_securities(
         read.table(securities, SECURITIES), curve=market.curve, file=SECURITIES.name, log=log
     )
+    if settlements is not None:
+        market = _with_settlements(market, read.table(settlements, SETTLEMENTS), known, log)
     adv = {}
     if volumes is not None:
         adv = read_volumes(read.table(volumes, VOLUMES), as_of=market.as_of)
@@ -164,6 +178,24 @@ class _Reader:
             "not_decoded": file.not_decoded,
         }
         return file
+
+
+def _with_settlements(
+    market: Market, settlements: pa.Table, securities: Securities, log: ExceptionLog
+) -> Market:
+    """Return the market with the basis that settlement prices of futures give."""
+    try:
+        basis, notes = settlement_basis(settlements, market=market, securities=securities)
+    except ValueError as error:
+        raise InputError(f"{SETTLEMENTS.name}, {error}") from error
+    for note in notes:
+        log.add("READ_AS", file=SETTLEMENTS.name, message=note)
+    twice = sorted(basis.keys() & market.basis.keys())
+    if twice:
+        raise InputError(
+            f"{SETTLEMENTS.name}: {', '.join(twice)} has a basis history too; give one of both"
+        )
+    return replace(market, basis=dict(sorted({**market.basis, **basis}.items())))
 
 
 def _note_market(market: Market, log: ExceptionLog) -> None:

@@ -70,6 +70,8 @@ class Market:
         Continuous zero rates at the nodes, decimal.
     skipped_rows : int
         Rows of the par yields that lack a node, in the history used.
+    par_yield : ndarray of float64, [T x 11]
+        What the curves of those days come from, decimal.
     basis : dict of str to Basis
         By root; a root without one moves with its model price alone.
     fixings : dict of str to (dates, rates)
@@ -89,6 +91,7 @@ class Market:
     date: Dates
     zero_rate: Float
     skipped_rows: int
+    par_yield: Float
     basis: dict[str, Basis] = field(default_factory=dict)
     fixings: dict[str, tuple[Dates, Float]] = field(default_factory=dict)
     sofr: Sofr | None = None
@@ -160,7 +163,8 @@ class Market:
             begin = holes[-1] + 1
             skipped = int(np.count_nonzero(given[~usable] > date[begin]))
             date, percent = date[begin:], percent[begin:]
-        df = discount_factors(date, percent / 100.0)
+        par_yield = percent / 100.0
+        df = discount_factors(date, par_yield)
         swaps = None if sofr is None else read_sofr(sofr, as_of=day)
         if swaps and business_days_between(swaps.date[-1], day, "bond") > OLDEST_CURVE:
             raise ValueError(
@@ -174,6 +178,7 @@ class Market:
             date=date,
             zero_rate=zero_rates(df),
             skipped_rows=skipped,
+            par_yield=par_yield,
             basis={} if basis is None else read_basis(basis, as_of=day),
             fixings={} if fixings is None else _read_fixings(fixings),
             sofr=swaps,

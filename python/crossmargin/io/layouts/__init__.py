@@ -11,12 +11,14 @@ from dataclasses import replace
 from crossmargin.io.layouts.fixings import fred_rates, new_york_fed
 from crossmargin.io.layouts.par_yields import fred_yields, treasury_feed
 from crossmargin.io.layouts.securities import auction_results, public_debt
+from crossmargin.io.layouts.settlements import quoted
 from crossmargin.io.tables import Given
 
 _LAYOUTS = {
     "fixings": (new_york_fed, fred_rates),
     "par yields": (fred_yields, treasury_feed),
     "securities": (auction_results, public_debt),
+    "settlements": (quoted,),
 }
 """The downloads that can stand for an input, by its name."""
 
@@ -29,7 +31,7 @@ def from_download(given: Given, name: str) -> Given:
     given : Given
         The table as read.
     name : str
-        The input: `fixings`, `par yields`, `securities`; no other has such layouts.
+        What the input is called; some have no such layouts.
 
     Returns
     -------
