@@ -33,10 +33,12 @@ from crossmargin.book.netting import Legs, net, open_legs, to_book
 from crossmargin.book.schemas import ACCOUNTS, POSITIONS, VOLUMES
 from crossmargin.book.trades import Trades, canonical_order
 from crossmargin.calculation.inputs import read_inputs, rejected_rows
+from crossmargin.columns import numbers, texts
 from crossmargin.engine import Book, Cube
 from crossmargin.engine.executor import run_blocks
 from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.universe import TREASURY, Universe, build_universe
+from crossmargin.io.column_map import ColumnsSource
 from crossmargin.io.hashes import table_hash
 from crossmargin.io.results import write_results
 from crossmargin.io.tables import Source
@@ -156,6 +158,7 @@ def run(
     span_file: str | Path | None = None,
     settlements: Source | None = None,
     volumes: Source | None = None,
+    columns: ColumnsSource | None = None,
     cycle: str = "EOD",
     threads: int | None = None,
     max_rejected: int | None = None,
@@ -185,6 +188,9 @@ def run(
         give the basis by our own model price of each day, in place of a basis history.
     volumes : path or table, optional
         Average daily volumes, for a policy that charges concentration.
+    columns : path or dict, optional
+        What our columns are called in your files, with their units: a TOML file, or what stands in
+        one. `Market.read` takes it for the market's.
     cycle : {"EOD", "EODXM", "ITD", "CUR"}
         Recorded in every table; in ITD a leg dated on the as-of date is still open.
     threads : int, optional
@@ -220,6 +226,7 @@ def run(
         ficc_cube=ficc_cube,
         cme_cube=cme_cube,
         span_file=span_file,
+        column_map=columns,
         cycle=cycle,
         max_rejected=max_rejected,
     )
@@ -333,16 +340,16 @@ def run(
     _log_unpriced(legs, trades, universe, cubes, inputs.accounts, log)
 
     tell("margin", 0.6)
-    account = columns.texts(inputs.accounts["account"])
+    account = texts(inputs.accounts["account"])
     exceptions = log.table()
     rejected = _rejected_rows(exceptions, inputs.accounts)
     models = Models(universe, cubes, floor, rules, haircuts, of_ficc, daily)
     clients = Clients(
         eligible=barrier == "",
         complete=rejected == 0,
-        multiplier=columns.numbers(inputs.accounts["multiplier"]),
-        floor=columns.numbers(inputs.accounts["floor"]),
-        minimum=columns.numbers(inputs.accounts["minimum"]),
+        multiplier=numbers(inputs.accounts["multiplier"]),
+        floor=numbers(inputs.accounts["floor"]),
+        minimum=numbers(inputs.accounts["minimum"]),
         group_account=assignment.group_account,
     )
     try:

@@ -27,6 +27,7 @@ from crossmargin.book.trades import Trades, read_trades
 from crossmargin.book.volumes import read_volumes
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.settlement_basis import settlement_basis
+from crossmargin.io.column_map import ColumnsSource, read_column_map
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.sources import read_source
@@ -84,6 +85,7 @@ def read_inputs(
     ficc_cube: Source | None = None,
     cme_cube: Source | None = None,
     span_file: str | Path | None = None,
+    column_map: ColumnsSource | None = None,
     cycle: str = "EOD",
     max_rejected: int | None = None,
 ) -> Inputs:
@@ -94,6 +96,8 @@ def read_inputs(
     positions, accounts, securities, market, firms, settlements, volumes, ficc_cube, cme_cube,
     span_file
         As in `crossmargin.run`.
+    column_map
+        What `crossmargin.run` takes as `columns`.
     cycle, max_rejected
         As in `crossmargin.run`.
 
@@ -109,7 +113,7 @@ def read_inputs(
     if max_rejected is not None and max_rejected < 0:
         raise InputError(f"max_rejected: {max_rejected} is negative; give 0 or more")
     log = ExceptionLog()
-    read = _Reader(log)
+    read = _Reader(log, column_map)
     accounts_read = read_accounts(read.table(accounts, ACCOUNTS), file=ACCOUNTS.name, log=log)
     firms_read = None if firms is None else read.table(firms, FIRMS)
     known = read_securities(
@@ -149,12 +153,15 @@ def read_inputs(
 class _Reader:
     """Reads input tables, and keeps what the manifest says of them."""
 
-    def __init__(self, log: ExceptionLog) -> None:
+    def __init__(self, log: ExceptionLog, column_map: ColumnsSource | None) -> None:
         self.source: dict[str, dict[str, Any]] = {}
         self._log = log
+        self._column_map = None if column_map is None else read_column_map(column_map)
+        if self._column_map is not None:
+            self.source["columns"] = {"hash": self._column_map.hash}
 
     def table(self, source: Source, schema: Schema) -> pa.Table:
-        given = read_source(source, name=schema.name)
+        given = read_source(source, name=schema.name, column_map=self._column_map)
         for text in given.notes:
             self._log.add("READ_AS", file=schema.name, message=text)
         parsed = parse(given.table, schema, file=schema.name, log=self._log)

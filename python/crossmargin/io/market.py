@@ -14,6 +14,7 @@ import pyarrow as pa
 from crossmargin import columns
 from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import BASIS, FIXINGS, SOFR, Schema
+from crossmargin.io.column_map import ColumnMap, ColumnsSource, read_column_map
 from crossmargin.io.par_yields import DECIMAL_UNDER, join_par_yields
 from crossmargin.io.parse import Parsed, describe_input, parse
 from crossmargin.io.sources import read_source
@@ -29,6 +30,7 @@ def read_market(
     basis: Source | None = None,
     fixings: Source | None = None,
     sofr: Source | None = None,
+    column_map: ColumnsSource | None = None,
 ) -> Market:
     """Read a market from files or tables.
 
@@ -40,6 +42,8 @@ def read_market(
         Paths or tables; see the schemas `BASIS`, `FIXINGS` and `SOFR`.
     as_of
         The day the book is margined for, YYYY-MM-DD.
+    column_map
+        What our columns are called in these files; see `read_column_map`.
 
     Returns
     -------
@@ -51,6 +55,7 @@ def read_market(
         If a file cannot be used, or the yields do not reach the as-of date.
     """
     day = as_of_date(as_of)
+    names = None if column_map is None else read_column_map(column_map)
     source: dict[str, dict[str, Any]] = {}
     notes: list[Note] = []
 
@@ -58,7 +63,7 @@ def read_market(
         source[name] = describe_input(given, parsed)
         notes.extend(Note("READ_AS", name, text) for text in given.notes)
 
-    given_yields, yields = _read_yields(par_yields)
+    given_yields, yields = _read_yields(par_yields, names)
     describe("par_yields", _joint(given_yields), yields)
     if len(given_yields) > 1:
         source["par_yields"]["files"] = [given.hash for given in given_yields]
@@ -69,7 +74,7 @@ def read_market(
         (sofr, SOFR, None),
     ):
         if given is not None:
-            read = read_source(given, name=schema.name)
+            read = read_source(given, name=schema.name, column_map=names)
             parsed = parse(read.table, schema, file=schema.name, log=ExceptionLog())
             describe(schema.name, read, parsed)
             histories[schema.name] = _history(parsed.table, schema, value)
@@ -90,12 +95,14 @@ def read_market(
         raise InputError(str(error)) from error
 
 
-def _read_yields(par_yields: Source | Sequence[Source]) -> tuple[list[Given], Parsed]:
+def _read_yields(
+    par_yields: Source | Sequence[Source], column_map: ColumnMap | None
+) -> tuple[list[Given], Parsed]:
     """Read the par yields of one file, or of several joined."""
     sources = par_yields if isinstance(par_yields, list | tuple) else [par_yields]
     if not sources:
         raise InputError("par yields: no file is given; give one or more")
-    given = [read_source(source, name="par yields") for source in sources]
+    given = [read_source(one, name="par yields", column_map=column_map) for one in sources]
     called = ["par yields"]
     if len(sources) > 1:
         called = [

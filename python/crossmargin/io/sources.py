@@ -1,12 +1,14 @@
-"""An input as its users have it: a table of ours, or a public download in its own form."""
+"""An input as its users have it: their own columns, or a public download in its own form."""
 
 from __future__ import annotations
 
+from crossmargin.io.column_map import ColumnMap
 from crossmargin.io.layouts import from_download
+from crossmargin.io.mapping import in_our_columns
 from crossmargin.io.tables import Given, Source, read_table
 
 
-def read_source(source: Source, *, name: str) -> Given:
+def read_source(source: Source, *, name: str, column_map: ColumnMap | None = None) -> Given:
     """Read an input from a path or table, in our columns where its own are known.
 
     Parameters
@@ -15,6 +17,8 @@ def read_source(source: Source, *, name: str) -> Given:
         As in `read_table`.
     name
         What the input is called in messages.
+    column_map
+        What our columns are called in it.
 
     Returns
     -------
@@ -25,4 +29,7 @@ def read_source(source: Source, *, name: str) -> Given:
     InputError
         If it cannot be read; the message names it and what to do.
     """
-    return from_download(read_table(source, name=name), name)
+    given = read_table(source, name=name)
+    if column_map is not None:
+        given = in_our_columns(given, name, column_map)
+    return from_download(given, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -196,6 +196,7 @@ class Market:
         basis: str | Path | Any | None = None,
         fixings: str | Path | Any | None = None,
         sofr: str | Path | Any | None = None,
+        columns: str | Path | Mapping[str, Any] | None = None,
     ) -> Market:
         """Read a market from files or tables.
 
@@ -206,6 +207,8 @@ class Market:
             `par_yields` may be a list of these: a file a year, or a file a tenor.
         as_of : str or datetime64[D]
             The day the book is margined for.
+        columns : path or dict, optional
+            What our columns are called in these files, as in `crossmargin.run`.
 
         Returns
         -------
@@ -218,7 +221,9 @@ class Market:
         """
         from crossmargin.io.market import read_market
 
-        return read_market(par_yields, as_of=as_of, basis=basis, fixings=fixings, sofr=sofr)
+        return read_market(
+            par_yields, as_of=as_of, basis=basis, fixings=fixings, sofr=sofr, column_map=columns
+        )
 
     @classmethod
     def sample(cls) -> Market:
