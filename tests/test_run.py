@@ -528,3 +528,73 @@ def test_both_legs_of_a_repo_are_listed_once(market: xm.Market, securities: pa.T
     assert found.count((1, "NO_MODEL")) == 1
     # Without a model nothing says what cash a blank stands for.
     assert [code for row, code in found if row == 2] == ["VALUE_INVALID"]
+
+
+def test_settlements_give_the_run_that_their_basis_gives(
+    real_data: Callable[[str], Path], market: xm.Market, securities: pa.Table
+) -> None:
+    days = market.date[-300:]
+    settled = pa.table(
+        {
+            "date": pa.array(np.tile(days, 2), pa.date32()),
+            "contract": ["ZNM25"] * days.size + ["TNM25"] * days.size,
+            "price": 110.0 + np.random.default_rng(3).integers(0, 256, 2 * days.size) / 64.0,
+        }
+    )
+    book = {
+        "positions": _positions("A,cash,91282CMM0,10000000,true", "A,future,ZNM25,-100,true"),
+        "accounts": _accounts("A"),
+        "securities": securities,
+    }
+    by_price = xm.run(**book, market=market, settlements=settled)
+    assert by_price.state is not None
+    found = by_price.state.market.basis
+    assert list(found) == ["TN", "ZN"]
+    basis = pa.concat_tables(
+        pa.table(
+            {
+                "date": pa.array(own.date, pa.date32()),
+                "root": pa.repeat(root, own.date.size),
+                "contract": pa.repeat(own.contract[0], own.date.size),
+                "basis": own.level[:, 0],
+            }
+        )
+        for root, own in found.items()
+    )
+    yields = real_data("us_treasury_par_yields.csv.gz")
+    by_basis = xm.run(**book, market=xm.Market.read(yields, as_of=AS_OF, basis=basis))
+    for table in ("accounts", "components", "positions"):
+        hashes = [run.manifest["results"][table]["hash"] for run in (by_price, by_basis)]
+        assert hashes[0] == hashes[1]
+    assert by_price.manifest["inputs"]["settlements"]["rows_read"] == 600
+    told = [
+        r["message"]
+        for r in by_price.exceptions.to_arrow().to_pylist()
+        if r["file"] == "settlements"
+    ]
+    # Nothing could be delivered into TNM25 before its first note was announced.
+    assert [text[:3] for text in told] == ["TN:", "ZN:", "216"]
+    with pytest.raises(InputError, match="settlements: ZN has a basis history too"):
+        xm.run(
+            **book,
+            market=xm.Market.read(
+                yields, as_of=AS_OF, basis=basis.filter(pc.equal(basis["root"], "ZN"))
+            ),
+            settlements=settled,
+        )
+    with pytest.raises(ValueError, match=r"give run\.state\.market"):
+        xm.compare_revaluation(by_price, market)
+    assert len(xm.compare_revaluation(by_price, by_price.state.market))
+
+
+def test_a_settlement_that_cannot_be_is_refused_by_row(
+    market: xm.Market, securities: pa.Table
+) -> None:
+    with pytest.raises(InputError, match=r"settlements, row 1: ZNM25 at 11\.09 on .* points from"):
+        xm.run(
+            positions=_positions(ONE_LINE),
+            accounts=_accounts("A"),
+            securities=securities,
+            market=market,
+            settlements=_table("date,contract,price\n2025-03-13,ZNM25,11.09"),
+        )

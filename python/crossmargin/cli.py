@@ -120,8 +120,11 @@ def run(
         ),
     ] = None,
     par_yields: Annotated[
-        Path | None,
-        _input("The official Treasury download as it comes, or date, 1mo, ..., 30y; percent."),
+        list[Path] | None,
+        _input(
+            "The official Treasury download as it comes, or date, 1mo, ..., 30y; percent. May be "
+            "given several times, such as a file a year."
+        ),
     ] = None,
     as_of: Annotated[
         str | None,
@@ -134,6 +137,13 @@ def run(
     basis: Annotated[
         Path | None,
         _input("date, root, contract, basis. Without it hedges look better than they are."),
+    ] = None,
+    settlements: Annotated[
+        Path | None,
+        _input(
+            "date, contract, price of Treasury futures, today's and earlier: give the basis by "
+            "our own model price."
+        ),
     ] = None,
     fixings: Annotated[Path | None, _input("date, index (SOFR, EFFR), rate_pct.")] = None,
     sofr: Annotated[
@@ -196,8 +206,8 @@ def run(
         "--par-yields": par_yields,
         "--as-of": as_of,
     }
-    lacking = [option for option, value in own.items() if value is None]
-    if sample and (len(lacking) < len(own) or basis or fixings or sofr):
+    lacking = [option for option, value in own.items() if not value]
+    if sample and (len(lacking) < len(own) or basis or settlements or fixings or sofr):
         raise InputError("--sample brings its own market and book; leave the other inputs out")
     if lacking and not sample:
         raise InputError(f"{', '.join(lacking)} must be given, or --sample instead")
@@ -212,7 +222,7 @@ def run(
         else:
             book = {"positions": positions, "accounts": accounts, "securities": securities}
             market = Market.read(
-                par_yields,
+                par_yields or (),
                 as_of=as_of_date(as_of or ""),
                 basis=basis,
                 fixings=fixings,
@@ -222,6 +232,7 @@ def run(
             **book,
             market=market,
             firms=firms,
+            settlements=settlements,
             policy=policy,
             ficc_cube=ficc_cube,
             cme_cube=cme_cube,

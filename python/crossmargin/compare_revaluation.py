@@ -39,12 +39,17 @@ def compare_revaluation(run: Run, market: Market, *, threads: int | None = None)
     Raises
     ------
     ValueError
-        The run has no models, or the market is of another day.
+        The run has no models, or the market is of another day or has other factors.
     """
     if run.state is None:
         raise ValueError("this run has no models; ask one that was made in this process")
     if market.as_of != run.state.as_of:
         raise ValueError(f"the market is of {market.as_of}, the run of {run.state.as_of}")
+    if market.factor != run.state.market.factor:
+        raise ValueError(
+            "the market has other factors than the run's, such as a basis from settlement prices; "
+            "give run.state.market"
+        )
     state, models = run.state, run.state.models
     universe, policy, haircuts = models.universe, models.policy, models.haircuts
     priced = universe.priced if haircuts is None else universe.priced | haircuts.covered

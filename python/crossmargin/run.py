@@ -33,10 +33,12 @@ from crossmargin.book.netting import Legs, net, open_legs, to_book
 from crossmargin.book.schemas import ACCOUNTS, POSITIONS, VOLUMES
 from crossmargin.book.trades import Trades, canonical_order
 from crossmargin.calculation.inputs import read_inputs, rejected_rows
+from crossmargin.columns import numbers, texts
 from crossmargin.engine import Book, Cube
 from crossmargin.engine.executor import check_threads, run_blocks
 from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.universe import TREASURY, Universe, build_universe
+from crossmargin.io.column_map import ColumnsSource
 from crossmargin.io.hashes import table_hash
 from crossmargin.io.results import write_results
 from crossmargin.io.tables import Source
@@ -77,6 +79,8 @@ class State:
     eligible_instrument : ndarray of bool, [I]
         May be cross-margined.
     as_of : datetime64[D]
+    market : Market
+        With the basis that settlement prices gave.
     """
 
     models: Models
@@ -84,6 +88,7 @@ class State:
     book: Book
     eligible_instrument: Mask
     as_of: np.datetime64
+    market: Market
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,9 @@ def run(
     ficc_cube: Source | None = None,
     cme_cube: Source | None = None,
     span_file: str | Path | None = None,
+    settlements: Source | None = None,
     volumes: Source | None = None,
+    columns: ColumnsSource | None = None,
     cycle: str = "EOD",
     threads: int | None = None,
     max_rejected: int | None = None,
@@ -177,8 +184,14 @@ def run(
     span_file : str or Path, optional
         A SPAN risk parameter file (.pa2) of the as-of date or up to five business days before;
         where the policy's model is `span`, what it holds takes the place of its parameters.
+    settlements : path or table, optional
+        Settlement prices of Treasury futures (date, contract, price) up to the as-of date: they
+        give the basis by our own model price of each day, in place of a basis history.
     volumes : path or table, optional
         Average daily volumes, for a policy that charges concentration.
+    columns : path or dict, optional
+        What our columns are called in your files, with their units: a TOML file, or what stands in
+        one. `Market.read` takes it for the market's.
     cycle : {"EOD", "EODXM", "ITD", "CUR"}
         Recorded in every table; in ITD a leg dated on the as-of date is still open.
     threads : int, optional
@@ -212,14 +225,17 @@ def run(
         securities=securities,
         market=market,
         firms=firms,
+        settlements=settlements,
         volumes=volumes,
         ficc_cube=ficc_cube,
         cme_cube=cme_cube,
         span_file=span_file,
+        column_map=columns,
         cycle=cycle,
         max_rejected=max_rejected,
     )
-    known, trades, log = inputs.securities, inputs.trades, inputs.log
+    market, log = inputs.market, inputs.log
+    known, trades = inputs.securities, inputs.trades
 
     tell("netting", 0.2)
     barrier = account_barrier(inputs.accounts, inputs.firms, rules.eligibility)
@@ -328,16 +344,16 @@ def run(
     _log_unpriced(legs, trades, universe, cubes, inputs.accounts, log)
 
     tell("margin", 0.6)
-    account = columns.texts(inputs.accounts["account"])
+    account = texts(inputs.accounts["account"])
     exceptions = log.table()
     rejected = _rejected_rows(exceptions, inputs.accounts)
     models = Models(universe, cubes, floor, rules, haircuts, of_ficc, daily)
     clients = Clients(
         eligible=barrier == "",
         complete=rejected == 0,
-        multiplier=columns.numbers(inputs.accounts["multiplier"]),
-        floor=columns.numbers(inputs.accounts["floor"]),
-        minimum=columns.numbers(inputs.accounts["minimum"]),
+        multiplier=numbers(inputs.accounts["multiplier"]),
+        floor=numbers(inputs.accounts["floor"]),
+        minimum=numbers(inputs.accounts["minimum"]),
         group_account=assignment.group_account,
     )
     try:
@@ -430,6 +446,7 @@ def run(
             book,
             eligible,
             market.as_of,
+            market,
         ),
         **{name: Table(stamped[name]) for name in _TABLES},
     )

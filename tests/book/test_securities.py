@@ -143,6 +143,15 @@ def test_of_rows_of_a_cusip_that_differ_none_is_used():
         ]
 
 
+def test_rows_of_one_security_a_sale_say_which_to_keep():
+    found, exceptions = read(GOOD, GOOD | {"issue_date": "2025-03-17"})
+    assert found.cusip.size == 0
+    assert [e["code"] for e in exceptions] == ["SECURITY_DUPLICATE"] * 2
+    assert "keep the row with the earliest issue date" in exceptions[0]["message"]
+    _, exceptions = read(GOOD, GOOD | {"issue_date": "2025-03-17", "coupon_pct": "1"})
+    assert "keep the right one" in exceptions[0]["message"]
+
+
 def test_each_bad_row_is_rejected_once():
     both = GOOD | {
         "maturity_date": "2020-02-15",

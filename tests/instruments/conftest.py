@@ -32,6 +32,7 @@ def flat_market() -> Callable[..., Market]:
             date=np.array([day]),
             zero_rate=np.full((1, 11), rate),
             skipped_rows=0,
+            par_yield=np.full((1, 11), rate),
             **fields,
         )
 

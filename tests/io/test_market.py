@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import datetime
+import gzip
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,3 +99,31 @@ def test_a_sofr_history_has_some_tenors() -> None:
 def test_a_sofr_history_that_cannot_be_used_is_refused(given: pa.Table, says: str) -> None:
     with pytest.raises(InputError, match=says):
         read_market(YIELDS, as_of="2025-03-13", sofr=given)
+
+
+def test_par_yields_in_several_files_are_one_history(
+    tmp_path: Path, real_data: Callable[[str], Path]
+) -> None:
+    with gzip.open(real_data("us_treasury_par_yields.csv.gz"), "rt") as lines:
+        head, *rows = lines.read().splitlines()
+    files = []
+    for year in ("2023", "2024", "2025"):
+        files.append(tmp_path / f"{year}.csv")
+        own = [row for row in rows if row.startswith(year)]
+        files[-1].write_text("\n".join([head, *own]) + "\n")
+    whole = tmp_path / "whole.csv"
+    whole.write_text("\n".join([head, *(r for r in rows if "2023" <= r[:4] <= "2025")]) + "\n")
+    one, joined = (read_market(given, as_of="2025-03-13") for given in (whole, files))
+    assert np.array_equal(one.zero_rate, joined.zero_rate)
+    assert np.array_equal(one.date, joined.date)
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    assert joined.source["par_yields"]["files"] == hashes
+    turned = read_market(files[::-1], as_of="2025-03-13")
+    assert turned.source["par_yields"]["hash"] == joined.source["par_yields"]["hash"]
+    assert "files" not in one.source["par_yields"]
+    text = files[2].read_text().replace("2025-03-12", "2024-12-31", 1)
+    files[2].write_text(text)
+    with pytest.raises(InputError, match=r"2024\.csv and .*2025\.csv: different yields"):
+        read_market(files, as_of="2025-03-13")
+    with pytest.raises(InputError, match="no file is given"):
+        read_market([], as_of="2025-03-13")

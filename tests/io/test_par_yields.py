@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from crossmargin.book.exceptions import InputError
-from crossmargin.io.par_yields import read_par_yields
+from crossmargin.io.par_yields import join_par_yields, read_par_yields
 from crossmargin.io.parse import Parsed
 from crossmargin.io.tables import read_table
 from crossmargin.market.curve import TENORS
@@ -165,3 +165,45 @@ def test_the_embedded_history_is_read_as_it_is_written(tmp_path: Path) -> None:
     sample = pytest.importorskip("crossmargin.sample")
     table = sample.sample_tables(accounts=10)["par_yields"]
     assert read_par_yields(table).table["10y"].to_pylist() == table["10y"].to_pylist()
+
+
+def test_files_of_a_year_each_are_joined(text: Callable[[str], Path]) -> None:
+    files = [
+        ("a.csv", OFFICIAL.format("03/12/2025", "03/13/2025")),
+        ("b.csv", plain(row("2025-03-12"), row("2024-12-31"))),
+    ]
+    given = [(name, read_table(text(content), name=name).table) for name, content in files]
+    parsed = join_par_yields(given)
+    assert parsed.table["date"].to_pylist() == [datetime.date(2024, 12, 31), *DAYS]
+    assert parsed.table["10y"].to_pylist() == [4.27, 4.27, 4.31]
+
+
+def test_files_of_a_tenor_each_are_joined_by_date() -> None:
+    def series(node: str, level: float) -> pa.Table:
+        return pa.table({"date": ["2025-03-12", "2025-03-13"], node: [f"{level}", "."]})
+
+    given = [(node, series(node, level)) for node, level in zip(TENORS, LEVELS, strict=True)]
+    parsed = join_par_yields(given[::-1])
+    assert [parsed.table[node].to_pylist() for node in TENORS] == [[v, None] for v in LEVELS]
+    with pytest.raises(InputError, match="par yields: column `20y` is missing"):
+        join_par_yields(given[:9] + given[10:])
+
+
+def test_files_that_differ_are_both_named(text: Callable[[str], Path]) -> None:
+    first = read_table(text(plain(row("2025-03-12"))), name="first").table
+    other = read_table(text(plain(row("2025-03-12", _2y="3.95"))), name="other").table
+    blank = read_table(text(plain(row("2025-03-12", _2y=""))), name="blank").table
+    for table in (other, blank):
+        with pytest.raises(InputError, match="a and b: different yields for 2025-03-12; keep one"):
+            join_par_yields([("a", first), ("b", table)])
+    parsed = join_par_yields([("a", first), ("b", first)])
+    assert parsed.warnings == ("1 repeated rows dropped",)
+    assert parsed.table == join_par_yields([("a", first)]).table
+
+
+def test_a_file_of_decimals_among_others_is_named(text: Callable[[str], Path]) -> None:
+    decimal = ",".join(["2025-03-13", *(f"{v / 100:.4f}" for v in LEVELS)])
+    one = read_table(text(plain(row("2025-03-11"), row("2025-03-12"))), name="one").table
+    two = read_table(text(plain(decimal)), name="two").table
+    with pytest.raises(InputError, match=r"^two, row 1: .* looks like decimals"):
+        join_par_yields([("one", one), ("two", two)])

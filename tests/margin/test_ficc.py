@@ -136,7 +136,7 @@ def history(two_year: list[float]) -> Market:
     zero = np.full((len(two_year), NODES.size), 0.04)
     zero[:, 4] = two_year
     date = np.busday_offset(AS_OF, np.arange(1 - len(two_year), 1))
-    return Market(AS_OF, Curve(AS_OF, np.zeros(POINTS.size)), date, zero, 0)
+    return Market(AS_OF, Curve(AS_OF, np.zeros(POINTS.size)), date, zero, 0, zero)
 
 
 def test_floor_rate_is_a_share_of_the_quietest_window() -> None:

@@ -153,6 +153,7 @@ def market(zero_rate, own, basis=()):
         date=date,
         zero_rate=zero_rate,
         skipped_rows=0,
+        par_yield=zero_rate,
         basis={b.root: b for b in basis},
         sofr=own,
     )

@@ -170,6 +170,7 @@ SECURITIES = Schema(
         Column("first_coupon_date", "date", code="SECURITY_INVALID"),
         Column("price", "number", code="SECURITY_INVALID", low=0.01, high=1000.0),
         Column("resold_as", code="SECURITY_INVALID"),
+        Column("outstanding", "number", code="SECURITY_INVALID", low=0, high=1e13),
     ),
     instrument="cusip",
 )
@@ -182,6 +183,16 @@ BASIS = Schema(
         Column("root", "choice", required=True, choices=TREASURY_ROOTS),
         Column("contract", required=True),
         Column("basis", "number", required=True, blank=True, low=-50.0, high=50.0),
+    ),
+    instrument="contract",
+)
+
+SETTLEMENTS = Schema(
+    "settlements",
+    (
+        Column("date", "date", required=True),
+        Column("contract", required=True),
+        Column("price", "number", required=True, blank=True, low=1.0, high=1000.0),
     ),
     instrument="contract",
 )

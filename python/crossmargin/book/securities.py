@@ -95,19 +95,27 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
 
     kept = np.flatnonzero(ok)
     _, first, group = np.unique(cusip[kept].astype(str), return_index=True, return_inverse=True)
-    terms = list(
-        zip(coupon, issue, maturity, kind, first_coupon.astype(str), price, resold, strict=True)
+    but_issue = list(
+        zip(coupon, maturity, kind, first_coupon.astype(str), price, resold, strict=True)
     )
-    differs = np.array(
-        [
-            i != own and repr(terms[i]) != repr(terms[own])
-            for i, own in zip(kept, kept[first[group]], strict=True)
-        ],
-        dtype=bool,
-    )
-    conflict = np.isin(group, group[differs])
+
+    def conflicts(terms: Callable[[int], object]) -> npt.NDArray[np.bool_]:
+        pairs = zip(kept.tolist(), kept[first[group]].tolist(), strict=True)
+        differs = [i != own and repr(terms(i)) != repr(terms(own)) for i, own in pairs]
+        return np.isin(group, group[np.array(differs, dtype=bool)])
+
+    conflict = conflicts(lambda i: (issue[i], but_issue[i]))
+    resale = conflict & ~conflicts(but_issue.__getitem__)
     reject(
-        kept[conflict],
+        kept[resale],
+        "SECURITY_DUPLICATE",
+        lambda i: (
+            f"{cusip[i]} has rows of different issue dates, as a reopened security has: none "
+            "is used; keep the row with the earliest issue date"
+        ),
+    )
+    reject(
+        kept[conflict & ~resale],
         "SECURITY_DUPLICATE",
         lambda i: f"{cusip[i]} has rows that differ: none is used; keep the right one",
     )

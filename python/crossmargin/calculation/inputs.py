@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,26 @@ import pyarrow.compute as pc
 from crossmargin import columns
 from crossmargin.book.accounts import read_accounts
 from crossmargin.book.exceptions import ExceptionLog, InputError
-from crossmargin.book.schemas import ACCOUNTS, FIRMS, POSITIONS, SECURITIES, VOLUMES, Schema
+from crossmargin.book.schemas import (
+    ACCOUNTS,
+    FIRMS,
+    POSITIONS,
+    SECURITIES,
+    SETTLEMENTS,
+    VOLUMES,
+    Schema,
+)
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import Trades, read_trades
 from crossmargin.book.volumes import read_volumes
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.securities import Securities
+from crossmargin.instruments.settlement_basis import settlement_basis
 from crossmargin.instruments.universe import RATE_INDEX, missing_fixings
+from crossmargin.io.column_map import ColumnsSource, read_column_map
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
+from crossmargin.io.sources import read_source
 from crossmargin.io.span_pa2 import SpanFile, read_span_pa2
 from crossmargin.io.tables import Source, read_table
 from crossmargin.margin.cubes import OwnCube
@@ -39,6 +50,7 @@ class Inputs:
     securities : Securities
     trades : Trades
     market : Market
+        With the basis that settlement prices give, where they were given.
     volumes : dict of str to float
         Average daily volume by contract or root.
     ficc_cube, cme_cube : OwnCube, optional
@@ -70,10 +82,12 @@ def read_inputs(
     securities: Source,
     market: Market,
     firms: Source | None = None,
+    settlements: Source | None = None,
     volumes: Source | None = None,
     ficc_cube: Source | None = None,
     cme_cube: Source | None = None,
     span_file: str | Path | None = None,
+    column_map: ColumnsSource | None = None,
     cycle: str = "EOD",
     max_rejected: int | None = None,
 ) -> Inputs:
@@ -81,8 +95,11 @@ def read_inputs(
 
     Parameters
     ----------
-    positions, accounts, securities, market, firms, volumes, ficc_cube, cme_cube, span_file
+    positions, accounts, securities, market, firms, settlements, volumes, ficc_cube, cme_cube,
+    span_file
         As in `crossmargin.run`.
+    column_map
+        What `crossmargin.run` takes as `columns`.
     cycle, max_rejected
         As in `crossmargin.run`.
 
@@ -96,12 +113,14 @@ def read_inputs(
         An input cannot be used, or more rows are rejected than allowed.
     """
     log = ExceptionLog()
-    read = _Reader(log)
+    read = _Reader(log, column_map)
     accounts_read = read_accounts(read.table(accounts, ACCOUNTS), file=ACCOUNTS.name, log=log)
     firms_read = None if firms is None else read.table(firms, FIRMS)
     known = read_securities(
         read.table(securities, SECURITIES), curve=market.curve, file=SECURITIES.name, log=log
     )
+    if settlements is not None:
+        market = _with_settlements(market, read.table(settlements, SETTLEMENTS), known, log)
     adv = {}
     if volumes is not None:
         adv = read_volumes(read.table(volumes, VOLUMES), as_of=market.as_of)
@@ -134,12 +153,15 @@ def read_inputs(
 class _Reader:
     """Reads input tables, and keeps what the manifest says of them."""
 
-    def __init__(self, log: ExceptionLog) -> None:
+    def __init__(self, log: ExceptionLog, column_map: ColumnsSource | None) -> None:
         self.source: dict[str, dict[str, Any]] = {}
         self._log = log
+        self._column_map = None if column_map is None else read_column_map(column_map)
+        if self._column_map is not None:
+            self.source["columns"] = {"hash": self._column_map.hash}
 
     def table(self, source: Source, schema: Schema) -> pa.Table:
-        given = read_table(source, name=schema.name)
+        given = read_source(source, name=schema.name, column_map=self._column_map)
         for text in given.notes:
             self._log.add("READ_AS", file=schema.name, message=text)
         parsed = parse(given.table, schema, file=schema.name, log=self._log)
@@ -163,6 +185,24 @@ class _Reader:
             "not_decoded": file.not_decoded,
         }
         return file
+
+
+def _with_settlements(
+    market: Market, settlements: pa.Table, securities: Securities, log: ExceptionLog
+) -> Market:
+    """Return the market with the basis that settlement prices of futures give."""
+    try:
+        basis, notes = settlement_basis(settlements, market=market, securities=securities)
+    except ValueError as error:
+        raise InputError(f"{SETTLEMENTS.name}, {error}") from error
+    for note in notes:
+        log.add("READ_AS", file=SETTLEMENTS.name, message=note)
+    twice = sorted(basis.keys() & market.basis.keys())
+    if twice:
+        raise InputError(
+            f"{SETTLEMENTS.name}: {', '.join(twice)} has a basis history too; give one of both"
+        )
+    return replace(market, basis=dict(sorted({**market.basis, **basis}.items())))
 
 
 def _note_market(market: Market, contracts: tuple[Contract, ...], log: ExceptionLog) -> None:

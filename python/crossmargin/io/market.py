@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,29 +14,36 @@ import pyarrow as pa
 from crossmargin import columns
 from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import BASIS, FIXINGS, SOFR, Schema
-from crossmargin.io.par_yields import DECIMAL_UNDER, read_par_yields
+from crossmargin.io.column_map import ColumnMap, ColumnsSource, read_column_map
+from crossmargin.io.par_yields import DECIMAL_UNDER, join_par_yields
 from crossmargin.io.parse import Parsed, describe_input, parse
-from crossmargin.io.tables import Given, Source, read_table
+from crossmargin.io.sources import read_source
+from crossmargin.io.tables import Given, Source
 from crossmargin.market.curve import TENORS
 from crossmargin.market.market import SYNTHETIC, Market, Note
 
 
 def read_market(
-    par_yields: Source,
+    par_yields: Source | Sequence[Source],
     *,
     as_of: str | datetime.date | np.datetime64,
     basis: Source | None = None,
     fixings: Source | None = None,
     sofr: Source | None = None,
+    column_map: ColumnsSource | None = None,
 ) -> Market:
     """Read a market from files or tables.
 
     Parameters
     ----------
-    par_yields, basis, fixings, sofr
-        Paths or tables; see `read_par_yields` and the schemas `BASIS`, `FIXINGS` and `SOFR`.
+    par_yields
+        A path or table, or a list of them, which are joined; see `join_par_yields`.
+    basis, fixings, sofr
+        Paths or tables; see the schemas `BASIS`, `FIXINGS` and `SOFR`.
     as_of
         The day the book is margined for, YYYY-MM-DD.
+    column_map
+        What our columns are called in these files; see `read_column_map`.
 
     Returns
     -------
@@ -45,6 +55,7 @@ def read_market(
         If a file cannot be used, or the yields do not reach the as-of date.
     """
     day = as_of_date(as_of)
+    names = None if column_map is None else read_column_map(column_map)
     source: dict[str, dict[str, Any]] = {}
     notes: list[Note] = []
 
@@ -52,9 +63,10 @@ def read_market(
         source[name] = describe_input(given, parsed)
         notes.extend(Note("READ_AS", name, text) for text in given.notes)
 
-    given_yields = read_table(par_yields, name="par yields")
-    yields = read_par_yields(given_yields.table)
-    describe("par_yields", given_yields, yields)
+    given_yields, yields = _read_yields(par_yields, names)
+    describe("par_yields", _joint(given_yields), yields)
+    if len(given_yields) > 1:
+        source["par_yields"]["files"] = [given.hash for given in given_yields]
     histories: dict[str, pa.Table | None] = {"basis": None, "fixings": None, "sofr": None}
     for given, schema, value in (
         (basis, BASIS, "basis"),
@@ -62,7 +74,7 @@ def read_market(
         (sofr, SOFR, None),
     ):
         if given is not None:
-            read = read_table(given, name=schema.name)
+            read = read_source(given, name=schema.name, column_map=names)
             parsed = parse(read.table, schema, file=schema.name, log=ExceptionLog())
             describe(schema.name, read, parsed)
             histories[schema.name] = _history(parsed.table, schema, value)
@@ -81,6 +93,32 @@ def read_market(
         )
     except ValueError as error:
         raise InputError(str(error)) from error
+
+
+def _read_yields(
+    par_yields: Source | Sequence[Source], column_map: ColumnMap | None
+) -> tuple[list[Given], Parsed]:
+    """Read the par yields of one file, or of several joined."""
+    sources = par_yields if isinstance(par_yields, list | tuple) else [par_yields]
+    if not sources:
+        raise InputError("par yields: no file is given; give one or more")
+    given = [read_source(one, name="par yields", column_map=column_map) for one in sources]
+    called = ["par yields"]
+    if len(sources) > 1:
+        called = [
+            f"par yields file {source}" if isinstance(source, str | Path) else f"par yields {n}"
+            for n, source in enumerate(sources, start=1)
+        ]
+    return given, join_par_yields(list(zip(called, (one.table for one in given), strict=True)))
+
+
+def _joint(given: list[Given]) -> Given:
+    """Return what stands for several tables, whatever their order."""
+    if len(given) == 1:
+        return given[0]
+    hashes = "\n".join(sorted(one.hash for one in given))
+    notes = tuple(dict.fromkeys(note for one in given for note in one.notes))
+    return Given(given[0].table, hashlib.sha256(hashes.encode()).hexdigest(), notes)
 
 
 def as_of_date(day: str | datetime.date | np.datetime64) -> np.datetime64:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +24,35 @@ _ZERO_BILL_UNDER = 1.0
 DECIMAL_UNDER = 0.25
 _TENOR = re.compile(r"([0-9]+(?:[._][0-9]+)?)[ _]?(mo|m|month|months|yr|y|year|years)")
 
+Dates = npt.NDArray[np.datetime64]
 Float = npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class _File:
+    """The yields of one file, ascending by day, each day once."""
+
+    name: str
+    day: Dates
+    percent: Float  # [N x 11], NaN where missing or where the file has no such column
+    has: Mask  # [11]
+    row: npt.NDArray[np.int64]
+    extra_columns: tuple[str, ...]
+    repeated: int
+    rows_read: int
+
+
 def read_par_yields(given: pa.Table, *, name: str = "par yields") -> Parsed:
-    """Read a history of par yields.
+    """Read a history of par yields from one table; see `join_par_yields`."""
+    return join_par_yields([(name, given)])
+
+
+def join_par_yields(given: Sequence[tuple[str, pa.Table]]) -> Parsed:
+    """Read a history of par yields from one or more tables: a file a year, or a file a tenor.
 
     Headers may be ``Date,"1 Mo",...,"30 Yr"`` or ``date,1mo,...,30y``; dates ISO, m/d/yyyy or
-    m/d/yy; rows in any order. Other tenors and columns are listed, not read.
+    m/d/yy; rows in any order. Other tenors and columns are listed, not read. What two tables both
+    say of a day must be the same.
 
     A missing yield is a blank, ``N/A`` or the like, and also a zero that cannot be true: at nodes
     of a year and longer, and at a bill whose next longer node stands at one percent or more.
@@ -37,9 +60,7 @@ def read_par_yields(given: pa.Table, *, name: str = "par yields") -> Parsed:
     Parameters
     ----------
     given
-        A table as `io.tables.read_table` leaves it.
-    name
-        What the input is called in messages.
+        What each table is called in messages, and the table as `io.tables.read_table` leaves it.
 
     Returns
     -------
@@ -51,28 +72,85 @@ def read_par_yields(given: pa.Table, *, name: str = "par yields") -> Parsed:
     ------
     InputError
         If a column is missing, a cell cannot be read, a yield is outside -5 to 30 percent, a row
-        or the file looks like decimals, or one date has two different rows.
+        or the whole looks like decimals, or one date has two different rows.
     """
+    files = [_read_file(table, name) for name, table in given]
+    name = files[0].name if len(files) == 1 else "par yields"
+    _check_nodes(np.any([file.has for file in files], axis=0), name)
+    day = np.unique(np.concatenate([file.day for file in files]))
+    percent, repeated = _joined(files, day)
+    percent = _without_false_zeros(percent)
+    _check_percent(files, day, percent, name)
+
+    table = {"date": columns.column(day)}
+    for k, node in enumerate(TENORS):
+        table[node] = columns.column(percent[:, k], ~np.isnan(percent[:, k]))
+    extra = tuple(dict.fromkeys(column for file in files for column in file.extra_columns))
+    repeated += sum(file.repeated for file in files)
+    warnings = (f"{repeated} repeated rows dropped",) if repeated else ()
+    return Parsed(pa.table(table), extra, warnings, sum(file.rows_read for file in files))
+
+
+def _read_file(given: pa.Table, name: str) -> _File:
     where = _columns(given, name)
-    cells = {node: _read(given, where[node], "number", name) for node in TENORS}
+    nodes = [node for node in TENORS if node in where]
+    if "date" not in where or not nodes:
+        _check_nodes(np.isin(TENORS, nodes), name, date="date" in where)
+    cells = {node: _read(given, where[node], "number", name) for node in nodes}
     dates = _read(given, where["date"], "date", name)
-    percent = np.column_stack([columns.numbers(cells[node].value) for node in TENORS])
+    nothing = np.full(len(given), np.nan)
+    percent = np.column_stack(
+        [columns.numbers(cells[node].value) if node in cells else nothing for node in TENORS]
+    )
     missing = np.all([cell.missing for cell in cells.values()], axis=0)
     _refuse(dates.missing & ~missing, given, where["date"], "has yields and no date", name)
     row = np.flatnonzero(~dates.missing)
     percent = _without_false_zeros(percent[row])
     _check_plausible(percent, row, name)
-
     day = columns.dates(dates.value)[row]
     order = np.argsort(day, kind="stable")
     kept, repeated = _once(day[order], percent[order], row[order], name)
-    table = {"date": columns.column(day[order][kept])}
-    for k, node in enumerate(TENORS):
-        values = percent[order][kept][:, k]
-        table[node] = columns.column(values, ~np.isnan(values))
     extra = tuple(column for column in given.column_names if column not in where.values())
-    warnings = (f"{repeated} repeated rows dropped",) if repeated else ()
-    return Parsed(pa.table(table), extra, warnings, len(row))
+    return _File(
+        name,
+        day[order][kept],
+        percent[order][kept],
+        np.isin(TENORS, nodes),
+        row[order][kept],
+        extra,
+        repeated,
+        row.size,
+    )
+
+
+def _joined(files: list[_File], day: Dates) -> tuple[Float, int]:
+    """Return the yields of all files by day, and how many rows said nothing new."""
+    percent = np.full((day.size, len(TENORS)), np.nan)
+    told = np.full(percent.shape, -1)  # which file each cell is of
+    repeated = 0
+    for number, file in enumerate(files):
+        cell = np.ix_(np.searchsorted(day, file.day), np.flatnonzero(file.has))
+        own, before, old = file.percent[:, file.has], percent[cell], told[cell]
+        differs = (old >= 0) & (own != before) & ~(np.isnan(own) & np.isnan(before))
+        if differs.any():
+            at, k = (int(v[0]) for v in np.nonzero(differs))
+            raise InputError(
+                f"{files[old[at, k]].name} and {file.name}: different yields for {file.day[at]}; "
+                "keep one"
+            )
+        repeated += int(np.count_nonzero(np.all(old >= 0, axis=1)))
+        percent[cell], told[cell] = own, number
+    return percent, repeated
+
+
+def _check_nodes(has: Mask, name: str, *, date: bool = True) -> None:
+    """Refuse a history that lacks a column."""
+    lacking = [*([] if date else ["date"]), *np.array(TENORS)[~has]]
+    if lacking:
+        raise InputError(
+            f"{name}: column {', '.join(f'`{wanted}`' for wanted in lacking)} is missing; give "
+            "the official download or columns date, " + ", ".join(TENORS)
+        )
 
 
 def _columns(table: pa.Table, name: str) -> dict[str, str]:
@@ -86,12 +164,6 @@ def _columns(table: pa.Table, name: str) -> dict[str, str]:
             )
         if meant == "date" or meant in TENORS:
             where[meant] = column
-    lacking = [wanted for wanted in ("date", *TENORS) if wanted not in where]
-    if lacking:
-        raise InputError(
-            f"{name}: column {', '.join(f'`{wanted}`' for wanted in lacking)} is missing; give "
-            "the official download or columns date, " + ", ".join(TENORS)
-        )
     return where
 
 
@@ -141,6 +213,10 @@ def _check_plausible(percent: Float, row: npt.NDArray[np.int64], name: str) -> N
             f"{name}, row {row[at] + 1}: {TENORS[k]} is {percent[at, k]:g} percent, outside "
             f"{LOWEST:g} to {HIGHEST:g}; correct or remove the row"
         )
+
+
+def _check_percent(files: list[_File], day: Dates, percent: Float, name: str) -> None:
+    """Refuse a row, or a whole history, that looks like decimals."""
     largest = np.where(np.isnan(percent), 0.0, np.abs(percent)).max(axis=1, initial=0.0)
     some = largest > 0.0
     if not some.any():
@@ -151,16 +227,15 @@ def _check_plausible(percent: Float, row: npt.NDArray[np.int64], name: str) -> N
             f"{name}: no yield reaches {DECIMAL_UNDER:g}; these look like decimals: give percent"
         )
     if low.any() and np.median(largest[some]) >= 1.0:
-        at = int(np.flatnonzero(low)[0])
+        at = day[np.flatnonzero(low)[0]]
+        file = next(file for file in files if at in file.day)
         raise InputError(
-            f"{name}, row {row[at] + 1}: no yield reaches {DECIMAL_UNDER:g} where others are "
-            "above 1; the row looks like decimals: give percent"
+            f"{file.name}, row {file.row[file.day == at][0] + 1}: no yield reaches "
+            f"{DECIMAL_UNDER:g} where others are above 1; the row looks like decimals: give percent"
         )
 
 
-def _once(
-    day: npt.NDArray[np.datetime64], percent: Float, row: npt.NDArray[np.int64], name: str
-) -> tuple[Mask, int]:
+def _once(day: Dates, percent: Float, row: npt.NDArray[np.int64], name: str) -> tuple[Mask, int]:
     """Return which rows of a sorted history to keep; equal repeats go, others are refused."""
     repeat = np.zeros(len(day), bool)
     repeat[1:] = day[1:] == day[:-1]

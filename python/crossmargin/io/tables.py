@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from crossmargin.book.exceptions import InputError
 from crossmargin.columns import TEXT
 from crossmargin.io.hashes import table_hash
+from crossmargin.io.xml_feed import looks_like_xml, read_xml_feed
 
 MAX_BYTES = 1 << 30
 """Largest file, and largest table once decompressed."""
@@ -189,6 +190,8 @@ def _from_bytes(data: bytes, label: str) -> pa.Table:
     for magic, advice in _FOREIGN.items():
         if data.startswith(magic):
             raise InputError(f"{label}: this is {advice}")
+    if looks_like_xml(data):
+        return read_xml_feed(data, label)
     return _from_parquet(data, label) if data.startswith(_PARQUET) else _from_csv(data, label)
 
 

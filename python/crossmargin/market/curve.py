@@ -26,7 +26,7 @@ DAYS_PER_YEAR = 365.25
 MONEY_MARKET_YEAR = 360.0
 
 
-def years_between(as_of: np.datetime64, date: Dates) -> Float:
+def years_between(as_of: np.datetime64 | Dates, date: Dates) -> Float:
     """Return (date - as_of) / 365.25 in years; dates are not adjusted."""
     return np.asarray((date - as_of).astype(np.int64) / DAYS_PER_YEAR)
 
@@ -160,6 +160,34 @@ def node_weights(time: Float, nodes: Float = NODES) -> tuple[Index, Float]:
     return left.astype(np.int64), np.clip(weight, 0.0, 1.0)
 
 
+def curves_discount_factor(log_df: Float, time: Float) -> Float:
+    """Return DF of several curves, each at times of its own.
+
+    Parameters
+    ----------
+    log_df : ndarray of float64, [T x 63]
+        ln DF at `POINTS`.
+    time : ndarray of float64, [T x N]
+        Years; beyond 30 the last forward rate goes on.
+
+    Returns
+    -------
+    ndarray of float64, [T x N]
+
+    Raises
+    ------
+    ValueError
+        A time is negative.
+    """
+    if not bool(np.all(time >= 0.0)):
+        raise ValueError("discount factors exist for dates on or after the as-of date only")
+    j = np.clip(np.searchsorted(POINTS, time, side="right") - 1, 0, POINTS.size - 2)
+    left = np.take_along_axis(log_df, j, axis=1)
+    right = np.take_along_axis(log_df, j + 1, axis=1)
+    slope = (right - left) / (POINTS[j + 1] - POINTS[j])
+    return exact.exp(left + (time - POINTS[j]) * slope)
+
+
 @dataclass(frozen=True)
 class Curve:
     """One day's discount curve.
@@ -184,11 +212,7 @@ class Curve:
             A time is negative.
         """
         t = np.asarray(time, dtype=np.float64)
-        if not bool(np.all(t >= 0.0)):
-            raise ValueError("discount factors exist for dates on or after the as-of date only")
-        j = np.clip(np.searchsorted(POINTS, t, side="right") - 1, 0, POINTS.size - 2)
-        slope = (self.log_df[j + 1] - self.log_df[j]) / (POINTS[j + 1] - POINTS[j])
-        return exact.exp(self.log_df[j] + (t - POINTS[j]) * slope)
+        return curves_discount_factor(self.log_df[None], t.reshape(1, -1)).reshape(t.shape)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -70,6 +70,8 @@ class Market:
         Continuous zero rates at the nodes, decimal.
     skipped_rows : int
         Rows of the par yields that lack a node, in the history used.
+    par_yield : ndarray of float64, [T x 11]
+        What the curves of those days come from, decimal.
     basis : dict of str to Basis
         By root; a root without one moves with its model price alone.
     fixings : dict of str to (dates, rates)
@@ -89,6 +91,7 @@ class Market:
     date: Dates
     zero_rate: Float
     skipped_rows: int
+    par_yield: Float
     basis: dict[str, Basis] = field(default_factory=dict)
     fixings: dict[str, tuple[Dates, Float]] = field(default_factory=dict)
     sofr: Sofr | None = None
@@ -172,7 +175,8 @@ class Market:
             begin = holes[-1] + 1
             skipped = int(np.count_nonzero(given[~usable] > date[begin]))
             date, percent = date[begin:], percent[begin:]
-        df = discount_factors(date, percent / 100.0)
+        par_yield = percent / 100.0
+        df = discount_factors(date, par_yield)
         swaps = None if sofr is None else read_sofr(sofr, as_of=day)
         if swaps and business_days_between(swaps.date[-1], day, "bond") > OLDEST_CURVE:
             raise ValueError(
@@ -186,6 +190,7 @@ class Market:
             date=date,
             zero_rate=zero_rates(df),
             skipped_rows=skipped,
+            par_yield=par_yield,
             basis={} if basis is None else read_basis(basis, as_of=day),
             fixings={} if fixings is None else _read_fixings(fixings),
             sofr=swaps,
@@ -197,12 +202,13 @@ class Market:
     @classmethod
     def read(
         cls,
-        par_yields: str | Path | Any,
+        par_yields: str | Path | Any | Sequence[str | Path | Any],
         *,
         as_of: str | np.datetime64,
         basis: str | Path | Any | None = None,
         fixings: str | Path | Any | None = None,
         sofr: str | Path | Any | None = None,
+        columns: str | Path | Mapping[str, Any] | None = None,
     ) -> Market:
         """Read a market from files or tables.
 
@@ -210,8 +216,11 @@ class Market:
         ----------
         par_yields, basis, fixings, sofr : path or table
             CSV or Parquet, plain or gzip, or anything that speaks the Arrow PyCapsule protocol.
+            `par_yields` may be a list of these: a file a year, or a file a tenor.
         as_of : str or datetime64[D]
             The day the book is margined for.
+        columns : path or dict, optional
+            What our columns are called in these files, as in `crossmargin.run`.
 
         Returns
         -------
@@ -224,7 +233,9 @@ class Market:
         """
         from crossmargin.io.market import read_market
 
-        return read_market(par_yields, as_of=as_of, basis=basis, fixings=fixings, sofr=sofr)
+        return read_market(
+            par_yields, as_of=as_of, basis=basis, fixings=fixings, sofr=sofr, column_map=columns
+        )
 
     @classmethod
     def sample(cls) -> Market:

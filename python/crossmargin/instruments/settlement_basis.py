@@ -1,0 +1,286 @@
+"""The basis of Treasury futures from their settlement prices, by our own model price of each day.
+
+Methodology, section 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from crossmargin import columns
+from crossmargin.instruments.baskets import ANNOUNCED_DAYS, deliverable, parse_resold
+from crossmargin.instruments.contracts import (
+    Contract,
+    last_delivery_day,
+    last_trading_day,
+    parse_contract,
+)
+from crossmargin.instruments.conversion import conversion_factors
+from crossmargin.instruments.schedule import add_months
+from crossmargin.instruments.securities import Securities, accrued, cash_flows
+from crossmargin.market import Market
+from crossmargin.market.basis import Basis, read_basis
+from crossmargin.market.curve import (
+    POINTS,
+    Curve,
+    bootstrap,
+    curves_discount_factor,
+    years_between,
+)
+
+Dates = npt.NDArray[np.datetime64]
+Float = npt.NDArray[np.float64]
+Integer = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+LARGEST = 10.0
+"""Price points; a settlement further from its model price is another contract's, or mistyped."""
+PLACES = 1e6
+"""The basis is rounded to a millionth of a point, so that a sum gives back what was added."""
+LONGEST_GAP = 31
+"""Days between maturities; the Treasury has had one in every month since the 1970s."""
+
+
+class Derived(NamedTuple):
+    """What settlement prices give: the basis by root, and what the user should know of it."""
+
+    basis: dict[str, Basis]
+    notes: tuple[str, ...]
+
+
+def settlement_basis(settlements: pa.Table, *, market: Market, securities: Securities) -> Derived:
+    """Return the basis of Treasury futures: settlement minus model price of the day.
+
+    Rows after the as-of date are not looked at. Left out and counted are rows of short-rate
+    futures, of days without a curve, and of contracts whose basket the table no longer holds whole.
+
+    Parameters
+    ----------
+    settlements : pyarrow.Table
+        Typed: `date`, `contract`, `price` (price points, null where missing), `row`.
+    market : Market
+        Its par yields give the curve of each day.
+    securities : Securities
+        Give the baskets. Market prices in it are today's and are not used.
+
+    Returns
+    -------
+    Derived
+
+    Raises
+    ------
+    ValueError
+        A contract is unknown or was no longer traded, has two prices on one day, or a price is
+        implausible; the message names the row.
+    """
+    past = columns.dates(settlements["date"]) <= market.as_of
+    settlements = settlements.filter(columns.column(past)).drop_null()
+    date, row = columns.dates(settlements["date"]), columns.integers(settlements["row"])
+    price = columns.numbers(settlements["price"])
+    contracts, number = _contracts(settlements["contract"], date, row)
+    _check_traded(contracts, number, date, row)
+
+    treasury = np.array([c.rule.kind == "treasury" for c in contracts], bool)[number]
+    at = np.searchsorted(market.date, date)
+    has_curve = market.date[np.minimum(at, market.date.size - 1)] == date
+    whole_from = _whole_from(securities, market.as_of)
+    whole = np.array([_shortest(c) >= whole_from for c in contracts], bool)[number]
+    used = treasury & has_curve & whole
+    log_df = bootstrap(market.date, market.par_yield) if used.any() else np.empty((0, POINTS.size))
+    model = np.full(date.size, np.nan)
+    for n, contract in enumerate(contracts):
+        mine = np.flatnonzero(used & (number == n))
+        if mine.size:
+            model[mine] = model_prices(contract, date[mine], log_df[at[mine]], securities)
+    basis = np.rint((price - model) * PLACES) / PLACES
+    _check_plausible(basis, price, contracts, number, date, row)
+
+    known = np.flatnonzero(~np.isnan(basis))
+    symbol = np.array([c.symbol for c in contracts], object)[number[known]]
+    root = np.array([c.root for c in contracts], object)[number[known]]
+    table = pa.table(
+        {
+            "date": columns.column(date[known]),
+            "root": columns.text_column(root),
+            "contract": columns.text_column(symbol),
+            "basis": columns.column(basis[known]),
+        }
+    )
+    left_out = {
+        "of short-rate futures": ~treasury,
+        "of days without par yields": treasury & ~has_curve,
+        f"of contracts into which a security due before {whole_from} could be delivered: the "
+        "securities table does not hold all of these": treasury & has_curve & ~whole,
+        "of contracts with an empty basket": used & np.isnan(model),
+    }
+    return Derived(
+        read_basis(table, as_of=market.as_of),
+        (*_told(root, basis[known]), *_counted(left_out)),
+    )
+
+
+def model_prices(contract: Contract, date: Dates, log_df: Float, securities: Securities) -> Float:
+    """Return the model price of a Treasury future on past days.
+
+    Parameters
+    ----------
+    contract : Contract
+    date : ndarray of datetime64[D], [T]
+        Days on or before last delivery.
+    log_df : ndarray of float64, [T x 63]
+        The curve of each.
+    securities : Securities
+        All that are known, matured ones included.
+
+    Returns
+    -------
+    ndarray of float64, [T]
+        Price points; NaN where nothing is deliverable.
+    """
+    delivery = last_delivery_day(contract)
+    bonds = securities.take(np.flatnonzero(securities.nominal))
+    bonds = bonds.take(np.flatnonzero(_into(contract, bonds, date.max())))
+    if bonds.cusip.size == 0:
+        return np.full(date.size, np.nan)
+    factor = conversion_factors(contract, bonds.coupon, bonds.maturity_date)
+    # All that is needed are the flows after delivery; without a price there is no spread.
+    unpriced = replace(bonds, price=np.full(bonds.cusip.size, np.nan))
+    flows = cash_flows(unpriced, Curve(delivery, np.zeros(POINTS.size)))
+    when, flow_date = np.unique(flows.date, return_inverse=True)
+    days = date[:, None]
+    forward = curves_discount_factor(log_df, years_between(days, when))
+    forward /= curves_discount_factor(log_df, years_between(days, np.array([delivery])))
+    count = np.diff(flows.ptr)
+    amount = flows.amount / np.repeat(factor, count)
+    value = np.zeros((date.size, bonds.cusip.size))
+    # Flow by flow, so that each sum is in the order in which a run of the day adds.
+    for k in range(int(count.max())):
+        paying = np.flatnonzero(count > k)
+        flow = flows.ptr[paying] + k
+        value[:, paying] += amount[flow] * forward[:, flow_date[flow]]
+    value += -accrued(bonds, delivery) / factor
+    cheapest = np.where(_basket_by_day(contract, bonds, date), value, np.inf).min(axis=1)
+    return np.where(np.isinf(cheapest), np.nan, cheapest)
+
+
+def _into(contract: Contract, bonds: Securities, as_of: np.datetime64) -> Mask:
+    return deliverable(
+        contract,
+        issue_date=bonds.issue_date,
+        maturity_date=bonds.maturity_date,
+        as_of=as_of,
+        resold_as=bonds.resold_as,
+    )
+
+
+def _basket_by_day(contract: Contract, bonds: Securities, date: Dates) -> Mask:
+    """Return which bonds were deliverable as seen on each day, [T x B]: later issues are not."""
+    sales = [np.datetime64(day, "D") for text in bonds.resold_as for day, _ in parse_resold(text)]
+    known = np.unique(np.concatenate([bonds.issue_date, np.array(sales, "datetime64[D]")]))
+    stage, first, of_day = np.unique(
+        np.searchsorted(known - ANNOUNCED_DAYS, date, side="right"),
+        return_index=True,
+        return_inverse=True,
+    )
+    return np.stack([_into(contract, bonds, date[first[s]]) for s in range(stage.size)])[of_day]
+
+
+def _contracts(names: pa.ChunkedArray, date: Dates, row: Integer) -> tuple[list[Contract], Integer]:
+    """Return the different contracts, and the number of each row's as of its date."""
+    code, different = columns.encoded(names)
+    text = columns.texts(different)
+    found: dict[Contract, int] = {}
+    number = np.empty(date.size, np.int64)
+
+    def of(at: int) -> int:
+        try:
+            contract = parse_contract(text[code[at]], date[at])
+        except ValueError as error:
+            raise ValueError(f"row {row[at]}: {error}") from None
+        return found.setdefault(contract, len(found))
+
+    order = np.lexsort((date, code))
+    for mine in np.split(order, np.flatnonzero(np.diff(code[order])) + 1):
+        if mine.size:
+            # One digit of a year may mean two contracts over the years, the later one later.
+            ends = of(mine[0]), of(mine[-1])
+            number[mine] = ends[0] if ends[0] == ends[1] else [of(at) for at in mine]
+    return list(found), number
+
+
+def _check_traded(contracts: list[Contract], number: Integer, date: Dates, row: Integer) -> None:
+    """Refuse a price after trading ended, and two prices of one contract on one day."""
+    last = np.array([last_trading_day(c) for c in contracts], "datetime64[D]")[number]
+    late = np.flatnonzero(date > last)
+    if late.size:
+        at = late[0]
+        raise ValueError(
+            f"row {row[at]}: {contracts[number[at]].symbol} stopped trading on {last[at]}, before "
+            f"{date[at]}; check the contract's year and the date"
+        )
+    order = np.lexsort((row, date, number))
+    again = (np.diff(number[order]) == 0) & (np.diff(date[order]).astype(np.int64) == 0)
+    if again.any():
+        at = order[1:][again][0]
+        raise ValueError(
+            f"row {row[at]}: {contracts[number[at]].symbol} has another price on {date[at]}; keep "
+            "one row"
+        )
+
+
+def _check_plausible(
+    basis: Float,
+    price: Float,
+    contracts: list[Contract],
+    number: Integer,
+    date: Dates,
+    row: Integer,
+) -> None:
+    far = np.flatnonzero(np.abs(basis) > LARGEST)
+    if far.size:
+        at = far[0]
+        raise ValueError(
+            f"row {row[at]}: {contracts[number[at]].symbol} at {price[at]:g} on {date[at]} is "
+            f"{abs(basis[at]):.4g} points from its model price; check that the price is in points "
+            "(32nds as 110-165), its contract and date, and that the securities table has all "
+            "notes and bonds outstanding"
+        )
+
+
+def _whole_from(securities: Securities, as_of: np.datetime64) -> np.datetime64:
+    """Return the day from which on the table holds what matures.
+
+    All that was outstanding on the as-of date is taken to be there. Matured securities are, as far
+    back as one matures at least every 31 days.
+    """
+    maturity = np.unique(securities.maturity_date[securities.nominal])
+    back = np.concatenate([[as_of + 1], maturity[maturity <= as_of][::-1]])
+    gap = np.flatnonzero(np.diff(back).astype(np.int64) < -LONGEST_GAP)
+    return cast(np.datetime64, back[gap[0]] if gap.size else back[-1])
+
+
+def _shortest(contract: Contract) -> np.datetime64:
+    """Return the first maturity date that can be delivered into a contract."""
+    first_day = contract.month.astype("datetime64[D]")
+    return cast(np.datetime64, add_months(first_day, contract.rule.remaining_min_months)[()])
+
+
+def _told(root: npt.NDArray[np.object_], basis: Float) -> list[str]:
+    """Say of each root how far settlements are from the model."""
+    told = []
+    for name in sorted(set(root)):
+        own = basis[root == name]
+        told.append(
+            f"{name}: {own.size} settlement prices give the basis; settlement minus model price is "
+            f"{own.min():.3f} to {own.max():.3f} points, median {np.median(own):.3f}"
+        )
+    return told
+
+
+def _counted(left_out: dict[str, Mask]) -> list[str]:
+    return [f"{mask.sum()} rows left out {why}" for why, mask in left_out.items() if mask.any()]

@@ -1,0 +1,51 @@
+"""Known public downloads, told by their header and turned into our columns before they are parsed.
+
+A layout takes a table as read and gives ours with a note for the user, or None where the header is
+not its own. A row that is not used is made blank, so that later rows keep their numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from crossmargin.io.layouts.fixings import fred_rates, new_york_fed
+from crossmargin.io.layouts.par_yields import fred_yields, treasury_feed
+from crossmargin.io.layouts.securities import auction_results, public_debt
+from crossmargin.io.layouts.settlements import quoted
+from crossmargin.io.tables import Given
+
+_LAYOUTS = {
+    "fixings": (new_york_fed, fred_rates),
+    "par yields": (fred_yields, treasury_feed),
+    "securities": (auction_results, public_debt),
+    "settlements": (quoted,),
+}
+"""The downloads that can stand for an input, by its name."""
+
+
+def from_download(given: Given, name: str) -> Given:
+    """Return an input in our columns where it is a known download, else as it is.
+
+    Parameters
+    ----------
+    given : Given
+        The table as read.
+    name : str
+        What the input is called; some have no such layouts.
+
+    Returns
+    -------
+    Given
+        With a note on what was read, if it was one.
+
+    Raises
+    ------
+    InputError
+        The download contradicts itself.
+    """
+    for layout in _LAYOUTS.get(name, ()):
+        read = layout(given.table)
+        if read is not None:
+            table, note = read
+            return replace(given, table=table, notes=(*given.notes, note))
+    return given

@@ -1,0 +1,35 @@
+"""An input as its users have it: their own columns, or a public download in its own form."""
+
+from __future__ import annotations
+
+from crossmargin.io.column_map import ColumnMap
+from crossmargin.io.layouts import from_download
+from crossmargin.io.mapping import in_our_columns
+from crossmargin.io.tables import Given, Source, read_table
+
+
+def read_source(source: Source, *, name: str, column_map: ColumnMap | None = None) -> Given:
+    """Read an input from a path or table, in our columns where its own are known.
+
+    Parameters
+    ----------
+    source
+        As in `read_table`.
+    name
+        What the input is called in messages.
+    column_map
+        What our columns are called in it.
+
+    Returns
+    -------
+    Given
+
+    Raises
+    ------
+    InputError
+        If it cannot be read; the message names it and what to do.
+    """
+    given = read_table(source, name=name)
+    if column_map is not None:
+        given = in_our_columns(given, name, column_map)
+    return from_download(given, name)

@@ -1,0 +1,109 @@
+"""A feed of records in XML (Atom with OData properties), as the Treasury publishes its rates.
+
+Nothing outside the file is looked at and no entity is expanded: a document type is refused.
+"""
+
+from __future__ import annotations
+
+from xml.parsers import expat
+
+import pyarrow as pa
+
+from crossmargin import columns
+from crossmargin.book.exceptions import InputError
+
+MAX_BYTES = 64 << 20
+MAX_DEPTH = 32
+MAX_RECORDS = 100_000
+MAX_NAMES = 100
+LONGEST_CELL = 1000
+_RECORD = "properties"
+
+
+def looks_like_xml(data: bytes) -> bool:
+    """Tell whether a file begins as XML, or HTML, does."""
+    return data[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+
+
+def read_xml_feed(data: bytes, label: str) -> pa.Table:
+    """Return the records of a feed: a column a property, by its name without prefix, as text.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    label : str
+        What messages call it.
+
+    Raises
+    ------
+    InputError
+        It is no feed, has a document type, or is too large or deep.
+    """
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{label}: {len(data):,} bytes of XML, above the limit of {MAX_BYTES:,}")
+    feed = _Feed(label)
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = feed.refuse_document_type
+    parser.StartElementHandler = feed.start
+    parser.EndElementHandler = feed.end
+    parser.CharacterDataHandler = feed.text
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError as error:
+        raise InputError(f"{label}: cannot be read as XML: {error}") from error
+    if not feed.records:
+        raise InputError(
+            f"{label}: this is XML without records (`m:properties`); give the Treasury's feed of "
+            "daily par yields, or a CSV"
+        )
+    names = list(dict.fromkeys(name for record in feed.records for name in record))
+    return pa.table(
+        {name: columns.text_column([r.get(name) for r in feed.records]) for name in names}
+    )
+
+
+class _Feed:
+    """Takes what the parser meets; keeps the records."""
+
+    def __init__(self, label: str) -> None:
+        self.records: list[dict[str, str]] = []
+        self._label = label
+        self._path: list[str] = []
+
+    def refuse_document_type(self, *declared: object) -> None:
+        raise InputError(
+            f"{self._label}: the file has a document type (`<!DOCTYPE`): a web page, or XML that "
+            "is not read; give the file itself as downloaded"
+        )
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self._path.append(name.rpartition(" ")[2])
+        if len(self._path) > MAX_DEPTH:
+            raise InputError(f"{self._label}: XML nested deeper than {MAX_DEPTH}; refused")
+        if self._path[-1] == _RECORD:
+            if len(self.records) == MAX_RECORDS:
+                raise InputError(f"{self._label}: more than {MAX_RECORDS:,} records; split it")
+            self.records.append({})
+        elif self._path[-2:-1] == [_RECORD]:
+            record = self.records[-1]
+            if self._path[-1] in record or len(record) == MAX_NAMES:
+                raise InputError(
+                    f"{self._label}, record {len(self.records)}: `{self._path[-1][:60]}` is there "
+                    f"twice, or is one of more than {MAX_NAMES} properties"
+                )
+            record[self._path[-1]] = ""
+
+    def end(self, name: str) -> None:
+        self._path.pop()
+
+    def text(self, text: str) -> None:
+        if self._path[-2:-1] == [_RECORD]:
+            record, name = self.records[-1], self._path[-1]
+            if len(record[name]) + len(text) > LONGEST_CELL:
+                raise InputError(
+                    f"{self._label}, record {len(self.records)}: `{name[:60]}` is longer than "
+                    f"{LONGEST_CELL:,} characters"
+                )
+            record[name] += text
