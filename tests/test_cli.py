@@ -22,6 +22,9 @@ from crossmargin import cli
 from crossmargin.sample import AS_OF, sample_tables
 
 TABLES = sample_tables(accounts=12)
+AS_TEXT = pacsv.ConvertOptions(
+    column_types=dict.fromkeys(("account", "quantity"), pa.string()), strings_can_be_null=True
+)
 
 
 @pytest.fixture
@@ -633,3 +636,105 @@ def test_policy_check_says_ok_or_the_error(tmp_path: Path, capsys: Any) -> None:
 def test_policy_list_names_the_shipped_ones(capsys: Any) -> None:
     assert cli.main(["policy", "list"]) == 0
     assert capsys.readouterr().out.split() == list(crossmargin.policies.shipped_policies())
+
+
+def without_out(options: list[str]) -> list[str]:
+    options = without(without(options, "--out"), "--threads")
+    return ["check", *options]
+
+
+def test_check_reads_and_writes_nothing(
+    write: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = write()
+    assert cli.main(without_out(options)) == 0
+    before = capsys.readouterr()
+    assert re.search(r"positions +3 ", before.out)
+    assert re.search(r"par_yields +[0-9,]+ +synthetic", before.out)
+    assert before.err == ""
+    with_quantity(options, "nan")
+    assert cli.main(without_out(options)) == cli.REJECTED
+    assert "positions, row 2: `quantity` is blank" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+def test_check_says_how_files_were_read(
+    write: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixings = tmp_path / "fixings.csv"
+    fixings.write_text("observation_date,SOFR\n2026-06-09,3.61\n")
+    assert cli.main([*without_out(write()), "--fixings", str(fixings)]) == 0
+    assert "fixings: read as FRED's download of SOFR" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_what_cannot_be_used_ends_in_2(
+    write: Callable[..., list[str]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    options = write()
+    arguments = ["run", *options] if command == "run" else without_out(options)
+    columns = tmp_path / "columns.toml"
+    columns.write_text('[positions]\nacount = "Acct"\n')
+    assert cli.main([*arguments, "--columns", str(columns)]) == cli.UNUSABLE
+    assert "`positions.acount`: no column of ours; `account` may" in capsys.readouterr().err
+    assert cli.main([*arguments, "--policy", "no-such-policy"]) == cli.UNUSABLE
+    assert cli.main(without(arguments, "--par-yields")) == cli.UNUSABLE
+    assert "--par-yields must be given" in capsys.readouterr().err
+
+
+def test_an_extract_of_a_back_office_is_run_by_a_columns_file(
+    write: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    assert cli.main(["run", *write()]) == 0
+    plain = pq.read_table(tmp_path / "out" / "accounts.parquet")
+    options = write()
+    path = tmp_path / "positions.csv"
+    table = pacsv.read_csv(path, convert_options=AS_TEXT).to_pydict()
+    table["Acct No"] = table.pop("account")
+    table["Side"] = ["S" if q.startswith("-") else "B" for q in table["quantity"]]
+    table["Qty"] = [f"{int(q.lstrip('-')) / 1000}" for q in table.pop("quantity")]
+    pacsv.write_csv(pa.table(table), path)
+    columns = tmp_path / "columns.toml"
+    columns.write_text(
+        '[positions]\naccount = "Acct No"\n'
+        'quantity = { column = "Qty", unit = "thousand", sign = "Side", positive = "B", '
+        'negative = "S" }\n'
+    )
+    assert cli.main(["run", *options, "--columns", str(columns)]) == 0
+    mapped = pq.read_table(tmp_path / "out" / "accounts.parquet")
+    assert mapped.drop_columns(["run_id"]) == plain.drop_columns(["run_id"])
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert len(manifest["inputs"]["columns"]["hash"]) == 64
+
+
+def test_par_yields_are_given_several_times(
+    write: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    yields = TABLES["par_yields"]
+    options = write(par_yields=yields.slice(0, 3000))
+    rest = tmp_path / "rest.csv"
+    pacsv.write_csv(yields.slice(3000), rest)
+    assert cli.main(["run", *options, "--par-yields", str(rest)]) == 0
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert len(manifest["inputs"]["par_yields"]["files"]) == 2
+    assert manifest["inputs"]["par_yields"]["rows_read"] == len(yields)
+
+
+def test_settlements_take_the_place_of_a_basis_history(
+    write: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    days = TABLES["par_yields"]["date"].slice(len(TABLES["par_yields"]) - 60)
+    settlements = tmp_path / "settlements.csv"
+    rows = "".join(f"{day},ZNU26,110-{n % 4}05\n" for n, day in enumerate(days.to_pylist()))
+    settlements.write_text("date,contract,price\n" + rows)
+    securities = TABLES["securities"]
+    plain = pc.is_in(securities["type"].cast(pa.string()), value_set=pa.array(["note", "bond"]))
+    options = write(securities=securities.filter(plain))
+    assert cli.main(["run", *options, "--settlements", str(settlements)]) in (0, cli.REJECTED)
+    exceptions = pq.read_table(tmp_path / "out" / "exceptions.parquet").to_pylist()
+    told = [row["message"] for row in exceptions if row["file"] == "settlements"]
+    assert any(text.startswith("ZN: 60 settlement prices give the basis") for text in told)
+    assert any("points and 32nds" in text for text in told)

@@ -11,7 +11,7 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -21,7 +21,7 @@ try:
 
     from crossmargin.report.console import Output, shown
     from crossmargin.report.progress import DelayedProgress
-    from crossmargin.report.terminal import Summarised, print_comparison, print_summary
+    from crossmargin.report.terminal import print_comparison, print_summary
 except ModuleNotFoundError as error:
     lacking = (error.name or "").partition(".")[0]
     if lacking not in ("typer", "rich"):
@@ -72,6 +72,100 @@ def _input(text: str) -> Any:
     )
 
 
+PositionsFile = Annotated[
+    Path | None,
+    _input(
+        "account, kind (cash, repo, reverse, future), instrument, quantity, xm; and where "
+        "they apply settle_date, start_date, end_date, repo_rate, start_cash, failed, "
+        "clearing_firm."
+    ),
+]
+AccountsFile = Annotated[
+    Path | None,
+    _input(
+        "account, origin (house, customer), ficc_role, opted_in, clearing_firm; optional "
+        "customer, multiplier, floor, minimum. Other columns are carried to the results."
+    ),
+]
+SecuritiesFile = Annotated[
+    Path | None,
+    _input(
+        "cusip, coupon_pct, issue_date, maturity_date; optional type, first_coupon_date, "
+        "price, resold_as, outstanding. Or the Treasury's auction results, or its list of the "
+        "public debt, as they come."
+    ),
+]
+ParYieldsFile = Annotated[
+    list[Path] | None,
+    _input(
+        "The official Treasury download (CSV or XML) or FRED's as it comes, or date, 1mo, ..., "
+        "30y; percent. May be given several times, such as a file a year."
+    ),
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(help="The day the book is margined for, YYYY-MM-DD.", show_default=False),
+]
+FirmsFile = Annotated[
+    Path | None,
+    _input("clearing_firm, broker_dealer, fcm, cme_member, ficc_member."),
+]
+BasisFile = Annotated[
+    Path | None,
+    _input("date, root, contract, basis. Without it hedges look better than they are."),
+]
+SettlementsFile = Annotated[
+    Path | None,
+    _input(
+        "date, contract, price of Treasury futures, today's and earlier: give the basis by "
+        "our own model price."
+    ),
+]
+FixingsFile = Annotated[
+    Path | None,
+    _input(
+        "date, index (SOFR, EFFR), rate_pct. Or the New York Fed's or FRED's download as it comes."
+    ),
+]
+SofrFile = Annotated[
+    Path | None,
+    _input(
+        "date, 1mo, ..., 30y (some of them): swap rates against SOFR, percent. Without it "
+        "short-rate futures move with the Treasury curve."
+    ),
+]
+PolicyName = Annotated[
+    str | None,
+    typer.Option(
+        help="Policy file (TOML), or the name of a shipped one, instead of the default.",
+        metavar="FILE|NAME",
+        show_default=False,
+    ),
+]
+FiccCubeFile = Annotated[
+    Path | None,
+    _input("P&L of your own for FICC: instrument and a column for each scenario, USD."),
+]
+CmeCubeFile = Annotated[Path | None, _input("P&L of your own for CME; goes with --ficc-cube.")]
+SpanFile = Annotated[
+    Path | None,
+    _input("SPAN risk parameters (.pa2), for a policy whose cme.model is span."),
+]
+VolumesFile = Annotated[
+    Path | None,
+    _input("contract (or root), adv. For a policy that charges concentration."),
+]
+Cycle = Annotated[str, typer.Option(help="Margin cycle of the day: ITD, EOD, EODXM or CUR.")]
+ColumnsFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="What our columns are called in your files, with units (TOML).",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
+
+
 def _version(asked: bool) -> None:
     if asked:
         _print(f"crossmargin {importlib.metadata.version('crossmargin')}")
@@ -97,88 +191,23 @@ def run(
     sample: Annotated[
         bool, typer.Option("--sample", help="Run the embedded synthetic market and book.")
     ] = False,
-    positions: Annotated[
-        Path | None,
-        _input(
-            "account, kind (cash, repo, reverse, future), instrument, quantity, xm; and where "
-            "they apply settle_date, start_date, end_date, repo_rate, start_cash, failed, "
-            "clearing_firm."
-        ),
-    ] = None,
-    accounts: Annotated[
-        Path | None,
-        _input(
-            "account, origin (house, customer), ficc_role, opted_in, clearing_firm; optional "
-            "customer, multiplier, floor, minimum. Other columns are carried to the results."
-        ),
-    ] = None,
-    securities: Annotated[
-        Path | None,
-        _input(
-            "cusip, coupon_pct, issue_date, maturity_date; optional type, first_coupon_date, "
-            "price, resold_as."
-        ),
-    ] = None,
-    par_yields: Annotated[
-        list[Path] | None,
-        _input(
-            "The official Treasury download as it comes, or date, 1mo, ..., 30y; percent. May be "
-            "given several times, such as a file a year."
-        ),
-    ] = None,
-    as_of: Annotated[
-        str | None,
-        typer.Option(help="The day the book is margined for, YYYY-MM-DD.", show_default=False),
-    ] = None,
-    firms: Annotated[
-        Path | None,
-        _input("clearing_firm, broker_dealer, fcm, cme_member, ficc_member."),
-    ] = None,
-    basis: Annotated[
-        Path | None,
-        _input("date, root, contract, basis. Without it hedges look better than they are."),
-    ] = None,
-    settlements: Annotated[
-        Path | None,
-        _input(
-            "date, contract, price of Treasury futures, today's and earlier: give the basis by "
-            "our own model price."
-        ),
-    ] = None,
-    fixings: Annotated[Path | None, _input("date, index (SOFR, EFFR), rate_pct.")] = None,
-    sofr: Annotated[
-        Path | None,
-        _input(
-            "date, 1mo, ..., 30y (some of them): swap rates against SOFR, percent. Without it "
-            "short-rate futures move with the Treasury curve."
-        ),
-    ] = None,
-    policy: Annotated[
-        str | None,
-        typer.Option(
-            help="Policy file (TOML), or the name of a shipped one, instead of the default.",
-            metavar="FILE|NAME",
-            show_default=False,
-        ),
-    ] = None,
-    ficc_cube: Annotated[
-        Path | None,
-        _input("P&L of your own for FICC: instrument and a column for each scenario, USD."),
-    ] = None,
-    cme_cube: Annotated[
-        Path | None, _input("P&L of your own for CME; goes with --ficc-cube.")
-    ] = None,
-    span_file: Annotated[
-        Path | None,
-        _input("SPAN risk parameters (.pa2), for a policy whose cme.model is span."),
-    ] = None,
-    volumes: Annotated[
-        Path | None,
-        _input("contract (or root), adv. For a policy that charges concentration."),
-    ] = None,
-    cycle: Annotated[
-        str, typer.Option(help="Margin cycle of the day: ITD, EOD, EODXM or CUR.")
-    ] = "EOD",
+    positions: PositionsFile = None,
+    accounts: AccountsFile = None,
+    securities: SecuritiesFile = None,
+    par_yields: ParYieldsFile = None,
+    as_of: AsOf = None,
+    firms: FirmsFile = None,
+    basis: BasisFile = None,
+    settlements: SettlementsFile = None,
+    fixings: FixingsFile = None,
+    sofr: SofrFile = None,
+    policy: PolicyName = None,
+    ficc_cube: FiccCubeFile = None,
+    cme_cube: CmeCubeFile = None,
+    span_file: SpanFile = None,
+    volumes: VolumesFile = None,
+    columns: ColumnsFile = None,
+    cycle: Cycle = "EOD",
     threads: Annotated[
         int | None,
         typer.Option(min=1, help="Threads; default: what this process may use."),
@@ -206,11 +235,11 @@ def run(
         "--par-yields": par_yields,
         "--as-of": as_of,
     }
-    lacking = [option for option, value in own.items() if not value]
-    if sample and (len(lacking) < len(own) or basis or settlements or fixings or sofr):
+    given = [option for option, value in own.items() if value]
+    if sample and (given or basis or settlements or fixings or sofr or columns):
         raise InputError("--sample brings its own market and book; leave the other inputs out")
-    if lacking and not sample:
-        raise InputError(f"{', '.join(lacking)} must be given, or --sample instead")
+    if not sample:
+        _check_given(own, "must be given, or --sample instead")
     with _telling(out) as done, DelayedProgress(Console(stderr=True)) as progress:
         book: dict[str, Any]
         if sample:
@@ -222,11 +251,12 @@ def run(
         else:
             book = {"positions": positions, "accounts": accounts, "securities": securities}
             market = Market.read(
-                par_yields or (),
+                par_yields,
                 as_of=as_of_date(as_of or ""),
                 basis=basis,
                 fixings=fixings,
                 sofr=sofr,
+                columns=columns,
             )
         result = margin_book(
             **book,
@@ -238,6 +268,7 @@ def run(
             cme_cube=cme_cube,
             span_file=span_file,
             volumes=volumes,
+            columns=columns,
             cycle=cycle,
             threads=threads,
             max_rejected=max_rejected,
@@ -248,9 +279,71 @@ def run(
         result.write(out)
     with _telling(out) as done:
         done.add(result.manifest["run_id"])
-        _print_written(result, out)
-    if any(CODES[code].severity == "rejected" for code in result.manifest["exceptions"]):
-        raise typer.Exit(REJECTED)
+        _show(lambda console: print_summary(result, out, console))
+    _exit_if_rejected(result.manifest["exceptions"])
+
+
+@app.command()
+def check(
+    positions: PositionsFile = None,
+    accounts: AccountsFile = None,
+    securities: SecuritiesFile = None,
+    par_yields: ParYieldsFile = None,
+    as_of: AsOf = None,
+    firms: FirmsFile = None,
+    basis: BasisFile = None,
+    settlements: SettlementsFile = None,
+    fixings: FixingsFile = None,
+    sofr: SofrFile = None,
+    policy: PolicyName = None,
+    ficc_cube: FiccCubeFile = None,
+    cme_cube: CmeCubeFile = None,
+    span_file: SpanFile = None,
+    volumes: VolumesFile = None,
+    columns: ColumnsFile = None,
+    cycle: Cycle = "EOD",
+) -> None:
+    """Read the inputs of a run and say what it would set aside; nothing is computed or written.
+
+    Exit codes are those of `run`: 0; 3, some rows would be rejected; 2, an input cannot be used.
+    """
+    from crossmargin.calculation.inputs import read_inputs
+    from crossmargin.market import Market
+    from crossmargin.policies import read_policy
+    from crossmargin.report.terminal import print_check
+
+    own = {
+        "--positions": positions,
+        "--accounts": accounts,
+        "--securities": securities,
+        "--par-yields": par_yields,
+        "--as-of": as_of,
+    }
+    _check_given(own, "must be given")
+    read_policy(policy)
+    inputs = read_inputs(
+        positions=positions,
+        accounts=accounts,
+        securities=securities,
+        market=Market.read(
+            par_yields,
+            as_of=as_of_date(as_of or ""),
+            basis=basis,
+            fixings=fixings,
+            sofr=sofr,
+            columns=columns,
+        ),
+        firms=firms,
+        settlements=settlements,
+        volumes=volumes,
+        ficc_cube=ficc_cube,
+        cme_cube=cme_cube,
+        span_file=span_file,
+        column_map=columns,
+        cycle=cycle,
+    )
+    _show(lambda console: print_check(inputs.source, inputs.log.table(), console))
+    _exit_if_rejected(inputs.log.counts())
 
 
 @app.command()
@@ -435,18 +528,30 @@ def _telling(out: Path) -> Iterator[set[str]]:
         raise
 
 
-def _print_written(result: Summarised, out: Path) -> None:
-    """Print the summary of a run; its results stand, and its exit code, whoever reads it."""
+def _show(summary: Callable[[Console], None]) -> None:
+    """Print a summary; the exit code tells of what was done, whoever reads it."""
     try:
         # rich ends the process where the reader has left.
         with contextlib.suppress(SystemExit):
-            print_summary(result, out, _output())
+            summary(_output())
     except OSError as error:
         _complain(f"the summary cannot be printed: {error}")
 
 
 def _print(line: str) -> None:
     _output().print(line, soft_wrap=True)
+
+
+def _check_given(own: dict[str, Any], what: str) -> None:
+    """Refuse a command without an input that it needs."""
+    lacking = [option for option, value in own.items() if not value]
+    if lacking:
+        raise InputError(f"{', '.join(lacking)} {what}")
+
+
+def _exit_if_rejected(counts: Mapping[str, int]) -> None:
+    if any(CODES[code].severity == "rejected" for code in counts):
+        raise typer.Exit(REJECTED)
 
 
 def _output() -> Output:

@@ -20,7 +20,9 @@ from crossmargin.book.exceptions import CODES, SEVERITIES
 from crossmargin.results.table import Table
 
 TOP = 10
-"""Accounts in each list."""
+"""Accounts in each list, and rejected rows after a run."""
+CHECKED = 100
+"""Rejected rows that a check lists."""
 
 
 class Summarised(Protocol):
@@ -63,6 +65,38 @@ def print_summary(run: Summarised, out: Path, console: Console) -> None:
     _print_exceptions(run.exceptions.to_arrow(), console)
     console.print(Text(f"Files: {out}"), soft_wrap=True)
     console.print(Text("  " + ", ".join(sorted(path.name for path in out.iterdir()))))
+
+
+def print_check(
+    source: Mapping[str, Mapping[str, Any]], exceptions: pa.Table, console: Console
+) -> None:
+    """Print what was read, what a run would set aside, and the notes.
+
+    Parameters
+    ----------
+    source
+        What a manifest says of each input.
+    exceptions
+        From reading them.
+    console
+        Where to print.
+    """
+    grid = _grid("Inputs", console)
+    grid.add_column("input")
+    grid.add_column("rows", justify="right")
+    grid.add_column("other columns")
+    for name, described in source.items():
+        rows = described.get("rows_read")
+        more = ", ".join(described.get("extra_columns", ()))
+        grid.add_row(name, "" if rows is None else f"{rows:,}", Text(more))
+    console.print(grid)
+    console.print()
+    _print_exceptions(exceptions, console, most=CHECKED)
+    notes = exceptions.filter(
+        pc.and_(pc.equal(exceptions["severity"], "note"), exceptions["row"].is_null())
+    )
+    for note in notes.to_pylist():
+        console.print(Text(f"{note['file']}: {note['message']}"), soft_wrap=True)
 
 
 def print_comparison(
@@ -214,7 +248,7 @@ def _savings(accounts: pa.Table, console: Console) -> Grid | None:
     return grid
 
 
-def _print_exceptions(exceptions: pa.Table, console: Console) -> None:
+def _print_exceptions(exceptions: pa.Table, console: Console, most: int = TOP) -> None:
     if not len(exceptions):
         console.print("No exceptions.")
         return
@@ -232,8 +266,8 @@ def _print_exceptions(exceptions: pa.Table, console: Console) -> None:
     console.print()
     rejected = exceptions.filter(pc.equal(exceptions["severity"], columns.scalar("rejected")))
     if len(rejected):
-        console.print(Text(f"Rejected rows (the first {min(TOP, len(rejected))})"))
-        for row in rejected.slice(0, TOP).to_pylist():
+        console.print(Text(f"Rejected rows (the first {min(most, len(rejected))})"))
+        for row in rejected.slice(0, most).to_pylist():
             line = f"  {row['file']}, row {row['row']}: {row['message']}"
             if row["account"] is not None:
                 line += f" (account {row['account']})"
