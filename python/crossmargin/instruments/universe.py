@@ -276,7 +276,7 @@ def _rate_line(contract: Contract, market: Market) -> Line:
     """
     curve = market.curve if market.sofr is None else market.sofr.curve
     start, end = reference_period(contract)
-    first_open = min(max(start, market.as_of + 1), end)
+    first_open = min(max(start, market.as_of + np.timedelta64(1, "D")), end)
     past = np.arange(start, first_open)
     rate = _overnight_rates(RATE_INDEX[contract.root], past, curve, market)
     days = int((end - start).astype(np.int64))
@@ -296,7 +296,7 @@ def _rate_line(contract: Contract, market: Market) -> Line:
             sofr=market.sofr is not None,
         )
     open_days = np.arange(first_open, end)
-    time = years_between(market.as_of, np.arange(first_open, end + 1))
+    time = years_between(market.as_of, np.arange(first_open, end + np.timedelta64(1, "D")))
     daily = 100.0 * 360.0 / days
     known = 100.0 * float(exact.ordered_sum(rate.value)) / days
     return Line(
@@ -324,7 +324,7 @@ def _overnight_rates(index: str, days: Dates, curve: Curve, market: Market) -> _
     fixed_on = np.where(
         is_business_day(days, "bond"), days, add_business_days(days, -1, "bond")
     ).astype("datetime64[D]")
-    tomorrow = years_between(market.as_of, np.array(market.as_of + 1))
+    tomorrow = years_between(market.as_of, np.array(market.as_of + np.timedelta64(1, "D")))
     one_day = float(curve.discount_factor(tomorrow))
     value = np.full(days.size, (1.0 / one_day - 1.0) * 360.0)
     if index in market.fixings:
