@@ -82,7 +82,9 @@ def dates(column: Column) -> Dates:
     """Return a column of dates as datetime64[D], [N], null as NaT."""
     array = one_array(column).cast(pa.date32())
     value = _words(array, np.int32).astype("datetime64[D]")
-    return np.where(is_known(array), value, np.datetime64("NaT")) if array.null_count else value
+    return (
+        np.where(is_known(array), value, np.datetime64("NaT", "D")) if array.null_count else value
+    )
 
 
 def texts(column: Column) -> Text:

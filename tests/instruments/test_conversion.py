@@ -72,7 +72,7 @@ def test_examples_of_a_toolbox():
 )
 def test_the_factor_is_a_price_at_six_percent(root, coupon, months):
     contract = Contract(root, np.datetime64("2025-06"))
-    maturity = np.datetime64("2025-06") + months
+    maturity = np.datetime64("2025-06") + np.timedelta64(months, "M")
     low, factor, high = conversion_factors(
         contract, [coupon / 100.0, coupon / 100.0, coupon / 100.0 + 0.00125], maturity
     )[[0, 1, 2]]

@@ -37,16 +37,17 @@ def test_half_year_days_of_table_1(appendix):
     assert len(table) == 12
     months = [period.split("-")[0] for period in table]
     assert months[:2] == ["Jan", "Feb"]
+    day = np.timedelta64(1, "D")
     for period, expected in table.items():
         end = months.index(period.split("-")[1])
         days = []
         for day_15 in (True, False):
             # Half-years that end in 2023 and 2024: regular and leap.
             for year in ("2023", "2024"):
-                month = np.datetime64(year, "M") + end
-                last = (month + 1).astype("datetime64[D]") - 1
-                maturity = month.astype("datetime64[D]") + 14 if day_15 else last
-                previous, following = coupon_period(maturity, maturity - 1)
+                month = np.datetime64(year, "M") + np.timedelta64(end, "M")
+                last = (month + np.timedelta64(1, "M")).astype("datetime64[D]") - day
+                maturity = month.astype("datetime64[D]") + 14 * day if day_15 else last
+                previous, following = coupon_period(maturity, maturity - day)
                 assert following == maturity
                 days.append(int((following - previous).astype(np.int64)))
         assert days == expected, period

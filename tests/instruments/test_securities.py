@@ -143,7 +143,7 @@ def test_the_spread_of_a_zero_coupon_by_hand(make_securities):
 def test_a_spread_does_not_depend_on_the_other_securities(make_securities):
     rng = np.random.default_rng(5)
     rows = [
-        bond("2015-02-15", str(AS_OF + int(days)), coupon=c, price=p)
+        bond("2015-02-15", str(AS_OF + np.timedelta64(days, "D")), coupon=c, price=p)
         for days, c, p in zip(
             rng.integers(3, 10000, 40),
             rng.uniform(0, 0.07, 40),

@@ -142,7 +142,7 @@ def test_a_grid_of_bonds_and_dates_against_quantlib(convention):
 def test_yield_undoes_price(coupon, days, rate, convention):
     terms = {
         "coupon_pct": coupon,
-        "maturity": np.datetime64("2025-03-13") + days,
+        "maturity": np.datetime64("2025-03-13") + np.timedelta64(days, "D"),
         "settlement": "2025-03-13",
         "convention": convention,
     }

@@ -97,7 +97,7 @@ def month_end_advance(day, months):
 
 def quantlib_curve(market, until):
     """A curve with our discount factor on every day, so that none is interpolated."""
-    days = np.arange(market.as_of, until + 1)
+    days = np.arange(market.as_of, until + np.timedelta64(1, "D"))
     factor = market.discount_factor(days).tolist()
     curve = ql.DiscountCurve([ql_date(d) for d in days], factor, ql.Actual365Fixed())
     return ql.YieldTermStructureHandle(curve)

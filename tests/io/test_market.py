@@ -22,7 +22,9 @@ def test_as_of_dates(day: str | datetime.date | np.datetime64) -> None:
     assert as_of_date(day) == np.datetime64("2025-03-13", "D")
 
 
-@pytest.mark.parametrize("day", ["", "2025-02-29", "13/03/2025", "today", np.datetime64("NaT")])
+@pytest.mark.parametrize(
+    "day", ["", "2025-02-29", "13/03/2025", "today", np.datetime64("NaT", "D")]
+)
 def test_what_is_no_day_is_refused(day: str | np.datetime64) -> None:
     with pytest.raises(InputError, match="YYYY-MM-DD"):
         as_of_date(day)

@@ -20,7 +20,7 @@ from crossmargin.market.calendars import (
 
 
 def days(first, last):
-    return np.arange(np.datetime64(first), np.datetime64(last) + 1)
+    return np.arange(np.datetime64(first), np.datetime64(last) + np.timedelta64(1, "D"))
 
 
 def test_bond_calendar_is_open_exactly_when_the_treasury_published_yields(real_data):

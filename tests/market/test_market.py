@@ -19,7 +19,7 @@ from crossmargin.market.market import Market
 
 
 def business_days(first, last):
-    span = np.arange(np.datetime64(first), np.datetime64(last) + 1)
+    span = np.arange(np.datetime64(first), np.datetime64(last) + np.timedelta64(1, "D"))
     return span[is_business_day(span, "bond")]
 
 
@@ -102,7 +102,7 @@ def test_a_row_more_than_five_business_days_back_is_too_old():
 @pytest.mark.parametrize(("hole", "kept"), [(10, 9), (11, 5)])
 def test_the_history_begins_after_the_last_hole_of_more_than_ten_days(hole, kept):
     date = np.arange(np.datetime64("2025-03-01"), np.datetime64("2025-03-10"))
-    date[4:] += hole - 1
+    date[4:] += np.timedelta64(hole - 1, "D")
     assert np.diff(date).max() == np.timedelta64(hole, "D")
     market = Market.from_tables(par_yields(date), as_of=date[-1])
     assert market.date.size == kept

@@ -28,7 +28,7 @@ SCALING = VolatilityScaling(decay=0.97, seed_rows=250, limit=3.0)
 
 
 def window(first, last):
-    return StressWindow(FIRST + first, FIRST + last)
+    return StressWindow(*(FIRST + np.array([first, last])))
 
 
 def build(rows, known=None, factor=("treasury:10", "basis:ZN"), shock=None, **options):

@@ -126,7 +126,8 @@ FIRST = np.datetime64("2024-01-01")
 
 
 def sofr(rows, level, node=(3, 4), last=10):
-    return Sofr(Curve(FIRST + last, -0.04 * POINTS), node, FIRST + np.array(rows), np.array(level))
+    curve = Curve(FIRST + np.timedelta64(last, "D"), -0.04 * POINTS)
+    return Sofr(curve, node, FIRST + np.array(rows), np.array(level))
 
 
 def test_where_the_history_lacks_an_end_sofr_moves_with_treasuries():
@@ -178,7 +179,8 @@ def test_sofr_is_scaled_from_the_first_row_on():
     scaling = VolatilityScaling(0.97, 250, 3.0)
     how = {"horizon": 1, "minimum": 1, "scaling": scaling}
     # The same history under another name: nothing tells the factors apart.
-    same = Sofr(Curve(FIRST + 300, -0.04 * POINTS), (3, 4), FIRST + np.arange(301), zero[:, [3, 4]])
+    curve = Curve(FIRST + np.timedelta64(300, "D"), -0.04 * POINTS)
+    same = Sofr(curve, (3, 4), FIRST + np.arange(301), zero[:, [3, 4]])
     found = market(zero, same).scenarios(**how)
     assert found.no_sofr == 0
     assert np.array_equal(found.shock[:, 11:], found.shock[:, 3:5])

@@ -74,8 +74,9 @@ def test_coupons_and_prices_are_plausible(securities: Securities) -> None:
 def test_every_basket_in_use_has_issues(root: str, as_of: np.datetime64) -> None:
     found = make_securities(1, make_history(1, as_of))
     quarter = as_of.astype("datetime64[M]")
-    quarter = quarter - int(quarter.astype(int) + 1) % 3 + 3
-    for month in (quarter, quarter + 3):
+    step = np.timedelta64(3, "M")
+    quarter = quarter - np.timedelta64(int(quarter.astype(int) + 1) % 3, "M") + step
+    for month in (quarter, quarter + step):
         mask = deliverable(
             Contract(root, month),
             issue_date=found.issue_date,

@@ -72,7 +72,7 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
         lambda i: f"maturity_date {maturity[i]} is not after issue_date {issue[i]}",
     )
     # The date interest starts may lie half a year before issue.
-    covered = (issue >= FIRST_DATE + 366) & (issue <= LAST_DATE)
+    covered = (issue >= FIRST_DATE + np.timedelta64(366, "D")) & (issue <= LAST_DATE)
     reject(
         np.flatnonzero(ok & ~covered),
         "SECURITY_INVALID",

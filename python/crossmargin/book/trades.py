@@ -162,7 +162,7 @@ def read_trades(
         lambda i: f"CUSIP {rows.instrument[i]!r} has no usable row in the securities table; add it",
     )
     # Number -1, of what is no security, takes the last element.
-    matures = np.append(securities.maturity_date, np.datetime64("NaT"))[security]
+    matures = np.append(securities.maturity_date, np.datetime64("NaT", "D"))[security]
     rows.reject(
         matures <= as_of,
         "SECURITY_MATURED",
@@ -215,7 +215,7 @@ def read_trades(
         "DATE_INVALID",
         lambda i: f"end_date {end[i]} is after {rows.instrument[i]} matures, {matures[i]}",
     )
-    settled_to = as_of - 1 if cycle == "ITD" else as_of
+    settled_to = as_of - np.timedelta64(1, "D") if cycle == "ITD" else as_of
     rows.reject(
         (kind == CASH) & (settle <= settled_to) & ~failed,
         "SETTLED",
@@ -253,7 +253,7 @@ def read_trades(
 
     soon = add_business_days(as_of, NEAR, "bond")
     # Most repos of a book end soon: one text for each day, not for each row.
-    days = settled_to + 1 + np.arange(int((soon - settled_to).astype(np.int64)))
+    days = settled_to + np.arange(1, int((soon - settled_to).astype(np.int64)) + 1)
     ends = [
         f"ends on {day}; without a new one its securities leave the margin account" for day in days
     ]

@@ -70,7 +70,9 @@ def last_of_month(month: npt.ArrayLike) -> Dates:
     ndarray of datetime64[D]
     """
     months = np.asarray(month).astype("datetime64[M]")
-    return np.asarray((months + 1).astype("datetime64[D]") - np.timedelta64(1, "D"))
+    return np.asarray(
+        (months + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
+    )
 
 
 def add_months(date: npt.ArrayLike, months: npt.ArrayLike) -> Dates:

@@ -157,7 +157,7 @@ def cash_flows(securities: Securities, curve: Curve) -> CashFlows:
         securities.coupon,
         securities.maturity_date,
         np.maximum(start, curve.as_of),
-        dated_date=np.where(irregular, start, np.datetime64("NaT")),
+        dated_date=np.where(irregular, start, np.datetime64("NaT", "D")),
         first_coupon_date=securities.first_coupon_date,
     )
     time = years_between(curve.as_of, date)
@@ -178,8 +178,8 @@ def accrued(securities: Securities, date: np.datetime64) -> Float:
     irregular = ~np.isnat(securities.first_coupon_date)
     start = _dated(securities)
     started = start <= date
-    dated = np.where(irregular & started, start, np.datetime64("NaT"))
-    first = np.where(irregular & started, securities.first_coupon_date, np.datetime64("NaT"))
+    dated = np.where(irregular & started, start, np.datetime64("NaT", "D"))
+    first = np.where(irregular & started, securities.first_coupon_date, np.datetime64("NaT", "D"))
     interest = accrued_interest(
         securities.coupon,
         securities.maturity_date,

@@ -26,6 +26,8 @@ Dates = npt.NDArray[np.datetime64]
 Float = npt.NDArray[np.float64]
 Text = npt.NDArray[np.object_]
 
+DAY = np.timedelta64(1, "D")
+
 TREASURY, DATED_CASH, FUTURE = "treasury", "dated cash", "future"
 RATE_INDEX = {"SR3": "SOFR", "SR1": "SOFR", "ZQ": "EFFR"}
 """The fixings that settle a short-rate future."""
@@ -277,7 +279,7 @@ def _rate_line(contract: Contract, market: Market) -> Line:
     (methodology, section 4). The curve is that of SOFR where the market has one.
     """
     start, end = reference_period(contract)
-    first_open = min(max(start, market.as_of + 1), end)
+    first_open = min(max(start, market.as_of + DAY), end)
     rate = _overnight_rates(contract, market)
     days = int((end - start).astype(np.int64))
     if contract.root == "SR3":
@@ -296,7 +298,7 @@ def _rate_line(contract: Contract, market: Market) -> Line:
             sofr=market.sofr is not None,
         )
     open_days = np.arange(first_open, end)
-    time = years_between(market.as_of, np.arange(first_open, end + 1))
+    time = years_between(market.as_of, np.arange(first_open, end + DAY))
     daily = 100.0 * 360.0 / days
     known = 100.0 * float(exact.ordered_sum(rate.value)) / days
     return Line(
@@ -332,10 +334,10 @@ def _overnight_rates(contract: Contract, market: Market) -> _Overnight:
     index = RATE_INDEX[contract.root]
     calendar = _PUBLISHED[index]
     start, end = reference_period(contract)
-    days = np.arange(start, min(max(start, market.as_of + 1), end))
+    days = np.arange(start, min(max(start, market.as_of + DAY), end))
     day = np.where(is_business_day(days, calendar), days, add_business_days(days, -1, calendar))
     curve = market.curve if market.sofr is None else market.sofr.curve
-    tomorrow = years_between(market.as_of, np.array(market.as_of + 1))
+    tomorrow = years_between(market.as_of, np.array(market.as_of + DAY))
     value = np.full(day.size, (1.0 / float(curve.discount_factor(tomorrow)) - 1.0) * 360.0)
     known = np.zeros(day.size, dtype=np.bool_)
     if index in market.fixings:
@@ -366,5 +368,5 @@ def missing_fixings(contract: Contract, market: Market) -> Dates:
         return np.empty(0, "datetime64[D]")
     rate = _overnight_rates(contract, market)
     calendar = _PUBLISHED[RATE_INDEX[contract.root]]
-    published = add_business_days(market.as_of + 1, -1, calendar)
+    published = add_business_days(market.as_of + DAY, -1, calendar)
     return np.unique(rate.day[~rate.known & (rate.day < published)])

@@ -196,7 +196,7 @@ def _date(words: pa.StringArray) -> pa.Array:
     exists = (month >= 1) & (month <= 12) & (year >= FIRST_YEAR) & (year <= LAST_YEAR)
     months = np.where(exists, (year - 1970) * 12 + month - 1, 0).astype("datetime64[M]")
     first = months.astype("datetime64[D]")
-    length = ((months + 1).astype("datetime64[D]") - first).astype(np.int64)
+    length = ((months + np.timedelta64(1, "M")).astype("datetime64[D]") - first).astype(np.int64)
     exists &= (day >= 1) & (day <= length)
     return columns.column(first + (day - 1), exists)
 

@@ -139,7 +139,7 @@ def before_holiday(date: np.datetime64) -> bool:
     """Return whether a weekday on which the bond market is closed comes before it opens again."""
     opens = add_business_days(date, 1, "bond")
     # NumPy counts weekdays from the first day to the one before the last.
-    return bool(np.busday_count(date + 1, opens) > 0)
+    return bool(np.busday_count(date + np.timedelta64(1, "D"), opens) > 0)
 
 
 def ficc_charges(book: Book, margin: HouseMargin, rules: ChargeRules) -> list[Charged]:

@@ -46,7 +46,7 @@ def front_contract(root: str, as_of: np.datetime64) -> Contract | None:
     """Return the first contract of a root whose delivery month begins after a date, if any."""
     for ahead in range(1, 13):
         with suppress(ValueError):
-            return Contract(root, as_of.astype("datetime64[M]") + ahead)
+            return Contract(root, as_of.astype("datetime64[M]") + np.timedelta64(ahead, "M"))
     return None
 
 

@@ -88,10 +88,10 @@ def higher_of(
     exceeds = value["obligations"] > value["liquidity_need"]
     subject = np.zeros(days.size, dtype=bool)
     # Within an account days ascend: what counts is how far the excesses before a day reach.
-    reach, owner = np.datetime64("NaT"), None
+    reach, owner = np.datetime64("NaT", "D"), None
     for at in order.tolist():
         if names[at] != owner:
-            owner, reach = names[at], np.datetime64("NaT")
+            owner, reach = names[at], np.datetime64("NaT", "D")
         subject[at] = days[at] <= reach  # False while there is none.
         if exceeds[at]:
             reach = last[at]

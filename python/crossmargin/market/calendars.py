@@ -63,7 +63,7 @@ def _day(year: Integer, month: int, day: int) -> Dates:
 def _nth(year: Integer, month: int, weekday: int, n: int) -> Dates:
     """Return the n-th given weekday of a month in each year."""
     first = _day(year, month, 1)
-    return np.asarray(first + (weekday - _weekday(first)) % 7 + 7 * (n - 1))
+    return np.asarray(first + ((weekday - _weekday(first)) % 7 + 7 * (n - 1)))
 
 
 def _observed(date: Dates, *, saturday: bool) -> Dates:
@@ -81,7 +81,7 @@ def _good_friday(year: Integer) -> Dates:
     ) % 30
     to_sunday = (32 + 2 * (century % 4) + 2 * (rest // 4) - epact - rest % 4) % 7
     late = (golden + 11 * epact + 22 * to_sunday) // 451
-    return np.asarray(_day(year, 3, 22) + (epact + to_sunday - 7 * late) - 2)
+    return np.asarray(_day(year, 3, 22) + (epact + to_sunday - 7 * late - 2))
 
 
 def _closed_good_friday(year: Integer) -> Dates:
@@ -121,7 +121,7 @@ def holidays(calendar: Calendar) -> Dates:
         _observed(_day(year, 1, 1), saturday=False),
         _nth(year[year >= 1986], 1, MONDAY, 3),  # Martin Luther King
         _nth(year, 2, MONDAY, 3),  # Washington's birthday
-        _nth(year, 6, MONDAY, 1) - 7,  # Memorial Day: the last Monday of May
+        _nth(year, 6, MONDAY, 1) - np.timedelta64(7, "D"),  # Memorial Day: the last Monday of May
         _observed(_day(year[year >= 2022], 6, 19), saturday=saturday),  # Juneteenth
         _observed(_day(year, 7, 4), saturday=saturday),
         _nth(year, 9, MONDAY, 1),  # Labor Day
@@ -231,5 +231,6 @@ def business_days_between(start: npt.ArrayLike, end: npt.ArrayLike, calendar: Ca
     """
     start, end = np.broadcast_arrays(_checked(start, "start"), _checked(end, "end"))
     first, last = np.minimum(start, end), np.maximum(start, end)
-    count = np.busday_count(first + 1, last + 1, busdaycal=_busdays(calendar))
+    day = np.timedelta64(1, "D")
+    count = np.busday_count(first + day, last + day, busdaycal=_busdays(calendar))
     return np.asarray(np.where(end < start, -count, count), np.int64)

@@ -25,6 +25,7 @@ ROWS_PER_VICTIM = 2
 UNKNOWN_ACCOUNT, UNKNOWN_CUSIP = "999999", "SYN000000"
 INVALID_ACCOUNT, DUPLICATE_ACCOUNT = "900001", "900002"
 INVALID_CUSIP, DUPLICATE_CUSIP = "SYN999998", "SYN999999"
+MONTH = np.timedelta64(1, "M")
 UNKNOWN_FIRM = "Synthetic Unknown Firm"
 
 
@@ -120,7 +121,7 @@ def _uncovered(
 def _flaws(securities: Securities, matured: str, as_of: np.datetime64) -> dict[str, Row]:
     """Return a row, all but its account, for each exception a positions file can raise."""
     month = as_of.astype("datetime64[M]")
-    quarter = month - int(month.astype(np.int64) + 1) % 3  # the last of March, June, ...
+    quarter = month - int(month.astype(np.int64) + 1) % 3 * MONTH  # the last of March, June, ...
     note = securities.cusip[securities.type == "note"][-1]
     day = {n: _business_day(as_of, n) for n in (-3, 0, 1, 5)}
     cash = _cash(day[1], note)
@@ -131,7 +132,7 @@ def _flaws(securities: Securities, matured: str, as_of: np.datetime64) -> dict[s
         "end_date": day[5],
         "repo_rate": 4.0,
     }
-    front = symbol("ZN", quarter + 3)
+    front = symbol("ZN", quarter + 3 * MONTH)
     future: Row = {"kind": "future", "instrument": front, "quantity": -10.0, "xm": True}
     return {
         # Good rows that are easily taken for bad ones.
@@ -147,10 +148,10 @@ def _flaws(securities: Securities, matured: str, as_of: np.datetime64) -> dict[s
         "INSTRUMENT_UNKNOWN": cash | {"instrument": UNKNOWN_CUSIP},
         "security unreadable": cash | {"instrument": INVALID_CUSIP},
         "SECURITY_MATURED": cash | {"instrument": matured},
-        "CONTRACT_UNKNOWN": future | {"instrument": symbol("ZN", quarter + 4)},
-        "CONTRACT_EXPIRED": future | {"instrument": symbol("ZN", quarter - 3)},
+        "CONTRACT_UNKNOWN": future | {"instrument": symbol("ZN", quarter + 4 * MONTH)},
+        "CONTRACT_EXPIRED": future | {"instrument": symbol("ZN", quarter - 3 * MONTH)},
         # The ten-year notes that this contract of next year will take are not issued yet.
-        "NO_BASKET": future | {"instrument": symbol("TN", quarter + 15)},
+        "NO_BASKET": future | {"instrument": symbol("TN", quarter + 15 * MONTH)},
         "KIND_UNKNOWN": cash | {"kind": "swap"},
         "QUANTITY_INVALID": cash | {"quantity": np.inf},
         "side told twice": repo | {"quantity": -1e6},

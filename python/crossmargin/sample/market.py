@@ -203,7 +203,7 @@ def make_history(seed: int, as_of: np.datetime64) -> History:
 
 def _business_days(first: np.datetime64, last: np.datetime64) -> Dates:
     """Return the business days of the bond market from `first` to `last`."""
-    every_day = np.arange(first, last + 1)
+    every_day = np.arange(first, last + np.timedelta64(1, "D"))
     return every_day[is_business_day(every_day, "bond")]
 
 
@@ -258,8 +258,9 @@ def make_basis(seed: int, history: History) -> pa.Table:
     reverts to a mean that shrinks linearly to zero, and is noisier when yields are.
     """
     today = history.date[-1]
-    days = _business_days(FIRST_DAY, today + 250)
-    month = np.arange("2006-03", today.astype("datetime64[M]") + 7, 3, dtype="datetime64[M]")
+    days = _business_days(FIRST_DAY, today + np.timedelta64(250, "D"))
+    until = today.astype("datetime64[M]") + np.timedelta64(7, "M")
+    month = np.arange("2006-03", until, 3, dtype="datetime64[M]")
     last = np.searchsorted(days, month.astype("datetime64[D]")) - 1
     start = np.maximum(np.concatenate([[0], last[:-1] - ROLL_OVERLAP]), 0)
     month, start, last = (x[start < history.date.size] for x in (month, start, last))

@@ -148,9 +148,11 @@ def securities_table(securities: Securities) -> pa.Table:
 def _issues(line: Programme, history: History, *, matured: bool = False) -> Securities:
     """Return the issues of one line that are outstanding, or those that have matured."""
     as_of = history.date[-1]
-    month = np.arange(line.first, min(as_of, np.datetime64(line.last)) + 1, dtype="datetime64[M]")
+    last = np.datetime64(line.last)
+    end = min(as_of + np.timedelta64(1, "D"), last + np.timedelta64(1, "M"))
+    month = np.arange(line.first, end, dtype="datetime64[M]")
     month = month[np.isin(month.astype(np.int64) % 12 + 1, line.months)]
-    mid_month = month.astype("datetime64[D]") + 14
+    mid_month = month.astype("datetime64[D]") + np.timedelta64(14, "D")
     settles = last_of_month(month) if line.settles_at_end else mid_month
     issue = add_business_days(settles, 0, "bond")
     maturity = add_months(mid_month, line.term)

@@ -20,6 +20,7 @@ Mask = npt.NDArray[np.bool_]
 Dates = npt.NDArray[np.datetime64]
 
 BASIS_POINT = 1e-4
+MONTH = np.timedelta64(1, "M")
 # Root and how often it is traded.
 TREASURY_ROOTS = (
     ("ZT", 0.20),
@@ -162,17 +163,17 @@ def _contracts(as_of: np.datetime64) -> list[tuple[Contract, float, float]]:
     """Return the contracts in use, with shares, and USD a basis point of the short-rate ones."""
     month = as_of.astype("datetime64[M]")
     number = int(month.astype(np.int64))
-    front = month + (3 - (number + 1) % 3)  # the first of March, June, ... after this month
+    front = month + (3 - (number + 1) % 3) * MONTH  # the first of March, June, ... after this month
     quoted = []
     for root, share in TREASURY_ROOTS:
-        choices = [(front, FRONT), (front + 3, NEXT), (front - 3, EXPIRING)]
+        choices = [(front, FRONT), (front + 3 * MONTH, NEXT), (front - 3 * MONTH, EXPIRING)]
         for delivery, part in choices:
             contract = Contract(root, delivery)
             if last_trading_day(contract) > as_of:
                 quoted.append((contract, share * part, 0.0))
     for root, share, step, count, usd in RATE_ROOTS:
-        first = front if step == 3 else month + 1
+        first = front if step == 3 else month + MONTH
         for n in range(count):
             # Nearer contracts are traded more.
-            quoted.append((Contract(root, first + n * step), share / (n + 2.0), usd))
+            quoted.append((Contract(root, first + n * step * MONTH), share / (n + 2.0), usd))
     return quoted
