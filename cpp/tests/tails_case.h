@@ -112,15 +112,18 @@ struct TailsCase {
   }
 
   Answer run(Level level, const Screen& screen, Path& path) const {
+    return run(level, screen, path, {0, accounts()});
+  }
+
+  Answer run(Level level, const Screen& screen, Path& path, Range some) const {
     const std::vector<double> bound = largest();
     const TailMeasure what = measure(bound, screen);
-    const Range all{0, accounts()};
-    TailScratch scratch(book(), unions(), what, all);
+    TailScratch scratch(book(), unions(), what, some);
     constexpr double kUntouched = 0.123;  // only the exact body writes here
     scratch.kept_pnl[0] = kUntouched;
     Answer answer = blank();
     answer.fault =
-        segment_tails(level, all, book(), unions(), what,
+        segment_tails(level, some, book(), unions(), what,
                       {answer.var.data(), answer.es.data(), answer.scenario.data()}, scratch);
     path = {scratch.block > 0, scratch.kept_pnl[0] != kUntouched};
     return answer;
@@ -172,11 +175,18 @@ struct TailsCase {
     return order;
   }
 
+  // The first sum that is not finite is told instead, and nothing is asked of what comes after it.
   Answer naive() const {
     Answer answer = blank();
     for (std::int64_t cell = 0; cell < accounts() * unions().size(); ++cell) {
       const std::vector<double> total =
           totals<double>(cell / unions().size(), cell % unions().size());
+      const auto infinite =
+          std::ranges::find_if_not(total, [](double x) { return std::isfinite(x); });
+      if (infinite != total.end()) {
+        answer.fault = not_finite(cell, infinite - total.begin());
+        return answer;
+      }
       const std::vector<std::int32_t> tail = worst(total);
       std::ranges::copy(tail, answer.scenario.begin() + cell * k());
       const double var = 0.0 - total[size_of(tail.back())];
@@ -185,8 +195,16 @@ struct TailsCase {
       sum += (w - static_cast<double>(k() - 1)) * var;
       answer.var[size_of(cell)] = var;
       answer.es[size_of(cell)] = std::max(var, sum / w + 0.0);
+      if (!std::isfinite(sum / w)) {
+        answer.fault = not_finite(cell, tail[0]);
+        return answer;
+      }
     }
     return answer;
+  }
+
+  Fault not_finite(std::int64_t cell, std::int64_t scenario) const {
+    return {FaultKind::kSumNotFinite, cell / unions().size(), cell % unions().size(), scenario};
   }
 };
 

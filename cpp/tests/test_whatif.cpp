@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <random>
 #include <thread>
@@ -14,154 +13,23 @@
 
 #include "crossmargin/whatif.h"
 #include "levels.h"
-#include "numbers.h"
+#include "whatif_case.h"
 
 using crossmargin::ask;
 using crossmargin::AskedBook;
 using crossmargin::AskScratch;
-using crossmargin::kBlock;
 using crossmargin::keep;
 using crossmargin::KeptAccount;
-using crossmargin::kZone;
 using crossmargin::Leg;
 using crossmargin::Level;
-using crossmargin::only;
-using crossmargin::ScenarioSet;
 using crossmargin::SegmentSet;
 using crossmargin::testing::at_every_level;
-using crossmargin::testing::same_bits;
+using crossmargin::testing::OwnedSet;
 using crossmargin::testing::size_of;
+using crossmargin::testing::WhatIfAnswer;
+using crossmargin::testing::WhatIfCase;
 
 namespace {
-
-// The answer to a question: numbers, and marks of the segments.
-struct Answer {
-  bool exact = false;
-  std::vector<double> number;
-  std::vector<std::uint8_t> mark;
-
-  bool operator==(const Answer& other) const {
-    return exact == other.exact && mark == other.mark && same_bits(number, other.number);
-  }
-};
-
-// The P&L of a set, and what its view needs beside: the extremes of blocks and zones.
-struct OwnedSet {
-  std::int64_t scenarios;
-  std::vector<double> pnl;
-  std::vector<SegmentSet> unions;
-  std::int64_t k;
-  std::vector<double> padded{}, largest{};
-  std::vector<float> lowest{}, highest{};
-
-  ScenarioSet view() {
-    const std::int64_t rows = static_cast<std::int64_t>(pnl.size()) / scenarios;
-    ScenarioSet set{{}, scenarios, {}, {}, {}, unions, k};
-    const std::int64_t columns = set.zones() * kZone;
-    padded.assign(size_of(rows * columns), 0.0);
-    largest.assign(size_of(rows), 0.0);
-    // The entries behind blocks and behind zones do not matter.
-    lowest.assign(size_of(rows * set.width()), std::numeric_limits<float>::quiet_NaN());
-    highest = lowest;
-    for (std::int64_t i = 0; i < rows; ++i) {
-      const auto row = pnl.begin() + i * scenarios;
-      std::copy_n(row, scenarios, padded.begin() + i * columns);
-      const auto note = [&](std::int64_t place, std::int64_t begin, std::int64_t end) {
-        const auto [low, high] = std::minmax_element(row + begin, row + std::min(end, scenarios));
-        lowest[size_of(i * set.width() + place)] = static_cast<float>(*low);
-        highest[size_of(i * set.width() + place)] = static_cast<float>(*high);
-        largest[size_of(i)] = std::max({largest[size_of(i)], -*low, *high});
-      };
-      for (std::int64_t z = 0; z < set.zones(); ++z) {
-        note(set.blocks() + z, z * kZone, (z + 1) * kZone);
-        if (z % kBlock == 0) note(z / kBlock, z * kZone, (z + kBlock) * kZone);
-      }
-    }
-    set.pnl = {padded.data(), rows, columns, columns};
-    set.largest = largest;
-    set.lowest = {lowest.data(), rows, set.width(), set.width()};
-    set.highest = {highest.data(), rows, set.width(), set.width()};
-    return set;
-  }
-};
-
-struct WhatIfCase {
-  std::vector<std::int64_t> row_ptr;
-  std::vector<std::int32_t> column;
-  std::vector<double> quantity;
-  std::int64_t segments = 1;
-  std::vector<std::uint8_t> mark;
-  std::vector<OwnedSet> sets;
-  std::vector<double> value, rate;
-  std::vector<std::int32_t> bucket;
-  std::vector<SegmentSet> sum_unions{1};
-
-  AskedBook book() {
-    AskedBook book{
-        row_ptr, column, quantity, segments, mark, {}, {value, bucket, rate, sum_unions}};
-    for (OwnedSet& set : sets) book.sets.push_back(set.view());
-    return book;
-  }
-
-  Answer run(Level level, std::int64_t account, const std::vector<Leg>& legs) {
-    const AskedBook asked = book();
-    AskScratch scratch(asked);
-    KeptAccount kept(asked, account);
-    Answer answer{false, std::vector<double>(size_of(asked.answers()), -1.0),
-                  std::vector<std::uint8_t>(size_of(segments), 255)};
-    if (!keep(level, asked, kept, scratch)) return {};
-    answer.exact = ask(level, asked, kept, legs, answer.number, answer.mark, scratch);
-    return answer.exact ? answer : Answer{};
-  }
-
-  Answer naive(std::int64_t account, const std::vector<Leg>& legs) const {
-    std::vector<std::map<std::int32_t, double>> held(size_of(segments));
-    for (std::int64_t g = 0; g < segments; ++g) {
-      const std::size_t row = size_of(account * segments + g);
-      for (std::int64_t n = row_ptr[row]; n < row_ptr[row + 1]; ++n) {
-        held[size_of(g)][column[size_of(n)]] += quantity[size_of(n)];
-      }
-    }
-    for (const Leg& leg : legs) held[size_of(leg.segment)][leg.instrument] += leg.lots;
-
-    Answer answer{true, {}, std::vector<std::uint8_t>(size_of(segments), 0)};
-    for (const OwnedSet& set : sets) {
-      for (const SegmentSet members : set.unions) {
-        std::vector<double> total(size_of(set.scenarios), 0.0);
-        for (std::int64_t g = 0; g < segments; ++g) {
-          if ((members & only(g)) == 0) continue;
-          for (const auto& [i, q] : held[size_of(g)]) {
-            for (std::int64_t s = 0; s < set.scenarios; ++s) {
-              total[size_of(s)] += q * set.pnl[size_of(i * set.scenarios + s)];
-            }
-          }
-        }
-        std::ranges::sort(total);
-        answer.number.push_back(0.0 - total[size_of(set.k - 1)]);
-      }
-    }
-    for (const SegmentSet members : sum_unions) {
-      std::vector<double> total(rate.size(), 0.0);
-      for (std::int64_t g = 0; g < segments; ++g) {
-        if ((members & only(g)) == 0) continue;
-        std::vector<double> own(rate.size(), 0.0);
-        for (const auto& [i, q] : held[size_of(g)]) {
-          if (q != 0.0) own[size_of(bucket[size_of(i)])] += q * value[size_of(i)];
-        }
-        for (std::size_t b = 0; b < rate.size(); ++b) total[b] += own[b];
-      }
-      double sum = 0.0;
-      for (std::size_t b = 0; b < rate.size(); ++b) sum += std::abs(total[b]) * rate[b];
-      answer.number.push_back(sum);
-    }
-    for (std::int64_t g = 0; g < segments; ++g) {
-      for (const auto& [i, q] : held[size_of(g)]) {
-        if (q != 0.0) answer.mark[size_of(g)] |= mark[size_of(i)];
-      }
-    }
-    return answer;
-  }
-};
 
 constexpr std::int32_t kInstruments = 9;
 
@@ -248,10 +116,10 @@ TEST_CASE("a question by hand") {
   c.sum_unions = {1, 2, 3};
   at_every_level([&](Level level) {
     // P&L -6, 2, 4, -2.
-    CHECK(c.run(level, 0, {}) == Answer{true, {6, 0, 6, 2, 0, 100, 0, 100}, {1, 0}});
+    CHECK(c.run(level, 0, {}) == WhatIfAnswer{true, {6, 0, 6, 2, 0, 100, 0, 100}, {1, 0}});
     // -2 more of 0 in its segment closes it; 3 of 1 in the other one: 6, -15, 3, 0.
     CHECK(c.run(level, 0, {{0, 0, -2}, {1, 1, 3}}) ==
-          Answer{true, {0, 15, 15, 0, 0, 0, 750, 750}, {0, 2}});
+          WhatIfAnswer{true, {0, 15, 15, 0, 0, 0, 750, 750}, {0, 2}});
   });
 }
 
@@ -264,7 +132,7 @@ TEST_CASE("kept accounts equal a naive loop, whatever the sizes, ranks, ties and
       for (int question = 0; question < 12; ++question) {
         const std::int64_t account = question % 4;
         const std::vector<Leg> legs = random_legs(random, c, account);
-        const Answer expected = c.naive(account, legs);
+        const WhatIfAnswer expected = c.naive(account, legs);
         at_every_level([&](Level level) { CHECK(c.run(level, account, legs) == expected); });
       }
     }
@@ -283,7 +151,7 @@ TEST_CASE("a trade that takes all risk away leaves zeros, and they are +0.0") {
         legs.push_back({g, c.column[size_of(n)], -c.quantity[size_of(n)]});
       }
     }
-    const Answer expected = c.naive(account, legs);
+    const WhatIfAnswer expected = c.naive(account, legs);
     CHECK(std::ranges::none_of(expected.number, [](double x) { return std::signbit(x); }));
     at_every_level([&](Level level) { CHECK(c.run(level, account, legs) == expected); });
     // Most of it hedged: the zones say little of where the tail is.
@@ -360,11 +228,12 @@ TEST_CASE("threads ask kept accounts at once, each with its own scratch") {
     AskScratch first(book);
     KeptAccount kept(book, 1);
     REQUIRE(keep(level, book, kept, first));
-    const Answer expected = c.naive(1, legs);
-    std::vector<Answer> answers(4, Answer{false, std::vector<double>(expected.number.size()),
-                                          std::vector<std::uint8_t>(expected.mark.size())});
+    const WhatIfAnswer expected = c.naive(1, legs);
+    std::vector<WhatIfAnswer> answers(
+        4, WhatIfAnswer{false, std::vector<double>(expected.number.size()),
+                        std::vector<std::uint8_t>(expected.mark.size())});
     std::vector<std::thread> threads;
-    for (Answer& answer : answers) {
+    for (WhatIfAnswer& answer : answers) {
       threads.emplace_back([&] {
         AskScratch scratch(book);
         for (int n = 0; n < 20; ++n) {
@@ -373,6 +242,6 @@ TEST_CASE("threads ask kept accounts at once, each with its own scratch") {
       });
     }
     for (std::thread& thread : threads) thread.join();
-    for (const Answer& answer : answers) CHECK(answer == expected);
+    for (const WhatIfAnswer& answer : answers) CHECK(answer == expected);
   });
 }

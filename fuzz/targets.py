@@ -1,0 +1,353 @@
+"""What is fuzzed: one function a reader, from any bytes to nothing but InputError.
+
+Each function reads the bytes as a user's file, goes on as far as a run would, and asserts what must
+hold of the result. To add a reader, write such a function and name it in `TARGETS`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crossmargin import columns
+from crossmargin.book.accounts import read_accounts
+from crossmargin.book.exceptions import CODES, SCHEMA, SEVERITIES, ExceptionLog, InputError
+from crossmargin.book.schemas import (
+    ACCOUNTS,
+    BASIS,
+    FIRMS,
+    FIXINGS,
+    POSITIONS,
+    SECURITIES,
+    SOFR,
+    VOLUMES,
+    Schema,
+)
+from crossmargin.book.securities import read_securities
+from crossmargin.book.trades import read_trades
+from crossmargin.book.volumes import read_volumes
+from crossmargin.instruments.contracts import last_day, parse_contract
+from crossmargin.instruments.securities import Securities, cash_flows
+from crossmargin.io.cells import FIRST_YEAR, LAST_YEAR, LONGEST_TEXT
+from crossmargin.io.cubes import LARGEST_PNL, read_cube
+from crossmargin.io.market import read_market
+from crossmargin.io.par_yields import HIGHEST, LOWEST, read_par_yields
+from crossmargin.io.parse import Parsed, parse
+from crossmargin.io.results import MANIFEST, read_results
+from crossmargin.io.span_pa2 import parse_span_pa2
+from crossmargin.io.tables import Source, read_table
+from crossmargin.market.curve import TENORS
+from crossmargin.market.market import Market
+from crossmargin.policies.explain import explain, unconfirmed
+from crossmargin.policies.policy import parse_policy
+
+AS_OF = np.datetime64("2025-03-13", "D")
+CORPUS = Path(__file__).parent / "corpus"
+
+Target = Callable[[bytes], object]
+
+
+@contextlib.contextmanager
+def as_file(data: bytes) -> Iterator[Path]:
+    """Give the bytes as a file in memory."""
+    handle = os.memfd_create("fuzz")
+    try:
+        os.write(handle, data)
+        yield Path(f"/proc/self/fd/{handle}")
+    finally:
+        os.close(handle)
+
+
+def parsed(source: Source, schema: Schema) -> tuple[pa.Table, ExceptionLog]:
+    """Read a table of a schema, check what must hold of it, and return it with its exceptions."""
+    given = read_table(source, name=schema.name)
+    log = ExceptionLog()
+    read = parse(given.table, schema, file=schema.name, log=log)
+    check_parsed(given.table, schema, read, log.table())
+    return read.table, log
+
+
+def check_parsed(given: pa.Table, schema: Schema, read: Parsed, log: pa.Table) -> None:
+    """Every row is read, rejected or blank, and every cell is what its column says."""
+    table = read.table
+    table.validate(full=True)
+    check_log(log, len(given))
+    rejected = pc.count_distinct(log.filter(pc.equal(log["severity"], "rejected"))["row"]).as_py()
+    assert read.rows_read == len(table) + rejected, "a row is neither read nor rejected"
+    assert read.rows_read <= len(given)
+    row = columns.integers(table["row"])
+    assert np.all(np.diff(row, prepend=0) > 0)
+    assert not len(row) or row[-1] <= len(given)
+    for column in schema.columns:
+        cells = table[column.name]
+        known = columns.is_known(cells)
+        assert column.may_be_blank or known.all(), column.name
+        assert column.default is None or known.all(), column.name
+        if column.kind == "number":
+            value = columns.numbers(cells)[known]
+            assert np.all((value >= column.low) & (value <= column.high)), column.name
+        elif column.kind == "date":
+            year = columns.dates(cells)[known].astype("datetime64[Y]").astype(int) + 1970
+            assert np.all((year >= FIRST_YEAR) & (year <= LAST_YEAR)), column.name
+        elif column.kind == "choice":
+            assert set(cells.unique().to_pylist()) <= {None, *column.choices}, column.name
+        elif column.kind == "text":
+            texts = [text for text in cells.unique().to_pylist() if text is not None]
+            assert all(1 <= len(text) <= LONGEST_TEXT for text in texts), column.name
+            assert not any(re.search(r"[\x00-\x1f\x7f]", text) for text in texts), column.name
+
+
+def check_log(log: pa.Table, rows: int) -> None:
+    """Check that exceptions are of codes and rows that there are, and say something."""
+    assert log.schema == SCHEMA
+    log.validate(full=True)
+    assert set(log["severity"].to_pylist()) <= set(SEVERITIES)
+    assert set(log["code"].to_pylist()) <= set(CODES)
+    assert all(0 < n <= rows for n in log["row"].to_pylist() if n is not None)
+    assert all(log["message"].to_pylist())
+
+
+def table(
+    schema: Schema, then: Callable[[pa.Table, ExceptionLog], object] = lambda *_: None
+) -> Target:
+    """Return the target of a schema, with what a run makes of its rows next."""
+
+    def read(data: bytes) -> None:
+        with as_file(data) as path:
+            rows, log = parsed(path, schema)
+        count = int(columns.integers(rows["row"]).max(initial=0))
+        then(rows, log)
+        check_log(log.table(), max([count, *(n or 0 for n in log.table()["row"].to_pylist())]))
+
+    return read
+
+
+@cache
+def yields() -> pa.Table:
+    """Return par yields of some weeks, so plain that a curve takes no time."""
+    days = np.arange(AS_OF - 40, AS_OF + 1)
+    return pa.table({"date": days, **dict.fromkeys(TENORS, np.full(days.size, 4.25))})
+
+
+@cache
+def market() -> Market:
+    """Return a market of those yields."""
+    return read_market(yields(), as_of=AS_OF)
+
+
+@cache
+def known_accounts() -> pa.Table:
+    """Return the accounts that fuzzed positions may name."""
+    given = pa.table(
+        {
+            "account": ["A1", "A2", "H1"],
+            "origin": ["customer", "customer", "house"],
+            "ficc_role": ["sponsored_member", "none", "netting_member"],
+            "opted_in": [True, False, True],
+            "clearing_firm": ["F1", "F1", "F2"],
+        }
+    )
+    return parsed(given, ACCOUNTS)[0]
+
+
+@cache
+def known_securities() -> Securities:
+    """Return the securities that fuzzed positions may name."""
+    given = pa.table(
+        {
+            "cusip": ["91282CMM0", "912810UJ5", "912828Z78"],
+            "coupon_pct": [4.625, 4.75, 1.5],
+            "issue_date": ["2025-02-18", "2025-02-18", "2020-01-31"],
+            "maturity_date": ["2035-02-15", "2055-02-15", "2027-01-31"],
+        }
+    )
+    return securities(*parsed(given, SECURITIES))
+
+
+def securities(rows: pa.Table, log: ExceptionLog) -> Securities:
+    """Go on with rows of securities to their cash flows."""
+    curve = market().curve
+    read = read_securities(rows, curve=curve, file=SECURITIES.name, log=log)
+    flows = cash_flows(read, curve)
+    assert np.all(np.isfinite(flows.amount))
+    assert np.all(read.maturity_date > read.issue_date)
+    return read
+
+
+def trades(rows: pa.Table, log: ExceptionLog) -> None:
+    """Go on with rows of positions to trades."""
+    read = read_trades(
+        rows,
+        accounts=known_accounts(),
+        securities=known_securities(),
+        as_of=AS_OF,
+        cycle="EOD",
+        file=POSITIONS.name,
+        log=log,
+    )
+    assert np.all(read.account < len(known_accounts()))
+    assert np.all((read.security >= 0) ^ (read.contract >= 0))
+
+
+def history(name: str) -> Target:
+    """Return the target of an optional history of the market."""
+
+    def read(data: bytes) -> None:
+        with as_file(data) as path:
+            read_market(yields(), as_of=AS_OF, **{name: path})
+
+    return read
+
+
+def par_yields(data: bytes) -> None:
+    """Read par yields and the market of their last day."""
+    with as_file(data) as path:
+        read = read_par_yields(read_table(path, name="par yields").table).table
+        day = columns.dates(read["date"])
+        assert np.all(np.diff(day).astype(int) > 0)
+        for tenor in TENORS:
+            percent = columns.numbers(read[tenor])[columns.is_known(read[tenor])]
+            assert np.all((percent >= LOWEST) & (percent <= HIGHEST))
+        if len(day):
+            made = read_market(path, as_of=day[-1])
+            assert np.all(np.isfinite(made.curve.discount_factor(np.linspace(0.0, 40.0, 50))))
+
+
+def cube(data: bytes) -> None:
+    """Read a cube."""
+    with as_file(data) as path:
+        given = read_table(path, name="cube").table
+    instrument, pnl, scenario = read_cube(given, name="cube")
+    assert pnl.shape == (len(instrument), len(scenario)) == (len(given), given.num_columns - 1)
+    assert np.all(np.abs(pnl) <= LARGEST_PNL)
+
+
+def span(data: bytes) -> None:
+    """Read SPAN parameters."""
+    read = parse_span_pa2(data)
+    amounts = [*read.scan_range.values(), *read.settlement.values(), *read.delivery.values()]
+    assert np.all(np.isfinite([value for months in amounts for value in months.values()]))
+    for spread in read.spreads:
+        assert 0.0 <= spread.rate <= 1.0
+        assert all(ratio > 0.0 and side in "AB" for _, ratio, side in spread.legs)
+
+
+def policy(data: bytes) -> None:
+    """Read a policy and say what it is."""
+    read = parse_policy(data, name="fuzzed")
+    assert explain(read)
+    assert set(unconfirmed(read)) <= {parameter.name for parameter in read.parameters}
+
+
+def contract(data: bytes) -> None:
+    """Read the name of a contract."""
+    try:
+        read = parse_contract(data.decode("utf-8", errors="replace"), AS_OF)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    assert parse_contract(read.symbol, AS_OF) == read
+    assert last_day(read) > read.month - 1
+
+
+def results(data: bytes) -> None:
+    """Read a manifest, beside no tables."""
+    folder = Path(tempfile.mkdtemp(dir="/dev/shm"))
+    try:
+        (folder / MANIFEST).write_bytes(data)
+        read_results(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+NUMBERS: tuple[pa.DataType, ...] = (
+    *(pa.float64(), pa.float32(), pa.float16(), pa.int64(), pa.int32(), pa.uint64(), pa.int8()),
+    *(pa.decimal128(20, 2), pa.decimal128(38, 0), pa.decimal256(76, 10), pa.decimal128(5, -2)),
+)
+DATES: tuple[pa.DataType, ...] = (
+    *(pa.date32(), pa.date64(), pa.timestamp("s"), pa.timestamp("ns"), pa.timestamp("us", "UTC")),
+    *(pa.timestamp("ms", "America/New_York"), pa.timestamp("s", "?")),
+)
+TEXTS: tuple[pa.DataType, ...] = (
+    *(pa.string(), pa.large_string(), pa.string_view(), pa.null(), pa.int64(), pa.uint8()),
+    pa.dictionary(pa.int8(), pa.string()),
+)
+ANY = (*NUMBERS, *DATES, *TEXTS, pa.bool_(), pa.time64("us"), pa.duration("s"), pa.binary(4))
+FITTING = {"number": NUMBERS, "date": DATES, "flag": (pa.bool_(), *NUMBERS)}
+MOST_ROWS = 8
+
+
+def typed(data: bytes) -> None:
+    """Read a table that comes as one, of any types.
+
+    A byte chooses the schema, one the number of rows; of each column one its type, one which rows
+    are null, and 16 a row its values.
+    """
+    data = data.ljust(2, b"\0")
+    given, rest = {}, data[2:]
+    schema, rows = TABLES[data[0] % len(TABLES)], data[1] % (MOST_ROWS + 1)
+    for column in schema.columns:
+        end = 2 + 16 * rows
+        given[column.name] = typed_column(column.kind, rest[:end].ljust(end, b"\0"), rows)
+        rest = rest[end:]
+    parsed(pa.table(given), schema)
+
+
+def typed_column(kind: str, data: bytes, rows: int) -> pa.Array:
+    """Return a column of a type that more often than not fits, its values any bits."""
+    fitting = FITTING.get(kind, TEXTS)
+    choice, nulls, bits = data[0], data[1:2], data[2:]
+    type_ = fitting[choice % len(fitting)] if choice < 192 else ANY[choice % len(ANY)]
+    if type_ in TEXTS and not pa.types.is_integer(type_):
+        words = [bits[16 * r : 16 * r + 16].rstrip(b"\0").decode("latin-1") for r in range(rows)]
+        missing = [bool(nulls[0] >> r & 1) or type_ == pa.null() for r in range(rows)]
+        return pa.array(words, mask=np.array(missing, bool)).cast(type_)
+    # Of the widest types a value takes 32 bytes.
+    return pa.Array.from_buffers(type_, rows, [pa.py_buffer(nulls), pa.py_buffer(bits * 2)])
+
+
+TABLES = (POSITIONS, ACCOUNTS, FIRMS, SECURITIES, VOLUMES, BASIS, FIXINGS, SOFR)
+
+TARGETS: dict[str, Target] = {
+    "positions": table(POSITIONS, trades),
+    "accounts": table(ACCOUNTS, lambda rows, log: read_accounts(rows, file=ACCOUNTS.name, log=log)),
+    "firms": table(FIRMS),
+    "securities": table(SECURITIES, securities),
+    "volumes": table(VOLUMES, lambda rows, _: read_volumes(rows, as_of=AS_OF)),
+    "par_yields": par_yields,
+    "basis": history("basis"),
+    "fixings": history("fixings"),
+    "sofr": history("sofr"),
+    "cube": cube,
+    "span": span,
+    "policy": policy,
+    "contract": contract,
+    "results": results,
+    "typed": typed,
+    # The same reader as `positions`; in a corpus of its own, since Parquet is decoded outside.
+    "parquet": table(POSITIONS, trades),
+}
+
+
+def feed(name: str, data: bytes) -> str | None:
+    """Give bytes to a target and return what it has against them; any other error passes."""
+    try:
+        TARGETS[name](data)
+        return None
+    except InputError as error:
+        complaint = str(error)
+    assert complaint.strip()
+    return complaint
+
+
+if __name__ == "__main__":
+    print(*TARGETS)
