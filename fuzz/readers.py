@@ -8,11 +8,13 @@ from __future__ import annotations
 import random
 import re
 import sys
+import warnings
 from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["crossmargin"]):
+READING = ("io", "book", "policies", "instruments", "market", "columns", "engine")
+with atheris.instrument_imports(include=[f"crossmargin.{part}" for part in READING]):
     import targets
 
 LIMITS = ["-rss_limit_mb=1024", "-timeout=10", "-max_len=2048"]
@@ -30,9 +32,9 @@ WORDS = (
 
 
 def mutate(data: bytes, max_size: int, seed: int) -> bytes:
-    """Change bytes as libFuzzer does, or else cells and lines as a desk's mistakes do."""
+    """Change bytes as libFuzzer does, or, of text, cells and lines as a desk's mistakes do."""
     draw = random.Random(seed)
-    if draw.random() < 0.3:
+    if data.startswith((b"PAR1", b"\x1f\x8b")) or draw.random() < 0.3:
         return bytes(atheris.Mutate(data, max_size))
     for _ in range(draw.choice((1, 1, 2, 4))):
         data = (draw.choice((cell, cell, line, column)))(data, draw)
@@ -78,6 +80,7 @@ def main(name: str, *options: str) -> None:
     command = f"{sys.executable} {sys.argv[0]} {name}"
     arguments = [command, *LIMITS, f"-artifact_prefix={found}-", *options, *corpora]
     atheris.Setup(arguments, lambda data: targets.feed(name, data), custom_mutator=mutate)
+    warnings.simplefilter("error")
     atheris.Fuzz()
 
 

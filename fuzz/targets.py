@@ -14,8 +14,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -36,6 +38,7 @@ from crossmargin.book.schemas import (
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import read_trades
 from crossmargin.book.volumes import read_volumes
+from crossmargin.engine import Book, Cube, Measure, segment_tails
 from crossmargin.instruments.contracts import last_day, parse_contract
 from crossmargin.instruments.securities import Securities, cash_flows
 from crossmargin.io.cells import FIRST_YEAR, LAST_YEAR, LONGEST_TEXT
@@ -286,19 +289,34 @@ FITTING = {"number": NUMBERS, "date": DATES, "flag": (pa.bool_(), *NUMBERS)}
 MOST_ROWS = 8
 
 
+class Drawn:
+    """Takes bytes from the front; zeros when there are no more."""
+
+    def __init__(self, data: bytes) -> None:
+        self._rest = data
+
+    def take(self, count: int) -> bytes:
+        """Return the next bytes."""
+        taken, self._rest = self._rest[:count], self._rest[count:]
+        return taken.ljust(count, b"\0")
+
+    def below(self, limit: int) -> int:
+        """Return a number that the next byte chooses."""
+        return self.take(1)[0] % limit
+
+
 def typed(data: bytes) -> None:
     """Read a table that comes as one, of any types.
 
     A byte chooses the schema, one the number of rows; of each column one its type, one which rows
     are null, and 16 a row its values.
     """
-    data = data.ljust(2, b"\0")
-    given, rest = {}, data[2:]
-    schema, rows = TABLES[data[0] % len(TABLES)], data[1] % (MOST_ROWS + 1)
-    for column in schema.columns:
-        end = 2 + 16 * rows
-        given[column.name] = typed_column(column.kind, rest[:end].ljust(end, b"\0"), rows)
-        rest = rest[end:]
+    drawn = Drawn(data)
+    schema, rows = TABLES[drawn.below(len(TABLES))], drawn.below(MOST_ROWS + 1)
+    given = {
+        column.name: typed_column(column.kind, drawn.take(2 + 16 * rows), rows)
+        for column in schema.columns
+    }
     parsed(pa.table(given), schema)
 
 
@@ -313,6 +331,46 @@ def typed_column(kind: str, data: bytes, rows: int) -> pa.Array:
         return pa.array(words, mask=np.array(missing, bool)).cast(type_)
     # Of the widest types a value takes 32 bytes.
     return pa.Array.from_buffers(type_, rows, [pa.py_buffer(nulls), pa.py_buffer(bits * 2)])
+
+
+DTYPES = ("i1", "i1", "i1", "u1", "i8", "u8", "f2", "f4", "f8", "?", "S1", "U1", "M8[D]", "c8", "O")
+
+
+def arrays(data: bytes) -> None:
+    """Make a book and a cube of any arrays; measure them natively and by the specification."""
+    drawn = Drawn(data)
+    scenarios, segments = 1 + drawn.below(4), 1 + drawn.below(2)
+    row_ptr, column, quantity, pnl = (any_array(drawn) for _ in range(4))
+    instruments = len(pnl) // scenarios
+    try:
+        book = Book.from_arrays(row_ptr, column, quantity, columns=instruments)
+        cube = Cube(pnl[: instruments * scenarios].reshape(instruments, scenarios))
+        native, plain = (
+            segment_tails(
+                book,
+                [Measure(cube, 0.6)],
+                segments=segments,
+                unions=[range(segments), [segments - 1]],
+                threads=1,
+                backend=backend,
+                scenarios=True,
+            )
+            for backend in ("native", "reference")
+        )
+    except (ValueError, TypeError) as error:
+        raise InputError(str(error)) from error
+    assert np.array_equal(native.var, plain.var)
+    assert np.array_equal(native.es, plain.es)
+    assert np.array_equal(native.scenario[0], plain.scenario[0])
+
+
+def any_array(drawn: Drawn) -> npt.NDArray[Any]:
+    """Return an array: a byte chooses its type, one its size, others are its elements."""
+    name, size = DTYPES[drawn.below(len(DTYPES))], drawn.below(24)
+    if name == "O":
+        return np.array([*drawn.take(size)], object)
+    dtype = np.dtype(name)
+    return np.frombuffer(drawn.take(size * dtype.itemsize), dtype)
 
 
 TABLES = (POSITIONS, ACCOUNTS, FIRMS, SECURITIES, VOLUMES, BASIS, FIXINGS, SOFR)
@@ -333,6 +391,7 @@ TARGETS: dict[str, Target] = {
     "contract": contract,
     "results": results,
     "typed": typed,
+    "arrays": arrays,
     # The same reader as `positions`; in a corpus of its own, since Parquet is decoded outside.
     "parquet": table(POSITIONS, trades),
 }
