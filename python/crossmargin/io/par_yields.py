@@ -13,13 +13,13 @@ from crossmargin.book.exceptions import InputError
 from crossmargin.io.cells import Cells, CellTypeError, Mask, read_cells, shown_cells
 from crossmargin.io.parse import Parsed
 from crossmargin.market.curve import TENORS
+from crossmargin.market.rates import DECIMAL_UNDER, far_below
 
 LOWEST, HIGHEST = -5.0, 30.0
 """Percent; a yield outside is a placeholder or another column."""
 
 _BILLS = ("1mo", "3mo", "6mo")
 _ZERO_BILL_UNDER = 1.0
-DECIMAL_UNDER = 0.25
 _TENOR = re.compile(r"([0-9]+(?:[._][0-9]+)?)[ _]?(mo|m|month|months|yr|y|year|years)")
 
 Float = npt.NDArray[np.float64]
@@ -150,7 +150,8 @@ def _check_plausible(percent: Float, row: npt.NDArray[np.int64], name: str) -> N
         raise InputError(
             f"{name}: no yield reaches {DECIMAL_UNDER:g}; these look like decimals: give percent"
         )
-    if low.any() and np.median(largest[some]) >= 1.0:
+    low &= far_below(largest, np.median(largest[some]))
+    if low.any():
         at = int(np.flatnonzero(low)[0])
         raise InputError(
             f"{name}, row {row[at] + 1}: no yield reaches {DECIMAL_UNDER:g} where others are "
