@@ -39,7 +39,8 @@ from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import read_trades
 from crossmargin.book.volumes import read_volumes
 from crossmargin.engine import Book, Cube, Measure, segment_tails
-from crossmargin.instruments.contracts import last_day, parse_contract
+from crossmargin.instruments.contracts import last_day
+from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.securities import Securities, cash_flows
 from crossmargin.io.cells import FIRST_YEAR, LAST_YEAR, LONGEST_TEXT
 from crossmargin.io.cubes import LARGEST_PNL, read_cube

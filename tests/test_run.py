@@ -426,6 +426,57 @@ def test_instrument_missing_from_a_cube_is_unpriced(
     assert "NOT_IN_CUBE" in [r["code"] for r in run.exceptions.to_arrow().to_pylist()]
 
 
+def test_other_spellings_give_the_same_answer(market: xm.Market, securities: pa.Table) -> None:
+    plain = _positions("A,cash,91282CMM0,10000000,true", "A,future,ZNM25,-100,true")
+    other = _positions(
+        "A,cash,91282cmm0,4000000,true",
+        "A,cash,US91282CMM00,3000000,true",
+        "A,cash,91282CMM,3000000,true",
+        "A,future,TYM5 Comdty,-60,true",
+        "A,future,ZNM25-CBT,-40,true",
+    )
+    runs = [
+        xm.run(positions=p, accounts=_accounts("A"), securities=securities, market=market)
+        for p in (plain, other)
+    ]
+    a, b = (run.manifest["results"] for run in runs)
+    for name in ("accounts", "components", "breakdown", "positions"):
+        assert a[name] == b[name]
+    assert str(_row(runs[1], "A")["requirement"]) == "67073.16"
+    assert runs[1].manifest["exceptions"]["NAME_RESOLVED"] == 1
+
+
+def test_a_stale_contract_has_expired(
+    real_data: Callable[[str], Path], securities: pa.Table
+) -> None:
+    today = xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of="2026-02-27")
+    for name in ("ZBH5", "ZBH25"):
+        run = xm.run(
+            positions=_positions("A,cash,912810UG1,10000000,true", f"A,future,{name},-60,true"),
+            accounts=_accounts("A"),
+            securities=securities,
+            market=today,
+        )
+        row = _row(run, "A")
+        assert (row["p"], row["reason"]) == (0.0, "INCOMPLETE")
+        assert str(row["requirement"]) == "357535.65"
+        assert run.manifest["exceptions"]["CONTRACT_EXPIRED"] == 1
+
+
+def test_a_cube_may_spell_instruments_in_another_way(
+    market: xm.Market, securities: pa.Table
+) -> None:
+    cube = pa.table({"instrument": ["91282cmm0", "TYM5 Comdty"], "a": [-1.0, 2.0]})
+    run = xm.run(
+        positions=_positions(ONE_LINE, "A,future,ZNM25,-1,true"),
+        accounts=_accounts("A"),
+        securities=securities,
+        market=market,
+        ficc_cube=cube,
+    )
+    assert "NOT_IN_CUBE" not in run.manifest["exceptions"]
+
+
 def test_too_many_rejected_rows_are_an_error(market: xm.Market, securities: pa.Table) -> None:
     common = {"accounts": _accounts("A"), "securities": securities, "market": market}
     book = _positions(ONE_LINE, "A,cash,91282CMM0,150,true", "B,cash,91282CMM0,100,true")

@@ -481,6 +481,7 @@ def test_an_amount_that_no_account_can_have_is_the_same_error(session: xm.Sessio
     ("account", "trades", "message"),
     [
         ("nobody", {}, "account 'nobody' is not in the run"),
+        (None, {"TYU6 Comdty": 1e9}, "is no number within"),
         (None, {"ZNU31": 1}, "instrument 'ZNU31' is not in the run"),
         (None, {"912810XX1": 100}, "instrument '912810XX1' is not in the run"),
         (None, {"USD 2026-06-11": 100}, "is not in the run"),

@@ -9,6 +9,7 @@ from crossmargin.instruments.baskets import deliverable_basket
 from crossmargin.instruments.conversion import conversion_factor
 from crossmargin.instruments.treasury import price_from_yield, yield_from_price
 from crossmargin.market import Market
+from crossmargin.market.rates import RateWarning
 from crossmargin.policies import read_policy
 from crossmargin.run import Run, run
 from crossmargin.session import Session
@@ -20,6 +21,7 @@ __all__ = [
     "Cube",
     "Market",
     "Measure",
+    "RateWarning",
     "Run",
     "Session",
     "compare",

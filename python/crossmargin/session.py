@@ -23,7 +23,7 @@ from crossmargin.book.netting import (
 )
 from crossmargin.book.trades import LARGEST_CONTRACTS, LARGEST_FACE, LOT
 from crossmargin.engine import Book
-from crossmargin.instruments.contracts import parse_contract
+from crossmargin.instruments.identifiers import canonical_name
 from crossmargin.instruments.universe import DATED_CASH, FUTURE
 from crossmargin.report.tables import money_columns, saving_columns
 from crossmargin.resident import Leg, Residents, can_be_resident
@@ -258,16 +258,16 @@ class Session:
         for name, quantity in trades.items():
             instrument = self._instrument.get(name)
             if instrument is None:
-                instrument = self._contract(name)
+                instrument = self._written_otherwise(name)
             lots = _lots(name, quantity, self._future[instrument])
             if lots:
                 legs.append((segments[instrument], instrument, lots))
         return legs
 
-    def _contract(self, name: str) -> int:
-        """Return the number of a contract that is written in another way."""
+    def _written_otherwise(self, name: str) -> int:
+        """Return the number of an instrument that is written in another way."""
         try:
-            return self._instrument[parse_contract(str(name), self._as_of).symbol]
+            return self._instrument[canonical_name(str(name), self._as_of)]
         except (KeyError, ValueError):
             raise ValueError(
                 f"instrument {name!r} is not in the run, so no P&L of it is known; see "

@@ -15,7 +15,7 @@ from crossmargin.book.trades import Trades, read_trades
 from crossmargin.instruments.securities import Securities
 from crossmargin.io.parse import parse
 
-CUSIPS = {"00123AAA1": "2030-05-15", "912828E1A": "2025-03-13", "91282CMM0": "2035-02-15"}
+CUSIPS = {"00123AAA7": "2030-05-15", "912828E1A": "2025-03-13", "91282CMM0": "2035-02-15"}
 """CUSIP and maturity, ascending; the second one matures on the margin date."""
 FIRMS = {"00123": "F1", "123": "F2"}
 
@@ -54,6 +54,7 @@ def read(make_securities: Callable[..., Securities]) -> Read:
             accounts=parse(accounts, ACCOUNTS, file="accounts", log=log).table,
             securities=securities,
             as_of=np.datetime64(as_of),
+            short_rate_pct=4.3,
             cycle=cycle,
             file="positions",
             log=log,

@@ -19,7 +19,7 @@ from crossmargin.book.netting import (
 )
 from crossmargin.book.trades import Trades
 
-SECURITIES = {0: "00123AAA1", 2: "91282CMM0"}
+SECURITIES = {0: "00123AAA7", 2: "91282CMM0"}
 """The securities held below, by their number."""
 DIRTY = np.array([99.0, 101.23456789])
 REPO = {
@@ -56,7 +56,7 @@ def totals(legs: list[tuple[int, int, int]]) -> dict[int, int]:
 
 def test_outright_trades_are_one_leg(read: Any) -> None:
     trades, _ = read(
-        {"kind": "cash", "instrument": "00123AAA1", "quantity": "-2500000"},
+        {"kind": "cash", "instrument": "00123AAA7", "quantity": "-2500000"},
         {"kind": "future", "instrument": "ZNM25", "quantity": "7"},
         {"kind": "future", "instrument": "ZTM25", "quantity": "-3"},
     )

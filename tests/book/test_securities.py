@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from crossmargin.book.exceptions import ExceptionLog
+from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import SECURITIES
 from crossmargin.book.securities import read_securities
 from crossmargin.io.parse import parse
@@ -60,10 +60,10 @@ def test_every_column_is_read():
 
 
 def test_securities_are_sorted_by_cusip_and_cusips_are_text():
-    cusips = ["912828E1", "00123", "912828E10", "123"]
+    cusips = ["91282CMM0", "00123", "912828E14", "123"]
     found, exceptions = read(*(GOOD | {"cusip": c} for c in cusips))
     assert exceptions == []
-    assert found.cusip.tolist() == ["00123", "123", "912828E1", "912828E10"]
+    assert found.cusip.tolist() == ["00123", "123", "912828E14", "91282CMM0"]
 
 
 BAD = [
@@ -102,9 +102,9 @@ BAD = [
 
 @pytest.mark.parametrize(("change", "message"), BAD)
 def test_a_row_that_makes_no_sense_is_set_aside(change, message):
-    good = GOOD | {"cusip": "91282CZZ9"}
+    good = GOOD | {"cusip": "91282CZZ7"}
     found, exceptions = read(good, GOOD | change)
-    assert found.cusip.tolist() == ["91282CZZ9"]
+    assert found.cusip.tolist() == ["91282CZZ7"]
     (only,) = exceptions
     assert only["file"] == "securities"
     assert only["row"] == 2
@@ -118,11 +118,11 @@ def test_of_equal_rows_of_a_cusip_the_first_good_one_is_used():
     rows = [
         GOOD | {"maturity_date": "2020-01-01"},
         GOOD | {"coupon_pct": "1"},
-        GOOD | {"cusip": "91282CAA0"},
+        GOOD | {"cusip": "91282CAA9"},
         GOOD | {"coupon_pct": "1"},
     ]
     found, exceptions = read(*rows)
-    assert found.cusip.tolist() == ["91282CAA0", "91282CMM0"]
+    assert found.cusip.tolist() == ["91282CAA9", "91282CMM0"]
     assert found.coupon.tolist() == [0.04625, 0.01]
     assert [(e["row"], e["code"]) for e in exceptions] == [
         (1, "SECURITY_INVALID"),
@@ -133,10 +133,10 @@ def test_of_equal_rows_of_a_cusip_the_first_good_one_is_used():
 
 def test_of_rows_of_a_cusip_that_differ_none_is_used():
     # Whichever came first would otherwise decide the numbers.
-    rows = [GOOD | {"coupon_pct": "1"}, GOOD | {"cusip": "91282CAA0"}, GOOD | {"coupon_pct": "2"}]
+    rows = [GOOD | {"coupon_pct": "1"}, GOOD | {"cusip": "91282CAA9"}, GOOD | {"coupon_pct": "2"}]
     for given in (rows, rows[::-1]):
         found, exceptions = read(*given)
-        assert found.cusip.tolist() == ["91282CAA0"]
+        assert found.cusip.tolist() == ["91282CAA9"]
         assert [(e["row"], e["code"]) for e in exceptions] == [
             (1, "SECURITY_DUPLICATE"),
             (3, "SECURITY_DUPLICATE"),
@@ -182,8 +182,66 @@ def test_an_empty_table_has_no_securities():
 
 def test_blank_types_are_noted_once():
     row = {name: value for name, value in GOOD.items() if name != "type"}
-    found, exceptions = read(row, GOOD | {"cusip": "91282CAA0"}, row | {"cusip": "91282CAB8"})
+    found, exceptions = read(row, GOOD | {"cusip": "91282CAA9"}, row | {"cusip": "91282CAB7"})
     assert found.type.tolist() == ["note"] * 3
     (only,) = exceptions
     assert (only["code"], only["severity"], only["row"]) == ("TYPE_ASSUMED", "note", None)
     assert "2 of 3 rows" in only["message"]
+
+
+def test_a_coupon_off_the_grid_is_rejected():
+    found, exceptions = read(
+        GOOD,
+        GOOD | {"cusip": "91282CAA9", "coupon_pct": "0.04625"},
+        GOOD | {"cusip": "91282CAB7", "coupon_pct": "4.62"},
+        GOOD | {"cusip": "TIPS", "coupon_pct": "0.13", "type": "tips"},
+        GOOD | {"cusip": "FLOATER", "coupon_pct": "0.182", "type": "frn"},
+        GOOD | {"cusip": "LOW", "coupon_pct": "0.125"},
+        GOOD | {"cusip": "LOWER", "coupon_pct": "0"},
+    )
+    assert found.cusip.tolist() == ["91282CMM0", "FLOATER", "LOW", "LOWER"]
+    assert [(e["row"], e["code"]) for e in exceptions] == [
+        (n, "SECURITY_INVALID") for n in (2, 3, 4)
+    ]
+    assert exceptions[0]["message"] == (
+        "coupon_pct 0.04625 is no multiple of 1/8 percent; it looks like a decimal: give 4.625"
+    )
+    assert exceptions[1]["message"] == "coupon_pct 4.62 is no multiple of 1/8 percent"
+
+
+def test_a_file_of_decimal_coupons_is_refused():
+    with pytest.raises(InputError, match=r"row 2: coupon_pct 0.04625 .* 2 of 3 coupons"):
+        read(
+            GOOD,
+            GOOD | {"cusip": "91282CAA9", "coupon_pct": "0.04625"},
+            GOOD | {"cusip": "91282CAB7", "coupon_pct": "0.01125"},
+        )
+
+
+def test_spellings_of_one_cusip_are_one_security():
+    found, exceptions = read(GOOD, GOOD | {"cusip": "91282cmm0"}, GOOD | {"cusip": "91282CMM"})
+    assert found.cusip.tolist() == ["91282CMM0"]
+    assert [(e["row"], e["code"], e["instrument"]) for e in exceptions] == [
+        (2, "SECURITY_DUPLICATE", "91282cmm0"),
+        (3, "SECURITY_DUPLICATE", "91282CMM"),
+    ]
+    found, exceptions = read(GOOD, GOOD | {"cusip": "91282cmm0", "coupon_pct": "1"})
+    assert found.cusip.size == 0
+    assert [e["code"] for e in exceptions] == ["SECURITY_DUPLICATE"] * 2
+
+
+def test_an_isin_is_resolved_and_noted():
+    found, exceptions = read(GOOD | {"cusip": "US91282CMM00"})
+    assert found.cusip.tolist() == ["91282CMM0"]
+    assert [(e["row"], e["code"]) for e in exceptions] == [(None, "NAME_RESOLVED")]
+    assert "US91282CMM00 is 91282CMM0" in exceptions[0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("cusip", "says"), [("91282CMM9", "the check digit is 0, not 9"), ("9.1E+08", "a spreadsheet")]
+)
+def test_what_is_no_cusip_is_rejected(cusip, says):
+    found, exceptions = read(GOOD | {"cusip": cusip}, GOOD)
+    assert found.cusip.tolist() == ["91282CMM0"]
+    assert [(e["row"], e["code"]) for e in exceptions] == [(1, "SECURITY_INVALID")]
+    assert says in exceptions[0]["message"]

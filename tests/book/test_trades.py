@@ -46,7 +46,7 @@ def test_good_rows_are_resolved(read: Any) -> None:
         (CASH | {"instrument": "ZNM25"}, "INSTRUMENT_UNKNOWN", "CUSIP 'ZNM25'"),
         (CASH | {"instrument": "912828E1A"}, "SECURITY_MATURED", "matured on 2025-03-13"),
         (FUTURE | {"instrument": "91282CMM0"}, "CONTRACT_UNKNOWN", "91282CMM0"),
-        (FUTURE | {"instrument": "ZNF26"}, "CONTRACT_UNKNOWN", "no contract of 2026-01"),
+        (FUTURE | {"instrument": "ZNF26"}, "CONTRACT_UNKNOWN", "no contract of month F"),
         # The last delivery of December 2024 was on the 31st.
         (FUTURE | {"instrument": "ZNZ24"}, "CONTRACT_EXPIRED", "2024-12-31"),
         (CASH | {"quantity": "1000000000100"}, "QUANTITY_INVALID", "check the units"),
@@ -209,3 +209,75 @@ def test_no_rows_leave_empty_columns(read: Any) -> None:
     assert len(exceptions) == 1
     assert trades.row.size == trades.lots.size == trades.cash_dates.size == 0
     assert trades.contracts == ()
+
+
+def test_spellings_of_a_cusip_are_resolved_and_noted_once(read: Any) -> None:
+    names = ["91282CMM0", "91282cmm0", "US91282CMM00", "91282CMM", "91282CMM"]
+    trades, exceptions = read(*(CASH | {"instrument": name} for name in names))
+    assert trades.security.tolist() == [2] * 5
+    assert [(e["row"], e["code"]) for e in exceptions] == [(None, "NAME_RESOLVED")]
+    assert exceptions[0]["message"].startswith("2 names are written in another way: ")
+    assert "US91282CMM00 is 91282CMM0" in exceptions[0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("91282CMM9", "the check digit is 0, not 9"),
+        ("9.1282E+08", "a CUSIP that a spreadsheet has turned into a number"),
+        ("91282CAA", "CUSIP '91282CAA', taken as 91282CAA9, has no usable row"),
+        ("1234567", "in the securities table; its leading zeros may be lost"),
+    ],
+)
+def test_a_cusip_that_is_not_found_is_named_for_what_it_is(read: Any, name: str, says: str) -> None:
+    _, exceptions = read(CASH | {"instrument": name})
+    assert [e["code"] for e in exceptions] == ["INSTRUMENT_UNKNOWN"]
+    assert says in exceptions[0]["message"]
+
+
+def test_spellings_of_a_contract_are_resolved_and_noted_once(read: Any) -> None:
+    names = ["ZNM5", "TYM5 Comdty", "ZNM25-CBT", "TYM5 Comdty"]
+    trades, exceptions = read(*(FUTURE | {"instrument": name} for name in names))
+    assert [contract.symbol for contract in trades.contracts] == ["ZNM25"]
+    assert trades.contract.tolist() == [0] * 4
+    assert [(e["row"], e["code"]) for e in exceptions] == [(None, "NAME_RESOLVED")]
+    assert exceptions[0]["message"] == (
+        "2 names are written in another way: TYM5 Comdty is ZNM25, ZNM25-CBT is ZNM25"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "says"),
+    [
+        ("ZBH5", "CONTRACT_EXPIRED", "ZBH5: taken as ZBH25, whose last day was 2025-03-31"),
+        ("ZBH25", "CONTRACT_EXPIRED", "ZBH25: its last day was 2025-03-31"),
+        ("SR3H46", "CONTRACT_UNKNOWN", "not listed yet on 2026-02-27"),
+        ("SR1Z40", "CONTRACT_UNKNOWN", "not listed yet on 2026-02-27"),
+        ("ZQF75", "CONTRACT_UNKNOWN", "not listed yet on 2026-02-27"),
+        ("TYH6C 110", "CONTRACT_UNKNOWN", "options are not margined here"),
+        ("ZNH6-ZNM6", "CONTRACT_UNKNOWN", "give a row for each of its contracts"),
+    ],
+)
+def test_what_is_not_listed_is_not_priced(read: Any, name: str, code: str, says: str) -> None:
+    trades, exceptions = read(FUTURE | {"instrument": name}, as_of="2026-02-27")
+    assert trades.row.size == 0
+    assert [e["code"] for e in exceptions] == [code]
+    assert says in exceptions[0]["message"]
+
+
+def test_a_repo_rate_like_a_decimal_is_noted(read: Any) -> None:
+    rates = ["4.3", "0.043", "0", "0.2", "-0.1", "0.25"]
+    trades, exceptions = read(*(REPO | {"repo_rate": rate} for rate in rates))
+    assert trades.row.size == 6
+    assert [(e["row"], e["code"]) for e in exceptions] == [(n, "RATE_SUSPICIOUS") for n in (2, 4)]
+    assert exceptions[0]["message"].startswith(
+        "repo_rate 0.043 looks like a decimal where the market's short rate is 4.30%"
+    )
+
+
+def test_a_file_of_decimal_repo_rates_is_refused(read: Any) -> None:
+    rows = [REPO | {"repo_rate": "0.043"}] * 6
+    assert len(read(*rows[:5])[1]) == 5
+    assert read(*rows, REPO)[0].row.size == 7
+    with pytest.raises(InputError, match=r"row 1: no repo_rate .* reaches 0.25"):
+        read(*rows)

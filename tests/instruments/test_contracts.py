@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 from crossmargin.instruments.contracts import (
     MONTH_CODES,
     Contract,
+    _listings,
     contract_rule,
+    delivery_months,
     last_day,
     last_delivery_day,
+    last_listed,
     last_trading_day,
-    parse_contract,
     reference_period,
     roots,
 )
+from crossmargin.instruments.identifiers import parse_contract
 
 AS_OF = "2025-03-13"
 
@@ -26,46 +29,11 @@ def month(value):
     return np.datetime64(value, "M")
 
 
-@pytest.mark.parametrize(
-    ("name", "symbol", "delivery"),
-    [
-        ("ZNM5", "ZNM25", "2025-06"),
-        ("ZNM25", "ZNM25", "2025-06"),
-        (" znm25 ", "ZNM25", "2025-06"),
-        ("ZNH4", "ZNH34", "2034-03"),
-        ("ZNH24", "ZNH24", "2024-03"),
-        ("Z3NU5", "Z3NU25", "2025-09"),
-        ("TWEZ5", "TWEZ25", "2025-12"),
-        ("SR3U25", "SR3U25", "2025-09"),
-        # The quarter from December 2024 ends on 2025-03-19: still open.
-        ("SR3Z4", "SR3Z24", "2024-12"),
-        ("SR1G6", "SR1G26", "2026-02"),
-        ("ZQF99", "ZQF99", "1999-01"),
-        ("ZQF74", "ZQF74", "2074-01"),
-    ],
-)
-def test_names(name, symbol, delivery):
-    contract = parse_contract(name, AS_OF)
-    assert contract.symbol == symbol
-    assert contract.month == month(delivery)
-    assert parse_contract(contract.symbol, AS_OF) == contract
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("912828E1", "'912828E1' is no futures contract we know"),
-        ("", "'' is no futures contract"),
-        ("ZNM", "one or two digits of the year, such as ZNM25"),
-        ("ZNM2025", "is no futures contract"),
-        ("ZNA5", "is no futures contract"),
-        ("ZNK5", "ZN has no contract of 2025-05; its months: H, M, U, Z"),
-        ("TWEM20", "TWE has no rule for 2020-06; the first is 2022-06"),
-    ],
-)
-def test_bad_names(name, message):
-    with pytest.raises(ValueError, match=message):
-        parse_contract(name, AS_OF)
+def test_what_has_no_rule_or_no_such_month_is_no_contract():
+    with pytest.raises(ValueError, match="ZN has no contract of 2025-05; its months: H, M, U, Z"):
+        Contract("ZN", month("2025-05"))
+    with pytest.raises(ValueError, match="TWE has no rule for 2020-06; the first is 2022-06"):
+        Contract("TWE", month("2020-06"))
 
 
 @given(
@@ -73,14 +41,62 @@ def test_bad_names(name, message):
     year=st.integers(2023, 2070),
     number=st.integers(1, 12),
 )
-def test_symbols_read_back(root, year, number):
+def test_symbols_have_root_month_and_year(root, year, number):
     delivery = month(f"{year}-{number:02d}")
-    if number not in contract_rule(root, delivery).months:
+    if number not in delivery_months(root):
         return
     contract = Contract(root, delivery)
     assert contract.symbol == f"{root}{MONTH_CODES[number - 1]}{year % 100:02d}"
-    assert parse_contract(contract.symbol, AS_OF) == contract
     assert last_trading_day(contract) <= last_day(contract)
+
+
+# ZNM25 trades until 2025-06-18, SR3Z24 until 2025-03-18, ZQ and SR1 to the end of their month.
+@pytest.mark.parametrize(
+    ("root", "number", "as_of", "last"),
+    [
+        ("ZN", 9, "2025-06-17", "2025-09"),
+        ("ZN", 12, "2025-06-17", "2025-12"),
+        ("ZN", 3, "2025-06-17", "2025-03"),
+        ("ZN", 3, "2025-06-18", "2026-03"),
+        ("SR3", 6, "2025-03-17", "2034-06"),
+        ("SR3", 9, "2025-03-17", "2033-09"),
+        ("SR3", 9, "2025-03-18", "2034-09"),
+        # January and February are open too, then April, May, July, August.
+        ("SR3", 8, "2025-03-17", "2025-08"),
+        ("SR3", 10, "2025-03-17", "2024-10"),
+        # Twenty quarters from June 2018.
+        ("SR3", 3, "2018-06-05", "2023-03"),
+        ("SR3", 6, "2018-06-05", "2022-06"),
+        ("SR1", 2, "2025-02-27", "2026-02"),
+        ("SR1", 3, "2025-02-27", "2025-03"),
+        ("ZQ", 1, "2026-02-26", "2031-01"),
+        ("ZN", 1, "2025-06-17", None),
+        ("SR3", 6, "2018-01-02", None),
+        ("TWE", 3, "2022-04-01", None),
+    ],
+)
+def test_the_last_contract_listed(root, number, as_of, last):
+    found = last_listed(root, number, np.datetime64(as_of))
+    assert found == (None if last is None else month(last))
+
+
+@given(
+    root=st.sampled_from(roots()),
+    number=st.integers(1, 12),
+    day=st.integers(0, 9000).map(lambda n: np.datetime64("2005-01-01") + n),
+    later=st.integers(1, 400),
+)
+def test_listing_only_grows(root, number, day, later):
+    before, after = (last_listed(root, number, d) for d in (day, day + later))
+    assert before is None or (after is not None and before <= after)
+
+
+def test_every_listing_says_where_it_is_from():
+    assert {root for listing in _listings() for root in listing.roots} == set(roots())
+    for listing in _listings():
+        assert listing.source
+        assert listing.standing in ("confirmed", "inferred", "unconfirmed")
+        assert set(listing.months) <= set(range(1, 13))
 
 
 def test_roots_by_kind():

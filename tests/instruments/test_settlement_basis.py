@@ -79,7 +79,7 @@ def test_a_past_days_model_price_is_that_of_a_run_of_the_day(
 def test_settlements_made_of_model_and_basis_give_the_basis_back(
     market: xm.Market, securities: Securities
 ) -> None:
-    days = market.date[-200:]
+    days = market.date[-100:]
     basis = np.random.default_rng(7).integers(-900_000, 900_000, days.size) / 1e6
     made = []
     for root in ("ZN", "UB"):
@@ -91,7 +91,7 @@ def test_settlements_made_of_model_and_basis_give_the_basis_back(
         assert found.basis[root].contract == (f"{root}M25",)
         assert np.array_equal(found.basis[root].date, days)
         assert found.basis[root].level[:, 0].tolist() == basis.tolist()
-    assert found.notes[0].startswith("UB: 200 settlement prices give the basis; settlement minus")
+    assert found.notes[0].startswith("UB: 100 settlement prices give the basis; settlement minus")
     assert len(found.notes) == 2
 
 

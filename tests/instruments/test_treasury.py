@@ -133,6 +133,7 @@ def test_a_grid_of_bonds_and_dates_against_quantlib(convention):
         assert back.yield_pct[n] == pytest.approx(100.0 * found, abs=1e-8), rows[n]
 
 
+@pytest.mark.filterwarnings("ignore::crossmargin.RateWarning")
 @given(
     coupon=st.integers(0, 96).map(lambda n: n / 8.0),
     days=st.integers(1, 40 * 365),

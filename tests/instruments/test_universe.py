@@ -11,8 +11,9 @@ import QuantLib as ql  # noqa: N813  (its usual name)
 
 from crossmargin.engine import revalue
 from crossmargin.instruments.baskets import deliverable
-from crossmargin.instruments.contracts import last_delivery_day, parse_contract, reference_period
+from crossmargin.instruments.contracts import last_delivery_day, reference_period
 from crossmargin.instruments.conversion import conversion_factors
+from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.securities import accrued
 from crossmargin.instruments.universe import build_universe, missing_fixings
 from crossmargin.market.curve import NODES, POINTS, Curve

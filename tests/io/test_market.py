@@ -89,7 +89,7 @@ def test_a_sofr_history_has_some_tenors() -> None:
     ("given", "says"),
     [
         (swaps(**{"3mo": ["4.3"] * 21}), "sofr: give rates of at least two tenors"),
-        (swaps(**{"3mo": ["0.043"] * 21, "1y": ["0.042"] * 21}), "look like decimals"),
+        (swaps(**{"3mo": ["0.043"] * 21, "1y": ["0.042"] * 21}), "looks like a decimal"),
         (swaps(**{"3mo": ["4.3"] * 21, "1y": ["-500"] * 21}), "sofr, row 1"),
         (swaps(**{"3mo": ["4.3"] * 21, "1y": ["4.3"] * 11 + [""] * 10}), "sofr: the last row .* 5"),
         (
@@ -129,3 +129,37 @@ def test_par_yields_in_several_files_are_one_history(
         read_market(files, as_of="2025-03-13")
     with pytest.raises(InputError, match="no file is given"):
         read_market([], as_of="2025-03-13")
+
+
+def fixings(days: list[str], rates: list[str]) -> pa.Table:
+    return pa.table({"date": days, "index": ["SOFR"] * len(days), "rate_pct": rates})
+
+
+@pytest.mark.parametrize("rate", ["0.0433", "0", "-0.01"])
+def test_fixings_far_below_the_par_yields_are_refused(rate: str) -> None:
+    given = fixings(DAYS[:3], ["4.31", rate, "4.33"])
+    with pytest.raises(InputError, match=rf"fixings, row 2: .* on {DAYS[1]}, .* 4%, .*1 of 3"):
+        read_market(YIELDS, as_of="2025-03-13", fixings=given)
+
+
+def test_low_fixings_are_right_where_the_par_yields_are_low_or_not_known() -> None:
+    low = pa.table({"date": DAYS, **{name: np.full(21, 0.05) for name in TENORS}})
+    low = low.set_column(low.column_names.index("30y"), "30y", pa.array(np.full(21, 2.0)))
+    rates = ["0.01"] * 21
+    assert read_market(low, as_of="2025-03-13", fixings=fixings(DAYS, rates)).fixings
+    assert read_market(low, as_of="2025-03-13", sofr=swaps(**{"3mo": rates, "1y": rates})).sofr
+    early = fixings(["2021-03-12"], ["0.01"])
+    assert read_market(YIELDS, as_of="2025-03-13", fixings=early).fixings
+
+
+def test_every_real_fixing_is_plausible(real_data: Callable[[str], Path]) -> None:
+    with real_data("sofr.csv").open() as file:
+        rows = [line.strip().split(",") for line in file][1:]
+    days, rates = zip(*rows, strict=True)
+    assert sum(bool(rate) and float(rate) < 0.25 for rate in rates) > 400
+    market = read_market(
+        real_data("us_treasury_par_yields.csv.gz"),
+        as_of="2025-03-13",
+        fixings=fixings(list(days), list(rates)),
+    )
+    assert market.fixings["SOFR"][0].size > 2000

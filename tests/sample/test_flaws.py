@@ -25,8 +25,11 @@ NOT_IN_A_SAMPLE = {
     "FIRM_NOT_COMMON_MEMBER",
     "NOT_IN_CUBE",
     "MARGIN_PROXY",
+    "NAME_RESOLVED",
+    "NO_BASKET",
     "NO_PRICE",
     "NO_SCAN_RANGE",
+    "RATE_SUSPICIOUS",
 }
 
 

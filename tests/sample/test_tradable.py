@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossmargin.instruments.contracts import last_trading_day, parse_contract
+from crossmargin.instruments.contracts import last_trading_day
+from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.sample import AS_OF
 from crossmargin.sample.market import make_history
 from crossmargin.sample.securities import make_securities

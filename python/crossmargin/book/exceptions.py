@@ -70,6 +70,8 @@ CODES: dict[str, Code] = {
     "TYPE_ASSUMED": Code("note", "no type is given: a nominal bill, note or bond by its term"),
     "START_CASH_ASSUMED": Code("note", "start cash was blank: the model's dirty value is used"),
     "READ_AS": Code("note", "how a file was read that is not plain"),
+    "NAME_RESOLVED": Code("note", "an instrument is written in another way than ours"),
+    "RATE_SUSPICIOUS": Code("note", "a rate looks like a decimal where percent are asked for"),
     "COLUMN_NAME_NEAR": Code("note", "a column's name is close to one of ours, but is not it"),
 }
 """Every code a row of the exceptions table can have."""

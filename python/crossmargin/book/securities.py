@@ -9,12 +9,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import columns
-from crossmargin.book.exceptions import ExceptionLog
+from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.baskets import parse_resold
+from crossmargin.instruments.identifiers import canonical_cusip, resolved_message
 from crossmargin.instruments.schedule import dated_dates, first_payment
 from crossmargin.instruments.securities import Securities, cash_flows, default_type
 from crossmargin.market.calendars import FIRST_DATE, LAST_DATE
 from crossmargin.market.curve import Curve
+from crossmargin.market.rates import decimal_coupons, decimal_message, off_grid
+
+ON_GRID = ("note", "bond", "tips")
+"""Types whose coupons are multiples of 1/8 percent."""
 
 
 def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionLog) -> Securities:
@@ -35,15 +40,22 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
     -------
     Securities
         Sorted by CUSIP.
+
+    Raises
+    ------
+    InputError
+        Most coupons look like decimals.
     """
     row = columns.integers(table["row"])
-    cusip = columns.texts(table["cusip"])
+    named = columns.texts(table["cusip"])
+    cusip, trouble = _canonical(named)
     issue, maturity, first_coupon = (
         columns.dates(table[name]) for name in ("issue_date", "maturity_date", "first_coupon_date")
     )
     resold = columns.texts(table["resold_as"])
     resold[resold == None] = ""  # noqa: E711
-    coupon, price = columns.numbers(table["coupon_pct"]) / 100.0, columns.numbers(table["price"])
+    coupon_pct, price = columns.numbers(table["coupon_pct"]), columns.numbers(table["price"])
+    coupon = coupon_pct / 100.0
     given = columns.texts(table["type"])
     kind = np.where(given == None, default_type(issue, maturity), given)  # noqa: E711
     blank = int(np.count_nonzero(given == None))  # noqa: E711
@@ -61,13 +73,24 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
             code,
             file=file,
             row=row[at],
-            instrument=cusip[at],
+            instrument=named[at],
             message=[message(i) for i in at.tolist()],
         )
         ok[at] = False
 
+    reject(np.array(sorted(trouble), dtype=np.int64), "SECURITY_INVALID", trouble.__getitem__)
+    on_grid = np.isin(kind.astype(str), ON_GRID)
+    _refuse_decimals(coupon_pct[on_grid], row[on_grid], file)
     reject(
-        np.flatnonzero(maturity <= issue),
+        np.flatnonzero(ok & on_grid & off_grid(coupon_pct)),
+        "SECURITY_INVALID",
+        lambda i: (
+            f"coupon_pct {decimal_message(coupon_pct[i])}"
+            + ("; if it is the spread of an FRN, give the type" if given[i] is None else "")
+        ),
+    )
+    reject(
+        np.flatnonzero(ok & (maturity <= issue)),
         "SECURITY_INVALID",
         lambda i: f"maturity_date {maturity[i]} is not after issue_date {issue[i]}",
     )
@@ -126,6 +149,10 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
     )
     first = first[ok[kept[first]]]
     kept = kept[first]
+    pairs = zip(named[kept], cusip[kept], strict=True)
+    resolved = {text: name for text, name in pairs if text.strip().upper() != name}
+    if resolved:
+        log.add("NAME_RESOLVED", file=file, message=resolved_message(resolved))
     securities = Securities(
         cusip=cusip[kept],
         type=kind[kept].astype(object),
@@ -146,3 +173,25 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
         lambda i: "no z-spread within 100% of the curve meets the price; check it",
     )
     return securities.take(np.setdiff1d(np.arange(kept.size), unmet))
+
+
+def _canonical(named: columns.Text) -> tuple[columns.Text, dict[int, str]]:
+    """Return the CUSIPs that names stand for, and what is wrong with some, by number."""
+    cusip, trouble = named.copy(), {}
+    for i, name in enumerate(named.tolist()):
+        try:
+            cusip[i] = canonical_cusip(name)
+        except ValueError as error:
+            trouble[i] = str(error)
+    return cusip, trouble
+
+
+def _refuse_decimals(coupon_pct: columns.Float, row: columns.Integer, file: str) -> None:
+    """Refuse a file in which most coupons look like decimals."""
+    decimal = np.flatnonzero(decimal_coupons(coupon_pct))
+    if 2 * decimal.size > np.count_nonzero(coupon_pct):
+        first = decimal[0]
+        raise InputError(
+            f"{file}, row {row[first]}: coupon_pct {decimal_message(coupon_pct[first])}; "
+            f"{decimal.size} of {coupon_pct.size} coupons do: give percent"
+        )

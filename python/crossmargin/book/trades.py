@@ -17,9 +17,17 @@ import pyarrow.compute as pc
 from crossmargin import columns
 from crossmargin.book.exceptions import ExceptionLog, InputError, Texts
 from crossmargin.book.schemas import POSITION_KINDS
-from crossmargin.instruments.contracts import Contract, last_day, parse_contract, roots
+from crossmargin.instruments.contracts import Contract, last_day, roots
+from crossmargin.instruments.identifiers import (
+    CUSIP_LENGTH,
+    canonical_cusip,
+    is_plain,
+    parse_contract,
+    resolved_message,
+)
 from crossmargin.instruments.securities import Securities
 from crossmargin.market.calendars import add_business_days
+from crossmargin.market.rates import DECIMAL_UNDER, far_below
 
 Dates = npt.NDArray[np.datetime64]
 Float = npt.NDArray[np.float64]
@@ -33,6 +41,8 @@ LARGEST_FACE = 1e12
 LARGEST_CONTRACTS = 1e7
 NEAR = 10
 """Business days ahead within which an end is noted."""
+HANDFUL = 5
+"""So many repo rates may be far below the market's without a word on the file as a whole."""
 CYCLES = ("ITD", "EOD", "EODXM", "CUR")
 
 
@@ -107,6 +117,7 @@ def read_trades(
     accounts: pa.Table,
     securities: Securities,
     as_of: np.datetime64,
+    short_rate_pct: float,
     cycle: str,
     file: str,
     log: ExceptionLog,
@@ -121,6 +132,8 @@ def read_trades(
         Sorted by CUSIP.
     as_of : datetime64[D]
         The margin date.
+    short_rate_pct : float
+        The market's, percent: repo rates far below it are noted.
     cycle : str
         In `ITD` a leg is settled if dated before `as_of`, else on or before.
     file : str
@@ -135,7 +148,7 @@ def read_trades(
     Raises
     ------
     InputError
-        The cycle is unknown.
+        The cycle is unknown, or the repo rates look like decimals.
     """
     if cycle not in CYCLES:
         raise InputError(f"cycle: {cycle!r} is not one of {', '.join(CYCLES)}")
@@ -154,13 +167,8 @@ def read_trades(
     kind = _Texts(positions["kind"]).index_in(columns.text_column(POSITION_KINDS))
     future = kind == FUTURE
     repo = (kind == REPO) | (kind == REVERSE)
-    cusip = columns.text_column(securities.cusip)
-    security = np.where(future, -1, rows.instrument.index_in(cusip))
-    rows.reject(
-        ~future & (security < 0),
-        "INSTRUMENT_UNKNOWN",
-        lambda i: f"CUSIP {rows.instrument[i]!r} has no usable row in the securities table; add it",
-    )
+    resolved: dict[str, str] = {}
+    security = _resolve_securities(rows, ~future, securities, resolved)
     # Number -1, of what is no security, takes the last element.
     matures = np.append(securities.maturity_date, np.datetime64("NaT", "D"))[security]
     rows.reject(
@@ -168,7 +176,9 @@ def read_trades(
         "SECURITY_MATURED",
         lambda i: f"{rows.instrument[i]} matured on {matures[i]}",
     )
-    contract, contracts = _resolve_contracts(rows, future, as_of)
+    contract, contracts = _resolve_contracts(rows, future, as_of, resolved)
+    if resolved:
+        log.add("NAME_RESOLVED", file=file, message=resolved_message(resolved))
 
     quantity = columns.numbers(positions["quantity"])
     largest = np.where(future, LARGEST_CONTRACTS, LARGEST_FACE)
@@ -242,6 +252,8 @@ def read_trades(
             "as the cash; check the rate (percent) and the dates"
         ),
     )
+
+    _check_repo_rates(rows, repo, 100.0 * rate, short_rate_pct, file)
 
     start_cash = columns.numbers(positions["start_cash"])
     no_model = np.append(~securities.nominal, False)
@@ -346,31 +358,92 @@ class _Rows:
             self.ok[at] = False
 
 
+def _resolve_securities(
+    rows: _Rows, cash: Mask, securities: Securities, resolved: dict[str, str]
+) -> Integer:
+    """Return each row's number among the securities, -1 for others; add what names stand for."""
+    instrument = rows.instrument
+    number_of = {cusip: number for number, cusip in enumerate(securities.cusip.tolist())}
+    place = np.full(len(instrument.different), -1)
+    trouble: dict[int, str] = {}
+    for number in _different(instrument.number[rows.ok & cash]).tolist():
+        text = str(instrument.different[number])
+        try:
+            cusip = canonical_cusip(text)
+        except ValueError as error:
+            trouble[number] = str(error)
+            continue
+        place[number] = number_of.get(cusip, -1)
+        if place[number] < 0:
+            name = repr(text) if text == cusip else f"{text!r}, taken as {cusip},"
+            lost = cusip.isdigit() and len(cusip) < CUSIP_LENGTH
+            advice = "its leading zeros may be lost" if lost else "add it"
+            trouble[number] = f"CUSIP {name} has no usable row in the securities table; {advice}"
+        elif text.strip().upper() != cusip:
+            resolved[text] = cusip
+    security = np.where(cash, place[instrument.number], -1)
+    rows.reject(
+        cash & (security < 0), "INSTRUMENT_UNKNOWN", lambda i: trouble[instrument.number[i]]
+    )
+    return security
+
+
+def _check_repo_rates(
+    rows: _Rows, repo: Mask, rate_pct: Float, short_rate_pct: float, file: str
+) -> None:
+    """Note repo rates that look like decimals; refuse a file in which all do."""
+    given = np.flatnonzero(rows.ok & repo)
+    low = far_below(rate_pct[given], short_rate_pct) & (rate_pct[given] > 0.0)
+    if given.size > HANDFUL and low.all():
+        raise InputError(
+            f"{file}, row {rows.row[given[0]]}: no repo_rate of the file reaches "
+            f"{DECIMAL_UNDER:g} where the market's short rate is {short_rate_pct:.2f}%; they look "
+            "like decimals: give percent"
+        )
+    at = given[low]
+    rows.note(
+        at,
+        "RATE_SUSPICIOUS",
+        [
+            f"repo_rate {rate:.10g} looks like a decimal where the market's short rate is "
+            f"{short_rate_pct:.2f}%; give percent, unless the repo is special"
+            for rate in rate_pct[at].tolist()
+        ],
+    )
+
+
 def _resolve_contracts(
-    rows: _Rows, future: Mask, as_of: np.datetime64
+    rows: _Rows, future: Mask, as_of: np.datetime64, resolved: dict[str, str]
 ) -> tuple[Integer, tuple[Contract, ...]]:
-    """Return each row's number in the contracts of the book, in canonical order."""
+    """Return each row's number in the contracts of the book, in canonical order.
+
+    Adds what names stand for to `resolved`.
+    """
     instrument = rows.instrument
     found: dict[int, Contract] = {}
     trouble: dict[int, tuple[str, str]] = {}
     for number in _different(instrument.number[rows.ok & future]).tolist():
+        text = str(instrument.different[number])
         try:
-            contract = parse_contract(str(instrument.different[number]), as_of)
+            contract = parse_contract(text, as_of)
             end = last_day(contract)
         except ValueError as error:
             trouble[number] = ("CONTRACT_UNKNOWN", str(error))
             continue
         if end < as_of:
-            trouble[number] = ("CONTRACT_EXPIRED", f"its last day was {end}")
+            name = "its" if text == contract.symbol else f"taken as {contract.symbol}, whose"
+            trouble[number] = ("CONTRACT_EXPIRED", f"{text}: {name} last day was {end}")
         else:
             found[number] = contract
+            if not is_plain(text, contract, as_of):
+                resolved[text] = contract.symbol
     for code in ("CONTRACT_UNKNOWN", "CONTRACT_EXPIRED"):
         wrong = np.zeros(len(instrument.different), dtype=bool)
         wrong[[number for number, (its_code, _) in trouble.items() if its_code == code]] = True
         rows.reject(
             future & wrong[instrument.number],
             code,
-            lambda i: f"{instrument[i]}: {trouble[instrument.number[i]][1]}",
+            lambda i: trouble[instrument.number[i]][1],
         )
     usable = canonical_order(set(found.values()))
     place = np.full(len(instrument.different), -1)

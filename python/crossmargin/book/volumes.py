@@ -7,7 +7,8 @@ import pyarrow as pa
 
 from crossmargin.book.exceptions import InputError
 from crossmargin.book.schemas import VOLUMES
-from crossmargin.instruments.contracts import parse_contract, roots
+from crossmargin.instruments.contracts import roots
+from crossmargin.instruments.identifiers import parse_contract
 
 
 def read_volumes(table: pa.Table, *, as_of: np.datetime64) -> dict[str, float]:

@@ -129,6 +129,7 @@ def read_inputs(
         accounts=accounts_read,
         securities=known,
         as_of=market.as_of,
+        short_rate_pct=100.0 * float(market.zero_rate[-1, 0]),
         cycle=cycle,
         file=POSITIONS.name,
         log=log,

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from crossmargin.instruments.contracts import Contract, last_delivery_day
 from crossmargin.instruments.conversion import conversion_factors
 from crossmargin.instruments.schedule import Dates, add_months, as_dates, last_of_month
+from crossmargin.market.rates import check_coupons
 
 ANNOUNCED_DAYS = 7
 """A security counts from this many days before its issue date on."""
@@ -179,7 +180,8 @@ def deliverable_basket(
     Raises
     ------
     ValueError
-        The contract was never listed or is no Treasury future; a column is missing or unreadable.
+        The contract was never listed or is no Treasury future; a column is missing or unreadable,
+        or a coupon looks like a decimal.
     """
     month = cast(np.datetime64, as_dates(delivery_month, "delivery_month")[()])
     contract = Contract(root, month)
@@ -192,13 +194,16 @@ def deliverable_basket(
             "maturity_date": _column(source, "maturity_date", pa.date32()),
         }
     )
+    kind = _optional_text(source, "type")
+    nominal = [k is None or k in DELIVERABLE_KINDS for k in kind or [None] * len(table)]
+    check_coupons(table["coupon_pct"].to_numpy()[np.array(nominal, np.bool_)])
     mask = deliverable(
         contract,
         issue_date=table["issue_date"].to_numpy(),
         maturity_date=table["maturity_date"].to_numpy(),
         as_of=as_of,
         resold_as=_optional_text(source, "resold_as"),
-        kind=_optional_text(source, "type"),
+        kind=kind,
     )
     basket = table.filter(pa.array(mask)).sort_by(
         [("maturity_date", "ascending"), ("cusip", "ascending")]

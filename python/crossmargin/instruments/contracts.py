@@ -5,8 +5,6 @@ The rules are data with a date and a source, in contracts.toml beside this modul
 
 from __future__ import annotations
 
-import datetime
-import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +13,6 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from crossmargin.instruments.schedule import as_dates
 from crossmargin.market.calendars import add_business_days
 
 MONTH_CODES = "FGHJKMNQUVXZ"
@@ -43,6 +40,18 @@ class ContractRule:
     remaining_max_from: str = "first"
     remaining_max_inclusive: bool = True
     factor_rounding: str = "months"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What contracts.toml says of how many contracts of some roots trade at a time."""
+
+    roots: tuple[str, ...]
+    first_day: np.datetime64
+    months: tuple[int, ...]
+    count: int
+    source: str
+    standing: str
 
 
 @dataclass(frozen=True)
@@ -90,17 +99,37 @@ def _month_number(month: np.datetime64) -> int:
     return int(month.astype(np.int64)) % 12 + 1
 
 
+def _data() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name("contracts.toml").read_text("utf-8"))
+
+
 @cache
 def _rules() -> dict[str, tuple[ContractRule, ...]]:
     """Return the rules of each root, oldest first."""
-    text = Path(__file__).with_name("contracts.toml").read_text("utf-8")
     rules: dict[str, list[ContractRule]] = {}
-    for entry in tomllib.loads(text)["rule"]:
+    for entry in _data()["rule"]:
         fields: dict[str, Any] = dict(entry)
         fields["first_month"] = np.datetime64(fields.pop("from"), "M")
         fields["months"] = tuple(fields["months"])
         rules.setdefault(fields["root"], []).append(ContractRule(**fields))
     return {r: tuple(sorted(rs, key=lambda x: x.first_month)) for r, rs in rules.items()}
+
+
+@cache
+def _listings() -> tuple[Listing, ...]:
+    """Return the listings, oldest first."""
+    listings = [
+        Listing(
+            tuple(entry["roots"]),
+            np.datetime64(entry["from"], "D"),
+            tuple(entry["months"]),
+            entry["count"],
+            entry["source"],
+            entry["standing"],
+        )
+        for entry in _data()["listing"]
+    ]
+    return tuple(sorted(listings, key=lambda x: x.first_day))
 
 
 def roots(kind: Kind | None = None) -> tuple[str, ...]:
@@ -116,6 +145,16 @@ def roots(kind: Kind | None = None) -> tuple[str, ...]:
     tuple of str
     """
     return tuple(r for r, rules in _rules().items() if kind is None or rules[-1].kind == kind)
+
+
+def first_month(root: str) -> np.datetime64:
+    """Return the delivery month of the first contract we know of a root."""
+    return _rules()[root][0].first_month
+
+
+def delivery_months(root: str) -> tuple[int, ...]:
+    """Return the numbers of the months in which a root has contracts, 1 for January."""
+    return _rules()[root][-1].months
 
 
 def contract_rule(root: str, month: np.datetime64) -> ContractRule:
@@ -144,51 +183,6 @@ def contract_rule(root: str, month: np.datetime64) -> ContractRule:
     if not in_force:
         raise ValueError(f"{root} has no rule for {month}; the first is {rules[0].first_month}")
     return in_force[-1]
-
-
-def parse_contract(text: str, as_of: np.datetime64 | datetime.date | str) -> Contract:
-    """Return the contract a name stands for.
-
-    Parameters
-    ----------
-    text : str
-        Root, month letter, and a year of one or two digits: ZNM5, ZNM25, SR3U25. Case and outer
-        blanks do not matter.
-    as_of : date_like
-        One digit is the first such year from this date's on, or the year before if that contract
-        still has its last day ahead; two digits are the year within 50 of it.
-
-    Returns
-    -------
-    Contract
-
-    Raises
-    ------
-    ValueError
-        The text is no contract name, or names a contract that was never listed.
-    """
-    name = text.strip().upper()
-    match = re.fullmatch(rf"({'|'.join(roots())})([{MONTH_CODES}])([0-9]{{1,2}})", name)
-    if match is None:
-        raise ValueError(
-            f"{text!r} is no futures contract we know; expected a root ({', '.join(roots())}), "
-            f"a month letter ({MONTH_CODES}) and one or two digits of the year, such as ZNM25"
-        )
-    root, letter, digits = match.groups()
-    date = cast(np.datetime64, as_dates(as_of, "as_of")[()])
-    this_year = int(date.astype("datetime64[Y]").astype(np.int64)) + 1970
-
-    def of_year(year: int) -> Contract:
-        return Contract(root, np.datetime64(f"{year}-{MONTH_CODES.index(letter) + 1:02d}", "M"))
-
-    if len(digits) == 2:
-        first = this_year - 50
-        return of_year(first + (int(digits) - first) % 100)
-    if (this_year - 1) % 10 == int(digits):
-        before = of_year(this_year - 1)
-        if last_day(before) >= date:
-            return before
-    return of_year(this_year + (int(digits) - this_year) % 10)
 
 
 def _first_day(month: np.datetime64) -> np.datetime64:
@@ -284,6 +278,58 @@ def last_day(contract: Contract) -> np.datetime64:
     if contract.rule.kind == "treasury":
         return last_delivery_day(contract)
     return last_trading_day(contract)
+
+
+def last_listed(root: str, number: int, as_of: np.datetime64) -> np.datetime64 | None:
+    """Return the last delivery month that the exchange has listed by a day.
+
+    Parameters
+    ----------
+    root : str
+        One of `roots()`.
+    number : int
+        1 for January to 12 for December. Of SR3 quarterly months are listed further ahead than
+        others.
+    as_of : datetime64[D]
+        The day.
+
+    Returns
+    -------
+    datetime64[M] or None
+        The last month of this number; None where the root lists none, or nothing yet.
+    """
+    in_force = [
+        listing
+        for listing in _listings()
+        if root in listing.roots and number in listing.months and listing.first_day <= as_of
+    ]
+    if not in_force:
+        return None
+    last = _last_month(root, in_force[-1], as_of)
+    last -= (_month_number(last) - number) % 12
+    return last if last >= first_month(root) else None
+
+
+def was_listed(contract: Contract, as_of: np.datetime64) -> bool:
+    """Return whether the exchange has listed a contract by a day; it may have expired since."""
+    last = last_listed(contract.root, _month_number(contract.month), as_of)
+    return last is not None and bool(contract.month <= last)
+
+
+@cache
+def _last_month(root: str, listing: Listing, as_of: np.datetime64) -> np.datetime64:
+    """Return the last month of a listing: its `count`-th that trades after a day."""
+    this_month = as_of.astype("datetime64[M]")
+    first = max(this_month - 3, first_month(root))
+    left, month = listing.count, first - 1
+    while left:
+        month += 1
+        # On a contract's last day the next one may be traded already.
+        if _month_number(month) in listing.months and (
+            month > this_month or last_trading_day(Contract(root, month)) > as_of
+        ):
+            left -= 1
+    return cast(np.datetime64, month)
 
 
 def reference_period(contract: Contract) -> tuple[np.datetime64, np.datetime64]:

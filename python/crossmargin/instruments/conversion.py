@@ -8,6 +8,7 @@ import numpy.typing as npt
 from crossmargin.exact import exp, integer_power, log
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.schedule import Float, as_dates
+from crossmargin.market.rates import check_coupons
 
 HALF_YIELD = 0.03
 """Half of the notional 6%, in force since the March 2000 contracts."""
@@ -104,7 +105,8 @@ def conversion_factor(
     Raises
     ------
     ValueError
-        The contract was never listed or is no Treasury future, or see `conversion_factors`.
+        The contract was never listed or is no Treasury future, a coupon looks like a decimal, or
+        see `conversion_factors`.
 
     Examples
     --------
@@ -113,6 +115,7 @@ def conversion_factor(
     ... )
     0.9202
     """
+    check_coupons(coupon_pct)
     months = as_dates(delivery_month, "delivery_month").astype("datetime64[M]")
     roots, months, coupon, maturity = np.broadcast_arrays(
         np.asarray(root, np.str_),

@@ -18,9 +18,9 @@ from crossmargin.instruments.contracts import (
     Contract,
     last_delivery_day,
     last_trading_day,
-    parse_contract,
 )
 from crossmargin.instruments.conversion import conversion_factors
+from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities, accrued, cash_flows
 from crossmargin.market import Market

@@ -25,6 +25,7 @@ from crossmargin.instruments.schedule import (
     coupon_dates,
     coupon_period,
 )
+from crossmargin.market.rates import check_coupons, warn_of_decimal_yields
 
 Convention = Literal["treasury", "street"]
 
@@ -108,6 +109,7 @@ def _bonds(
     bad = ~((coupon >= 0.0) & (coupon < np.inf))
     if np.any(bad):
         raise ValueError(f"coupon_pct {100.0 * coupon[bad][0]:g} must be a number, 0 or more")
+    check_coupons(100.0 * coupon)
     if np.any(settlement >= maturity):
         at = np.flatnonzero(settlement >= maturity)[0]
         raise ValueError(f"settlement {settlement[at]} must lie before maturity {maturity[at]}")
@@ -174,7 +176,13 @@ def price_from_yield(
     Raises
     ------
     ValueError
-        A date is out of order, a coupon negative, or a yield no number above -199%.
+        A date is out of order, a coupon negative or like a decimal, or a yield no number above
+        -199%.
+
+    Warns
+    -----
+    RateWarning
+        A yield under 0.25% beside a coupon of 1% or more looks like a decimal.
 
     Notes
     -----
@@ -206,6 +214,7 @@ def price_from_yield(
             f"{100.0 * LOWEST_YIELD:g} on"
         )
     bonds = _bonds(**flat, convention=convention)
+    warn_of_decimal_yields(100.0 * yields, 100.0 * flat["coupon"])
     dirty, _ = bonds.dirty(yields)
     return Price(
         clean=_shaped(dirty - bonds.accrued, shape),
@@ -248,7 +257,8 @@ def yield_from_price(
     Raises
     ------
     ValueError
-        A date is out of order, a coupon negative, or no yield above -199% gives the price.
+        A date is out of order, a coupon negative or like a decimal, or no yield above -199% gives
+        the price.
 
     Notes
     -----

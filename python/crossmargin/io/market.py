@@ -15,12 +15,13 @@ from crossmargin import columns
 from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import BASIS, FIXINGS, SOFR, Schema
 from crossmargin.io.column_map import ColumnMap, ColumnsSource, read_column_map
-from crossmargin.io.par_yields import DECIMAL_UNDER, join_par_yields
+from crossmargin.io.par_yields import join_par_yields
 from crossmargin.io.parse import Parsed, describe_input, parse
 from crossmargin.io.sources import read_source
 from crossmargin.io.tables import Given, Source
 from crossmargin.market.curve import TENORS
 from crossmargin.market.market import SYNTHETIC, Market, Note
+from crossmargin.market.rates import far_below
 
 
 def read_market(
@@ -77,9 +78,9 @@ def read_market(
             read = read_source(given, name=schema.name, column_map=names)
             parsed = parse(read.table, schema, file=schema.name, log=ExceptionLog())
             describe(schema.name, read, parsed)
+            if schema is not BASIS:
+                _check_percent(parsed.table, schema, yields.table)
             histories[schema.name] = _history(parsed.table, schema, value)
-    if histories["sofr"] is not None:
-        _check_percent(histories["sofr"], SOFR)
     try:
         return Market.from_tables(
             yields.table,
@@ -145,15 +146,30 @@ def _history(table: pa.Table, schema: Schema, value: str | None) -> pa.Table:
     return table.drop_columns("row")
 
 
-def _check_percent(table: pa.Table, schema: Schema) -> None:
-    """Refuse rates that were given as decimals."""
-    rate = np.column_stack([columns.numbers(table[tenor]) for tenor in TENORS])
-    largest = np.fmax.reduce(np.abs(rate), axis=None, initial=0.0)
-    if 0.0 < largest < DECIMAL_UNDER:
+def _check_percent(table: pa.Table, schema: Schema, yields: pa.Table) -> None:
+    """Refuse rates that look like decimals beside the par yields of their day."""
+    names = [column.name for column in schema.columns if column.kind == "number"]
+    rate = np.column_stack([columns.numbers(table[name]) for name in names])
+    largest = np.fmax.reduce(np.abs(rate), axis=1)
+    day = columns.dates(table["date"])
+    short = _short_yield(yields, day)
+    wrong = np.flatnonzero(far_below(largest, short))
+    if wrong.size:
+        first = wrong[0]
         raise InputError(
-            f"{schema.name}: no rate reaches {DECIMAL_UNDER:g}; these look like decimals: give "
-            "percent"
+            f"{schema.name}, row {columns.integers(table['row'])[first]}: {largest[first]:g} on "
+            f"{day[first]}, where the shortest par yield is {short[first]:g}%, looks like a "
+            f"decimal or a missing value ({wrong.size} of {day.size} rows do); give percent"
         )
+
+
+def _short_yield(yields: pa.Table, day: columns.Dates) -> columns.Float:
+    """Return the shortest par yield known on each day or last before it, percent; else NaN."""
+    percent = np.column_stack([columns.numbers(yields[tenor]) for tenor in TENORS])
+    shortest = np.argmin(np.isnan(percent), axis=1)
+    short = np.append(percent[np.arange(len(percent)), shortest], np.nan)
+    # Days before the first row take the last element.
+    return short[np.searchsorted(columns.dates(yields["date"]), day, side="right") - 1]
 
 
 def _check_once(table: pa.Table, key: list[str], schema: Schema) -> None:

@@ -15,13 +15,13 @@ from crossmargin.book.exceptions import InputError
 from crossmargin.io.cells import Cells, CellTypeError, Mask, read_cells, shown_cells
 from crossmargin.io.parse import Parsed
 from crossmargin.market.curve import TENORS
+from crossmargin.market.rates import DECIMAL_UNDER, far_below
 
 LOWEST, HIGHEST = -5.0, 30.0
 """Percent; a yield outside is a placeholder or another column."""
 
 _BILLS = ("1mo", "3mo", "6mo")
 _ZERO_BILL_UNDER = 1.0
-DECIMAL_UNDER = 0.25
 _TENOR = re.compile(r"([0-9]+(?:[._][0-9]+)?)[ _]?(mo|m|month|months|yr|y|year|years)")
 
 Dates = npt.NDArray[np.datetime64]
@@ -226,7 +226,8 @@ def _check_percent(files: list[_File], day: Dates, percent: Float, name: str) ->
         raise InputError(
             f"{name}: no yield reaches {DECIMAL_UNDER:g}; these look like decimals: give percent"
         )
-    if low.any() and np.median(largest[some]) >= 1.0:
+    low &= far_below(largest, np.median(largest[some]))
+    if low.any():
         at = day[np.flatnonzero(low)[0]]
         file = next(file for file in files if at in file.day)
         raise InputError(

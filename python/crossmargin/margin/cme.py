@@ -13,7 +13,7 @@ import numpy.typing as npt
 from crossmargin import exact
 from crossmargin.book.netting import SEGMENTS
 from crossmargin.engine import Book, Cube, Measure, revalue, segment_tails
-from crossmargin.instruments.contracts import Contract
+from crossmargin.instruments.contracts import Contract, was_listed
 from crossmargin.instruments.universe import TREASURY, Universe
 from crossmargin.margin.pots import CME, UNIONS, HouseMargin, holds
 from crossmargin.market import Market
@@ -43,10 +43,13 @@ def equivalent_contracts(rules: Cme, as_of: np.datetime64) -> list[Contract | No
 
 
 def front_contract(root: str, as_of: np.datetime64) -> Contract | None:
-    """Return the first contract of a root whose delivery month begins after a date, if any."""
+    """Return the first contract of a root whose delivery month begins after a date, if listed."""
     for ahead in range(1, 13):
         with suppress(ValueError):
-            return Contract(root, as_of.astype("datetime64[M]") + np.timedelta64(ahead, "M"))
+            month = as_of.astype("datetime64[M]") + np.timedelta64(ahead, "M")
+            contract = Contract(root, month)
+            if was_listed(contract, as_of):
+                return contract
     return None
 
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from crossmargin.book.exceptions import InputError
 from crossmargin.engine import Cube
-from crossmargin.instruments.contracts import parse_contract, roots
+from crossmargin.instruments.contracts import roots
+from crossmargin.instruments.identifiers import canonical_name
 from crossmargin.instruments.universe import DATED_CASH, FUTURE, RATE_INDEX, Universe
 from crossmargin.io.span_pa2 import SpanFile
 from crossmargin.margin.cme import cme_cubes
@@ -200,9 +201,9 @@ def _align(own: OwnCube, universe: Universe, as_of: np.datetime64) -> tuple[Cube
 
 
 def _symbol(text: str, as_of: np.datetime64) -> str:
-    """Return the symbol of a contract however it is written; another name as it is."""
+    """Return the name of an instrument however it is written; what is wrong stays as it is."""
     try:
-        return parse_contract(text, as_of).symbol
+        return canonical_name(text, as_of)
     except ValueError:
         return text
 

@@ -17,7 +17,8 @@ from crossmargin import engine, exact
 from crossmargin.book.exceptions import InputError
 from crossmargin.book.netting import SEGMENTS
 from crossmargin.engine import Book, revalue, tail_size
-from crossmargin.instruments.contracts import parse_contract, roots
+from crossmargin.instruments.contracts import roots
+from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
 from crossmargin.io.span_pa2 import Key, SpanFile
 from crossmargin.margin.cme import equivalents, front_contract

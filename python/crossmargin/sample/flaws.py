@@ -150,8 +150,7 @@ def _flaws(securities: Securities, matured: str, as_of: np.datetime64) -> dict[s
         "SECURITY_MATURED": cash | {"instrument": matured},
         "CONTRACT_UNKNOWN": future | {"instrument": symbol("ZN", quarter + 4 * MONTH)},
         "CONTRACT_EXPIRED": future | {"instrument": symbol("ZN", quarter - 3 * MONTH)},
-        # The ten-year notes that this contract of next year will take are not issued yet.
-        "NO_BASKET": future | {"instrument": symbol("TN", quarter + 15 * MONTH)},
+        "contract not listed yet": future | {"instrument": symbol("TN", quarter + 15 * MONTH)},
         "KIND_UNKNOWN": cash | {"kind": "swap"},
         "QUANTITY_INVALID": cash | {"quantity": np.inf},
         "side told twice": repo | {"quantity": -1e6},

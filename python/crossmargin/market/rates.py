@@ -1,0 +1,81 @@
+"""Percent or decimal: what a rate can be, and what looks like another unit."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+
+Float = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+EIGHTHS = 8
+"""Nominal coupons and those of TIPS are multiples of 1/8 percent."""
+LARGEST_DECIMAL_COUPON = 0.30
+"""A coupon of 30% written as a decimal."""
+DECIMAL_UNDER = 0.25
+"""Percent; what stays below it may be a decimal ..."""
+MARKET_FROM = 1.0
+"""... where the market's own rate is as high as this."""
+
+
+class RateWarning(UserWarning):
+    """A rate that looks like a decimal where percent are asked for."""
+
+
+def off_grid(coupon_pct: Float) -> Mask:
+    """Return which coupons are no multiple of 1/8 percent."""
+    eighths = coupon_pct * EIGHTHS
+    return np.asarray(np.abs(eighths - np.rint(eighths)) > 1e-6)
+
+
+def decimal_coupons(coupon_pct: Float) -> Mask:
+    """Return which coupons look like decimals: off the grid, and nothing once they are percent.
+
+    The lowest coupons there are, 1/8 and 1/4 percent, are on the grid.
+    """
+    return off_grid(coupon_pct) & (coupon_pct > 0.0) & (coupon_pct <= LARGEST_DECIMAL_COUPON)
+
+
+def far_below(rate_pct: npt.ArrayLike, market_pct: npt.ArrayLike) -> Mask:
+    """Return which rates are so far below the market's that they look like decimals.
+
+    A rate of 0.05% is right where the market's is near zero too, as in 2021.
+    """
+    rate, market = np.asarray(rate_pct), np.asarray(market_pct)
+    return np.asarray((np.abs(rate) < DECIMAL_UNDER) & (market >= MARKET_FROM))
+
+
+def check_coupons(coupon_pct: npt.ArrayLike) -> None:
+    """Refuse coupons that look like decimals.
+
+    Raises
+    ------
+    ValueError
+        The message names the first one.
+    """
+    coupon = np.asarray(coupon_pct, np.float64)
+    wrong = decimal_coupons(coupon)
+    if wrong.any():
+        raise ValueError(f"coupon_pct {decimal_message(coupon[wrong].flat[0])}")
+
+
+def decimal_message(coupon_pct: float) -> str:
+    """Return why a coupon is refused, and what it may be."""
+    told = f"{coupon_pct:.10g} is no multiple of 1/8 percent"
+    if decimal_coupons(np.array(coupon_pct)):
+        told += f"; it looks like a decimal: give {100.0 * coupon_pct:.10g}"
+    return told
+
+
+def warn_of_decimal_yields(yield_pct: Float, coupon_pct: Float) -> None:
+    """Warn where a yield is far below the coupon: a decimal, or a short note of 2020 or 2021."""
+    wrong = far_below(yield_pct, coupon_pct) & (yield_pct != 0.0)
+    if wrong.any():
+        warnings.warn(
+            f"yield_pct {yield_pct[wrong].flat[0]:g} looks like a decimal beside a coupon of "
+            f"{coupon_pct[wrong].flat[0]:g}%: give percent",
+            RateWarning,
+            stacklevel=3,
+        )
