@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -254,9 +255,10 @@ def _is_mount(folder: Path) -> bool:
     """Say whether a directory is the top of a file system, or bound there from elsewhere."""
     if os.path.ismount(folder):
         return True
+    nothing = secrets.token_hex(16)
     try:
-        # A name is moved across mounts nowhere: that is found out before what it names.
-        os.rename(folder / f".{MANIFEST}.none", folder.with_name(f".{MANIFEST}.none"))
+        # Nothing moves from one mount to another, which is told even of a name that is not there.
+        os.rename(folder / nothing, folder.with_name(nothing))
     except OSError as error:
         return error.errno == errno.EXDEV
     return False
