@@ -32,6 +32,7 @@ def test_xml_is_told_by_its_first_character(data: bytes) -> None:
     [
         (ENTITIES.encode(), "document type"),
         (ENTITIES.encode("utf-16"), "document type"),
+        (b'<?xml version="1.0" encoding="rot13"?><feed/>', "without records"),
         (EXTERNAL.encode(), "document type"),
         (b"<!DOCTYPE html><html><body>Not found</body></html>", "a web page"),
         (b"<feed><properties><A>1</A>", "cannot be read as XML"),

@@ -43,7 +43,8 @@ def read_xml_feed(data: bytes, label: str) -> pa.Table:
     if len(data) > MAX_BYTES:
         raise InputError(f"{label}: {len(data):,} bytes of XML, above the limit of {MAX_BYTES:,}")
     feed = _Feed(label)
-    parser = expat.ParserCreate(namespace_separator=" ")
+    # What encoding the file claims is not looked at: any name of one could stand there.
+    parser = expat.ParserCreate(encoding="utf-8", namespace_separator=" ")
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = feed.refuse_document_type
     parser.StartElementHandler = feed.start

@@ -84,6 +84,10 @@ def test_auction_results_of_the_interface_name_the_original_issue(
     assert str(rows["91282CMM0"]["issue_date"]) == "2025-02-18"
     assert str(rows["91282CMP3"]["issue_date"]) == "2025-02-28"
     assert "1 securities with reopenings alone" not in note
+    first = API.splitlines()[1].replace("9-Year 11-Month", "10-Year").replace("Yes,", "No,")
+    rows, (note,), _ = read(API + first.replace("2025-03-17", "2025-02-18") + "\n")
+    assert rows["91282CMM0"]["resold_as"] is None
+    assert "1 later sales of a security" in note
 
 
 def test_reopenings_alone_are_told(read: Callable[[str], Any]) -> None:

@@ -56,7 +56,7 @@ def auction_results(table: pa.Table) -> tuple[pa.Table, str] | None:
     announced = _missing(coupon) & columns.flags(pc.is_in(ours, value_set=_BEARING))
 
     number = _security_numbers(cusip)
-    order = _by_issue(number, issued, ~announced)
+    order = _by_issue(number, issued, ~announced, reopened)
     keep, first = _first_of_each(number, order)
     years = _whole_years(term)
     later = order[first[number[order]] != order]
@@ -100,7 +100,7 @@ def public_debt(table: pa.Table) -> tuple[pa.Table, str] | None:
     a_security = columns.flags(pc.match_substring_regex(cusip, _CUSIP))
     current = _of_last_month(text(table, "recorddate"), len(table))
     number = _security_numbers(cusip)
-    order = _by_issue(number, issued, a_security & current)
+    order = _by_issue(number, issued, a_security & current, np.zeros(len(table), bool))
     keep, _ = _first_of_each(number, order)
     note = _note(
         "read as the Monthly Statement of the Public Debt, amounts in millions",
@@ -186,10 +186,13 @@ def _resold(
     return columns.text_column([";".join(sales.get(row, ())) for row in range(rows)])
 
 
-def _by_issue(number: Integer, issued: pa.StringArray, used: Mask) -> Integer:
-    """Return the rows used by security, then issue date; what is no date comes last."""
+def _by_issue(number: Integer, issued: pa.StringArray, used: Mask, reopened: Mask) -> Integer:
+    """Return the rows used by security, then issue date, first sales before reopenings.
+
+    What is no date comes last.
+    """
     day = columns.dates(read_cells(issued, "date").value)
-    order = np.lexsort((day, number))
+    order = np.lexsort((reopened, day, number))
     return order[used[order]]
 
 
