@@ -49,7 +49,7 @@ class Desk:
         curve = Curve(self.market.as_of, self.market.curve.log_df * (1.0 + number / 1000.0))
         moved = self.market.with_curve(curve)
         held = np.arange(self.securities.cusip.size)
-        dates = self.market.as_of + 1 + np.arange(generator.CASH - held.size)
+        dates = self.market.as_of + np.arange(1, generator.CASH - held.size + 1)
         universe = build_universe(
             securities=self.securities,
             held=held,
@@ -66,7 +66,9 @@ def next_contracts(as_of: np.datetime64, count: int) -> set[Contract]:
     for ahead in range(1, MONTHS_AHEAD):
         for root in roots():
             try:
-                found.append(Contract(root, as_of.astype("datetime64[M]") + ahead))
+                found.append(
+                    Contract(root, as_of.astype("datetime64[M]") + np.timedelta64(ahead, "M"))
+                )
             except ValueError:  # Not every root is listed in every month.
                 continue
     return set(found[:count])

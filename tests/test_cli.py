@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
@@ -46,8 +47,8 @@ def write(tmp_path: Path) -> Callable[..., list[str]]:
                     "instrument": [securities["cusip"][0].as_py(), "ZNU26", "SR3U26"],
                     "quantity": ["50000000", "-400", "10"],
                     "xm": ["true", "true", "false"],
-                    "start_date": [str(AS_OF - 5), None, None],
-                    "end_date": [str(AS_OF + 30), None, None],
+                    "start_date": [str(AS_OF - np.timedelta64(5, "D")), None, None],
+                    "end_date": [str(AS_OF + np.timedelta64(30, "D")), None, None],
                     "repo_rate": ["4.25", None, None],
                 }
             ),

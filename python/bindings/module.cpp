@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+// Not declared free of the GIL: a question to a kept account relies on it (whatif.cpp), and no
+// interpreter without one has run the tests.
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The engine's C++ kernels; call them through crossmargin.engine.";
   m.def("levels", [] {

@@ -28,8 +28,8 @@ FIRST_YEAR, LAST_YEAR = 1950, 2150
 PIVOT = 69
 """Of two-digit years: 69 to 99 are of the 1900s, 00 to 68 of the 2000s, as in POSIX."""
 LONGEST_TEXT = 1000
-LARGEST_WHOLE = 2.0**53
-"""Below it float64 holds every whole number."""
+EXACT_BELOW = {16: 2.0**11, 32: 2.0**24, 64: 2.0**53}
+"""By bits of a floating number: below it every whole number is held."""
 
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 _ISO = (
@@ -155,9 +155,11 @@ def _read_typed(array: pa.Array, kind: Kind) -> Cells:
 
 def _whole(array: pa.Array) -> pa.Array:
     """Return identifiers that pandas made floating numbers, for the blanks among them, as whole."""
-    if pc.any(pc.greater_equal(pc.abs(array), columns.scalar(LARGEST_WHOLE))).as_py():
+    wide = array.cast(pa.float64())
+    rounded = pc.greater_equal(pc.abs(wide), columns.scalar(EXACT_BELOW[array.type.bit_width]))
+    if pc.any(rounded).as_py():
         raise CellTypeError(f"holds {array.type}, in which so long identifiers are rounded")
-    return array.cast(pa.int64())
+    return wide.cast(pa.int64())
 
 
 def _text(words: pa.StringArray) -> pa.Array:
