@@ -348,7 +348,9 @@ def check(
 
 @app.command()
 def sample(
-    out: Annotated[Path, typer.Option(help="Directory; files of the same names are replaced.")],
+    out: Annotated[
+        Path, typer.Option(help="Directory; a file of yours with the same name is not replaced.")
+    ],
     accounts: Annotated[int, typer.Option(min=10, help="Accounts of the book.")] = 3000,
     seed: Annotated[int, typer.Option(min=0, help="One seed gives the same files.")] = 2026,
     as_of: Annotated[

@@ -127,3 +127,14 @@ def test_files_are_written_for_a_run(tmp_path: Path) -> None:
     # Numbers survive the way through text.
     yields = csv.read_csv(out / "par_yields.csv")
     assert yields["10y"].equals(tables["par_yields"]["10y"])
+
+
+def test_a_file_of_the_users_is_not_replaced(tmp_path: Path) -> None:
+    write_sample(tmp_path, accounts=25)
+    write_sample(tmp_path, accounts=25)
+    (tmp_path / "basis.csv").unlink()
+    (tmp_path / "positions.csv").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"has another positions\.csv, which would be lost"):
+        write_sample(tmp_path, accounts=25)
+    assert (tmp_path / "positions.csv").read_text() == "mine"
+    assert not (tmp_path / "basis.csv").exists()

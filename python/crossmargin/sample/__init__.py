@@ -28,6 +28,7 @@ from pyarrow import csv
 
 from crossmargin.instruments.schedule import as_dates
 from crossmargin.io.hashes import table_hash
+from crossmargin.io.replace import flush, replacing
 from crossmargin.market import Market
 from crossmargin.sample.book import make_accounts, make_legs, make_positions
 from crossmargin.sample.draws import Draws
@@ -147,7 +148,7 @@ def write_sample(
     Parameters
     ----------
     out : str or Path
-        A directory; made if it is not there. Files of the same names are replaced.
+        A directory; made if it is not there.
     accounts, seed, as_of
         As in `sample_tables`.
 
@@ -155,13 +156,29 @@ def write_sample(
     -------
     list of Path
         `positions.csv`, `accounts.csv`, `securities.csv`, `par_yields.csv` and `basis.csv`.
+
+    Raises
+    ------
+    FileExistsError
+        A file of one of these names is there and says something else; nothing is written.
     """
     tables = sample_tables(accounts=accounts, seed=seed, as_of=as_of)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name in TABLES:
-        path = folder / f"{name}.csv"
-        csv.write_csv(tables[name], path, csv.WriteOptions(quoting_style="none"))
-        written.append(path)
-    return written
+    content = {folder / f"{name}.csv": _as_csv(tables[name]) for name in TABLES}
+    taken = [p.name for p, data in content.items() if p.exists() and p.read_bytes() != data]
+    if taken:
+        raise FileExistsError(
+            f"{folder} has another {', '.join(taken)}, which would be lost; give a new directory"
+        )
+    for path, data in content.items():
+        with replacing(path) as fresh:
+            fresh.write_bytes(data)
+            flush(fresh)
+    return list(content)
+
+
+def _as_csv(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    csv.write_csv(table, sink, csv.WriteOptions(quoting_style="none"))
+    return bytes(sink.getvalue())
