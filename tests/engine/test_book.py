@@ -124,3 +124,11 @@ def test_copies_are_books_that_cannot_change(how):
 
 def test_a_row_may_start_at_or_below_the_column_before_it():
     assert Book.from_arrays([0, 2, 2, 4], [3, 9, 9, 10], [1, 1, 1, 1]).rows == 3
+
+
+@pytest.mark.parametrize("dtype", [float, complex, object, "M8[D]", "U1"])
+def test_arrays_without_elements_are_of_any_type(dtype):
+    none = np.array([], dtype)
+    book = Book.from_arrays([0], none, none)
+    assert (book.rows, book.columns) == (0, 0)
+    assert (book.column.dtype, book.quantity.dtype) == (np.int32, np.float64)

@@ -48,7 +48,9 @@ def floats(name: str, value: npt.ArrayLike, ndim: int = 1, *, copy: bool = False
         element.
     """
     array = _unmasked(name, value)
-    if array.dtype.kind not in "fiu" and array.size:
+    if not array.size:
+        array = np.zeros(array.shape)  # no value, so it is of no type
+    if array.dtype.kind not in "fiu":
         raise TypeError(f"{name}: numbers expected, got dtype {array.dtype}")
     if array.ndim != ndim:
         raise ValueError(f"{name}: {ndim} dimension(s) expected, got {array.ndim}")
@@ -92,10 +94,12 @@ def integers(
     array = _unmasked(name, value)
     if array.ndim != 1:
         raise ValueError(f"{name}: one dimension expected, got {array.ndim}")
-    if array.dtype.kind not in "iu" and array.size:
+    if not array.size:
+        return np.zeros(0, dtype)  # no value, so it is of no type
+    if array.dtype.kind not in "iu":
         raise TypeError(f"{name}: integers expected, got dtype {array.dtype}; convert with astype")
     limits = np.iinfo(dtype)
-    if array.size and (int(array.min()) < limits.min or int(array.max()) > limits.max):
+    if int(array.min()) < limits.min or int(array.max()) > limits.max:
         raise ValueError(f"{name}: a value does not fit {np.dtype(dtype)}")
     return np.array(array, dtype=dtype, order="C", copy=copy or None)
 
