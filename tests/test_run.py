@@ -429,7 +429,8 @@ def test_instrument_missing_from_a_cube_is_unpriced(
 def test_too_many_rejected_rows_are_an_error(market: xm.Market, securities: pa.Table) -> None:
     common = {"accounts": _accounts("A"), "securities": securities, "market": market}
     book = _positions(ONE_LINE, "A,cash,91282CMM0,150,true", "B,cash,91282CMM0,100,true")
-    run = xm.run(positions=book, **common, max_rejected=2)
+    with pytest.warns(xm.InputWarning, match="2 of 3 rows of positions are rejected"):
+        run = xm.run(positions=book, **common, max_rejected=2)
     assert run.manifest["rows"] == {"read": 3, "used": 1, "rejected": 2}
     assert _row(run, "A")["rows_rejected"] == 1
     assert _row(run, "A")["reason"] == "INCOMPLETE"
@@ -515,6 +516,7 @@ def test_columns_of_the_user_never_displace_ours(market: xm.Market, securities: 
     assert row["run_id"] == run.manifest["run_id"]
 
 
+@pytest.mark.filterwarnings("ignore::crossmargin.InputWarning")
 def test_both_legs_of_a_repo_are_listed_once(market: xm.Market, securities: pa.Table) -> None:
     header = "account,kind,instrument,quantity,xm,start_date,end_date,repo_rate,start_cash"
     repo = f"A,repo,{TIPS[:9]},1000000,true,2025-03-20,2025-04-20,4.3"

@@ -11,6 +11,7 @@ import shlex
 import signal
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -30,7 +31,7 @@ except ModuleNotFoundError as error:
     )
     raise SystemExit(2) from None
 
-from crossmargin.book.exceptions import CODES, InputError
+from crossmargin.book.exceptions import CODES, InputError, InputWarning
 from crossmargin.io.market import as_of_date
 from crossmargin.io.results import check_target
 
@@ -162,6 +163,12 @@ def run(
         int | None,
         typer.Option(min=0, help="Write nothing and exit 2 if more rows are rejected."),
     ] = None,
+    allow_empty: Annotated[
+        bool,
+        typer.Option(
+            "--allow-empty", help="Margin a book without a usable row too; otherwise exit 2."
+        ),
+    ] = False,
 ) -> None:
     """Margin a book at both clearing houses and write the results to a directory.
 
@@ -185,7 +192,8 @@ def run(
         raise InputError("--sample brings its own market and book; leave the other inputs out")
     if lacking and not sample:
         raise InputError(f"{', '.join(lacking)} must be given, or --sample instead")
-    with DelayedProgress(Console(stderr=True)) as progress:
+    with DelayedProgress(Console(stderr=True)) as progress, warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)  # the summary's head says it
         book: dict[str, Any]
         if sample:
             from crossmargin.sample import sample_tables
@@ -214,6 +222,7 @@ def run(
             cycle=cycle,
             threads=threads,
             max_rejected=max_rejected,
+            allow_empty=allow_empty,
             progress=progress,
         )
         progress("writing", 1.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import platform
 import uuid
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -29,8 +30,15 @@ from crossmargin.agreement.eligibility import (
 )
 from crossmargin.agreement.outcome import AmountError, Clients, Models, margin_book
 from crossmargin.book.accounts import read_accounts
-from crossmargin.book.exceptions import CODES, ExceptionLog, InputError
+from crossmargin.book.exceptions import CODES, ExceptionLog, InputError, InputWarning
 from crossmargin.book.netting import Legs, net, open_legs, to_book
+from crossmargin.book.plausible import (
+    market_size,
+    note_repeats,
+    note_same_inputs,
+    note_sizes,
+    refuse_empty,
+)
 from crossmargin.book.schemas import ACCOUNTS, FIRMS, POSITIONS, SECURITIES, VOLUMES, Schema
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import Trades, canonical_order, read_trades
@@ -148,6 +156,8 @@ class Run:
         )
 
 
+MANY_REJECTED = 0.05
+"""Share of the rows of positions; more are worth a warning."""
 _TABLES = ("accounts", "components", "breakdown", "positions", "exceptions")
 
 
@@ -166,6 +176,7 @@ def run(
     cycle: str = "EOD",
     threads: int | None = None,
     max_rejected: int | None = None,
+    allow_empty: bool = False,
     backend: str = "auto",
     progress: Progress | None = None,
 ) -> Run:
@@ -195,6 +206,9 @@ def run(
         All the process may use if not given. The results do not depend on it.
     max_rejected : int, optional
         More rejected rows make the input unusable.
+    allow_empty : bool
+        Positions, accounts, firms, volumes or (where securities are held) securities may have no
+        usable row; otherwise that makes the input unusable.
     backend : {"auto", "native", "numba", "reference"}
         Which kernels; the results do not depend on it.
     progress : callable, optional
@@ -208,6 +222,11 @@ def run(
     ------
     InputError
         An input cannot be used; the message names it and what to do.
+
+    Warns
+    -----
+    InputWarning
+        More than one row of positions in twenty was rejected, or every one is there twice.
     """
     started = _now()
     if max_rejected is not None and max_rejected < 0:
@@ -222,9 +241,13 @@ def run(
     known = read_securities(
         read(securities, SECURITIES), curve=market.curve, file=SECURITIES.name, log=log
     )
-    adv = {} if volumes is None else read_volumes(read(volumes, VOLUMES), as_of=market.as_of)
+    adv: dict[str, float] = {}
+    open_interest: dict[str, float] = {}
+    if volumes is not None:
+        adv, open_interest = read_volumes(read(volumes, VOLUMES), as_of=market.as_of)
+    positions_read = read(positions, POSITIONS)
     trades = read_trades(
-        read(positions, POSITIONS),
+        positions_read,
         accounts=accounts_read,
         securities=known,
         as_of=market.as_of,
@@ -233,7 +256,19 @@ def run(
         log=log,
     )
     _check_rejected(log, max_rejected)
-
+    if not allow_empty:
+        used = {
+            ACCOUNTS.name: len(accounts_read),
+            FIRMS.name: None if firms_read is None else len(firms_read),
+            SECURITIES.name: known.cusip.size if _has_securities(positions_read) else None,
+            VOLUMES.name: None if volumes is None else len(adv),
+            POSITIONS.name: trades.row.size,
+        }
+        for name, count in used.items():
+            if count == 0:
+                refuse_empty(name, read.inputs[name]["rows_read"], log)
+    note_repeats(positions_read, POSITIONS, log)
+    _warn(read.inputs[POSITIONS.name]["rows_read"], trades.row.size, log)
     _log_market(market, trades.contracts, log)
 
     tell("netting", 0.2)
@@ -284,6 +319,14 @@ def run(
         xm=trades.xm[legs.trade],
         why=assignment.why[legs.trade],
     )
+    note_sizes(
+        lines,
+        universe,
+        market_size(universe, known.outstanding[trades.held], open_interest),
+        accounts_read["account"].take(columns.column(assignment.group_account[lines.group])),
+        POSITIONS.name,
+        log,
+    )
     groups = assignment.group_account.size
     book = to_book(lines, groups=groups, instruments=universe.name.size)
 
@@ -292,7 +335,7 @@ def run(
 
     charged = rules.cme_concentration
     daily = None if charged is None else volumes_of(universe, adv, charged)
-    if charged is None and volumes is not None:
+    if charged is None and volumes is not None and not open_interest:
         log.add(
             "INPUT_NOT_USED",
             file=VOLUMES.name,
@@ -344,6 +387,8 @@ def run(
 
     tell("margin", 0.6)
     account = columns.texts(accounts_read["account"])
+    inputs = {**read.inputs, **market.source}
+    note_same_inputs({name: entry["hash"] for name, entry in inputs.items()}, log)
     exceptions = log.table()
     rejected = _rejected_rows(exceptions, accounts_read)
     models = Models(universe, cubes, floor, rules, haircuts, of_ficc, daily)
@@ -419,7 +464,7 @@ def run(
         "backend": engine.info(backend).backend,
         "instruction_set": engine.info(backend).instruction_set,
         "policy": _describe_policy(rules),
-        "inputs": {**read.inputs, **market.source},
+        "inputs": inputs,
         "market": _describe_market(market, cubes),
         "cme_model": rules.cme.model,
         "span": None if cubes.span is None else cubes.span.describe(),
@@ -432,6 +477,11 @@ def run(
             "read": read.inputs[POSITIONS.name]["rows_read"],
             "used": int(trades.row.size),
             "rejected": int(read.inputs[POSITIONS.name]["rows_read"] - trades.row.size),
+        },
+        "accounts": {
+            "read": read.inputs[ACCOUNTS.name]["rows_read"],
+            "margined": size,
+            "without_positions": size - np.union1d(trades.account, np.flatnonzero(rejected)).size,
         },
         "exceptions": log.counts(),
         "results": {name: results[name] for name in _TABLES},
@@ -538,6 +588,29 @@ def _log_market(market: Market, contracts: tuple[Contract, ...], log: ExceptionL
                 instrument=contract.symbol,
                 message=f"{contract.symbol}: {days}: the curve's overnight rate stands for it",
             )
+
+
+def _has_securities(positions: pa.Table) -> bool:
+    """Tell whether a row is of a security."""
+    return bool(columns.flags(pc.not_equal(positions["kind"], columns.scalar("future"))).any())
+
+
+def _warn(read: int, used: int, log: ExceptionLog) -> None:
+    """Warn of a book that is likely not the one that was meant, before the time is spent on it."""
+    if read - used > MANY_REJECTED * read:
+        warnings.warn(
+            f"{read - used:,} of {read:,} rows of positions are rejected: the amounts of their "
+            "accounts are too low; see run.exceptions",
+            InputWarning,
+            stacklevel=3,
+        )
+    if "FILE_REPEATED" in log.counts():
+        warnings.warn(
+            "every row of positions is there more than once, as if the file had been given twice; "
+            "each is counted",
+            InputWarning,
+            stacklevel=3,
+        )
 
 
 def _check_rejected(log: ExceptionLog, most: int | None) -> None:
