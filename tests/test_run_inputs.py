@@ -92,14 +92,16 @@ def test_fixings_that_stop_early_are_noted_by_contract(
     (note,) = notes(run, "FIXINGS_MISSING")
     assert (note["file"], note["instrument"], note["severity"]) == ("fixings", "SR3Z24", "note")
     # 3 to 7 March and 10 to 12 March; the 13th is published on the 14th.
-    assert "SOFR of 8 days from 2025-03-03 to 2025-03-12" in note["message"]
+    assert "SOFR of 8 days from 2025-03-03 to 2025-03-12 is not given" in note["message"]
+    assert "(the last one given: 2025-02-28)" in note["message"]
     assert run.manifest["market"]["fixings_to"] == {"SOFR": "2025-02-28"}
 
 
 def test_a_contract_in_its_period_without_any_fixings_is_noted(market: xm.Market) -> None:
     (note,) = notes(margin_strip(market), "FIXINGS_MISSING")
     # From 18 December on: nine days in December, 21 in January, 19 in February, 8 in March.
-    assert "SOFR of 57 days from 2024-12-18 to 2025-03-12" in note["message"]
+    assert "SOFR of 57 days from 2024-12-18 to 2025-03-12 is not given" in note["message"]
+    assert "(the last one given: none)" in note["message"]
 
 
 def test_a_sofr_curve_of_an_earlier_day_is_noted(read_market: Callable[..., xm.Market]) -> None:

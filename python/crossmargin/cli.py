@@ -102,7 +102,7 @@ def run(
         Path | None,
         _input(
             "cusip, coupon_pct, issue_date, maturity_date; optional type, first_coupon_date, "
-            "price, resold_as."
+            "price, resold_as, outstanding."
         ),
     ] = None,
     par_yields: Annotated[
@@ -150,7 +150,10 @@ def run(
     ] = None,
     volumes: Annotated[
         Path | None,
-        _input("contract (or root), adv. For a policy that charges concentration."),
+        _input(
+            "contract (or root), adv, for a policy that charges concentration; optional "
+            "open_interest: larger positions are noted."
+        ),
     ] = None,
     cycle: Annotated[
         str, typer.Option(help="Margin cycle of the day: ITD, EOD, EODXM or CUR.")

@@ -581,12 +581,14 @@ def _log_market(market: Market, contracts: tuple[Contract, ...], log: ExceptionL
         lacks = missing_fixings(contract, market)
         if lacks.size:
             index = RATE_INDEX[contract.root]
-            days = f"{index} of {lacks.size} days from {lacks[0]} to {lacks[-1]} is not given"
+            given = market.fixings_to(index)
             log.add(
                 "FIXINGS_MISSING",
                 file="fixings",
                 instrument=contract.symbol,
-                message=f"{contract.symbol}: {days}: the curve's overnight rate stands for it",
+                message=f"{contract.symbol}: {index} of {lacks.size} days from {lacks[0]} to "
+                f"{lacks[-1]} is not given (the last one given: {given or 'none'}); the curve's "
+                "overnight rate stands for it",
             )
 
 
@@ -720,9 +722,8 @@ def _describe_market(market: Market, cubes: HouseCubes) -> dict[str, Any]:
         "curve_date": str(market.date[-1]),
         "sofr_curve_date": None if market.sofr is None else str(market.sofr.date[-1]),
         "fixings_to": {
-            index: str(date[date <= market.as_of][-1])
-            for index, (date, _) in market.fixings.items()
-            if date[0] <= market.as_of
+            index: None if market.fixings_to(index) is None else str(market.fixings_to(index))
+            for index in market.fixings
         },
         "history_from": str(market.date[0]),
         "history_rows": int(market.date.size),
