@@ -50,6 +50,7 @@ def make_securities() -> Callable[..., Securities]:
             first_coupon_date=column("first_coupon_date", "NaT", "datetime64[D]"),
             price=column("price", np.nan, np.float64),
             resold_as=column("resold_as", "", object),
+            outstanding=column("outstanding", np.nan, np.float64),
         )
 
     return make

@@ -38,6 +38,8 @@ def result(*accounts: Account, **inputs: str) -> Margined:
             "p": pa.array(p, pa.float64()),
             **amounts,
             "reason": pa.array(reason, pa.string()),
+            "saving_is_upper_bound": pa.array([number == "X" for number in name]),
+            "spread_risk": pa.array([None] * len(name), pa.string()),
         }
     )
     return Margined(table, {"inputs": {key: {"hash": text} for key, text in inputs.items()}})
@@ -73,6 +75,10 @@ def test_differences_are_b_minus_a_and_accounts_of_one_run_are_marked() -> None:
         "saving_difference": Decimal("-0.75"),
         "reason_a": None,
         "reason_b": "NO_SAVING",
+        "saving_is_upper_bound_a": True,
+        "saving_is_upper_bound_b": True,
+        "spread_risk_a": None,
+        "spread_risk_b": None,
     }
     assert [rows[name]["only_in"] for name in rows] == [None, "a", None, "b", "b"]
     # Known in one run alone: no difference, never that to zero.

@@ -28,6 +28,9 @@ from crossmargin.policies import (
 )
 from crossmargin.policies.sections import CLASS_DISALLOWANCE, MODEL_MIN, SPREAD_CREDIT
 
+# Books drawn at random have a few rows, and often the same ones.
+pytestmark = pytest.mark.filterwarnings("ignore::crossmargin.InputWarning")
+
 Row = dict[str, Any]
 
 AS_OF = np.datetime64("2025-03-13")

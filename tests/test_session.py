@@ -99,6 +99,37 @@ def test_a_trade_is_what_the_same_row_would_be(
     assert sum(changed) > len(accounts) / 2
 
 
+@pytest.mark.parametrize("memory", [2**30, 0])
+def test_answers_carry_the_caveats_of_their_figures(
+    tables: dict[str, pa.Table], market: xm.Market, memory: int
+) -> None:
+    """A market without bases and SOFR: futures carry a caveat, kept in memory or not."""
+    bare = margin(tables, replace(market, basis={}, sofr=None))
+    session = xm.Session(bare, memory=memory)
+    caveats = ("saving_is_upper_bound", "spread_risk")
+    for account in session.accounts:
+        answer = session.what_if(account, {})
+        assert answer == row_of(bare, account, answer)
+        assert set(caveats) < set(answer)
+    rows = bare.accounts.to_arrow().to_pylist()
+    plain = next(
+        row["account"]
+        for row in rows
+        if row["status"] == "complete"
+        and not row["saving_is_upper_bound"]
+        and row["spread_risk"] is None
+    )
+
+    def caveats_of(**trades: float) -> list[object]:
+        answer = session.what_if(plain, trades)
+        return [answer[name] for name in caveats]
+
+    assert caveats_of() == [False, None]
+    assert caveats_of(ZNU26=-1.0) == [True, None]
+    assert caveats_of(SR3U26=1.0) == [False, "not modelled"]
+    assert caveats_of(SR3U26=1.0, ZNU26=-1.0) == [True, "not modelled"]
+
+
 def test_questions_do_not_touch_each_other(session: xm.Session) -> None:
     account = session.accounts[7]
     questions = [(account, {"ZNU26": float(n)}) for n in range(-20, 21)]

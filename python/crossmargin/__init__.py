@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from crossmargin.book.exceptions import InputWarning
 from crossmargin.compare import compare
 from crossmargin.compare_revaluation import compare_revaluation
 from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
@@ -19,6 +20,7 @@ __version__ = version("crossmargin")
 __all__ = [
     "Book",
     "Cube",
+    "InputWarning",
     "Market",
     "Measure",
     "RateWarning",

@@ -11,6 +11,7 @@ import shlex
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -32,7 +33,7 @@ except ModuleNotFoundError as error:
     )
     raise SystemExit(2) from None
 
-from crossmargin.book.exceptions import CODES, InputError
+from crossmargin.book.exceptions import CODES, InputError, InputWarning
 from crossmargin.io.market import as_of_date
 from crossmargin.io.results import check_target, holds_results
 
@@ -153,7 +154,10 @@ SpanFile = Annotated[
 ]
 VolumesFile = Annotated[
     Path | None,
-    _input("contract (or root), adv. For a policy that charges concentration."),
+    _input(
+        "contract (or root), adv, for a policy that charges concentration; optional "
+        "open_interest: larger positions are noted."
+    ),
 ]
 Cycle = Annotated[str, typer.Option(help="Margin cycle of the day: ITD, EOD, EODXM or CUR.")]
 ColumnsFile = Annotated[
@@ -216,6 +220,12 @@ def run(
         int | None,
         typer.Option(min=0, help="Write nothing and exit 2 if more rows are rejected."),
     ] = None,
+    allow_empty: Annotated[
+        bool,
+        typer.Option(
+            "--allow-empty", help="Margin a book without a usable row too; otherwise exit 2."
+        ),
+    ] = False,
 ) -> None:
     """Margin a book at both clearing houses and write the results to a directory.
 
@@ -240,7 +250,12 @@ def run(
         raise InputError("--sample brings its own market and book; leave the other inputs out")
     if not sample:
         _check_given(own, "must be given, or --sample instead")
-    with _telling(out) as done, DelayedProgress(Console(stderr=True)) as progress:
+    with (
+        _telling(out) as done,
+        DelayedProgress(Console(stderr=True)) as progress,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore", InputWarning)  # the summary's head says it
         book: dict[str, Any]
         if sample:
             from crossmargin.sample import sample_tables
@@ -272,6 +287,7 @@ def run(
             cycle=cycle,
             threads=threads,
             max_rejected=max_rejected,
+            allow_empty=allow_empty,
             progress=progress,
         )
         progress("writing", 1.0)

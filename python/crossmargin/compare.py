@@ -17,7 +17,9 @@ from crossmargin.io.results import read_results
 from crossmargin.results.table import MONEY, Table
 from crossmargin.run import Run
 
-SHARE, AMOUNTS, REASON = "p", ("requirement", "saving"), "reason"
+SHARE, AMOUNTS = "p", ("requirement", "saving")
+AS_THEY_ARE = ("reason", "saving_is_upper_bound", "spread_risk")
+"""Columns of which there is no difference."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ def compare(run_a: Run | str | Path, run_b: Run | str | Path) -> Table:
     Table
         A row per account: those of `run_a` in its order, then those of `run_b` alone in its own.
         `only_in` is `a` or `b` where one run alone has the account, else null; `p`, `requirement`,
-        `saving` and `reason` of each run with the suffix `_a` and `_b`; `p_difference`,
-        `requirement_difference` and `saving_difference` are b minus a. Null where not known.
+        `saving`, `reason`, `saving_is_upper_bound` and `spread_risk` of each run with the suffix
+        `_a` and `_b`; `p_difference`, `requirement_difference` and `saving_difference` are b minus
+        a. Null where not known.
 
     Raises
     ------
@@ -96,10 +99,10 @@ def differences(a: Margined, b: Margined) -> pa.Table:
     in_a, in_b, in_both = columns.scalar("a"), columns.scalar("b"), columns.nothing(pa.string())
     only_in = pc.if_else(rows[1].is_null(), in_a, pc.if_else(rows[0].is_null(), in_b, in_both))
     table = {"account": account, "only_in": only_in}
-    for name in (SHARE, *AMOUNTS, REASON):
+    for name in (SHARE, *AMOUNTS, *AS_THEY_ARE):
         one, other = (run.accounts[name].take(row) for run, row in zip((a, b), rows, strict=True))
         table |= {f"{name}_a": one, f"{name}_b": other}
-        if name != REASON:
+        if name not in AS_THEY_ARE:
             difference = pc.subtract(other, one)
             table[f"{name}_difference"] = difference.cast(MONEY) if name in AMOUNTS else difference
     return pa.table(table)

@@ -24,12 +24,13 @@ from crossmargin.agreement.single import (
     v_cme,
     v_ficc,
 )
-from crossmargin.book.netting import CME_XM, FICC_XM, SEGMENTS
+from crossmargin.book.netting import CME_OTHER, CME_XM, FICC_XM, SEGMENTS
 from crossmargin.engine import Book, Measure
 from crossmargin.engine.whatif import AskedBook, BucketSums, can_be_asked
 from crossmargin.margin.ficc import ficc_measures, floor_buckets
 from crossmargin.margin.pots import CME, FICC, UNIONS
 from crossmargin.policies.sections import MODEL_MIN
+from crossmargin.report.tables import SPREAD_NOT_MODELLED
 
 if TYPE_CHECKING:
     from crossmargin.engine._core import Answer, KeptAccount
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
 Leg = tuple[int, int, int]
 """Segment, number of the instrument, lots."""
 
-HELD, NO_FICC, NO_CME = 1, 2, 4
-"""Marks of an instrument: any; FICC's model does not cover it; CME's does not."""
+HELD, NO_FICC, NO_CME, NO_BASIS, NO_SPREAD = 1, 2, 4, 8, 16
+"""Marks of an instrument: any; FICC's model does not cover it; CME's does not; it moves without its
+basis; it moves with the Treasury curve instead of SOFR's."""
 _KNOWN: Flags = (False, False, False, False, False)
 
 
@@ -122,7 +124,7 @@ class Residents:
         if max(ficc) > LARGEST_MARGIN:
             return None
         mark = answer[1]
-        return settle(
+        row = settle(
             ficc,
             cme,
             no_ficc,
@@ -131,6 +133,10 @@ class Residents:
             client=resident.client,
             rules=self._agreement,
         )
+        row["saving_is_upper_bound"] = mark[CME_XM] & NO_BASIS != 0
+        spread = (mark[CME_XM] | mark[CME_OTHER]) & NO_SPREAD or resident.spread_elsewhere
+        row["spread_risk"] = SPREAD_NOT_MODELLED if spread else None
+        return row
 
     def after_fork(self) -> None:
         """Mend the store in a forked child, where the thread that held the lock is not."""
@@ -147,7 +153,7 @@ class Residents:
             (var, mma, hvar, floor), svar = measured, None
         ficc, cme = v_ficc(var, mma, floor), v_cme(hvar, svar, self._historical_weight)
         a, b, c, d = mark
-        if a | b | c | d < NO_FICC:
+        if not (a | b | c | d) & (NO_FICC | NO_CME):
             return ficc, cme, _KNOWN, _KNOWN
         return ficc, cme, _unknown(mark, FICC, NO_FICC), _unknown(mark, CME, NO_CME)
 
@@ -170,24 +176,28 @@ class Residents:
             multiplier=float(clients.multiplier[account]),
             floor=float(clients.floor[account]),
             minimum=float(clients.minimum[account]),
-            elsewhere=there,
+            elsewhere=there[0],
         )
-        resident = _Resident(kept, client)
+        resident = _Resident(kept, client, spread_elsewhere=there[1])
         self._kept[account] = resident
         self._used += size
         return resident
 
-    def _there(self, account: int) -> Elsewhere | None:
-        """Return what is due for positions at other clearing firms; None if it may be rounded."""
-        there = Elsewhere()
+    def _there(self, account: int) -> tuple[Elsewhere, bool] | None:
+        """Return what is due for positions at other clearing firms; None if it may be rounded.
+
+        With it whether spread risk of theirs is not modelled.
+        """
+        there, spread = Elsewhere(), False
         for group in self._elsewhere.get(account, ()):
             kept = self._asked.keep(group)
             answer = None if kept is None else kept.ask([])
             if answer is None:
                 return None
             there = there.plus(*self._margins(answer))
+            spread |= any(mark & NO_SPREAD for mark in answer[1])
             del kept  # Before the next one: the memory counts one of them.
-        return there
+        return there, spread
 
 
 _stores: weakref.WeakSet[Residents] = weakref.WeakSet()
@@ -207,6 +217,7 @@ class _Resident(NamedTuple):
 
     kept: KeptAccount
     client: Client
+    spread_elsewhere: bool
 
 
 def can_be_resident(models: Models) -> bool:
@@ -254,6 +265,8 @@ def asked_book(book: Book, models: Models) -> AskedBook:
         HELD
         + NO_FICC * (cubes.unpriced_ficc != "").astype(np.uint8)
         + NO_CME * (cubes.unpriced_cme != "").astype(np.uint8)
+        + NO_BASIS * np.isin(universe.root, cubes.roots_without_basis).astype(np.uint8)
+        + NO_SPREAD * np.isin(universe.root, cubes.roots_without_spread).astype(np.uint8)
     )
     return AskedBook(
         book,

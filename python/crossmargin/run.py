@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import platform
 import uuid
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -28,12 +29,13 @@ from crossmargin.agreement.eligibility import (
     log_assignment,
 )
 from crossmargin.agreement.outcome import AmountError, Clients, Models, margin_book
-from crossmargin.book.exceptions import CODES, ExceptionLog, InputError
+from crossmargin.book.exceptions import CODES, ExceptionLog, InputError, InputWarning
 from crossmargin.book.netting import Legs, net, open_legs, to_book
+from crossmargin.book.plausible import market_size, note_sizes
 from crossmargin.book.schemas import ACCOUNTS, POSITIONS, VOLUMES
 from crossmargin.book.trades import Trades, canonical_order
 from crossmargin.calculation.inputs import read_inputs, rejected_rows
-from crossmargin.columns import numbers, texts
+from crossmargin.columns import column, numbers, texts
 from crossmargin.engine import Book, Cube
 from crossmargin.engine.executor import check_threads, run_blocks
 from crossmargin.instruments.contracts import roots
@@ -142,6 +144,8 @@ class Run:
         )
 
 
+MANY_REJECTED = 0.05
+"""Share of the rows of positions; more are worth a warning."""
 _TABLES = ("accounts", "components", "breakdown", "positions", "exceptions")
 
 
@@ -162,6 +166,7 @@ def run(
     cycle: str = "EOD",
     threads: int | None = None,
     max_rejected: int | None = None,
+    allow_empty: bool = False,
     backend: str = "auto",
     progress: Progress | None = None,
 ) -> Run:
@@ -198,6 +203,9 @@ def run(
         All the process may use if not given. The results do not depend on it.
     max_rejected : int, optional
         More rejected rows make the input unusable.
+    allow_empty : bool
+        Positions, accounts, firms, volumes or (where securities are held) securities may have no
+        usable row; otherwise that makes the input unusable.
     backend : {"auto", "native", "numba", "reference"}
         Which kernels; the results do not depend on it.
     progress : callable, optional
@@ -213,6 +221,11 @@ def run(
         An argument is of another kind; the message says what to give.
     InputError
         An input cannot be used; the message names it and what to do.
+
+    Warns
+    -----
+    InputWarning
+        More than one row of positions in twenty was rejected, or every one is there twice.
     """
     started = _now()
     _check_arguments(market, policy, span_file, threads, max_rejected, backend, progress)
@@ -233,8 +246,10 @@ def run(
         column_map=columns,
         cycle=cycle,
         max_rejected=max_rejected,
+        allow_empty=allow_empty,
     )
     market, log = inputs.market, inputs.log
+    _warn(inputs.source[POSITIONS.name]["rows_read"], inputs.trades.row.size, log)
     known, trades = inputs.securities, inputs.trades
 
     tell("netting", 0.2)
@@ -285,6 +300,14 @@ def run(
         xm=trades.xm[legs.trade],
         why=assignment.why[legs.trade],
     )
+    note_sizes(
+        lines,
+        universe,
+        market_size(universe, known.outstanding[trades.held], inputs.open_interest),
+        inputs.accounts["account"].take(column(assignment.group_account[lines.group])),
+        POSITIONS.name,
+        log,
+    )
     groups = assignment.group_account.size
     book = to_book(lines, groups=groups, instruments=universe.name.size)
 
@@ -293,7 +316,7 @@ def run(
 
     charged = rules.cme_concentration
     daily = None if charged is None else volumes_of(universe, inputs.volumes, charged)
-    if charged is None and volumes is not None:
+    if charged is None and volumes is not None and not inputs.open_interest:
         log.add(
             "INPUT_NOT_USED",
             file=VOLUMES.name,
@@ -434,6 +457,11 @@ def run(
             "used": int(trades.row.size),
             "rejected": int(inputs.source[POSITIONS.name]["rows_read"] - trades.row.size),
         },
+        "accounts": {
+            "read": inputs.source[ACCOUNTS.name]["rows_read"],
+            "margined": size,
+            "without_positions": size - np.union1d(trades.account, np.flatnonzero(rejected)).size,
+        },
         "exceptions": log.counts(),
         "results": {name: results[name] for name in _TABLES},
     }
@@ -485,6 +513,24 @@ class Work(TypedDict):
 
     threads: int | None
     backend: str
+
+
+def _warn(read: int, used: int, log: ExceptionLog) -> None:
+    """Warn of a book that is likely not the one that was meant, before the time is spent on it."""
+    if read - used > MANY_REJECTED * read:
+        warnings.warn(
+            f"{read - used:,} of {read:,} rows of positions are rejected: the amounts of their "
+            "accounts are too low; see run.exceptions",
+            InputWarning,
+            stacklevel=3,
+        )
+    if "FILE_REPEATED" in log.counts():
+        warnings.warn(
+            "every row of positions is there more than once, as if the file had been given twice; "
+            "each is counted",
+            InputWarning,
+            stacklevel=3,
+        )
 
 
 def _with_haircuts(cubes: HouseCubes, haircuts: Haircuts, eligible: Mask) -> HouseCubes:
@@ -591,9 +637,8 @@ def _describe_market(market: Market, cubes: HouseCubes) -> dict[str, Any]:
         "curve_date": str(market.date[-1]),
         "sofr_curve_date": None if market.sofr is None else str(market.sofr.date[-1]),
         "fixings_to": {
-            index: str(date[date <= market.as_of][-1])
-            for index, (date, _) in market.fixings.items()
-            if date[0] <= market.as_of
+            index: None if market.fixings_to(index) is None else str(market.fixings_to(index))
+            for index in market.fixings
         },
         "history_from": str(market.date[0]),
         "history_rows": int(market.date.size),

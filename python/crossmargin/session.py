@@ -25,7 +25,14 @@ from crossmargin.book.trades import LARGEST_CONTRACTS, LARGEST_FACE, LOT
 from crossmargin.engine import Book
 from crossmargin.instruments.identifiers import canonical_name
 from crossmargin.instruments.universe import DATED_CASH, FUTURE
-from crossmargin.report.tables import money_columns, saving_columns
+from crossmargin.policies.sections import MODEL_MIN
+from crossmargin.report.tables import (
+    caveat_columns,
+    money_columns,
+    saving_columns,
+    spread_not_modelled,
+    without_basis,
+)
 from crossmargin.resident import Leg, Residents, can_be_resident
 from crossmargin.results.table import Table
 from crossmargin.run import Run
@@ -173,8 +180,8 @@ class Session:
         Returns
         -------
         Table
-            A row per question: account, `p_ficc`, `p_cme`, `p`, `binding`, `capped`, `reason`, and
-            the money columns of the accounts table.
+            A row per question: account, `p_ficc`, `p_cme`, `p`, `binding`, `capped`, `reason`, the
+            money columns of the accounts table, `saving_is_upper_bound` and `spread_risk`.
 
         Raises
         ------
@@ -211,11 +218,24 @@ class Session:
             group_account=np.concatenate(owner),
         )
         outcome = margin_book(book, self._models, clients, threads=threads)
+        universe, cubes = self._models.universe, self._models.cubes
+        by_models = self._models.policy.agreement.reducer == MODEL_MIN
         return pa.table(
             {
                 "account": columns.text_column([self.accounts[number] for number in accounts]),
                 **saving_columns(outcome.saving),
                 **money_columns(outcome.required),
+                **caveat_columns(
+                    without_basis(book, universe, cubes.roots_without_basis, asked.size)
+                    & by_models,
+                    spread_not_modelled(
+                        book,
+                        universe,
+                        cubes.roots_without_spread,
+                        clients.group_account,
+                        asked.size,
+                    ),
+                ),
             }
         )
 

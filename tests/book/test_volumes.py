@@ -18,12 +18,23 @@ def read(*rows: tuple[str, str]) -> dict[str, float]:
     columns = dict(zip(("contract", "adv"), zip(*rows, strict=True), strict=True))
     table = pa.table({name: pa.array(cells, pa.string()) for name, cells in columns.items()})
     typed = parse(table, VOLUMES, file="volumes", log=ExceptionLog()).table
-    return read_volumes(typed, as_of=AS_OF)
+    volume, open_interest = read_volumes(typed, as_of=AS_OF)
+    assert open_interest == {}
+    return volume
 
 
 def test_a_volume_is_a_contracts_or_a_roots() -> None:
     found = read(("ZN", "1800000"), ("znm5", "1700000.5"), ("SR3U25", "0"))
     assert found == {"ZN": 1800000.0, "ZNM25": 1700000.5, "SR3U25": 0.0}
+
+
+def test_open_interest_may_stand_beside_a_volume() -> None:
+    table = pa.table({"contract": ["ZN", "ZNM5"], "adv": ["9", "5"], "open_interest": ["", "4e6"]})
+    typed = parse(table, VOLUMES, file="volumes", log=ExceptionLog()).table
+    assert read_volumes(typed, as_of=AS_OF) == ({"ZN": 9.0, "ZNM25": 5.0}, {"ZNM25": 4e6})
+    wrong = table.set_column(2, "open_interest", pa.array(["", "-4"]))
+    with pytest.raises(InputError, match="volumes, row 2"):
+        parse(wrong, VOLUMES, file="volumes", log=ExceptionLog())
 
 
 @pytest.mark.parametrize(

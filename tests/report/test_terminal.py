@@ -44,6 +44,7 @@ def accounts(count: int) -> pa.Table:
             "no_programme": money(cents + cents // 10, priced),
             "saving": money(cents // 10, priced),
             "saving_is_upper_bound": number == count - 1,
+            "spread_risk": pa.array(["not modelled" if n == 2 else None for n in number]),
         }
     )
 
@@ -72,7 +73,8 @@ def test_the_biggest_come_first_and_only_ten(tmp_path: Path) -> None:
     at = next(i for i, line in enumerate(lines) if "Largest requirements" in line)
     names = [line.split()[0] for line in lines[at + 2 : at + 12]]
     assert names == [f"A{n}" for n in range(14, 4, -1)]
-    assert lines[at + 12] == ""
+    assert lines[at + 12].startswith("* saving likely too much")
+    assert lines[at + 13] == ""
     assert "14,000" in lines[at + 2]
     assert "7,000" in lines[at + 2]  # half of it at each house
     assert "as of 2025-03-13, cycle EOD: 15 accounts" in lines[0]
@@ -84,15 +86,22 @@ def test_the_biggest_come_first_and_only_ten(tmp_path: Path) -> None:
 def test_sums_leave_out_what_is_not_priced_and_say_so(tmp_path: Path) -> None:
     text = summary(accounts(4), ExceptionLog(), tmp_path)
     # A0, A2 and A3: 0 + 2,000 + 3,000; A1 is not priced.
-    assert "without the programme 5,500 USD, with it 5,000, saving 500" in text
+    assert "without the programme 5,500 USD, with it 5,000*+, saving 500*+" in text
     assert "no total: 1 accounts hold what no model prices" in text
-    assert "3 complete, 1 incomplete" in text
+    assert "3 complete, 1 incomplete of 4 accounts" in text
 
 
 def test_upper_bounds_caps_and_reasons_are_shown(tmp_path: Path) -> None:
     text = summary(accounts(4), ExceptionLog(), tmp_path)
-    assert "300*" in text
-    assert "* likely too much" in text
+    for name, figures in (("A3", ("3,000*", "300*")), ("A2", ("2,000+", "200+"))):
+        rows = [line.split() for line in text.splitlines() if line.startswith(name)]
+        assert len(rows) == 2  # of the largest requirements, and savings
+        assert all(set(figures) < set(row) for row in rows)
+    # In the totals, then below each list.
+    assert text.count("* 1 accounts: saving likely too much") == 1
+    assert text.count("+ 1 accounts: spread risk not modelled") == 1
+    assert text.count("* saving likely too much") == 2
+    assert text.count("+ spread risk not modelled") == 2
     assert "FICC, capped" in text
     assert "ONE_SIDED" in text
 
@@ -114,6 +123,31 @@ def test_exceptions_are_counted_by_kind_the_gravest_first(tmp_path: Path) -> Non
         ["rejected", "QUANTITY_INVALID", "1,234"],
         ["reassigned", "NOT_OPTED_IN", "1"],
         ["note", "REPO_ENDS", "2"],
+    ]
+
+
+def test_the_head_says_what_share_of_the_book_stands(tmp_path: Path) -> None:
+    book = {"rows": {"read": 12_000, "used": 11_990, "rejected": 10}}
+    text = summary(accounts(4), ExceptionLog(), tmp_path, **book)
+    assert "  11,990 of 12,000 rows of positions used\n" in text
+    none = {"accounts": {"read": 4, "margined": 4, "without_positions": 3}}
+    text = summary(accounts(4), ExceptionLog(), tmp_path, **book, **none)
+    assert "11,990 of 12,000 rows of positions used; 3 accounts have no positions" in text
+
+
+def test_the_head_says_what_inputs_are_old_short_or_given_twice(tmp_path: Path) -> None:
+    log = ExceptionLog()
+    log.add("CURVE_EARLIER", file="par_yields", message="the curve is that of 2025-03-12")
+    log.add("CURVE_EARLIER", file="sofr", message="the curve is that of 2025-03-11")
+    for number in range(3):
+        log.add("FIXINGS_MISSING", file="fixings", message=f"contract {number}")
+    log.add("FILE_REPEATED", file="positions", message="there twice")
+    head = summary(accounts(4), log, tmp_path).split("Largest requirements")[0].splitlines()
+    assert [line for line in head if ": " in line][-4:] == [
+        "  par_yields: the curve is that of 2025-03-12",
+        "  sofr: the curve is that of 2025-03-11",
+        "  fixings: contract 0 (and 2 more)",
+        "  positions: there twice",
     ]
 
 

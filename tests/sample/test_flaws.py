@@ -14,10 +14,13 @@ from crossmargin.sample import sample_market, sample_tables
 ACCOUNTS = 1500
 # What takes a file the sample does not have: firms, cubes, a policy of one's own, odd headers.
 NOT_IN_A_SAMPLE = {
+    "ABOVE_OUTSTANDING",
     "COLUMN_NAME_NEAR",
     "CONTRACT_INELIGIBLE",
     "CURVE_EARLIER",
+    "FILE_REPEATED",
     "FIXINGS_MISSING",
+    "INPUT_REPEATED",
     "READ_AS",
     "INPUT_NOT_USED",
     "TYPE_ASSUMED",

@@ -23,6 +23,10 @@ class InputError(ValueError):
     """An input that cannot be used at all; the message names the place and what to do."""
 
 
+class InputWarning(UserWarning):
+    """An input that was used, and is likely not the one that was meant."""
+
+
 @dataclass(frozen=True)
 class Code:
     """What happens to a row with this code, and what the code means."""
@@ -69,6 +73,12 @@ CODES: dict[str, Code] = {
     "INPUT_NOT_USED": Code("note", "the policy has no use for an input that was given"),
     "TYPE_ASSUMED": Code("note", "no type is given: a nominal bill, note or bond by its term"),
     "START_CASH_ASSUMED": Code("note", "start cash was blank: the model's dirty value is used"),
+    "ROWS_REPEATED": Code("note", "rows equal an earlier one in every column; all are counted"),
+    "FILE_REPEATED": Code(
+        "note", "every row is there more than once, as if a file was given twice"
+    ),
+    "INPUT_REPEATED": Code("note", "two inputs are the same file or table"),
+    "ABOVE_OUTSTANDING": Code("note", "more than the amount outstanding, or the open interest"),
     "READ_AS": Code("note", "how a file was read that is not plain"),
     "NAME_RESOLVED": Code("note", "an instrument is written in another way than ours"),
     "RATE_SUSPICIOUS": Code("note", "a rate looks like a decimal where percent are asked for"),

@@ -170,7 +170,7 @@ SECURITIES = Schema(
         Column("first_coupon_date", "date", code="SECURITY_INVALID"),
         Column("price", "number", code="SECURITY_INVALID", low=0.01, high=1000.0),
         Column("resold_as", code="SECURITY_INVALID"),
-        Column("outstanding", "number", code="SECURITY_INVALID", low=0, high=1e13),
+        Column("outstanding", "number", code="SECURITY_INVALID", low=0.0, high=1e13),
     ),
     instrument="cusip",
 )
@@ -202,6 +202,7 @@ VOLUMES = Schema(
     (
         Column("contract", required=True),
         Column("adv", "number", required=True, low=0.0, high=1e9),
+        Column("open_interest", "number", low=0.0, high=1e9),
     ),
     instrument="contract",
 )

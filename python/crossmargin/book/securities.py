@@ -162,6 +162,7 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
         first_coupon_date=first_coupon[kept],
         price=price[kept],
         resold_as=resold[kept],
+        outstanding=columns.numbers(table["outstanding"])[kept],
     )
     with_price = np.flatnonzero(
         securities.nominal & (securities.maturity_date > curve.as_of) & ~np.isnan(securities.price)

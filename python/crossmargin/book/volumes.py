@@ -1,4 +1,4 @@
-"""Average daily volumes of futures, by contract or by root."""
+"""Average daily volumes and open interest of futures, by contract or by root."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.identifiers import parse_contract
 
 
-def read_volumes(table: pa.Table, *, as_of: np.datetime64) -> dict[str, float]:
-    """Return contracts a day by contract (`ZNM25`) or root.
+def read_volumes(
+    table: pa.Table, *, as_of: np.datetime64
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return contracts a day and contracts open, by contract (`ZNM25`) or root.
 
     Parameters
     ----------
@@ -23,7 +25,8 @@ def read_volumes(table: pa.Table, *, as_of: np.datetime64) -> dict[str, float]:
 
     Returns
     -------
-    dict of str to float
+    volume, open_interest : dict of str to float
+        A row may lack the second.
 
     Raises
     ------
@@ -31,10 +34,12 @@ def read_volumes(table: pa.Table, *, as_of: np.datetime64) -> dict[str, float]:
         A name is neither contract nor root, or there twice; the message names the row.
     """
     volume: dict[str, float] = {}
-    for number, text, adv in zip(
+    open_interest: dict[str, float] = {}
+    for number, text, adv, is_open in zip(
         table["row"].to_pylist(),
         table["contract"].to_pylist(),
         table["adv"].to_pylist(),
+        table["open_interest"].to_pylist(),
         strict=True,
     ):
         name = text.strip().upper()
@@ -48,4 +53,6 @@ def read_volumes(table: pa.Table, *, as_of: np.datetime64) -> dict[str, float]:
         if name in volume:
             raise InputError(f"{VOLUMES.name}, row {number}: {name} has an earlier row; keep one")
         volume[name] = adv
-    return volume
+        if is_open is not None:
+            open_interest[name] = is_open
+    return volume, open_interest

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from crossmargin import columns
 from crossmargin.book.accounts import read_accounts
 from crossmargin.book.exceptions import ExceptionLog, InputError
+from crossmargin.book.plausible import note_repeats, note_same_inputs, refuse_empty
 from crossmargin.book.schemas import (
     ACCOUNTS,
     FIRMS,
@@ -51,8 +52,8 @@ class Inputs:
     trades : Trades
     market : Market
         With the basis that settlement prices give, where they were given.
-    volumes : dict of str to float
-        Average daily volume by contract or root.
+    volumes, open_interest : dict of str to float
+        Average daily volume, and contracts open, by contract or root.
     ficc_cube, cme_cube : OwnCube, optional
         The user's own P&L.
     span_file : SpanFile, optional
@@ -68,6 +69,7 @@ class Inputs:
     trades: Trades
     market: Market
     volumes: dict[str, float]
+    open_interest: dict[str, float]
     ficc_cube: OwnCube | None
     cme_cube: OwnCube | None
     span_file: SpanFile | None
@@ -90,6 +92,7 @@ def read_inputs(
     column_map: ColumnsSource | None = None,
     cycle: str = "EOD",
     max_rejected: int | None = None,
+    allow_empty: bool = False,
 ) -> Inputs:
     """Read all inputs of a run.
 
@@ -100,7 +103,7 @@ def read_inputs(
         As in `crossmargin.run`.
     column_map
         What `crossmargin.run` takes as `columns`.
-    cycle, max_rejected
+    cycle, max_rejected, allow_empty
         As in `crossmargin.run`.
 
     Returns
@@ -121,11 +124,13 @@ def read_inputs(
     )
     if settlements is not None:
         market = _with_settlements(market, read.table(settlements, SETTLEMENTS), known, log)
-    adv = {}
+    adv: dict[str, float] = {}
+    open_interest: dict[str, float] = {}
     if volumes is not None:
-        adv = read_volumes(read.table(volumes, VOLUMES), as_of=market.as_of)
+        adv, open_interest = read_volumes(read.table(volumes, VOLUMES), as_of=market.as_of)
+    positions_read = read.table(positions, POSITIONS)
     trades = read_trades(
-        read.table(positions, POSITIONS),
+        positions_read,
         accounts=accounts_read,
         securities=known,
         as_of=market.as_of,
@@ -135,7 +140,23 @@ def read_inputs(
         log=log,
     )
     _check_rejected(log, max_rejected)
+    if not allow_empty:
+        used = {
+            ACCOUNTS.name: len(accounts_read),
+            FIRMS.name: None if firms_read is None else len(firms_read),
+            SECURITIES.name: known.cusip.size if _has_securities(positions_read) else None,
+            VOLUMES.name: None if volumes is None else len(adv),
+            POSITIONS.name: trades.row.size,
+        }
+        for name, count in used.items():
+            if count == 0:
+                refuse_empty(name, read.source[name]["rows_read"], log)
+    note_repeats(positions_read, POSITIONS, log)
     _note_market(market, trades.contracts, log)
+    cubes = [read.cube(ficc_cube, "ficc_cube"), read.cube(cme_cube, "cme_cube")]
+    span = read.span_file(span_file)
+    source = {**read.source, **market.source}
+    note_same_inputs({name: entry["hash"] for name, entry in source.items()}, log)
     return Inputs(
         accounts=accounts_read,
         firms=firms_read,
@@ -143,10 +164,11 @@ def read_inputs(
         trades=trades,
         market=market,
         volumes=adv,
-        ficc_cube=read.cube(ficc_cube, "ficc_cube"),
-        cme_cube=read.cube(cme_cube, "cme_cube"),
-        span_file=read.span_file(span_file),
-        source={**read.source, **market.source},
+        open_interest=open_interest,
+        ficc_cube=cubes[0],
+        cme_cube=cubes[1],
+        span_file=span,
+        source=source,
         log=log,
     )
 
@@ -224,13 +246,20 @@ def _note_market(market: Market, contracts: tuple[Contract, ...], log: Exception
         lacks = missing_fixings(contract, market)
         if lacks.size:
             index = RATE_INDEX[contract.root]
-            days = f"{index} of {lacks.size} days from {lacks[0]} to {lacks[-1]} is not given"
+            given = market.fixings_to(index)
             log.add(
                 "FIXINGS_MISSING",
                 file="fixings",
                 instrument=contract.symbol,
-                message=f"{contract.symbol}: {days}: the curve's overnight rate stands for it",
+                message=f"{contract.symbol}: {index} of {lacks.size} days from {lacks[0]} to "
+                f"{lacks[-1]} is not given (the last one given: {given or 'none'}); the curve's "
+                "overnight rate stands for it",
             )
+
+
+def _has_securities(positions: pa.Table) -> bool:
+    """Tell whether a row is of a security."""
+    return bool(columns.flags(pc.not_equal(positions["kind"], columns.scalar("future"))).any())
 
 
 def _check_rejected(log: ExceptionLog, most: int | None) -> None:

@@ -65,6 +65,8 @@ class Securities:
         Clean market price per 100 face, NaN where none is given.
     resold_as : ndarray of str, [N]
         Later sales as a new original issue, `2022-01-31:5-Year;...`.
+    outstanding : ndarray of float64, [N]
+        USD of face, NaN where it is not given.
     baskets : dict of (Contract, datetime64[D]) to Basket
         Those found so far, by the as-of date: no move of the curve changes them.
     """
@@ -77,6 +79,7 @@ class Securities:
     first_coupon_date: Dates
     price: Float
     resold_as: Text
+    outstanding: Float
     baskets: dict[tuple[Contract, np.datetime64], Basket] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -97,6 +100,7 @@ class Securities:
             self.first_coupon_date[index],
             self.price[index],
             self.resold_as[index],
+            self.outstanding[index],
         )
 
 

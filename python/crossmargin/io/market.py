@@ -138,11 +138,13 @@ def as_of_date(day: str | datetime.date | np.datetime64) -> np.datetime64:
 
 
 def _history(table: pa.Table, schema: Schema, value: str | None) -> pa.Table:
-    """Refuse two rows of one day; leave out the days without a value, if there is one column."""
+    """Refuse two rows of one day, or none; leave out days without a value, if it is one column."""
     key = [column.name for column in schema.columns if column.required and column.name != value]
     _check_once(table, key, schema)
     if value is not None:
         table = table.filter(table[value].is_valid())
+    if not len(table):
+        raise InputError(f"{schema.name}: has no row with a value; give some, or leave it out")
     return table.drop_columns("row")
 
 

@@ -350,6 +350,12 @@ class Market:
             return None
         return FactorCurve(self.sofr.curve, NODES[list(self.sofr.node)], len(TREASURY_FACTORS))
 
+    def fixings_to(self, index: str) -> np.datetime64 | None:
+        """Return the last day on or before the as-of date with a fixing of an index."""
+        date, _ = self.fixings.get(index, (np.empty(0, "datetime64[D]"), None))
+        past = date[date <= self.as_of]
+        return cast(np.datetime64, past[-1]) if past.size else None
+
     def zero_rate_change(self, horizon: int) -> Float:
         """Return all `horizon`-row changes of the zero rates, [T - horizon x 11]."""
         return np.asarray(self.zero_rate[horizon:] - self.zero_rate[:-horizon])

@@ -94,10 +94,7 @@ def account_table(
         "p_cme": agreed["p_cme"],
         **{name: agreed[name] for name in ("p", "binding", "capped", "reason")},
         **money_columns(required),
-        "saving_is_upper_bound": columns.column(upper_bound),
-        "spread_risk": columns.chosen(
-            [SPREAD_NOT_MODELLED], spread_not_modelled.astype(np.int64) - 1
-        ),
+        **caveat_columns(upper_bound, spread_not_modelled),
         **{name: columns.plain(accounts[name]) for name in CARRIED},
     }
     given = set(accounts.column_names)
@@ -121,6 +118,16 @@ def saving_columns(saving: Saving) -> dict[str, pa.Array]:
         "binding": _text(saving.binding),
         "capped": columns.column(saving.capped),
         "reason": _text(saving.reason),
+    }
+
+
+def caveat_columns(upper_bound: Mask, spread_not_modelled: Mask) -> dict[str, pa.Array]:
+    """Return what is to be said of each account's figures."""
+    return {
+        "saving_is_upper_bound": columns.column(upper_bound),
+        "spread_risk": columns.chosen(
+            [SPREAD_NOT_MODELLED], spread_not_modelled.astype(np.int64) - 1
+        ),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,13 @@ TOP = 10
 """Accounts in each list, and rejected rows after a run."""
 CHECKED = 100
 """Rejected rows that a check lists."""
+HEAD = ("CURVE_EARLIER", "FIXINGS_MISSING", "FILE_REPEATED", "INPUT_REPEATED")
+"""Notes on whole inputs that are told in the head."""
+TOO_MUCH, NO_SPREAD = "*", "+"
+CAVEATS = {
+    TOO_MUCH: "saving likely too much: a future moves without its basis",
+    NO_SPREAD: "spread risk not modelled: short-rate futures move with the Treasury curve",
+}
 
 
 class Summarised(Protocol):
@@ -54,8 +61,14 @@ def print_summary(run: Summarised, out: Path, console: Console) -> None:
         Where to print.
     """
     accounts = run.accounts.to_arrow()
-    for line in (*_headline(run.manifest, accounts), *_totals(accounts)):
-        console.print(line)
+    head = (
+        *_headline(run.manifest, accounts),
+        *_share(run.manifest),
+        *_totals(accounts),
+        *_inputs(run.exceptions.to_arrow()),
+    )
+    for line in head:
+        console.print(line, soft_wrap=True)
     console.print()
     console.print(_requirements(accounts, console))
     console.print()
@@ -124,6 +137,9 @@ def print_comparison(
     for mark, name, manifest in zip("AB", names, manifests, strict=True):
         policy = manifest["policy"]["name"]
         line = f"{mark}  {name}: as of {manifest['as_of']}, cycle {manifest['cycle']}, {policy}"
+        curve = manifest.get("market", {}).get("curve_date", manifest["as_of"])
+        if curve != manifest["as_of"]:
+            line += f", curve of {curve}"
         console.print(Text(line), soft_wrap=True)
     console.print(Text(f"  inputs that differ: {', '.join(inputs) or 'none'}"))
     both = table.filter(table["only_in"].is_null())
@@ -133,25 +149,34 @@ def print_comparison(
         count = pc.sum(pc.equal(table["only_in"], mark)).as_py() or 0
         parts.append(f"{count:,} only in {mark.upper()}")
     console.print(Text("  " + ", ".join(parts)))
+    marks = ["".join(_carried(known, f"_{end}")) for end in "ab"] + [""]
     for name in ("requirement", "saving"):
-        of = [_usd(pc.sum(known[f"{name}_{end}"]).as_py() or Decimal(0)) for end in _ENDS]
+        sums = [pc.sum(known[f"{name}_{end}"]).as_py() or Decimal(0) for end in _ENDS]
+        of = [_usd(total) + mark for total, mark in zip(sums, marks, strict=True)]
         console.print(Text(f"  {name}, USD: {of[0]} in A, {of[1]} in B, difference {of[2]}"))
+    for mark, text in CAVEATS.items():
+        if any(mark in of_run for of_run in marks):
+            console.print(Text(f"  {mark} {text}"))
     changed = known.filter(pc.not_equal(known["requirement_difference"], Decimal(0)))
     console.print()
     if not len(changed):
         console.print("No requirement differs.")
         return
-    grid = _grid(f"Largest differences of {len(changed):,}, USD", console)
+    size = pc.abs(changed["requirement_difference"])
+    rows = _top(changed.append_column("size", size), "size")
+    caption = _caption(_marks(row, end) for row in rows for end in ("_a", "_b"))
+    grid = _grid(f"Largest differences of {len(changed):,}, USD", console, caption)
     grid.add_column("account")
     for name in ("requirement A", "requirement B", "difference", "p A", "p B"):
         grid.add_column(name, justify="right")
     for name in ("reason A", "reason B"):
         grid.add_column(name)
-    size = pc.abs(changed["requirement_difference"])
-    for row in _top(changed.append_column("size", size), "size"):
+    for row in rows:
         grid.add_row(
             Text(row["account"]),
-            *(_usd(row[f"requirement_{end}"]) for end in _ENDS),
+            _usd(row["requirement_a"]) + _marks(row, "_a"),
+            _usd(row["requirement_b"]) + _marks(row, "_b"),
+            _usd(row["requirement_difference"]),
             _percent(row["p_a"]),
             _percent(row["p_b"]),
             row["reason_a"] or "",
@@ -177,22 +202,55 @@ def _headline(manifest: Mapping[str, Any], accounts: pa.Table) -> tuple[Text, Te
     return text, rules
 
 
+def _share(manifest: Mapping[str, Any]) -> list[Text]:
+    """Return what of the rows and accounts given stands behind the figures."""
+    lines = []
+    if "rows" in manifest:
+        rows = manifest["rows"]
+        line = f"  {rows['used']:,} of {rows['read']:,} rows of positions used"
+        lines.append(Text(line, style="bold" if rows["used"] < rows["read"] else ""))
+    if manifest.get("accounts", {}).get("without_positions"):
+        lines[-1].append(
+            f"; {manifest['accounts']['without_positions']:,} accounts have no positions"
+        )
+    return lines
+
+
+def _inputs(exceptions: pa.Table) -> list[Text]:
+    """Return what is to be known of whole inputs: the first note of each kind on each."""
+    lines = []
+    for code in HEAD:
+        noted = exceptions.filter(pc.equal(exceptions["code"], columns.scalar(code))).to_pylist()
+        first = {note["file"]: note for note in reversed(noted)}
+        for file, note in reversed(first.items()):
+            count = sum(other["file"] == file for other in noted)
+            more = f" (and {count - 1} more)" if count > 1 else ""
+            lines.append(Text(f"  {file}: {note['message']}{more}", style="yellow"))
+    return lines
+
+
 def _totals(accounts: pa.Table) -> list[Text]:
     """Return one line of counts by status and one of sums over the accounts that have all."""
     counted = accounts["status"].value_counts().to_pylist()
-    lines = [Text("  " + ", ".join(f"{c['counts']:,} {c['values']}" for c in counted))]
+    status = ", ".join(f"{c['counts']:,} {c['values']}" for c in counted)
+    lines = [Text(f"  {status} of {len(accounts):,} accounts")]
     names = ("no_programme", "requirement", "saving")
     known = pc.and_(
         pc.and_(*(accounts[name].is_valid() for name in names[:2])), accounts["saving"].is_valid()
     )
-    full = accounts.select(names).filter(known)
+    full = accounts.filter(known)
     sums = [pc.sum(full[name]).as_py() or Decimal(0) for name in names]
+    carried = _carried(full)
+    marks = "".join(carried)
     lines.append(
         Text(
-            f"  without the programme {_usd(sums[0])} USD, with it {_usd(sums[1])}, "
-            f"saving {_usd(sums[2])}"
+            f"  without the programme {_usd(sums[0])} USD, with it {_usd(sums[1])}{marks}, "
+            f"saving {_usd(sums[2])}{marks}"
         )
     )
+    lines += [
+        Text(f"  {mark} {count:,} accounts: {CAVEATS[mark]}") for mark, count in carried.items()
+    ]
     if len(full) < len(accounts):
         count = len(accounts) - len(full)
         lines.append(Text(f"  no total: {count:,} accounts hold what no model prices"))
@@ -205,20 +263,21 @@ def _totals(accounts: pa.Table) -> list[Text]:
 
 
 def _requirements(accounts: pa.Table, console: Console) -> Grid:
-    grid = _grid("Largest requirements, USD", console)
+    rows = _top(accounts, "requirement")
+    grid = _grid("Largest requirements, USD", console, _caption(map(_marks, rows)))
     for name in ("account", "status"):
         grid.add_column(name)
     for name in ("requirement", "at FICC", "at CME", "saving", "p"):
         grid.add_column(name, justify="right")
     grid.add_column("binding or reason")
-    for row in _top(accounts, "requirement"):
+    for row in rows:
         grid.add_row(
             Text(row["account"]),
             row["status"],
-            _usd(row["requirement"]),
+            _usd(row["requirement"]) + _marks(row),
             _usd(_plus(row["requirement_ficc"], row["other_ficc"])),
             _usd(_plus(row["requirement_cme"], row["other_cme"])),
-            _usd(row["saving"]),
+            _usd(row["saving"]) + _marks(row),
             _percent(row["p"]),
             _why(row),
         )
@@ -229,9 +288,7 @@ def _savings(accounts: pa.Table, console: Console) -> Grid | None:
     rows = [row for row in _top(accounts, "saving") if row["saving"] > 0]
     if not rows:
         return None
-    bound = any(row["saving_is_upper_bound"] for row in rows)
-    caption = "* likely too much: a future moves without its basis" if bound else None
-    grid = _grid("Largest savings, USD", console, caption)
+    grid = _grid("Largest savings, USD", console, _caption(map(_marks, rows)))
     grid.add_column("account")
     for name in ("no programme", "requirement", "saving", "p"):
         grid.add_column(name, justify="right")
@@ -240,8 +297,8 @@ def _savings(accounts: pa.Table, console: Console) -> Grid | None:
         grid.add_row(
             Text(row["account"]),
             _usd(row["no_programme"]),
-            _usd(row["requirement"]),
-            _usd(row["saving"]) + ("*" if row["saving_is_upper_bound"] else ""),
+            _usd(row["requirement"]) + _marks(row),
+            _usd(row["saving"]) + _marks(row),
             _percent(row["p"]),
             _why(row),
         )
@@ -293,6 +350,28 @@ def _top(accounts: pa.Table, name: str) -> list[dict[str, Any]]:
     order = pc.sort_indices(accounts.select([name]), sort_keys=[(name, "descending")])
     rows: list[dict[str, Any]] = accounts.take(order[: min(TOP, known)]).to_pylist()
     return rows
+
+
+def _carried(accounts: pa.Table, end: str = "") -> dict[str, int]:
+    """Return by mark how many accounts carry it, without those that none carries."""
+    spread = accounts[f"spread_risk{end}"]
+    count = {
+        TOO_MUCH: int(np.count_nonzero(columns.flags(accounts[f"saving_is_upper_bound{end}"]))),
+        NO_SPREAD: len(accounts) - spread.null_count,
+    }
+    return {mark: number for mark, number in count.items() if number}
+
+
+def _marks(row: Mapping[str, Any], end: str = "") -> str:
+    """Return the marks of what is to be said of a row's figures."""
+    marks = TOO_MUCH if row[f"saving_is_upper_bound{end}"] else ""
+    return marks + (NO_SPREAD if row[f"spread_risk{end}"] else "")
+
+
+def _caption(marks: Iterable[str]) -> str | None:
+    """Return what the marks of a list mean, None where there is none."""
+    used = set("".join(marks))
+    return "\n".join(f"{mark} {text}" for mark, text in CAVEATS.items() if mark in used) or None
 
 
 def _plus(one: Decimal | None, other: Decimal | None) -> Decimal | None:

@@ -171,6 +171,7 @@ def _issues(line: Programme, history: History, *, matured: bool = False) -> Secu
         first_coupon_date=np.full(size, np.datetime64("NaT", "D")),
         price=np.full(size, np.nan),
         resold_as=np.full(size, "", dtype=object),
+        outstanding=np.full(size, np.nan),
     )
 
 
