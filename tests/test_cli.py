@@ -124,6 +124,39 @@ def test_a_rejected_row_ends_in_3_and_is_counted(
     assert accounts["status"].to_pylist()[0] == "incomplete"
 
 
+def test_an_empty_book_ends_in_2_unless_it_is_asked_for(
+    write: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = write()
+    path = Path(options[options.index("--positions") + 1])
+    header, *rows = path.read_text().splitlines(keepends=True)
+    for text, says in ((header, "has no row"), (header + rows[1].replace("400", "nan"), "none of")):
+        path.write_text(text)
+        assert cli.main(["run", *options]) == cli.UNUSABLE
+        err = capsys.readouterr().err
+        assert f"positions: {says}" in err
+        assert "--allow-empty" in err
+        assert not (tmp_path / "out").exists()
+    assert cli.main(["run", *options, "--allow-empty"]) == cli.REJECTED
+    captured = capsys.readouterr()
+    assert "0 of 1 rows of positions used; 1 accounts have no positions" in captured.out
+    # What xm.run warns of stands in the summary.
+    assert captured.err == ""
+
+
+def test_a_file_given_twice_is_told_in_the_head(
+    write: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = write()
+    path = Path(options[options.index("--positions") + 1])
+    header, rows = path.read_text().split("\n", 1)
+    path.write_text(f"{header}\n{rows}{rows}")
+    assert cli.main(["run", *options]) == 0
+    captured = capsys.readouterr()
+    assert "positions: every row is there more than once" in captured.out
+    assert captured.err == ""
+
+
 def test_too_many_rejected_rows_end_in_2(
     write: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -389,6 +422,7 @@ def test_help_names_every_input_and_the_version_is_the_packages(
         "sofr",
         "cycle",
         "max-rejected",
+        "allow-empty",
     ):
         assert f"--{name}" in text
     assert cli.main(["--version"]) == 0
