@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -164,8 +164,7 @@ def print_comparison(
         return
     size = pc.abs(changed["requirement_difference"])
     rows = _top(changed.append_column("size", size), "size")
-    caption = _caption(_marks(row, end) for row in rows for end in ("_a", "_b"))
-    grid = _grid(f"Largest differences of {len(changed):,}, USD", console, caption)
+    grid = _grid(f"Largest differences of {len(changed):,}, USD", console)
     grid.add_column("account")
     for name in ("requirement A", "requirement B", "difference", "p A", "p B"):
         grid.add_column(name, justify="right")
@@ -182,7 +181,7 @@ def print_comparison(
             row["reason_a"] or "",
             row["reason_b"] or "",
         )
-    console.print(grid)
+    console.print(_explained(grid, [_marks(row, end) for row in rows for end in ("_a", "_b")]))
 
 
 _ENDS = ("a", "b", "difference")
@@ -262,9 +261,9 @@ def _totals(accounts: pa.Table) -> list[Text]:
     return lines
 
 
-def _requirements(accounts: pa.Table, console: Console) -> Grid:
+def _requirements(accounts: pa.Table, console: Console) -> Group:
     rows = _top(accounts, "requirement")
-    grid = _grid("Largest requirements, USD", console, _caption(map(_marks, rows)))
+    grid = _grid("Largest requirements, USD", console)
     for name in ("account", "status"):
         grid.add_column(name)
     for name in ("requirement", "at FICC", "at CME", "saving", "p"):
@@ -281,14 +280,14 @@ def _requirements(accounts: pa.Table, console: Console) -> Grid:
             _percent(row["p"]),
             _why(row),
         )
-    return grid
+    return _explained(grid, map(_marks, rows))
 
 
-def _savings(accounts: pa.Table, console: Console) -> Grid | None:
+def _savings(accounts: pa.Table, console: Console) -> Group | None:
     rows = [row for row in _top(accounts, "saving") if row["saving"] > 0]
     if not rows:
         return None
-    grid = _grid("Largest savings, USD", console, _caption(map(_marks, rows)))
+    grid = _grid("Largest savings, USD", console)
     grid.add_column("account")
     for name in ("no programme", "requirement", "saving", "p"):
         grid.add_column(name, justify="right")
@@ -302,7 +301,7 @@ def _savings(accounts: pa.Table, console: Console) -> Grid | None:
             _percent(row["p"]),
             _why(row),
         )
-    return grid
+    return _explained(grid, map(_marks, rows))
 
 
 def _print_exceptions(exceptions: pa.Table, console: Console, most: int = TOP) -> None:
@@ -332,12 +331,10 @@ def _print_exceptions(exceptions: pa.Table, console: Console, most: int = TOP) -
         console.print()
 
 
-def _grid(title: str, console: Console, caption: str | None = None) -> Grid:
+def _grid(title: str, console: Console) -> Grid:
     return Grid(
         title=title,
-        caption=caption,
         title_justify="left",
-        caption_justify="left",
         box=box.SIMPLE_HEAD if console.is_terminal else None,
         pad_edge=False,
     )
@@ -368,10 +365,10 @@ def _marks(row: Mapping[str, Any], end: str = "") -> str:
     return marks + (NO_SPREAD if row[f"spread_risk{end}"] else "")
 
 
-def _caption(marks: Iterable[str]) -> str | None:
-    """Return what the marks of a list mean, None where there is none."""
+def _explained(grid: Grid, marks: Iterable[str]) -> Group:
+    """Return a list with a line below it for each mark that it has."""
     used = set("".join(marks))
-    return "\n".join(f"{mark} {text}" for mark, text in CAVEATS.items() if mark in used) or None
+    return Group(grid, *(Text(f"{mark} {CAVEATS[mark]}") for mark in CAVEATS if mark in used))
 
 
 def _plus(one: Decimal | None, other: Decimal | None) -> Decimal | None:
