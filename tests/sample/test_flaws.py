@@ -25,6 +25,7 @@ NOT_IN_A_SAMPLE = {
     "MARGIN_PROXY",
     "NO_PRICE",
     "NO_SCAN_RANGE",
+    "READ_AS",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,9 @@ import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.book.exceptions import InputError
-from crossmargin.io.cells import Cells, CellTypeError, Mask, read_cells, shown_cells
+from crossmargin.book.schemas import Kind
+from crossmargin.io.cells import Cells, CellTypeError, Mask, is_words, read_cells, shown_cells
+from crossmargin.io.dates import slash_order
 from crossmargin.io.parse import Parsed
 from crossmargin.market.curve import TENORS
 
@@ -25,11 +28,11 @@ _TENOR = re.compile(r"([0-9]+(?:[._][0-9]+)?)[ _]?(mo|m|month|months|yr|y|year|y
 Float = npt.NDArray[np.float64]
 
 
-def read_par_yields(given: pa.Table, *, name: str = "par yields") -> Parsed:
+def read_par_yields(given: pa.Table, *, name: str = "par yields", point: bool = True) -> Parsed:
     """Read a history of par yields.
 
-    Headers may be ``Date,"1 Mo",...,"30 Yr"`` or ``date,1mo,...,30y``; dates ISO, m/d/yyyy or
-    m/d/yy; rows in any order. Other tenors and columns are listed, not read.
+    Headers may be ``Date,"1 Mo",...,"30 Yr"`` or ``date,1mo,...,30y``; rows in any order. Other
+    tenors and columns are listed, not read.
 
     A missing yield is a blank, ``N/A`` or the like, and also a zero that cannot be true: at nodes
     of a year and longer, and at a bill whose next longer node stands at one percent or more.
@@ -40,6 +43,8 @@ def read_par_yields(given: pa.Table, *, name: str = "par yields") -> Parsed:
         A table as `io.tables.read_table` leaves it.
     name
         What the input is called in messages.
+    point
+        Whether the decimal mark is a point, as `Given` has it.
 
     Returns
     -------
@@ -54,8 +59,14 @@ def read_par_yields(given: pa.Table, *, name: str = "par yields") -> Parsed:
         or the file looks like decimals, or one date has two different rows.
     """
     where = _columns(given, name)
-    cells = {node: _read(given, where[node], "number", name) for node in TENORS}
-    dates = _read(given, where["date"], "date", name)
+    cells = {
+        node: _read(given, where[node], name, kind="number", percent=True, point=point)
+        for node in TENORS
+    }
+    when = columns.one_array(given[where["date"]])
+    texts = {where["date"]: when.dictionary_encode()} if is_words(when.type) else {}
+    slashes, notes = slash_order(texts)
+    dates = _read(given, where["date"], name, kind="date", order=slashes)
     percent = np.column_stack([columns.numbers(cells[node].value) for node in TENORS])
     missing = np.all([cell.missing for cell in cells.values()], axis=0)
     _refuse(dates.missing & ~missing, given, where["date"], "has yields and no date", name)
@@ -72,7 +83,8 @@ def read_par_yields(given: pa.Table, *, name: str = "par yields") -> Parsed:
         table[node] = columns.column(values, ~np.isnan(values))
     extra = tuple(column for column in given.column_names if column not in where.values())
     warnings = (f"{repeated} repeated rows dropped",) if repeated else ()
-    return Parsed(pa.table(table), extra, warnings, len(row))
+    notes += tuple(f"`{where[node]}`: {cell.note}" for node, cell in cells.items() if cell.note)
+    return Parsed(pa.table(table), extra, warnings, len(row), notes)
 
 
 def _columns(table: pa.Table, name: str) -> dict[str, str]:
@@ -102,9 +114,9 @@ def _canonical(column: str) -> str:
     return tenor[1] + ("mo" if tenor[2].startswith("m") else "y") if tenor else plain
 
 
-def _read(table: pa.Table, column: str, kind: str, name: str) -> Cells:
+def _read(table: pa.Table, column: str, name: str, *, kind: Kind, **form: Any) -> Cells:
     try:
-        cells = read_cells(table[column], "date" if kind == "date" else "number")
+        cells = read_cells(table[column], kind, **form)
     except CellTypeError as error:
         raise InputError(f"{name}: column `{column}` {error}; give it as {kind}") from None
     _refuse(cells.bad, table, column, f"cannot be read as a {kind}", name)
