@@ -168,7 +168,7 @@ def run(
     Parameters
     ----------
     positions, accounts, securities, firms : path or table
-        CSV or Parquet, plain or gzip, or anything that speaks the Arrow PyCapsule protocol; the
+        CSV, Parquet or Excel files, or anything that speaks the Arrow PyCapsule protocol; the
         columns are those of `crossmargin.book.schemas`.
     market : Market
         `Market.read(...)` or `Market.sample()`; it carries the as-of date.
@@ -470,7 +470,7 @@ class _Reader:
         given = read_table(source, name=schema.name)
         for text in given.notes:
             self._log.add("READ_AS", file=schema.name, message=text)
-        parsed = parse(given.table, schema, file=schema.name, log=self._log)
+        parsed = parse(given.table, schema, file=schema.name, log=self._log, point=given.point)
         self.inputs[schema.name] = describe_input(given, parsed)
         return parsed.table
 
@@ -478,8 +478,10 @@ class _Reader:
         if source is None:
             return None
         given = read_table(source, name=name)
+        for text in given.notes:
+            self._log.add("READ_AS", file=name, message=text)
         self.inputs[name] = {"hash": given.hash, "rows_read": len(given.table)}
-        return OwnCube(name, *read_cube(given.table, name=name))
+        return OwnCube(name, *read_cube(given.table, name=name, point=given.point))
 
     def span_file(self, path: str | Path | None) -> SpanFile | None:
         if path is None:

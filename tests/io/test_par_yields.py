@@ -165,3 +165,16 @@ def test_the_embedded_history_is_read_as_it_is_written(tmp_path: Path) -> None:
     sample = pytest.importorskip("crossmargin.sample")
     table = sample.sample_tables(accounts=10)["par_yields"]
     assert read_par_yields(table).table["10y"].to_pylist() == table["10y"].to_pylist()
+
+
+def test_dates_with_the_day_first_and_percent_signs_are_read_and_told() -> None:
+    row = dict.fromkeys(TENORS, "4.25%")
+    table = pa.table({"date": ["04/03/2025", "17/03/2025"], **{k: [v] * 2 for k, v in row.items()}})
+    parsed = read_par_yields(table)
+    assert parsed.table["date"].to_pylist() == [
+        datetime.date(2025, 3, 4),
+        datetime.date(2025, 3, 17),
+    ]
+    assert parsed.table["10y"].to_pylist() == [4.25, 4.25]
+    assert parsed.notes[0].startswith("dates with slashes have the day first: `date` has 1")
+    assert '`1mo`: "4.25%" is read as 4.25' in parsed.notes

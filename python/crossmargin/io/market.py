@@ -50,10 +50,10 @@ def read_market(
 
     def describe(name: str, given: Given, parsed: Parsed) -> None:
         source[name] = describe_input(given, parsed)
-        notes.extend(Note("READ_AS", name, text) for text in given.notes)
+        notes.extend(Note("READ_AS", name, text) for text in (*given.notes, *parsed.notes))
 
     given_yields = read_table(par_yields, name="par yields")
-    yields = read_par_yields(given_yields.table)
+    yields = read_par_yields(given_yields.table, point=given_yields.point)
     describe("par_yields", given_yields, yields)
     histories: dict[str, pa.Table | None] = {"basis": None, "fixings": None, "sofr": None}
     for given, schema, value in (
@@ -63,7 +63,9 @@ def read_market(
     ):
         if given is not None:
             read = read_table(given, name=schema.name)
-            parsed = parse(read.table, schema, file=schema.name, log=ExceptionLog())
+            parsed = parse(
+                read.table, schema, file=schema.name, log=ExceptionLog(), point=read.point
+            )
             describe(schema.name, read, parsed)
             histories[schema.name] = _history(parsed.table, schema, value)
     if histories["sofr"] is not None:
