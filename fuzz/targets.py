@@ -195,6 +195,7 @@ def trades(rows: pa.Table, log: ExceptionLog) -> None:
         accounts=known_accounts(),
         securities=known_securities(),
         as_of=AS_OF,
+        short_rate_pct=4.0,
         cycle="EOD",
         file=POSITIONS.name,
         log=log,
@@ -216,7 +217,7 @@ def history(name: str) -> Target:
 def par_yields(data: bytes) -> None:
     """Read par yields and the market of their last day."""
     with as_file(data) as path:
-        read = read_par_yields(read_table(path, name="par yields").table).table
+        read = read_par_yields(read_table(path, name="par yields")).table
         day = columns.dates(read["date"])
         assert np.all(np.diff(day).astype(int) > 0)
         for tenor in TENORS:

@@ -129,7 +129,7 @@ def test_the_treasurys_first_days_of_a_year_are_not_months(tmp_path: Path):
     days = ["01/08/2025", "01/03/2025", "01/02/2025"]
     level = "4.4,4.3,4.3,4.2,4.3,4.3,4.4,4.5,4.6,4.9,4.8"
     path.write_text("\n".join([f"Date,{tenors}", *(f"{day},{level}" for day in days)]))
-    table = read_par_yields(read_table(path, name="par yields").table).table
+    table = read_par_yields(read_table(path, name="par yields")).table
     assert sorted(d.isoformat() for d in table["date"].to_pylist()) == [
         "2025-01-02",
         "2025-01-03",

@@ -69,7 +69,10 @@ app = typer.Typer(
 def _input(text: str) -> Any:
     """Describe an option that names an input file."""
     return typer.Option(
-        help=text, metavar="FILE", show_default=False, rich_help_panel="Input (CSV or Parquet)"
+        help=text,
+        metavar="FILE",
+        show_default=False,
+        rich_help_panel="Input (CSV, Parquet or Excel)",
     )
 
 
@@ -229,7 +232,7 @@ def run(
 ) -> None:
     """Margin a book at both clearing houses and write the results to a directory.
 
-    Inputs are CSV or Parquet, plain or gzip, told by content. A row that cannot be read is
+    Inputs are CSV, Parquet or Excel, told by content. A row that cannot be read is
     rejected and listed in exceptions.parquet; the rest is run.
     """
     # The models are loaded only when they are run: help and mistakes answer at once.

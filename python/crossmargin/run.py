@@ -175,7 +175,7 @@ def run(
     Parameters
     ----------
     positions, accounts, securities, firms : path or table
-        CSV or Parquet, plain or gzip, or a table of pandas, polars or anything else that speaks the
+        CSV, Parquet or Excel files, or a table of pandas, polars or anything else that speaks the
         Arrow PyCapsule protocol; the columns are those of `crossmargin.book.schemas`. A frame gives
         the run of the file it was read from; a column that is wholly blank may have any type.
     market : Market

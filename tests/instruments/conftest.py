@@ -42,7 +42,7 @@ def flat_market() -> Callable[..., Market]:
 @pytest.fixture(scope="session")
 def real_yields(real_data) -> pa.Table:
     return read_par_yields(
-        read_table(real_data("us_treasury_par_yields.csv.gz"), name="par yields").table
+        read_table(real_data("us_treasury_par_yields.csv.gz"), name="par yields")
     ).table
 
 

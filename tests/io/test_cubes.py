@@ -65,3 +65,15 @@ def test_a_bad_number_is_named_too(value: float | None) -> None:
 def test_a_bad_cube_is_refused(columns: dict[str, list[str]], message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_cube(pa.table(columns), name="cube")
+
+
+def test_decimal_commas_are_read_where_the_column_shows_them(tmp_path: Path) -> None:
+    path = tmp_path / "cube.csv"
+    path.write_text("instrument;s1;s2\nA;1,5;1.000\nB;-0,25;2.000,5\n")
+    given = read_table(path, name="cube")
+    _, pnl, _ = read_cube(given.table, name="cube", point=given.point)
+    np.testing.assert_array_equal(pnl, [[1.5, 1000.0], [-0.25, 2000.5]])
+    path.write_text("instrument;s1\nA;1,500\nB;2,250\n")
+    given = read_table(path, name="cube")
+    with pytest.raises(InputError, match="row 1: P&L of A"):
+        read_cube(given.table, name="cube", point=given.point)

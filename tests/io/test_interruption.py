@@ -25,6 +25,7 @@ import pytest
 
 from crossmargin import cli
 from crossmargin.io import replace
+from crossmargin.io.hashes import table_hash
 from crossmargin.io.results import holds_results, read_results, write_results
 
 OLD, NEW, NEXT = "old", "new", "next"
@@ -59,8 +60,13 @@ TABLES = {
 }
 
 
+def manifest(run_id: str) -> dict[str, object]:
+    hashes = {name: {"hash": table_hash(table)} for name, table in TABLES[run_id].items()}
+    return {"run_id": run_id, "results": hashes}
+
+
 def write(folder: Path, run_id: str) -> None:
-    write_results(folder / "out", TABLES[run_id], {"run_id": run_id})
+    write_results(folder / "out", TABLES[run_id], manifest(run_id))
 
 
 def prepare(folder: Path, place: str) -> None:
@@ -89,12 +95,12 @@ def snapshot(folder: Path) -> dict[str, str]:
 
 def whole(out: Path) -> str:
     """Return the id of the run whose results stand there, each file as its manifest says."""
-    read, manifest = read_results(out, "accounts", "positions")
-    for name, entry in manifest["files"].items():
+    read, told = read_results(out, "accounts", "positions")
+    for name, entry in told["files"].items():
         data = (out / name).read_bytes()
         assert entry == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    assert {path.name for path in out.iterdir()} == {"manifest.json", *manifest["files"]}
-    run_id = str(manifest["run_id"])
+    assert {path.name for path in out.iterdir()} == {"manifest.json", *told["files"]}
+    run_id = str(told["run_id"])
     assert all(set(table["account"].to_pylist()) == {run_id} for table in read.values())
     return run_id
 
@@ -217,7 +223,7 @@ def test_a_run_that_is_stopped_tells_whether_its_results_stand(
     call: str, says: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    write_results(out, TABLES[OLD], {"run_id": OLD})
+    write_results(out, TABLES[OLD], manifest(OLD))
     command = [sys.executable, "-m", "crossmargin", "run", "--sample", "--out", str(out)]
     trace = ["strace", "-f", "-o", str(tmp_path / "log"), "-e", f"trace={call}"]
     done = subprocess.run(

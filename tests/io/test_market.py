@@ -42,6 +42,27 @@ def test_a_market_of_real_files(real_data: Callable[[str], Path]) -> None:
     assert (dates.tolist(), rates.tolist()) == ([datetime.date(2025, 3, 12)], [0.0431])
 
 
+def test_how_files_were_read_is_among_the_notes(
+    real_data: Callable[[str], Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "fixings.csv"
+    path.write_text("Fixings\n\nDate;Index;Rate_Pct\n13/03/2025;SOFR;4,31%\n04/03/2025;SOFR;4,3\n")
+    market = read_market(
+        real_data("us_treasury_par_yields.csv.gz"), as_of="2025-03-13", fixings=path
+    )
+    dates, rates = market.fixings["SOFR"]
+    assert dates.tolist() == [datetime.date(2025, 3, 4), datetime.date(2025, 3, 13)]
+    np.testing.assert_array_equal(rates, np.array([0.043, 0.0431]))
+    assert [note.message[:30] for note in market.notes if note.code == "READ_AS"] == [
+        "lines 1 to 2 are no header and",
+        "column `Date` is read as `date",
+        "column `Index` is read as `ind",
+        "column `Rate_Pct` is read as `",
+        "dates with slashes have the da",
+        '`rate_pct`: "4,31%" is read as',
+    ]
+
+
 def test_yields_that_do_not_reach_the_as_of_date_are_refused(
     real_data: Callable[[str], Path],
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from crossmargin.book.exceptions import InputError
 from crossmargin.io.par_yields import join_par_yields, read_par_yields
 from crossmargin.io.parse import Parsed
-from crossmargin.io.tables import read_table
+from crossmargin.io.tables import Given, read_table
 from crossmargin.market.curve import TENORS
 
 OFFICIAL = (
@@ -35,7 +35,7 @@ def row(day: str, **cells: str) -> str:
 
 
 def read(path: Path) -> Parsed:
-    return read_par_yields(read_table(path, name="par yields").table)
+    return read_par_yields(read_table(path, name="par yields"))
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_the_plain_form_and_typed_tables(text: Callable[[str], Path]) -> None:
     parsed = read(text(content))
     assert [parsed.table[node].to_pylist()[0] for node in TENORS] == LEVELS
     assert parsed.table.schema.field("1mo").type == pa.float64()
-    again = read_par_yields(parsed.table)
+    again = read_par_yields(Given(parsed.table, ""))
     assert again.table == parsed.table
 
 
@@ -140,7 +140,7 @@ def test_an_absurd_typed_date_is_refused(text: Callable[[str], Path]) -> None:
     table = read(text(plain(row("2025-03-12")))).table
     absurd = table.set_column(0, "date", pa.array([2**31 - 1], pa.int32()).cast(pa.date32()))
     with pytest.raises(InputError, match="cannot be read as a date"):
-        read_par_yields(absurd)
+        read_par_yields(Given(absurd, ""))
 
 
 def test_the_real_history(real_data: Callable[[str], Path]) -> None:
@@ -164,7 +164,7 @@ def test_the_real_history(real_data: Callable[[str], Path]) -> None:
 def test_the_embedded_history_is_read_as_it_is_written(tmp_path: Path) -> None:
     sample = pytest.importorskip("crossmargin.sample")
     table = sample.sample_tables(accounts=10)["par_yields"]
-    assert read_par_yields(table).table["10y"].to_pylist() == table["10y"].to_pylist()
+    assert read_par_yields(Given(table, "")).table["10y"].to_pylist() == table["10y"].to_pylist()
 
 
 def test_files_of_a_year_each_are_joined(text: Callable[[str], Path]) -> None:
@@ -172,15 +172,16 @@ def test_files_of_a_year_each_are_joined(text: Callable[[str], Path]) -> None:
         ("a.csv", OFFICIAL.format("03/12/2025", "03/13/2025")),
         ("b.csv", plain(row("2025-03-12"), row("2024-12-31"))),
     ]
-    given = [(name, read_table(text(content), name=name).table) for name, content in files]
+    given = [(name, read_table(text(content), name=name)) for name, content in files]
     parsed = join_par_yields(given)
     assert parsed.table["date"].to_pylist() == [datetime.date(2024, 12, 31), *DAYS]
     assert parsed.table["10y"].to_pylist() == [4.27, 4.27, 4.31]
 
 
 def test_files_of_a_tenor_each_are_joined_by_date() -> None:
-    def series(node: str, level: float) -> pa.Table:
-        return pa.table({"date": ["2025-03-12", "2025-03-13"], node: [f"{level}", "."]})
+    def series(node: str, level: float) -> Given:
+        table = pa.table({"date": ["2025-03-12", "2025-03-13"], node: [f"{level}", "."]})
+        return Given(table, "")
 
     given = [(node, series(node, level)) for node, level in zip(TENORS, LEVELS, strict=True)]
     parsed = join_par_yields(given[::-1])
@@ -190,9 +191,9 @@ def test_files_of_a_tenor_each_are_joined_by_date() -> None:
 
 
 def test_files_that_differ_are_both_named(text: Callable[[str], Path]) -> None:
-    first = read_table(text(plain(row("2025-03-12"))), name="first").table
-    other = read_table(text(plain(row("2025-03-12", _2y="3.95"))), name="other").table
-    blank = read_table(text(plain(row("2025-03-12", _2y=""))), name="blank").table
+    first = read_table(text(plain(row("2025-03-12"))), name="first")
+    other = read_table(text(plain(row("2025-03-12", _2y="3.95"))), name="other")
+    blank = read_table(text(plain(row("2025-03-12", _2y=""))), name="blank")
     for table in (other, blank):
         with pytest.raises(InputError, match="a and b: different yields for 2025-03-12; keep one"):
             join_par_yields([("a", first), ("b", table)])
@@ -203,7 +204,20 @@ def test_files_that_differ_are_both_named(text: Callable[[str], Path]) -> None:
 
 def test_a_file_of_decimals_among_others_is_named(text: Callable[[str], Path]) -> None:
     decimal = ",".join(["2025-03-13", *(f"{v / 100:.4f}" for v in LEVELS)])
-    one = read_table(text(plain(row("2025-03-11"), row("2025-03-12"))), name="one").table
-    two = read_table(text(plain(decimal)), name="two").table
+    one = read_table(text(plain(row("2025-03-11"), row("2025-03-12"))), name="one")
+    two = read_table(text(plain(decimal)), name="two")
     with pytest.raises(InputError, match=r"^two, row 1: .* looks like decimals"):
         join_par_yields([("one", one), ("two", two)])
+
+
+def test_dates_with_the_day_first_and_percent_signs_are_read_and_told() -> None:
+    row = dict.fromkeys(TENORS, "4.25%")
+    table = pa.table({"date": ["04/03/2025", "17/03/2025"], **{k: [v] * 2 for k, v in row.items()}})
+    parsed = read_par_yields(Given(table, ""))
+    assert parsed.table["date"].to_pylist() == [
+        datetime.date(2025, 3, 4),
+        datetime.date(2025, 3, 17),
+    ]
+    assert parsed.table["10y"].to_pylist() == [4.25, 4.25]
+    assert parsed.notes[0].startswith("dates with slashes have the day first: `date` has 1")
+    assert '`1mo`: "4.25%" is read as 4.25' in parsed.notes

@@ -107,10 +107,12 @@ def test_a_good_row_is_typed() -> None:
         ("quantity", "-Infinity", "QUANTITY_INVALID"),
         ("quantity", "1e999", "QUANTITY_INVALID"),
         ("quantity", "1e99999999999", "QUANTITY_INVALID"),
-        ("quantity", "1,000", "QUANTITY_INVALID"),
+        ("quantity", "1,00", "QUANTITY_INVALID"),
+        ("quantity", "1,000e3", "QUANTITY_INVALID"),
         ("quantity", "1 000", "QUANTITY_INVALID"),
         ("quantity", "0x10", "QUANTITY_INVALID"),
-        ("quantity", "(100)", "QUANTITY_INVALID"),
+        ("quantity", "(-100)", "QUANTITY_INVALID"),
+        ("quantity", "5%", "QUANTITY_INVALID"),
         ("quantity", "\u0663", "QUANTITY_INVALID"),
         ("quantity", "9007199254740992", "QUANTITY_INVALID"),  # 2^53
         ("xm", "maybe", "XM_UNREADABLE"),
@@ -118,17 +120,21 @@ def test_a_good_row_is_typed() -> None:
         ("xm", "2", "XM_UNREADABLE"),
         ("settle_date", "2025-02-30", "DATE_INVALID"),
         ("settle_date", "2025-02-29", "DATE_INVALID"),
-        ("settle_date", "13/01/2025", "DATE_INVALID"),
-        ("settle_date", "20250314", "DATE_INVALID"),
+        ("settle_date", "13/13/2025", "DATE_INVALID"),
+        ("settle_date", "32/01/2025", "DATE_INVALID"),
+        ("settle_date", "20251314", "DATE_INVALID"),
+        ("settle_date", "45730", "DATE_INVALID"),
+        ("settle_date", "13-Mrz-2025", "DATE_INVALID"),
         ("settle_date", "2025-03-14 09:30", "DATE_INVALID"),
         ("settle_date", "1899-12-31", "DATE_INVALID"),
         ("settle_date", "3/14/125", "DATE_INVALID"),
         ("end_date", "0000-00-00", "DATE_INVALID"),
-        ("repo_rate", "4.3%", "VALUE_INVALID"),
+        ("repo_rate", "$4.3", "VALUE_INVALID"),
         ("repo_rate", "430", "VALUE_INVALID"),
         ("start_cash", "-1", "VALUE_INVALID"),
         ("failed", "perhaps", "VALUE_INVALID"),
         ("clearing_firm", "F\x00", "VALUE_INVALID"),
+        ("clearing_firm", "#N/A", "VALUE_INVALID"),
     ],
 )
 def test_a_bad_position_is_rejected_with_its_code(column: str, cell: str, code: str) -> None:
@@ -220,6 +226,48 @@ def test_dates(text: str) -> None:
     assert parsed.table["settle_date"].to_pylist() == [datetime.date(2025, 3, 4)]
 
 
+def test_one_date_with_the_day_first_tells_for_all_columns_of_a_file() -> None:
+    repo = {**POSITION, "kind": "repo", "settle_date": "", "start_date": "04/03/2025"}
+    parsed, log = read(POSITIONS, {**POSITION, "settle_date": "17/03/2025"}, repo)
+    assert parsed.table["settle_date"].to_pylist() == [datetime.date(2025, 3, 17), None]
+    assert parsed.table["start_date"].to_pylist() == [None, datetime.date(2025, 3, 4)]
+    note = "dates with slashes have the day first: `settle_date` has 1 such as 17/03/2025"
+    assert parsed.notes == (note,)
+    assert log.table().select(["code", "row", "message"]).to_pylist() == [
+        {"code": "READ_AS", "row": None, "message": note}
+    ]
+
+
+def test_dates_that_can_be_read_both_ways_are_rejected_where_both_orders_are() -> None:
+    dates = ("17/03/2025", "03/17/2025", "04/03/2025", "05/05/2025", "2025-03-04", "x")
+    parsed, log = read(POSITIONS, *({**POSITION, "settle_date": date} for date in dates))
+    assert parsed.table["row"].to_pylist() == [1, 2, 4, 5]
+    faults = [fault for fault in log.table().to_pylist() if fault["code"] == "DATE_INVALID"]
+    assert [fault["row"] for fault in faults] == [3, 6]
+    assert '"04/03/2025": two dates: the file has' in faults[0]["message"]
+    assert '"x": not a date' in faults[1]["message"]
+
+
+def test_numbers_that_can_be_read_both_ways_are_rejected_with_the_reason() -> None:
+    numbers = ("1,000", "4,25", "(2,000)", "100")
+    parsed, log = read(POSITIONS, *({**POSITION, "quantity": number} for number in numbers))
+    assert parsed.table["quantity"].to_pylist() == [100.0]
+    messages = log.table()["message"].to_pylist()
+    assert len(messages) == 3
+    assert all("its comma or point may be the decimal mark" in message for message in messages)
+
+
+def test_how_numbers_were_read_is_told_by_column() -> None:
+    parsed, log = read(POSITIONS, {**POSITION, "quantity": "(1,000)", "repo_rate": "4.25%"})
+    assert parsed.table["quantity"].to_pylist() == [-1000.0]
+    assert parsed.table["repo_rate"].to_pylist() == [4.25]
+    assert parsed.notes == (
+        '`quantity`: "(1,000)" is read as -1000',
+        '`repo_rate`: "4.25%" is read as 4.25',
+    )
+    assert log.counts() == {"READ_AS": 2}
+
+
 def test_two_digit_years_turn_at_69_and_leap_days_exist() -> None:
     rows = [{**SECURITY, "maturity_date": d} for d in ("2/29/68", "1/1/69", "2/29/2000")]
     parsed, _ = read(SECURITIES, *rows)
@@ -230,7 +278,7 @@ def test_two_digit_years_turn_at_69_and_leap_days_exist() -> None:
     ]
 
 
-@pytest.mark.parametrize("word", ["", " ", "null", "NULL", "NA", "n/a", "nan", "None"])
+@pytest.mark.parametrize("word", ["", " ", "null", "NULL", "NA", "n/a", "nan", "None", "ND"])
 def test_missing_words_in_optional_columns(word: str) -> None:
     parsed, log = read(
         POSITIONS,
@@ -277,14 +325,14 @@ def test_a_row_with_something_in_an_unknown_column_is_not_blank() -> None:
 
 
 def test_a_missing_column_is_named_with_the_one_that_may_be_meant() -> None:
-    row = {("Quantity" if k == "quantity" else k): v for k, v in POSITION.items()}
-    with pytest.raises(InputError, match="`quantity` is missing; rename `Quantity` to `quantity`"):
+    row = {("quanttity" if k == "quantity" else k): v for k, v in POSITION.items()}
+    with pytest.raises(InputError, match="`quantity` is missing; rename `quanttity` to `quant"):
         read(POSITIONS, row)
     with pytest.raises(InputError, match=r"`kind`, `instrument`, .* the file has `account`"):
         read(POSITIONS, {"account": "a"})
 
 
-@pytest.mark.parametrize("name", ["Clearing Firm", "clearing-firm", "clearingfirm", "clearing_frm"])
+@pytest.mark.parametrize("name", ["clearingfirm", "clearing_frm"])
 def test_a_near_name_is_a_warning(name: str) -> None:
     row = {k: v for k, v in POSITION.items() if k != "clearing_firm"} | {name: "F9"}
     parsed, log = read(POSITIONS, row)
@@ -292,6 +340,22 @@ def test_a_near_name_is_a_warning(name: str) -> None:
     assert parsed.extra_columns == (name,)
     assert log.table()["code"].to_pylist() == ["COLUMN_NAME_NEAR"]
     assert "`clearing_firm`" in parsed.warnings[0]
+
+
+@pytest.mark.parametrize("name", ["Clearing Firm", "clearing-firm", "CLEARING.FIRM"])
+def test_case_blanks_dots_and_hyphens_of_a_name_do_not_matter(name: str) -> None:
+    row = {k: v for k, v in POSITION.items() if k != "clearing_firm"} | {name: "F9"}
+    parsed, log = read(POSITIONS, row)
+    assert parsed.table["clearing_firm"].to_pylist() == ["F9"]
+    assert parsed.extra_columns == ()
+    assert parsed.notes == (f"column `{name}` is read as `clearing_firm`",)
+    assert log.counts() == {"READ_AS": 1}
+
+
+def test_a_name_that_two_columns_may_mean_is_left_alone() -> None:
+    parsed, log = read(POSITIONS, {**POSITION, "Clearing Firm": "F9"})
+    assert parsed.table["clearing_firm"].to_pylist() == [None]
+    assert log.counts() == {"COLUMN_NAME_NEAR": 1}
 
 
 def test_extra_columns_are_carried_for_accounts_and_listed_elsewhere() -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -209,7 +211,7 @@ def test_real_records_of_every_type_are_read(real_data: Callable[[str], Path]) -
     assert file.not_decoded == dict.fromkeys(sorted(left), 1)
 
 
-def test_file_is_read_plain_or_gzip(tmp_path: Path) -> None:
+def test_file_is_read_plain_gzip_or_zip(tmp_path: Path) -> None:
     plain, packed = tmp_path / "a.pa2", tmp_path / "a.pa2.gz"
     text = "\n".join(FILE).encode()
     plain.write_bytes(text)
@@ -217,6 +219,11 @@ def test_file_is_read_plain_or_gzip(tmp_path: Path) -> None:
     assert read_span_pa2(plain) == read_span_pa2(packed)
     with pytest.raises(InputError, match=r"span file .*nowhere"):
         read_span_pa2(tmp_path / "nowhere.pa2")
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("cme.20250620.s.pa2", text)
+    packed.write_bytes(sink.getvalue())
+    assert read_span_pa2(packed) == read_span_pa2(plain)
     packed.write_bytes(gzip.compress(text)[:-9])
     with pytest.raises(InputError, match=r"span file .*a\.pa2\.gz: cannot be read"):
         read_span_pa2(packed)

@@ -175,7 +175,7 @@ def test_basis_rows_after_the_as_of_date_are_not_looked_at():
 @pytest.fixture(scope="module")
 def real_yields(real_data):
     return read_par_yields(
-        read_table(real_data("us_treasury_par_yields.csv.gz"), name="par yields").table
+        read_table(real_data("us_treasury_par_yields.csv.gz"), name="par yields")
     ).table
 
 

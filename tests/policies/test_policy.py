@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -20,7 +21,7 @@ from crossmargin.policies import (
     SpreadCredit,
     read_policy,
 )
-from crossmargin.policies.policy import DEFAULT, STANDINGS, parse_policy
+from crossmargin.policies.policy import DEFAULT, MAX_BYTES, STANDINGS, parse_policy
 
 TEXT = resources.files("crossmargin.policies").joinpath(f"{DEFAULT}.toml").read_text("utf-8")
 CHARGE = """
@@ -38,6 +39,41 @@ def changed(parameter: str, value: str) -> str:
     """Return the default policy with another value of one parameter."""
     head, tail = TEXT.split(f"[{parameter}]\nvalue = ")
     return f"{head}[{parameter}]\nvalue = {value}\n{tail.split(chr(10), 1)[1]}"
+
+
+def test_a_policy_is_a_regular_file_of_limited_size(tmp_path: Path) -> None:
+    pipe, large = tmp_path / "pipe", tmp_path / "large.toml"
+    os.mkfifo(pipe)
+    large.write_bytes(b"#" * (MAX_BYTES + 1))
+    for path, says in (
+        (pipe, "not a regular file"),
+        (Path("/dev/zero"), "not a regular file"),
+        (large, "1,048,577 bytes, above the limit of 1,048,576"),
+    ):
+        with pytest.raises(InputError, match=f"policy {path}: {says}.*; give a file or one of"):
+            read_policy(path)
+        own = tmp_path / "own.toml"
+        own.write_text(f'name = "own"\nextends = "{path}"\n', "utf-8")
+        with pytest.raises(InputError, match=f"policy {path}: {says}"):
+            read_policy(own)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a = " + "[" * 100_000, "not TOML: maximum recursion depth"),
+        ("a = " + "[" * 200 + "]" * 200, "goes more than 16 tables and lists deep"),
+        (".".join(["a"] * 100) + " = 1", "goes more than 16 tables and lists deep"),
+        # Read as one key, it would take minutes.
+        ("a = 1\n" + ".".join(["a"] * 100_000) + " = 1", "line 2 has more than 200 points"),
+        ("a" * 100_000 + " = 1", "unknown entry 'a{100}'; remove it"),
+        ("a = " + "9" * 5000, "not TOML: Exceeds the limit"),
+    ],
+)
+def test_a_hostile_policy_is_refused_at_once(text: str, says: str) -> None:
+    with pytest.raises(InputError, match=f"policy mine: {says}") as raised:
+        parse_policy(text.encode(), name="mine")
+    assert len(str(raised.value)) < 300
 
 
 def test_default_policy_is_the_programme_of_its_date() -> None:
@@ -357,7 +393,7 @@ def test_a_policy_extends_a_file_beside_it(tmp_path: Path) -> None:
     ("parent", "says"),
     [
         ("own.toml", "extends goes on for more than"),
-        ("gone.toml", "policy gone.toml: No such file"),
+        ("gone.toml", "policy gone.toml: no such file"),
     ],
 )
 def test_what_cannot_be_extended_is_refused(tmp_path: Path, parent: str, says: str) -> None:

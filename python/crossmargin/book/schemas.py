@@ -46,6 +46,8 @@ class Column:
         What stands for a missing cell or column; None: null.
     low, high
         Bounds of a `number`, inclusive.
+    unit
+        Of a `number`: `percent`, or empty.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Column:
     default: str | float | bool | None = None
     low: float = -LARGEST_QUANTITY
     high: float = LARGEST_QUANTITY
+    unit: str = ""
 
     @property
     def may_be_blank(self) -> bool:
@@ -105,7 +108,14 @@ POSITIONS = Schema(
         Column("settle_date", "date", code="DATE_INVALID"),
         Column("start_date", "date", code="DATE_INVALID"),
         Column("end_date", "date", code="DATE_INVALID"),
-        Column("repo_rate", "number", code="VALUE_INVALID", low=-20.0, high=100.0),
+        Column(
+            "repo_rate",
+            "number",
+            code="VALUE_INVALID",
+            low=-20.0,
+            high=100.0,
+            unit="percent",
+        ),
         Column("start_cash", "number", code="VALUE_INVALID", low=0.0, high=1e13),
         Column("failed", "flag", code="VALUE_INVALID", default=False),
         Column("clearing_firm", code="VALUE_INVALID"),
@@ -158,7 +168,15 @@ SECURITIES = Schema(
     "securities",
     (
         Column("cusip", code="SECURITY_INVALID", required=True),
-        Column("coupon_pct", "number", code="SECURITY_INVALID", required=True, low=0.0, high=30.0),
+        Column(
+            "coupon_pct",
+            "number",
+            code="SECURITY_INVALID",
+            required=True,
+            low=0.0,
+            high=30.0,
+            unit="percent",
+        ),
         Column("issue_date", "date", code="SECURITY_INVALID", required=True),
         Column("maturity_date", "date", code="SECURITY_INVALID", required=True),
         Column(
@@ -211,7 +229,7 @@ SOFR = Schema(
     "sofr",
     (
         Column("date", "date", required=True),
-        *(Column(tenor, "number", low=-5.0, high=30.0) for tenor in TENORS),
+        *(Column(tenor, "number", low=-5.0, high=30.0, unit="percent") for tenor in TENORS),
     ),
 )
 
@@ -220,6 +238,14 @@ FIXINGS = Schema(
     (
         Column("date", "date", required=True),
         Column("index", "choice", required=True, choices=("SOFR", "EFFR")),
-        Column("rate_pct", "number", required=True, blank=True, low=-5.0, high=30.0),
+        Column(
+            "rate_pct",
+            "number",
+            required=True,
+            blank=True,
+            low=-5.0,
+            high=30.0,
+            unit="percent",
+        ),
     ),
 )

@@ -187,7 +187,7 @@ class _Reader:
         given = read_source(source, name=schema.name, column_map=self._column_map)
         for text in given.notes:
             self._log.add("READ_AS", file=schema.name, message=text)
-        parsed = parse(given.table, schema, file=schema.name, log=self._log)
+        parsed = parse(given.table, schema, file=schema.name, log=self._log, point=given.point)
         self.source[schema.name] = describe_input(given, parsed)
         return parsed.table
 
@@ -195,8 +195,10 @@ class _Reader:
         if source is None:
             return None
         given = read_table(source, name=name)
+        for text in given.notes:
+            self._log.add("READ_AS", file=name, message=text)
         self.source[name] = {"hash": given.hash, "rows_read": len(given.table)}
-        return OwnCube(name, *read_cube(given.table, name=name))
+        return OwnCube(name, *read_cube(given.table, name=name, point=given.point))
 
     def span_file(self, path: str | Path | None) -> SpanFile | None:
         if path is None:

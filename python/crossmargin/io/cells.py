@@ -6,7 +6,6 @@ value, not once for each row. What cannot be read is marked, never guessed and n
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,28 +15,22 @@ import pyarrow.compute as pc
 
 from crossmargin import columns
 from crossmargin.book.schemas import ARROW_TYPE, Kind
+from crossmargin.io.dates import FIRST_YEAR, LAST_YEAR, Order, read_dates
+from crossmargin.io.numbers import read_numbers
 
 Mask = npt.NDArray[np.bool_]
 
-MISSING_WORDS = ("", "null", "na", "n/a", "nan", "none", ".")
+MISSING_WORDS = ("", "null", "na", "n/a", "nan", "none", ".", "nd")
 """What stands for a missing cell, case ignored; for required texts only the blank does."""
 TRUE_WORDS = ("true", "t", "yes", "y", "1")
 FALSE_WORDS = ("false", "f", "no", "n", "0")
-FIRST_YEAR, LAST_YEAR = 1950, 2150
-"""Dates outside are impossible."""
-PIVOT = 69
-"""Of two-digit years: 69 to 99 are of the 1900s, 00 to 68 of the 2000s, as in POSIX."""
 LONGEST_TEXT = 1000
 EXACT_BELOW = {16: 2.0**11, 32: 2.0**24, 64: 2.0**53}
 """By bits of a floating number: below it every whole number is held."""
 
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
-_ISO = (
-    r"^(?P<y>[0-9]{4})-(?P<m>[0-9]{1,2})-(?P<d>[0-9]{1,2})"
-    r"(?:[ T]00:00(?::00(?:\.0+)?)?(?:Z|\+00:?00)?)?$"
-)
-_US = r"^(?P<m>[0-9]{1,2})/(?P<d>[0-9]{1,2})/(?P<y>[0-9]{4}|[0-9]{2})$"
 _CONTROL = r"[\x00-\x1f\x7f]"
+_NO_TEXT = rf"{_CONTROL}|^#(?:N/A|REF!|VALUE!|NAME\?|DIV/0!|NULL!|NUM!)$"
+"""Control characters, and what a spreadsheet shows for a formula that failed."""
 
 
 class CellTypeError(TypeError):
@@ -54,15 +47,28 @@ class Cells:
         The cells in the type of their kind; null where missing or bad.
     missing, bad
         Which rows are missing, and which hold something that cannot be read.
+    unclear
+        Which of the bad rows can be read in two ways; None where there are none.
+    note
+        How the column was read, if that is not plain.
     """
 
     value: pa.Array
     missing: Mask
     bad: Mask
+    unclear: Mask | None = None
+    note: str = ""
 
 
 def read_cells(
-    column: pa.ChunkedArray, kind: Kind, *, choices: tuple[str, ...] = (), identifier: bool = False
+    column: pa.ChunkedArray | pa.Array,
+    kind: Kind,
+    *,
+    choices: tuple[str, ...] = (),
+    identifier: bool = False,
+    percent: bool = False,
+    point: bool = True,
+    order: Order = "month first",
 ) -> Cells:
     """Read a column of text, or take over a typed one.
 
@@ -76,6 +82,12 @@ def read_cells(
         What a `choice` may be.
     identifier
         Words such as ``NA`` are names, not missing cells.
+    percent
+        The numbers are in percent, and may say so.
+    point
+        The decimal mark is a point; if not, the column must show which it is.
+    order
+        Of dates with slashes; see `dates.slash_order`.
 
     Raises
     ------
@@ -87,8 +99,23 @@ def read_cells(
         count = len(array)
         value = pa.nulls(count, ARROW_TYPE[kind])
         return Cells(value, np.ones(count, bool), np.zeros(count, bool))
-    if pa.types.is_string(array.type) or pa.types.is_dictionary(array.type):
-        return _read_text(array.dictionary_encode(), kind, choices, identifier)
+    if is_words(array.type):
+        encoded = array.dictionary_encode()
+        words = pc.utf8_trim_whitespace(encoded.dictionary)
+        unclear, note = None, ""
+        if kind == "number":
+            numbers = read_numbers(words, point=point, percent=percent)
+            value, unclear, note = numbers.value, numbers.unclear, numbers.note
+        elif kind == "date":
+            value, unclear = read_dates(words, order)
+        elif kind == "choice":
+            value = _choice(words, choices)
+        else:
+            value = _flag(words) if kind == "flag" else _text(words)
+        # A choice may be one of the words: an account whose role is `none`.
+        blank = tuple(word for word in MISSING_WORDS if word not in choices)
+        absent = _among(words, ("",) if identifier else blank)
+        return _spread(encoded.indices, _blanked(value, absent), absent, unclear, note)
     try:
         return _read_typed(array, kind)
     except pa.ArrowException as error:  # such as a time zone that does not exist
@@ -102,30 +129,34 @@ def shown_cells(cells: pa.ChunkedArray) -> pa.StringArray:
     return pc.replace_substring_regex(short, _CONTROL, "?")
 
 
-def _read_text(
-    encoded: pa.DictionaryArray, kind: Kind, choices: tuple[str, ...], identifier: bool
+def is_words(kind: pa.DataType) -> bool:
+    """Whether a column is text that has to be read."""
+    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
+
+
+def _spread(
+    index: pa.Array, value: pa.Array, absent: pa.BooleanArray, unclear: Mask | None, note: str
 ) -> Cells:
-    words = pc.utf8_trim_whitespace(encoded.dictionary)
-    # A choice may be one of the words: an account whose role is `none`.
-    missing_words = tuple(word for word in MISSING_WORDS if word not in choices)
-    absent = _among(words, ("",) if identifier else missing_words)
-    value = _choice(words, choices) if kind == "choice" else _READERS[kind](words)
-    value = _blanked(value, absent)
-    index = encoded.indices
+    """Return the cells of all rows from those of the different words."""
     missing = columns.flags(absent.take(index), null=True)
-    if ARROW_TYPE[kind] == columns.TEXT:
+    if pa.types.is_string(value.type):
         # Words that differed in blanks or case alone are now one.
         value = value.dictionary_encode()
         read = pa.DictionaryArray.from_arrays(value.indices.take(index), value.dictionary)
     else:
         read = value.take(index)
-    return Cells(read, missing, ~columns.is_known(read) & ~missing)
+    bad = ~columns.is_known(read) & ~missing
+    twofold = None
+    if unclear is not None and unclear.any():
+        twofold = bad & columns.flags(columns.column(unclear).take(index))
+    return Cells(read, missing, bad, twofold, note)
 
 
 def _read_typed(array: pa.Array, kind: Kind) -> Cells:
     given = array.type
     missing = columns.flags(pc.is_null(array, nan_is_null=pa.types.is_floating(given)))
-    if missing.all():  # pandas has a blank column of texts or dates as floating numbers
+    # pandas has a blank column of texts or dates as floating numbers.
+    if missing.all() and not pa.types.is_nested(given):
         return Cells(pa.nulls(len(array), ARROW_TYPE[kind]), missing, ~missing)
     numeric = (
         pa.types.is_integer(given) or pa.types.is_floating(given) or pa.types.is_decimal(given)
@@ -164,12 +195,7 @@ def _whole(array: pa.Array) -> pa.Array:
 
 def _text(words: pa.StringArray) -> pa.Array:
     long = pc.greater(pc.utf8_length(words), columns.scalar(LONGEST_TEXT))
-    return _blanked(words, pc.or_(pc.match_substring_regex(words, _CONTROL), long))
-
-
-def _number(words: pa.StringArray) -> pa.Array:
-    other = pc.invert(pc.match_substring_regex(words, _NUMBER))
-    return _finite(_blanked(words, other).cast(pa.float64()))
+    return _blanked(words, pc.or_(pc.match_substring_regex(words, _NO_TEXT), long))
 
 
 def _flag(words: pa.StringArray) -> pa.Array:
@@ -182,33 +208,6 @@ def _choice(words: pa.StringArray, choices: tuple[str, ...]) -> pa.Array:
     known = columns.text_column([choice.lower() for choice in choices])
     position = pc.index_in(pc.utf8_lower(words), value_set=known)
     return columns.text_column(choices).take(position)
-
-
-def _date(words: pa.StringArray) -> pa.Array:
-    """Read ISO, m/d/yyyy and m/d/yy; null where the day does not exist."""
-    iso, us = pc.extract_regex(words, _ISO), pc.extract_regex(words, _US)
-
-    def part(name: str) -> npt.NDArray[np.int64]:
-        text = pc.coalesce(pc.struct_field(iso, name), pc.struct_field(us, name))
-        return columns.integers(text.cast(pa.int64()), null=0)
-
-    year, month, day = part("y"), part("m"), part("d")
-    short = year < 100
-    year = np.where(short, np.where(year < PIVOT, 2000, 1900) + year, year)
-    exists = (month >= 1) & (month <= 12) & (year >= FIRST_YEAR) & (year <= LAST_YEAR)
-    months = np.where(exists, (year - 1970) * 12 + month - 1, 0).astype("datetime64[M]")
-    first = months.astype("datetime64[D]")
-    length = ((months + np.timedelta64(1, "M")).astype("datetime64[D]") - first).astype(np.int64)
-    exists &= (day >= 1) & (day <= length)
-    return columns.column(first + (day - 1), exists)
-
-
-_READERS: dict[Kind, Callable[[pa.StringArray], pa.Array]] = {
-    "text": _text,
-    "number": _number,
-    "flag": _flag,
-    "date": _date,
-}
 
 
 def _finite(number: pa.DoubleArray) -> pa.Array:

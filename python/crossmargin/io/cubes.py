@@ -16,7 +16,7 @@ LARGEST_PNL = 1e9
 
 
 def read_cube(
-    table: pa.Table, *, name: str
+    table: pa.Table, *, name: str, point: bool = True
 ) -> tuple[list[str], npt.NDArray[np.float64], tuple[str, ...]]:
     """Read a cube.
 
@@ -26,6 +26,8 @@ def read_cube(
         `instrument` and one column for each scenario, as `io.tables.read_table` leaves them.
     name
         What the cube is called in messages.
+    point
+        Whether the decimal mark is a point, as `Given` has it.
 
     Returns
     -------
@@ -49,7 +51,7 @@ def read_cube(
     instrument = _instruments(table, name)
     pnl = np.empty((len(table), len(scenario)))
     for s, column in enumerate(scenario):
-        pnl[:, s] = _scenario(table[column], column, instrument, name)
+        pnl[:, s] = _scenario(table[column], column, instrument, name, point)
     return instrument, pnl, scenario
 
 
@@ -72,10 +74,10 @@ def _instruments(table: pa.Table, name: str) -> list[str]:
 
 
 def _scenario(
-    column: pa.ChunkedArray, scenario: str, instrument: list[str], name: str
+    column: pa.ChunkedArray, scenario: str, instrument: list[str], name: str, point: bool
 ) -> npt.NDArray[np.float64]:
     try:
-        cells = read_cells(column, "number")
+        cells = read_cells(column, "number", point=point)
     except CellTypeError as error:
         raise InputError(f"{name}: scenario `{scenario}` {error}; give P&L as numbers") from None
     value = columns.numbers(cells.value)

@@ -54,7 +54,7 @@ def in_our_columns(given: Given, name: str, column_map: ColumnMap) -> Given:
                 )
     used = {column for origin in origins.values() for column in (origin.column, origin.sign)}
     hidden = [column for column in origins if column in table.column_names and column not in used]
-    made = {ours: _column(table, origin) for ours, origin in origins.items()}
+    made = {ours: _column(table, origin, given.point) for ours, origin in origins.items()}
     kept = {
         column: table[column]
         for column in table.column_names
@@ -67,13 +67,13 @@ def in_our_columns(given: Given, name: str, column_map: ColumnMap) -> Given:
     return replace(given, table=pa.table({**kept, **made}), notes=notes)
 
 
-def _column(table: pa.Table, origin: Origin) -> pa.ChunkedArray | pa.Array:
+def _column(table: pa.Table, origin: Origin, point: bool) -> pa.ChunkedArray | pa.Array:
     if not origin.column:
         constant = columns.scalar(origin.constant)
         return pc.if_else(_blank_rows(table), columns.nothing(constant.type), constant)
     column = table[origin.column]
     if origin.power or origin.sign:
-        return _numbers(table, origin)
+        return _numbers(table, origin, point)
     if origin.values:
         number, words = columns.encoded(_text(column))
         ours = [origin.values.get(word, word) for word in columns.texts(words)]
@@ -91,10 +91,10 @@ def _blank_rows(table: pa.Table) -> pa.BooleanArray:
     return columns.column(blank)
 
 
-def _numbers(table: pa.Table, origin: Origin) -> pa.Array:
+def _numbers(table: pa.Table, origin: Origin, point: bool) -> pa.Array:
     """Return numbers in our unit and with their sign, as text; what is no number stays."""
     column = table[origin.column]
-    value = columns.numbers(read_cells(column, "number").value)
+    value = columns.numbers(read_cells(column, "number", point=point).value)
     cell, side = _text(column), _text(table[origin.sign or origin.column])
     # Each different pair of a cell and its side is looked at once.
     pair, _ = columns.encoded(

@@ -62,7 +62,7 @@ def read_market(
 
     def describe(name: str, given: Given, parsed: Parsed) -> None:
         source[name] = describe_input(given, parsed)
-        notes.extend(Note("READ_AS", name, text) for text in given.notes)
+        notes.extend(Note("READ_AS", name, text) for text in (*given.notes, *parsed.notes))
 
     given_yields, yields = _read_yields(par_yields, names)
     describe("par_yields", _joint(given_yields), yields)
@@ -76,7 +76,9 @@ def read_market(
     ):
         if given is not None:
             read = read_source(given, name=schema.name, column_map=names)
-            parsed = parse(read.table, schema, file=schema.name, log=ExceptionLog())
+            parsed = parse(
+                read.table, schema, file=schema.name, log=ExceptionLog(), point=read.point
+            )
             describe(schema.name, read, parsed)
             if schema is not BASIS:
                 _check_percent(parsed.table, schema, yields.table)
@@ -110,7 +112,7 @@ def _read_yields(
             f"par yields file {source}" if isinstance(source, str | Path) else f"par yields {n}"
             for n, source in enumerate(sources, start=1)
         ]
-    return given, join_par_yields(list(zip(called, (one.table for one in given), strict=True)))
+    return given, join_par_yields(list(zip(called, given, strict=True)))
 
 
 def _joint(given: list[Given]) -> Given:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,11 @@ import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.book.exceptions import InputError
-from crossmargin.io.cells import Cells, CellTypeError, Mask, read_cells, shown_cells
+from crossmargin.book.schemas import Kind
+from crossmargin.io.cells import Cells, CellTypeError, Mask, is_words, read_cells, shown_cells
+from crossmargin.io.dates import slash_order
 from crossmargin.io.parse import Parsed
+from crossmargin.io.tables import Given
 from crossmargin.market.curve import TENORS
 from crossmargin.market.rates import DECIMAL_UNDER, far_below
 
@@ -40,19 +44,19 @@ class _File:
     extra_columns: tuple[str, ...]
     repeated: int
     rows_read: int
+    notes: tuple[str, ...]
 
 
-def read_par_yields(given: pa.Table, *, name: str = "par yields") -> Parsed:
+def read_par_yields(given: Given, *, name: str = "par yields") -> Parsed:
     """Read a history of par yields from one table; see `join_par_yields`."""
     return join_par_yields([(name, given)])
 
 
-def join_par_yields(given: Sequence[tuple[str, pa.Table]]) -> Parsed:
+def join_par_yields(given: Sequence[tuple[str, Given]]) -> Parsed:
     """Read a history of par yields from one or more tables: a file a year, or a file a tenor.
 
-    Headers may be ``Date,"1 Mo",...,"30 Yr"`` or ``date,1mo,...,30y``; dates ISO, m/d/yyyy or
-    m/d/yy; rows in any order. Other tenors and columns are listed, not read. What two tables both
-    say of a day must be the same.
+    Headers may be ``Date,"1 Mo",...,"30 Yr"`` or ``date,1mo,...,30y``; rows in any order. Other
+    tenors and columns are listed, not read. What two tables both say of a day must be the same.
 
     A missing yield is a blank, ``N/A`` or the like, and also a zero that cannot be true: at nodes
     of a year and longer, and at a bill whose next longer node stands at one percent or more.
@@ -60,7 +64,7 @@ def join_par_yields(given: Sequence[tuple[str, pa.Table]]) -> Parsed:
     Parameters
     ----------
     given
-        What each table is called in messages, and the table as `io.tables.read_table` leaves it.
+        What each table is called in messages, and the table.
 
     Returns
     -------
@@ -74,7 +78,7 @@ def join_par_yields(given: Sequence[tuple[str, pa.Table]]) -> Parsed:
         If a column is missing, a cell cannot be read, a yield is outside -5 to 30 percent, a row
         or the whole looks like decimals, or one date has two different rows.
     """
-    files = [_read_file(table, name) for name, table in given]
+    files = [_read_file(one, name) for name, one in given]
     name = files[0].name if len(files) == 1 else "par yields"
     _check_nodes(np.any([file.has for file in files], axis=0), name)
     day = np.unique(np.concatenate([file.day for file in files]))
@@ -88,29 +92,39 @@ def join_par_yields(given: Sequence[tuple[str, pa.Table]]) -> Parsed:
     extra = tuple(dict.fromkeys(column for file in files for column in file.extra_columns))
     repeated += sum(file.repeated for file in files)
     warnings = (f"{repeated} repeated rows dropped",) if repeated else ()
-    return Parsed(pa.table(table), extra, warnings, sum(file.rows_read for file in files))
+    notes = tuple(dict.fromkeys(note for file in files for note in file.notes))
+    rows_read = sum(file.rows_read for file in files)
+    return Parsed(pa.table(table), extra, warnings, rows_read, notes)
 
 
-def _read_file(given: pa.Table, name: str) -> _File:
-    where = _columns(given, name)
+def _read_file(given: Given, name: str) -> _File:
+    table = given.table
+    where = _columns(table, name)
     nodes = [node for node in TENORS if node in where]
     if "date" not in where or not nodes:
         _check_nodes(np.isin(TENORS, nodes), name, date="date" in where)
-    cells = {node: _read(given, where[node], "number", name) for node in nodes}
-    dates = _read(given, where["date"], "date", name)
-    nothing = np.full(len(given), np.nan)
+    cells = {
+        node: _read(table, where[node], name, kind="number", percent=True, point=given.point)
+        for node in nodes
+    }
+    when = columns.one_array(table[where["date"]])
+    texts = {where["date"]: when.dictionary_encode()} if is_words(when.type) else {}
+    slashes, notes = slash_order(texts)
+    dates = _read(table, where["date"], name, kind="date", order=slashes)
+    notes += tuple(f"`{where[node]}`: {cell.note}" for node, cell in cells.items() if cell.note)
+    nothing = np.full(len(table), np.nan)
     percent = np.column_stack(
         [columns.numbers(cells[node].value) if node in cells else nothing for node in TENORS]
     )
     missing = np.all([cell.missing for cell in cells.values()], axis=0)
-    _refuse(dates.missing & ~missing, given, where["date"], "has yields and no date", name)
+    _refuse(dates.missing & ~missing, table, where["date"], "has yields and no date", name)
     row = np.flatnonzero(~dates.missing)
     percent = _without_false_zeros(percent[row])
     _check_plausible(percent, row, name)
     day = columns.dates(dates.value)[row]
     order = np.argsort(day, kind="stable")
     kept, repeated = _once(day[order], percent[order], row[order], name)
-    extra = tuple(column for column in given.column_names if column not in where.values())
+    extra = tuple(column for column in table.column_names if column not in where.values())
     return _File(
         name,
         day[order][kept],
@@ -120,6 +134,7 @@ def _read_file(given: pa.Table, name: str) -> _File:
         extra,
         repeated,
         row.size,
+        notes,
     )
 
 
@@ -174,9 +189,9 @@ def _canonical(column: str) -> str:
     return tenor[1] + ("mo" if tenor[2].startswith("m") else "y") if tenor else plain
 
 
-def _read(table: pa.Table, column: str, kind: str, name: str) -> Cells:
+def _read(table: pa.Table, column: str, name: str, *, kind: Kind, **form: Any) -> Cells:
     try:
-        cells = read_cells(table[column], "date" if kind == "date" else "number")
+        cells = read_cells(table[column], kind, **form)
     except CellTypeError as error:
         raise InputError(f"{name}: column `{column}` {error}; give it as {kind}") from None
     _refuse(cells.bad, table, column, f"cannot be read as a {kind}", name)

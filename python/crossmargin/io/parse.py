@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +16,8 @@ import pyarrow.compute as pc
 from crossmargin import columns
 from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import ARROW_TYPE, Column, Schema
-from crossmargin.io.cells import (
-    FIRST_YEAR,
-    LAST_YEAR,
-    Cells,
-    CellTypeError,
-    Mask,
-    read_cells,
-    shown_cells,
-)
+from crossmargin.io.cells import Cells, CellTypeError, Mask, is_words, read_cells, shown_cells
+from crossmargin.io.dates import FIRST_YEAR, LAST_YEAR, Order, slash_order
 from crossmargin.io.tables import Given
 
 ROW = "row"
@@ -33,12 +27,19 @@ _NEAR = 0.85
 _MOST_NAMES_COMPARED = 200
 _WANTED = {
     "text": "not a plain text of at most 1,000 characters",
-    "number": "not a finite number; write digits, with a point and no separators",
-    "date": (
-        "not a date; write YYYY-MM-DD, m/d/yyyy or m/d/yy, a day that exists, "
-        f"{FIRST_YEAR} to {LAST_YEAR}"
-    ),
+    "number": "not a finite number; write digits, with a decimal point",
+    "date": f"not a date; write YYYY-MM-DD, a day that exists, {FIRST_YEAR} to {LAST_YEAR}",
     "flag": "neither true nor false",
+}
+_UNCLEAR = {
+    "number": (
+        "unclear: its comma or point may be the decimal mark or part thousands; write digits, with "
+        "a decimal point"
+    ),
+    "date": (
+        "two dates: the file has dates with the day first and others with the month first; write "
+        "YYYY-MM-DD"
+    ),
 }
 
 
@@ -57,15 +58,20 @@ class Parsed:
         What the user should look at, though nothing was rejected.
     rows_read
         Data rows in the file, blank ones not counted.
+    notes
+        How it was read, where that is not plain.
     """
 
     table: pa.Table
     extra_columns: tuple[str, ...]
     warnings: tuple[str, ...]
     rows_read: int
+    notes: tuple[str, ...] = ()
 
 
-def parse(table: pa.Table, schema: Schema, *, file: str, log: ExceptionLog) -> Parsed:
+def parse(
+    table: pa.Table, schema: Schema, *, file: str, log: ExceptionLog, point: bool = True
+) -> Parsed:
     """Read the cells of an input table.
 
     Parameters
@@ -77,8 +83,10 @@ def parse(table: pa.Table, schema: Schema, *, file: str, log: ExceptionLog) -> P
     file
         What the input is called in exceptions.
     log
-        Takes an exception for each bad cell (its row is left out), and a note for each column
-        whose name is close to one we know.
+        Takes an exception for each bad cell (its row is left out), a note for each column whose
+        name is close to one we know, and one for each way of reading that is not plain.
+    point
+        Whether the decimal mark is a point, as `Given` has it.
 
     Raises
     ------
@@ -87,15 +95,23 @@ def parse(table: pa.Table, schema: Schema, *, file: str, log: ExceptionLog) -> P
         market history is bad.
     """
     known = [column.name for column in schema.columns]
+    table, notes = _with_known_names(table, known)
     extra = tuple(name for name in table.column_names if name not in known)
     near = _near_names(extra, known)
     _check_columns(table, schema, near, file)
     for name, meant in near.items():
         log.add("COLUMN_NAME_NEAR", file=file, message=_near_message(name, meant))
 
-    present = {
-        c.name: _cells(table, c, file) for c in schema.columns if c.name in table.schema.names
-    }
+    there = set(table.column_names)
+    given = {c: _one_column(table[c.name], c) for c in schema.columns if c.name in there}
+    order, order_notes = slash_order(
+        {c.name: g for c, g in given.items() if c.kind == "date" and is_words(g.type)}
+    )
+    present = {c.name: _cells(g, c, file, point, order) for c, g in given.items()}
+    number_notes = (f"`{name}`: {cells.note}" for name, cells in present.items() if cells.note)
+    notes = (*notes, *order_notes, *number_notes)
+    for note in notes:
+        log.add("READ_AS", file=file, message=note)
     blank = _blank_rows(table, present, extra)
     row = np.arange(1, len(table) + 1, dtype=np.int64)
     named = {
@@ -125,7 +141,7 @@ def parse(table: pa.Table, schema: Schema, *, file: str, log: ExceptionLog) -> P
     keep = columns.column(~(rejected | blank))
     kept = {name: columns.one_array(cells).filter(keep) for name, cells in read.items()}
     rows_read = len(table) - int(np.count_nonzero(blank))
-    return Parsed(pa.table(kept), extra, tuple(warnings), rows_read)
+    return Parsed(pa.table(kept), extra, tuple(warnings), rows_read, notes)
 
 
 def describe_input(given: Given, parsed: Parsed) -> dict[str, Any]:
@@ -134,7 +150,7 @@ def describe_input(given: Given, parsed: Parsed) -> dict[str, Any]:
         "hash": given.hash,
         "rows_read": parsed.rows_read,
         "extra_columns": list(parsed.extra_columns),
-        "warnings": [*given.notes, *parsed.warnings],
+        "warnings": [*given.notes, *parsed.notes, *parsed.warnings],
     }
 
 
@@ -152,12 +168,31 @@ def _check_columns(table: pa.Table, schema: Schema, near: dict[str, str], file: 
     )
 
 
+def _with_known_names(table: pa.Table, known: list[str]) -> tuple[pa.Table, tuple[str, ...]]:
+    """Give columns whose names differ in case, blanks, dots or hyphens alone the names we know."""
+    names = table.column_names
+    plain = [_plain_name(name) for name in names]
+    count = Counter(plain)
+    renamed = {
+        name: meant
+        for name, meant in zip(names, plain, strict=True)
+        if meant in known and name != meant and count[meant] == 1
+    }
+    if not renamed:
+        return table, ()
+    notes = tuple(f"column `{name}` is read as `{meant}`" for name, meant in renamed.items())
+    return table.rename_columns([renamed.get(name, name) for name in names]), notes
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"[\s.\-]+", "_", name[:100].lower())
+
+
 def _near_names(extra: tuple[str, ...], known: list[str]) -> dict[str, str]:
     """Return the unknown names that are close to a known one, with that one."""
     near = {}
     for name in extra[:_MOST_NAMES_COMPARED]:
-        plain = re.sub(r"[\s.\-]+", "_", name[:100].lower())
-        close = difflib.get_close_matches(plain, known, n=1, cutoff=_NEAR)
+        close = difflib.get_close_matches(_plain_name(name), known, n=1, cutoff=_NEAR)
         if close:
             near[name] = close[0]
     return near
@@ -167,13 +202,22 @@ def _near_message(name: str, meant: str) -> str:
     return f"column `{name[:100]}` is not known and not read; if it is `{meant}`, rename it"
 
 
-def _cells(table: pa.Table, column: Column, file: str) -> Cells:
+def _one_column(column: pa.ChunkedArray, wanted: Column) -> pa.Array:
+    """Return a column as one array; dates as a dictionary, since they are looked at twice."""
+    array = columns.one_array(column)
+    return array.dictionary_encode() if wanted.kind == "date" and is_words(array.type) else array
+
+
+def _cells(given: pa.Array, column: Column, file: str, point: bool, order: Order) -> Cells:
     try:
         return read_cells(
-            table[column.name],
+            given,
             column.kind,
             choices=column.choices,
             identifier=column.kind == "text" and not column.may_be_blank,
+            percent=column.unit == "percent",
+            point=point,
+            order=order,
         )
     except CellTypeError as error:
         raise InputError(
@@ -201,6 +245,8 @@ def _faults(column: Column, cells: Cells, blank: Mask) -> list[tuple[Mask, str]]
     """Return which rows of a column are wrong, and what is wrong with them."""
     wanted = _WANTED.get(column.kind, f"not one of {', '.join(column.choices)}")
     faults = [(cells.bad, wanted)]
+    if cells.unclear is not None:
+        faults = [(cells.bad & ~cells.unclear, wanted), (cells.unclear, _UNCLEAR[column.kind])]
     if not column.may_be_blank:
         faults.append((cells.missing & ~blank, ""))
     if column.kind == "number":

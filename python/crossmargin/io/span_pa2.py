@@ -21,6 +21,7 @@ Everything else is counted, not decoded: also charges between tiers (`C`), whose
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ def read_span_pa2(path: str | Path) -> SpanFile:
     Parameters
     ----------
     path : str or Path
-        The file, plain or gzip.
+        The file, plain, gzip or in a zip archive as the exchange publishes it.
 
     Returns
     -------
@@ -117,8 +118,8 @@ def read_span_pa2(path: str | Path) -> SpanFile:
 def parse_span_pa2(data: bytes, *, name: str = INPUT) -> SpanFile:
     """Return what the bytes of a file hold; see `read_span_pa2`."""
     reader = _Reader(name)
-    for number, line in enumerate(data.split(b"\n"), start=1):
-        text = line.rstrip(b"\r\x1a ")
+    for number, line in enumerate(io.BytesIO(data), start=1):
+        text = line.rstrip(b"\r\n\x1a ")
         if text:
             reader.record(number, text)
     return reader.result(hashlib.sha256(data).hexdigest())

@@ -215,7 +215,7 @@ class Market:
         Parameters
         ----------
         par_yields, basis, fixings, sofr : path or table
-            CSV or Parquet, plain or gzip, or anything that speaks the Arrow PyCapsule protocol.
+            CSV, Parquet or Excel files, or anything that speaks the Arrow PyCapsule protocol.
             `par_yields` may be a list of these: a file a year, or a file a tenor.
         as_of : str or datetime64[D]
             The day the book is margined for.

@@ -45,7 +45,7 @@ def test_freds_download(tmp_path: Path) -> None:
     path.write_text(f"observation_date,{SERIES}\n2025-03-12,{levels}\n2025-03-13,{'.,' * 10}.\n")
     given = read_source(path, name="par yields")
     assert given.notes == (f"read as FRED's download of {SERIES.replace(',', ', ')}",)
-    table = read_par_yields(given.table).table
+    table = read_par_yields(given).table
     assert [table[k][0].as_py() for k in range(1, 12)] == LEVELS
     assert table["10y"][1].as_py() is None
 
@@ -56,7 +56,7 @@ def test_the_treasurys_feed(tmp_path: Path, mark: str) -> None:
     path.write_text(mark + feed("2025-03-12", "2025-03-13"), encoding="utf-8")
     given = read_source(path, name="par yields")
     assert given.notes == ("read as the Treasury's XML feed of par yields",)
-    parsed = read_par_yields(given.table)
+    parsed = read_par_yields(given)
     assert parsed.table["date"].to_pylist() == [datetime.date(2025, 3, d) for d in (12, 13)]
     assert [parsed.table[k][0].as_py() for k in range(1, 12)] == LEVELS
     assert parsed.extra_columns == ("2mo", "BC_30YEARDISPLAY")
@@ -66,4 +66,4 @@ def test_another_feed_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "yields.xml"
     path.write_text(feed("2025-03-12").replace("BC_", "TC_"), encoding="utf-8")
     with pytest.raises(InputError, match=r"column `date`, `1mo`.* is missing"):
-        read_par_yields(read_source(path, name="par yields").table)
+        read_par_yields(read_source(path, name="par yields"))

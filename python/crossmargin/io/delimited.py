@@ -1,0 +1,222 @@
+"""Delimited text to a table of texts: commas, semicolons, tabs or bars; nothing is inferred."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import csv
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from crossmargin.book.exceptions import InputError
+from crossmargin.io import limits
+from crossmargin.io.headers import FIRST_ROWS, filled, header_row, rows_left_out
+
+MAX_HEADER = 1 << 20
+"""Bytes within which the header ends."""
+DELIMITERS = ",;\t|"
+
+_BLOCK = 16 << 20
+_PIECE = 1 << 20
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header of a delimited file.
+
+    Attributes
+    ----------
+    names : list of str
+    delimiter : str
+    lines, size : int
+        Lines before it, and their bytes.
+    notes : tuple of str
+        On what these lines hold.
+    """
+
+    names: list[str]
+    delimiter: str
+    lines: int
+    size: int
+    notes: tuple[str, ...]
+
+
+def read_delimited(data: bytes, label: str) -> tuple[pa.Table, str, tuple[str, ...]]:
+    """Read delimited text.
+
+    Parameters
+    ----------
+    data : bytes
+        UTF-8, UTF-16 with its mark, or else Windows-1252, of which Latin-1 is a part.
+    label : str
+        What messages call it.
+
+    Returns
+    -------
+    table : pyarrow.Table
+        Every column as text.
+    delimiter : str
+    notes : tuple of str
+        What is not plain about the file.
+
+    Raises
+    ------
+    InputError
+        If it is no text, or lines have more or fewer cells than the header.
+    """
+    data, encoding = _as_utf8(data, label)
+    header = _header(data, label)
+    data = data[header.size :] if header.size else data
+    if data.count(b'"') % 2:
+        raise InputError(f"{label}: a quote is opened and never closed; rows would be lost")
+    if b"\n" not in data and b"\r" not in data:
+        data += b"\n"
+    if len(data) > limits.SMALL:
+        # Cells of a large file may be empty: a byte each in the file, and five in memory.
+        cells = data.count(header.delimiter.encode())
+        limits.check_shape(cells // len(header.names), len(header.names), label)
+    try:
+        table = _read(data, header)
+    except pa.ArrowInvalid:
+        _explain(data, header, label)
+        raise
+    if table.column_names != header.names:
+        raise InputError(f"{label}: the header cannot be read; give one line of column names")
+    return table, header.delimiter, (*encoding, *header.notes)
+
+
+def _as_utf8(data: bytes, label: str) -> tuple[bytes, tuple[str, ...]]:
+    """Return text as UTF-8, with a note if it was something else."""
+    if data.startswith(_UTF16):
+        return _recoded(data, "utf-16", label), ("UTF-16 text",)
+    if data.isascii() or _is_utf8(data):
+        return data, ()
+    note = "no UTF-8, so read as Windows-1252 (Latin-1); where accents are wrong, save it as UTF-8"
+    return _recoded(data, "cp1252", label), (note,)
+
+
+def _is_utf8(data: bytes) -> bool:
+    with contextlib.suppress(UnicodeDecodeError):
+        for _ in _decoded(data, "utf-8"):
+            pass
+        return True
+    return False
+
+
+def _recoded(data: bytes, encoding: str, label: str) -> bytes:
+    try:
+        return b"".join(text.encode() for text in _decoded(data, encoding))
+    except UnicodeError as error:
+        raise InputError(f"{label}: neither UTF-8 nor {encoding} text; save it as UTF-8") from error
+
+
+def _decoded(data: bytes, encoding: str) -> Iterator[str]:
+    """Yield a text piece by piece, so that it is not in memory in three forms."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    for start in range(0, len(data), _PIECE):
+        yield decoder.decode(data[start : start + _PIECE], final=start + _PIECE >= len(data))
+
+
+def _header(data: bytes, label: str) -> Header:
+    """Find the header; refuse what is no text."""
+    head = data[:MAX_HEADER]
+    if b"\0" in head:
+        raise InputError(f"{label}: neither CSV nor Parquet (it has zero bytes)")
+    if len(data) > MAX_HEADER and not any(end in head for end in (b"\n", b"\r")):
+        raise InputError(f"{label}: the header is longer than {MAX_HEADER:,} bytes")
+    text = head.decode("utf-8-sig", errors="replace")
+    lines = list(io.StringIO(text, newline=""))
+    try:
+        delimiter, rows, starts = _best_delimiter(lines)
+    except csv.Error as error:
+        raise InputError(f"{label}: the header cannot be read: {error}") from error
+    if not any(map(filled, rows)):
+        raise InputError(f"{label}: the file is empty")
+    at = header_row(rows)
+    names = rows[at]
+    limits.check_shape(0, len(names), label)
+    before = lines[: starts[at]]
+    size = len("".join(before).encode()) + len(head) - len(head.removeprefix(codecs.BOM_UTF8))
+    return Header(
+        names, delimiter, len(before), size, rows_left_out(rows[:at], len(before), "line")
+    )
+
+
+def _best_delimiter(lines: list[str]) -> tuple[str, list[list[str]], list[int]]:
+    """Return the delimiter that finds a header first, the first rows by it, and their lines.
+
+    A header has two names or more, and the row after it two cells or more: a semicolon in a title
+    parts nothing else. Of delimiters that find the same row, that of more cells is meant.
+    """
+    found = []
+    for delimiter in DELIMITERS:
+        rows, starts = _first_rows(lines, delimiter)
+        if not any(map(filled, rows)):
+            break
+        at = header_row(rows)
+        following = next((row for row in rows[at + 1 :] if row), None)
+        if filled(rows[at]) > 1 and (following is None or len(following) > 1):
+            found.append((at, -len(rows[at]), delimiter, rows, starts))
+    if not found:
+        return ",", *_first_rows(lines, ",")
+    _, _, delimiter, rows, starts = min(found, key=lambda entry: entry[:2])
+    return delimiter, rows, starts
+
+
+def _first_rows(lines: list[str], delimiter: str) -> tuple[list[list[str]], list[int]]:
+    """Return the first rows, and how many lines go before each."""
+    rows: list[list[str]] = []
+    starts: list[int] = []
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        while len(rows) < FIRST_ROWS:
+            start = reader.line_num
+            rows.append(next(reader))
+            starts.append(start)
+    except StopIteration:
+        pass
+    except csv.Error:
+        if not rows:
+            raise
+    return rows, starts
+
+
+def _read(
+    data: bytes, header: Header, ragged: Callable[[pacsv.InvalidRow], str] | None = None
+) -> pa.Table:
+    """Read all columns as text; serially for ragged rows, which have numbers only then."""
+    return pacsv.read_csv(
+        pa.BufferReader(data),
+        read_options=pacsv.ReadOptions(use_threads=ragged is None, block_size=_BLOCK),
+        parse_options=pacsv.ParseOptions(
+            delimiter=header.delimiter,
+            newlines_in_values=b'"' in data,
+            invalid_row_handler=ragged,
+        ),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(header.names, pa.string()), strings_can_be_null=False
+        ),
+    )
+
+
+def _explain(data: bytes, header: Header, label: str) -> None:
+    """Say why text cannot be read, if it is a line of uneven length."""
+
+    def refuse(row: pacsv.InvalidRow) -> str:
+        ragged.append(row)
+        return "error"
+
+    ragged: list[pacsv.InvalidRow] = []
+    with contextlib.suppress(pa.ArrowInvalid):
+        _read(data, header, refuse)
+    if ragged:
+        row = ragged[0]
+        raise InputError(
+            f"{label}, line {row.number + header.lines}: {row.actual_columns} cells where the "
+            f"header has {row.expected_columns}: {row.text[:60]!r}; correct the line"
+        )

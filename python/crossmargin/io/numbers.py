@@ -1,0 +1,109 @@
+"""Numbers as people and programs write them; a mark that can be read two ways is not read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crossmargin import columns
+
+Mask = npt.NDArray[np.bool_]
+
+_PLAIN = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
+_AMOUNT = r"^(?:[+-]?\$?[0-9.,]+|\$?[0-9.,]+-|\(\$?[0-9.,]+\)|\$\([0-9.,]+\))$"
+"""Negative are -1, 1- and (1), as in back-office reports."""
+_RATE = r"^(?:[+-]?[0-9.,]+ ?%?|[0-9.,]+-|\([0-9.,]+ ?%?\))$"
+_POINT = r"^(?:[0-9]+\.?[0-9]*|\.[0-9]+)$"
+_THOUSANDS = r"^[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]*)?$"
+_COMMA = (
+    r"^(?:(?:[0-9]+|[1-9][0-9]{0,2}(?:\.[0-9]{3})+),[0-9]+|,[0-9]+"
+    r"|[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,})$"
+)
+"""Where the comma is the decimal mark, and points may part thousands."""
+_EITHER = r"^[1-9][0-9]{0,2}[.,][0-9]{3}$"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Words read as numbers.
+
+    Attributes
+    ----------
+    value : pyarrow.DoubleArray
+        Null where a word is no finite number, or an unclear one.
+    unclear : ndarray of bool
+        Words whose comma or point may be a decimal mark or part thousands.
+    note : str
+        An example of what was read that is not plain; empty for none.
+    """
+
+    value: pa.DoubleArray
+    unclear: Mask
+    note: str
+
+
+def read_numbers(words: pa.StringArray, *, point: bool, percent: bool) -> Numbers:
+    """Read the different words of a column.
+
+    Parameters
+    ----------
+    words : pyarrow.StringArray
+    point : bool
+        Whether the decimal mark is a point. If not, the column must show which it is.
+    percent : bool
+        Whether the column is in percent, so that 4.25% is 4.25; else $ may stand before a number.
+
+    Returns
+    -------
+    Numbers
+    """
+    plain = _matches(words, _PLAIN)
+    value = _cast(words, plain)
+    unclear = np.zeros(len(words), bool)
+    note = ""
+    odd = np.flatnonzero(~plain) if point else np.arange(len(words))
+    odd = odd[_matches(words.take(columns.column(odd)), _RATE if percent else _AMOUNT)]
+    if odd.size:
+        value = value.copy()
+        value[odd], unclear[odd] = _read_marks(words.take(columns.column(odd)), point)
+        shown = odd[~plain[odd] & np.isfinite(value[odd])][:1]
+        note = "".join(f'"{words[int(at)]}" is read as {value[at]:.15g}' for at in shown)
+    return Numbers(columns.column(value, np.isfinite(value)), unclear, note)
+
+
+def _read_marks(words: pa.StringArray, point: bool) -> tuple[npt.NDArray[np.float64], Mask]:
+    """Return the values of signed words with points and commas, and which of them are unclear."""
+    body = pc.replace_substring_regex(words, "[^0-9.,]", "")
+    either = _matches(body, _EITHER)
+    by_point = _matches(body, _POINT) | _matches(body, _THOUSANDS)
+    by_comma = _matches(body, _COMMA)
+    has_comma, has_point = _matches(body, ","), _matches(body, r"\.")
+    # Evidence is what can be read one way only.
+    comma_seen = bool((by_comma & ~either).any())
+    point_seen = bool((by_point & (has_comma | has_point) & ~either).any())
+    unclear = np.zeros(len(words), bool)
+    good, text = by_point, pc.replace_substring(body, ",", "")
+    if comma_seen and not point_seen and not point:
+        good = by_comma | either | ~(has_comma | has_point)
+        text = pc.replace_substring(pc.replace_substring(body, ".", ""), ",", ".")
+    elif comma_seen:
+        unclear = has_comma & (by_point | by_comma)
+    elif not point and not point_seen:
+        unclear = either
+    good = good & ~unclear
+    number = _cast(text, good)
+    return np.where(_matches(words, r"^-|-$|\("), -number, number), unclear
+
+
+def _matches(words: pa.StringArray, pattern: str) -> Mask:
+    return columns.flags(pc.match_substring_regex(words, pattern))
+
+
+def _cast(words: pa.StringArray, good: Mask) -> npt.NDArray[np.float64]:
+    """Return words as numbers, NaN for those that are not good."""
+    kept = pc.if_else(columns.column(good), words, columns.nothing(words.type))
+    return columns.numbers(kept.cast(pa.float64()))
