@@ -25,7 +25,6 @@ NOTHING = [
             pa.duration("s"),
             pa.binary(),
             pa.decimal128(20, 2),
-            pa.list_(pa.int8()),
         )
     ),
 ]
