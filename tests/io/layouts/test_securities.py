@@ -90,6 +90,22 @@ def test_auction_results_of_the_interface_name_the_original_issue(
     assert "1 later sales of a security" in note
 
 
+@pytest.mark.parametrize("reopening", ["Yes", "No"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_new_issue_under_an_old_cusip_keeps_the_date_of_its_sale(
+    read: Callable[[str], Any], reopening: str, order: int
+) -> None:
+    head, *_ = API.splitlines(keepends=True)
+    sales = [
+        "2020-01-31,912828Z78,Note,7-Year,2020-01-30,2020-01-31,2027-01-31,1.5,1.57,No,,No,No\n",
+        "2022-01-31,912828Z78,Note,5-Year,2022-01-26,2022-01-31,2027-01-31,1.5,1.533,"
+        f"{reopening},2020-01-31,No,No\n",
+    ]
+    rows, _, _ = read(head + "".join(sales[::order]))
+    assert str(rows["912828Z78"]["issue_date"]) == "2020-01-31"
+    assert rows["912828Z78"]["resold_as"] == "2022-01-31:5-Year"
+
+
 def test_reopenings_alone_are_told(read: Callable[[str], Any]) -> None:
     lines = QUERY.splitlines(keepends=True)
     _, (note,), _ = read("".join(lines[:2]))
