@@ -194,5 +194,5 @@ def _refuse_decimals(coupon_pct: columns.Float, row: columns.Integer, file: str)
         first = decimal[0]
         raise InputError(
             f"{file}, row {row[first]}: coupon_pct {decimal_message(coupon_pct[first])}; "
-            f"{decimal.size} of {coupon_pct.size} coupons do: give percent"
+            f"{decimal.size} of {coupon_pct.size} coupons look like decimals: give percent"
         )
