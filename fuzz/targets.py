@@ -195,6 +195,7 @@ def trades(rows: pa.Table, log: ExceptionLog) -> None:
         accounts=known_accounts(),
         securities=known_securities(),
         as_of=AS_OF,
+        short_rate_pct=4.3,
         cycle="EOD",
         file=POSITIONS.name,
         log=log,
