@@ -279,5 +279,7 @@ def test_a_file_of_decimal_repo_rates_is_refused(read: Any) -> None:
     rows = [REPO | {"repo_rate": "0.043"}] * 6
     assert len(read(*rows[:5])[1]) == 5
     assert read(*rows, REPO)[0].row.size == 7
-    with pytest.raises(InputError, match=r"row 1: no repo_rate .* reaches 0.25"):
-        read(*rows)
+    # Zero is zero in either unit.
+    for more in ([], [REPO | {"repo_rate": "0"}], [REPO | {"repo_rate": "-0.01"}]):
+        with pytest.raises(InputError, match=r"row 1: no repo_rate .* reaches 0.25"):
+            read(*rows, *more)

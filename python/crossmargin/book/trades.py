@@ -391,9 +391,12 @@ def _resolve_securities(
 def _check_repo_rates(
     rows: _Rows, repo: Mask, rate_pct: Float, short_rate_pct: float, file: str
 ) -> None:
-    """Note repo rates that look like decimals; refuse a file in which all do."""
-    given = np.flatnonzero(rows.ok & repo)
-    low = far_below(rate_pct[given], short_rate_pct) & (rate_pct[given] > 0.0)
+    """Note repo rates that look like decimals; refuse a file in which all do.
+
+    Rates of zero and below say nothing of the unit.
+    """
+    given = np.flatnonzero(rows.ok & repo & (rate_pct > 0.0))
+    low = far_below(rate_pct[given], short_rate_pct)
     if given.size > HANDFUL and low.all():
         raise InputError(
             f"{file}, row {rows.row[given[0]]}: no repo_rate of the file reaches "
