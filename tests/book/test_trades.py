@@ -227,6 +227,7 @@ def test_spellings_of_a_cusip_are_resolved_and_noted_once(read: Any) -> None:
         ("9.1282E+08", "a CUSIP that a spreadsheet has turned into a number"),
         ("91282CAA", "CUSIP '91282CAA', taken as 91282CAA9, has no usable row"),
         ("1234567", "in the securities table; its leading zeros may be lost"),
+        ("TYM5", "if it is the contract ZNM25, its kind is future"),
     ],
 )
 def test_a_cusip_that_is_not_found_is_named_for_what_it_is(read: Any, name: str, says: str) -> None:

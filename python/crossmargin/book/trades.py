@@ -6,6 +6,7 @@ The checks run over whole columns. A row leaves at the first check it fails.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -168,7 +169,7 @@ def read_trades(
     future = kind == FUTURE
     repo = (kind == REPO) | (kind == REVERSE)
     resolved: dict[str, str] = {}
-    security = _resolve_securities(rows, ~future, securities, resolved)
+    security = _resolve_securities(rows, ~future, securities, as_of, resolved)
     # Number -1, of what is no security, takes the last element.
     matures = np.append(securities.maturity_date, np.datetime64("NaT", "D"))[security]
     rows.reject(
@@ -359,7 +360,11 @@ class _Rows:
 
 
 def _resolve_securities(
-    rows: _Rows, cash: Mask, securities: Securities, resolved: dict[str, str]
+    rows: _Rows,
+    cash: Mask,
+    securities: Securities,
+    as_of: np.datetime64,
+    resolved: dict[str, str],
 ) -> Integer:
     """Return each row's number among the securities, -1 for others; add what names stand for."""
     instrument = rows.instrument
@@ -376,9 +381,9 @@ def _resolve_securities(
         place[number] = number_of.get(cusip, -1)
         if place[number] < 0:
             name = repr(text) if text == cusip else f"{text!r}, taken as {cusip},"
-            lost = cusip.isdigit() and len(cusip) < CUSIP_LENGTH
-            advice = "its leading zeros may be lost" if lost else "add it"
-            trouble[number] = f"CUSIP {name} has no usable row in the securities table; {advice}"
+            trouble[number] = (
+                f"CUSIP {name} has no usable row in the securities table; {_advice(cusip, as_of)}"
+            )
         elif text.strip().upper() != cusip:
             resolved[text] = cusip
     security = np.where(cash, place[instrument.number], -1)
@@ -386,6 +391,15 @@ def _resolve_securities(
         cash & (security < 0), "INSTRUMENT_UNKNOWN", lambda i: trouble[instrument.number[i]]
     )
     return security
+
+
+def _advice(cusip: str, as_of: np.datetime64) -> str:
+    """Return what to do about a security that is not known."""
+    if cusip.isdigit() and len(cusip) < CUSIP_LENGTH:
+        return "its leading zeros may be lost"
+    with suppress(ValueError):
+        return f"if it is the contract {parse_contract(cusip, as_of).symbol}, its kind is future"
+    return "add it"
 
 
 def _check_repo_rates(
