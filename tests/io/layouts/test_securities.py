@@ -43,6 +43,7 @@ DEBT = (
     "2025-03-31,Marketable,Inflation-Protected Securities,91282CML2,null,2.125,2.2,2025-01-31,"
     "2035-01-15,20000,20300\n"
     "2025-03-31,Marketable,Notes,Total Treasury Notes,null,null,null,null,null,null,1439000\n"
+    "2025-03-31,Nonmarketable,Government Account Series,Abandoned,null,2.5,null,null,null,null,5\n"
     "2025-02-28,Marketable,Notes,91282CMM0,B-2035,4.625,4.6,2025-02-18,2035-02-15,48000,48000\n"
 )
 
@@ -127,7 +128,7 @@ def test_the_list_of_the_public_debt(read: Callable[[str], Any]) -> None:
     assert note == (
         "read as the Monthly Statement of the Public Debt, amounts in millions; "
         "1 more rows of a security: its earliest issue date is used; "
-        "1 rows that are no security (totals) left out; 1 rows of earlier months left out"
+        "2 rows that are no security (totals) left out; 1 rows of earlier months left out"
     )
     assert log.counts() == {}
 

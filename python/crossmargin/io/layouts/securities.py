@@ -29,7 +29,7 @@ _WITHOUT_COUPON = ("bill", "frn")
 """Types whose coupon is not fixed, or not there: blank in these files."""
 _BEARING = columns.text_column(("note", "bond", "tips"))
 """Types whose coupon the auction sets: without one they are announced and not yet sold."""
-_CUSIP = r"^[0-9A-Za-z]{9}$"
+_CUSIP = r"^[0-9][0-9A-Za-z]{7}[0-9]$"
 _MILLIONS = "e6"
 
 
