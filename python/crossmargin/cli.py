@@ -20,7 +20,7 @@ try:
     import typer
     from rich.console import Console
 
-    from crossmargin.report.console import Output, shown
+    from crossmargin.report.console import Output
     from crossmargin.report.progress import DelayedProgress
     from crossmargin.report.terminal import print_comparison, print_summary
 except ModuleNotFoundError as error:
@@ -36,6 +36,7 @@ except ModuleNotFoundError as error:
 from crossmargin.book.exceptions import CODES, InputError, InputWarning
 from crossmargin.io.market import as_of_date
 from crossmargin.io.results import check_target, holds_results
+from crossmargin.results.shown import shown
 
 UNUSABLE = 2
 REJECTED = 3
