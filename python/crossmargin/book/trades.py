@@ -264,14 +264,7 @@ def read_trades(
         lambda i: f"no model prices {rows.instrument[i]}, so start_cash must be given",
     )
 
-    soon = add_business_days(as_of, NEAR, "bond")
-    # Most repos of a book end soon: one text for each day, not for each row.
-    days = settled_to + np.arange(1, int((soon - settled_to).astype(np.int64)) + 1)
-    ends = [
-        f"ends on {day}; without a new one its securities leave the margin account" for day in days
-    ]
-    at = np.flatnonzero(rows.ok & repo & (end > settled_to) & (end <= soon))
-    rows.note(at, "REPO_ENDS", columns.chosen(ends, (end[at] - days[0]).astype(np.int64)))
+    _note_ends(rows, repo, end, settled_to, as_of)
     keep = np.flatnonzero(rows.ok)
     firm, firms = _other_firm(positions["clearing_firm"], accounts["clearing_firm"], keep, account)
     # A repo that failed on its first leg still has both; one that failed on its last has that one.
@@ -427,6 +420,20 @@ def _check_repo_rates(
             for rate in rate_pct[at].tolist()
         ],
     )
+
+
+def _note_ends(
+    rows: _Rows, repo: Mask, end: Dates, settled_to: np.datetime64, as_of: np.datetime64
+) -> None:
+    """Note the repos that end soon."""
+    soon = add_business_days(as_of, NEAR, "bond")
+    # Most repos of a book end soon: one text for each day, not for each row.
+    days = settled_to + np.arange(1, int((soon - settled_to).astype(np.int64)) + 1)
+    ends = [
+        f"ends on {day}; without a new one its securities leave the margin account" for day in days
+    ]
+    at = np.flatnonzero(rows.ok & repo & (end > settled_to) & (end <= soon))
+    rows.note(at, "REPO_ENDS", columns.chosen(ends, (end[at] - days[0]).astype(np.int64)))
 
 
 def _resolve_contracts(
