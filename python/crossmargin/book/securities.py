@@ -101,19 +101,7 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
         "SECURITY_INVALID",
         lambda i: f"issue_date {issue[i]} is outside the years we know, 1972 to 2100",
     )
-    trouble = {}
-    for i in np.flatnonzero(ok & (resold != "")):
-        try:
-            parse_resold(resold[i])
-        except ValueError as error:
-            trouble[int(i)] = str(error)
-    for i in np.flatnonzero(ok & ~np.isnat(first_coupon)):
-        try:
-            one = slice(i, i + 1)
-            dated = dated_dates(issue[one], maturity[one])
-            first_payment(maturity[one], dated, first_coupon[one])
-        except ValueError as error:
-            trouble[int(i)] = str(error)
+    trouble = _wrong_sales_and_first_coupons(resold, issue, maturity, first_coupon, ok)
     reject(np.array(sorted(trouble), dtype=np.int64), "SECURITY_INVALID", trouble.__getitem__)
 
     kept = np.flatnonzero(ok)
@@ -177,6 +165,30 @@ def _canonical(named: columns.Text) -> tuple[columns.Text, dict[int, str]]:
         except ValueError as error:
             trouble[i] = str(error)
     return cusip, trouble
+
+
+def _wrong_sales_and_first_coupons(
+    resold: columns.Text,
+    issue: columns.Dates,
+    maturity: columns.Dates,
+    first_coupon: columns.Dates,
+    ok: columns.Mask,
+) -> dict[int, str]:
+    """Return what is wrong with `resold_as` and first coupons of the rows accepted, by number."""
+    trouble = {}
+    for i in np.flatnonzero(ok & (resold != "")).tolist():
+        try:
+            parse_resold(resold[i])
+        except ValueError as error:
+            trouble[i] = str(error)
+    for i in np.flatnonzero(ok & ~np.isnat(first_coupon)).tolist():
+        one = slice(i, i + 1)
+        try:
+            dated = dated_dates(issue[one], maturity[one])
+            first_payment(maturity[one], dated, first_coupon[one])
+        except ValueError as error:
+            trouble[i] = str(error)
+    return trouble
 
 
 def _compared(
