@@ -25,6 +25,7 @@ import pytest
 
 from crossmargin import cli
 from crossmargin.io import replace
+from crossmargin.io.hashes import table_hash
 from crossmargin.io.results import holds_results, read_results, write_results
 
 OLD, NEW, NEXT = "old", "new", "next"
@@ -60,7 +61,9 @@ TABLES = {
 
 
 def write(folder: Path, run_id: str) -> None:
-    write_results(folder / "out", TABLES[run_id], {"run_id": run_id})
+    tables = TABLES[run_id]
+    results = {name: {"hash": table_hash(table)} for name, table in tables.items()}
+    write_results(folder / "out", tables, {"run_id": run_id, "results": results})
 
 
 def prepare(folder: Path, place: str) -> None:
