@@ -20,7 +20,7 @@ try:
     import typer
     from rich.console import Console
 
-    from crossmargin.report.console import Output, shown
+    from crossmargin.report.console import Output
     from crossmargin.report.progress import DelayedProgress
     from crossmargin.report.terminal import print_comparison, print_summary
 except ModuleNotFoundError as error:
@@ -36,6 +36,7 @@ except ModuleNotFoundError as error:
 from crossmargin.book.exceptions import CODES, InputError, InputWarning
 from crossmargin.io.market import as_of_date
 from crossmargin.io.results import check_target, holds_results
+from crossmargin.results.shown import shown
 
 UNUSABLE = 2
 REJECTED = 3
@@ -241,15 +242,13 @@ def run(
 
     check_target(out)
     out = out.expanduser()
-    own = {
-        "--positions": positions,
-        "--accounts": accounts,
-        "--securities": securities,
-        "--par-yields": par_yields,
-        "--as-of": as_of,
+    book: dict[str, Any] = {
+        "positions": positions,
+        "accounts": accounts,
+        "securities": securities,
     }
-    given = [option for option, value in own.items() if value]
-    if sample and (given or basis or settlements or fixings or sofr or columns):
+    own = {**book, "par_yields": par_yields, "as_of": as_of}
+    if sample and (any(own.values()) or basis or settlements or fixings or sofr or columns):
         raise InputError("--sample brings its own market and book; leave the other inputs out")
     if not sample:
         _check_given(own, "must be given, or --sample instead")
@@ -259,15 +258,13 @@ def run(
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore", InputWarning)  # the summary's head says it
-        book: dict[str, Any]
         if sample:
             from crossmargin.sample import sample_tables
 
             tables = sample_tables()
-            book = {name: tables[name] for name in ("positions", "accounts", "securities")}
+            book = {name: tables[name] for name in book}
             market = Market.sample()
         else:
-            book = {"positions": positions, "accounts": accounts, "securities": securities}
             market = Market.read(
                 par_yields,
                 as_of=as_of_date(as_of or ""),
@@ -331,19 +328,15 @@ def check(
     from crossmargin.policies import read_policy
     from crossmargin.report.terminal import print_check
 
-    own = {
-        "--positions": positions,
-        "--accounts": accounts,
-        "--securities": securities,
-        "--par-yields": par_yields,
-        "--as-of": as_of,
+    book: dict[str, Any] = {
+        "positions": positions,
+        "accounts": accounts,
+        "securities": securities,
     }
-    _check_given(own, "must be given")
+    _check_given({**book, "par_yields": par_yields, "as_of": as_of}, "must be given")
     read_policy(policy)
     inputs = read_inputs(
-        positions=positions,
-        accounts=accounts,
-        securities=securities,
+        **book,
         market=Market.read(
             par_yields,
             as_of=as_of_date(as_of or ""),
@@ -563,9 +556,9 @@ def _print(line: str) -> None:
     _output().print(line, soft_wrap=True)
 
 
-def _check_given(own: dict[str, Any], what: str) -> None:
+def _check_given(own: Mapping[str, Any], what: str) -> None:
     """Refuse a command without an input that it needs."""
-    lacking = [option for option, value in own.items() if not value]
+    lacking = [f"--{name.replace('_', '-')}" for name, value in own.items() if not value]
     if lacking:
         raise InputError(f"{', '.join(lacking)} {what}")
 

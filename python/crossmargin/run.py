@@ -38,7 +38,7 @@ from crossmargin.calculation.inputs import read_inputs, rejected_rows
 from crossmargin.columns import column, numbers, texts
 from crossmargin.engine import Book, Cube
 from crossmargin.engine.executor import check_threads, run_blocks
-from crossmargin.instruments.contracts import roots
+from crossmargin.instruments.contracts import Contract, roots
 from crossmargin.instruments.universe import TREASURY, Universe, build_universe
 from crossmargin.io.column_map import ColumnsSource
 from crossmargin.io.hashes import table_hash
@@ -273,10 +273,7 @@ def run(
         accounts_file=ACCOUNTS.name,
         log=log,
     )
-    equivalents = equivalent_contracts(rules.cme, market.as_of)
-    calibrated = roots() if rules.cme.model == SPAN else ()
-    fronts = [front_contract(root, market.as_of) for root in calibrated]
-    contracts = canonical_order({*trades.contracts, *filter(None, [*equivalents, *fronts])})
+    contracts = _contracts(trades, rules, market.as_of)
     universe = build_universe(
         securities=known,
         held=trades.held,
@@ -531,6 +528,16 @@ def _warn(read: int, used: int, log: ExceptionLog) -> None:
             InputWarning,
             stacklevel=3,
         )
+
+
+def _contracts(trades: Trades, rules: Policy, as_of: np.datetime64) -> list[Contract]:
+    """Return the contracts of a book with those that CME's model needs beside them."""
+    calibrated = roots() if rules.cme.model == SPAN else ()
+    needed = [
+        *equivalent_contracts(rules.cme, as_of),
+        *(front_contract(root, as_of) for root in calibrated),
+    ]
+    return canonical_order({*trades.contracts, *filter(None, needed)})
 
 
 def _with_haircuts(cubes: HouseCubes, haircuts: Haircuts, eligible: Mask) -> HouseCubes:

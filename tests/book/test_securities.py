@@ -204,9 +204,10 @@ def test_a_coupon_off_the_grid_is_rejected():
         (n, "SECURITY_INVALID") for n in (2, 3, 4)
     ]
     assert exceptions[0]["message"] == (
-        "coupon_pct 0.04625 is no multiple of 1/8 percent; it looks like a decimal: give 4.625"
+        "coupon_pct 0.04625 is no multiple of 1/8 percent; it looks like the decimal of 4.625: "
+        "give that"
     )
-    assert exceptions[1]["message"] == "coupon_pct 4.62 is no multiple of 1/8 percent"
+    assert "looks like a rounded 4.625" in exceptions[1]["message"]
 
 
 def test_a_file_of_decimal_coupons_is_refused():

@@ -227,6 +227,7 @@ def test_spellings_of_a_cusip_are_resolved_and_noted_once(read: Any) -> None:
         ("9.1282E+08", "a CUSIP that a spreadsheet has turned into a number"),
         ("91282CAA", "CUSIP '91282CAA', taken as 91282CAA9, has no usable row"),
         ("1234567", "in the securities table; its leading zeros may be lost"),
+        ("TYM5", "if it is the contract ZNM25, its kind is future"),
     ],
 )
 def test_a_cusip_that_is_not_found_is_named_for_what_it_is(read: Any, name: str, says: str) -> None:
@@ -279,5 +280,7 @@ def test_a_file_of_decimal_repo_rates_is_refused(read: Any) -> None:
     rows = [REPO | {"repo_rate": "0.043"}] * 6
     assert len(read(*rows[:5])[1]) == 5
     assert read(*rows, REPO)[0].row.size == 7
-    with pytest.raises(InputError, match=r"row 1: no repo_rate .* reaches 0.25"):
-        read(*rows)
+    # Zero is zero in either unit.
+    for more in ([], [REPO | {"repo_rate": "0"}], [REPO | {"repo_rate": "-0.01"}]):
+        with pytest.raises(InputError, match=r"row 1: no repo_rate .* reaches 0.25"):
+            read(*rows, *more)

@@ -188,6 +188,21 @@ def test_symbols_read_back_once_listed(root, ahead, day):
             parse_contract(contract.symbol, day)
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "launched"),
+    [
+        ("TNH16", "2016-01-08", "2016-01-11"),
+        ("UBH10", "2010-01-08", "2010-01-11"),
+        ("TWEM22", "2022-03-04", "2022-03-07"),
+        ("SR3M18", "2018-04-30", "2018-05-07"),
+    ],
+)
+def test_no_contract_is_listed_before_its_root_was(name, before, launched):
+    with pytest.raises(ValueError, match="none is listed"):
+        parse_contract(name, before)
+    assert parse_contract(name, launched).symbol == name
+
+
 def test_check_digits_of_every_real_cusip(real_data):
     with real_data("fixed_coupon_master.csv").open() as file:
         cusips = [row["cusip"] for row in csv.DictReader(file)]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from rich.table import Table as Grid
 from rich.text import Text
 
-from crossmargin.report.console import STEERING, Output, shown
+from crossmargin.report.console import Output
+from crossmargin.results.shown import STEERING, shown
 
 
 @pytest.mark.parametrize(

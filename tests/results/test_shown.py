@@ -53,7 +53,7 @@ def test_nothing_of_a_file_reaches_the_terminal_or_the_page_as_it_is() -> None:
     assert "\u202e" not in repr(table)
     html = table._repr_html_()
     assert "<script>" not in html
-    assert "&lt;script&gt;?" in html
-    assert "<th>&lt;b&gt;?[2J</th>" in html
+    assert r"&lt;script&gt;\u202e" in html
+    assert r"<th>&lt;b&gt;\x1b[2J</th>" in html
     assert "<td>a&amp;b</td>" in html
     assert "2 rows x 1 columns" in html

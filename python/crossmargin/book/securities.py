@@ -101,34 +101,14 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
         "SECURITY_INVALID",
         lambda i: f"issue_date {issue[i]} is outside the years we know, 1972 to 2100",
     )
-    trouble = {}
-    for i in np.flatnonzero(ok & (resold != "")):
-        try:
-            parse_resold(resold[i])
-        except ValueError as error:
-            trouble[int(i)] = str(error)
-    for i in np.flatnonzero(ok & ~np.isnat(first_coupon)):
-        try:
-            one = slice(i, i + 1)
-            dated = dated_dates(issue[one], maturity[one])
-            first_payment(maturity[one], dated, first_coupon[one])
-        except ValueError as error:
-            trouble[int(i)] = str(error)
+    trouble = _wrong_sales_and_first_coupons(resold, issue, maturity, first_coupon, ok)
     reject(np.array(sorted(trouble), dtype=np.int64), "SECURITY_INVALID", trouble.__getitem__)
 
     kept = np.flatnonzero(ok)
-    _, first, group = np.unique(cusip[kept].astype(str), return_index=True, return_inverse=True)
     but_issue = list(
         zip(coupon, maturity, kind, first_coupon.astype(str), price, resold, strict=True)
     )
-
-    def conflicts(terms: Callable[[int], object]) -> npt.NDArray[np.bool_]:
-        pairs = zip(kept.tolist(), kept[first[group]].tolist(), strict=True)
-        differs = [i != own and repr(terms(i)) != repr(terms(own)) for i, own in pairs]
-        return np.isin(group, group[np.array(differs, dtype=bool)])
-
-    conflict = conflicts(lambda i: (issue[i], but_issue[i]))
-    resale = conflict & ~conflicts(but_issue.__getitem__)
+    first, conflict, resale = _compared(cusip[kept], issue[kept], [but_issue[i] for i in kept])
     reject(
         kept[resale],
         "SECURITY_DUPLICATE",
@@ -187,6 +167,47 @@ def _canonical(named: columns.Text) -> tuple[columns.Text, dict[int, str]]:
     return cusip, trouble
 
 
+def _wrong_sales_and_first_coupons(
+    resold: columns.Text,
+    issue: columns.Dates,
+    maturity: columns.Dates,
+    first_coupon: columns.Dates,
+    ok: columns.Mask,
+) -> dict[int, str]:
+    """Return what is wrong with `resold_as` and first coupons of the rows accepted, by number."""
+    trouble = {}
+    for i in np.flatnonzero(ok & (resold != "")).tolist():
+        try:
+            parse_resold(resold[i])
+        except ValueError as error:
+            trouble[i] = str(error)
+    for i in np.flatnonzero(ok & ~np.isnat(first_coupon)).tolist():
+        one = slice(i, i + 1)
+        try:
+            dated = dated_dates(issue[one], maturity[one])
+            first_payment(maturity[one], dated, first_coupon[one])
+        except ValueError as error:
+            trouble[i] = str(error)
+    return trouble
+
+
+def _compared(
+    cusip: columns.Text, issue: columns.Dates, terms: list[tuple[object, ...]]
+) -> tuple[columns.Integer, columns.Mask, columns.Mask]:
+    """Return the first row of each CUSIP, ascending, and which rows are of one whose rows differ.
+
+    Last, which are of one whose rows differ in the issue date alone.
+    """
+    _, first, group = np.unique(cusip.astype(str), return_index=True, return_inverse=True)
+    own = first[group]
+    again = np.flatnonzero(own != np.arange(own.size)).tolist()
+    # NaN, of a price that is not given, equals itself as a text.
+    other = [i for i in again if repr(terms[i]) != repr(terms[own[i]])]
+    later = [i for i in again if issue[i] != issue[own[i]]]
+    other_terms, conflict = (np.isin(group, group[rows]) for rows in (other, other + later))
+    return first, conflict, conflict & ~other_terms
+
+
 def _refuse_decimals(coupon_pct: columns.Float, row: columns.Integer, file: str) -> None:
     """Refuse a file in which most coupons look like decimals."""
     decimal = np.flatnonzero(decimal_coupons(coupon_pct))
@@ -194,5 +215,5 @@ def _refuse_decimals(coupon_pct: columns.Float, row: columns.Integer, file: str)
         first = decimal[0]
         raise InputError(
             f"{file}, row {row[first]}: coupon_pct {decimal_message(coupon_pct[first])}; "
-            f"{decimal.size} of {coupon_pct.size} coupons do: give percent"
+            f"{decimal.size} of {coupon_pct.size} coupons look like decimals: give percent"
         )

@@ -6,6 +6,7 @@ The checks run over whole columns. A row leaves at the first check it fails.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -168,7 +169,7 @@ def read_trades(
     future = kind == FUTURE
     repo = (kind == REPO) | (kind == REVERSE)
     resolved: dict[str, str] = {}
-    security = _resolve_securities(rows, ~future, securities, resolved)
+    security = _resolve_securities(rows, ~future, securities, as_of, resolved)
     # Number -1, of what is no security, takes the last element.
     matures = np.append(securities.maturity_date, np.datetime64("NaT", "D"))[security]
     rows.reject(
@@ -263,14 +264,7 @@ def read_trades(
         lambda i: f"no model prices {rows.instrument[i]}, so start_cash must be given",
     )
 
-    soon = add_business_days(as_of, NEAR, "bond")
-    # Most repos of a book end soon: one text for each day, not for each row.
-    days = settled_to + np.arange(1, int((soon - settled_to).astype(np.int64)) + 1)
-    ends = [
-        f"ends on {day}; without a new one its securities leave the margin account" for day in days
-    ]
-    at = np.flatnonzero(rows.ok & repo & (end > settled_to) & (end <= soon))
-    rows.note(at, "REPO_ENDS", columns.chosen(ends, (end[at] - days[0]).astype(np.int64)))
+    _note_ends(rows, repo, end, settled_to, as_of)
     keep = np.flatnonzero(rows.ok)
     firm, firms = _other_firm(positions["clearing_firm"], accounts["clearing_firm"], keep, account)
     # A repo that failed on its first leg still has both; one that failed on its last has that one.
@@ -359,7 +353,11 @@ class _Rows:
 
 
 def _resolve_securities(
-    rows: _Rows, cash: Mask, securities: Securities, resolved: dict[str, str]
+    rows: _Rows,
+    cash: Mask,
+    securities: Securities,
+    as_of: np.datetime64,
+    resolved: dict[str, str],
 ) -> Integer:
     """Return each row's number among the securities, -1 for others; add what names stand for."""
     instrument = rows.instrument
@@ -376,9 +374,9 @@ def _resolve_securities(
         place[number] = number_of.get(cusip, -1)
         if place[number] < 0:
             name = repr(text) if text == cusip else f"{text!r}, taken as {cusip},"
-            lost = cusip.isdigit() and len(cusip) < CUSIP_LENGTH
-            advice = "its leading zeros may be lost" if lost else "add it"
-            trouble[number] = f"CUSIP {name} has no usable row in the securities table; {advice}"
+            trouble[number] = (
+                f"CUSIP {name} has no usable row in the securities table; {_advice(cusip, as_of)}"
+            )
         elif text.strip().upper() != cusip:
             resolved[text] = cusip
     security = np.where(cash, place[instrument.number], -1)
@@ -388,12 +386,24 @@ def _resolve_securities(
     return security
 
 
+def _advice(cusip: str, as_of: np.datetime64) -> str:
+    """Return what to do about a security that is not known."""
+    if cusip.isdigit() and len(cusip) < CUSIP_LENGTH:
+        return "its leading zeros may be lost"
+    with suppress(ValueError):
+        return f"if it is the contract {parse_contract(cusip, as_of).symbol}, its kind is future"
+    return "add it"
+
+
 def _check_repo_rates(
     rows: _Rows, repo: Mask, rate_pct: Float, short_rate_pct: float, file: str
 ) -> None:
-    """Note repo rates that look like decimals; refuse a file in which all do."""
-    given = np.flatnonzero(rows.ok & repo)
-    low = far_below(rate_pct[given], short_rate_pct) & (rate_pct[given] > 0.0)
+    """Note repo rates that look like decimals; refuse a file in which all do.
+
+    Rates of zero and below say nothing of the unit.
+    """
+    given = np.flatnonzero(rows.ok & repo & (rate_pct > 0.0))
+    low = far_below(rate_pct[given], short_rate_pct)
     if given.size > HANDFUL and low.all():
         raise InputError(
             f"{file}, row {rows.row[given[0]]}: no repo_rate of the file reaches "
@@ -410,6 +420,20 @@ def _check_repo_rates(
             for rate in rate_pct[at].tolist()
         ],
     )
+
+
+def _note_ends(
+    rows: _Rows, repo: Mask, end: Dates, settled_to: np.datetime64, as_of: np.datetime64
+) -> None:
+    """Note the repos that end soon."""
+    soon = add_business_days(as_of, NEAR, "bond")
+    # Most repos of a book end soon: one text for each day, not for each row.
+    days = settled_to + np.arange(1, int((soon - settled_to).astype(np.int64)) + 1)
+    ends = [
+        f"ends on {day}; without a new one its securities leave the margin account" for day in days
+    ]
+    at = np.flatnonzero(rows.ok & repo & (end > settled_to) & (end <= soon))
+    rows.note(at, "REPO_ENDS", columns.chosen(ends, (end[at] - days[0]).astype(np.int64)))
 
 
 def _resolve_contracts(

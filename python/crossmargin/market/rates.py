@@ -14,6 +14,8 @@ EIGHTHS = 8
 """Nominal coupons and those of TIPS are multiples of 1/8 percent."""
 LARGEST_DECIMAL_COUPON = 0.30
 """A coupon of 30% written as a decimal."""
+ROUNDED_BY = 0.0051
+"""Percent; so little is lost of a coupon by rounding to two places."""
 DECIMAL_UNDER = 0.25
 """Percent; what stays below it may be a decimal ..."""
 MARKET_FROM = 1.0
@@ -63,10 +65,14 @@ def check_coupons(coupon_pct: npt.ArrayLike) -> None:
 
 def decimal_message(coupon_pct: float) -> str:
     """Return why a coupon is refused, and what it may be."""
-    told = f"{coupon_pct:.10g} is no multiple of 1/8 percent"
+    eighth = float(np.rint(coupon_pct * EIGHTHS)) / EIGHTHS
+    causes = []
+    if eighth and abs(eighth - coupon_pct) < ROUNDED_BY:
+        causes.append(f"a rounded {eighth:g}")
     if decimal_coupons(np.array(coupon_pct)):
-        told += f"; it looks like a decimal: give {100.0 * coupon_pct:.10g}"
-    return told
+        causes.append(f"the decimal of {100.0 * coupon_pct:.10g}")
+    told = f"{coupon_pct:.10g} is no multiple of 1/8 percent"
+    return f"{told}; it looks like {' or '.join(causes)}: give that" if causes else told
 
 
 def warn_of_decimal_yields(yield_pct: Float, coupon_pct: Float) -> None:

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Span, Text
 
-STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode's control and format characters (with those that turn the direction of text), lone
-surrogates, and separators of lines and paragraphs."""
-
-
-def shown(text: str) -> str:
-    r"""Return a text with every character that could steer a terminal written out, as `\x1b`."""
-    return "".join(
-        character.encode("unicode_escape").decode()
-        if unicodedata.category(character) in STEERING
-        else character
-        for character in text
-    )
+from crossmargin.results.shown import shown
 
 
 class Output(Console):

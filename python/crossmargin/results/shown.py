@@ -1,8 +1,9 @@
-"""The first rows of a table, as text and as HTML."""
+"""What people see of texts and tables: nothing in them steers a terminal or a page."""
 
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from decimal import Decimal
 from html import escape
 from typing import Any
@@ -12,27 +13,40 @@ import pyarrow as pa
 ROWS = 10
 WIDTH = 100
 LONGEST_CELL = 30
+STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode's control and format characters (with those that turn the direction of text), lone
+surrogates, and separators of lines and paragraphs."""
+
+
+def shown(text: str) -> str:
+    r"""Return a text with every character that could steer a terminal written out, as `\x1b`."""
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in STEERING
+        else character
+        for character in text
+    )
 
 
 def as_text(table: pa.Table) -> str:
     """Return the size, and the first rows of the columns for which there is room."""
     lines: list[list[str]] = [[], *([] for _ in range(min(ROWS, table.num_rows)))]
-    shown, used = 0, 0
+    fitting, used = 0, 0
     for name, column in zip(table.column_names, table.columns, strict=True):
-        cells = [_printable(name), *map(_cell, column.slice(0, ROWS).to_pylist())]
+        cells = [shown(name), *map(_cell, column.slice(0, ROWS).to_pylist())]
         width = max(map(len, cells))
         used += width + 2
-        if shown and used > WIDTH:
+        if fitting and used > WIDTH:
             break
         left = pa.types.is_string(column.type) or pa.types.is_dictionary(column.type)
         for line, cell in zip(lines, cells, strict=True):
             line.append(cell.ljust(width) if left else cell.rjust(width))
-        shown += 1
+        fitting += 1
     text = [f"<Table {_size(table)}>", *("  ".join(line).rstrip() for line in lines if line)]
     more = table.num_rows - ROWS
     if more > 0:
         text.append(f"... {more:,} more row{'s' * (more > 1)}")
-    rest = ", ".join(map(_printable, table.column_names[shown:]))
+    rest = ", ".join(map(shown, table.column_names[fitting:]))
     if rest:
         text += textwrap.wrap(f"... more columns: {rest}", WIDTH)
     return "\n".join(text)
@@ -40,7 +54,7 @@ def as_text(table: pa.Table) -> str:
 
 def as_html(table: pa.Table) -> str:
     """Return the size and the first rows, all columns."""
-    head = "".join(f"<th>{escape(_printable(name))}</th>" for name in table.column_names)
+    head = "".join(f"<th>{escape(shown(name))}</th>" for name in table.column_names)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(_cell(cell))}</td>" for cell in row.values()) + "</tr>"
         for row in table.slice(0, ROWS).to_pylist()
@@ -63,10 +77,5 @@ def _cell(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.6g}"
-    text = _printable(str(value))
+    text = shown(str(value))
     return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 3] + "..."
-
-
-def _printable(text: str) -> str:
-    """Return a text without control, format and bidirectional characters."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

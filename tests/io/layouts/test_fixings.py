@@ -54,6 +54,15 @@ def test_the_new_york_feds_download(read: Callable[[str], tuple[Given, Parsed]])
     )
 
 
+def test_footnotes_of_the_new_york_feds_download_are_no_rows(
+    read: Callable[[str], tuple[Given, Parsed]],
+) -> None:
+    footnote = "Footnotes: revised rates are marked,,,,,,,,,,\n"
+    assert rows(read(NEW_YORK_FED + footnote)[1]) == rows(read(NEW_YORK_FED)[1])
+    with pytest.raises(InputError, match="fixings, row 5: `index` is blank"):
+        read(NEW_YORK_FED + "03/10/2025,,4.33,,,,,,,,\n")
+
+
 def test_a_rate_type_that_is_not_known_is_refused_by_row(
     read: Callable[[str], tuple[Given, Parsed]],
 ) -> None:

@@ -43,6 +43,7 @@ DEBT = (
     "2025-03-31,Marketable,Inflation-Protected Securities,91282CML2,null,2.125,2.2,2025-01-31,"
     "2035-01-15,20000,20300\n"
     "2025-03-31,Marketable,Notes,Total Treasury Notes,null,null,null,null,null,null,1439000\n"
+    "2025-03-31,Nonmarketable,Government Account Series,Abandoned,null,2.5,null,null,null,null,5\n"
     "2025-02-28,Marketable,Notes,91282CMM0,B-2035,4.625,4.6,2025-02-18,2035-02-15,48000,48000\n"
 )
 
@@ -90,6 +91,22 @@ def test_auction_results_of_the_interface_name_the_original_issue(
     assert "1 later sales of a security" in note
 
 
+@pytest.mark.parametrize("reopening", ["Yes", "No"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_new_issue_under_an_old_cusip_keeps_the_date_of_its_sale(
+    read: Callable[[str], Any], reopening: str, order: int
+) -> None:
+    head, *_ = API.splitlines(keepends=True)
+    sales = [
+        "2020-01-31,912828Z78,Note,7-Year,2020-01-30,2020-01-31,2027-01-31,1.5,1.57,No,,No,No\n",
+        "2022-01-31,912828Z78,Note,5-Year,2022-01-26,2022-01-31,2027-01-31,1.5,1.533,"
+        f"{reopening},2020-01-31,No,No\n",
+    ]
+    rows, _, _ = read(head + "".join(sales[::order]))
+    assert str(rows["912828Z78"]["issue_date"]) == "2020-01-31"
+    assert rows["912828Z78"]["resold_as"] == "2022-01-31:5-Year"
+
+
 def test_reopenings_alone_are_told(read: Callable[[str], Any]) -> None:
     lines = QUERY.splitlines(keepends=True)
     _, (note,), _ = read("".join(lines[:2]))
@@ -111,7 +128,7 @@ def test_the_list_of_the_public_debt(read: Callable[[str], Any]) -> None:
     assert note == (
         "read as the Monthly Statement of the Public Debt, amounts in millions; "
         "1 more rows of a security: its earliest issue date is used; "
-        "1 rows that are no security (totals) left out; 1 rows of earlier months left out"
+        "2 rows that are no security (totals) left out; 1 rows of earlier months left out"
     )
     assert log.counts() == {}
 

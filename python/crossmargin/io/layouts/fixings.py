@@ -24,8 +24,10 @@ def new_york_fed(table: pa.Table) -> tuple[pa.Table, str] | None:
     index = pc.utf8_upper(kind)
     other = columns.flags(pc.is_in(index, value_set=columns.text_column(_NOT_USED)))
     left_out = f"; {other.sum()} rows of other rates left out" if other.any() else ""
+    # A footnote below the table stands in the first column.
+    footnote = columns.flags(pc.equal(pc.binary_join_element_wise(kind, rate, ""), ""))
     return (
-        blanked({"date": date, "index": index, "rate_pct": rate}, ~other),
+        blanked({"date": date, "index": index, "rate_pct": rate}, ~(other | footnote)),
         f"read as the New York Fed's download of reference rates{left_out}",
     )
 

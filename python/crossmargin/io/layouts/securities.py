@@ -29,7 +29,7 @@ _WITHOUT_COUPON = ("bill", "frn")
 """Types whose coupon is not fixed, or not there: blank in these files."""
 _BEARING = columns.text_column(("note", "bond", "tips"))
 """Types whose coupon the auction sets: without one they are announced and not yet sold."""
-_CUSIP = r"^[0-9A-Za-z]{9}$"
+_CUSIP = r"^[0-9][0-9A-Za-z]{7}[0-9]$"
 _MILLIONS = "e6"
 
 
@@ -37,31 +37,31 @@ def auction_results(table: pa.Table) -> tuple[pa.Table, str] | None:
     """Read auction results, a row a sale: TreasuryDirect's query, or FiscalData's `auctions_query`.
 
     Of the sales of one security the first counts: its issue date is the original one. A later sale
-    as an original issue of another term goes into `resold_as`.
+    as an issue of another whole term goes into `resold_as`, be it flagged as a reopening or not.
     """
-    cusip, issued = text(table, "cusip"), text(table, "issuedate")
+    cusip, sold = text(table, "cusip"), text(table, "issuedate")
     matures, kind = text(table, "maturitydate"), text(table, "securitytype")
     term = text(table, "securityterm")
     coupon = text(table, "intrate", "interestrate")
-    if any(c is None for c in (cusip, issued, matures, kind, term, coupon)):
+    if any(c is None for c in (cusip, sold, matures, kind, term, coupon)):
         return None
-    original, reopened = text(table, "originalissuedate"), _yes(table, "reopening")
-    unsure = reopened
+    issued, unsure = sold, _yes(table, "reopening")
+    original = text(table, "originalissuedate")
     if original is not None:
         lacking = _missing(original)
-        issued = pc.if_else(columns.column(lacking), issued, original)
-        unsure = reopened & lacking
+        issued = pc.if_else(columns.column(lacking), sold, original)
+        unsure = unsure & lacking
     ours = _type(kind, _yes(table, "inflationindexsecurity", "tips"), _yes(table, "floatingrate"))
     coupon = _coupon(coupon, ours)
     announced = _missing(coupon) & columns.flags(pc.is_in(ours, value_set=_BEARING))
 
     number = _security_numbers(cusip)
-    order = _by_issue(number, issued, ~announced, reopened)
+    order = _by_date(number, sold, ~announced)
     keep, first = _first_of_each(number, order)
     years = _whole_years(term)
     later = order[first[number[order]] != order]
-    again = later[~reopened[later] & (years[later] > 0)]
-    again = again[years[again] != years[first[number[again]]]]
+    # The term of other later sales is what is left, as in 9-Year 11-Month, or the old one.
+    again = later[(years[later] > 0) & (years[later] != years[first[number[later]]])]
     note = _note(
         "read as auction results, a row a sale",
         {
@@ -78,7 +78,7 @@ def auction_results(table: pa.Table) -> tuple[pa.Table, str] | None:
         "issue_date": issued,
         "maturity_date": matures,
         "type": ours,
-        "resold_as": _resold(first[number[again]], issued, years, again, len(table)),
+        "resold_as": _resold(first[number[again]], sold, years, again, len(table)),
     }
     return blanked(cells, keep), note
 
@@ -100,7 +100,7 @@ def public_debt(table: pa.Table) -> tuple[pa.Table, str] | None:
     a_security = columns.flags(pc.match_substring_regex(cusip, _CUSIP))
     current = _of_last_month(text(table, "recorddate"), len(table))
     number = _security_numbers(cusip)
-    order = _by_issue(number, issued, a_security & current, np.zeros(len(table), bool))
+    order = _by_date(number, issued, a_security & current)
     keep, _ = _first_of_each(number, order)
     note = _note(
         "read as the Monthly Statement of the Public Debt, amounts in millions",
@@ -176,23 +176,19 @@ def _whole_years(term: pa.StringArray) -> Integer:
 
 
 def _resold(
-    own: Integer, issued: pa.StringArray, years: Integer, sale: Integer, rows: int
+    own: Integer, sold: pa.StringArray, years: Integer, sale: Integer, rows: int
 ) -> pa.StringArray:
     """Return the sales of old securities as new issues, on the rows of their first sales."""
-    day = columns.dates(read_cells(issued, "date").value)
+    day = columns.dates(read_cells(sold, "date").value)
     sales: dict[int, list[str]] = {}
     for row, again in zip(own.tolist(), sale.tolist(), strict=True):
         sales.setdefault(row, []).append(f"{day[again]}:{years[again]}-Year")
     return columns.text_column([";".join(sales.get(row, ())) for row in range(rows)])
 
 
-def _by_issue(number: Integer, issued: pa.StringArray, used: Mask, reopened: Mask) -> Integer:
-    """Return the rows used by security, then issue date, first sales before reopenings.
-
-    What is no date comes last.
-    """
-    day = columns.dates(read_cells(issued, "date").value)
-    order = np.lexsort((reopened, day, number))
+def _by_date(number: Integer, date: pa.StringArray, used: Mask) -> Integer:
+    """Return the rows used by security, then date; what is no date comes last."""
+    order = np.lexsort((columns.dates(read_cells(date, "date").value), number))
     return order[used[order]]
 
 
