@@ -91,6 +91,44 @@ def test_any_amount_in_thousands_is_that_of_its_decimals(amount: Decimal) -> Non
     assert float(read.table["quantity"][0].as_py()) == float(amount * 1000)
 
 
+def test_an_unclear_number_is_not_read_later_without_its_unit(tmp_path: Path) -> None:
+    # Once 4.25 is written as 4250, the rest of the column shows a decimal comma alone.
+    toml = '[positions]\nquantity = { column = "Qty", unit = "thousand" }\n'
+    text = "account;kind;instrument;Qty;xm\n" + "".join(
+        f"A;future;ZNM25;{cell};yes\n" for cell in ("4.25", "4,25", "1.000", "7")
+    )
+    file = tmp_path / "positions.csv"
+    file.write_text(text)
+    (tmp_path / "columns.toml").write_text(toml)
+    log = ExceptionLog()
+    names = read_column_map(tmp_path / "columns.toml")
+    given = read_source(file, name="positions", column_map=names)
+    table = parse(given.table, POSITIONS, file="positions", log=log, point=given.point).table
+    assert table["quantity"].to_pylist() == [4250.0, 7000.0]
+    assert log.table()["row"].to_pylist() == [2, 3]
+
+
+def test_a_number_in_percent_does_not_lose_its_sign(tmp_path: Path) -> None:
+    toml = """
+    [positions]
+    repo_rate = { column = "Rate", sign = "S", positive = "+", negative = "-" }
+    """
+    head = "account,kind,instrument,quantity,xm,start_date,end_date,Rate,S\n"
+    row = "A,repo,91282CMM0,100,yes,2025-03-13,2025-03-20,"
+    rows, log = positions(tmp_path, f"{head}{row}4.25%,-\n{row}4.25,-\n{row},\n", toml)
+    assert [r["repo_rate"] for r in rows] == [-4.25, None]
+    assert log.table()["message"].to_pylist()[0].startswith('`repo_rate` is "4.25% in `Rate`"')
+
+
+@pytest.mark.parametrize("blank", ["", None])
+def test_a_blank_cell_may_be_a_code_in_any_kind_of_file(blank: str | None) -> None:
+    table = pa.table({"account": ["A", "B", blank], "Class": pa.array(["X", blank, blank])})
+    names = {"positions": {"xm": {"column": "Class", "values": {"X": "yes", "": "no"}}}}
+    given = read_source(table, name="positions", column_map=read_column_map(names))
+    # The last row holds nothing, and stays blank.
+    assert given.table["xm"].to_pylist() == ["yes", "no", None]
+
+
 def test_what_is_no_number_is_refused_as_it_stands(tmp_path: Path) -> None:
     toml = '[positions]\nquantity = { column = "Face", unit = "million" }\n'
     text = "account,kind,instrument,Face,xm\nA,cash,91282CMM0,ten,yes\nA,cash,91282CMM0,,yes\n"

@@ -184,3 +184,10 @@ def test_every_real_fixing_is_plausible(real_data: Callable[[str], Path]) -> Non
         fixings=fixings(list(days), list(rates)),
     )
     assert market.fixings["SOFR"][0].size > 2000
+
+
+def test_a_term_of_sofr_in_decimals_is_refused(real_data: Callable[[str], Path]) -> None:
+    day = [datetime.date(2025, 3, 12), datetime.date(2025, 3, 13)]
+    sofr = pa.table({"date": day, "1y": [4.08, 4.10], "2y": [0.0390, 0.0392], "5y": [3.8, 3.81]})
+    with pytest.raises(InputError, match=r"^sofr, row 1: 2y is 0\.039.* \(2 of 2 rows do\)"):
+        read_market(real_data("us_treasury_par_yields.csv.gz"), as_of="2025-03-13", sofr=sofr)

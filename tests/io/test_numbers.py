@@ -74,6 +74,13 @@ def test_a_decimal_comma_beside_them_makes_thousands_unclear() -> None:
     assert read("1,000,000", "0,125") == ([None, None], [True, True])
 
 
+def test_a_decimal_comma_makes_points_before_three_digits_unclear() -> None:
+    # 1.000 may be one or a thousand, as the point of 10.000.000 parts thousands.
+    assert read("1.000", "10.000.000", "7.5") == ([None, None, 7.5], [True, True, False])
+    assert read("-1.000", "4,25", "100") == ([None, None, 100.0], [True, True, False])
+    assert read("1.000", "4.25", "1,000") == ([1.0, 4.25, 1000.0], [False] * 3)
+
+
 @pytest.mark.parametrize(
     ("words", "numbers"),
     [
@@ -96,6 +103,7 @@ def test_a_column_of_a_file_without_commas_between_cells_shows_its_mark(
     [
         (("1,000", "1.000", "5"), [None, None, 5.0]),
         (("4,25", "4.25", "1,000"), [None, 4.25, None]),
+        (("4,25", "4.25", "1.000"), [None, 4.25, None]),
     ],
 )
 def test_a_column_that_shows_no_mark_or_two_is_unclear(

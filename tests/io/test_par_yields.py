@@ -136,6 +136,38 @@ def test_decimals_are_not_taken_for_percent(text: Callable[[str], Path]) -> None
         read(text(plain(row("2025-03-11"), row("2025-03-12"), decimal)))
 
 
+@pytest.mark.parametrize("terms", [("10y",), ("7y", "10y"), ("20y", "30y"), ("3mo",)])
+def test_a_term_in_decimals_is_not_taken_for_percent(
+    text: Callable[[str], Path], terms: tuple[str, ...]
+) -> None:
+    decimal = {f"_{term}": f"{LEVELS[TENORS.index(term)] / 100:.4f}" for term in terms}
+    with pytest.raises(InputError, match=rf"row 2: {terms[0]} is 0\.04.* looks like a decimal"):
+        read(text(plain(row("2025-03-11"), row("2025-03-12", **decimal), row("2025-03-13"))))
+
+
+def test_bills_may_fall_alone(text: Callable[[str], Path]) -> None:
+    # The Treasury's yields of 2008-09-17.
+    panic = "2008-09-17,0.07,0.03,1.03,1.50,1.64,1.91,2.52,2.93,3.41,4.12,4.08"
+    assert read(text(plain(panic))).table["3mo"].to_pylist() == [0.03]
+
+
+def test_a_file_of_a_term_in_decimals_is_named() -> None:
+    others = {"date": DAYS, **{t: [v] * 2 for t, v in zip(TENORS, LEVELS, strict=True)}}
+    del others["10y"]
+    ten = {"date": DAYS, "10y": [0.0427, 0.0431]}
+    with pytest.raises(InputError, match=r"^ten, row 1: 10y .* \(2 of 2 days do\)"):
+        join_par_yields([("all", Given(pa.table(others), "")), ("ten", Given(pa.table(ten), ""))])
+
+
+def test_weekends_are_left_out(text: Callable[[str], Path]) -> None:
+    days = ("2025-03-07", "2025-03-08", "2025-03-09", "2025-03-10")
+    parsed = read(text(plain(*map(row, days))))
+    assert [f"{day}" for day in parsed.table["date"].to_pylist()] == ["2025-03-07", "2025-03-10"]
+    assert parsed.notes == (
+        "2 rows of Saturdays and Sundays left out: the Treasury gives no yields of them",
+    )
+
+
 def test_an_absurd_typed_date_is_refused(text: Callable[[str], Path]) -> None:
     table = read(text(plain(row("2025-03-12")))).table
     absurd = table.set_column(0, "date", pa.array([2**31 - 1], pa.int32()).cast(pa.date32()))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
 import sys
 import zipfile
 from collections.abc import Callable
@@ -187,3 +188,22 @@ def test_what_to_install_is_told(read: Read, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(InputError, match=r'pip install "crossmargin\[excel\]"'):
         read(saved(book(S=[HEADER, ROW])))
+
+
+def test_hidden_rows_are_read_and_told(read: Read) -> None:
+    workbook = book(Positions=[HEADER, ROW, ROW, ROW])
+    for number in (3, 4):
+        workbook["Positions"].row_dimensions[number].hidden = True
+    given = read(saved(workbook))
+    assert len(given.table) == 3
+    assert given.notes == ("2 hidden rows are read as any others",)
+
+
+def test_a_formula_without_a_value_is_refused_whatever_prefix_its_names_have(read: Read) -> None:
+    def prefixed(sheet: bytes) -> bytes:
+        sheet = re.sub(rb"<(/?)(?=[a-z])", rb"<\1x:", sheet)
+        return sheet.replace(b"xmlns=", b"xmlns:x=")
+
+    data = saved(book(Positions=[HEADER, [*ROW[:3], "=5+5", *ROW[4:]]]))
+    with pytest.raises(InputError, match="the formula in D2 has no value"):
+        read(changed(data, "xl/worksheets/sheet1.xml", prefixed))

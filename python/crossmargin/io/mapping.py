@@ -75,14 +75,18 @@ def _column(table: pa.Table, origin: Origin, point: bool) -> pa.ChunkedArray | p
     if origin.power or origin.sign:
         return _numbers(table, origin, point)
     if origin.values:
-        number, words = columns.encoded(_text(column))
+        # A blank cell is null in some kinds of file, and may be one of their codes in all.
+        number, words = columns.encoded(_text(column).fill_null(columns.scalar("")))
         ours = [origin.values.get(word, word) for word in columns.texts(words)]
-        return columns.text_column(ours).take(columns.column(number, number >= 0))
+        cells = columns.text_column(ours).take(columns.column(number))
+        if "" in origin.values:
+            return pc.if_else(_blank_rows(table), columns.nothing(cells.type), cells)
+        return cells
     return column
 
 
 def _blank_rows(table: pa.Table) -> pa.BooleanArray:
-    """Return which rows hold nothing: a constant does not make a row of them."""
+    """Return which rows hold nothing: what stands for no cell does not make a row of them."""
     blank = np.ones(len(table), bool)
     for column in table.columns:
         if not blank.any():
@@ -94,7 +98,11 @@ def _blank_rows(table: pa.Table) -> pa.BooleanArray:
 def _numbers(table: pa.Table, origin: Origin, point: bool) -> pa.Array:
     """Return numbers in our unit and with their sign, as text; what is no number stays."""
     column = table[origin.column]
-    value = columns.numbers(read_cells(column, "number", point=point).value)
+    read = read_cells(column, "number", point=point)
+    value = columns.numbers(read.value)
+    # Among other cells, or as percent, they would be read later, without their unit and sign.
+    spoiled = read.bad if origin.sign else read.unclear
+    spoiled = np.zeros(len(table), bool) if spoiled is None else spoiled
     cell, side = _text(column), _text(table[origin.sign or origin.column])
     # Each different pair of a cell and its side is looked at once.
     pair, _ = columns.encoded(
@@ -107,14 +115,19 @@ def _numbers(table: pa.Table, origin: Origin, point: bool) -> pa.Array:
             columns.texts(cell.take(columns.column(first))),
             columns.texts(side.take(columns.column(first))),
             value[first].tolist(),
+            spoiled[first].tolist(),
             strict=True,
         )
     ]
     return columns.text_column(cells).take(columns.column(pair))
 
 
-def _cell(cell: str | None, side: str | None, value: float, origin: Origin) -> str | None:
+def _cell(
+    cell: str | None, side: str | None, value: float, spoiled: bool, origin: Origin
+) -> str | None:
     """Return a number as a cell, exact in decimals; a cell to be refused if it makes no sense."""
+    if spoiled:
+        return f"{cell} in `{origin.column}`"
     if math.isnan(value):
         return cell
     if origin.sign:

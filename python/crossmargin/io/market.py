@@ -21,7 +21,7 @@ from crossmargin.io.sources import read_source
 from crossmargin.io.tables import Given, Source
 from crossmargin.market.curve import TENORS
 from crossmargin.market.market import SYNTHETIC, Market, Note
-from crossmargin.market.rates import far_below
+from crossmargin.market.rates import below_neighbours, far_below
 
 
 def read_market(
@@ -82,6 +82,8 @@ def read_market(
             describe(schema.name, read, parsed)
             if schema is not BASIS:
                 _check_percent(parsed.table, schema, yields.table)
+            if schema is SOFR:
+                _check_terms(parsed.table)
             histories[schema.name] = _history(parsed.table, schema, value)
     try:
         return Market.from_tables(
@@ -164,6 +166,19 @@ def _check_percent(table: pa.Table, schema: Schema, yields: pa.Table) -> None:
             f"{schema.name}, row {columns.integers(table['row'])[first]}: {largest[first]:g} on "
             f"{day[first]}, where the shortest par yield is {short[first]:g}%, looks like a "
             f"decimal or a missing value ({wrong.size} of {day.size} rows do); give percent"
+        )
+
+
+def _check_terms(sofr: pa.Table) -> None:
+    """Refuse SOFR rates that look like decimals beside those of other terms."""
+    percent = np.column_stack([columns.numbers(sofr[tenor]) for tenor in TENORS])
+    wrong = below_neighbours(percent)
+    if wrong.any():
+        at, k = (int(v[0]) for v in np.nonzero(wrong))
+        raise InputError(
+            f"{SOFR.name}, row {columns.integers(sofr['row'])[at]}: {TENORS[k]} is "
+            f"{percent[at, k]:g}, far below the terms around it, and looks like a decimal "
+            f"({wrong[:, k].sum()} of {len(sofr)} rows do); give percent"
         )
 
 

@@ -25,6 +25,7 @@ _COMMA = (
 )
 """Where the comma is the decimal mark, and points may part thousands."""
 _EITHER = r"^[1-9][0-9]{0,2}[.,][0-9]{3}$"
+_EITHER_POINT = r"^[^.,]*[1-9][0-9]{0,2}\.[0-9]{3}[^.,]*$"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,10 @@ def read_numbers(words: pa.StringArray, *, point: bool, percent: bool) -> Number
     value = _cast(words, plain)
     unclear = np.zeros(len(words), bool)
     note = ""
-    odd = np.flatnonzero(~plain) if point else np.arange(len(words))
+    # Where others have a comma for it, even the point of 1.000 may part thousands.
+    odd = (
+        np.flatnonzero(~plain | _matches(words, _EITHER_POINT)) if point else np.arange(len(words))
+    )
     odd = odd[_matches(words.take(columns.column(odd)), _RATE if percent else _AMOUNT)]
     if odd.size:
         value = value.copy()
@@ -91,7 +95,7 @@ def _read_marks(words: pa.StringArray, point: bool) -> tuple[npt.NDArray[np.floa
         good = by_comma | either | ~(has_comma | has_point)
         text = pc.replace_substring(pc.replace_substring(body, ".", ""), ",", ".")
     elif comma_seen:
-        unclear = has_comma & (by_point | by_comma)
+        unclear = by_comma | either | (has_comma & by_point)
     elif not point and not point_seen:
         unclear = either
     good = good & ~unclear

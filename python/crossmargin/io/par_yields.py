@@ -19,7 +19,7 @@ from crossmargin.io.dates import slash_order
 from crossmargin.io.parse import Parsed
 from crossmargin.io.tables import Given
 from crossmargin.market.curve import TENORS
-from crossmargin.market.rates import DECIMAL_UNDER, far_below
+from crossmargin.market.rates import DECIMAL_UNDER, below_neighbours, far_below
 
 LOWEST, HIGHEST = -5.0, 30.0
 """Percent; a yield outside is a placeholder or another column."""
@@ -75,8 +75,8 @@ def join_par_yields(given: Sequence[tuple[str, Given]]) -> Parsed:
     Raises
     ------
     InputError
-        If a column is missing, a cell cannot be read, a yield is outside -5 to 30 percent, a row
-        or the whole looks like decimals, or one date has two different rows.
+        If a column is missing, a cell cannot be read, a yield is outside -5 to 30 percent, a cell,
+        a row or the whole looks like decimals, or one date has two different rows.
     """
     files = [_read_file(one, name) for name, one in given]
     name = files[0].name if len(files) == 1 else "par yields"
@@ -119,6 +119,13 @@ def _read_file(given: Given, name: str) -> _File:
     missing = np.all([cell.missing for cell in cells.values()], axis=0)
     _refuse(dates.missing & ~missing, table, where["date"], "has yields and no date", name)
     row = np.flatnonzero(~dates.missing)
+    weekend = ~np.is_busday(columns.dates(dates.value)[row])
+    if weekend.any():
+        notes += (
+            f"{weekend.sum()} rows of Saturdays and Sundays left out: the Treasury gives no yields "
+            "of them",
+        )
+        row = row[~weekend]
     percent = _without_false_zeros(percent[row])
     _check_plausible(percent, row, name)
     day = columns.dates(dates.value)[row]
@@ -248,6 +255,15 @@ def _check_percent(files: list[_File], day: Dates, percent: Float, name: str) ->
         raise InputError(
             f"{file.name}, row {file.row[file.day == at][0] + 1}: no yield reaches "
             f"{DECIMAL_UNDER:g} where others are above 1; the row looks like decimals: give percent"
+        )
+    beside = below_neighbours(percent)
+    if beside.any():
+        at, k = (int(v[0]) for v in np.nonzero(beside))
+        file = next(file for file in files if file.has[k] and day[at] in file.day)
+        raise InputError(
+            f"{file.name}, row {file.row[file.day == day[at]][0] + 1}: {TENORS[k]} is "
+            f"{percent[at, k]:g} on {day[at]}, far below the terms around it, and looks like a "
+            f"decimal ({beside[:, k].sum()} of {day.size} days do): give percent"
         )
 
 

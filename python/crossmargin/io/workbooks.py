@@ -35,6 +35,8 @@ _OTHER_BOOKS = ("xl/workbook.bin", "content.xml")
 """What .xlsb and .ods have in its place."""
 _SHEETS = "xl/worksheets/"
 _TEXTS = "xl/sharedStrings.xml"
+_FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
+_HIDDEN = re.compile(rb"""<(?:\w+:)?row\s[^<>]*\bhidden=["'](?:1|true)["']""")
 _LITERAL = re.compile(r'"[^"]*"|\\.')
 """Parts of a number format that are shown as they are."""
 
@@ -76,7 +78,7 @@ def read_workbook(data: bytes, label: str) -> tuple[pa.Table, tuple[str, ...]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what openpyxl leaves out is not in the cells
-            formulas = _check(data, label)
+            formulas, hidden = _check(data, label)
             book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
             title, rows = _only_sheet(book, label)
             if formulas:
@@ -95,7 +97,8 @@ def read_workbook(data: bytes, label: str) -> tuple[pa.Table, tuple[str, ...]]:
     table = pa.table(
         [columns.text_column([row[k] for row in cells[1:]]) for k in range(width)], names=cells[0]
     )
-    return table, rows_left_out(rows[:at], at, "row")
+    notes = (f"{hidden} hidden rows are read as any others",) if hidden else ()
+    return table, (*rows_left_out(rows[:at], at, "row"), *notes)
 
 
 def _library(label: str) -> Any:
@@ -108,8 +111,8 @@ def _library(label: str) -> Any:
     return openpyxl
 
 
-def _check(data: bytes, label: str) -> bool:
-    """Refuse what is too large or no .xlsx; return whether there may be formulas."""
+def _check(data: bytes, label: str) -> tuple[bool, int]:
+    """Refuse what is too large or no .xlsx; tell of formulas, and how many rows are hidden."""
     with opened_zip(data, label) as archive:
         members = archive.infolist()
         if _BOOK not in archive.namelist():
@@ -123,7 +126,12 @@ def _check(data: bytes, label: str) -> bool:
                     "CSV"
                 )
         sheets = [member for member in members if member.filename.startswith(_SHEETS)]
-        return any(b"<f" in archive.read(sheet) for sheet in sheets)
+        formulas, hidden = False, 0
+        for sheet in sheets:
+            text = archive.read(sheet)
+            formulas |= _FORMULA.search(text) is not None
+            hidden += len(_HIDDEN.findall(text))
+        return formulas, hidden
 
 
 def _only_sheet(book: Any, label: str) -> tuple[str, list[list[str]]]:

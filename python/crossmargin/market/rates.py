@@ -49,6 +49,36 @@ def far_below(rate_pct: npt.ArrayLike, market_pct: npt.ArrayLike) -> Mask:
     return np.asarray((np.abs(rate) < DECIMAL_UNDER) & (market >= MARKET_FROM))
 
 
+def below_neighbours(percent: Float) -> Mask:
+    """Return which rates of a curve look like decimals beside those of the terms around them.
+
+    The shortest ones may fall alone: on 2008-09-17 three months paid 0.03%, six months 1.03%.
+
+    Parameters
+    ----------
+    percent : ndarray of float64, [N x 11]
+        Rates of each day by term, NaN where missing.
+
+    Returns
+    -------
+    ndarray of bool, [N x 11]
+    """
+    low = np.abs(percent) < DECIMAL_UNDER
+    # Of two low rates side by side both may be decimals: the nearest one that is not low counts.
+    other = np.where(low, np.nan, percent)
+    shorter, longer = _filled(other), _filled(other[:, ::-1])[:, ::-1]
+    around = np.minimum(shorter, np.where(np.isnan(longer), shorter, longer))
+    return np.asarray(far_below(percent, around) & (percent != 0.0))
+
+
+def _filled(rates: Float) -> Float:
+    """Return rates with each missing one replaced by the last known one before it in its row."""
+    filled = rates.copy()
+    for k in range(1, rates.shape[1]):
+        filled[:, k] = np.where(np.isnan(filled[:, k]), filled[:, k - 1], filled[:, k])
+    return filled
+
+
 def check_coupons(coupon_pct: npt.ArrayLike) -> None:
     """Refuse coupons that look like decimals.
 
