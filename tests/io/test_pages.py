@@ -111,8 +111,15 @@ def test_empty_pages_without_end_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "header",
-    [b"\x19\xf5\xff\xff\xff\xff\x0f", b"\x1c" * 30, b"\x15" + b"\xff" * 11, b"\x2d", b"\x15\x01"],
-    ids=["long-list", "deep", "long-number", "unknown", "cut"],
+    [
+        b"\x19\xf5\xff\xff\xff\xff\x0f",
+        b"\x19\xf3\xff\xff\xff\xff\xff\xff\x0f",  # of bytes
+        b"\x1c" * 30,
+        b"\x15" + b"\xff" * 11,
+        b"\x2d",
+        b"\x15\x01",
+    ],
+    ids=["long-list", "endless-list", "deep", "long-number", "unknown", "cut"],
 )
 def test_a_hostile_header_ends(header: bytes) -> None:
     data = written(TABLE.select(["number"]).slice(0, 10))

@@ -148,6 +148,8 @@ class _Structure:
             count, kind = divmod(self._byte(), 16)
             element = _BYTE if kind in (_TRUE, _FALSE) else kind
             size = self._unsigned() if count == 15 else count
+            if size > len(self._data) - self.at:  # each element takes a byte at least
+                raise ValueError("a part goes beyond the file")
             return [self._value(element, depth + 1) for _ in range(size)]
         if kind in (_BYTE, _DOUBLE):
             self.at += 1 if kind == _BYTE else 8
