@@ -4,7 +4,6 @@ import contextlib
 import io
 import itertools
 import struct
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossmargin.book.exceptions import InputError
-from crossmargin.io.pages import unpacked_size
+from crossmargin.io.pages import Chunk, column_chunks, unpacked_size
 from crossmargin.io.parquet import read_parquet
 
 TABLE = pa.table(
@@ -32,7 +31,7 @@ def written(table: pa.Table, **options: object) -> bytes:
     return sink.getvalue()
 
 
-def chunks(data: bytes) -> list[pq.ColumnChunkMetaData]:
+def of_arrow(data: bytes) -> list[pq.ColumnChunkMetaData]:
     group = pq.ParquetFile(io.BytesIO(data)).metadata.row_group(0)
     return [group.column(k) for k in range(group.num_columns)]
 
@@ -51,9 +50,14 @@ def test_sizes_are_those_of_the_footer_less_the_headers(
         use_dictionary=dictionary,
         write_page_checksum=True,
     )
-    for chunk in chunks(data):
+    for chunk, own in zip(column_chunks(data), of_arrow(data), strict=True):
+        assert (chunk.path, chunk.end - chunk.begin) == (
+            own.path_in_schema,
+            own.total_compressed_size,
+        )
+        assert chunk.begin == (own.dictionary_page_offset or own.data_page_offset)
         # Each page counts 1,024 bytes more, and less its header of some 30.
-        over = unpacked_size(data, chunk) - chunk.total_uncompressed_size
+        over = unpacked_size(data, chunk) - own.total_uncompressed_size
         assert 3 * 900 < over < 4 * 1024
 
 
@@ -77,7 +81,7 @@ def test_a_page_that_is_larger_than_the_footer_says_is_refused() -> None:
         store_schema=False,
         write_statistics=False,
     )
-    (chunk,) = chunks(data)
+    (chunk,) = of_arrow(data)
     size = struct.unpack("<I", data[-8:-4])[0]
     footer = data[-8 - size : -8].replace(zigzag(rows), zigzag(1000))
     footer = footer.replace(zigzag(chunk.total_uncompressed_size), zigzag(8000))
@@ -91,32 +95,67 @@ def test_a_page_that_is_larger_than_the_footer_says_is_refused() -> None:
 @given(st.binary(max_size=60))
 def test_any_header_has_a_size_or_is_damaged(header: bytes) -> None:
     data = written(TABLE.select(["number"]).slice(0, 10))
-    (chunk,) = chunks(data)
+    (chunk,) = column_chunks(data)
     with contextlib.suppress(ValueError):
-        assert unpacked_size(data[: chunk.data_page_offset] + header, chunk) >= 0
+        assert unpacked_size(data[: chunk.begin] + header, chunk) >= 0
 
 
 def test_empty_pages_without_end_are_refused() -> None:
     data = written(TABLE.select(["number"]).slice(0, 10), use_dictionary=False)
-    (chunk,) = chunks(data)
-    endless = SimpleNamespace(
-        data_page_offset=chunk.data_page_offset,
-        has_dictionary_page=False,
-        total_compressed_size=1 << 40,
-    )
+    (chunk,) = column_chunks(data)
+    endless = Chunk(chunk.path, chunk.begin, 1 << 40)
     empty = b"\x25\0\x15\0\0"  # both sizes zero
     with pytest.raises(ValueError, match="more than 100,000 pages"):
-        unpacked_size(data[: chunk.data_page_offset] + empty * 200_000, endless)
+        unpacked_size(data[: chunk.begin] + empty * 200_000, endless)
 
 
 @pytest.mark.parametrize(
     "header",
-    [b"\x19\xf5\xff\xff\xff\xff\x0f", b"\x1c" * 30, b"\x15" + b"\xff" * 11, b"\x2d", b"\x15\x01"],
-    ids=["long-list", "deep", "long-number", "unknown", "cut"],
+    [
+        b"\x19\xf5\xff\xff\xff\xff\x0f",
+        b"\x19\xf3\xff\xff\xff\xff\xff\xff\x0f",  # of bytes
+        b"\x1c" * 30,
+        b"\x15" + b"\xff" * 11,
+        b"\x2d",
+        b"\x15\x01",
+    ],
+    ids=["long-list", "endless-list", "deep", "long-number", "unknown", "cut"],
 )
 def test_a_hostile_header_ends(header: bytes) -> None:
     data = written(TABLE.select(["number"]).slice(0, 10))
-    (chunk,) = chunks(data)
-    start = chunk.dictionary_page_offset or chunk.data_page_offset
-    with pytest.raises(ValueError, match=r"a page's header|a number in a page's header"):
-        unpacked_size(data[:start] + header, chunk)
+    (chunk,) = column_chunks(data)
+    with pytest.raises(ValueError, match=r"^a part|^a number"):
+        unpacked_size(data[: chunk.begin] + header, chunk)
+
+
+def with_footer(data: bytes, footer: bytes) -> bytes:
+    size = struct.unpack("<I", data[-8:-4])[0]
+    return data[: -8 - size] + footer + struct.pack("<I", len(footer)) + b"PAR1"
+
+
+@given(st.binary(max_size=200))
+def test_any_footer_has_columns_or_is_damaged(footer: bytes) -> None:
+    data = written(TABLE.select(["number"]).slice(0, 10))
+    with contextlib.suppress(ValueError):
+        assert all(chunk.begin <= chunk.end for chunk in column_chunks(with_footer(data, footer)))
+
+
+@pytest.mark.parametrize(
+    ("footer", "why"),
+    [
+        (b"\x49\x1c\x36\x02\0\0", "lacks a part"),  # a row group with rows and no columns
+        (b"\x49\x1c\x19\x1c\0\x26\x02\0\0", "lacks a part"),  # a column with no metadata
+        (b"\x49\x1c\x38\x01a\0\0", "no whole number"),  # rows that are a text
+        (b"\x49\x15\x02\0", "lacks a part"),  # row groups that are numbers
+        (b"\x49\x1c\x19\x19\x05\x26\x02\0\0", "lacks a part"),  # a column that is a list
+        (b"\x1c" * 30, "too deep"),
+    ],
+)
+def test_a_damaged_footer_is_named(footer: bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        list(column_chunks(with_footer(written(TABLE.slice(0, 1)), footer)))
+
+
+def test_a_footer_that_is_too_large_is_not_read() -> None:
+    with pytest.raises(ValueError, match="more than 16,777,216 bytes"):
+        list(column_chunks(with_footer(written(TABLE.slice(0, 1)), b"\0" * (17 << 20))))

@@ -1,34 +1,87 @@
 """How large the pages of a Parquet file are once unpacked, by their own headers.
 
 A reader makes room for a page by its header, whatever the file's footer says; Arrow tells the
-footer alone. Headers are structures of Thrift's compact protocol, of which two fields matter.
+footer alone, and where a column's part of that contradicts itself Arrow 26 throws what nothing
+catches: the process ends. So the footer is read here too. It and the headers are structures of
+Thrift's compact protocol, of which a few fields matter.
 """
 
 from __future__ import annotations
 
-import pyarrow.parquet as pq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 _UNPACKED, _PACKED = 2, 3
 """Fields of a page's header: its sizes."""
+_GROUPS, _COLUMNS, _ROWS, _METADATA = 4, 1, 3, 3
+"""Of the footer the row groups, of each its columns and rows, of each column its metadata."""
+_PATH, _CHUNK_SIZE, _FIRST_PAGE, _DICTIONARY = 3, 7, 9, 11
+"""Fields of a column's metadata."""
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
 _NUMBERS = (4, 5, 6)
 _LONGEST = 10
 """Bytes of a number of 64 bits."""
 _DEEPEST = 8
+_LARGEST_FOOTER = 16 << 20
+"""Bytes; that of 20,000 columns takes some 4 MB for each row group."""
 _MOST_PAGES = 100_000
 """Of a column chunk; writers make one of some thousand rows."""
 _OVERHEAD = 1024
 """Bytes that a page takes beside its values, so that empty ones count too."""
 
 
-def unpacked_size(data: bytes, chunk: pq.ColumnChunkMetaData) -> int:
+@dataclass(frozen=True)
+class Chunk:
+    """A column's values in a row group: its name, with dots where it is nested, and its bytes."""
+
+    path: str
+    begin: int
+    end: int
+
+
+def column_chunks(data: bytes) -> Iterator[Chunk]:
+    """Yield the column chunks that the footer of a file names.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+
+    Yields
+    ------
+    Chunk
+
+    Raises
+    ------
+    ValueError
+        If the footer is damaged or too large.
+    """
+    size = int.from_bytes(data[-8:-4], "little")
+    if size > _LARGEST_FOOTER:
+        raise ValueError(f"a footer of more than {_LARGEST_FOOTER:,} bytes")
+    footer = _Structure(data, max(0, len(data) - 8 - size)).fields
+    try:
+        for group in footer.get(_GROUPS, ()):
+            # One without rows has no pages.
+            for column in group[_COLUMNS] if _whole(group, _ROWS) else ():
+                metadata = column[_METADATA]
+                first, dictionary = (_whole(metadata, n) for n in (_FIRST_PAGE, _DICTIONARY))
+                first = dictionary if 0 < dictionary < first else first
+                path = b".".join(metadata[_PATH]).decode()
+                yield Chunk(path, first, first + _whole(metadata, _CHUNK_SIZE))
+    except (LookupError, TypeError, AttributeError):
+        raise ValueError("the footer lacks a part") from None
+
+
+def unpacked_size(data: bytes, chunk: Chunk) -> int:
     """Return how many bytes the pages of a column chunk unpack to.
 
     Parameters
     ----------
     data : bytes
         The file.
-    chunk : pyarrow.parquet.ColumnChunkMetaData
+    chunk : Chunk
 
     Returns
     -------
@@ -39,59 +92,70 @@ def unpacked_size(data: bytes, chunk: pq.ColumnChunkMetaData) -> int:
     ValueError
         If a header is damaged, or there are too many.
     """
-    at = chunk.data_page_offset
-    if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < at:
-        at = chunk.dictionary_page_offset
-    end = at + chunk.total_compressed_size
-    size = 0
+    at, size = chunk.begin, 0
     for _ in range(_MOST_PAGES):
-        if at >= end:
+        if at >= chunk.end:
             return size
-        header = _Header(data, at)
-        size += header.size[_UNPACKED] + _OVERHEAD
-        at = header.at + header.size[_PACKED]
+        header = _Structure(data, at)
+        unpacked, packed = (_whole(header.fields, field) for field in (_UNPACKED, _PACKED))
+        size += unpacked + _OVERHEAD
+        at = header.at + packed
     raise ValueError(f"more than {_MOST_PAGES:,} pages in a column")
 
 
-class _Header:
-    """A page's header: where it ends, and its sizes."""
+def _whole(fields: dict[int, Any], number: int) -> int:
+    """Return a field that is a whole number, zero where it is not there."""
+    value = fields.get(number, 0)
+    if not isinstance(value, int) or value < 0:
+        raise ValueError("a size or place that is no whole number")
+    return value
+
+
+class _Structure:
+    """A structure from some place on: its fields by number, and where it ends."""
 
     def __init__(self, data: bytes, at: int) -> None:
+        if at < 0:
+            raise ValueError("a part begins before the file")
         self._data = data
         self.at = at
-        self.size = {_UNPACKED: 0, _PACKED: 0}
-        self._structure(0)
-        if min(self.size.values()) < 0:
-            raise ValueError("a page of negative size")
+        self.fields = self._structure(0)
 
-    def _structure(self, depth: int) -> None:
-        field = 0
+    def _structure(self, depth: int) -> dict[int, Any]:
+        if depth > _DEEPEST:
+            raise ValueError("a part is too deep")
+        fields: dict[int, Any] = {}
+        number = 0
         while kind := self._byte():
             step, kind = divmod(kind, 16)
-            field = field + step if step else self._number()
-            if depth == 0 and field in self.size and kind in _NUMBERS:
-                self.size[field] = self._number()
-            else:
-                self._skip(kind, depth + 1)
+            number = number + step if step else self._number()
+            fields[number] = self._value(kind, depth + 1)
+        return fields
 
-    def _skip(self, kind: int, depth: int) -> None:
-        if depth > _DEEPEST:
-            raise ValueError("a page's header is too deep")
+    def _value(self, kind: int, depth: int) -> Any:
+        """Return a value of a kind; None where none of that kind matters."""
         if kind in _NUMBERS:
-            self._number()
-        elif kind == _BINARY:
+            return self._number()
+        if kind == _BINARY:
             length = self._unsigned()
             self.at += length
-        elif kind == _STRUCT:
-            self._structure(depth)
-        elif kind in (_LIST, _SET):
+            return self._data[self.at - length : self.at]
+        if kind == _STRUCT:
+            return self._structure(depth)
+        if kind in (_LIST, _SET):
+            if depth > _DEEPEST:
+                raise ValueError("a part is too deep")
             count, kind = divmod(self._byte(), 16)
-            for _ in range(self._unsigned() if count == 15 else count):
-                self._skip(_BYTE if kind in (_TRUE, _FALSE) else kind, depth + 1)
-        elif kind in (_BYTE, _DOUBLE):
+            element = _BYTE if kind in (_TRUE, _FALSE) else kind
+            size = self._unsigned() if count == 15 else count
+            if size > len(self._data) - self.at:  # each element takes a byte at least
+                raise ValueError("a part goes beyond the file")
+            return [self._value(element, depth + 1) for _ in range(size)]
+        if kind in (_BYTE, _DOUBLE):
             self.at += 1 if kind == _BYTE else 8
         elif kind not in (_TRUE, _FALSE):
-            raise ValueError("a page's header cannot be read")
+            raise ValueError("a part cannot be read")
+        return None
 
     def _number(self) -> int:
         """Return a signed number: zigzag, so that small ones are short."""
@@ -105,11 +169,11 @@ class _Header:
             value |= (byte & 127) << (7 * place)
             if byte < 128:
                 return value
-        raise ValueError("a number in a page's header is too long")
+        raise ValueError("a number is too long")
 
     def _byte(self) -> int:
         if self.at >= len(self._data):
-            raise ValueError("a page's header goes beyond the file")
+            raise ValueError("a part goes beyond the file")
         byte = self._data[self.at]
         self.at += 1
         return byte

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from crossmargin.io import limits
 from crossmargin.io.headers import refuse_repeated
-from crossmargin.io.pages import unpacked_size
+from crossmargin.io.pages import column_chunks, unpacked_size
 
 MAGIC = b"PAR1"
 NOT_DECODED = pa.struct([])
@@ -76,12 +76,10 @@ def _check_size(file: pq.ParquetFile, names: list[str], data: bytes, label: str)
     size = rows * sum(_width(field.type) or 0 for field in file.schema_arrow)
     limits.check_size(size, len(data), label)
     wanted = set(names)
-    for group in groups.values():
-        for k in range(metadata.num_columns):
-            chunk = group.column(k)
-            if chunk.path_in_schema in wanted:
-                size += unpacked_size(data, chunk)
-                limits.check_size(size, len(data), label)
+    for chunk in column_chunks(data):
+        if chunk.path in wanted:
+            size += unpacked_size(data, chunk)
+            limits.check_size(size, len(data), label)
 
 
 def _groups(metadata: pq.FileMetaData) -> dict[int, pq.RowGroupMetaData]:
