@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+import crossmargin
 from crossmargin import columns
 from crossmargin.book.accounts import read_accounts
 from crossmargin.book.exceptions import CODES, SCHEMA, SEVERITIES, ExceptionLog, InputError
@@ -31,6 +32,7 @@ from crossmargin.book.schemas import (
     FIXINGS,
     POSITIONS,
     SECURITIES,
+    SETTLEMENTS,
     SOFR,
     VOLUMES,
     Schema,
@@ -43,17 +45,21 @@ from crossmargin.instruments.contracts import last_day
 from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.securities import Securities, cash_flows
 from crossmargin.io.cells import FIRST_YEAR, LAST_YEAR, LONGEST_TEXT
+from crossmargin.io.column_map import read_column_map
 from crossmargin.io.cubes import LARGEST_PNL, read_cube
+from crossmargin.io.mapping import in_our_columns
 from crossmargin.io.market import read_market
 from crossmargin.io.par_yields import HIGHEST, LOWEST, read_par_yields
 from crossmargin.io.parse import Parsed, parse
 from crossmargin.io.results import MANIFEST, read_results
+from crossmargin.io.sources import read_source
 from crossmargin.io.span_pa2 import parse_span_pa2
-from crossmargin.io.tables import Source, read_table
+from crossmargin.io.tables import Given, Source, read_table
 from crossmargin.market.curve import TENORS
 from crossmargin.market.market import Market
 from crossmargin.policies.explain import explain, unconfirmed
 from crossmargin.policies.policy import parse_policy
+from crossmargin.sample import sample_tables
 
 AS_OF = np.datetime64("2025-03-13", "D")
 CORPUS = Path(__file__).parent / "corpus"
@@ -74,9 +80,9 @@ def as_file(data: bytes) -> Iterator[Path]:
 
 def parsed(source: Source, schema: Schema) -> tuple[pa.Table, ExceptionLog]:
     """Read a table of a schema, check what must hold of it, and return it with its exceptions."""
-    given = read_table(source, name=schema.name)
+    given = read_source(source, name=schema.name)
     log = ExceptionLog()
-    read = parse(given.table, schema, file=schema.name, log=log)
+    read = parse(given.table, schema, file=schema.name, log=log, point=given.point)
     check_parsed(given.table, schema, read, log.table())
     return read.table, log
 
@@ -217,7 +223,7 @@ def history(name: str) -> Target:
 def par_yields(data: bytes) -> None:
     """Read par yields and the market of their last day."""
     with as_file(data) as path:
-        read = read_par_yields(read_table(path, name="par yields")).table
+        read = read_par_yields(read_source(path, name="par yields")).table
         day = columns.dates(read["date"])
         assert np.all(np.diff(day).astype(int) > 0)
         for tenor in TENORS:
@@ -231,8 +237,9 @@ def par_yields(data: bytes) -> None:
 def cube(data: bytes) -> None:
     """Read a cube."""
     with as_file(data) as path:
-        given = read_table(path, name="cube").table
-    instrument, pnl, scenario = read_cube(given, name="cube")
+        read = read_table(path, name="cube")
+    given = read.table
+    instrument, pnl, scenario = read_cube(given, name="cube", point=read.point)
     assert pnl.shape == (len(instrument), len(scenario)) == (len(given), given.num_columns - 1)
     assert np.all(np.abs(pnl) <= LARGEST_PNL)
 
@@ -262,6 +269,37 @@ def contract(data: bytes) -> None:
         raise InputError(str(error)) from error
     assert parse_contract(read.symbol, AS_OF) == read
     assert last_day(read) > read.month - 1
+
+
+def column_map(data: bytes) -> None:
+    """Read what columns are called in a user's files, and a book by it."""
+    rows = pa.table({"Acct": ["A1"], "B/S": ["S"], "Lots": ["1,000.5"], "Rate": ["4.25%"]})
+    with as_file(data) as path:
+        names = read_column_map(path)
+    for name in ("positions", "securities", "fixings"):
+        made = in_our_columns(Given(rows, ""), name, names)
+        assert len(made.table) == len(rows)
+
+
+@cache
+def finished() -> Path:
+    """Return a directory with the results of a run."""
+    tables = sample_tables(accounts=10)
+    book = {name: tables[name] for name in ("positions", "accounts", "securities")}
+    run = crossmargin.run(**book, market=Market.sample())
+    return run.write(Path(tempfile.mkdtemp()) / "run")
+
+
+def compared(data: bytes) -> None:
+    """Compare a run with itself under another manifest."""
+    folder = finished()
+    other = Path(tempfile.mkdtemp(dir="/dev/shm"))
+    try:
+        shutil.copytree(folder, other, dirs_exist_ok=True)
+        (other / MANIFEST).write_bytes(data)
+        assert len(crossmargin.compare(folder, other))
+    finally:
+        shutil.rmtree(other)
 
 
 def results(data: bytes) -> None:
@@ -383,6 +421,7 @@ TARGETS: dict[str, Target] = {
     "firms": table(FIRMS),
     "securities": table(SECURITIES, securities),
     "volumes": table(VOLUMES, lambda rows, _: read_volumes(rows, as_of=AS_OF)),
+    "settlements": table(SETTLEMENTS),
     "par_yields": par_yields,
     "basis": history("basis"),
     "fixings": history("fixings"),
@@ -391,7 +430,9 @@ TARGETS: dict[str, Target] = {
     "span": span,
     "policy": policy,
     "contract": contract,
+    "column_map": column_map,
     "results": results,
+    "compared": compared,
     "typed": typed,
     "arrays": arrays,
     # The same reader as `positions`; in a corpus of its own, since Parquet is decoded outside.

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from crossmargin.book.exceptions import InputError
+from crossmargin.files import MAX_TOML
 from crossmargin.policies import (
     ClassDisallowance,
     CmeConcentration,
@@ -21,7 +22,7 @@ from crossmargin.policies import (
     SpreadCredit,
     read_policy,
 )
-from crossmargin.policies.policy import DEFAULT, MAX_BYTES, STANDINGS, parse_policy
+from crossmargin.policies.policy import DEFAULT, STANDINGS, parse_policy
 
 TEXT = resources.files("crossmargin.policies").joinpath(f"{DEFAULT}.toml").read_text("utf-8")
 CHARGE = """
@@ -44,7 +45,7 @@ def changed(parameter: str, value: str) -> str:
 def test_a_policy_is_a_regular_file_of_limited_size(tmp_path: Path) -> None:
     pipe, large = tmp_path / "pipe", tmp_path / "large.toml"
     os.mkfifo(pipe)
-    large.write_bytes(b"#" * (MAX_BYTES + 1))
+    large.write_bytes(b"#" * (MAX_TOML + 1))
     for path, says in (
         (pipe, "not a regular file"),
         (Path("/dev/zero"), "not a regular file"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crossmargin.io.column_map import ColumnMap
 from crossmargin.io.layouts import from_download
 from crossmargin.io.mapping import in_our_columns
-from crossmargin.io.tables import Given, Source, read_table
+from crossmargin.io.tables import Given, Source, guarded, read_table
 
 
 def read_source(source: Source, *, name: str, column_map: ColumnMap | None = None) -> Given:
@@ -30,6 +30,10 @@ def read_source(source: Source, *, name: str, column_map: ColumnMap | None = Non
         If it cannot be read; the message names it and what to do.
     """
     given = read_table(source, name=name)
-    if column_map is not None:
-        given = in_our_columns(given, name, column_map)
-    return from_download(given, name)
+
+    def ours() -> Given:
+        mapped = given if column_map is None else in_our_columns(given, name, column_map)
+        return from_download(mapped, name)
+
+    # A typed column may be of a kind that cannot be shown as text.
+    return guarded(ours, f"{name} table")

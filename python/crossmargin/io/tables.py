@@ -94,18 +94,18 @@ def read_table(source: Source, *, name: str) -> Given:
     if isinstance(source, str | Path):
         label = f"{name} file {source}"
         data = _read(Path(source), label)
-        given = _guarded(lambda: _from_bytes(data, label), label)
+        given = guarded(lambda: _from_bytes(data, label), label)
     elif hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
         label = f"{name} table"
-        given = _guarded(lambda: Given(_from_object(source, label), ""), label)
+        given = guarded(lambda: Given(_from_object(source, label), ""), label)
     else:
         raise TypeError(
             f"{name}: expected a path, or a pandas, polars or Arrow table, "
             f"not {type(source).__name__}"
         )
     limits.check_shape(given.table.num_rows, given.table.num_columns, label)
-    table, notes = _guarded(lambda: named_columns(given.table, label), label)
-    table = _guarded(lambda: _plain(table, label), label).replace_schema_metadata(None)
+    table, notes = guarded(lambda: named_columns(given.table, label), label)
+    table = guarded(lambda: _plain(table, label), label).replace_schema_metadata(None)
     return Given(table, given.hash or _hash(table, label), (*given.notes, *notes), given.point)
 
 
@@ -130,7 +130,7 @@ def read_bytes(path: Path, *, name: str) -> bytes:
     """
     label = f"{name} file {path}"
     data = _read(path, label)
-    return _guarded(lambda: unpacked(data, label), label)
+    return guarded(lambda: unpacked(data, label), label)
 
 
 def _hash(table: pa.Table, label: str) -> str:
@@ -140,7 +140,7 @@ def _hash(table: pa.Table, label: str) -> str:
         raise InputError(f"{label}: {error}; drop the column") from None
 
 
-def _guarded(read: Callable[[], T], label: str) -> T:
+def guarded(read: Callable[[], T], label: str) -> T:
     """Run a reader; whatever it trips over in the input is an InputError."""
     try:
         return read()

@@ -140,3 +140,11 @@ def test_our_own_table_stays_as_it_is(read: Callable[[str], Any]) -> None:
     )
     assert rows["91282CMM0"]["outstanding"] == 91_000_100_000.0
     assert notes == ()
+
+
+def test_a_column_that_no_text_can_show_is_refused() -> None:
+    row = dict.fromkeys(("cusip", "issue_date", "maturity_date", "security_type", "int_rate"), "x")
+    term = pa.array([0], pa.timestamp("s", "?"))
+    table = pa.table({**{name: [cell] for name, cell in row.items()}, "security_term": term})
+    with pytest.raises(InputError, match="securities table: cannot be read: .*timezone"):
+        read_source(table, name="securities")
