@@ -45,8 +45,11 @@ AS_OF = "2025-03-13"
         ("SR3U25", "SR3U25"),
         # The quarter from December 2024 ends on 2025-03-19: still open.
         ("SR3Z4", "SR3Z24"),
-        # Listed for 39 quarters.
-        ("SR3M4", "SR3M34"),
+        # June 2034 is among the 39 quarters listed, but June 2024 not long gone.
+        ("SR3M34", "SR3M34"),
+        ("SR3M4", "SR3M24"),
+        ("SR3M3", "SR3M23"),
+        ("SR3M2", "SR3M32"),
         ("SR1G6", "SR1G26"),
         ("ZQF99", "ZQF99"),
         ("ZQF0", "ZQF30"),
@@ -135,11 +138,17 @@ def test_nothing_is_listed_before_the_first_contract():
 
 def test_a_stale_name_is_the_contract_that_expired():
     assert parse_contract("ZBH5", "2026-02-27") == parse_contract("ZBH25", "2026-02-27")
-    # SR3M35 is listed by then, so this one needs a word.
-    far = parse_contract("SR3M5", "2026-02-27")
-    assert far.symbol == "SR3M35"
-    assert not is_plain("SR3M5", far, np.datetime64("2026-02-27"))
-    assert is_plain("sr3m35", far, np.datetime64("2026-02-27"))
+    # SR3M35 is listed by then, but a book that names SR3M5 is more likely old.
+    assert parse_contract("SR3M5", "2026-02-27").symbol == "SR3M25"
+    assert parse_contract("SR3M35", "2026-02-27").symbol == "SR3M35"
+    assert parse_contract("SR3M5", "2027-06-30").symbol == "SR3M35"
+
+
+def test_a_contract_far_ahead_needs_a_word_for_one_digit():
+    far = parse_contract("SR3M2", "2026-02-27")
+    assert far.symbol == "SR3M32"
+    assert not is_plain("SR3M2", far, np.datetime64("2026-02-27"))
+    assert is_plain("sr3m32", far, np.datetime64("2026-02-27"))
 
 
 @given(
@@ -165,9 +174,14 @@ def test_a_name_changes_its_meaning_only_when_a_contract_is_listed(
             continue
         assert was_listed(contract, day)
         if before not in (None, contract):
-            # Another one has been listed since.
             assert contract.month > before.month
-            assert contract.month > last_listed(root, number, day - 9)
+            if short:  # ten years on, once the old one is out of mind for two years
+                assert contract.month <= day.astype("datetime64[M]") + 96
+                assert contract.month > min(
+                    last_listed(root, number, day - 9), (day - 9).astype("datetime64[M]") + 96
+                )
+            else:  # another one has been listed since
+                assert contract.month > last_listed(root, number, day - 9)
         before = contract
 
 

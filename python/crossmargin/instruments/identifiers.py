@@ -31,6 +31,8 @@ MOST_TOLD = 5
 """Names that a note lists."""
 FAR_MONTHS = 60
 """A contract further ahead is seldom held."""
+STALE_MONTHS = 24
+"""With one digit of the year, what a book still names so long after it expired is the old one."""
 _CUSIP_VALUE = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ*@#"
 # CUSIPs of domestic issuers begin with a digit; a user's own names mostly do not.
 _CUSIP = re.compile(r"[0-9][0-9A-Z*@#]{7}[0-9]")
@@ -53,7 +55,9 @@ def parse_contract(text: str, as_of: np.datetime64 | datetime.date | str) -> Con
         as `TYM5 Comdty` or `ZNM25-CBT`. Case and blanks do not matter.
     as_of : date_like
         A year of one or two digits is the latest one whose contract the exchange had listed by this
-        day: the one that is open, or else the last that has expired.
+        day: the one that is open, or else the last that has expired. One digit is the contract ten
+        years before where that expired less than two years ago: SR3M5 in 2026 is SR3M25, though
+        SR3M35 is listed.
 
     Returns
     -------
@@ -74,7 +78,10 @@ def parse_contract(text: str, as_of: np.datetime64 | datetime.date | str) -> Con
     last = last_listed(root, number, date)
     year = int(digits)
     if year < 100:
-        latest = date if last is None else last
+        latest = date.astype("datetime64[M]") if last is None else last
+        if len(digits) == 1:
+            stale = date.astype("datetime64[M]") + (120 - STALE_MONTHS)
+            latest -= np.timedelta64(12 * max(0, -(int((stale - latest).astype(int)) // 12)), "M")
         year = int(latest.astype("datetime64[Y]").astype(np.int64)) + 1970
         year -= (year - int(digits)) % 10 ** len(digits)
     month = np.datetime64(f"{year:04d}-{number:02d}", "M")
@@ -168,8 +175,7 @@ def _check(text: str, name: str, digit: str, what: str) -> None:
 def is_plain(text: str, contract: Contract, as_of: np.datetime64) -> bool:
     """Return whether a name needs no word on what it was taken for.
 
-    That is the symbol, or with one digit of the year where the contract is not far ahead: SR3M5 in
-    2026 may be a leftover of 2025, though SR3M35 is listed.
+    That is the symbol, or with one digit of the year where the contract is not far ahead.
     """
     name = contract.symbol
     near = contract.month <= as_of.astype("datetime64[M]") + FAR_MONTHS

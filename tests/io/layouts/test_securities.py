@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from crossmargin.book.exceptions import ExceptionLog
+from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import SECURITIES
 from crossmargin.io.parse import parse
 from crossmargin.io.sources import read_source
@@ -146,5 +147,5 @@ def test_a_column_that_no_text_can_show_is_refused() -> None:
     row = dict.fromkeys(("cusip", "issue_date", "maturity_date", "security_type", "int_rate"), "x")
     term = pa.array([0], pa.timestamp("s", "?"))
     table = pa.table({**{name: [cell] for name, cell in row.items()}, "security_term": term})
-    with pytest.raises(InputError, match="securities table: cannot be read: .*timezone"):
+    with pytest.raises(InputError, match=r"securities table: cannot be read: .*timezone"):
         read_source(table, name="securities")
