@@ -139,7 +139,7 @@ def test_an_empty_book_ends_in_2_unless_it_is_asked_for(
         assert not (tmp_path / "out").exists()
     assert cli.main(["run", *options, "--allow-empty"]) == cli.REJECTED
     captured = capsys.readouterr()
-    assert "0 of 1 rows of positions used; 1 accounts have no positions" in captured.out
+    assert "0 of 1 rows of positions used; 1 account without positions" in captured.out
     # What xm.run warns of stands in the summary.
     assert captured.err == ""
 
@@ -194,7 +194,8 @@ def test_a_missing_option_ends_in_2(
         (["--threads", "0"], "threads"),
         (["--threads", "x"], "threads"),
         (["--cycle", "NOON"], "NOON"),
-        (["--nonsense", "1"], "nonsense"),
+        (["--nonsense", "1"], "No such option: --nonsense. See"),
+        (["--policy"], "'--policy' requires an argument. See `crossmargin --help`"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -234,6 +235,18 @@ def test_a_home_directory_that_the_shell_left_alone_is_meant(
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cli.main(["run", *without(write(), "--out"), "--out=~/mine"]) == 0  # as bash leaves it
     assert f"Files: {tmp_path / 'mine'}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["run", "check"])
+def test_an_option_given_twice_is_refused_unless_it_takes_several_files(
+    name: str, write: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = write()
+    if name == "check":
+        own = without(without(own, "--out"), "--threads")
+    assert cli.main([name, *own, "--positions", "futures.csv"]) == 2
+    assert "--positions is given 2 times; give it once" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_sample_takes_no_other_book(
@@ -578,7 +591,8 @@ def test_texts_from_files_do_not_steer_the_terminal(
     bad = tmp_path / "bad.csv"
     bad.write_text("account,\x1b[2Jkind\n001,cash\n")
     for path, says in ((bad, r"\x1b[2Jkind"), (tmp_path / "no\nsuch\x1b", r"no\nsuch\x1b")):
-        assert cli.main(["run", *options, "--positions", str(path)]) == 2
+        given = without(options, "--positions")
+        assert cli.main(["run", *given, "--positions", str(path)]) == 2
         error = capsys.readouterr().err
         assert says in error
         assert error.count("\n") == 1

@@ -12,6 +12,7 @@ import signal
 import sys
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -19,6 +20,7 @@ from typing import Annotated, Any, NoReturn
 try:
     import typer
     from rich.console import Console
+    from typer.core import TyperCommand
 
     from crossmargin.report.console import Output
     from crossmargin.report.progress import DelayedProgress
@@ -53,6 +55,18 @@ class StoppedError(BaseException):
     def __init__(self, number: int) -> None:
         self.number = number
         self.outcome = ""
+
+
+class Once(TyperCommand):
+    """A command that refuses an option given twice: only the last one would count."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Look at all options as they were given, then parse them as usual."""
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option, count in Counter(given).items():
+            if count > 1 and option.nargs == 1 and not getattr(option, "multiple", False):
+                raise InputError(f"{option.opts[0]} is given {count} times; give it once")
+        return super().parse_args(ctx, args)
 
 
 app = typer.Typer(
@@ -190,7 +204,7 @@ def options(
     """Carry the options of the command itself."""
 
 
-@app.command()
+@app.command(cls=Once)
 def run(
     out: Annotated[
         Path,
@@ -299,7 +313,7 @@ def run(
     _exit_if_rejected(result.manifest["exceptions"])
 
 
-@app.command()
+@app.command(cls=Once)
 def check(
     positions: PositionsFile = None,
     accounts: AccountsFile = None,
@@ -358,7 +372,7 @@ def check(
     _exit_if_rejected(inputs.log.counts())
 
 
-@app.command()
+@app.command(cls=Once)
 def sample(
     out: Annotated[
         Path, typer.Option(help="Directory; a file of yours with the same name is not replaced.")
@@ -384,7 +398,7 @@ def sample(
     _print(f"crossmargin run {options} --as-of {day} --out RESULTS")
 
 
-@app.command()
+@app.command(cls=Once)
 def compare(
     dir_a: Annotated[Path, typer.Argument(metavar="DIR_A", help="Results of a run.")],
     dir_b: Annotated[Path, typer.Argument(metavar="DIR_B", help="Results of another run.")],
@@ -492,7 +506,10 @@ def main(arguments: list[str] | None = None) -> int:
     except UsageError as error:
         # Without arguments the help has been printed, and there is no message.
         if message := error.format_message():
-            _complain(f"{message} See `{error.ctx.command_path} --help`.")
+            end = "" if message.endswith((".", "?")) else "."
+            # An option without its value comes without the command.
+            path = error.ctx.command_path if error.ctx else "crossmargin"
+            _complain(f"{message}{end} See `{path} --help`.")
         return UNUSABLE
     except OSError as error:
         # Inputs and results have messages of their own: this is standard output, on a full disk.

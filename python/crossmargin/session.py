@@ -132,6 +132,13 @@ class Session:
                 memory=memory,
             )
 
+    def __repr__(self) -> str:
+        """Tell the run's date and what can be asked of."""
+        return (
+            f"<Session {self._as_of}: {len(self.accounts):,} accounts, "
+            f"{len(self.instruments):,} instruments>"
+        )
+
     def what_if(self, account: str, trades: Trades, *, xm: bool = True) -> dict[str, Any]:
         """Return the margin of one account after some hypothetical trades.
 

@@ -280,5 +280,9 @@ def test_a_note_lists_a_few_names():
     )
 
 
+def test_a_note_on_one_name_is_in_the_singular():
+    assert resolved_message({"TYM5": "ZNM25"}) == "1 name is written in another way: TYM5 is ZNM25"
+
+
 def test_names_of_contracts_come_first():
     assert canonical_name("TYM5 Comdty", np.datetime64(AS_OF)) == "ZNM25"

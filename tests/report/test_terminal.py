@@ -87,7 +87,7 @@ def test_sums_leave_out_what_is_not_priced_and_say_so(tmp_path: Path) -> None:
     text = summary(accounts(4), ExceptionLog(), tmp_path)
     # A0, A2 and A3: 0 + 2,000 + 3,000; A1 is not priced.
     assert "without the programme 5,500 USD, with it 5,000*+, saving 500*+" in text
-    assert "no total: 1 accounts hold what no model prices" in text
+    assert "not in these sums: 1 account with positions that no model prices" in text
     assert "3 complete, 1 incomplete of 4 accounts" in text
 
 
@@ -98,8 +98,8 @@ def test_upper_bounds_caps_and_reasons_are_shown(tmp_path: Path) -> None:
         assert len(rows) == 2  # of the largest requirements, and savings
         assert all(set(figures) < set(row) for row in rows)
     # In the totals, then below each list.
-    assert text.count("* 1 accounts: saving likely too much") == 1
-    assert text.count("+ 1 accounts: spread risk not modelled") == 1
+    assert text.count("* 1 account: saving likely too much") == 1
+    assert text.count("+ 1 account: spread risk not modelled") == 1
     assert text.count("* saving likely too much") == 2
     assert text.count("+ spread risk not modelled") == 2
     assert "FICC, capped" in text
@@ -132,7 +132,7 @@ def test_the_head_says_what_share_of_the_book_stands(tmp_path: Path) -> None:
     assert "  11,990 of 12,000 rows of positions used\n" in text
     none = {"accounts": {"read": 4, "margined": 4, "without_positions": 3}}
     text = summary(accounts(4), ExceptionLog(), tmp_path, **book, **none)
-    assert "11,990 of 12,000 rows of positions used; 3 accounts have no positions" in text
+    assert "11,990 of 12,000 rows of positions used; 3 accounts without positions" in text
 
 
 def test_the_head_says_what_inputs_are_old_short_or_given_twice(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_rejected_rows_are_shown_and_their_accounts_counted(tmp_path: Path) -> N
     for row in range(1, 13):
         log.add("SETTLED", file="positions", row=row, account="A2", message=f"reason {row}")
     text = summary(accounts(4), log, tmp_path)
-    assert "too low: 1 accounts lack rows that were rejected" in text
-    assert "Rejected rows (the first 10)" in text
+    assert "too low: 1 account with rejected rows" in text
+    assert "Rejected rows (the first 10 of" in text
     assert "positions, row 10: reason 10 (account A2)" in text
     assert "reason 11" not in text

@@ -27,7 +27,7 @@ Text = npt.NDArray[np.object_]
 
 CROSS_MARGINED, NOT_XM = "CROSS_MARGINED", "NOT_XM"
 BARRIERS = {
-    "ROLE_NOT_ELIGIBLE": "its role at FICC does not fit its origin",
+    "ROLE_NOT_ELIGIBLE": "the policy does not allow its origin this role at FICC",
     "NOT_OPTED_IN": "it has not opted in",
     "FIRM_NOT_COMMON_MEMBER": "its clearing firm is not a common member",
 }

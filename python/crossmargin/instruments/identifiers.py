@@ -192,7 +192,8 @@ def resolved_message(names: Mapping[str, str]) -> str:
     """
     told = [f"{text} is {name}" for text, name in names.items()]
     more = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
-    return f"{len(told)} names are written in another way: {', '.join(told[:MOST_TOLD])}{more}"
+    count = "1 name is" if len(told) == 1 else f"{len(told)} names are"
+    return f"{count} written in another way: {', '.join(told[:MOST_TOLD])}{more}"
 
 
 def _parts(text: str) -> tuple[str, int, str]:

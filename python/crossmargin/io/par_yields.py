@@ -16,7 +16,7 @@ from crossmargin.book.exceptions import InputError
 from crossmargin.book.schemas import Kind
 from crossmargin.io.cells import Cells, CellTypeError, Mask, is_words, read_cells, shown_cells
 from crossmargin.io.dates import slash_order
-from crossmargin.io.parse import Parsed
+from crossmargin.io.parse import Parsed, missing_columns
 from crossmargin.io.tables import Given
 from crossmargin.market.curve import TENORS
 from crossmargin.market.rates import DECIMAL_UNDER, below_neighbours, far_below
@@ -170,8 +170,8 @@ def _check_nodes(has: Mask, name: str, *, date: bool = True) -> None:
     lacking = [*([] if date else ["date"]), *np.array(TENORS)[~has]]
     if lacking:
         raise InputError(
-            f"{name}: column {', '.join(f'`{wanted}`' for wanted in lacking)} is missing; give "
-            "the official download or columns date, " + ", ".join(TENORS)
+            f"{name}: {missing_columns(lacking)}; give the official download or columns date, "
+            + ", ".join(TENORS)
         )
 
 

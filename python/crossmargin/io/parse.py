@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,6 +155,12 @@ def describe_input(given: Given, parsed: Parsed) -> dict[str, Any]:
     }
 
 
+def missing_columns(names: Sequence[str]) -> str:
+    """Say which columns are missing."""
+    told = ", ".join(f"`{name}`" for name in names)
+    return f"column {told} is missing" if len(names) == 1 else f"columns {told} are missing"
+
+
 def _check_columns(table: pa.Table, schema: Schema, near: dict[str, str], file: str) -> None:
     """Refuse a file that lacks a required column, and say which column may be meant."""
     lacking = [c.name for c in schema.columns if c.required and c.name not in table.column_names]
@@ -162,10 +169,7 @@ def _check_columns(table: pa.Table, schema: Schema, near: dict[str, str], file: 
     meant = {right: wrong for wrong, right in near.items() if right in lacking}
     hint = "; ".join(f"rename `{wrong}` to `{right}`" for right, wrong in meant.items())
     has = ", ".join(f"`{name}`" for name in table.column_names[:12])
-    raise InputError(
-        f"{file}: column {', '.join(f'`{name}`' for name in lacking)} is missing; "
-        f"{hint or f'the file has {has}'}"
-    )
+    raise InputError(f"{file}: {missing_columns(lacking)}; {hint or f'the file has {has}'}")
 
 
 def _with_known_names(table: pa.Table, known: list[str]) -> tuple[pa.Table, tuple[str, ...]]:

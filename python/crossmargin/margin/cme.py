@@ -114,9 +114,11 @@ def cme_cubes(
     )
     stressed = plain.stressed
     if stressed.size == 0:
+        windows = ", ".join(f"{first} to {last}" for first, last in scenarios.stress_windows)
         raise HistoryShortError(
-            "HISTORY_SHORT: no row of the par yields lies in a stress window of the policy; give "
-            "a longer history or set scenarios.stress_windows"
+            "HISTORY_SHORT: no row of the par yields lies in a stress window of the policy "
+            f"({windows or 'it has none'}); give a history that does, or set "
+            "scenarios.stress_windows"
         )
     equivalent, priced = equivalents(universe, rules, market.as_of)
     cubes = []

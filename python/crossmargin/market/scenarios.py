@@ -250,9 +250,10 @@ def build_scenarios(
     """
     rows = date.size
     if rows < minimum:
+        since = f" from {date[0]}" if rows else ""
         raise HistoryShortError(
-            f"HISTORY_SHORT: {rows} usable rows, {minimum} needed; give a longer history of par "
-            "yields or set a lower minimum in the policy"
+            f"HISTORY_SHORT: {rows} usable rows{since}, {minimum} needed; give a longer history of "
+            "par yields, without a gap, or set a lower minimum in the policy"
         )
     if scaling is not None:
         basis = np.array([name.startswith("basis:") for name in factor])

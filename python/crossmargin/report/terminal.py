@@ -27,7 +27,7 @@ HEAD = ("CURVE_EARLIER", "FIXINGS_MISSING", "FILE_REPEATED", "INPUT_REPEATED")
 """Notes on whole inputs that are told in the head."""
 TOO_MUCH, NO_SPREAD = "*", "+"
 CAVEATS = {
-    TOO_MUCH: "saving likely too much: a future moves without its basis",
+    TOO_MUCH: "saving likely too much: a future moves without its basis in most scenarios",
     NO_SPREAD: "spread risk not modelled: short-rate futures move with the Treasury curve",
 }
 
@@ -191,7 +191,7 @@ def _headline(manifest: Mapping[str, Any], accounts: pa.Table) -> tuple[Text, Te
     text = Text(f"Cross-margin run as of {manifest.get('as_of', '?')}")
     if manifest.get("cycle"):
         text.append(f", cycle {manifest['cycle']}")
-    text.append(f": {len(accounts):,} accounts")
+    text.append(f": {_counted(len(accounts))}")
     if manifest.get("synthetic"):
         text.append("   SYNTHETIC: made-up market and book", style="bold yellow")
     policy = manifest["policy"]
@@ -209,9 +209,8 @@ def _share(manifest: Mapping[str, Any]) -> list[Text]:
         line = f"  {rows['used']:,} of {rows['read']:,} rows of positions used"
         lines.append(Text(line, style="bold" if rows["used"] < rows["read"] else ""))
     if manifest.get("accounts", {}).get("without_positions"):
-        lines[-1].append(
-            f"; {manifest['accounts']['without_positions']:,} accounts have no positions"
-        )
+        idle = manifest["accounts"]["without_positions"]
+        lines[-1].append(f"; {_counted(idle)} without positions")
     return lines
 
 
@@ -232,7 +231,7 @@ def _totals(accounts: pa.Table) -> list[Text]:
     """Return one line of counts by status and one of sums over the accounts that have all."""
     counted = accounts["status"].value_counts().to_pylist()
     status = ", ".join(f"{c['counts']:,} {c['values']}" for c in counted)
-    lines = [Text(f"  {status} of {len(accounts):,} accounts")]
+    lines = [Text(f"  {status} of {_counted(len(accounts))}")]
     names = ("no_programme", "requirement", "saving")
     known = pc.and_(
         pc.and_(*(accounts[name].is_valid() for name in names[:2])), accounts["saving"].is_valid()
@@ -248,16 +247,14 @@ def _totals(accounts: pa.Table) -> list[Text]:
         )
     )
     lines += [
-        Text(f"  {mark} {count:,} accounts: {CAVEATS[mark]}") for mark, count in carried.items()
+        Text(f"  {mark} {_counted(count)}: {CAVEATS[mark]}") for mark, count in carried.items()
     ]
     if len(full) < len(accounts):
-        count = len(accounts) - len(full)
-        lines.append(Text(f"  no total: {count:,} accounts hold what no model prices"))
+        apart = _counted(len(accounts) - len(full))
+        lines.append(Text(f"  not in these sums: {apart} with positions that no model prices"))
     rejected = int(np.count_nonzero(columns.integers(accounts["rows_rejected"])))
     if rejected:
-        lines.append(
-            Text(f"  too low: {rejected:,} accounts lack rows that were rejected", style="bold")
-        )
+        lines.append(Text(f"  too low: {_counted(rejected)} with rejected rows", style="bold"))
     return lines
 
 
@@ -322,7 +319,8 @@ def _print_exceptions(exceptions: pa.Table, console: Console, most: int = TOP) -
     console.print()
     rejected = exceptions.filter(pc.equal(exceptions["severity"], columns.scalar("rejected")))
     if len(rejected):
-        console.print(Text(f"Rejected rows (the first {min(most, len(rejected))})"))
+        first = f" (the first {most} of {len(rejected):,})" if len(rejected) > most else ""
+        console.print(Text(f"Rejected rows{first}"))
         for row in rejected.slice(0, most).to_pylist():
             line = f"  {row['file']}, row {row['row']}: {row['message']}"
             if row["account"] is not None:
@@ -373,6 +371,10 @@ def _explained(grid: Grid, marks: Iterable[str]) -> Group:
 
 def _plus(one: Decimal | None, other: Decimal | None) -> Decimal | None:
     return None if one is None or other is None else one + other
+
+
+def _counted(accounts: int) -> str:
+    return f"{accounts:,} account{'' if accounts == 1 else 's'}"
 
 
 def _usd(amount: Decimal | None) -> str:

@@ -65,5 +65,5 @@ def test_the_treasurys_feed(tmp_path: Path, mark: str) -> None:
 def test_another_feed_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "yields.xml"
     path.write_text(feed("2025-03-12").replace("BC_", "TC_"), encoding="utf-8")
-    with pytest.raises(InputError, match=r"column `date`, `1mo`.* is missing"):
+    with pytest.raises(InputError, match=r"columns `date`, `1mo`.* are missing"):
         read_par_yields(read_source(path, name="par yields"))
