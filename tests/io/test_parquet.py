@@ -113,7 +113,7 @@ def test_a_file_of_nested_columns_alone_keeps_its_rows(tmp_path: Path) -> None:
     pq.write_table(pa.table({"account": [[1], [2], [3]]}), path)
     table = read_table(path, name="accounts").table
     assert len(table) == 3
-    with pytest.raises(InputError, match="is missing"):
+    with pytest.raises(InputError, match="are missing"):
         parse(table, ACCOUNTS, file="accounts", log=ExceptionLog())
 
 

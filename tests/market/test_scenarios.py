@@ -72,7 +72,7 @@ def test_the_default_window_is_the_crisis():
 
 def test_too_short_a_history():
     assert len(build(2500, minimum=2500).date) == 2500
-    with pytest.raises(HistoryShortError, match=r"HISTORY_SHORT: 2499 usable rows from .*, 2500 needed"):
+    with pytest.raises(HistoryShortError, match=r"2499 usable rows from .*, 2500 needed"):
         build(2499, minimum=2500)
 
 
