@@ -123,3 +123,19 @@ def test_our_own_table_stays_as_it_is(read: Callable[[str], Any]) -> None:
     )
     assert rows["91282CMM0"]["outstanding"] == 91_000_100_000.0
     assert notes == ()
+
+
+def test_rows_of_one_security_that_contradict_each_other_are_told(
+    read: Callable[[str], Any],
+) -> None:
+    changes = (
+        (QUERY, "03/17/2025,02/15/2035,4.625%", "03/17/2025,02/15/2045,4.625%"),
+        (QUERY, "03/17/2025,02/15/2035,4.625%", "03/17/2025,02/15/2035,4.125%"),
+        (DEBT, "4.625,4.6,2025-03-17", "4.125,4.6,2025-03-17"),
+    )
+    for content, old, new in changes:
+        rows, (plain,), _ = read(content)
+        changed, (note,), _ = read(content.replace(old, new))
+        assert changed == rows
+        assert "another coupon or maturity" not in plain
+        assert "; 1 rows with another coupon or maturity than the one used" in note
