@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
@@ -193,6 +194,72 @@ def test_a_manifest_that_lacks_something_is_refused(
         del manifest[part]
     (out / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match=says):
+        xm.compare(out, runs[0])
+
+
+@pytest.mark.parametrize("market", [7, {"curve_date": 7}])
+def test_a_manifest_with_another_market_is_refused(
+    tmp_path: Path, runs: tuple[xm.Run, xm.Run], market: object
+) -> None:
+    out = runs[0].write(tmp_path / "a")
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    (out / "manifest.json").write_text(json.dumps(manifest | {"market": market}))
+    with pytest.raises(InputError, match="lacks the as-of date"):
+        xm.compare(out, runs[0])
+
+
+def forged(out: Path, accounts: pa.Table) -> None:
+    """Change results and what the manifest says of them."""
+    rewritten(out, accounts)
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    manifest["results"]["accounts"]["hash"] = table_hash(accounts, without=("run_id",))
+    (out / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("p", pa.string()),
+        ("requirement", pa.decimal128(30, 4)),
+        ("requirement", pa.float64()),
+        ("reason", pa.null()),
+        ("account", pa.null()),
+        ("saving", None),
+    ],
+)
+def test_accounts_of_other_columns_are_refused_whatever_their_hash(
+    tmp_path: Path, runs: tuple[xm.Run, xm.Run], name: str, kind: pa.DataType | None
+) -> None:
+    out = runs[0].write(tmp_path / "a")
+    accounts = pq.read_table(out / "accounts.parquet")
+    at = accounts.column_names.index(name)
+    if kind is None:
+        accounts = accounts.remove_column(at)
+    else:
+        cells = pa.nulls(len(accounts)) if kind == pa.null() else accounts[name].cast(kind)
+        accounts = accounts.set_column(at, name, cells)
+    forged(out, accounts)
+    with pytest.raises(InputError, match=f"accounts.parquet has no usable column {name}; run the"):
+        xm.compare(out, runs[0])
+
+
+def test_an_account_without_a_name_is_refused(tmp_path: Path, runs: tuple[xm.Run, xm.Run]) -> None:
+    out = runs[0].write(tmp_path / "a")
+    accounts = pq.read_table(out / "accounts.parquet")
+    names = [None, *accounts["account"].to_pylist()[1:]]
+    forged(out, accounts.set_column(0, "account", pa.array(names)))
+    with pytest.raises(InputError, match="has no usable column account"):
+        xm.compare(out, runs[0])
+
+
+def test_results_that_would_fill_the_memory_are_refused(
+    tmp_path: Path, runs: tuple[xm.Run, xm.Run]
+) -> None:
+    out = runs[0].write(tmp_path / "a")
+    index = pa.array(np.zeros(20_000_000, np.int32))
+    text = pa.DictionaryArray.from_arrays(index, pa.array(["x" * 50]))
+    pq.write_table(pa.table({"account": text}), out / "accounts.parquet")
+    with pytest.raises(InputError, match=r"accounts.parquet: unpacks to more than"):
         xm.compare(out, runs[0])
 
 

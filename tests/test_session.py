@@ -520,6 +520,7 @@ def test_an_amount_that_no_account_can_have_is_the_same_error(session: xm.Sessio
         (None, {"ZNU26": float("nan")}, "is no number within"),
         (None, {"ZNU26": 1e9}, "is no number within"),
         (None, {"ZNU26": "3"}, "quantity '3' of ZNU26 is no number within"),
+        (None, {"ZNU26": b"3"}, "quantity b'3' of ZNU26 is no number within"),
         (None, {"ZNU26": None}, "quantity None of ZNU26 is no number"),
         (None, {"ZNU26": True}, "quantity True of ZNU26 is no number"),
         (None, {"ZNU26": Decimal("nan")}, "is no number within"),

@@ -20,6 +20,15 @@ from crossmargin.run import Run
 SHARE, AMOUNTS = "p", ("requirement", "saving")
 AS_THEY_ARE = ("reason", "saving_is_upper_bound", "spread_risk")
 """Columns of which there is no difference."""
+TYPES = {
+    "account": pa.string(),
+    SHARE: pa.float64(),
+    **dict.fromkeys(AMOUNTS, MONEY),
+    "reason": pa.string(),
+    "saving_is_upper_bound": pa.bool_(),
+    "spread_risk": pa.string(),
+}
+"""Of all columns that are compared."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +79,17 @@ def margined(run: Run | str | Path) -> Margined:
 
 def _check_whole(run: str | Path, accounts: pa.Table, manifest: Mapping[str, Any]) -> None:
     """Refuse results that somebody has changed."""
+    named = accounts.column_names
+    wrong = [c for c, kind in TYPES.items() if c not in named or accounts[c].type != kind]
+    if wrong or accounts["account"].null_count:
+        raise InputError(
+            f"{run}: accounts.parquet has no usable column {', '.join(wrong) or 'account'}; run "
+            "the book again"
+        )
     try:
         said = [manifest["as_of"], manifest["cycle"], manifest["policy"]["name"]]
         said += [entry["hash"] for entry in manifest["inputs"].values()]
+        said += [manifest.get("market", {}).get("curve_date", "")]
     except (KeyError, TypeError, AttributeError):
         said = [None]
     if not all(isinstance(text, str) for text in said):

@@ -316,7 +316,9 @@ def _lots(name: str, quantity: SupportsFloat, future: bool) -> int:
     """Return a quantity in contracts or lots of face, checked."""
     lot, largest = (1, LARGEST_CONTRACTS) if future else (LOT, LARGEST_FACE)
     try:
-        number = math.nan if isinstance(quantity, str | bool | np.bool_) else float(quantity)
+        number = (
+            math.nan if isinstance(quantity, str | bytes | bool | np.bool_) else float(quantity)
+        )
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not abs(number) <= largest:

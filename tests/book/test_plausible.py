@@ -17,6 +17,7 @@ from crossmargin.book.plausible import (
     market_size,
     note_repeats,
     note_same_inputs,
+    note_side,
     note_sizes,
     refuse_empty,
 )
@@ -171,3 +172,21 @@ def test_a_side_of_the_book_beyond_the_market_is_noted_once() -> None:
     (note,) = sizes((0, 600), (0, 600), (0, -900))
     assert (note["account"], note["instrument"]) == (None, "X")
     assert "one side of the book has 120,000 USD of face" in note["message"]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "extra", "count"),
+    [
+        ([5.0, 3.0], ("Trader", "Buy/Sell"), 1),
+        ([5.0, -3.0], ("Side",), 0),
+        ([5.0, 3.0], ("Inside", "Trader"), 0),
+    ],
+)
+def test_a_side_that_is_not_read_is_noted(
+    quantity: list[float], extra: tuple[str, ...], count: int
+) -> None:
+    log = ExceptionLog()
+    note_side(pa.table({"quantity": quantity}), extra, "positions", log)
+    assert ["column `Buy/Sell` is not read" in m for m in log.table()["message"].to_pylist()] == [
+        True
+    ] * count

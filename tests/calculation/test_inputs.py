@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 import crossmargin as xm
@@ -27,3 +29,28 @@ def test_more_rejected_rows_than_allowed_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=r"rows rejected, 0 allowed; the first: accounts, row"):
         read_inputs(**sample_book(12), market=xm.Market.sample(), max_rejected=0)
+
+
+@pytest.mark.parametrize(
+    "rows", [[("2026-06-10", None)], [("2026-06-11", 110.5)], [("2026-06-10", None)] * 2]
+)
+def test_settlements_without_a_price_are_refused(
+    sample_book: Callable[[int], dict[str, Any]], rows: list[tuple[str, float | None]]
+) -> None:
+    date, price = zip(*rows, strict=True)
+    table = pa.table({"date": date, "contract": ["ZNU26"] * len(rows), "price": price})
+    with pytest.raises(InputError, match="settlements: has no price of a day up to 2026-06-10"):
+        read_inputs(**sample_book(12), market=xm.Market.sample(), settlements=table)
+
+
+def test_a_side_beside_quantities_without_sign_is_noted(
+    sample_book: Callable[[int], dict[str, Any]],
+) -> None:
+    book = sample_book(12)
+    positions = book["positions"]
+    quantity = pc.abs(positions["quantity"].cast(pa.float64()))
+    at = positions.column_names.index("quantity")
+    positions = positions.set_column(at, "quantity", quantity)
+    positions = positions.append_column("side", pa.array(["S"] * len(positions)))
+    inputs = read_inputs(**(book | {"positions": positions}), market=xm.Market.sample())
+    assert any("column `side` is not read" in m for m in inputs.log.table()["message"].to_pylist())

@@ -129,6 +129,15 @@ def test_a_blank_cell_may_be_a_code_in_any_kind_of_file(blank: str | None) -> No
     assert given.table["xm"].to_pylist() == ["yes", "no", None]
 
 
+@pytest.mark.parametrize("blank", ["", None])
+def test_a_blank_side_may_be_one_of_the_two_in_any_kind_of_file(blank: str | None) -> None:
+    table = pa.table({"Qty": ["5", "7", "9"], "Side": pa.array([blank, "S", "X"])})
+    sides = {"column": "Qty", "sign": "Side", "positive": "", "negative": "S"}
+    names = read_column_map({"positions": {"quantity": sides}})
+    given = read_source(table, name="positions", column_map=names)
+    assert given.table["quantity"].to_pylist() == ["5", "-7", "9 with Side X"]
+
+
 def test_what_is_no_number_is_refused_as_it_stands(tmp_path: Path) -> None:
     toml = '[positions]\nquantity = { column = "Face", unit = "million" }\n'
     text = "account,kind,instrument,Face,xm\nA,cash,91282CMM0,ten,yes\nA,cash,91282CMM0,,yes\n"
@@ -225,6 +234,11 @@ def test_par_yields_and_fixings_of_a_vendor() -> None:
             '[positions]\nquantity = { column = "A", sign = "S", negative = ["S"] }\n',
             r"`positions\.quantity`: sign, positive and negative go together",
         ),
+        (
+            '[positions]\nquantity = { column = "A", sign = " ", negative = 1, positive = 2 }\n',
+            r"`positions\.quantity`: `sign` is blank",
+        ),
+        ('[positions]\nrepo_rate = ""\n', r"`positions\.repo_rate`: `column` is blank"),
         (
             '[positions]\nquantity = { column = "A", sign = "B", negative = 1, positive = 1 }\n',
             r"`positions\.quantity`: a word is positive and negative",

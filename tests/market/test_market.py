@@ -59,9 +59,21 @@ def test_neither_a_history_nor_its_scenarios_can_be_written_to(how):
         again = other.scenarios(horizon=1, look_back=5, minimum=1)
         assert again.shock.tolist() == chosen.shock.tolist()
         assert again.factor == chosen.factor
-        for array in (other.date, other.zero_rate, again.shock, again.date, again.tag):
+        held = (other.date, other.zero_rate, other.par_yield, other.curve.log_df)
+        for array in (*held, again.shock, again.date, again.tag):
             with pytest.raises(ValueError, match="read-only"):
                 array[0] = array[-1]
+
+
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda market: pickle.loads(pickle.dumps(market))])
+def test_neither_basis_nor_fixings_can_be_written_to(how):
+    sample = Market.sample()
+    rate = (np.array(["2026-06-09"], "datetime64[D]"), np.array([0.04]))
+    market = replace(sample, fixings={"SOFR": rate})
+    for other in (market, how(market)):
+        arrays = [a for basis in other.basis.values() for a in (basis.date, basis.level)]
+        for array in (*arrays, *other.fixings["SOFR"]):
+            assert not array.flags.writeable
 
 
 def test_rows_that_lack_a_node_are_skipped_and_counted():

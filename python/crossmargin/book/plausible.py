@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
 import numpy as np
@@ -21,6 +22,8 @@ Float = npt.NDArray[np.float64]
 Integer = npt.NDArray[np.int64]
 Text = npt.NDArray[np.object_]
 
+SIDES = ("side", "sign", "direction", "buysell", "bs", "longshort", "ls")
+"""What extracts call the column that tells a long from a short position, in letters alone."""
 SHOWN = 3
 """Rows that a note names."""
 
@@ -54,6 +57,31 @@ def refuse_empty(file: str, read: int, log: ExceptionLog) -> NoReturn:
         f"{file}: {why}; give the whole table, or allow an empty one (allow_empty=True, "
         "--allow-empty)"
     )
+
+
+def note_side(table: pa.Table, extra_columns: Iterable[str], file: str, log: ExceptionLog) -> None:
+    """Note a column that may hold the sign, which is not read, where no quantity is negative.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Positions, typed.
+    extra_columns : iterable of str
+        Names of the file's columns that are not ours.
+    file : str
+        What exceptions call it.
+    log : ExceptionLog
+        Takes the note.
+    """
+    names = [name for name in extra_columns if re.sub("[^a-z]", "", name.lower()) in SIDES]
+    if names and columns.numbers(table["quantity"]).min(initial=0.0) == 0.0:
+        log.add(
+            "READ_AS",
+            file=file,
+            message=f"column `{names[0][:100]}` is not read, and no quantity is negative: all "
+            "futures and cash are long; if the column tells the side, say so in a columns file "
+            "(--columns)",
+        )
 
 
 def note_repeats(table: pa.Table, schema: Schema, log: ExceptionLog) -> None:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from crossmargin import columns
 from crossmargin.book.accounts import read_accounts
 from crossmargin.book.exceptions import ExceptionLog, InputError
-from crossmargin.book.plausible import note_repeats, note_same_inputs, refuse_empty
+from crossmargin.book.plausible import note_repeats, note_same_inputs, note_side, refuse_empty
 from crossmargin.book.schemas import (
     ACCOUNTS,
     FIRMS,
@@ -152,6 +152,8 @@ def read_inputs(
             if count == 0:
                 refuse_empty(name, read.source[name]["rows_read"], log)
     note_repeats(positions_read, POSITIONS, log)
+    extra = read.source[POSITIONS.name]["extra_columns"]
+    note_side(positions_read, extra, POSITIONS.name, log)
     _note_market(market, trades.contracts, log)
     cubes = [read.cube(ficc_cube, "ficc_cube"), read.cube(cme_cube, "cme_cube")]
     span = read.span_file(span_file)
@@ -216,6 +218,12 @@ def _with_settlements(
     market: Market, settlements: pa.Table, securities: Securities, log: ExceptionLog
 ) -> Market:
     """Return the market with the basis that settlement prices of futures give."""
+    given = columns.dates(settlements["date"]) <= market.as_of
+    if not (given & columns.is_known(settlements["price"])).any():
+        raise InputError(
+            f"{SETTLEMENTS.name}: has no price of a day up to {market.as_of}; give some, or leave "
+            "it out"
+        )
     try:
         basis, notes = settlement_basis(settlements, market=market, securities=securities)
     except ValueError as error:

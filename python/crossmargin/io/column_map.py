@@ -144,6 +144,9 @@ def _origin(entry: Any, table: str, name: str, key: str) -> Origin:
         allowed = {"column", "unit", "sign", "positive", "negative"}
     for part in entry.keys() - allowed:
         raise InputError(f"{key}: `{part}` is not known here; known: {', '.join(sorted(allowed))}")
+    for part in entry.keys() & {"column", "sign"}:
+        if not _cell(entry[part], key):
+            raise InputError(f"{key}: `{part}` is blank; give the name of a column")
     if "constant" in entry:
         return Origin(constant=_cell(entry["constant"], key))
     values = entry.get("values", {})

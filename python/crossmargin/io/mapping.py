@@ -103,7 +103,8 @@ def _numbers(table: pa.Table, origin: Origin, point: bool) -> pa.Array:
     # Among other cells, or as percent, they would be read later, without their unit and sign.
     spoiled = read.bad if origin.sign else read.unclear
     spoiled = np.zeros(len(table), bool) if spoiled is None else spoiled
-    cell, side = _text(column), _text(table[origin.sign or origin.column])
+    cell = _text(column)
+    side = _text(table[origin.sign or origin.column]).fill_null(columns.scalar(""))
     # Each different pair of a cell and its side is looked at once.
     pair, _ = columns.encoded(
         pc.binary_join_element_wise(cell, side, "\0", null_handling="replace")

@@ -20,7 +20,10 @@ import pyarrow.parquet as pq
 from crossmargin import columns
 from crossmargin.book.exceptions import InputError
 from crossmargin.engine.executor import run_blocks
+from crossmargin.files import read_file
 from crossmargin.io.hashes import table_hash
+from crossmargin.io.limits import MAX_BYTES
+from crossmargin.io.parquet import read_parquet
 from crossmargin.io.replace import flush, recover, rehearse, replacing
 
 SCHEMA_VERSION = "1"
@@ -152,12 +155,18 @@ def read_results(directory: str | Path, *names: str) -> tuple[dict[str, pa.Table
         if path.name not in _listed(manifest) or not _is_regular(path):
             raise InputError(f"{folder}: lacks {path.name} as the run wrote it; run the book again")
         try:
-            tables[name] = pq.read_table(path)
-            tables[name].validate(full=True)
-        except (OSError, pa.ArrowException) as error:
+            tables[name] = _read_table(path)
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise InputError(f"{path}: results cannot be read: {error}") from error
         _check_hash(tables[name], manifest, name, folder)
     return tables, manifest
+
+
+def _read_table(path: Path) -> pa.Table:
+    """Return a table as it was written; InputError if it holds more than memory should."""
+    data = read_file(path, limit=MAX_BYTES, label=str(path))
+    # Its texts come as dictionaries.
+    return read_parquet(data, str(path)).cast(pq.read_schema(pa.BufferReader(data)))
 
 
 def _check_hash(table: pa.Table, manifest: dict[str, Any], name: str, folder: Path) -> None:

@@ -103,11 +103,18 @@ class Market:
     )
 
     def __post_init__(self) -> None:
-        """Freeze copies of the history, from which chosen scenarios are kept."""
-        for name in ("date", "zero_rate"):
+        """Freeze copies of the history, from which scenarios and the basis come."""
+        for name in ("date", "zero_rate", "par_yield"):
             given = np.asarray(getattr(self, name))
             if given.flags.writeable or not given.flags.owndata:
                 object.__setattr__(self, name, _frozen(given.copy()))
+        # `source` has the hashes of what all of it was read from.
+        parts: list[Any] = [self.curve, *self.basis.values()]
+        parts += [] if self.sofr is None else [self.sofr, self.sofr.curve]
+        held = [value for part in parts for value in vars(part).values()]
+        for value in (*held, *(array for pair in self.fixings.values() for array in pair)):
+            if isinstance(value, np.ndarray):
+                _frozen(value)
 
     def __reduce__(self) -> tuple[type[Market], tuple[Any, ...]]:
         """Copy and unpickle through the constructor, which freezes the history."""

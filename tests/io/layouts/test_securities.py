@@ -149,3 +149,19 @@ def test_a_column_that_no_text_can_show_is_refused() -> None:
     table = pa.table({**{name: [cell] for name, cell in row.items()}, "security_term": term})
     with pytest.raises(InputError, match=r"securities table: cannot be read: .*timezone"):
         read_source(table, name="securities")
+
+
+def test_rows_of_one_security_that_contradict_each_other_are_told(
+    read: Callable[[str], Any],
+) -> None:
+    changes = (
+        (QUERY, "03/17/2025,02/15/2035,4.625%", "03/17/2025,02/15/2045,4.625%"),
+        (QUERY, "03/17/2025,02/15/2035,4.625%", "03/17/2025,02/15/2035,4.125%"),
+        (DEBT, "4.625,4.6,2025-03-17", "4.125,4.6,2025-03-17"),
+    )
+    for content, old, new in changes:
+        rows, (plain,), _ = read(content)
+        changed, (note,), _ = read(content.replace(old, new))
+        assert changed == rows
+        assert "another coupon or maturity" not in plain
+        assert "; 1 rows with another coupon or maturity than the one used" in note

@@ -68,6 +68,9 @@ def auction_results(table: pa.Table) -> tuple[pa.Table, str] | None:
             "later sales of a security: its earliest issue date is used": later.size,
             "sales of an old security as a new, shorter issue: see resold_as": again.size,
             "rows without an interest rate yet left out": announced.sum(),
+            "rows with another coupon or maturity than the one used: check them": (
+                _contradicting(coupon, matures, number, order, first)
+            ),
             "securities with reopenings alone: the first of them stands for their issue date; add "
             "the first sale": unsure[keep].sum(),
         },
@@ -101,11 +104,14 @@ def public_debt(table: pa.Table) -> tuple[pa.Table, str] | None:
     current = _of_last_month(text(table, "recorddate"), len(table))
     number = _security_numbers(cusip)
     order = _by_date(number, issued, a_security & current)
-    keep, _ = _first_of_each(number, order)
+    keep, first = _first_of_each(number, order)
     note = _note(
         "read as the Monthly Statement of the Public Debt, amounts in millions",
         {
             "more rows of a security: its earliest issue date is used": order.size - keep.sum(),
+            "rows with another coupon or maturity than the one used: check them": (
+                _contradicting(coupon, matures, number, order, first)
+            ),
             "rows that are no security (totals) left out": (current & ~a_security).sum(),
             "rows of earlier months left out": (~current).sum(),
         },
@@ -199,6 +205,22 @@ def _first_of_each(number: Integer, order: Integer) -> tuple[Mask, Integer]:
     first[security] = order[at]
     keep[order[at]] = True
     return keep, first
+
+
+def _contradicting(
+    coupon: pa.StringArray,
+    matures: pa.StringArray,
+    number: Integer,
+    order: Integer,
+    first: Integer,
+) -> int:
+    """Return how many rows of a security differ in coupon or maturity from its first one."""
+    rate = columns.numbers(read_cells(pc.utf8_rtrim(coupon, "%"), "number").value)
+    due = columns.dates(read_cells(matures, "date").value)
+    used = first[number[order]]
+    other = np.abs(rate[order] - rate[used]) > 0.0  # false where one is not known
+    other |= (due[order] != due[used]) & ~np.isnat(due[order]) & ~np.isnat(due[used])
+    return int(other.sum())
 
 
 def _largest(amount: pa.StringArray, number: Integer, order: Integer) -> pa.StringArray:
