@@ -145,7 +145,7 @@ def table(
 @cache
 def yields() -> pa.Table:
     """Return par yields of some weeks, so plain that a curve takes no time."""
-    days = np.arange(AS_OF - 40, AS_OF + 1)
+    days = np.arange(AS_OF - np.timedelta64(40, "D"), AS_OF + np.timedelta64(1, "D"))
     return pa.table({"date": days, **dict.fromkeys(TENORS, np.full(days.size, 4.25))})
 
 
@@ -268,7 +268,7 @@ def contract(data: bytes) -> None:
     except ValueError as error:
         raise InputError(str(error)) from error
     assert parse_contract(read.symbol, AS_OF) == read
-    assert last_day(read) > read.month - 1
+    assert last_day(read) > read.month - np.timedelta64(1, "M")
 
 
 def column_map(data: bytes) -> None:

@@ -21,6 +21,7 @@ from crossmargin.instruments.contracts import (
     roots,
 )
 from crossmargin.instruments.identifiers import parse_contract
+from crossmargin.market.calendars import DAY
 
 AS_OF = "2025-03-13"
 
@@ -83,11 +84,11 @@ def test_the_last_contract_listed(root, number, as_of, last):
 @given(
     root=st.sampled_from(roots()),
     number=st.integers(1, 12),
-    day=st.integers(0, 9000).map(lambda n: np.datetime64("2005-01-01") + n),
+    day=st.integers(0, 9000).map(lambda n: np.datetime64("2005-01-01") + n * DAY),
     later=st.integers(1, 400),
 )
 def test_listing_only_grows(root, number, day, later):
-    before, after = (last_listed(root, number, d) for d in (day, day + later))
+    before, after = (last_listed(root, number, d) for d in (day, day + later * DAY))
     assert before is None or (after is not None and before <= after)
 
 

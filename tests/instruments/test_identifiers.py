@@ -26,6 +26,7 @@ from crossmargin.instruments.identifiers import (
     parse_contract,
     resolved_message,
 )
+from crossmargin.market.calendars import DAY, MONTH
 
 AS_OF = "2025-03-13"
 
@@ -156,7 +157,7 @@ def test_a_contract_far_ahead_needs_a_word_for_one_digit():
     number=st.integers(1, 12),
     year=st.integers(0, 99),
     short=st.booleans(),
-    first=st.integers(0, 9000).map(lambda n: np.datetime64("2005-01-01") + n),
+    first=st.integers(0, 9000).map(lambda n: np.datetime64("2005-01-01") + n * DAY),
 )
 def test_a_name_changes_its_meaning_only_when_a_contract_is_listed(
     root, number, year, short, first
@@ -166,7 +167,7 @@ def test_a_name_changes_its_meaning_only_when_a_contract_is_listed(
     digits = str(year % 10) if short else f"{year:02d}"
     name = f"{root}{MONTH_CODES[number - 1]}{digits}"
     before = None
-    for day in np.arange(first, first + 400, 9):
+    for day in np.arange(first, first + 400 * DAY, 9 * DAY):
         try:
             contract = parse_contract(name, day)
         except ValueError:
@@ -176,23 +177,24 @@ def test_a_name_changes_its_meaning_only_when_a_contract_is_listed(
         if before not in (None, contract):
             assert contract.month > before.month
             if short:  # ten years on, once the old one is out of mind for two years
-                assert contract.month <= day.astype("datetime64[M]") + 96
+                assert contract.month <= day.astype("datetime64[M]") + 96 * MONTH
                 assert contract.month > min(
-                    last_listed(root, number, day - 9), (day - 9).astype("datetime64[M]") + 96
+                    last_listed(root, number, day - 9 * DAY),
+                    (day - 9 * DAY).astype("datetime64[M]") + 96 * MONTH,
                 )
             else:  # another one has been listed since
-                assert contract.month > last_listed(root, number, day - 9)
+                assert contract.month > last_listed(root, number, day - 9 * DAY)
         before = contract
 
 
 @given(
     root=st.sampled_from(roots()),
     ahead=st.integers(-60, 120),
-    day=st.integers(0, 9000).map(lambda n: np.datetime64("2005-01-01") + n),
+    day=st.integers(0, 9000).map(lambda n: np.datetime64("2005-01-01") + n * DAY),
 )
 def test_symbols_read_back_once_listed(root, ahead, day):
     try:
-        contract = Contract(root, day.astype("datetime64[M]") + ahead)
+        contract = Contract(root, day.astype("datetime64[M]") + ahead * MONTH)
     except ValueError:
         return
     if was_listed(contract, day):

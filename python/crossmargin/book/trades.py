@@ -27,7 +27,7 @@ from crossmargin.instruments.identifiers import (
     resolved_message,
 )
 from crossmargin.instruments.securities import Securities
-from crossmargin.market.calendars import add_business_days
+from crossmargin.market.calendars import DAY, add_business_days
 from crossmargin.market.rates import DECIMAL_UNDER, far_below
 
 Dates = npt.NDArray[np.datetime64]
@@ -226,7 +226,7 @@ def read_trades(
         "DATE_INVALID",
         lambda i: f"end_date {end[i]} is after {rows.instrument[i]} matures, {matures[i]}",
     )
-    settled_to = as_of - np.timedelta64(1, "D") if cycle == "ITD" else as_of
+    settled_to = as_of - DAY if cycle == "ITD" else as_of
     rows.reject(
         (kind == CASH) & (settle <= settled_to) & ~failed,
         "SETTLED",

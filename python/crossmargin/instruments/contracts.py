@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from crossmargin.market.calendars import add_business_days
+from crossmargin.market.calendars import MONTH, add_business_days
 
 MONTH_CODES = "FGHJKMNQUVXZ"
 WEDNESDAY = 2
@@ -206,7 +206,7 @@ def _third_wednesday(month: np.datetime64) -> np.datetime64:
 @cache
 def _last_business_day(month: np.datetime64) -> np.datetime64:
     """Return the last CME business day of a month."""
-    return _business_days_on(_first_day(month + np.timedelta64(1, "M")), -1)
+    return _business_days_on(_first_day(month + MONTH), -1)
 
 
 def last_trading_day(contract: Contract) -> np.datetime64:
@@ -306,7 +306,7 @@ def last_listed(root: str, number: int, as_of: np.datetime64) -> np.datetime64 |
     if not in_force:
         return None
     last = _last_month(root, in_force[-1], as_of)
-    last -= (_month_number(last) - number) % 12
+    last -= (_month_number(last) - number) % 12 * MONTH
     return last if last >= first_month(root) else None
 
 
@@ -320,10 +320,10 @@ def was_listed(contract: Contract, as_of: np.datetime64) -> bool:
 def _last_month(root: str, listing: Listing, as_of: np.datetime64) -> np.datetime64:
     """Return the last month of a listing: its `count`-th that trades after a day."""
     this_month = as_of.astype("datetime64[M]")
-    first = max(this_month - 3, first_month(root))
-    left, month = listing.count, first - 1
+    first = max(this_month - 3 * MONTH, first_month(root))
+    left, month = listing.count, first - MONTH
     while left:
-        month += 1
+        month += MONTH
         # On a contract's last day the next one may be traded already.
         if _month_number(month) in listing.months and (
             month > this_month or last_trading_day(Contract(root, month)) > as_of
@@ -357,4 +357,4 @@ def reference_period(contract: Contract) -> tuple[np.datetime64, np.datetime64]:
         raise ValueError(f"{contract.symbol} is settled by delivery: it has no reference period")
     if kind == "compounded_quarter":
         return _third_wednesday(month), _third_wednesday(month + np.timedelta64(3, "M"))
-    return _first_day(month), _first_day(month + np.timedelta64(1, "M"))
+    return _first_day(month), _first_day(month + MONTH)

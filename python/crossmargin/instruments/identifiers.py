@@ -25,6 +25,7 @@ from crossmargin.instruments.contracts import (
     roots,
 )
 from crossmargin.instruments.schedule import as_dates
+from crossmargin.market.calendars import MONTH
 
 CUSIP_LENGTH = 9
 MOST_TOLD = 5
@@ -80,8 +81,8 @@ def parse_contract(text: str, as_of: np.datetime64 | datetime.date | str) -> Con
     if year < 100:
         latest = date.astype("datetime64[M]") if last is None else last
         if len(digits) == 1:
-            stale = date.astype("datetime64[M]") + (120 - STALE_MONTHS)
-            latest -= np.timedelta64(12 * max(0, -(int((stale - latest).astype(int)) // 12)), "M")
+            stale = date.astype("datetime64[M]") + (120 - STALE_MONTHS) * MONTH
+            latest -= 12 * max(0, -(int((stale - latest) / MONTH) // 12)) * MONTH
         year = int(latest.astype("datetime64[Y]").astype(np.int64)) + 1970
         year -= (year - int(digits)) % 10 ** len(digits)
     month = np.datetime64(f"{year:04d}-{number:02d}", "M")
@@ -178,7 +179,7 @@ def is_plain(text: str, contract: Contract, as_of: np.datetime64) -> bool:
     That is the symbol, or with one digit of the year where the contract is not far ahead.
     """
     name = contract.symbol
-    near = contract.month <= as_of.astype("datetime64[M]") + FAR_MONTHS
+    near = contract.month <= as_of.astype("datetime64[M]") + FAR_MONTHS * MONTH
     return text.strip().upper() in (name, name[:-2] + name[-1] if near else name)
 
 

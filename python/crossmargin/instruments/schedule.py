@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin.market.calendars import add_business_days
+from crossmargin.market.calendars import DAY, MONTH, add_business_days
 
 Dates = npt.NDArray[np.datetime64]
 Float = npt.NDArray[np.float64]
@@ -70,9 +70,7 @@ def last_of_month(month: npt.ArrayLike) -> Dates:
     ndarray of datetime64[D]
     """
     months = np.asarray(month).astype("datetime64[M]")
-    return np.asarray(
-        (months + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
-    )
+    return np.asarray((months + MONTH).astype("datetime64[D]") - DAY)
 
 
 def add_months(date: npt.ArrayLike, months: npt.ArrayLike) -> Dates:

@@ -25,6 +25,7 @@ from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities, accrued, cash_flows
 from crossmargin.market import Market
 from crossmargin.market.basis import Basis, read_basis
+from crossmargin.market.calendars import DAY
 from crossmargin.market.curve import (
     POINTS,
     Curve,
@@ -183,7 +184,7 @@ def _basket_by_day(contract: Contract, bonds: Securities, date: Dates) -> Mask:
     sales = [np.datetime64(day, "D") for text in bonds.resold_as for day, _ in parse_resold(text)]
     known = np.unique(np.concatenate([bonds.issue_date, np.array(sales, "datetime64[D]")]))
     stage, first, of_day = np.unique(
-        np.searchsorted(known - ANNOUNCED_DAYS, date, side="right"),
+        np.searchsorted(known - ANNOUNCED_DAYS * DAY, date, side="right"),
         return_index=True,
         return_inverse=True,
     )
@@ -259,7 +260,7 @@ def _whole_from(securities: Securities, as_of: np.datetime64) -> np.datetime64:
     back as one matures at least every 31 days.
     """
     maturity = np.unique(securities.maturity_date[securities.nominal])
-    back = np.concatenate([[as_of + 1], maturity[maturity <= as_of][::-1]])
+    back = np.concatenate([[as_of + DAY], maturity[maturity <= as_of][::-1]])
     gap = np.flatnonzero(np.diff(back).astype(np.int64) < -LONGEST_GAP)
     return cast(np.datetime64, back[gap[0]] if gap.size else back[-1])
 

@@ -19,14 +19,12 @@ from crossmargin.instruments.conversion import conversion_factors
 from crossmargin.instruments.securities import Basket, CashFlows, Securities, accrued, cash_flows
 from crossmargin.instruments.terms import Line, Sensitivities, Terms, resolve, sensitivities
 from crossmargin.market import Market
-from crossmargin.market.calendars import Calendar, add_business_days, is_business_day
+from crossmargin.market.calendars import DAY, Calendar, add_business_days, is_business_day
 from crossmargin.market.curve import NODES, years_between
 
 Dates = npt.NDArray[np.datetime64]
 Float = npt.NDArray[np.float64]
 Text = npt.NDArray[np.object_]
-
-DAY = np.timedelta64(1, "D")
 
 TREASURY, DATED_CASH, FUTURE = "treasury", "dated cash", "future"
 RATE_INDEX = {"SR3": "SOFR", "SR1": "SOFR", "ZQ": "EFFR"}

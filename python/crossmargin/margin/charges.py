@@ -18,7 +18,7 @@ from crossmargin.instruments.universe import DATED_CASH, Universe
 from crossmargin.margin.haircuts import maturity_group, node_moves, worst_moves
 from crossmargin.margin.pots import CME, FICC, POTS, UNIONS, HouseMargin, pot_sums, row_of
 from crossmargin.market import Market
-from crossmargin.market.calendars import add_business_days
+from crossmargin.market.calendars import DAY, add_business_days
 from crossmargin.market.curve import years_between
 from crossmargin.policies import Charge, CmeConcentration, CmeLiquidity, Policy
 from crossmargin.policies.sections import OWN_CHARGES
@@ -139,7 +139,7 @@ def before_holiday(date: np.datetime64) -> bool:
     """Return whether a weekday on which the bond market is closed comes before it opens again."""
     opens = add_business_days(date, 1, "bond")
     # NumPy counts weekdays from the first day to the one before the last.
-    return bool(np.busday_count(date + np.timedelta64(1, "D"), opens) > 0)
+    return bool(np.busday_count(date + DAY, opens) > 0)
 
 
 def ficc_charges(book: Book, margin: HouseMargin, rules: ChargeRules) -> list[Charged]:

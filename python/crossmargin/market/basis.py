@@ -10,13 +10,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import columns
+from crossmargin.market.frozen import Frozen
 
 Dates = npt.NDArray[np.datetime64]
 Float = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Basis:
+class Basis(Frozen):
     """The basis of one root: settlement minus model price, by contract.
 
     Attributes

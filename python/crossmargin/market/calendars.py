@@ -28,6 +28,8 @@ Calendar = Literal["bond", "cme", "sofr", "effr"]
 FIRST_YEAR, LAST_YEAR = 1971, 2100
 FIRST_DATE = np.datetime64(f"{FIRST_YEAR}-01-01", "D")
 LAST_DATE = np.datetime64(f"{LAST_YEAR}-12-31", "D")
+DAY, MONTH = np.timedelta64(1, "D"), np.timedelta64(1, "M")
+"""To add to dates: NumPy 2.5 deprecates bare numbers."""
 MONDAY, THURSDAY, SATURDAY, SUNDAY = 0, 3, 5, 6
 
 _BOND_CLOSED_ONCE = (
@@ -231,6 +233,5 @@ def business_days_between(start: npt.ArrayLike, end: npt.ArrayLike, calendar: Ca
     """
     start, end = np.broadcast_arrays(_checked(start, "start"), _checked(end, "end"))
     first, last = np.minimum(start, end), np.maximum(start, end)
-    day = np.timedelta64(1, "D")
-    count = np.busday_count(first + day, last + day, busdaycal=_busdays(calendar))
+    count = np.busday_count(first + DAY, last + DAY, busdaycal=_busdays(calendar))
     return np.asarray(np.where(end < start, -count, count), np.int64)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmargin import exact
+from crossmargin.market.frozen import Frozen
 
 Dates = npt.NDArray[np.datetime64]
 Float = npt.NDArray[np.float64]
@@ -189,7 +190,7 @@ def curves_discount_factor(log_df: Float, time: Float) -> Float:
 
 
 @dataclass(frozen=True)
-class Curve:
+class Curve(Frozen):
     """One day's discount curve.
 
     Attributes

@@ -25,6 +25,7 @@ from crossmargin.market.curve import (
     years_between,
     zero_rates,
 )
+from crossmargin.market.frozen import Frozen, read_only
 from crossmargin.market.scenarios import (
     DEFAULT_STRESS,
     CorrelationScaling,
@@ -55,7 +56,7 @@ class Note(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Market:
+class Market(Frozen):
     """What the models need to know of the market.
 
     Attributes
@@ -103,23 +104,13 @@ class Market:
     )
 
     def __post_init__(self) -> None:
-        """Freeze copies of the history, from which scenarios and the basis come."""
-        for name in ("date", "zero_rate", "par_yield"):
-            given = np.asarray(getattr(self, name))
-            if given.flags.writeable or not given.flags.owndata:
-                object.__setattr__(self, name, _frozen(given.copy()))
-        # `source` has the hashes of what all of it was read from.
-        parts: list[Any] = [self.curve, *self.basis.values()]
-        parts += [] if self.sofr is None else [self.sofr, self.sofr.curve]
-        held = [value for part in parts for value in vars(part).values()]
-        for value in (*held, *(array for pair in self.fixings.values() for array in pair)):
-            if isinstance(value, np.ndarray):
-                _frozen(value)
-
-    def __reduce__(self) -> tuple[type[Market], tuple[Any, ...]]:
-        """Copy and unpickle through the constructor, which freezes the history."""
-        given = (part for part in dataclasses.fields(self) if part.init)
-        return type(self), tuple(getattr(self, part.name) for part in given)
+        """Freeze copies of the history: `source` has the hashes of what it was read from."""
+        super().__post_init__()
+        fixings = {
+            index: (read_only(date), read_only(rate))
+            for index, (date, rate) in self.fixings.items()
+        }
+        object.__setattr__(self, "fixings", fixings)
 
     @classmethod
     def from_tables(
@@ -339,8 +330,6 @@ class Market:
             scaling=scaling,
             correlation=correlation,
         )
-        for array in (chosen.shock, chosen.date, chosen.tag):
-            _frozen(array)
         self._chosen[key] = chosen
         return chosen
 
@@ -366,11 +355,6 @@ class Market:
     def zero_rate_change(self, horizon: int) -> Float:
         """Return all `horizon`-row changes of the zero rates, [T - horizon x 11]."""
         return np.asarray(self.zero_rate[horizon:] - self.zero_rate[:-horizon])
-
-
-def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    array.setflags(write=False)
-    return array
 
 
 def _read_fixings(table: pa.Table) -> dict[str, tuple[Dates, Float]]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmargin import exact
+from crossmargin.market.frozen import Frozen
 
 Dates = npt.NDArray[np.datetime64]
 Float = npt.NDArray[np.float64]
@@ -170,7 +171,7 @@ def cholesky(matrix: Float) -> Float:
 
 
 @dataclass(frozen=True)
-class Scenarios:
+class Scenarios(Frozen):
     """A set of scenarios in date order of its two parts: stress rows, then the look-back.
 
     Attributes

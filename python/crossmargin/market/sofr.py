@@ -17,6 +17,7 @@ from crossmargin.market.curve import (
     swap_discount_factors,
     zero_rates,
 )
+from crossmargin.market.frozen import Frozen
 
 Dates = npt.NDArray[np.datetime64]
 Float = npt.NDArray[np.float64]
@@ -24,7 +25,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Sofr:
+class Sofr(Frozen):
     """The SOFR curve of the as-of date, and the history its moves come from.
 
     Attributes

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from crossmargin.instruments.securities import Securities
-from crossmargin.market.calendars import add_business_days
+from crossmargin.market.calendars import MONTH, add_business_days
 from crossmargin.sample.book import Accounts
 from crossmargin.sample.draws import Draws
 from crossmargin.sample.market import symbol
@@ -25,7 +25,6 @@ ROWS_PER_VICTIM = 2
 UNKNOWN_ACCOUNT, UNKNOWN_CUSIP = "999999", "SYN000000"
 INVALID_ACCOUNT, DUPLICATE_ACCOUNT = "900001", "900002"
 INVALID_CUSIP, DUPLICATE_CUSIP = "SYN999998", "SYN999999"
-MONTH = np.timedelta64(1, "M")
 UNKNOWN_FIRM = "Synthetic Unknown Firm"
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import exact
-from crossmargin.market.calendars import is_business_day
+from crossmargin.market.calendars import DAY, is_business_day
 from crossmargin.market.curve import TENORS, Curve, bootstrap
 from crossmargin.market.market import SYNTHETIC
 from crossmargin.sample.draws import Draws
@@ -203,7 +203,7 @@ def make_history(seed: int, as_of: np.datetime64) -> History:
 
 def _business_days(first: np.datetime64, last: np.datetime64) -> Dates:
     """Return the business days of the bond market from `first` to `last`."""
-    every_day = np.arange(first, last + np.timedelta64(1, "D"))
+    every_day = np.arange(first, last + DAY)
     return every_day[is_business_day(every_day, "bond")]
 
 

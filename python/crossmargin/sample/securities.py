@@ -11,7 +11,7 @@ import pyarrow as pa
 from crossmargin import exact
 from crossmargin.instruments.schedule import add_months, last_of_month
 from crossmargin.instruments.securities import Securities, accrued, cash_flows
-from crossmargin.market.calendars import add_business_days
+from crossmargin.market.calendars import DAY, MONTH, add_business_days
 from crossmargin.market.curve import NODES
 from crossmargin.sample.draws import Draws
 from crossmargin.sample.market import FIRST_DAY, History
@@ -149,7 +149,7 @@ def _issues(line: Programme, history: History, *, matured: bool = False) -> Secu
     """Return the issues of one line that are outstanding, or those that have matured."""
     as_of = history.date[-1]
     last = np.datetime64(line.last)
-    end = min(as_of + np.timedelta64(1, "D"), last + np.timedelta64(1, "M"))
+    end = min(as_of + DAY, last + MONTH)
     month = np.arange(line.first, end, dtype="datetime64[M]")
     month = month[np.isin(month.astype(np.int64) % 12 + 1, line.months)]
     mid_month = month.astype("datetime64[D]") + np.timedelta64(14, "D")

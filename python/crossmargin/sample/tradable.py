@@ -12,6 +12,7 @@ from crossmargin.instruments.contracts import Contract, last_trading_day
 from crossmargin.instruments.conversion import conversion_factors
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities, accrued, cash_flows
+from crossmargin.market.calendars import MONTH
 from crossmargin.market.curve import Curve
 from crossmargin.sample.market import History
 
@@ -20,7 +21,6 @@ Mask = npt.NDArray[np.bool_]
 Dates = npt.NDArray[np.datetime64]
 
 BASIS_POINT = 1e-4
-MONTH = np.timedelta64(1, "M")
 # Root and how often it is traded.
 TREASURY_ROOTS = (
     ("ZT", 0.20),
