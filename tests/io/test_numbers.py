@@ -9,9 +9,11 @@ from crossmargin.io.numbers import read_numbers
 
 
 def read(
-    *words: str, point: bool = True, percent: bool = False
+    *words: str, point: bool = True, percent: bool = False, thousands: bool = True
 ) -> tuple[list[float | None], list[bool]]:
-    numbers = read_numbers(pa.array(words, pa.string()), point=point, percent=percent)
+    numbers = read_numbers(
+        pa.array(words, pa.string()), point=point, percent=percent, thousands=thousands
+    )
     return numbers.value.to_pylist(), numbers.unclear.tolist()
 
 
@@ -72,6 +74,17 @@ def test_a_decimal_comma_beside_them_makes_thousands_unclear() -> None:
     # 1,000 may be a thousand or one.
     assert read("1,000", "4,25", "7.5") == ([None, None, 7.5], [True, True, False])
     assert read("1,000,000", "0,125") == ([None, None], [True, True])
+
+
+def test_a_decimal_comma_makes_a_point_before_three_digits_unclear() -> None:
+    # 1.000 is a thousand beside 1.000,50.
+    assert read("1.000,50", "1.000", "7") == ([None, None, 7.0], [True, True, False])
+
+
+def test_no_mark_parts_thousands_where_there_are_none() -> None:
+    assert read("4.125", "3.875", point=False, thousands=False)[0] == [4.125, 3.875]
+    assert read("4,125", "3,875", point=False, thousands=False)[0] == [4.125, 3.875]
+    assert read("4,125", thousands=False) == ([None], [True])
 
 
 @pytest.mark.parametrize(

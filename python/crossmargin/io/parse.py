@@ -25,6 +25,7 @@ ROW = "row"
 
 _NEAR = 0.85
 _MOST_NAMES_COMPARED = 200
+_THOUSAND = 1000.0
 _WANTED = {
     "text": "not a plain text of at most 1,000 characters",
     "number": "not a finite number; write digits, with a decimal point",
@@ -217,6 +218,7 @@ def _cells(given: pa.Array, column: Column, file: str, point: bool, order: Order
             identifier=column.kind == "text" and not column.may_be_blank,
             percent=column.unit == "percent",
             point=point,
+            thousands=column.high > _THOUSAND,
             order=order,
         )
     except CellTypeError as error:
