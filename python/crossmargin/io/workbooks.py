@@ -258,7 +258,7 @@ class _Sheet:
         self._size = self._cells = 0
         self._kind = self._style = ""
         self._formula = False
-        self._value: list[str] | None = None
+        self._value: str | None = None
         self._inside: list[str] = []
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
@@ -270,14 +270,13 @@ class _Sheet:
         elif name == "f":
             self._formula = True
         elif name in ("v", "is"):
-            self._value = []
+            self._value = ""
 
     def text(self, text: str) -> None:
         if self._value is None or self._inside[-1] not in ("v", "t") or "rPh" in self._inside:
             return
-        self._value.append(text)
-        self._size += len(text)
-        if self._size > LARGEST:
+        self._value += text
+        if len(self._value) > LONGEST_CELL:
             self._refuse_size()
 
     def end(self, name: str) -> None:
@@ -312,7 +311,7 @@ class _Sheet:
         row.extend([""] * (number - len(row)))
 
     def _close_cell(self) -> None:
-        value = "".join(self._value or ())
+        value = self._value or ""
         if self._formula and not value and self._kind == "n":
             raise InputError(
                 f"{self._label}: a formula in row {len(self.rows)}, column {len(self.rows[-1])} "
@@ -321,7 +320,7 @@ class _Sheet:
         if value:
             cell = self.rows[-1][-1] = self._as_text(value)
             self._size += len(cell)
-            if len(cell) > LONGEST_CELL or self._size > LARGEST:
+            if self._size > LARGEST:
                 self._refuse_size()
 
     def _as_text(self, value: str) -> str:
