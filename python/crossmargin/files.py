@@ -1,12 +1,19 @@
-"""Opening the user's files: regular ones, of a limited size."""
+"""Opening the user's files: regular ones, of a limited size; and the TOML in them."""
 
 from __future__ import annotations
 
 import os
 import stat
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from crossmargin.book.exceptions import InputError
+
+MAX_DEPTH = 16
+"""So many tables and lists may stand within each other in TOML."""
+MAX_POINTS = 200
+"""In a line of it: the time to read a key grows with the square of its parts."""
 
 
 def read_file(path: Path, *, limit: int, label: str) -> bytes:
@@ -51,6 +58,41 @@ def read_file(path: Path, *, limit: int, label: str) -> bytes:
         raise InputError(f"{label}: cannot be opened: {error}") from error
     if len(data) != status.st_size:
         raise InputError(f"{label}: changes while it is read; try again")
+    return data
+
+
+def parse_toml(text: bytes, *, label: str) -> dict[str, Any]:
+    """Return what a TOML text holds.
+
+    Parameters
+    ----------
+    text : bytes
+        The file.
+    label : str
+        What messages call it.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        If it is no TOML, would take very long or goes very deep.
+    """
+    for number, line in enumerate(text.split(b"\n"), start=1):
+        if line.count(b".") > MAX_POINTS:
+            raise InputError(f"{label}: line {number} has more than {MAX_POINTS} points; break it")
+    try:
+        data = tomllib.loads(text.decode())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{label}: not TOML: {str(error)[:200]}") from None
+    level: list[Any] = [data]
+    for _ in range(MAX_DEPTH):
+        inner = [entry.values() if isinstance(entry, dict) else entry for entry in level]
+        level = [x for entry in inner for x in entry if isinstance(x, dict | list)]
+    if level:
+        raise InputError(f"{label}: goes more than {MAX_DEPTH} tables and lists deep")
     return data
 
 

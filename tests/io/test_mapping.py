@@ -196,8 +196,9 @@ def test_par_yields_and_fixings_of_a_vendor() -> None:
             r"`positions\.kind`: give values as \{ theirs = ours \}",
         ),
         ("[positions]\nkind = { constant = [] }\n", r"`positions\.kind`: \[\] cannot stand in a"),
-        ("positions", "cannot be read as TOML"),
-        ("a = " + "[" * 5000, "cannot be read as TOML"),
+        ("positions", "not TOML"),
+        ("a = " + "[" * 5000, "not TOML"),
+        ("a" + ".a" * 100_000 + " = 1", "line 1 has more than 200 points"),
     ],
 )
 def test_an_entry_that_makes_no_sense_is_named_by_its_key(

@@ -31,6 +31,7 @@ EXACT_BELOW = {16: 2.0**11, 32: 2.0**24, 64: 2.0**53}
 _CONTROL = r"[\x00-\x1f\x7f]"
 _NO_TEXT = rf"{_CONTROL}|^#(?:N/A|GETTING_DATA|[A-Z0-9/]+[!?])$"
 """Control characters, and what a spreadsheet shows for a formula that failed."""
+_AS_FORMULA = r'^="([^"]+)"$'
 
 
 class CellTypeError(TypeError):
@@ -197,6 +198,8 @@ def _whole(array: pa.Array) -> pa.Array:
 
 
 def _text(words: pa.StringArray) -> pa.Array:
+    # The form ="00123" keeps a spreadsheet from making a number of a name.
+    words = pc.replace_substring_regex(words, _AS_FORMULA, r"\1")
     long = pc.greater(pc.utf8_length(words), columns.scalar(LONGEST_TEXT))
     return _blanked(words, pc.or_(pc.match_substring_regex(words, _NO_TEXT), long))
 

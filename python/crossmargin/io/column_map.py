@@ -6,7 +6,6 @@ import datetime
 import difflib
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from crossmargin.book import schemas
 from crossmargin.book.exceptions import InputError
-from crossmargin.io.tables import read_bytes
+from crossmargin.files import parse_toml, read_file
 from crossmargin.market.curve import TENORS
 
 ColumnsSource: TypeAlias = str | Path | Mapping[str, Any]
@@ -112,8 +111,8 @@ def read_column_map(source: ColumnsSource) -> ColumnMap:
     """
     if isinstance(source, str | Path):
         label = f"columns file {source}"
-        data = read_bytes(Path(source), name="columns")
-        given = _toml(data, label)
+        data = read_file(Path(source), limit=MAX_BYTES, label=label)
+        given = parse_toml(data, label=label)
     elif isinstance(source, Mapping):
         label, given = "columns", dict(source)
         data = json.dumps(given, sort_keys=True, default=str).encode()
@@ -130,15 +129,6 @@ def read_column_map(source: ColumnsSource) -> ColumnMap:
             for column, entry in entries.items()
         }
     return ColumnMap(label, hashlib.sha256(data).hexdigest(), tables)
-
-
-def _toml(data: bytes, label: str) -> dict[str, Any]:
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{label}: {len(data):,} bytes, above the limit of {MAX_BYTES:,}")
-    try:
-        return tomllib.loads(data.decode())
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{label}: cannot be read as TOML: {error}") from error
 
 
 def _origin(entry: Any, table: str, name: str, key: str) -> Origin:

@@ -6,7 +6,6 @@ import datetime
 import difflib
 import hashlib
 import math
-import tomllib
 import types
 import typing
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crossmargin.book.exceptions import InputError
-from crossmargin.files import read_file
+from crossmargin.files import parse_toml, read_file
 from crossmargin.policies.sections import (
     CLASS_DISALLOWANCE,
     SPAN,
@@ -70,10 +69,6 @@ DEEPEST = 8
 """A chain of policies that extend each other may have so many links."""
 MAX_BYTES = 1 << 20
 """Largest policy file."""
-MAX_DEPTH = 16
-"""So many tables and lists may stand within each other."""
-MAX_POINTS = 200
-"""In a line: the time to read a key grows with the square of its parts."""
 
 
 @dataclass(frozen=True)
@@ -255,7 +250,7 @@ def _folder(name: str, folder: Path) -> Path:
 
 def _merged(text: bytes, name: str, folder: Path, links: int) -> tuple[dict[str, Any], str]:
     """Return a policy's entries over those of what it extends, and its hash."""
-    data = _toml(text, name)
+    data = parse_toml(text, label=f"policy {name}")
     if "extends" not in data:
         return data, hashlib.sha256(text).hexdigest()
     parent = data["extends"]
@@ -270,26 +265,6 @@ def _merged(text: bytes, name: str, folder: Path, links: int) -> tuple[dict[str,
         whole = not isinstance(entry, dict) or not isinstance(inherited.get(key), dict)
         inherited[key] = entry if whole else {**inherited[key], **entry}
     return inherited, hashlib.sha256(digest.encode() + text).hexdigest()
-
-
-def _toml(text: bytes, name: str) -> dict[str, Any]:
-    """Return what a TOML text holds, unless it would take very long or goes very deep."""
-    for number, line in enumerate(text.split(b"\n"), start=1):
-        if line.count(b".") > MAX_POINTS:
-            raise InputError(
-                f"policy {name}: line {number} has more than {MAX_POINTS} points; break it"
-            )
-    try:
-        data = tomllib.loads(text.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"policy {name}: not TOML: {str(error)[:200]}") from None
-    level: list[Any] = [data]
-    for _ in range(MAX_DEPTH):
-        inner = [entry.values() if isinstance(entry, dict) else entry for entry in level]
-        level = [x for entry in inner for x in entry if isinstance(x, dict | list)]
-    if level:
-        raise InputError(f"policy {name}: goes more than {MAX_DEPTH} tables and lists deep")
-    return data
 
 
 def _section(
