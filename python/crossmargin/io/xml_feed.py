@@ -46,6 +46,8 @@ def read_xml_feed(data: bytes, label: str) -> pa.Table:
             "daily par yields, or a CSV"
         )
     names = list(dict.fromkeys(name for record in feed.records for name in record))
+    if len(names) > MAX_NAMES:
+        raise InputError(f"{label}: records with more than {MAX_NAMES} different properties")
     return pa.table(
         {name: columns.text_column([r.get(name) for r in feed.records]) for name in names}
     )
