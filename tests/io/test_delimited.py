@@ -135,3 +135,10 @@ def test_rows_between_two_stray_quotes_are_not_lost(read: Read) -> None:
 def test_wide_text_without_its_mark_is_named(read: Read) -> None:
     with pytest.raises(InputError, match="save it as UTF-8 if it is UTF-16 without its mark"):
         read(CSV.encode("utf-16-le"))
+
+
+@pytest.mark.parametrize("mark", [",", "|"])
+def test_a_header_may_be_longer_than_a_field(read: Read, mark: str) -> None:
+    names = [f"scenario {number}" for number in range(15_000)]
+    table = read(mark.join(names) + "\n" + mark.join(["0"] * len(names)) + "\n").table
+    assert table.column_names == names

@@ -161,7 +161,10 @@ def _best_delimiter(lines: list[str]) -> tuple[str, list[list[str]], list[int]]:
     """
     found = []
     for delimiter in DELIMITERS:
-        rows, starts = _first_rows(lines, delimiter)
+        try:
+            rows, starts = _first_rows(lines, delimiter)
+        except csv.Error:  # by another delimiter, a long header is one field
+            continue
         if not any(map(filled, rows)):
             break
         at = header_row(rows)
