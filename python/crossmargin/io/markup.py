@@ -11,7 +11,7 @@ PIECE = 1 << 18
 """Bytes given to the parser at a time."""
 LONGEST_TAG = 1 << 20
 MAX_DEPTH = 32
-MAX_ELEMENTS = 3_000_000
+MAX_ELEMENTS = 3_200_000
 MAX_NAMES = 10_000
 """Different names of elements, attributes and namespaces."""
 
