@@ -63,3 +63,11 @@ def test_identifiers_that_a_float_has_rounded_are_refused(
 def test_identifiers_with_fractions_are_refused() -> None:
     with pytest.raises(CellTypeError, match=r"holds double, which cannot be read: .* 1\.5"):
         read_cells(pa.chunked_array([pa.array([1.5, 2.0])]), "text")
+
+
+def test_a_name_that_a_formula_keeps_from_being_a_number_is_read() -> None:
+    words = pa.array(['="00123"', '="A""1"', '=""', "=A1", "#SPILL!", "#GETTING_DATA", "#1"])
+    cells = read_cells(words, "text")
+    wanted = ["00123", '="A""1"', '=""', "=A1", None, None, "#1"]
+    assert cells.value.to_pylist() == wanted
+    assert cells.bad.tolist() == [word is None for word in wanted]

@@ -115,3 +115,30 @@ def test_an_accent_far_into_a_file_is_read_too(read: Read) -> None:
     text = "account,kind\n" + "A,cash\n" * 400_000 + "é,cash\n"
     for encoding in ("utf-8", "utf-16", "latin-1"):
         assert read(text.encode(encoding)).table["account"][400_000].as_py() == "é"
+
+
+def test_lines_of_blanks_are_passed_over(read: Read) -> None:
+    assert read(CSV.replace("A2", "   \n\t\nA2") + " \n").table.to_pylist() == ROWS
+    with pytest.raises(InputError, match="line 4: 1 cells where the header has 3: 'x'"):
+        read(CSV.replace("A2", "   \nx\nA2"))
+
+
+def test_rows_between_two_stray_quotes_are_not_lost(read: Read) -> None:
+    text = "account,kind,note\nA1,cash,{}first\nA2,repo,\nA3,cash,{}last\n"
+    with pytest.raises(InputError, match="row 1: `note` holds other rows; a quote in it is opened"):
+        read(text.format('"', '"'))
+    # A note of its own may have lines and commas.
+    note = 'account,kind,note\nA1,cash,"first,\nsecond"\n\n\nA2,repo,\n'
+    assert read(note).table["note"].to_pylist() == ["first,\nsecond", ""]
+
+
+def test_wide_text_without_its_mark_is_named(read: Read) -> None:
+    with pytest.raises(InputError, match="save it as UTF-8 if it is UTF-16 without its mark"):
+        read(CSV.encode("utf-16-le"))
+
+
+@pytest.mark.parametrize("mark", [",", "|"])
+def test_a_header_may_be_longer_than_a_field(read: Read, mark: str) -> None:
+    names = [f"scenario {number}" for number in range(15_000)]
+    table = read(mark.join(names) + "\n" + mark.join(["0"] * len(names)) + "\n").table
+    assert table.column_names == names

@@ -17,6 +17,10 @@ from crossmargin.io.headers import header_row, named_columns
         ([["", "a", "b"], ["0", "1", "2"]], 0),
         ([["a", "b", ""], ["1", "", ""]], 0),
         ([["Report", "Positions", "", "", ""], ["a", "b", "c", "d", "e"]], 1),
+        ([["Rates as of", "3/13/2025", ""], ["a", "b", "c"], ["x", "y", "1"]], 1),
+        ([["By", "x", "On", "2025-03-13", ""], ["a", "b", "c", "d", "e"], ["1"] * 5], 1),
+        # Names may be numbers, such as those of scenarios.
+        ([["instrument", "1", "2"], ["A", "0.5", "-2,25"], ["B", "(1)", "4%"]], 0),
     ],
 )
 def test_the_header_is_the_first_row_that_is_mostly_filled(rows: list[list[str]], at: int) -> None:

@@ -9,9 +9,11 @@ from crossmargin.io.numbers import read_numbers
 
 
 def read(
-    *words: str, point: bool = True, percent: bool = False
+    *words: str, point: bool = True, percent: bool = False, thousands: bool = True
 ) -> tuple[list[float | None], list[bool]]:
-    numbers = read_numbers(pa.array(words, pa.string()), point=point, percent=percent)
+    numbers = read_numbers(
+        pa.array(words, pa.string()), point=point, percent=percent, thousands=thousands
+    )
     return numbers.value.to_pylist(), numbers.unclear.tolist()
 
 
@@ -79,6 +81,17 @@ def test_a_decimal_comma_makes_points_before_three_digits_unclear() -> None:
     assert read("1.000", "10.000.000", "7.5") == ([None, None, 7.5], [True, True, False])
     assert read("-1.000", "4,25", "100") == ([None, None, 100.0], [True, True, False])
     assert read("1.000", "4.25", "1,000") == ([1.0, 4.25, 1000.0], [False] * 3)
+
+
+def test_a_decimal_comma_makes_a_point_before_three_digits_unclear() -> None:
+    # 1.000 is a thousand beside 1.000,50.
+    assert read("1.000,50", "1.000", "7") == ([None, None, 7.0], [True, True, False])
+
+
+def test_no_mark_parts_thousands_where_there_are_none() -> None:
+    assert read("4.125", "3.875", point=False, thousands=False)[0] == [4.125, 3.875]
+    assert read("4,125", "3,875", point=False, thousands=False)[0] == [4.125, 3.875]
+    assert read("4,125", thousands=False) == ([None], [True])
 
 
 @pytest.mark.parametrize(

@@ -486,3 +486,11 @@ def test_an_empty_table_is_no_error() -> None:
         empty = pa.table({name: pa.array([], pa.string()) for name in row})
         parsed = parse(empty, schema, file=schema.name, log=ExceptionLog())
         assert (len(parsed.table), parsed.rows_read) == (0, 0)
+
+
+def test_a_file_of_bad_cells_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crossmargin.io.parse.MAX_FAULTS", 3)
+    bad = {**POSITION, "quantity": "x", "xm": "x"}
+    assert len(read(POSITIONS, POSITION, bad)[1].table()) == 2
+    with pytest.raises(InputError, match="more than 3 cells cannot be read, in `xm` the first in"):
+        read(POSITIONS, bad, bad)

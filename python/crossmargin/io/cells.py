@@ -29,8 +29,9 @@ EXACT_BELOW = {16: 2.0**11, 32: 2.0**24, 64: 2.0**53}
 """By bits of a floating number: below it every whole number is held."""
 
 _CONTROL = r"[\x00-\x1f\x7f]"
-_NO_TEXT = rf"{_CONTROL}|^#(?:N/A|REF!|VALUE!|NAME\?|DIV/0!|NULL!|NUM!)$"
+_NO_TEXT = rf"{_CONTROL}|^#(?:N/A|GETTING_DATA|[A-Z0-9/]+[!?])$"
 """Control characters, and what a spreadsheet shows for a formula that failed."""
+_AS_FORMULA = r'^="([^"]+)"$'
 
 
 class CellTypeError(TypeError):
@@ -68,6 +69,7 @@ def read_cells(
     identifier: bool = False,
     percent: bool = False,
     point: bool = True,
+    thousands: bool = True,
     order: Order = "month first",
 ) -> Cells:
     """Read a column of text, or take over a typed one.
@@ -86,6 +88,8 @@ def read_cells(
         The numbers are in percent, and may say so.
     point
         The decimal mark is a point; if not, the column must show which it is.
+    thousands
+        The numbers may reach a thousand.
     order
         Of dates with slashes; see `dates.slash_order`.
 
@@ -104,7 +108,7 @@ def read_cells(
         words = pc.utf8_trim_whitespace(encoded.dictionary)
         unclear, note = None, ""
         if kind == "number":
-            numbers = read_numbers(words, point=point, percent=percent)
+            numbers = read_numbers(words, point=point, percent=percent, thousands=thousands)
             value, unclear, note = numbers.value, numbers.unclear, numbers.note
         elif kind == "date":
             value, unclear = read_dates(words, order)
@@ -194,6 +198,8 @@ def _whole(array: pa.Array) -> pa.Array:
 
 
 def _text(words: pa.StringArray) -> pa.Array:
+    # The form ="00123" keeps a spreadsheet from making a number of a name.
+    words = pc.replace_substring_regex(words, _AS_FORMULA, r"\1")
     long = pc.greater(pc.utf8_length(words), columns.scalar(LONGEST_TEXT))
     return _blanked(words, pc.or_(pc.match_substring_regex(words, _NO_TEXT), long))
 

@@ -6,12 +6,14 @@ import codecs
 import contextlib
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from crossmargin import columns
 from crossmargin.book.exceptions import InputError
 from crossmargin.io import limits
 from crossmargin.io.headers import FIRST_ROWS, filled, header_row, rows_left_out
@@ -87,6 +89,7 @@ def read_delimited(data: bytes, label: str) -> tuple[pa.Table, str, tuple[str, .
         raise
     if table.column_names != header.names:
         raise InputError(f"{label}: the header cannot be read; give one line of column names")
+    _refuse_rows_within_cells(data, table, header, label)
     return table, header.delimiter, (*encoding, *header.notes)
 
 
@@ -126,7 +129,10 @@ def _header(data: bytes, label: str) -> Header:
     """Find the header; refuse what is no text."""
     head = data[:MAX_HEADER]
     if b"\0" in head:
-        raise InputError(f"{label}: neither CSV nor Parquet (it has zero bytes)")
+        raise InputError(
+            f"{label}: neither text nor Parquet (it has zero bytes); save it as UTF-8 if it is "
+            "UTF-16 without its mark"
+        )
     if len(data) > MAX_HEADER and not any(end in head for end in (b"\n", b"\r")):
         raise InputError(f"{label}: the header is longer than {MAX_HEADER:,} bytes")
     text = head.decode("utf-8-sig", errors="replace")
@@ -155,7 +161,10 @@ def _best_delimiter(lines: list[str]) -> tuple[str, list[list[str]], list[int]]:
     """
     found = []
     for delimiter in DELIMITERS:
-        rows, starts = _first_rows(lines, delimiter)
+        try:
+            rows, starts = _first_rows(lines, delimiter)
+        except csv.Error:  # by another delimiter, a long header is one field
+            continue
         if not any(map(filled, rows)):
             break
         at = header_row(rows)
@@ -186,17 +195,23 @@ def _first_rows(lines: list[str], delimiter: str) -> tuple[list[list[str]], list
     return rows, starts
 
 
-def _read(
-    data: bytes, header: Header, ragged: Callable[[pacsv.InvalidRow], str] | None = None
-) -> pa.Table:
-    """Read all columns as text; serially for ragged rows, which have numbers only then."""
+def _read(data: bytes, header: Header, ragged: list[pacsv.InvalidRow] | None = None) -> pa.Table:
+    """Read all columns as text; serially to list ragged rows, which have numbers only then."""
+
+    def skip_blanks(row: pacsv.InvalidRow) -> str:
+        if not row.text.strip():
+            return "skip"
+        if ragged is not None:
+            ragged.append(row)
+        return "error"
+
     return pacsv.read_csv(
         pa.BufferReader(data),
         read_options=pacsv.ReadOptions(use_threads=ragged is None, block_size=_BLOCK),
         parse_options=pacsv.ParseOptions(
             delimiter=header.delimiter,
             newlines_in_values=b'"' in data,
-            invalid_row_handler=ragged,
+            invalid_row_handler=skip_blanks,
         ),
         convert_options=pacsv.ConvertOptions(
             column_types=dict.fromkeys(header.names, pa.string()), strings_can_be_null=False
@@ -204,16 +219,29 @@ def _read(
     )
 
 
+def _refuse_rows_within_cells(data: bytes, table: pa.Table, header: Header, label: str) -> None:
+    """Refuse a cell that holds whole rows: two stray quotes have the rows between them."""
+    lines = max(data.count(b"\n"), data.count(b"\r"))
+    if b'"' not in data or len(header.names) < 2 or lines <= len(table) + 1:
+        return
+    for name, cells in zip(header.names, table.columns, strict=True):
+        marks = pc.count_substring(cells, header.delimiter)
+        whole = pc.greater_equal(marks, len(header.names) - 1)
+        within = pc.index(
+            pc.and_(whole, pc.match_substring_regex(cells, "[\r\n]")), columns.scalar(True)
+        ).as_py()
+        if within >= 0:
+            raise InputError(
+                f"{label}, row {within + 1}: `{name[:60]}` holds other rows; a quote in it is "
+                "opened and never closed, so double or delete it"
+            )
+
+
 def _explain(data: bytes, header: Header, label: str) -> None:
     """Say why text cannot be read, if it is a line of uneven length."""
-
-    def refuse(row: pacsv.InvalidRow) -> str:
-        ragged.append(row)
-        return "error"
-
     ragged: list[pacsv.InvalidRow] = []
     with contextlib.suppress(pa.ArrowInvalid):
-        _read(data, header, refuse)
+        _read(data, header, ragged)
     if ragged:
         row = ragged[0]
         raise InputError(

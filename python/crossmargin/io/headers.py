@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -14,13 +15,16 @@ from crossmargin.book.exceptions import InputError
 
 FIRST_ROWS = 20
 """So many rows are looked at for the header."""
+_VALUE = re.compile(r"\s*[$(+-]?[0-9][0-9.,:/-]*[)%]?\s*$")
+"""A number or a date."""
 
 
 def header_row(rows: Sequence[Sequence[str]]) -> int:
     """Return which of a table's first rows is its header.
 
     Titles, empty rows and Excel's `sep=` line go before it. They fill few cells, a header fills
-    most.
+    most. Of the rows that do, it is the first without a number or date, if there is one: what a
+    report says of itself may fill a row too (`Positions, as of, 3/13/2025`).
 
     Parameters
     ----------
@@ -33,7 +37,8 @@ def header_row(rows: Sequence[Sequence[str]]) -> int:
     """
     count = [filled(row) for row in rows]
     most = max(count)
-    return next(number for number, cells in enumerate(count) if 2 * cells > most)
+    full = [number for number, cells in enumerate(count) if 2 * cells > most]
+    return next((number for number in full if not any(map(_VALUE.match, rows[number]))), full[0])
 
 
 def filled(row: Sequence[str]) -> int:

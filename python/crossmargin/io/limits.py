@@ -11,7 +11,7 @@ MAX_COLUMNS = 20_000
 MAX_CELLS = 200_000_000
 MAX_RATIO = 250
 """A table of figures compresses 3 to 40 times; far more is a file made to fill the memory."""
-SMALL = 64 << 20
+SMALL = 32 << 20
 """Whatever its file's size, an input may be so large."""
 
 

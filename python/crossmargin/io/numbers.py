@@ -47,7 +47,9 @@ class Numbers:
     note: str
 
 
-def read_numbers(words: pa.StringArray, *, point: bool, percent: bool) -> Numbers:
+def read_numbers(
+    words: pa.StringArray, *, point: bool, percent: bool, thousands: bool = True
+) -> Numbers:
     """Read the different words of a column.
 
     Parameters
@@ -57,6 +59,8 @@ def read_numbers(words: pa.StringArray, *, point: bool, percent: bool) -> Number
         Whether the decimal mark is a point. If not, the column must show which it is.
     percent : bool
         Whether the column is in percent, so that 4.25% is 4.25; else $ may stand before a number.
+    thousands : bool
+        Whether the numbers may reach a thousand; if not, no mark parts thousands.
 
     Returns
     -------
@@ -66,24 +70,25 @@ def read_numbers(words: pa.StringArray, *, point: bool, percent: bool) -> Number
     value = _cast(words, plain)
     unclear = np.zeros(len(words), bool)
     note = ""
-    # Where others have a comma for it, even the point of 1.000 may part thousands.
-    odd = (
-        np.flatnonzero(~plain | _matches(words, _EITHER_POINT)) if point else np.arange(len(words))
-    )
+    odd = np.flatnonzero(~plain)
     odd = odd[_matches(words.take(columns.column(odd)), _RATE if percent else _AMOUNT)]
-    if odd.size:
+    if odd.size or not point:
+        # Plain ones too: they show the mark, and theirs may be unclear by what others show.
+        at = np.flatnonzero(_matches(words, _RATE if percent else _AMOUNT))
         value = value.copy()
-        value[odd], unclear[odd] = _read_marks(words.take(columns.column(odd)), point)
-        shown = odd[~plain[odd] & np.isfinite(value[odd])][:1]
+        value[at], unclear[at] = _read_marks(words.take(columns.column(at)), point, thousands)
+        shown = odd[np.isfinite(value[odd])][:1]
         note = "".join(f'"{words[int(at)]}" is read as {value[at]:.15g}' for at in shown)
     return Numbers(columns.column(value, np.isfinite(value)), unclear, note)
 
 
-def _read_marks(words: pa.StringArray, point: bool) -> tuple[npt.NDArray[np.float64], Mask]:
+def _read_marks(
+    words: pa.StringArray, point: bool, thousands: bool
+) -> tuple[npt.NDArray[np.float64], Mask]:
     """Return the values of signed words with points and commas, and which of them are unclear."""
     body = pc.replace_substring_regex(words, "[^0-9.,]", "")
-    either = _matches(body, _EITHER)
-    by_point = _matches(body, _POINT) | _matches(body, _THOUSANDS)
+    either = _matches(body, _EITHER) & thousands
+    by_point = _matches(body, _POINT) | (_matches(body, _THOUSANDS) & thousands)
     by_comma = _matches(body, _COMMA)
     has_comma, has_point = _matches(body, ","), _matches(body, r"\.")
     # Evidence is what can be read one way only.

@@ -104,7 +104,15 @@ def _read_file(given: Given, name: str) -> _File:
     if "date" not in where or not nodes:
         _check_nodes(np.isin(TENORS, nodes), name, date="date" in where)
     cells = {
-        node: _read(table, where[node], name, kind="number", percent=True, point=given.point)
+        node: _read(
+            table,
+            where[node],
+            name,
+            kind="number",
+            percent=True,
+            thousands=False,
+            point=given.point,
+        )
         for node in nodes
     }
     when = columns.one_array(table[where["date"]])

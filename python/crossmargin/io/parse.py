@@ -26,6 +26,9 @@ ROW = "row"
 
 _NEAR = 0.85
 _MOST_NAMES_COMPARED = 200
+_THOUSAND = 1000.0
+MAX_FAULTS = 1_000_000
+"""Each has a message; a file of more is of another kind than it is taken for."""
 _WANTED = {
     "text": "not a plain text of at most 1,000 characters",
     "number": "not a finite number; write digits, with a decimal point",
@@ -92,8 +95,8 @@ def parse(
     Raises
     ------
     InputError
-        If a required column is missing or is of a type that cannot be read, or if a cell of a
-        market history is bad.
+        If a required column is missing or is of a type that cannot be read, if a cell of a market
+        history is bad, or more than `MAX_FAULTS` cells of another table.
     """
     known = [column.name for column in schema.columns]
     table, notes = _with_known_names(table, known)
@@ -121,11 +124,18 @@ def parse(
         if name in present
     }
     rejected = np.zeros(len(table), bool)
+    count = 0
     for column in schema.columns:
         if column.name not in present:
             continue
         for wrong, wanted in _faults(column, present[column.name], blank):
             rejected |= wrong
+            count += int(np.count_nonzero(wrong))
+            if count > MAX_FAULTS:
+                raise InputError(
+                    f"{file}: more than {MAX_FAULTS:,} cells cannot be read, in `{column.name}` "
+                    f"the first in row {np.flatnonzero(wrong)[0] + 1}; give a file of {schema.name}"
+                )
             _report(table, column, np.flatnonzero(wrong), wanted, row, named, file, log)
 
     read = {c.name: _filled(c, present.get(c.name), len(table)) for c in schema.columns}
@@ -221,6 +231,7 @@ def _cells(given: pa.Array, column: Column, file: str, point: bool, order: Order
             identifier=column.kind == "text" and not column.may_be_blank,
             percent=column.unit == "percent",
             point=point,
+            thousands=column.high > _THOUSAND,
             order=order,
         )
     except CellTypeError as error:

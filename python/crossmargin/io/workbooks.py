@@ -3,42 +3,55 @@
 from __future__ import annotations
 
 import datetime
-import io
+import math
+import posixpath
 import re
-import warnings
+import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import NoReturn
 
 import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.book.exceptions import InputError
-from crossmargin.io import limits
 from crossmargin.io.archives import ZIP, opened_zip
 from crossmargin.io.headers import FIRST_ROWS, header_row, rows_left_out
+from crossmargin.io.markup import PIECE, parse_xml
 
 LARGEST = 64 << 20
-"""Bytes of a workbook once unpacked: its XML takes up to a hundred times as much in memory."""
+"""Bytes of a workbook once unpacked, and of all its cells as text."""
 SMALL = 4 << 20
-"""Whatever its file's size, a workbook may be so large; also its parts that hold no cells."""
+"""Whatever its file's size, a workbook may be so large."""
 MAX_RATIO = 20
 """Sheets of figures compress some ten times."""
 MAX_ROWS = 1 << 20
+MAX_COLUMNS = 1 << 14
 """Of a sheet in Excel."""
-MAX_CELLS = 20_000_000
+MAX_CELLS = 5_000_000
+"""Blank ones before the last of a row counted."""
+LONGEST_CELL = 32_767
+"""Characters, as in Excel."""
+MAX_STYLES = 65_536
+"""Of cells; also the most sheets and links between parts."""
 WHOLE = 1e15
 """Whole numbers below are written without exponent."""
 
 _BOOK = "xl/workbook.xml"
 _OTHER_BOOKS = ("xl/workbook.bin", "content.xml")
 """What .xlsb and .ods have in its place."""
-_SHEETS = "xl/worksheets/"
-_TEXTS = "xl/sharedStrings.xml"
-_FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
-_HIDDEN = re.compile(rb"""<(?:\w+:)?row\s[^<>]*\bhidden=["'](?:1|true)["']""")
-_LITERAL = re.compile(r'"[^"]*"|\\.')
-"""Parts of a number format that are shown as they are."""
+_LITERAL = re.compile(r'"[^"]*"|\[[^]]*\]|[\\_*].')
+"""Parts of a number format that are shown as they are, or that leave or fill a space."""
+_BUILT_IN = {**dict.fromkeys((9, 10), "0%"), **dict.fromkeys((*range(14, 23), 45, 46, 47), "d")}
+"""Number formats that every workbook has, as far as they matter here."""
+_EPOCH = datetime.datetime(1899, 12, 30)
+_EPOCH_1904 = datetime.datetime(1904, 1, 1)
+_FIRST_DAY, _LAST_DAY = 61, 2_900_000
+"""Earlier ones are off by one, since Excel has a 29 February 1900; later ones are beyond 9800."""
+_CELL = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
+
+Rows = list[list[str]]
 
 
 def is_workbook(data: bytes, label: str) -> bool:
@@ -71,127 +84,291 @@ def read_workbook(data: bytes, label: str) -> tuple[pa.Table, tuple[str, ...]]:
     Raises
     ------
     InputError
-        If openpyxl is not installed, several sheets have content, a formula was never calculated,
-        or the workbook is damaged or too large.
+        If several sheets have content, a formula was never calculated, or the workbook is damaged
+        or too large.
     """
-    openpyxl = _library(label)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what openpyxl leaves out is not in the cells
-            formulas, hidden = _check(data, label)
-            book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-            title, rows = _only_sheet(book, label)
-            if formulas:
-                source = openpyxl.load_workbook(io.BytesIO(data), read_only=True)
-                _check_formulas(book[title], source[title], label)
-    except InputError:
-        raise
-    except Exception as error:  # a damaged workbook fails in openpyxl in any way
-        raise InputError(
-            f"{label}: the workbook cannot be read: {str(error)[:200]}; save the table as CSV"
-        ) from error
-    at = header_row(rows[:FIRST_ROWS])
-    width = max(map(len, rows[at:]))
-    cells = [row + [""] * (width - len(row)) for row in rows[at:]]
-    limits.check_shape(len(cells), width, label)
-    table = pa.table(
-        [columns.text_column([row[k] for row in cells[1:]]) for k in range(width)], names=cells[0]
-    )
-    notes = (f"{hidden} hidden rows are read as any others",) if hidden else ()
-    return table, (*rows_left_out(rows[:at], at, "row"), *notes)
-
-
-def _library(label: str) -> Any:
-    try:
-        import openpyxl
-    except ModuleNotFoundError:
-        raise InputError(
-            f'{label}: an Excel workbook: pip install "crossmargin[excel]", or save it as CSV'
-        ) from None
-    return openpyxl
-
-
-def _check(data: bytes, label: str) -> tuple[bool, int]:
-    """Refuse what is too large or no .xlsx; tell of formulas, and how many rows are hidden."""
     with opened_zip(data, label) as archive:
-        members = archive.infolist()
-        if _BOOK not in archive.namelist():
-            raise InputError(f"{label}: a spreadsheet of another kind; save it as .xlsx or CSV")
-        limit = min(LARGEST, max(SMALL, MAX_RATIO * len(data)))
-        rest = [part for part in members if not part.filename.startswith((_SHEETS, _TEXTS))]
-        for parts, most in ((members, limit), (rest, min(limit, SMALL))):
-            if sum(part.file_size for part in parts) > most:
-                raise InputError(
-                    f"{label}: the workbook unpacks to more than {most:,} bytes; save the table as "
-                    "CSV"
-                )
-        sheets = [member for member in members if member.filename.startswith(_SHEETS)]
-        formulas, hidden = False, 0
-        for sheet in sheets:
-            text = archive.read(sheet)
-            formulas |= _FORMULA.search(text) is not None
-            hidden += len(_HIDDEN.findall(text))
-        return formulas, hidden
+        _check_size(archive, len(data), label)
+        try:
+            rows, hidden = _only_sheet(archive, label)
+        except InputError:
+            raise
+        except (KeyError, IndexError, ValueError) as error:  # a part, a text or a number is missing
+            raise InputError(
+                f"{label}: the workbook cannot be read: {str(error)[:200]}; save the table as CSV"
+            ) from error
+    at = header_row(rows[:FIRST_ROWS])
+    notes = rows_left_out(rows[:at], at, "row")
+    if hidden:
+        notes = (*notes, f"{hidden} hidden rows are read as any others")
+    names, *cells = rows[at:]
+    width = max(map(len, rows[at:]))
+    if len(cells) * width > MAX_CELLS:
+        raise InputError(f"{label}: the sheet is too large; save it as CSV")
+    table = pa.table(
+        [
+            columns.text_column([row[k] if k < len(row) else "" for row in cells])
+            for k in range(width)
+        ],
+        names=[*names, *[""] * (width - len(names))],
+    )
+    return table, notes
 
 
-def _only_sheet(book: Any, label: str) -> tuple[str, list[list[str]]]:
-    """Return the name and the cells of the one sheet that has content."""
-    sheets = {sheet.title: rows for sheet in book.worksheets if (rows := _texts(sheet, label))}
-    if not sheets:
-        raise InputError(f"{label}: the workbook is empty")
-    if len(sheets) > 1:
-        names = ", ".join(f"`{title}`" for title in list(sheets)[:10])
+def _check_size(archive: zipfile.ZipFile, packed: int, label: str) -> None:
+    limit = min(LARGEST, max(SMALL, MAX_RATIO * packed))
+    if _BOOK not in archive.namelist():
+        raise InputError(f"{label}: a spreadsheet of another kind; save it as .xlsx or CSV")
+    if sum(part.file_size for part in archive.infolist()) > limit:
         raise InputError(
-            f"{label}: {len(sheets)} sheets have content: {names}; keep one, or save it as CSV"
+            f"{label}: the workbook unpacks to more than {limit:,} bytes; save the table as CSV"
         )
-    return next(iter(sheets.items()))
 
 
-def _texts(sheet: Any, label: str) -> list[list[str]]:
-    """Return the cells of a sheet as text, without blank ones at the ends of rows and sheet."""
-    texts: list[list[str]] = []
-    size = 0
-    for row in _rows(sheet):
-        size += len(row)
-        if size > MAX_CELLS or len(texts) == MAX_ROWS:
-            raise InputError(f"{label}: sheet `{sheet.title}` is too large; save it as CSV")
-        text = [_text(cell) for cell in row]
-        while text and not text[-1].strip():
-            text.pop()
-        texts.append(text)
-    while texts and not texts[-1]:
-        texts.pop()
+def _only_sheet(archive: zipfile.ZipFile, label: str) -> tuple[Rows, int]:
+    """Return the cells of the one sheet that has content, and how many of its rows are hidden."""
+    book = _read_book(archive, label)
+    rows: Rows = []
+    hidden = 0
+    titles = []
+    for title, part in book.sheets.items():
+        sheet = _Sheet(book, f"{label}, sheet `{title[:60]}`")
+        parse_xml(_pieces(archive, part), label, start=sheet.start, end=sheet.end, text=sheet.text)
+        if any(sheet.rows):
+            titles.append(title)
+            rows, hidden = sheet.rows, sheet.hidden
+    if not titles:
+        raise InputError(f"{label}: the workbook is empty")
+    if len(titles) > 1:
+        names = ", ".join(f"`{title[:60]}`" for title in titles[:10])
+        raise InputError(
+            f"{label}: {len(titles)} sheets have content: {names}; keep one, or save it as CSV"
+        )
+    while not rows[-1]:
+        rows.pop()
+    return rows, hidden
+
+
+@dataclass(frozen=True)
+class _Book:
+    """What sheets share.
+
+    Attributes
+    ----------
+    sheets : dict of str to str
+        Title and part of each.
+    texts : list of str
+        Cells of type `s` point to them.
+    formats : list of str
+        By number of style: `%`, `d` for dates, or empty.
+    epoch : datetime.datetime
+    """
+
+    sheets: dict[str, str]
+    texts: list[str]
+    formats: list[str]
+    epoch: datetime.datetime
+
+
+def _read_book(archive: zipfile.ZipFile, label: str) -> _Book:
+    parts: dict[str, dict[str, str]] = {"worksheet": {}, "sharedStrings": {}, "styles": {}}
+    for _, link in _elements(archive, "xl/_rels/workbook.xml.rels", label, "Relationship"):
+        kind = link["Type"].rpartition("/")[2]
+        if kind in parts:
+            parts[kind][link["Id"]] = posixpath.join("/xl", link["Target"]).lstrip("/")
+    sheets: dict[str, str] = {}
+    epoch = _EPOCH
+    for name, told in _elements(archive, _BOOK, label, "sheet", "workbookPr"):
+        if name == "workbookPr":
+            epoch = _EPOCH_1904 if told.get("date1904") in ("1", "true") else _EPOCH
+        else:
+            number = next((value for key, value in told.items() if key.endswith(" id")), "")
+            if number in parts["worksheet"]:
+                # Taken out, so that no part is read twice.
+                sheets[told["name"]] = parts["worksheet"].pop(number)
+    texts = [
+        one for part in parts["sharedStrings"].values() for one in _shared(archive, part, label)
+    ]
+    formats = [one for part in parts["styles"].values() for one in _formats(archive, part, label)]
+    return _Book(sheets, texts, formats if parts["styles"] else [""], epoch)
+
+
+def _formats(archive: zipfile.ZipFile, part: str, label: str) -> list[str]:
+    """Return of each style what a number in it is shown as."""
+    codes, formats = dict(_BUILT_IN), []
+    cells = False
+    for name, told in _elements(archive, part, label, "numFmt", "cellStyleXfs", "cellXfs", "xf"):
+        if name == "numFmt":
+            codes[int(told["numFmtId"])] = _LITERAL.sub("", told["formatCode"])
+        elif name != "xf":
+            cells = name == "cellXfs"
+        elif cells:
+            code = codes.get(int(told.get("numFmtId", 0)), "")
+            percent, date = "%" in code, re.search("[dmyhs]", code.lower().replace("general", ""))
+            formats.append("%" if percent else "d" if date else "")
+    return formats
+
+
+def _shared(archive: zipfile.ZipFile, part: str, label: str) -> list[str]:
+    """Return the texts that cells point to; of formatted ones the runs, without pronunciation."""
+    texts: list[str] = []
+    inside: list[str] = []
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        inside.append(name)
+        if name == "si":
+            texts.append("")
+
+    def text(text: str) -> None:
+        if inside[-1] == "t" and "rPh" not in inside:
+            texts[-1] += text
+            if len(texts[-1]) > LONGEST_CELL:
+                raise InputError(f"{label}: a text of more than {LONGEST_CELL:,} characters")
+
+    parse_xml(_pieces(archive, part), label, start=start, end=lambda name: inside.pop(), text=text)
     return texts
 
 
-def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
-    sheet.reset_dimensions()  # what the sheet says of its size may be wrong
-    return iter(sheet.iter_rows())
+def _elements(
+    archive: zipfile.ZipFile, part: str, label: str, *names: str
+) -> list[tuple[str, dict[str, str]]]:
+    """Return the elements of these names in a small part."""
+    found: list[tuple[str, dict[str, str]]] = []
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if name in names:
+            found.append((name, attributes))
+        if len(found) > MAX_STYLES:
+            raise InputError(f"{label}: {part} is too large; save the table as CSV")
+
+    parse_xml(_pieces(archive, part), label, start=start, end=lambda _: None, text=lambda _: None)
+    return found
 
 
-def _text(cell: Any) -> str:
-    value = cell.value
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        if "%" in _LITERAL.sub("", cell.number_format):
-            return f"{(Decimal(repr(value)) * 100).normalize():f}%"
-        whole = isinstance(value, float) and value.is_integer() and abs(value) < WHOLE
-        return str(int(value)) if whole else repr(value)
-    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
-        return str(value.date())
-    return str(value)
+def _pieces(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
+    with archive.open(part) as stream:
+        while piece := stream.read(PIECE):
+            yield piece
 
 
-def _check_formulas(values: Any, formulas: Any, label: str) -> None:
-    """Refuse a formula that no spreadsheet program has calculated: its cell would seem blank."""
-    for value_row, formula_row in zip(_rows(values), _rows(formulas), strict=True):
-        for value, formula in zip(value_row, formula_row, strict=True):
-            # Text that is blank has a value all the same.
-            if formula.data_type == "f" and value.value is None and value.data_type == "n":
-                raise InputError(
-                    f"{label}: the formula in {formula.coordinate} has no value; open the workbook "
-                    "in Excel and save it"
-                )
+class _Sheet:
+    """Takes what the parser meets in a sheet; keeps its cells as text, by row."""
+
+    def __init__(self, book: _Book, label: str) -> None:
+        self.rows: Rows = []
+        self.hidden = 0
+        self._in_hidden = False
+        self._book = book
+        self._label = label
+        self._size = self._cells = 0
+        self._kind = self._style = ""
+        self._formula = False
+        self._value: str | None = None
+        self._inside: list[str] = []
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self._inside.append(name)
+        if name == "row":
+            self._open_row(attributes)
+        elif name == "c":
+            self._open_cell(attributes)
+        elif name == "f":
+            self._formula = True
+        elif name in ("v", "is"):
+            self._value = ""
+
+    def text(self, text: str) -> None:
+        if self._value is None or self._inside[-1] not in ("v", "t") or "rPh" in self._inside:
+            return
+        self._value += text
+        if len(self._value) > LONGEST_CELL:
+            self._refuse_size()
+
+    def end(self, name: str) -> None:
+        self._inside.pop()
+        if name == "c":
+            self._close_cell()
+        elif name == "row":
+            row = self.rows[-1]
+            while row and not row[-1].strip():
+                row.pop()
+            self.hidden += self._in_hidden and bool(row)
+
+    def _open_row(self, attributes: dict[str, str]) -> None:
+        self._in_hidden = attributes.get("hidden") in ("1", "true")
+        number = int(attributes.get("r", len(self.rows) + 1))
+        if number > MAX_ROWS:
+            self._refuse_size()
+        if number <= len(self.rows):
+            raise ValueError(f"row {number} after row {len(self.rows)}")
+        self.rows.extend([] for _ in range(number - len(self.rows)))
+
+    def _open_cell(self, attributes: dict[str, str]) -> None:
+        self._kind, self._style = attributes.get("t", "n"), attributes.get("s", "0")
+        self._formula, self._value = False, None
+        row = self.rows[-1]
+        number = len(row) + 1
+        if "r" in attributes:
+            number = _column_number(attributes["r"], len(self.rows))
+            if number <= len(row):
+                raise ValueError(f"cell {attributes['r']} after column {len(row)}")
+        self._cells += number - len(row)
+        if number > MAX_COLUMNS or self._cells > MAX_CELLS:
+            self._refuse_size()
+        row.extend([""] * (number - len(row)))
+
+    def _close_cell(self) -> None:
+        value = self._value or ""
+        if self._formula and not value and self._kind == "n":
+            raise InputError(
+                f"{self._label}: a formula in row {len(self.rows)}, column {len(self.rows[-1])} "
+                "has no value; open the workbook in Excel and save it"
+            )
+        if value:
+            cell = self.rows[-1][-1] = self._as_text(value)
+            self._size += len(cell)
+            if self._size > LARGEST:
+                self._refuse_size()
+
+    def _as_text(self, value: str) -> str:
+        if self._kind == "s":
+            return _at(self._book.texts, value)
+        if self._kind == "b":
+            return "true" if int(value) else "false"
+        if self._kind == "d":
+            return value.removesuffix("Z").removesuffix("T00:00:00")
+        return self._number(value) if self._kind == "n" else value
+
+    def _number(self, value: str) -> str:
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError(f"number {value[:20]}")
+        shown = _at(self._book.formats, self._style)
+        if shown == "%":
+            return f"{(Decimal(repr(number)) * 100).normalize():f}%"
+        if shown == "d" and _FIRST_DAY <= number < _LAST_DAY:
+            when = self._book.epoch + datetime.timedelta(seconds=round(number * 86400))
+            return str(when if when.time() != datetime.time() else when.date())
+        if value.isdecimal():
+            return str(int(value))
+        return str(int(number)) if number.is_integer() and abs(number) < WHOLE else repr(number)
+
+    def _refuse_size(self) -> NoReturn:
+        raise InputError(f"{self._label} is too large; save it as CSV")
+
+
+def _at(words: list[str], number: str) -> str:
+    if not number.isdecimal():
+        raise ValueError(f"no number: {number[:20]}")
+    return words[int(number)]
+
+
+def _column_number(place: str, row: int) -> int:
+    """Return the column of a cell such as AB12, which must be in this row."""
+    parts = _CELL.fullmatch(place)
+    if not parts or int(parts[2]) != row:
+        raise ValueError(f"cell {place[:20]} in row {row}")
+    number = 0
+    for letter in parts[1]:
+        number = 26 * number + ord(letter) - 64
+    return number

@@ -1,0 +1,87 @@
+"""XML, read as a stream: what takes much memory or time is refused before it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from xml.parsers import expat
+
+from crossmargin.book.exceptions import InputError
+
+PIECE = 1 << 18
+"""Bytes given to the parser at a time."""
+LONGEST_TAG = 1 << 20
+MAX_DEPTH = 32
+MAX_ELEMENTS = 3_200_000
+MAX_NAMES = 10_000
+"""Different names of elements, attributes and namespaces."""
+
+
+def parse_xml(
+    pieces: Iterable[bytes],
+    label: str,
+    *,
+    start: Callable[[str, dict[str, str]], object],
+    end: Callable[[str], object],
+    text: Callable[[str], object],
+) -> None:
+    """Call functions for what stands in an XML text.
+
+    Nothing outside the text is looked at and no entity is expanded: a document type is refused.
+
+    Parameters
+    ----------
+    pieces : iterable of bytes
+        The text, in pieces of some `PIECE`.
+    label : str
+        What messages call it.
+    start, end : callable
+        Called with the name of an element, without prefix, and `start` with its attributes.
+    text : callable
+        Called with each run of characters.
+
+    Raises
+    ------
+    InputError
+        If it is no XML, has a document type, or goes beyond a limit.
+    """
+    depth = count = size = 0
+
+    def opened(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth, count
+        depth += 1
+        count += 1
+        if depth > MAX_DEPTH:
+            raise InputError(f"{label}: XML nested deeper than {MAX_DEPTH}; refused")
+        if count > MAX_ELEMENTS:
+            raise InputError(f"{label}: more than {MAX_ELEMENTS:,} XML elements; split it")
+        start(name.rpartition(" ")[2], attributes)
+
+    def closed(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        end(name.rpartition(" ")[2])
+
+    def refuse_document_type(*declared: object) -> None:
+        raise InputError(
+            f"{label}: the file has a document type (`<!DOCTYPE`): a web page, or XML that is not "
+            "read; give the file itself as downloaded"
+        )
+
+    names: dict[str, str] = {}
+    # What encoding the file claims is not looked at: any name of one could stand there.
+    parser = expat.ParserCreate("utf-8", " ", names)
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = refuse_document_type
+    parser.StartNamespaceDeclHandler = lambda *declared: None  # so that `names` has them
+    parser.StartElementHandler = opened
+    parser.EndElementHandler = closed
+    parser.CharacterDataHandler = text
+    try:
+        for piece in pieces:
+            parser.Parse(piece)
+            size += len(piece)
+            if size - parser.CurrentByteIndex > LONGEST_TAG or len(names) > MAX_NAMES:
+                raise InputError(f"{label}: XML with very long or very many tags; refused")
+        parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        raise InputError(f"{label}: cannot be read as XML: {error}") from error
