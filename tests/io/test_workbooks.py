@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -189,3 +190,13 @@ def test_hidden_rows_are_read_and_told(read: Read) -> None:
     given = read(saved(workbook))
     assert len(given.table) == 3
     assert given.notes == ("2 hidden rows are read as any others",)
+
+
+def test_a_formula_without_a_value_is_refused_whatever_prefix_its_names_have(read: Read) -> None:
+    def prefixed(sheet: bytes) -> bytes:
+        sheet = re.sub(rb"<(/?)(?=[a-z])", rb"<\1x:", sheet)
+        return sheet.replace(b"xmlns=", b"xmlns:x=")
+
+    data = saved(book(Positions=[HEADER, [*ROW[:3], "=5+5", *ROW[4:]]]))
+    with pytest.raises(InputError, match="a formula in row 2, column 4 has no value"):
+        read(changed(data, "xl/worksheets/sheet1.xml", prefixed))
