@@ -652,3 +652,19 @@ def test_a_settlement_that_cannot_be_is_refused_by_row(
             market=market,
             settlements=_table("date,contract,price\n2025-03-13,ZNM25,11.09"),
         )
+
+
+def test_a_history_that_begins_within_the_stress_is_noted(
+    real_data: Callable[[str], Path], securities: pa.Table
+) -> None:
+    yields = csv.read_csv(real_data("us_treasury_par_yields.csv.gz"))
+    day = yields["date"].cast(pa.string())
+    for first, count in (("2009-01-02", 1), ("2008-07-01", 0), ("2006-02-09", 0)):
+        cut = yields.filter(pc.greater_equal(day, first))
+        run = xm.run(
+            positions=_positions(ONE_LINE),
+            accounts=_accounts("A"),
+            securities=securities,
+            market=xm.Market.read(cut, as_of=AS_OF),
+        )
+        assert run.manifest["exceptions"].get("STRESS_CUT", 0) == count

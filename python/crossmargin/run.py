@@ -354,6 +354,15 @@ def run(
         of_ficc = charge_rules(universe, held, market, rules)
     except (HistoryShortError, CorrelationError) as error:
         raise InputError(f"par yields: {error}") from None
+    for window in rules.scenarios.stress:
+        if window.first < market.date[0] <= window.last:
+            log.add(
+                "STRESS_CUT",
+                file="par_yields",
+                message=f"the history begins on {market.date[0]}, within the period of stress from "
+                f"{window.first} to {window.last}: its first days are no scenarios; give earlier "
+                "yields",
+            )
     if rules.ficc.pnl == PROXY and ficc_cube is None:
         log.add(
             "MARGIN_PROXY",

@@ -33,6 +33,7 @@ NOT_IN_A_SAMPLE = {
     "NO_SCAN_RANGE",
     "RATE_SUSPICIOUS",
     "READ_AS",
+    "STRESS_CUT",
 }
 
 

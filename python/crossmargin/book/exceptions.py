@@ -69,6 +69,7 @@ CODES: dict[str, Code] = {
     "DELIVERY_MONTH": Code("note", "the contract's delivery month begins within ten business days"),
     "CURVE_EARLIER": Code("note", "a curve has no rates of the as-of date; an earlier day's stand"),
     "FIXINGS_MISSING": Code("note", "fixings of past days are not given; the curve's rate stands"),
+    "STRESS_CUT": Code("note", "the history begins within a period of stress"),
     "MARGIN_PROXY": Code("note", "FICC's margin is the proxy's: returns of benchmarks by bucket"),
     "INPUT_NOT_USED": Code("note", "the policy has no use for an input that was given"),
     "TYPE_ASSUMED": Code("note", "no type is given: a nominal bill, note or bond by its term"),

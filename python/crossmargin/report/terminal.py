@@ -23,7 +23,7 @@ TOP = 10
 """Accounts in each list, and rejected rows after a run."""
 CHECKED = 100
 """Rejected rows that a check lists."""
-HEAD = ("CURVE_EARLIER", "FIXINGS_MISSING", "FILE_REPEATED", "INPUT_REPEATED")
+HEAD = ("CURVE_EARLIER", "STRESS_CUT", "FIXINGS_MISSING", "FILE_REPEATED", "INPUT_REPEATED")
 """Notes on whole inputs that are told in the head."""
 TOO_MUCH, NO_SPREAD = "*", "+"
 CAVEATS = {
