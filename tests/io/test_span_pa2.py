@@ -113,6 +113,7 @@ def test_other_methods_and_scales_are_counted_and_not_used() -> None:
                 spread(("21", "0010000", "A"))[:88] + "04",
                 spread(("21", "0010000", "A")).ljust(100) + "F",
                 price_format("21", locator="-02"),
+                price_format("21", locator="400"),
                 *future("21", "202506", 1650, "0110165"),
             ]
         ).encode()
@@ -120,7 +121,7 @@ def test_other_methods_and_scales_are_counted_and_not_used() -> None:
     assert file.in_dollars == frozenset()
     assert file.tiers == file.delivery == file.settlement == {}
     assert file.spreads == ()
-    assert file.not_decoded == {"3": 1, "4": 1, "6": 2, "P": 1}
+    assert file.not_decoded == {"3": 1, "4": 1, "6": 2, "P": 2}
 
 
 @pytest.mark.parametrize(

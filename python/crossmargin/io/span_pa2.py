@@ -40,6 +40,8 @@ FUTURE = "FUT"
 LEGS = ((16, 20, 26, 33), (34, 38, 44, 51), (52, 56, 62, 69), (70, 74, 80, 87))
 """Of each leg of a spread: where exchange, commodity, ratio and side begin."""
 METHOD_10 = "10"
+MOST_PLACES = 15
+"""Decimal places of a settlement price, which has seven digits."""
 PLAIN = ("", "01")
 """Methods of a spread that we take to be delta-based; 04 is scanning-based, 20 by tier (CME)."""
 _EIGHTHS = {0: 0, 1: 1, 2: 2, 3: 3, 5: 4, 6: 5, 7: 6, 8: 7}
@@ -258,12 +260,13 @@ class _Reader:
     def _price_format(self, record: _Record) -> None:
         if record.text(15, 18) != FUTURE:
             return
-        locator = record.text(33, 36)
-        if locator.startswith("-"):
+        negative = record.text(33, 36).startswith("-")
+        locator = -1 if negative else record.number(33, 36, "the decimal locator")
+        if not 0 <= locator <= MOST_PLACES:
             self._left["P"] += 1
             return
         key = record.text(2, 5), record.text(5, 15)
-        self._format[key] = record.number(33, 36, "the decimal locator"), record.text(39, 40)
+        self._format[key] = locator, record.text(39, 40)
 
     def _combined_commodity(self, record: _Record) -> None:
         exchange = record.text(2, 5)
