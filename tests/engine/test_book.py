@@ -46,6 +46,10 @@ def test_a_book_may_be_empty():
     assert Book.from_arrays([0, 0, 0], [], [], columns=7).columns == 7
 
 
+SIGNALLING = np.array([0x7F800001], np.uint32).view(np.float32)
+"""A NaN whose conversion NumPy warns of."""
+
+
 @pytest.mark.parametrize(
     ("row_ptr", "column", "quantity", "columns", "error", "message"),
     [
@@ -71,6 +75,7 @@ def test_a_book_may_be_empty():
         ([0, 0, 1], [0], [0.5], None, ValueError, r"quantity: row 1 has .*0\.5.* whole lots"),
         ([0, 1], [0], [2.0**53], None, ValueError, r"quantity: row 0 .* below 2\^53"),
         ([0, 1], [0], [np.nan], None, ValueError, r"quantity: element \[0\] is nan"),
+        ([0, 1], [0], SIGNALLING, None, ValueError, r"quantity: element \[0\] is nan"),
         ([0, 1], [0], ["7"], None, TypeError, "quantity: numbers expected"),
         ([0, 1], [0], [1], 2.5, TypeError, r"columns: a whole number expected, got 2\.5"),
         ([0, 1], [0], [1], "3", TypeError, "columns: a whole number expected, got '3'"),

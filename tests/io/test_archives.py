@@ -81,3 +81,12 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(
     assert len(bomb) < 60_000
     with pytest.raises(InputError, match="unpacks to more than"):
         read_table(written(tmp_path, bomb), name="x")
+
+
+def test_a_member_without_a_name_is_refused(tmp_path: Path) -> None:
+    # A name that begins with a zero byte ends there.
+    data = zipped(("table.csv", CSV), method=zipfile.ZIP_STORED).replace(
+        b"table.csv", b"\0able.csv"
+    )
+    with pytest.raises(InputError, match="has a file without a name"):
+        read_table(written(tmp_path, data), name="x")

@@ -54,7 +54,8 @@ def floats(name: str, value: npt.ArrayLike, ndim: int = 1, *, copy: bool = False
         raise TypeError(f"{name}: numbers expected, got dtype {array.dtype}")
     if array.ndim != ndim:
         raise ValueError(f"{name}: {ndim} dimension(s) expected, got {array.ndim}")
-    array = np.array(array, dtype=np.float64, order="C", copy=copy or None)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is refused below
+        array = np.array(array, dtype=np.float64, order="C", copy=copy or None)
     if not bool(np.isfinite(array).all()):
         element = np.argwhere(~np.isfinite(array))[0]
         raise ValueError(

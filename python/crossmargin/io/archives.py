@@ -49,6 +49,8 @@ def opened_zip(data: bytes, label: str) -> zipfile.ZipFile:
     """Return an archive whose members are no larger together than memory should hold."""
     archive = zipfile.ZipFile(io.BytesIO(data))
     members = archive.infolist()
+    if not all(member.filename for member in members):
+        raise InputError(f"{label}: the zip archive has a file without a name; make it again")
     # No member can be read beyond the size that the directory states.
     limits.check_size(sum(member.file_size for member in members), len(data), label)
     if any(member.flag_bits & _ENCRYPTED for member in members):
