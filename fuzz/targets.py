@@ -6,6 +6,7 @@ hold of the result. To add a reader, write such a function and name it in `TARGE
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
@@ -287,7 +288,9 @@ def finished() -> Path:
     tables = sample_tables(accounts=10)
     book = {name: tables[name] for name in ("positions", "accounts", "securities")}
     run = crossmargin.run(**book, market=Market.sample())
-    return run.write(Path(tempfile.mkdtemp()) / "run")
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    return run.write(folder / "run")
 
 
 def compared(data: bytes) -> None:

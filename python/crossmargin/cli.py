@@ -336,6 +336,7 @@ def check(
     """Read the inputs of a run and say what it would set aside; nothing is computed or written.
 
     Exit codes are those of `run`: 0; 3, some rows would be rejected; 2, an input cannot be used.
+    A history that is too short for the models shows in the run alone.
     """
     from crossmargin.calculation.inputs import read_inputs
     from crossmargin.market import Market

@@ -155,7 +155,7 @@ def read_inputs(
     extra = read.source[POSITIONS.name]["extra_columns"]
     note_side(positions_read, extra, POSITIONS.name, log)
     _note_market(market, trades.contracts, log)
-    cubes = [read.cube(ficc_cube, "ficc_cube"), read.cube(cme_cube, "cme_cube")]
+    own_ficc, own_cme = read.cube(ficc_cube, "ficc_cube"), read.cube(cme_cube, "cme_cube")
     span = read.span_file(span_file)
     source = {**read.source, **market.source}
     note_same_inputs({name: entry["hash"] for name, entry in source.items()}, log)
@@ -167,8 +167,8 @@ def read_inputs(
         market=market,
         volumes=adv,
         open_interest=open_interest,
-        ficc_cube=cubes[0],
-        cme_cube=cubes[1],
+        ficc_cube=own_ficc,
+        cme_cube=own_cme,
         span_file=span,
         source=source,
         log=log,

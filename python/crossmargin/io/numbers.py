@@ -25,7 +25,6 @@ _COMMA = (
 )
 """Where the comma is the decimal mark, and points may part thousands."""
 _EITHER = r"^[1-9][0-9]{0,2}[.,][0-9]{3}$"
-_EITHER_POINT = r"^[^.,]*[1-9][0-9]{0,2}\.[0-9]{3}[^.,]*$"
 
 
 @dataclass(frozen=True)
