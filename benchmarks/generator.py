@@ -13,12 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.engine import Book
-
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.int64]
 
 CASH, FUTURES, SCENARIOS = 450, 150, 2750
 INSTRUMENTS = CASH + FUTURES
@@ -85,8 +82,8 @@ def make_book(tier: Tier, *, segments: int = 2, batch: int = 0) -> Book:
     length = _lengths(rng, accounts, tier.lines, segments)
     scale = 500.0 * rng.lognormal(0.0, 1.5, accounts)
     style = rng.choice(3, accounts, p=(0.4, 0.3, 0.3))
-    rows: list[Int] = []
-    columns: list[Int] = []
+    rows: list[Integer] = []
+    columns: list[Integer] = []
     risks: list[Float] = []
     for segment in range(segments):
         first, last = (0, CASH) if segment % 2 == 0 else (CASH, INSTRUMENTS)
@@ -176,7 +173,7 @@ def count_copies(book: Book, segments: int = 2) -> int:
     return len(start) - len(np.unique(np.round(scaled, 9), axis=0))
 
 
-def _lengths(rng: np.random.Generator, accounts: int, lines: int, segments: int) -> Int:
+def _lengths(rng: np.random.Generator, accounts: int, lines: int, segments: int) -> Integer:
     """Return the number of lines of each account and segment, [A x G]."""
     total = rng.lognormal(np.log(lines) - SPREAD**2 / 2.0, SPREAD, accounts)
     share = rng.dirichlet(np.full(segments, 4.0), accounts)
@@ -189,11 +186,11 @@ def _lengths(rng: np.random.Generator, accounts: int, lines: int, segments: int)
         share[one_sided], least[one_sided] = alone, 2.0 * alone
     wanted = np.maximum(np.rint(total[:, None] * share), least)
     available = np.array([CASH, FUTURES] * (segments // 2))
-    lengths: Int = np.minimum(wanted, 2 * available // 3).astype(np.int64)
+    lengths: Integer = np.minimum(wanted, 2 * available // 3).astype(np.int64)
     return lengths
 
 
-def _choose(rng: np.random.Generator, length: Int, instruments: int) -> tuple[Int, Int]:
+def _choose(rng: np.random.Generator, length: Integer, instruments: int) -> tuple[Integer, Integer]:
     """Return account and instrument of each line, ascending: popular ones first, none twice."""
     popularity = np.cumsum(1.0 / np.arange(10, instruments + 10))
     held = np.zeros((len(length), instruments), dtype=bool)
@@ -207,9 +204,7 @@ def _choose(rng: np.random.Generator, length: Int, instruments: int) -> tuple[In
     return account, instrument
 
 
-def _trade_curve(
-    rng: np.random.Generator, account: Int, risk: Float, style: npt.NDArray[np.bool_]
-) -> None:
+def _trade_curve(rng: np.random.Generator, account: Integer, risk: Float, style: Mask) -> None:
     """Set every second line of the accounts of this style against the line before it."""
     place = np.arange(len(account)) - np.searchsorted(account, account)
     second = np.flatnonzero((place % 2 == 1) & style[account])
@@ -218,9 +213,9 @@ def _trade_curve(
 
 def _trade_basis(
     rng: np.random.Generator,
-    cash: tuple[Int, Float],
-    futures: tuple[Int, Float],
-    style: npt.NDArray[np.bool_],
+    cash: tuple[Integer, Float],
+    futures: tuple[Integer, Float],
+    style: Mask,
 ) -> None:
     """Scale the futures of the accounts of this style to offset their cash, roughly."""
     of_cash, of_futures = (np.bincount(a, r, len(style)) for a, r in (cash, futures))

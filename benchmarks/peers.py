@@ -19,13 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from crossmargin.arrays import Float, Int32, Integer
 
 BLOCK, MKL_BLOCK, TORCH_BLOCK = 256, 4096, 1024
 """Accounts a block, from a short sweep on tier L; the differences were near the noise."""
-
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -51,8 +49,8 @@ class Job:
 class Problem:
     """A netted book in compressed sparse rows (row = account * segments + segment) and its jobs."""
 
-    row_ptr: Int
-    column: npt.NDArray[np.int32]
+    row_ptr: Integer
+    column: Int32
     quantity: Float
     segments: int
     jobs: list[Job]
@@ -69,7 +67,7 @@ class Answer:
 
     var: Float
     es: Float
-    scenario: npt.NDArray[np.int32]
+    scenario: Int32
 
 
 Peer = Callable[[Problem, bool, int], list[Answer]]
@@ -242,7 +240,7 @@ class _Sink:
         ]
         return cls(job, full, answers)
 
-    def put(self, place: tuple[int, int, slice], worst: Float, index: Int) -> None:
+    def put(self, place: tuple[int, int, slice], worst: Float, index: Integer) -> None:
         """Store a block's k worst P&L and scenarios, which come in any order."""
         number, union, accounts = place
         answer, window = self.answers[number], self.job.windows[number]

@@ -14,12 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from crossmargin.arrays import Dates, Float, Integer, Mask, Text
+
 Column: TypeAlias = pa.Array | pa.ChunkedArray
-Dates = npt.NDArray[np.datetime64]
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
-Text = npt.NDArray[np.object_]
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 """Texts as numbers of the different ones."""

@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
+from crossmargin.arrays import Float, Integer
 
 GRID = 2.0**-20
 """The grid of every P&L we build, USD (methodology, section 1)."""

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -29,6 +28,7 @@ from crossmargin.agreement.eligibility import (
     log_assignment,
 )
 from crossmargin.agreement.outcome import AmountError, Clients, Models, margin_book
+from crossmargin.arrays import Integer, Mask
 from crossmargin.book.exceptions import CODES, ExceptionLog, InputError, InputWarning
 from crossmargin.book.netting import Legs, net, open_legs, to_book
 from crossmargin.book.plausible import market_size, note_sizes
@@ -65,8 +65,6 @@ from crossmargin.report.tables import (
 )
 from crossmargin.results.table import Table
 
-Mask = npt.NDArray[np.bool_]
-Text = npt.NDArray[np.object_]
 Progress = Callable[[str, float], None]
 
 
@@ -571,7 +569,7 @@ def _without_price(cubes: HouseCubes, universe: Universe) -> HouseCubes:
     return replace(cubes, unpriced_ficc=np.where(bare, "NO_PRICE", cubes.unpriced_ficc))
 
 
-def _rejected_rows(exceptions: pa.Table, accounts: pa.Table) -> npt.NDArray[np.int64]:
+def _rejected_rows(exceptions: pa.Table, accounts: pa.Table) -> Integer:
     """Return how many rejected rows name each account, [A]."""
     rows = rejected_rows(exceptions)
     at = columns.integers(

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, SupportsFloat
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.agreement.outcome import Clients, Models, margin_book
+from crossmargin.arrays import Integer
 from crossmargin.book.netting import (
     CME_OTHER,
     CME_XM,
@@ -36,8 +36,6 @@ from crossmargin.report.tables import (
 from crossmargin.resident import Leg, Residents, can_be_resident
 from crossmargin.results.table import Table
 from crossmargin.run import Run
-
-Integer = npt.NDArray[np.int64]
 
 Trades = Mapping[str, SupportsFloat]
 """Quantities by instrument."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import columns
+from crossmargin.arrays import Integer, Mask, Text
 from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.book.netting import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM
 from crossmargin.book.trades import FUTURE, NEAR, Trades
@@ -20,10 +21,6 @@ from crossmargin.instruments.universe import TREASURY, Universe
 from crossmargin.market import Market
 from crossmargin.market.calendars import add_business_days
 from crossmargin.policies import Eligibility, Policy
-
-Integer = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
-Text = npt.NDArray[np.object_]
 
 CROSS_MARGINED, NOT_XM = "CROSS_MARGINED", "NOT_XM"
 BARRIERS = {

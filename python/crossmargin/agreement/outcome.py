@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from crossmargin.agreement.reducers import scheme
 from crossmargin.agreement.requirement import Requirement, require
 from crossmargin.agreement.savings import Saving, agree
+from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.engine import Book, PnlError
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.charges import (
@@ -30,11 +30,6 @@ from crossmargin.margin.haircuts import Haircuts, haircut_amount
 from crossmargin.margin.pots import CASH, CME, FICC, FUTURES, UNIONS, HouseMargin, Items, holds
 from crossmargin.margin.span import span_margin
 from crossmargin.policies import Policy
-
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
-
 
 LARGEST_MARGIN = 1e11
 """USD; more than FICC asks of all its members together."""

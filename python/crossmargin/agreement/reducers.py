@@ -10,18 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from crossmargin import exact
+from crossmargin.arrays import Float, Integer
 from crossmargin.book.netting import CME_XM, FICC_XM, SEGMENTS
 from crossmargin.engine import Book, tier_charges
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
 from crossmargin.margin.pots import CASH, FUTURES, HouseMargin, Items, any_unknown, row_of
 from crossmargin.policies import ClassDisallowance, Policy, SpreadCredit
 from crossmargin.policies.sections import CLASS_DISALLOWANCE, SPREAD_CREDIT
-
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
 
 NONE = -1
 """The bucket of what takes no part: dated cash, what we cannot value, futures without a spread."""

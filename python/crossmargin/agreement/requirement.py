@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from crossmargin import exact
 from crossmargin.agreement.savings import Saving
+from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.margin.charges import Charged
 from crossmargin.margin.pots import ALL, CASH, FUTURES, OTHER, HouseMargin
-
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

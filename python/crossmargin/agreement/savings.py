@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from crossmargin.arrays import Float, Mask, Text
 from crossmargin.margin.pots import CASH, CME, COMBINED, FICC, FUTURES, HouseMargin, any_unknown
 from crossmargin.policies import Agreement
-
-Float = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-Text = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from crossmargin import exact
+from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.book.trades import CASH, FUTURE, LOT, REPO, Trades
 from crossmargin.engine import Book
-
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 FICC_XM, CME_XM, FICC_OTHER, CME_OTHER = range(4)
 SEGMENTS = ("FICC cross-margined", "CME cross-margined", "FICC other", "CME other")

@@ -7,20 +7,16 @@ from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
+from crossmargin.arrays import Float
 from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.netting import Lines
 from crossmargin.book.schemas import Schema
 from crossmargin.book.trades import LOT
 from crossmargin.instruments.universe import FUTURE, Universe
-
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
-Text = npt.NDArray[np.object_]
 
 SIDES = ("side", "sign", "direction", "buysell", "bs", "longshort", "ls")
 """What extracts call the column that tells a long from a short position, in letters alone."""

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import columns
+from crossmargin.arrays import Dates, Float, Integer, Mask, Text
 from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.baskets import parse_resold
 from crossmargin.instruments.identifiers import canonical_cusip, resolved_message
@@ -156,7 +157,7 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
     return securities.take(np.setdiff1d(np.arange(kept.size), unmet))
 
 
-def _canonical(named: columns.Text) -> tuple[columns.Text, dict[int, str]]:
+def _canonical(named: Text) -> tuple[Text, dict[int, str]]:
     """Return the CUSIPs that names stand for, and what is wrong with some, by number."""
     cusip, trouble = named.copy(), {}
     for i, name in enumerate(named.tolist()):
@@ -168,11 +169,11 @@ def _canonical(named: columns.Text) -> tuple[columns.Text, dict[int, str]]:
 
 
 def _wrong_sales_and_first_coupons(
-    resold: columns.Text,
-    issue: columns.Dates,
-    maturity: columns.Dates,
-    first_coupon: columns.Dates,
-    ok: columns.Mask,
+    resold: Text,
+    issue: Dates,
+    maturity: Dates,
+    first_coupon: Dates,
+    ok: Mask,
 ) -> dict[int, str]:
     """Return what is wrong with `resold_as` and first coupons of the rows accepted, by number."""
     trouble = {}
@@ -192,8 +193,8 @@ def _wrong_sales_and_first_coupons(
 
 
 def _compared(
-    cusip: columns.Text, issue: columns.Dates, terms: list[tuple[object, ...]]
-) -> tuple[columns.Integer, columns.Mask, columns.Mask]:
+    cusip: Text, issue: Dates, terms: list[tuple[object, ...]]
+) -> tuple[Integer, Mask, Mask]:
     """Return the first row of each CUSIP, ascending, and which rows are of one whose rows differ.
 
     Last, which are of one whose rows differ in the issue date alone.
@@ -208,7 +209,7 @@ def _compared(
     return first, conflict, conflict & ~other_terms
 
 
-def _refuse_decimals(coupon_pct: columns.Float, row: columns.Integer, file: str) -> None:
+def _refuse_decimals(coupon_pct: Float, row: Integer, file: str) -> None:
     """Refuse a file in which most coupons look like decimals."""
     decimal = np.flatnonzero(decimal_coupons(coupon_pct))
     if 2 * decimal.size > np.count_nonzero(coupon_pct):

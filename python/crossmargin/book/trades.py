@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
+from crossmargin.arrays import Dates, Float, Integer, Mask
 from crossmargin.book.exceptions import ExceptionLog, InputError, Texts
 from crossmargin.book.schemas import POSITION_KINDS
 from crossmargin.instruments.contracts import Contract, last_day, roots
@@ -29,11 +29,6 @@ from crossmargin.instruments.identifiers import (
 from crossmargin.instruments.securities import Securities
 from crossmargin.market.calendars import DAY, add_business_days
 from crossmargin.market.rates import DECIMAL_UNDER, far_below
-
-Dates = npt.NDArray[np.datetime64]
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 CASH, REPO, REVERSE, FUTURE = range(len(POSITION_KINDS))
 LOT = 100

@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin.engine.arrays import Float, Float32, Int8, Int16, Int32, Int64
+from crossmargin.arrays import Float, Float32, Int8, Int16, Int32, Integer
 from crossmargin.engine.faults import Fault
 
 def levels() -> list[str]: ...
@@ -14,11 +14,11 @@ def segment_tails(
     level: str,
     first: int,
     last: int,
-    row_ptr: Int64,
+    row_ptr: Integer,
     column: Int32,
     quantity: Float,
     segments: int,
-    union_ptr: Int64,
+    union_ptr: Integer,
     union_segment: Int32,
     pnl: Float,
     largest: Float,
@@ -37,14 +37,14 @@ def revalue(
     level: str,
     first: int,
     last: int,
-    exponent_ptr: Int64,
+    exponent_ptr: Integer,
     exponent_factor: Int32,
     exponent_weight: Float,
-    line_ptr: Int64,
+    line_ptr: Integer,
     term_exponent: Int32,
     term_amount: Float,
     line_offset: Float,
-    instrument_ptr: Int64,
+    instrument_ptr: Integer,
     scale: Float,
     linear_factor: Int32,
     linear_loading: Float,
@@ -55,7 +55,7 @@ def taylor(
     level: str,
     first: int,
     last: int,
-    poly_ptr: Int64,
+    poly_ptr: Integer,
     poly_feature: Int32,
     poly_coefficient: Float,
     shock: Float,
@@ -64,7 +64,7 @@ def taylor(
 def spread_credits(
     first: int,
     last: int,
-    leg_ptr: Int64,
+    leg_ptr: Integer,
     leg_commodity: Int32,
     leg_ratio: Float,
     leg_side: Int8,
@@ -93,7 +93,7 @@ class AskedBook:
     def __init__(
         self,
         level: str,
-        row_ptr: Int64,
+        row_ptr: Integer,
         column: Int32,
         quantity: Float,
         segments: int,
@@ -104,7 +104,7 @@ class AskedBook:
         rate: Float,
         unions: list[int],
     ) -> None: ...
-    def bytes(self) -> Int64: ...
+    def bytes(self) -> Integer: ...
     def keep(self, account: int) -> KeptAccount | None: ...
 
 Answer: TypeAlias = tuple[tuple[Any, ...], tuple[int, ...]]

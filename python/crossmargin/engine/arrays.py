@@ -9,13 +9,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-Float = npt.NDArray[np.float64]
-Float32 = npt.NDArray[np.float32]
-Int8 = npt.NDArray[np.int8]
-Int16 = npt.NDArray[np.int16]
-Int64 = npt.NDArray[np.int64]
-Int32 = npt.NDArray[np.int32]
-Array = npt.NDArray[Any]
+from crossmargin.arrays import Array, Float, Int32, Integer
 
 LINE = 64
 """Bytes of a cache line."""
@@ -107,7 +101,7 @@ def integers(
 
 def pointers(
     name: str, value: npt.ArrayLike, size: int, target: str, *, copy: bool = False
-) -> Int64:
+) -> Integer:
     """Return `value` as row pointers [N+1] over `size` elements of the array called `target`.
 
     Parameters

@@ -8,17 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin.engine.arrays import (
-    Float,
-    Int32,
-    Int64,
-    floats,
-    frozen,
-    indices,
-    integers,
-    pointers,
-    whole,
-)
+from crossmargin.arrays import Float, Int32, Integer
+from crossmargin.engine.arrays import floats, frozen, indices, integers, pointers, whole
 
 LARGEST_QUANTITY = 2.0**53
 """Quantities stay below it in magnitude, where float64 holds every whole number."""
@@ -47,7 +38,7 @@ class Book:
         As in `from_arrays`, which takes lists too.
     """
 
-    row_ptr: Int64
+    row_ptr: Integer
     column: Int32
     quantity: Float
     columns: int
@@ -116,12 +107,12 @@ class Book:
         return len(self.row_ptr) - 1
 
 
-def _row_of(row_ptr: Int64, element: int) -> int:
+def _row_of(row_ptr: Integer, element: int) -> int:
     """Return the row that holds an element."""
     return int(np.searchsorted(row_ptr, element, side="right")) - 1
 
 
-def _check_rows(row_ptr: Int64, column: Int32, quantity: Float) -> None:
+def _check_rows(row_ptr: Integer, column: Int32, quantity: Float) -> None:
     """Raise unless columns ascend within each row and quantities are whole and not too large."""
     starts = np.zeros(len(column) + 1, dtype=bool)
     starts[row_ptr] = True

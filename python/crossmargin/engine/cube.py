@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin.engine.arrays import Array, Float, Int32, floats, frozen, integers
+from crossmargin.arrays import Array, Float, Int32
+from crossmargin.engine.arrays import floats, frozen, integers
 from crossmargin.engine.screen import NO_SCREEN, Screen, make_screen
 
 GRID_STEPS = 2.0**20

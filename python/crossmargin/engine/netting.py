@@ -16,18 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmargin import exact
-from crossmargin.engine.arrays import (
-    Array,
-    Float,
-    Int8,
-    Int32,
-    Int64,
-    floats,
-    indices,
-    integers,
-    pointers,
-    same_length,
-)
+from crossmargin.arrays import Array, Float, Int8, Int32, Integer
+from crossmargin.engine.arrays import floats, indices, integers, pointers, same_length
 from crossmargin.engine.backends import kernels
 from crossmargin.engine.executor import run_blocks
 from crossmargin.engine.faults import NONE, Fault
@@ -37,7 +27,7 @@ BLOCK_ACCOUNTS = 1024
 SOLVER_TOLERANCE = 1e-9
 """By how much a solution may miss a limit that is scaled to 1."""
 
-_SpreadArrays = tuple[Int64, Int32, Float, Int8, Float]
+_SpreadArrays = tuple[Integer, Int32, Float, Int8, Float]
 
 
 @dataclass(frozen=True, eq=False)

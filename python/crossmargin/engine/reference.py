@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from crossmargin import exact
-from crossmargin.engine.arrays import Float, Int8, Int16, Int32, Int64
+from crossmargin.arrays import Float, Int8, Int16, Int32, Integer
 from crossmargin.engine.faults import (
     AMOUNT_RANGE,
     EXPONENT_RANGE,
@@ -26,11 +26,11 @@ GRID_LIMIT = 2.0**53
 def segment_tails(
     first: int,
     last: int,
-    row_ptr: Int64,
+    row_ptr: Integer,
     column: Int32,
     quantity: Float,
     segments: int,
-    union_ptr: Int64,
+    union_ptr: Integer,
     union_segment: Int32,
     pnl: Float,
     largest: Float,
@@ -121,14 +121,14 @@ def segment_tails(
 def revalue(
     first: int,
     last: int,
-    exponent_ptr: Int64,
+    exponent_ptr: Integer,
     exponent_factor: Int32,
     exponent_weight: Float,
-    line_ptr: Int64,
+    line_ptr: Integer,
     term_exponent: Int32,
     term_amount: Float,
     line_offset: Float,
-    instrument_ptr: Int64,
+    instrument_ptr: Integer,
     scale: Float,
     linear_factor: Int32,
     linear_loading: Float,
@@ -194,7 +194,7 @@ def revalue(
 def taylor(
     first: int,
     last: int,
-    poly_ptr: Int64,
+    poly_ptr: Integer,
     poly_feature: Int32,
     poly_coefficient: Float,
     shock: Float,
@@ -236,7 +236,7 @@ def taylor(
 def spread_credits(
     first: int,
     last: int,
-    leg_ptr: Int64,
+    leg_ptr: Integer,
     leg_commodity: Int32,
     leg_ratio: Float,
     leg_side: Int8,

@@ -7,15 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin.engine.arrays import (
-    Float,
-    Int32,
-    Int64,
-    floats,
-    indices,
-    pointers,
-    same_length,
-)
+from crossmargin.arrays import Float, Int32, Integer
+from crossmargin.engine.arrays import floats, indices, pointers, same_length
 from crossmargin.engine.backends import kernels
 from crossmargin.engine.executor import run_blocks
 from crossmargin.engine.faults import EXPONENT_RANGE, NONE
@@ -49,13 +42,13 @@ class Terms(Protocol):
     """
 
     @property
-    def exponent_ptr(self) -> Int64: ...  # noqa: D102
+    def exponent_ptr(self) -> Integer: ...  # noqa: D102
     @property
     def exponent_factor(self) -> Int32: ...  # noqa: D102
     @property
     def exponent_weight(self) -> Float: ...  # noqa: D102
     @property
-    def line_ptr(self) -> Int64: ...  # noqa: D102
+    def line_ptr(self) -> Integer: ...  # noqa: D102
     @property
     def term_exponent(self) -> Int32: ...  # noqa: D102
     @property
@@ -63,7 +56,7 @@ class Terms(Protocol):
     @property
     def line_offset(self) -> Float: ...  # noqa: D102
     @property
-    def instrument_ptr(self) -> Int64: ...  # noqa: D102
+    def instrument_ptr(self) -> Integer: ...  # noqa: D102
     @property
     def scale(self) -> Float: ...  # noqa: D102
     @property
@@ -164,7 +157,7 @@ def taylor(
     return _evaluate("taylor", (ptr, feature, coefficient), shock, len(ptr) - 1, threads, backend)
 
 
-def feature_index(k: npt.ArrayLike, l: npt.ArrayLike, factors: int) -> Int64:  # noqa: E741
+def feature_index(k: npt.ArrayLike, l: npt.ArrayLike, factors: int) -> Integer:  # noqa: E741
     """Return the number of the feature shock_k * shock_l of `taylor`.
 
     Parameters

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crossmargin.engine.arrays import Float, Int16, Int32, frozen, on_lines
+from crossmargin.arrays import Float, Int16, Int32
+from crossmargin.engine.arrays import frozen, on_lines
 
 CHUNK = 64
 """Scenarios in a chunk; `kScreenChunk` of the C++ header."""

@@ -8,7 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from crossmargin.engine.arrays import Float, Int32, Int64, integers, whole
+from crossmargin.arrays import Float, Int32, Integer
+from crossmargin.engine.arrays import integers, whole
 from crossmargin.engine.backends import kernels, resolve
 from crossmargin.engine.book import Book
 from crossmargin.engine.cube import Cube, Measure
@@ -353,7 +354,7 @@ def _measure(
     )
 
 
-def _cut(first_line: Int64, sums: int, threads: int) -> list[int]:
+def _cut(first_line: Integer, sums: int, threads: int) -> list[int]:
     """Return the bounds of blocks of accounts that take about the same time.
 
     Not of as many accounts: where few of them hold most lines, one block would outlast the others.
@@ -383,7 +384,7 @@ def _accounts(book: Book, segments: int) -> int:
     return book.rows // segments
 
 
-def _union_arrays(unions: Sequence[Sequence[int]], segments: int) -> tuple[Int64, Int32]:
+def _union_arrays(unions: Sequence[Sequence[int]], segments: int) -> tuple[Integer, Int32]:
     """Return the unions as pointers and ascending segment numbers."""
     members = [integers("unions", union, np.int64).tolist() for union in unions]
     for union in members:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin.engine.arrays import LINE, Float, Float32, Int32, Int64, floats, indices, on_lines
+from crossmargin.arrays import Float, Float32, Int32, Integer
+from crossmargin.engine.arrays import LINE, floats, indices, on_lines
 from crossmargin.engine.backends import kernels, resolve
 from crossmargin.engine.book import Book
 from crossmargin.engine.cube import Cube, Measure
@@ -126,7 +127,7 @@ class AskedBook:
             floats("rate", sums.rate, copy=True),
             _bits(sums.unions),
         )
-        self.bytes: Int64 = self._core.bytes() + OVERHEAD
+        self.bytes: Integer = self._core.bytes() + OVERHEAD
 
     def keep(self, account: int) -> KeptAccount | None:
         """Return an account as it is kept, or None where a sum of its P&L might be rounded.

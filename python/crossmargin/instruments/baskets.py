@@ -17,9 +17,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossmargin.arrays import Dates
 from crossmargin.instruments.contracts import Contract, last_delivery_day
 from crossmargin.instruments.conversion import conversion_factors
-from crossmargin.instruments.schedule import Dates, add_months, as_dates, last_of_month
+from crossmargin.instruments.schedule import add_months, as_dates, last_of_month
 from crossmargin.market.rates import check_coupons
 
 ANNOUNCED_DAYS = 7

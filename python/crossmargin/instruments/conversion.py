@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from crossmargin.arrays import Float
 from crossmargin.exact import exp, integer_power, log
 from crossmargin.instruments.contracts import Contract
-from crossmargin.instruments.schedule import Float, as_dates
+from crossmargin.instruments.schedule import as_dates
 from crossmargin.market.rates import check_coupons
 
 HALF_YIELD = 0.03

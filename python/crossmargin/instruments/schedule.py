@@ -12,11 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crossmargin.arrays import Dates, Float, Integer
 from crossmargin.market.calendars import DAY, MONTH, add_business_days
-
-Dates = npt.NDArray[np.datetime64]
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
 
 MONTHS_PER_PERIOD = 6
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from crossmargin import exact
+from crossmargin.arrays import Dates, Float, Integer, Mask, Text
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.schedule import (
     accrued_interest,
@@ -16,11 +16,6 @@ from crossmargin.instruments.schedule import (
     dated_dates,
 )
 from crossmargin.market.curve import Curve, years_between
-
-Dates = npt.NDArray[np.datetime64]
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
-Text = npt.NDArray[np.object_]
 
 NOMINAL = ("note", "bond")
 """Types whose value is the sum of their discounted cash flows; no model covers the others yet."""
@@ -85,7 +80,7 @@ class Securities:
     )
 
     @property
-    def nominal(self) -> npt.NDArray[np.bool_]:
+    def nominal(self) -> Mask:
         """Whether a security is a nominal note or bond, [N]."""
         return np.isin(self.type, NOMINAL)
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import NamedTuple, cast
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import columns
+from crossmargin.arrays import Dates, Float, Integer, Mask, Text
 from crossmargin.instruments.baskets import ANNOUNCED_DAYS, deliverable, parse_resold
 from crossmargin.instruments.contracts import (
     Contract,
@@ -33,11 +33,6 @@ from crossmargin.market.curve import (
     curves_discount_factor,
     years_between,
 )
-
-Dates = npt.NDArray[np.datetime64]
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 LARGEST = 10.0
 """Price points; a settlement further from its model price is another contract's, or mistyped."""
@@ -271,7 +266,7 @@ def _shortest(contract: Contract) -> np.datetime64:
     return cast(np.datetime64, add_months(first_day, contract.rule.remaining_min_months)[()])
 
 
-def _told(root: npt.NDArray[np.object_], basis: Float) -> list[str]:
+def _told(root: Text, basis: Float) -> list[str]:
     """Say of each root how far settlements are from the model."""
     told = []
     for name in sorted(set(root)):

@@ -16,14 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from crossmargin import exact
+from crossmargin.arrays import Float, Int32, Integer
 from crossmargin.market.curve import NODES, Curve, FactorCurve, node_weights
-
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
-Index = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -79,15 +75,15 @@ class Terms:
     """
 
     exponent_ptr: Integer
-    exponent_factor: Index
+    exponent_factor: Int32
     exponent_weight: Float
     line_ptr: Integer
-    term_exponent: Index
+    term_exponent: Int32
     term_amount: Float
     line_offset: Float
     instrument_ptr: Integer
     scale: Float
-    linear_factor: Index
+    linear_factor: Int32
     linear_loading: Float
 
     @property
@@ -155,7 +151,7 @@ def resolve(
     lines_of: Sequence[int],
     curve: Curve,
     scale: Float,
-    linear_factor: Index,
+    linear_factor: Int32,
     linear_loading: Float,
     sofr: FactorCurve | None = None,
 ) -> Terms:
@@ -187,7 +183,7 @@ def resolve(
     exponent = np.empty(time.size, dtype=np.int32)
     amount = np.empty(time.size)
     count: list[Integer] = []
-    factor: list[Index] = []
+    factor: list[Int32] = []
     weight: list[Float] = []
     curves = [FactorCurve(curve, NODES, 0), *([] if sofr is None else [sofr])]
     for own, mine in zip(curves, (~on_sofr, on_sofr), strict=False):

@@ -15,10 +15,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from crossmargin.arrays import Dates, Float
 from crossmargin.exact import exp, log
 from crossmargin.instruments.schedule import (
-    Dates,
-    Float,
     accrued_interest,
     as_dates,
     coupon_amounts,

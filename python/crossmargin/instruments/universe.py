@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from crossmargin import exact
+from crossmargin.arrays import Dates, Float, Integer, Mask, Text
 from crossmargin.instruments.baskets import deliverable
 from crossmargin.instruments.contracts import Contract, last_delivery_day, reference_period
 from crossmargin.instruments.conversion import conversion_factors
@@ -21,10 +21,6 @@ from crossmargin.instruments.terms import Line, Sensitivities, Terms, resolve, s
 from crossmargin.market import Market
 from crossmargin.market.calendars import DAY, Calendar, add_business_days, is_business_day
 from crossmargin.market.curve import NODES, years_between
-
-Dates = npt.NDArray[np.datetime64]
-Float = npt.NDArray[np.float64]
-Text = npt.NDArray[np.object_]
 
 TREASURY, DATED_CASH, FUTURE = "treasury", "dated cash", "future"
 RATE_INDEX = {"SR3": "SOFR", "SR1": "SOFR", "ZQ": "EFFR"}
@@ -78,7 +74,7 @@ class Universe:
     curve_factors: int = NODES.size
 
     @property
-    def priced(self) -> npt.NDArray[np.bool_]:
+    def priced(self) -> Mask:
         """Whether a model covers an instrument, [I]."""
         return np.asarray(self.unpriced == "")
 
@@ -100,7 +96,7 @@ def dated_cash_name(date: np.datetime64) -> str:
 def build_universe(
     *,
     securities: Securities,
-    held: npt.NDArray[np.int64],
+    held: Integer,
     cash_dates: Dates,
     contracts: Sequence[Contract],
     market: Market,
@@ -243,7 +239,7 @@ def _basket(
 
 def _basket_lines(
     basket: Basket, flows: CashFlows, as_of: np.datetime64
-) -> tuple[list[Line], npt.NDArray[np.int64]]:
+) -> tuple[list[Line], Integer]:
     """Return a line for each deliverable bond: its forward clean price over its factor.
 
     Forward clean price = sum of flows after delivery, cf DF(t) / DF(d), minus interest accrued at
@@ -324,7 +320,7 @@ class _Overnight:
 
     day: Dates
     value: Float
-    known: npt.NDArray[np.bool_]
+    known: Mask
 
 
 def _overnight_rates(contract: Contract, market: Market) -> _Overnight:

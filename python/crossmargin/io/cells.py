@@ -9,16 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
+from crossmargin.arrays import Mask
 from crossmargin.book.schemas import ARROW_TYPE, Kind
 from crossmargin.io.dates import FIRST_YEAR, LAST_YEAR, Order, read_dates
 from crossmargin.io.numbers import read_numbers
-
-Mask = npt.NDArray[np.bool_]
 
 MISSING_WORDS = ("", "null", "na", "n/a", "nan", "none", ".", "nd")
 """What stands for a missing cell, case ignored; for required texts only the blank does."""

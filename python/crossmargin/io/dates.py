@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
+from crossmargin.arrays import Integer, Mask
 
 FIRST_YEAR, LAST_YEAR = 1950, 2150
 """Dates outside are impossible."""
@@ -19,8 +19,6 @@ PIVOT = 69
 
 Order = Literal["month first", "day first", "mixed"]
 """How a file writes dates with slashes. Mixed: those that can be read both ways are not read."""
-Integer = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 _MIDNIGHT = r"(?: (?:0?0:00(?::00)?|12:00(?::00)? AM))?"
 _SLASHES = (

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from crossmargin import columns
+from crossmargin.arrays import Dates, Float
 from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import BASIS, FIXINGS, SOFR, Schema
 from crossmargin.io.column_map import ColumnMap, ColumnsSource, read_column_map
@@ -182,7 +183,7 @@ def _check_terms(sofr: pa.Table) -> None:
         )
 
 
-def _short_yield(yields: pa.Table, day: columns.Dates) -> columns.Float:
+def _short_yield(yields: pa.Table, day: Dates) -> Float:
     """Return the shortest par yield known on each day or last before it, percent; else NaN."""
     percent = np.column_stack([columns.numbers(yields[tenor]) for tenor in TENORS])
     shortest = np.argmin(np.isnan(percent), axis=1)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
-
-Mask = npt.NDArray[np.bool_]
+from crossmargin.arrays import Float, Mask
 
 _PLAIN = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 _AMOUNT = r"^(?:[+-]?\$?[0-9.,]+|\$?[0-9.,]+-|\(\$?[0-9.,]+\)|\$\([0-9.,]+\))$"
@@ -81,9 +79,7 @@ def read_numbers(
     return Numbers(columns.column(value, np.isfinite(value)), unclear, note)
 
 
-def _read_marks(
-    words: pa.StringArray, point: bool, thousands: bool
-) -> tuple[npt.NDArray[np.float64], Mask]:
+def _read_marks(words: pa.StringArray, point: bool, thousands: bool) -> tuple[Float, Mask]:
     """Return the values of signed words with points and commas, and which of them are unclear."""
     body = pc.replace_substring_regex(words, "[^0-9.,]", "")
     either = _matches(body, _EITHER) & thousands
@@ -111,7 +107,7 @@ def _matches(words: pa.StringArray, pattern: str) -> Mask:
     return columns.flags(pc.match_substring_regex(words, pattern))
 
 
-def _cast(words: pa.StringArray, good: Mask) -> npt.NDArray[np.float64]:
+def _cast(words: pa.StringArray, good: Mask) -> Float:
     """Return words as numbers, NaN for those that are not good."""
     kept = pc.if_else(columns.column(good), words, columns.nothing(words.type))
     return columns.numbers(kept.cast(pa.float64()))

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import columns
+from crossmargin.arrays import Dates, Float, Integer, Mask
 from crossmargin.book.exceptions import InputError
 from crossmargin.book.schemas import Kind
-from crossmargin.io.cells import Cells, CellTypeError, Mask, is_words, read_cells, shown_cells
+from crossmargin.io.cells import Cells, CellTypeError, is_words, read_cells, shown_cells
 from crossmargin.io.dates import slash_order
 from crossmargin.io.parse import Parsed, missing_columns
 from crossmargin.io.tables import Given
@@ -28,9 +28,6 @@ _BILLS = ("1mo", "3mo", "6mo")
 _ZERO_BILL_UNDER = 1.0
 _TENOR = re.compile(r"([0-9]+(?:[._][0-9]+)?)[ _]?(mo|m|month|months|yr|y|year|years)")
 
-Dates = npt.NDArray[np.datetime64]
-Float = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class _File:
@@ -40,7 +37,7 @@ class _File:
     day: Dates
     percent: Float  # [N x 11], NaN where missing or where the file has no such column
     has: Mask  # [11]
-    row: npt.NDArray[np.int64]
+    row: Integer
     extra_columns: tuple[str, ...]
     repeated: int
     rows_read: int
@@ -234,7 +231,7 @@ def _without_false_zeros(percent: Float) -> Float:
     return percent
 
 
-def _check_plausible(percent: Float, row: npt.NDArray[np.int64], name: str) -> None:
+def _check_plausible(percent: Float, row: Integer, name: str) -> None:
     with np.errstate(invalid="ignore"):
         outside = (percent < LOWEST) | (percent > HIGHEST)
     if outside.any():
@@ -275,7 +272,7 @@ def _check_percent(files: list[_File], day: Dates, percent: Float, name: str) ->
         )
 
 
-def _once(day: Dates, percent: Float, row: npt.NDArray[np.int64], name: str) -> tuple[Mask, int]:
+def _once(day: Dates, percent: Float, row: Integer, name: str) -> tuple[Mask, int]:
     """Return which rows of a sorted history to keep; equal repeats go, others are refused."""
     repeat = np.zeros(len(day), bool)
     repeat[1:] = day[1:] == day[:-1]

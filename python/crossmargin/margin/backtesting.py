@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from crossmargin.arrays import Float, Integer
 from crossmargin.instruments.schedule import add_months, as_dates
 from crossmargin.margin.records import daily_records
 from crossmargin.policies import BacktestingRules
 
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
 Text = npt.NDArray[np.str_]
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from crossmargin import exact
+from crossmargin.arrays import Float, Integer
 from crossmargin.book.exceptions import InputError
 from crossmargin.book.netting import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
 from crossmargin.engine import Book
@@ -22,9 +22,6 @@ from crossmargin.market.calendars import DAY, add_business_days
 from crossmargin.market.curve import years_between
 from crossmargin.policies import Charge, CmeConcentration, CmeLiquidity, Policy
 from crossmargin.policies.sections import OWN_CHARGES
-
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
 
 REPO_RATE, LIQUIDITY, HOLIDAY = OWN_CHARGES
 HOUSE_SEGMENTS = {FICC: (FICC_XM, FICC_OTHER), CME: (CME_XM, CME_OTHER)}

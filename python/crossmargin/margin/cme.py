@@ -8,9 +8,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 import numpy as np
-import numpy.typing as npt
 
 from crossmargin import exact
+from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.book.netting import SEGMENTS
 from crossmargin.engine import Book, Cube, Measure, revalue, segment_tails
 from crossmargin.instruments.contracts import Contract, was_listed
@@ -19,9 +19,6 @@ from crossmargin.margin.pots import CME, UNIONS, HouseMargin, holds
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationScaling, HistoryShortError, VolatilityScaling
 from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules
-
-Float = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 
 def equivalent_contracts(rules: Cme, as_of: np.datetime64) -> list[Contract | None]:
@@ -135,7 +132,7 @@ def cme_cubes(
 
 def equivalents(
     universe: Universe, rules: Cme, as_of: np.datetime64
-) -> tuple[tuple[npt.NDArray[np.int64], Float], Mask]:
+) -> tuple[tuple[Integer, Float], Mask]:
     """Return of each Treasury the contract that stands for it and how many make up a lot.
 
     Parameters
@@ -170,9 +167,7 @@ def equivalents(
     return (contract, ratio), priced
 
 
-def _as_futures(
-    pnl: Float, universe: Universe, equivalent: tuple[npt.NDArray[np.int64], Float]
-) -> Float:
+def _as_futures(pnl: Float, universe: Universe, equivalent: tuple[Integer, Float]) -> Float:
     """Replace each Treasury's P&L by that of its futures-equivalents; dated cash by zero."""
     contract, ratio = equivalent
     out = np.where((universe.root != "")[:, None], pnl, 0.0)

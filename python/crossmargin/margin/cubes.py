@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from crossmargin.arrays import Float, Text
 from crossmargin.book.exceptions import InputError
 from crossmargin.engine import Cube
 from crossmargin.instruments.contracts import roots
@@ -21,9 +21,6 @@ from crossmargin.margin.span import SpanModel, span_model
 from crossmargin.market import Market
 from crossmargin.policies import Policy, ScenarioRules
 from crossmargin.policies.sections import SPAN
-
-Float = npt.NDArray[np.float64]
-Text = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from crossmargin.arrays import Float, Integer
 from crossmargin.book.netting import SEGMENTS
 from crossmargin.engine import Book, Cube, Measure, feature_index, segment_tails
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.ficc import polynomials
 from crossmargin.margin.pots import UNIONS, row_of
-
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
 
 STEP = 2.0**-8
 """USD per unit of a feature, in which exposures are held: what is rounded off is under a cent."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from crossmargin import exact
+from crossmargin.arrays import Float, Int32, Integer, Mask
 from crossmargin.book.netting import SEGMENTS
 from crossmargin.engine import Book, Cube, Measure, feature_index, revalue, segment_tails, taylor
 from crossmargin.instruments.universe import DATED_CASH, Universe
@@ -14,9 +14,6 @@ from crossmargin.market import Market
 from crossmargin.market.curve import NODE_NAMES, NODES
 from crossmargin.market.scenarios import HistoryShortError, Scenarios
 from crossmargin.policies import Ficc, ScenarioRules
-
-Float = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 PROXY = "proxy"
 """The margin proxy in place of P&L by instrument."""
@@ -96,9 +93,7 @@ def _proxy(universe: Universe, shock: Float, rules: Ficc) -> Float:
     return exact.round_to_grid(universe.market_value[:, None] * benchmark)
 
 
-def polynomials(
-    universe: Universe, factors: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], Float]:
+def polynomials(universe: Universe, factors: int) -> tuple[Integer, Int32, Float]:
     """Return g . x + x' H x / 2 + loading * x_f of each instrument as `engine.taylor` takes it.
 
     Parameters
@@ -187,7 +182,7 @@ def ficc_measures(cube: Cube, rules: Ficc) -> list[Measure]:
     return [Measure(cube, rules.level), Measure(cube, rules.level, latest)]
 
 
-def floor_buckets(universe: Universe, rules: Ficc) -> npt.NDArray[np.int64]:
+def floor_buckets(universe: Universe, rules: Ficc) -> Integer:
     """Return each instrument's bucket by its remaining years, [I]; the last one has no end."""
     years = np.asarray(rules.floor_bucket_years)
     return np.minimum(np.searchsorted(years, universe.years, side="left"), years.size - 1)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from crossmargin import exact
+from crossmargin.arrays import Float, Integer, Mask, Text
 from crossmargin.engine import Book, Cube, tail_size
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities
@@ -20,10 +20,6 @@ from crossmargin.margin.pots import FICC, pot_sums
 from crossmargin.market import Market
 from crossmargin.market.curve import NODE_NAMES, NODES
 from crossmargin.policies import Ficc, HaircutRules, MaturityGroup, ScenarioRules
-
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,7 @@ def worst_moves(move: Float, level: float) -> Float:
 def haircut_method(
     universe: Universe,
     held: Securities,
-    unpriced: npt.NDArray[np.object_],
+    unpriced: Text,
     market: Market,
     rules: HaircutRules,
     ficc: Ficc,

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from crossmargin.arrays import Float, Mask
 from crossmargin.margin.records import daily_records
 from crossmargin.market.calendars import add_business_days
 from crossmargin.policies import HigherOfRules
-
-Float = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.book.netting import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
 from crossmargin.engine import Book
-
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 POTS = ("cash", "futures", "combined", "other", "all")
 CASH, FUTURES, COMBINED, OTHER, ALL = range(len(POTS))

@@ -7,11 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crossmargin.arrays import Dates, Float, Integer
 from crossmargin.instruments.schedule import as_dates
-
-Dates = npt.NDArray[np.datetime64]
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
 
 
 def daily_records(

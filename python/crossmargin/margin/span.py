@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from crossmargin import engine, exact
+from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.book.exceptions import InputError
 from crossmargin.book.netting import SEGMENTS
 from crossmargin.engine import Book, revalue, tail_size
@@ -26,10 +26,6 @@ from crossmargin.margin.pots import CME, POTS, HouseMargin, Items, holds, joined
 from crossmargin.market import Market
 from crossmargin.market.calendars import business_days_between
 from crossmargin.policies import Cme, Span
-
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 THIRDS = (0, 0, 1, 1, -1, -1, 2, 2, -2, -2, 3, 3, -3, -3)
 """Price moves of SPAN's scenarios 1 to 14 in thirds of the scan range; each comes twice, with

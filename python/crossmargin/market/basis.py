@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import columns
+from crossmargin.arrays import Dates, Float, Integer, Mask
 from crossmargin.market.frozen import Frozen
-
-Dates = npt.NDArray[np.datetime64]
-Float = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Basis(Frozen):
     date: Dates
     level: Float
 
-    def change(self, row_date: Dates, horizon: int) -> tuple[Float, npt.NDArray[np.bool_]]:
+    def change(self, row_date: Dates, horizon: int) -> tuple[Float, Mask]:
         """Return the change of the basis over `horizon` rows that ended on each row.
 
         Parameters
@@ -72,7 +69,7 @@ class Basis(Frozen):
         return result, known
 
     @cached_property
-    def _cell(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def _cell(self) -> tuple[Integer, Integer]:
         """Day and contract of each cell that is known, by day, then contract."""
         day, contract = np.nonzero(~np.isnan(self.level))
         return day, contract

@@ -21,8 +21,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-Dates = npt.NDArray[np.datetime64]
-Integer = npt.NDArray[np.int64]
+from crossmargin.arrays import Dates, Integer, Mask
+
 Calendar = Literal["bond", "cme", "sofr", "effr"]
 
 FIRST_YEAR, LAST_YEAR = 1971, 2100
@@ -161,7 +161,7 @@ def _checked(date: Any, name: str) -> Dates:
     return days
 
 
-def is_business_day(date: npt.ArrayLike, calendar: Calendar) -> npt.NDArray[np.bool_]:
+def is_business_day(date: npt.ArrayLike, calendar: Calendar) -> Mask:
     """Return whether a market is open on each date.
 
     Parameters

@@ -8,11 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmargin import exact
+from crossmargin.arrays import Dates, Float, Integer
 from crossmargin.market.frozen import Frozen
-
-Dates = npt.NDArray[np.datetime64]
-Float = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 NODES = np.array([1 / 12, 1 / 4, 1 / 2, 1, 2, 3, 5, 7, 10, 20, 30])
 """Maturities of the par yields, years."""
@@ -139,7 +136,7 @@ def zero_rates(df: Float) -> Float:
     return np.asarray(-exact.log(df[:, _NODE_POINTS]) / NODES)
 
 
-def node_weights(time: Float, nodes: Float = NODES) -> tuple[Index, Float]:
+def node_weights(time: Float, nodes: Float = NODES) -> tuple[Integer, Float]:
     """Return where a shift at `time` comes from: linear between the nodes, flat outside.
 
     Parameters

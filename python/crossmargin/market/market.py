@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import columns, exact
+from crossmargin.arrays import Dates, Float
 from crossmargin.market.basis import Basis, read_basis
 from crossmargin.market.calendars import business_days_between
 from crossmargin.market.curve import (
@@ -35,9 +36,6 @@ from crossmargin.market.scenarios import (
     build_scenarios,
 )
 from crossmargin.market.sofr import Sofr, read_sofr
-
-Dates = npt.NDArray[np.datetime64]
-Float = npt.NDArray[np.float64]
 
 LONGEST_HOLE = 10
 """Calendar days; the history used begins after the last longer hole (methodology, section 2)."""

@@ -7,8 +7,7 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 
-Float = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
+from crossmargin.arrays import Float, Mask
 
 EIGHTHS = 8
 """Nominal coupons and those of TIPS are multiples of 1/8 percent."""

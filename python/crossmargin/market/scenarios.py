@@ -12,10 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmargin import exact
+from crossmargin.arrays import Dates, Float, Integer, Mask
 from crossmargin.market.frozen import Frozen
-
-Dates = npt.NDArray[np.datetime64]
-Float = npt.NDArray[np.float64]
 
 STRESS = "stress"
 NEARLY_DEPENDENT = 1e-3
@@ -76,7 +74,7 @@ class VolatilityScaling:
         np.divide(sigma[-1], sigma, out=ratio, where=sigma > 0.0)
         return np.clip(ratio, 1.0 / self.limit, self.limit)
 
-    def scale(self, shock: Float, first_row: npt.NDArray[np.int64]) -> Float:
+    def scale(self, shock: Float, first_row: Integer) -> Float:
         """Return scaled shocks; a factor's average starts at its first row with a shock, [K]."""
         scaled = shock.copy()
         for first in np.unique(first_row):
@@ -199,7 +197,7 @@ class Scenarios(Frozen):
     no_sofr: int = 0
 
     @property
-    def stressed(self) -> npt.NDArray[np.int64]:
+    def stressed(self) -> Integer:
         """Numbers of the scenarios tagged `stress`."""
         return np.flatnonzero(self.tag == STRESS)
 
@@ -208,7 +206,7 @@ def build_scenarios(
     date: Dates,
     shock: Float,
     factor: tuple[str, ...],
-    known: npt.NDArray[np.bool_],
+    known: Mask,
     *,
     look_back: int,
     minimum: int,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import columns, exact
+from crossmargin.arrays import Dates, Float, Mask
 from crossmargin.market.curve import (
     NODE_NAMES,
     NODES,
@@ -18,10 +18,6 @@ from crossmargin.market.curve import (
     zero_rates,
 )
 from crossmargin.market.frozen import Frozen
-
-Dates = npt.NDArray[np.datetime64]
-Float = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from crossmargin import columns, exact
 from crossmargin.agreement.eligibility import WHY, Assignment
 from crossmargin.agreement.requirement import Amount, Requirement
 from crossmargin.agreement.savings import Saving
+from crossmargin.arrays import Integer, Mask, Text
 from crossmargin.book.netting import SEGMENTS, Lines
 from crossmargin.book.schemas import ACCOUNTS
 from crossmargin.book.trades import LOT
@@ -18,10 +19,6 @@ from crossmargin.instruments.universe import FUTURE, Universe
 from crossmargin.margin.charges import Charged
 from crossmargin.margin.pots import CASH, COMBINED, FUTURES, POTS, HouseMargin, Items, holds
 from crossmargin.results.table import money
-
-Float = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-Text = npt.NDArray[np.object_]
 
 SPREAD_NOT_MODELLED = "not modelled"
 STAMPS = ("as_of", "cycle", "run_id")
@@ -47,7 +44,7 @@ def account_table(
     saving: Saving,
     required: Requirement,
     eligible: Mask,
-    rows_rejected: npt.NDArray[np.int64],
+    rows_rejected: Integer,
     upper_bound: Mask,
     spread_not_modelled: Mask,
 ) -> pa.Table:
@@ -295,7 +292,7 @@ def spread_not_modelled(
     book: Book,
     universe: Universe,
     roots: tuple[str, ...],
-    group_account: npt.NDArray[np.int64],
+    group_account: Integer,
     accounts: int,
 ) -> Mask:
     """Return the accounts with a future of these roots: it moves with the Treasury curve, [A]."""

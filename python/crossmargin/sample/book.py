@@ -9,14 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from crossmargin.arrays import Float, Integer, Mask, Text
 from crossmargin.market.calendars import add_business_days
 from crossmargin.sample.draws import Draws
 from crossmargin.sample.market import History
 from crossmargin.sample.tradable import Tradable
-
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 FIRM, OTHER_FIRM = "Synthetic FCM", "Synthetic Bank"
 UNKNOWN_DATE = np.datetime64("NaT", "D")
@@ -120,9 +117,9 @@ class Accounts:
         The firm's own: times, USD, USD.
     """
 
-    name: npt.NDArray[np.object_]
-    customer: npt.NDArray[np.object_]
-    role: npt.NDArray[np.object_]
+    name: Text
+    customer: Text
+    role: Text
     house: Mask
     opted_in: Mask
     style: Integer

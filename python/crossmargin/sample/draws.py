@@ -6,9 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmargin import exact
-
-Float = npt.NDArray[np.float64]
-Integer = npt.NDArray[np.int64]
+from crossmargin.arrays import Float, Integer
 
 UNIFORMS_PER_NORMAL = 12
 

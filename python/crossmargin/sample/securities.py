@@ -5,20 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import exact
+from crossmargin.arrays import Dates, Float, Integer
 from crossmargin.instruments.schedule import add_months, last_of_month
 from crossmargin.instruments.securities import Securities, accrued, cash_flows
 from crossmargin.market.calendars import DAY, MONTH, add_business_days
 from crossmargin.market.curve import NODES
 from crossmargin.sample.draws import Draws
 from crossmargin.sample.market import FIRST_DAY, History
-
-Dates = npt.NDArray[np.datetime64]
-Float = npt.NDArray[np.float64]
-Text = npt.NDArray[np.object_]
 
 QUARTERLY = (2, 5, 8, 11)
 EVERY_MONTH = tuple(range(1, 13))
@@ -186,7 +182,7 @@ def _coupon_pct(line: Programme, issue: Dates, history: History) -> Float:
     return np.maximum(np.floor(par * 8.0), 1.0) / 8.0
 
 
-def _latest(securities: Securities, count: int) -> npt.NDArray[np.int64]:
+def _latest(securities: Securities, count: int) -> Integer:
     """Return the numbers of the last `count` issues; issues are in order."""
     size = securities.cusip.size
     return np.arange(max(size - count, 0), size)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from crossmargin.arrays import Dates, Float, Mask, Text
 from crossmargin.instruments.baskets import deliverable
 from crossmargin.instruments.contracts import Contract, last_trading_day
 from crossmargin.instruments.conversion import conversion_factors
@@ -15,10 +15,6 @@ from crossmargin.instruments.securities import Securities, accrued, cash_flows
 from crossmargin.market.calendars import MONTH
 from crossmargin.market.curve import Curve
 from crossmargin.sample.market import History
-
-Float = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-Dates = npt.NDArray[np.datetime64]
 
 BASIS_POINT = 1e-4
 # Root and how often it is traded.
@@ -60,7 +56,7 @@ class Tradable:
         The same for the bonds delivered into each contract; zero rows for what has none.
     """
 
-    name: npt.NDArray[np.object_]
+    name: Text
     bonds: int
     dv01: Float
     dirty: Float

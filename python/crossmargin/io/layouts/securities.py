@@ -6,16 +6,13 @@ import re
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
+from crossmargin.arrays import Integer, Mask
 from crossmargin.io.cells import read_cells
 from crossmargin.io.layouts.headers import blanked, text
-
-Mask = npt.NDArray[np.bool_]
-Integer = npt.NDArray[np.int64]
 
 _TYPES = {
     "tips": r"tips|inflation",
