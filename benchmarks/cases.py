@@ -11,7 +11,7 @@ import numpy as np
 import peers
 
 import crossmargin as xm
-from crossmargin.margin.pots import CME, FICC, UNIONS
+from crossmargin.conventions import CME, FICC, UNIONS
 
 PASS_UNIONS = [[0], [1], [0, 1]]
 """Cash, futures, both."""

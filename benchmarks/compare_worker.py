@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from pyarrow import csv
 
+from crossmargin.conventions import CME, FICC, UNIONS
+
 LINES = 40
 """Of an account of the book of tails, on average."""
 PASS_UNIONS = [[0], [1], [0, 1]]
@@ -112,7 +114,6 @@ def find_pass(inputs: Inputs, full: bool) -> Call:
 def find_run_set(inputs: Inputs) -> Call:
     """Find the tails that a run finds, over the pots of both houses."""
     import crossmargin as xm
-    from crossmargin.margin.pots import CME, FICC, UNIONS
 
     book, (ficc, cme, stressed) = inputs.book(4), inputs.cubes
     last = slice(ficc.scenarios - 500, None)
@@ -127,7 +128,7 @@ def find_run_set(inputs: Inputs) -> Call:
 def move_ficc(inputs: Inputs) -> Call:
     """Evaluate sensitivities for the universe of the sample after a move: `engine.taylor`."""
     from crossmargin import read_policy
-    from crossmargin.margin.ficc import ficc_cube
+    from crossmargin.margin.ficc.var import ficc_cube
 
     universe, policy = inputs.finished.state.models.universe, read_policy()
     market = inputs.moved
@@ -137,7 +138,7 @@ def move_ficc(inputs: Inputs) -> Call:
 def move_cme(inputs: Inputs) -> Call:
     """Revalue the universe of the sample after a move: `engine.revalue`."""
     from crossmargin import read_policy
-    from crossmargin.margin.cme import cme_cubes
+    from crossmargin.margin.cme.historical import cme_cubes
 
     universe, policy = inputs.finished.state.models.universe, read_policy()
     market = inputs.moved

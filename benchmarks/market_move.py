@@ -14,15 +14,15 @@ import numpy as np
 import crossmargin as xm
 from crossmargin.agreement.outcome import Clients, Models, margin_book
 from crossmargin.book.exceptions import ExceptionLog
-from crossmargin.book.netting import SEGMENTS
 from crossmargin.book.schemas import SECURITIES
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import canonical_order
+from crossmargin.conventions import SEGMENTS
 from crossmargin.instruments.contracts import Contract, roots
 from crossmargin.instruments.universe import Universe, build_universe
 from crossmargin.io.parse import parse
 from crossmargin.margin.cubes import HouseCubes, house_cubes
-from crossmargin.margin.ficc import floor_rates
+from crossmargin.margin.ficc.var import floor_rates
 from crossmargin.market.curve import Curve
 from crossmargin.sample import sample_tables
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from crossmargin import engine
-from crossmargin.margin.exposures import exposure_tolerance, exposure_var, factor_exposures
-from crossmargin.margin.ficc import ficc_cube, ficc_scenarios
+from crossmargin.analysis.exposures import exposure_tolerance, exposure_var, factor_exposures
+from crossmargin.margin.ficc.var import ficc_cube, ficc_scenarios
 
 ACCOUNTS = 1000
 LINES = (10, 40, 160, 480)

@@ -265,7 +265,7 @@ def test_an_internal_error_ends_in_70(
     def fail(**_: object) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(sys.modules["crossmargin.run"], "run", fail)
+    monkeypatch.setattr(sys.modules["crossmargin.calculation.run"], "run", fail)
     assert cli.main(["run", *write()]) == cli.INTERNAL == 70
     error = capsys.readouterr().err
     assert "a fault of ours" in error
@@ -499,7 +499,7 @@ print(*sys.modules)
         check=True,
     )
     imported = set(done.stdout.split())
-    assert "crossmargin.session" in imported
+    assert "crossmargin.whatif.session" in imported
     assert not imported & NO_USE_FOR
 
 
@@ -605,7 +605,7 @@ def test_no_memory_is_no_fault_of_the_program(
     def fail(**_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(sys.modules["crossmargin.run"], "run", fail)
+    monkeypatch.setattr(sys.modules["crossmargin.calculation.run"], "run", fail)
     assert cli.main(["run", *write()]) == 2
     assert "the memory does not suffice" in capsys.readouterr().err
 

@@ -2,9 +2,10 @@
 
 from importlib.metadata import version
 
+from crossmargin.analysis.compare import compare
+from crossmargin.analysis.revaluation import compare_revaluation
 from crossmargin.book.exceptions import InputWarning
-from crossmargin.compare import compare
-from crossmargin.compare_revaluation import compare_revaluation
+from crossmargin.calculation.run import Run, run
 from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
 from crossmargin.instruments.baskets import deliverable_basket
 from crossmargin.instruments.conversion import conversion_factor
@@ -12,8 +13,7 @@ from crossmargin.instruments.treasury import price_from_yield, yield_from_price
 from crossmargin.market import Market
 from crossmargin.market.rates import RateWarning
 from crossmargin.policies import read_policy
-from crossmargin.run import Run, run
-from crossmargin.session import Session
+from crossmargin.whatif.session import Session
 
 __version__ = version("crossmargin")
 

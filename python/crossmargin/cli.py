@@ -251,8 +251,8 @@ def run(
     rejected and listed in exceptions.parquet; the rest is run.
     """
     # The models are loaded only when they are run: help and mistakes answer at once.
+    from crossmargin.calculation.run import run as margin_book
     from crossmargin.market import Market
-    from crossmargin.run import run as margin_book
 
     check_target(out)
     out = out.expanduser()
@@ -409,7 +409,7 @@ def compare(
     ] = None,
 ) -> None:
     """Compare two runs account by account: two policies, two days."""
-    from crossmargin.compare import differences, inputs_that_differ, margined
+    from crossmargin.analysis.compare import differences, inputs_that_differ, margined
     from crossmargin.io.results import write_table
 
     a, b = margined(dir_a), margined(dir_b)

@@ -8,7 +8,7 @@ import pytest
 from crossmargin.agreement.requirement import Requirement, require
 from crossmargin.agreement.savings import Saving
 from crossmargin.margin.charges import Charged
-from crossmargin.margin.pots import HouseMargin
+from crossmargin.margin.portfolios import HouseMargin
 from crossmargin.policies import Charge
 
 COLUMNS = tuple(Requirement.__dataclass_fields__)

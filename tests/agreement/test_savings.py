@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from crossmargin.agreement.savings import Saving, agree
-from crossmargin.margin.pots import HouseMargin
+from crossmargin.margin.portfolios import HouseMargin
 from crossmargin.policies import read_policy
 
 RULES = read_policy().agreement

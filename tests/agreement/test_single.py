@@ -22,10 +22,11 @@ from crossmargin.agreement.single import (
     v_cme,
     v_ficc,
 )
-from crossmargin.margin.pots import CME, FICC, HouseMargin
+from crossmargin.conventions import CME, FICC
+from crossmargin.margin.portfolios import HouseMargin
 from crossmargin.policies import Agreement
 from crossmargin.policies.sections import MODEL_MIN
-from crossmargin.report.tables import money_columns, saving_columns
+from crossmargin.results.tables import money_columns, saving_columns
 
 RULES = Agreement(reducer=MODEL_MIN, cap=0.8, minimum_saving=0.01)
 KNOWN: Flags = (False,) * 5

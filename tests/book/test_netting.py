@@ -7,17 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossmargin.book.netting import (
-    CME_OTHER,
-    CME_XM,
-    FICC_OTHER,
-    FICC_XM,
-    Lines,
-    net,
-    open_legs,
-    to_book,
-)
+from crossmargin.book.netting import Lines, net, open_legs, to_book
 from crossmargin.book.trades import Trades
+from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM
 
 SECURITIES = {0: "00123AAA7", 2: "91282CMM0"}
 """The securities held below, by their number."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import crossmargin as xm
 from crossmargin.book.exceptions import InputError
+from crossmargin.conventions import ALL, CASH, COMBINED, FICC, FUTURES, OTHER
 from crossmargin.instruments.securities import Securities
 from crossmargin.margin.charges import (
     ChargeRules,
@@ -23,7 +24,7 @@ from crossmargin.margin.charges import (
     ficc_charges,
     volumes_of,
 )
-from crossmargin.margin.pots import ALL, CASH, COMBINED, FICC, FUTURES, OTHER, HouseMargin
+from crossmargin.margin.portfolios import HouseMargin
 from crossmargin.policies import (
     Charge,
     CmeConcentration,

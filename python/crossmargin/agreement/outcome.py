@@ -12,6 +12,7 @@ from crossmargin.agreement.reducers import scheme
 from crossmargin.agreement.requirement import Requirement, require
 from crossmargin.agreement.savings import Saving, agree
 from crossmargin.arrays import Float, Integer, Mask
+from crossmargin.conventions import CASH, CME, FICC, FUTURES, UNIONS
 from crossmargin.engine import Book, PnlError
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.charges import (
@@ -23,12 +24,12 @@ from crossmargin.margin.charges import (
     charge_liquidity,
     ficc_charges,
 )
-from crossmargin.margin.cme import cme_margin
+from crossmargin.margin.cme.historical import cme_margin
+from crossmargin.margin.cme.span import span_margin
 from crossmargin.margin.cubes import HouseCubes
-from crossmargin.margin.ficc import ficc_margin
-from crossmargin.margin.haircuts import Haircuts, haircut_amount
-from crossmargin.margin.pots import CASH, CME, FICC, FUTURES, UNIONS, HouseMargin, Items, holds
-from crossmargin.margin.span import span_margin
+from crossmargin.margin.ficc.haircuts import Haircuts, haircut_amount
+from crossmargin.margin.ficc.var import ficc_margin
+from crossmargin.margin.portfolios import HouseMargin, Items, holds
 from crossmargin.policies import Policy
 
 LARGEST_MARGIN = 1e11

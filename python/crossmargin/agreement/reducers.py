@@ -13,10 +13,10 @@ import numpy as np
 
 from crossmargin import exact
 from crossmargin.arrays import Float, Integer
-from crossmargin.book.netting import CME_XM, FICC_XM, SEGMENTS
+from crossmargin.conventions import CASH, CME_XM, FICC_XM, FUTURES, SEGMENTS
 from crossmargin.engine import Book, tier_charges
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
-from crossmargin.margin.pots import CASH, FUTURES, HouseMargin, Items, any_unknown, row_of
+from crossmargin.margin.portfolios import HouseMargin, Items, any_unknown, row_of
 from crossmargin.policies import ClassDisallowance, Policy, SpreadCredit
 from crossmargin.policies.sections import CLASS_DISALLOWANCE, SPREAD_CREDIT
 

@@ -9,8 +9,9 @@ import numpy as np
 from crossmargin import exact
 from crossmargin.agreement.savings import Saving
 from crossmargin.arrays import Float, Integer, Mask
+from crossmargin.conventions import ALL, CASH, FUTURES, OTHER
 from crossmargin.margin.charges import Charged
-from crossmargin.margin.pots import ALL, CASH, FUTURES, OTHER, HouseMargin
+from crossmargin.margin.portfolios import HouseMargin
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossmargin.arrays import Float, Mask, Text
-from crossmargin.margin.pots import CASH, CME, COMBINED, FICC, FUTURES, HouseMargin, any_unknown
+from crossmargin.conventions import CASH, CME, COMBINED, FICC, FUTURES
+from crossmargin.margin.portfolios import HouseMargin, any_unknown
 from crossmargin.policies import Agreement
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import NamedTuple
 
+from crossmargin.conventions import CME, FICC
 from crossmargin.exact import cents_of
-from crossmargin.margin.pots import CME, FICC
 from crossmargin.policies import Agreement
 
 Pots = tuple[float, float, float, float, float]

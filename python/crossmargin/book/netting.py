@@ -9,10 +9,8 @@ import numpy as np
 from crossmargin import exact
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.book.trades import CASH, FUTURE, LOT, REPO, Trades
+from crossmargin.conventions import SEGMENTS
 from crossmargin.engine import Book
-
-FICC_XM, CME_XM, FICC_OTHER, CME_OTHER = range(4)
-SEGMENTS = ("FICC cross-margined", "CME cross-margined", "FICC other", "CME other")
 
 
 @dataclass(frozen=True)

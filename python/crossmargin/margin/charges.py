@@ -10,13 +10,20 @@ import numpy as np
 from crossmargin import exact
 from crossmargin.arrays import Float, Integer
 from crossmargin.book.exceptions import InputError
-from crossmargin.book.netting import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
+from crossmargin.conventions import (
+    CME,
+    FICC,
+    OWN_SEGMENTS,
+    PORTFOLIOS,
+    SEGMENTS,
+    UNIONS,
+)
 from crossmargin.engine import Book
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import DATED_CASH, Universe
-from crossmargin.margin.haircuts import maturity_group, node_moves, worst_moves
-from crossmargin.margin.pots import CME, FICC, POTS, UNIONS, HouseMargin, pot_sums, row_of
+from crossmargin.margin.ficc.haircuts import maturity_group, node_moves, worst_moves
+from crossmargin.margin.portfolios import HouseMargin, pot_sums, row_of
 from crossmargin.market import Market
 from crossmargin.market.calendars import DAY, add_business_days
 from crossmargin.market.curve import years_between
@@ -24,7 +31,6 @@ from crossmargin.policies import Charge, CmeConcentration, CmeLiquidity, Policy
 from crossmargin.policies.sections import OWN_CHARGES
 
 REPO_RATE, LIQUIDITY, HOLIDAY = OWN_CHARGES
-HOUSE_SEGMENTS = {FICC: (FICC_XM, FICC_OTHER), CME: (CME_XM, CME_OTHER)}
 
 
 @dataclass(frozen=True)
@@ -304,7 +310,7 @@ def charge_concentration(
         raise ValueError("a policy that charges concentration needs volumes")
     rate = np.zeros(volumes.adv.size)
     rate[volumes.number] = _of_root(rules.rate, universe)
-    amount = np.zeros((book.rows // len(SEGMENTS), len(POTS)))
+    amount = np.zeros((book.rows // len(SEGMENTS), len(PORTFOLIOS)))
     for pot, group, instrument, net in _net(book, CME):
         cell = group * volumes.adv.size + volumes.number[instrument]
         held = np.bincount(cell, np.abs(net), amount.shape[0] * volumes.adv.size)
@@ -324,7 +330,7 @@ def _gross(book: Book, house: str, each: Float) -> Float:
 
     `each` is of one lot or contract of an instrument, [I].
     """
-    total = np.zeros((book.rows // len(SEGMENTS), len(POTS)))
+    total = np.zeros((book.rows // len(SEGMENTS), len(PORTFOLIOS)))
     for pot, group, instrument, net in _net(book, house):
         total[:, pot] = np.bincount(group, np.abs(net * each[instrument]), total.shape[0])
     return total
@@ -335,7 +341,7 @@ def _net(book: Book, house: str) -> Iterator[tuple[int, Integer, Integer, Float]
     row = row_of(book)
     group, segment = row // len(SEGMENTS), row % len(SEGMENTS)
     for pot, union in enumerate(UNIONS[house]):
-        own = np.flatnonzero(np.isin(segment, [s for s in union if s in HOUSE_SEGMENTS[house]]))
+        own = np.flatnonzero(np.isin(segment, [s for s in union if s in OWN_SEGMENTS[house]]))
         line, at = np.unique(group[own] * book.columns + book.column[own], return_inverse=True)
         net = np.asarray(np.bincount(at, book.quantity[own], line.size), np.float64)
         yield pot, line // book.columns, line % book.columns, net

@@ -15,9 +15,9 @@ from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.identifiers import canonical_name
 from crossmargin.instruments.universe import DATED_CASH, FUTURE, RATE_INDEX, Universe
 from crossmargin.io.span_pa2 import SpanFile
-from crossmargin.margin.cme import cme_cubes
-from crossmargin.margin.ficc import PROXY, ficc_cube, ficc_scenarios, proxy_covers
-from crossmargin.margin.span import SpanModel, span_model
+from crossmargin.margin.cme.historical import cme_cubes
+from crossmargin.margin.cme.span import SpanModel, span_model
+from crossmargin.margin.ficc.var import PROXY, ficc_cube, ficc_scenarios, proxy_covers
 from crossmargin.market import Market
 from crossmargin.policies import Policy, ScenarioRules
 from crossmargin.policies.sections import SPAN

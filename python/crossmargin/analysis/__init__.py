@@ -1,0 +1,1 @@
+"""Runs looked at from outside: compared, revalued, seen as exposures."""

@@ -1,0 +1,135 @@
+"""Two runs side by side, account by account: two policies on one book, or two days."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crossmargin import columns
+from crossmargin.book.exceptions import InputError
+from crossmargin.calculation.run import Run
+from crossmargin.io.results import read_results
+from crossmargin.results.table import MONEY, Table
+
+SHARE, AMOUNTS = "p", ("requirement", "saving")
+AS_THEY_ARE = ("reason", "saving_is_upper_bound", "spread_risk")
+"""Columns of which there is no difference."""
+TYPES = {
+    "account": pa.string(),
+    SHARE: pa.float64(),
+    **dict.fromkeys(AMOUNTS, MONEY),
+    "reason": pa.string(),
+    "saving_is_upper_bound": pa.bool_(),
+    "spread_risk": pa.string(),
+}
+"""Of all columns that are compared."""
+
+
+@dataclass(frozen=True)
+class Margined:
+    """What a comparison needs of a run: its accounts and its manifest."""
+
+    accounts: pa.Table
+    manifest: Mapping[str, Any]
+
+
+def compare(run_a: Run | str | Path, run_b: Run | str | Path) -> Table:
+    """Compare what two runs ask of each account.
+
+    Parameters
+    ----------
+    run_a, run_b : Run, or path
+        Runs, or directories of their results: of two policies, two days, two books.
+
+    Returns
+    -------
+    Table
+        A row per account: those of `run_a` in its order, then those of `run_b` alone in its own.
+        `only_in` is `a` or `b` where one run alone has the account, else null; `p`, `requirement`,
+        `saving`, `reason`, `saving_is_upper_bound` and `spread_risk` of each run with the suffix
+        `_a` and `_b`; `p_difference`, `requirement_difference` and `saving_difference` are b minus
+        a. Null where not known.
+
+    Raises
+    ------
+    InputError
+        A directory holds no results, or they are not as the run wrote them.
+
+    Examples
+    --------
+    >>> compare(run, "yesterday").to_pandas()  # doctest: +SKIP
+    """
+    return Table(differences(margined(run_a), margined(run_b)))
+
+
+def margined(run: Run | str | Path) -> Margined:
+    """Return the accounts and the manifest of a run, or of the results in a directory."""
+    if isinstance(run, Run):
+        return Margined(run.accounts.to_arrow(), run.manifest)
+    tables, manifest = read_results(run, "accounts")
+    _check_whole(run, tables["accounts"], manifest)
+    return Margined(tables["accounts"], manifest)
+
+
+def _check_whole(run: str | Path, accounts: pa.Table, manifest: Mapping[str, Any]) -> None:
+    """Refuse results that somebody has changed."""
+    named = accounts.column_names
+    wrong = [c for c, kind in TYPES.items() if c not in named or accounts[c].type != kind]
+    if wrong or accounts["account"].null_count:
+        raise InputError(
+            f"{run}: accounts.parquet has no usable column {', '.join(wrong) or 'account'}; run "
+            "the book again"
+        )
+    try:
+        said = [manifest["as_of"], manifest["cycle"], manifest["policy"]["name"]]
+        said += [entry["hash"] for entry in manifest["inputs"].values()]
+        said += [manifest.get("market", {}).get("curve_date", "")]
+    except (KeyError, TypeError, AttributeError):
+        said = [None]
+    if not all(isinstance(text, str) for text in said):
+        raise InputError(
+            f"{run}: manifest.json lacks the as-of date, cycle, policy or hashes of the inputs; "
+            "run the book again"
+        )
+    number, different = columns.encoded(accounts["account"])
+    if len(different) < len(accounts):
+        name = different[int(np.argmax(np.bincount(number)))]
+        raise InputError(
+            f"{run}: accounts.parquet has account {name} more than once; run the book again"
+        )
+
+
+def differences(a: Margined, b: Margined) -> pa.Table:
+    """Return the columns of `compare`."""
+    at_b = pc.index_in(b.accounts["account"], value_set=a.accounts["account"])
+    only_b = columns.column(np.flatnonzero(~columns.is_known(at_b)))
+    account = pa.chunked_array(
+        [*a.accounts["account"].chunks, *b.accounts["account"].take(only_b).chunks], pa.string()
+    )
+    rows = [pc.index_in(account, value_set=run.accounts["account"]) for run in (a, b)]
+    in_a, in_b, in_both = columns.scalar("a"), columns.scalar("b"), columns.nothing(pa.string())
+    only_in = pc.if_else(rows[1].is_null(), in_a, pc.if_else(rows[0].is_null(), in_b, in_both))
+    table = {"account": account, "only_in": only_in}
+    for name in (SHARE, *AMOUNTS, *AS_THEY_ARE):
+        one, other = (run.accounts[name].take(row) for run, row in zip((a, b), rows, strict=True))
+        table |= {f"{name}_a": one, f"{name}_b": other}
+        if name not in AS_THEY_ARE:
+            difference = pc.subtract(other, one)
+            table[f"{name}_difference"] = difference.cast(MONEY) if name in AMOUNTS else difference
+    return pa.table(table)
+
+
+def inputs_that_differ(a: Margined, b: Margined) -> list[str]:
+    """Return the names of the inputs whose contents differ, or that only one of the runs had."""
+    hashes = [
+        {name: entry["hash"] for name, entry in run.manifest["inputs"].items()} for run in (a, b)
+    ]
+    return sorted(
+        name for name in hashes[0] | hashes[1] if hashes[0].get(name) != hashes[1].get(name)
+    )

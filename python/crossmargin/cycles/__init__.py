@@ -1,0 +1,1 @@
+"""Rules that look back over days and cycles."""

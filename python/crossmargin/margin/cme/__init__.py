@@ -1,0 +1,1 @@
+"""CME's models: historical simulation and scan ranges."""

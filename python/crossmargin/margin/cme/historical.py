@@ -1,0 +1,224 @@
+"""The CME-like model by historical simulation: V_C = x HVaR + (1 - x) SVaR.
+
+Methodology, section 5. Cash positions enter as futures-equivalents.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+
+from crossmargin import exact
+from crossmargin.arrays import Float, Integer, Mask
+from crossmargin.conventions import CME, SEGMENTS, UNIONS
+from crossmargin.engine import Book, Cube, Measure, revalue, segment_tails
+from crossmargin.instruments.contracts import Contract, was_listed
+from crossmargin.instruments.universe import TREASURY, Universe
+from crossmargin.margin.portfolios import HouseMargin, holds
+from crossmargin.market import Market
+from crossmargin.market.scenarios import CorrelationScaling, HistoryShortError, VolatilityScaling
+from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules
+
+
+def equivalent_contracts(rules: Cme, as_of: np.datetime64) -> list[Contract | None]:
+    """Return the contracts that stand for cash: of each root the first that is not deliverable yet.
+
+    Parameters
+    ----------
+    rules : Cme
+        The roots by remaining years.
+    as_of : datetime64[D]
+        A contract's delivery month begins after it.
+
+    Returns
+    -------
+    list of Contract
+        One for each bucket of `rules.equivalent_roots`; None where the root was not listed yet.
+    """
+    return [front_contract(root, as_of) for _, root in rules.equivalent_roots]
+
+
+def front_contract(root: str, as_of: np.datetime64) -> Contract | None:
+    """Return the first contract of a root whose delivery month begins after a date, if listed."""
+    for ahead in range(1, 13):
+        with suppress(ValueError):
+            month = as_of.astype("datetime64[M]") + np.timedelta64(ahead, "M")
+            contract = Contract(root, month)
+            if was_listed(contract, as_of):
+                return contract
+    return None
+
+
+def cme_cubes(
+    universe: Universe,
+    market: Market,
+    rules: Cme,
+    scenarios: ScenarioRules,
+    correlation: CmeCorrelation | None = None,
+    *,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> tuple[Cube, Cube, Mask]:
+    """Return the P&L of every instrument for HVaR and for SVaR, and which ones they cover.
+
+    Parameters
+    ----------
+    universe : Universe
+        It holds the contracts of `equivalent_contracts`. Futures enter by full revaluation with
+        the cheapest to deliver chosen anew in each scenario (`switching`), plus their basis.
+    market : Market
+        The history the scenarios come from.
+    rules, scenarios : Cme, ScenarioRules
+        Parameters.
+    correlation : CmeCorrelation, optional
+        How far HVaR's scenarios take on the correlation of recent days.
+    threads, backend
+        As in `engine.revalue`.
+
+    Returns
+    -------
+    historical : Cube, [I x S]
+        Scaled moves; USD per lot or contract, on the grid. Dated cash is zero: it does
+        not enter V_C.
+    stressed : Cube, [I x S']
+        The unscaled moves of the stress scenarios.
+    priced : ndarray of bool, [I]
+
+    Raises
+    ------
+    HistoryShortError
+        The history holds no stress scenario, or too few rows.
+    CorrelationError
+        The look-back's correlation cannot be replaced.
+    """
+    scaling = VolatilityScaling(
+        rules.volatility_decay, rules.volatility_seed_rows, rules.volatility_limit
+    )
+    recorrelation = (
+        None if correlation is None else CorrelationScaling(correlation.decay, correlation.weight)
+    )
+    scaled, plain = (
+        market.scenarios(
+            horizon=rules.horizon,
+            look_back=scenarios.look_back,
+            minimum=scenarios.minimum_rows,
+            stress=scenarios.stress,
+            scaling=volatility,
+            correlation=how,
+        )
+        for volatility, how in ((scaling, recorrelation), (None, None))
+    )
+    stressed = plain.stressed
+    if stressed.size == 0:
+        windows = ", ".join(f"{first} to {last}" for first, last in scenarios.stress_windows)
+        raise HistoryShortError(
+            "HISTORY_SHORT: no row of the par yields lies in a stress window of the policy "
+            f"({windows or 'it has none'}); give a history that does, or set "
+            "scenarios.stress_windows"
+        )
+    equivalent, priced = equivalents(universe, rules, market.as_of)
+    cubes = []
+    for shock, date in (
+        (scaled.shock, scaled.date),
+        (plain.shock[stressed], plain.date[stressed]),
+    ):
+        pnl = revalue(universe.terms, shock, threads=threads, backend=backend)
+        cubes.append(
+            Cube(_as_futures(pnl, universe, equivalent), scenario=date.astype(str).tolist())
+        )
+    return cubes[0], cubes[1], priced
+
+
+def equivalents(
+    universe: Universe, rules: Cme, as_of: np.datetime64
+) -> tuple[tuple[Integer, Float], Mask]:
+    """Return of each Treasury the contract that stands for it and how many make up a lot.
+
+    Parameters
+    ----------
+    universe : Universe
+        It holds the contracts of `equivalent_contracts`.
+    rules : Cme
+        The roots by remaining years.
+    as_of : datetime64[D]
+
+    Returns
+    -------
+    contract, ratio : ndarray of int64 and float64
+        Of the Treasuries, the universe's first instruments.
+    priced : ndarray of bool, [I]
+    """
+    limits = np.array([limit for limit, _ in rules.equivalent_roots])
+    number = {name: i for i, name in enumerate(universe.name.tolist())}
+    of_bucket = np.array(
+        [number[c.symbol] if c else -1 for c in equivalent_contracts(rules, as_of)]
+    )
+    treasury = np.flatnonzero(universe.kind == TREASURY)
+    bucket = np.minimum(
+        np.searchsorted(limits, universe.years[treasury], side="left"), limits.size - 1
+    )
+    contract = of_bucket[bucket]
+    dv01 = universe.sensitivities.dv01
+    priced = universe.priced.copy()
+    priced[treasury] &= (contract >= 0) & priced[contract] & (dv01[contract] > 0.0)
+    ratio = np.zeros(treasury.size)
+    np.divide(dv01[treasury], dv01[contract], out=ratio, where=priced[treasury])
+    return (contract, ratio), priced
+
+
+def _as_futures(pnl: Float, universe: Universe, equivalent: tuple[Integer, Float]) -> Float:
+    """Replace each Treasury's P&L by that of its futures-equivalents; dated cash by zero."""
+    contract, ratio = equivalent
+    out = np.where((universe.root != "")[:, None], pnl, 0.0)
+    out[: contract.size] = exact.round_to_grid(ratio[:, None] * pnl[contract])
+    return out
+
+
+def cme_margin(
+    book: Book,
+    historical: Cube,
+    stressed: Cube | None,
+    priced: Mask,
+    rules: Cme,
+    *,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> HouseMargin:
+    """Return V_C of every pot.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    historical, stressed : Cube
+        From `cme_cubes`, or the user's; without stress scenarios V_C is HVaR alone.
+    priced : ndarray of bool, [I]
+        Instruments the cubes cover.
+    rules : Cme
+        Level and weight.
+    threads, backend
+        As in `engine.segment_tails`.
+
+    Returns
+    -------
+    HouseMargin
+        Components HVaR and SVaR.
+    """
+    cubes = [historical] if stressed is None else [historical, stressed]
+    tail = segment_tails(
+        book,
+        [Measure(cube, rules.level) for cube in cubes],
+        segments=len(SEGMENTS),
+        unions=UNIONS[CME],
+        threads=threads,
+        backend=backend,
+        es=False,
+    )
+    component = {"HVaR": tail.var[:, :, 0]}
+    measure = component["HVaR"]
+    if stressed is not None:
+        component["SVaR"] = tail.var[:, :, 1]
+        x = rules.historical_weight
+        measure = x * component["HVaR"] + (1.0 - x) * component["SVaR"]
+    return HouseMargin(CME, np.maximum(measure, 0.0), holds(book, CME, ~priced), component)

@@ -1,0 +1,654 @@
+"""The CME-like model by scan ranges: V_C = scan + intra + delivery - credit, never below zero.
+
+Methodology, section 5. A combined commodity is a root; one contract has a delta of one. Cash
+positions enter as futures-equivalents, as in the model by historical simulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from crossmargin import engine, exact
+from crossmargin.arrays import Float, Integer, Mask
+from crossmargin.book.exceptions import InputError
+from crossmargin.conventions import CME, PORTFOLIOS, SEGMENTS
+from crossmargin.engine import Book, revalue, tail_size
+from crossmargin.instruments.contracts import roots
+from crossmargin.instruments.identifiers import parse_contract
+from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
+from crossmargin.io.span_pa2 import Key, SpanFile
+from crossmargin.margin.cme.historical import equivalents, front_contract
+from crossmargin.margin.portfolios import HouseMargin, Items, holds, joined, pot_sums
+from crossmargin.market import Market
+from crossmargin.market.calendars import business_days_between
+from crossmargin.policies import Cme, Span
+
+THIRDS = (0, 0, 1, 1, -1, -1, 2, 2, -2, -2, 3, 3, -3, -3)
+"""Price moves of SPAN's scenarios 1 to 14 in thirds of the scan range; each comes twice, with
+volatility up and down, which a future does not feel. 15 and 16 are the extreme moves."""
+DELTA_STEPS = 2.0**32
+"""A lot's delta is rounded to a multiple of its inverse: sums are exact to two million contracts,
+in any order."""
+BLOCK_GROUPS = 4096
+"""Groups of a book that are in memory by contract at one time."""
+OLDEST_FILE = 5
+"""Business days between the as-of date and a SPAN file's."""
+COMPONENTS = ("scan", "intra", "delivery", "credit")
+SUPPLIED, CALIBRATED, FROM_FILE = "supplied", "calibrated", "file"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """An inter-commodity spread, resolved: legs as numbers of roots.
+
+    Attributes
+    ----------
+    root : tuple of int
+    ratio : tuple of float
+        Deltas of each leg in one spread; negative for side B.
+    rate : float
+        Credit as a share of the scan risk of the deltas used.
+    """
+
+    root: tuple[int, ...]
+    ratio: tuple[float, ...]
+    rate: float
+
+
+@dataclass(frozen=True)
+class ScanRanges:
+    """The scan range of every root, and what was seen of its front contract.
+
+    Attributes
+    ----------
+    root : tuple of str, [K]
+    usd : ndarray of float64, [K]
+        Per contract; NaN where it is neither supplied nor can be calibrated.
+    origin : tuple of str, [K]
+        `supplied`, `calibrated`, `file`, or empty.
+    contract : tuple of str, [K]
+        The front contract; empty where none is priced.
+    var_long, var_short : ndarray of float64, [K]
+        One-row VaR of one front contract over the calibration's rows at its level, USD.
+    """
+
+    root: tuple[str, ...]
+    usd: Float
+    origin: tuple[str, ...]
+    contract: tuple[str, ...]
+    var_long: Float
+    var_short: Float
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return a row per root of plain values, None for what is empty or NaN."""
+        values: dict[str, Sequence[str] | Sequence[float]] = {
+            "root": self.root,
+            "contract": self.contract,
+            "scan_range": self.usd.tolist(),
+            "origin": self.origin,
+            "var_long": self.var_long.tolist(),
+            "var_short": self.var_short.tolist(),
+        }
+        # NaN alone is not equal to itself.
+        return [
+            {name: None if x == "" or x != x else x for name, x in zip(values, row, strict=True)}
+            for row in zip(*values.values(), strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class SpanModel:
+    """The model's parameters, resolved against the instruments of a run.
+
+    Attributes
+    ----------
+    rules : Span
+        From the policy.
+    ranges : ScanRanges
+    spreads : tuple of Spread
+        In order of priority.
+    contract : ndarray of int64, [I]
+        The contract, 0 to C - 1, in which an instrument's delta lies; -1 for one without.
+    delta : ndarray of float64, [I]
+        Contracts per lot or contract; zero for dated cash.
+    root, month : ndarray of int64, [C]
+        Of each contract the number of its root, and its months after the as-of month.
+    priced : ndarray of bool, [I]
+        The instruments covered.
+    from_file : tuple of str
+        The parameters that came from a SPAN file.
+    """
+
+    rules: Span
+    ranges: ScanRanges
+    spreads: tuple[Spread, ...]
+    contract: Integer
+    delta: Float
+    root: Integer
+    month: Integer
+    priced: Mask
+    from_file: tuple[str, ...] = ()
+
+    def legs_of(self, spread: Spread) -> list[tuple[str, float]]:
+        """Return root and ratio of each leg."""
+        return [(self.ranges.root[k], r) for k, r in zip(spread.root, spread.ratio, strict=True)]
+
+    def spread_names(self) -> tuple[str, ...]:
+        """Return each spread's legs as text: ``ZT 3 : Z3N -2``."""
+        return tuple(
+            " : ".join(f"{root} {ratio:g}" for root, ratio in self.legs_of(spread))
+            for spread in self.spreads
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Return the parameters that were calibrated, beside the supplied ones, as plain values."""
+        if "spread_rates" in self.from_file:
+            rates = FROM_FILE
+        else:
+            rates = SUPPLIED if self.rules.spread_rates else CALIBRATED
+        return {
+            "calibration_rows": self.rules.calibration_rows,
+            "calibration_level": self.rules.calibration_level,
+            "from_file": list(self.from_file),
+            "scan_ranges": self.ranges.describe(),
+            "spreads": [
+                {
+                    "legs": [[root, ratio] for root, ratio in self.legs_of(spread)],
+                    "rate": spread.rate,
+                    "origin": rates,
+                }
+                for spread in self.spreads
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class SpanDetail:
+    """What V is made of by root, [R x 5 x K], and by spread, [R x 5 x P].
+
+    Attributes
+    ----------
+    net_delta : ndarray of float64, [R x 5 x K]
+        Contracts.
+    scan, intra, delivery : ndarray of float64, [R x 5 x K]
+        USD.
+    scenario : ndarray of int64, [R x 5 x K]
+        The active one, 1 to 16; the lowest of those with the largest loss.
+    spreads, credit : ndarray of float64, [R x 5 x P]
+        How many of each spread are formed, and what they take off, USD.
+    """
+
+    net_delta: Float
+    scan: Float
+    scenario: Integer
+    intra: Float
+    delivery: Float
+    spreads: Float
+    credit: Float
+
+    def amounts(self) -> dict[str, Float]:
+        """Return what adds up to V, before it is cut off at zero."""
+        return dict(
+            zip(COMPONENTS, (self.scan, self.intra, self.delivery, -self.credit), strict=True)
+        )
+
+    def items(self, model: SpanModel, first: int) -> list[Items]:
+        """Return the parts of each component; the rows are groups from `first` on."""
+        quantity = {"scan": self.net_delta, "credit": self.spreads}
+        scenario = {"scan": self.scenario}
+        found = []
+        for component, amount in self.amounts().items():
+            at = np.nonzero(amount)
+            found.append(
+                Items(
+                    component,
+                    model.spread_names() if component == "credit" else model.ranges.root,
+                    group=at[0] + first,
+                    pot=at[1],
+                    item=at[2],
+                    amount=amount[at],
+                    quantity=quantity[component][at] if component in quantity else None,
+                    scenario=scenario[component][at] if component in scenario else None,
+                )
+            )
+        return found
+
+
+def span_model(
+    universe: Universe,
+    market: Market,
+    cme: Cme,
+    rules: Span,
+    file: SpanFile | None = None,
+    *,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> SpanModel:
+    """Resolve the parameters: those supplied, and from history those that are not.
+
+    Parameters
+    ----------
+    universe : Universe
+        It holds the front contract of every root and those of `equivalent_contracts`.
+    market : Market
+        The history.
+    cme : Cme
+        Horizon, and which root stands for cash.
+    rules : Span
+        From the policy.
+    file : SpanFile, optional
+        What it holds takes the place of the policy's parameters.
+    threads, backend
+        As in `engine.revalue`.
+
+    Returns
+    -------
+    SpanModel
+
+    Raises
+    ------
+    HistoryShortError
+        The history has fewer rows than the calibration looks back.
+    InputError
+        The file is of a later day than the run or too old, or nothing in it is used.
+
+    Notes
+    -----
+    Scan range: the k-th largest absolute P&L of one front contract over the unscaled moves of the
+    look-back, k as for VaR. Rate of a spread: 1 - that of the spread's position over the sum of
+    its legs', not below zero; zero where a leg has no priced front contract.
+    """
+    from_file: tuple[str, ...] = ()
+    if file is not None:
+        rules, from_file = with_file(rules, file, market.as_of)
+    scenarios = market.scenarios(
+        horizon=cme.horizon,
+        look_back=rules.calibration_rows,
+        minimum=rules.calibration_rows,
+        stress=(),
+        scaling=None,
+    )
+    pnl = revalue(universe.terms, scenarios.shock, threads=threads, backend=backend)
+    number = {name: i for i, name in enumerate(universe.name.tolist())}
+    names = roots()
+    front = []
+    for root in names:
+        contract = front_contract(root, market.as_of)
+        at = -1 if contract is None else number.get(contract.symbol, -1)
+        front.append(at if at >= 0 and universe.priced[at] else -1)
+    moves = np.array([pnl[at] if at >= 0 else np.full(pnl.shape[1], np.nan) for at in front])
+    ranges = _scan_ranges(names, front, moves, universe, rules, from_file)
+    rates = rules.spread_rates or tuple(
+        _offset(legs, names, moves, rules.calibration_level) for legs in rules.spreads
+    )
+    spreads = tuple(
+        Spread(
+            tuple(names.index(root) for root, _, _ in legs),
+            tuple(ratio if side == "A" else -ratio for _, ratio, side in legs),
+            rate,
+        )
+        for legs, rate in zip(rules.spreads, rates, strict=True)
+    )
+    return _resolved(universe, market.as_of, cme, rules, ranges, spreads, from_file)
+
+
+def with_file(rules: Span, file: SpanFile, as_of: np.datetime64) -> tuple[Span, tuple[str, ...]]:
+    """Return a policy's parameters with those of a SPAN file in their place.
+
+    Parameters
+    ----------
+    rules : Span
+        They say what the file calls each root.
+    file : SpanFile
+        Its tiers are not used: the charges between them are on records that are not decoded.
+    as_of : datetime64[D]
+
+    Returns
+    -------
+    rules : Span
+    taken : tuple of str
+        Names of the parameters that came from the file: `scan_ranges.ZN`, `spreads`, ...
+
+    Raises
+    ------
+    InputError
+        The file is of a later day or too old, or nothing in it is for these roots.
+    """
+    if file.business_date > as_of:
+        raise InputError(f"span file: it is of {file.business_date}, after the as-of date {as_of}")
+    if business_days_between(file.business_date, as_of, "bond") > OLDEST_FILE:
+        raise InputError(
+            f"span file: it is of {file.business_date}, more than {OLDEST_FILE} business days "
+            f"before the as-of date {as_of}; give that day's"
+        )
+    ranges, delivery = dict(rules.scan_ranges), dict(rules.delivery_charges)
+    root_of: dict[Key, str] = {}
+    taken = []
+    for root, exchange, product in rules.product_codes:
+        commodity = file.commodity.get((exchange, product))
+        if commodity not in file.in_dollars:
+            continue
+        root_of[commodity] = root
+        front = front_contract(root, as_of)
+        seen = file.scan_range.get((exchange, product), {})
+        if front is not None and seen.get(front.month, 0.0) > 0.0:
+            ranges[root] = seen[front.month]
+            taken.append(f"scan_ranges.{root}")
+        months = file.delivery.get(commodity[1], {})
+        begun = [amount for month, amount in months.items() if month <= as_of]
+        if begun:
+            delivery[root] = max(begun)
+            taken.append(f"delivery_charges.{root}")
+    spreads, rates = [], []
+    for spread in file.spreads:
+        legs = tuple((root_of.get(key, ""), ratio, side) for key, ratio, side in spread.legs)
+        # A spread with a product that is none of ours is for other books.
+        if "" not in (root for root, _, _ in legs) and {s for _, _, s in legs} == {"A", "B"}:
+            spreads.append(legs)
+            rates.append(spread.rate)
+    changed = replace(
+        rules,
+        scan_ranges=tuple(ranges.items()),
+        delivery_charges=tuple(delivery.items()),
+    )
+    if spreads:
+        changed = replace(changed, spreads=tuple(spreads), spread_rates=tuple(rates))
+        taken += ["spreads", "spread_rates"]
+    if not taken:
+        raise InputError(
+            "span file: nothing in it is for a root of ours; check the policy's span.product_codes "
+            "against the file's commodities"
+        )
+    for message, kept in changed.rules().items():
+        if not kept:
+            raise InputError(f"span file: {message}")
+    return changed, tuple(taken)
+
+
+def _scan_ranges(
+    names: tuple[str, ...],
+    front: list[int],
+    moves: Float,
+    universe: Universe,
+    rules: Span,
+    from_file: tuple[str, ...],
+) -> ScanRanges:
+    """Return each root's scan range: supplied, else its front contract's usual largest move."""
+    supplied = dict(rules.scan_ranges)
+    level = rules.calibration_level
+    calibrated = [_loss(np.abs(move), level) for move in moves]
+    origin = [
+        FROM_FILE
+        if f"scan_ranges.{name}" in from_file
+        else SUPPLIED
+        if name in supplied
+        else CALIBRATED
+        if at >= 0
+        else ""
+        for name, at in zip(names, front, strict=True)
+    ]
+    usd = [supplied.get(name, seen) for name, seen in zip(names, calibrated, strict=True)]
+    return ScanRanges(
+        root=names,
+        usd=np.array(usd),
+        origin=tuple(origin),
+        contract=tuple(str(universe.name[at]) if at >= 0 else "" for at in front),
+        var_long=np.array([_loss(-move, level) for move in moves]),
+        var_short=np.array([_loss(move, level) for move in moves]),
+    )
+
+
+def _loss(loss: Float, level: float) -> float:
+    """Return the k-th largest of some losses (methodology, section 1)."""
+    _, k = tail_size(level, loss.size)
+    # NaN, of a root without a priced contract, sorts last and is all there is.
+    return float(np.sort(loss)[-k])
+
+
+def _offset(
+    legs: Sequence[tuple[str, float, str]], names: tuple[str, ...], moves: Float, level: float
+) -> float:
+    """Return the share of its legs' risk that a spread's position did not show."""
+    position = np.zeros(moves.shape[1])
+    apart = 0.0
+    for root, ratio, side in legs:
+        move = moves[names.index(root)]
+        position = position + (ratio if side == "A" else -ratio) * move
+        apart += ratio * _loss(np.abs(move), level)
+    if not apart > 0.0:
+        return 0.0
+    return max(0.0, 1.0 - _loss(np.abs(position), level) / apart)
+
+
+def _resolved(
+    universe: Universe,
+    as_of: np.datetime64,
+    cme: Cme,
+    rules: Span,
+    ranges: ScanRanges,
+    spreads: tuple[Spread, ...],
+    from_file: tuple[str, ...],
+) -> SpanModel:
+    """Return the deltas of all instruments with the parameters."""
+    size = universe.name.size
+    futures = np.flatnonzero(universe.kind == FUTURE)
+    column = np.full(size, -1, dtype=np.int64)
+    column[futures] = np.arange(futures.size)
+    delta = np.zeros(size)
+    delta[futures] = 1.0
+    (stands_for, ratio), priced = equivalents(universe, cme, as_of)
+    treasury = np.flatnonzero(universe.kind == TREASURY)
+    column[treasury] = np.where(stands_for >= 0, column[stands_for], -1)
+    delta[treasury] = np.rint(ratio * DELTA_STEPS) / DELTA_STEPS
+    root = np.array([ranges.root.index(name) for name in universe.root[futures]], dtype=np.int64)
+    month = [
+        parse_contract(name, as_of).month - as_of.astype("datetime64[M]")
+        for name in universe.name[futures].tolist()
+    ]
+    # A future needs its root's scan range alone.
+    priced[futures] = True
+    in_contract = column >= 0
+    priced[in_contract] &= ~np.isnan(ranges.usd[root[column[in_contract]]])
+    return SpanModel(
+        rules=rules,
+        ranges=ranges,
+        spreads=spreads,
+        contract=column,
+        delta=np.where(priced, delta, 0.0),
+        root=root,
+        month=np.array(month, dtype=np.int64),
+        priced=priced,
+        from_file=from_file,
+    )
+
+
+def span_margin(
+    book: Book, model: SpanModel, *, threads: int | None = None, backend: str = "auto"
+) -> HouseMargin:
+    """Return V_C of every pot.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    model : SpanModel
+    threads, backend
+        As in `engine.spread_credits`.
+
+    Returns
+    -------
+    HouseMargin
+        Components scan, intra, delivery and credit, the credit negative: V is their sum, or zero.
+        Their parts are by root and by spread.
+    """
+    groups = book.rows // len(SEGMENTS)
+    component = {name: np.zeros((groups, len(PORTFOLIOS))) for name in COMPONENTS}
+    items: list[list[Items]] = []
+    for first in range(0, groups, BLOCK_GROUPS):
+        last = min(first + BLOCK_GROUPS, groups)
+        rows = _rows(book, first * len(SEGMENTS), last * len(SEGMENTS))
+        detail = span_detail(rows, model, threads=threads, backend=backend)
+        for name, amount in detail.amounts().items():
+            component[name][first:last] = exact.ordered_sum(amount)
+        items.append(detail.items(model, first))
+    v = np.maximum(exact.ordered_sum(np.stack(list(component.values()), axis=-1)), 0.0)
+    of_component = [joined(blocks) for blocks in zip(*items, strict=True)]
+    return HouseMargin(CME, v, holds(book, CME, ~model.priced), component, of_component)
+
+
+def span_detail(
+    book: Book, model: SpanModel, *, threads: int | None = None, backend: str = "auto"
+) -> SpanDetail:
+    """Return what V is made of, root by root.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    model : SpanModel
+    threads, backend
+        As in `engine.spread_credits`.
+
+    Returns
+    -------
+    SpanDetail
+    """
+    rules, usd = model.rules, np.nan_to_num(model.ranges.usd)
+    delta = pot_sums(book, CME, model.delta, model.contract, max(1, model.root.size))
+    shape = (*delta.shape[:2], usd.size)
+    net, intra, delivery = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    charge = dict(rules.delivery_charges)
+    for k, root in enumerate(model.ranges.root):
+        of_root = np.flatnonzero(model.root == k)
+        own, month = delta[..., of_root], model.month[of_root]
+        net[..., k] = exact.ordered_sum(own)
+        delivery[..., k] = charge.get(root, 0.0) * exact.ordered_sum(np.abs(own[..., month <= 0]))
+        tiers = [own[..., (a <= month) & (month <= b)] for a, b in rules.tiers_of(root)]
+        spreads = [(a - 1, b - 1, each) for name, a, b, each in rules.intra_spreads if name == root]
+        intra[..., k] = intra_charge(tiers, spreads, shape[:2], threads=threads, backend=backend)
+    scan, scenario = scan_risk(net, usd, rules.extreme_multiple, rules.extreme_cover)
+    formed, credit = spread_credits(net, scan, model.spreads, threads=threads, backend=backend)
+    return SpanDetail(net, scan, scenario, intra, delivery, formed, credit)
+
+
+def scan_risk(net: Float, usd: Float, multiple: float, cover: float) -> tuple[Float, Integer]:
+    """Return the largest loss over SPAN's sixteen scenarios, and the first that shows it.
+
+    Parameters
+    ----------
+    net : ndarray of float64, [... x K]
+        Net delta, contracts.
+    usd : ndarray of float64, [K]
+        Scan range per contract.
+    multiple, cover : float
+        The extreme move in scan ranges, and the share of its loss that counts.
+
+    Returns
+    -------
+    risk : ndarray of float64, [... x K]
+    scenario : ndarray of int64, [... x K]
+        1 to 16.
+    """
+    gain = net * usd
+    risk, scenario = np.zeros(net.shape), np.ones(net.shape, dtype=np.int64)
+    moves = [*(third / 3.0 for third in THIRDS), multiple * cover, -multiple * cover]
+    for number, move in enumerate(moves, start=1):
+        loss = gain * -move
+        larger = loss > risk
+        risk[larger], scenario[larger] = loss[larger], number
+    return risk, scenario
+
+
+def intra_charge(
+    tiers: Sequence[Float],
+    spreads: Sequence[tuple[int, int, float]],
+    shape: tuple[int, ...],
+    *,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> Float:
+    """Return the charge for spreads between the tiers of one root.
+
+    Parameters
+    ----------
+    tiers : sequence of ndarray of float64, [... x contracts]
+        Net delta of the contracts of each tier.
+    spreads : sequence of (tier, tier, USD)
+        In order of priority; the charge is for one delta long in one tier and one short in the
+        other (or in the same one), each used once.
+    shape : tuple of int
+        Of the result.
+    threads, backend
+        As in `engine.spread_credits`.
+
+    Returns
+    -------
+    ndarray of float64, [...]
+    """
+    if not spreads:
+        return np.zeros(shape)
+    long, short = (
+        np.stack([exact.ordered_sum(np.maximum(side * tier, 0.0)).ravel() for tier in tiers], 1)
+        for side in (1.0, -1.0)
+    )
+    a, b, usd = zip(*spreads, strict=True)
+    charged = engine.tier_charges(
+        long, short, tier_a=a, tier_b=b, charge=usd, threads=threads, backend=backend
+    )
+    return exact.ordered_sum(charged.charge).reshape(shape)
+
+
+def spread_credits(
+    net: Float,
+    risk: Float,
+    spreads: Sequence[Spread],
+    *,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> tuple[Float, Float]:
+    """Return how many of each spread between roots are formed, and what they are credited with.
+
+    Parameters
+    ----------
+    net : ndarray of float64, [... x K]
+        Net delta, contracts.
+    risk : ndarray of float64, [... x K]
+        Scan risk, USD.
+    spreads : sequence of Spread
+        P, in order of priority.
+    threads, backend
+        As in `engine.spread_credits`, which has the rule.
+
+    Returns
+    -------
+    count, credit : ndarray of float64, [... x P]
+        The credit in USD, zero or more.
+    """
+    shape = (*net.shape[:-1], len(spreads))
+    if not spreads:
+        return np.zeros(shape), np.zeros(shape)
+    legs = [leg for spread in spreads for leg in zip(spread.root, spread.ratio, strict=True)]
+    root, ratio = (np.array(part) for part in zip(*legs, strict=True))
+    formed = engine.spread_credits(
+        net.reshape(-1, net.shape[-1]),
+        risk.reshape(-1, net.shape[-1]),
+        leg_ptr=np.cumsum([0, *(len(spread.root) for spread in spreads)]),
+        leg_commodity=root,
+        leg_ratio=np.abs(ratio),
+        leg_side=np.sign(ratio).astype(np.int64),
+        rate=[spread.rate for spread in spreads],
+        threads=threads,
+        backend=backend,
+    )
+    return formed.count.reshape(shape), formed.credit.reshape(shape)
+
+
+def _rows(book: Book, first: int, last: int) -> Book:
+    """Return some rows of a book."""
+    ptr = book.row_ptr[first : last + 1]
+    held = slice(int(ptr[0]), int(ptr[-1]))
+    return Book.from_arrays(ptr - ptr[0], book.column[held], book.quantity[held], book.columns)

@@ -1,0 +1,1 @@
+"""FICC's model: value at risk, its floor and minimum, haircuts."""

@@ -1,0 +1,249 @@
+"""The FICC-like model: V_F = max(VaR, floor, minimum margin amount) (methodology, section 5)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crossmargin import exact
+from crossmargin.arrays import Float, Int32, Integer, Mask
+from crossmargin.conventions import FICC, SEGMENTS, UNIONS
+from crossmargin.engine import Book, Cube, Measure, feature_index, revalue, segment_tails, taylor
+from crossmargin.instruments.universe import DATED_CASH, Universe
+from crossmargin.margin.portfolios import HouseMargin, holds, pot_sums
+from crossmargin.market import Market
+from crossmargin.market.curve import NODE_NAMES, NODES
+from crossmargin.market.scenarios import HistoryShortError, Scenarios
+from crossmargin.policies import Ficc, ScenarioRules
+
+PROXY = "proxy"
+"""The margin proxy in place of P&L by instrument."""
+
+
+def ficc_cube(
+    universe: Universe,
+    market: Market,
+    rules: Ficc,
+    scenarios: ScenarioRules,
+    *,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> Cube:
+    """Return the P&L of every instrument under the model's scenarios.
+
+    Parameters
+    ----------
+    universe : Universe
+        Futures enter by their base cheapest (`fixed`), plus the change of their basis.
+    market : Market
+        The history the scenarios come from.
+    rules, scenarios : Ficc, ScenarioRules
+        `rules.pnl` is `sensitivity`, second order in the zero rates, `full` revaluation, or
+        `proxy`, market value times the price return of the bucket's node.
+    threads, backend
+        As in `engine.revalue`.
+
+    Returns
+    -------
+    Cube
+        [I x S], USD per lot or contract, on the grid; zero where unpriced.
+    """
+    chosen = ficc_scenarios(market, rules, scenarios)
+    if rules.pnl == PROXY:
+        pnl = _proxy(universe, chosen.shock, rules)
+    elif rules.pnl == "full":
+        terms = universe.fixed_terms()
+        pnl = revalue(terms, chosen.shock, threads=threads, backend=backend)
+    else:
+        pnl = taylor(
+            *polynomials(universe, len(chosen.factor)),
+            chosen.shock,
+            threads=threads,
+            backend=backend,
+        )
+    return Cube(pnl, scenario=chosen.date.astype(str).tolist())
+
+
+def ficc_scenarios(market: Market, rules: Ficc, scenarios: ScenarioRules) -> Scenarios:
+    """Return the model's scenarios: moves over its horizon, unscaled.
+
+    The proxy takes the history there is.
+    """
+    return market.scenarios(
+        horizon=rules.horizon,
+        look_back=scenarios.look_back,
+        minimum=1 if rules.pnl == PROXY else scenarios.minimum_rows,
+        stress=scenarios.stress,
+    )
+
+
+def proxy_covers(universe: Universe) -> Mask:
+    """Return whether the margin proxy covers an instrument, [I]: it has no return of its own.
+
+    What has no market value, a short-rate future, has no index to move with.
+    """
+    valued = universe.priced & (universe.market_value != 0.0)
+    return np.asarray(valued | (universe.kind == DATED_CASH))
+
+
+def _proxy(universe: Universe, shock: Float, rules: Ficc) -> Float:
+    """Return market value times -t dz at the benchmark of the instrument's bucket, [I x S]."""
+    node = [NODE_NAMES.index(name) for name in rules.floor_bucket_nodes]
+    price_return = -NODES[node] * shock[:, node]
+    benchmark = price_return.T[floor_buckets(universe, rules)]
+    return exact.round_to_grid(universe.market_value[:, None] * benchmark)
+
+
+def polynomials(universe: Universe, factors: int) -> tuple[Integer, Int32, Float]:
+    """Return g . x + x' H x / 2 + loading * x_f of each instrument as `engine.taylor` takes it.
+
+    Parameters
+    ----------
+    universe : Universe
+        [I].
+    factors : int
+        Nodes of the curve and bases.
+
+    Returns
+    -------
+    ptr : ndarray of int64, [I + 1]
+    feature : ndarray of int32
+        Factors, then their products, by `engine.feature_index`.
+    coefficient : ndarray of float64
+        USD.
+    """
+    gradient, hessian = universe.sensitivities.gradient, universe.sensitivities.hessian
+    linear_factor = universe.terms.linear_factor
+    linear_loading = universe.terms.linear_loading
+    instruments, nodes = gradient.shape
+    linear = np.zeros((instruments, factors))
+    linear[:, :nodes] = gradient
+    own = np.flatnonzero(linear_factor >= 0)
+    linear[own, linear_factor[own]] = linear_loading[own]
+    first, second = np.triu_indices(nodes)
+    pairs = hessian[:, first, second] * np.where(first == second, 0.5, 1.0)
+    feature = np.concatenate([np.arange(factors), feature_index(first, second, factors)])
+    coefficient = np.concatenate([linear, pairs], axis=1)
+    row, column = np.nonzero(coefficient)
+    count = np.bincount(row, minlength=instruments)
+    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
+    return ptr, feature[column].astype(np.int32), coefficient[row, column]
+
+
+def floor_rates(market: Market, rules: Ficc) -> Float:
+    """Return each bucket's share of net market value that the margin never falls below, [B].
+
+    Parameters
+    ----------
+    market : Market
+        The history used.
+    rules : Ficc
+        Share, window, and the benchmark node of each bucket.
+
+    Returns
+    -------
+    ndarray of float64, [B]
+
+    Raises
+    ------
+    HistoryShortError
+        The history has no change over the horizon.
+
+    Notes
+    -----
+    A share of the smallest population standard deviation, over all windows of `floor_rows` rows,
+    of -t * (horizon-row change of z) at the bucket's node.
+    """
+    node = [NODE_NAMES.index(name) for name in rules.floor_bucket_nodes]
+    move = -NODES[node] * market.zero_rate_change(rules.horizon)[:, node]
+    if move.shape[0] == 0:
+        raise HistoryShortError(
+            f"HISTORY_SHORT: no change over {rules.horizon} rows; give a longer history of par "
+            "yields"
+        )
+    size = min(rules.floor_rows, move.shape[0])
+    windows = move.shape[0] - size + 1
+    # All windows at once, their rows one after the other.
+    total = np.zeros((windows, len(node)))
+    for row in range(size):
+        total += move[row : row + windows]
+    mean = total / size
+    variance = np.zeros((windows, len(node)))
+    deviation = np.empty((windows, len(node)))
+    for row in range(size):
+        np.subtract(move[row : row + windows], mean, out=deviation)
+        variance += np.multiply(deviation, deviation, out=deviation)
+    smallest = (variance / size).min(axis=0)
+    return np.asarray(rules.floor_share * np.sqrt(smallest))
+
+
+def ficc_measures(cube: Cube, rules: Ficc) -> list[Measure]:
+    """Return what is measured on the cube: VaR, and the minimum margin amount's latest rows."""
+    latest = slice(max(cube.scenarios - rules.minimum_margin_rows, 0), None)
+    return [Measure(cube, rules.level), Measure(cube, rules.level, latest)]
+
+
+def floor_buckets(universe: Universe, rules: Ficc) -> Integer:
+    """Return each instrument's bucket by its remaining years, [I]; the last one has no end."""
+    years = np.asarray(rules.floor_bucket_years)
+    return np.minimum(np.searchsorted(years, universe.years, side="left"), years.size - 1)
+
+
+def ficc_margin(
+    book: Book,
+    cube: Cube,
+    universe: Universe,
+    priced: Mask,
+    floor_rate: Float,
+    rules: Ficc,
+    *,
+    haircut: Float | None = None,
+    threads: int | None = None,
+    backend: str = "auto",
+) -> HouseMargin:
+    """Return V_F of every pot.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    cube : Cube
+        From `ficc_cube`, or the user's.
+    universe : Universe
+        Market values and remaining years for the floor.
+    priced : ndarray of bool, [I]
+        Instruments the cube covers.
+    floor_rate : ndarray of float64, [B]
+        From `floor_rates`.
+    rules : Ficc
+        Level, look-back of the minimum margin amount, buckets.
+    haircut : ndarray of float64, [R x 5], optional
+        What the haircut method says of instruments that do not move in the cube.
+    threads, backend
+        As in `engine.segment_tails`.
+
+    Returns
+    -------
+    HouseMargin
+        Components VaR, floor and MMA; with haircuts their amount too, which the MMA then holds.
+    """
+    tail = segment_tails(
+        book,
+        ficc_measures(cube, rules),
+        segments=len(SEGMENTS),
+        unions=UNIONS[FICC],
+        threads=threads,
+        backend=backend,
+        es=False,
+    )
+    bucket = floor_buckets(universe, rules)
+    net = pot_sums(book, FICC, universe.market_value, bucket, len(rules.floor_bucket_years))
+    floor = exact.ordered_sum(np.abs(net) * floor_rate)
+    var, minimum = tail.var[:, :, 0], tail.var[:, :, 1]
+    component = {"VaR": var, "floor": floor, "MMA": minimum}
+    if haircut is not None:
+        # A gain in the scenarios does not pay for a haircut.
+        var, minimum = (np.maximum(measure, 0.0) + haircut for measure in (var, minimum))
+        component |= {"MMA": minimum, "haircut": haircut}
+    # The floor is never negative, so V is not either.
+    v = np.maximum(np.maximum(var, minimum), floor)
+    return HouseMargin(FICC, v, holds(book, FICC, ~priced), component)

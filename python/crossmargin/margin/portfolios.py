@@ -1,0 +1,156 @@
+"""What each clearing house margins as one portfolio, and what its model says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from crossmargin.arrays import Float, Integer, Mask
+from crossmargin.conventions import (
+    CASH,
+    FUTURES,
+    PORTFOLIOS,
+    SEGMENTS,
+    UNIONS,
+)
+from crossmargin.engine import Book
+
+
+@dataclass(frozen=True)
+class Items:
+    """A component's parts that are not zero, as columns of length N.
+
+    Attributes
+    ----------
+    component : str
+    name : tuple of str
+        What the parts are called.
+    group, item : ndarray of int64
+        Whose part it is, and its number among the names.
+    amount : ndarray of float64
+        USD; the component is their sum.
+    pot : ndarray of int64, optional
+        The house's pot; none for what both houses have together.
+    quantity : ndarray of float64, optional
+        How much of the item there is, in units of its own.
+    scenario : ndarray of int64, optional
+        The scenario that decides, 1 and up.
+    """
+
+    component: str
+    name: tuple[str, ...]
+    group: Integer
+    item: Integer
+    amount: Float
+    pot: Integer | None = None
+    quantity: Float | None = None
+    scenario: Integer | None = None
+
+
+def joined(parts: Sequence[Items]) -> Items:
+    """Return the parts of one component, one block of groups after the other."""
+    first = parts[0]
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("group", "item", "amount", "pot", "quantity", "scenario")
+        if getattr(first, name) is not None
+    }
+    return replace(first, **columns)
+
+
+@dataclass(frozen=True)
+class HouseMargin:
+    """One model's margin of every pot of every group.
+
+    Attributes
+    ----------
+    house : str
+        FICC or CME.
+    v : ndarray of float64, [R x 5]
+        USD, zero or more; meaningless where `unknown`.
+    unknown : ndarray of bool, [R x 5]
+        The pot holds an instrument no model covers.
+    component : dict of str to ndarray of float64, [R x 5]
+        The measures V is made of, as the model gives them: a negative one is a gain.
+    items : sequence of Items
+        What the components are made of, from a model that has parts of its own.
+    """
+
+    house: str
+    v: Float
+    unknown: Mask
+    component: dict[str, Float]
+    items: Sequence[Items] = ()
+
+
+def any_unknown(ficc: HouseMargin, cme: HouseMargin, accounts: int) -> Mask:
+    """Return whether any V of an account's cross-margined positions is unknown, [A].
+
+    Either house's, of cash or of futures alone; the first groups are the accounts.
+    """
+    unknown = ficc.unknown[:accounts] | cme.unknown[:accounts]
+    return np.asarray(unknown[:, [CASH, FUTURES]].any(axis=1))
+
+
+def holds(book: Book, house: str, mark: Mask | None = None) -> Mask:
+    """Return whether a pot holds any marked instrument.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    house : str
+        Whose pots.
+    mark : ndarray of bool, [I], optional
+        The instruments looked for; any if not given.
+
+    Returns
+    -------
+    ndarray of bool, [R x 5]
+    """
+    if mark is None:
+        held = np.diff(book.row_ptr) > 0
+    else:
+        held = np.zeros(book.rows, dtype=bool)
+        held[row_of(book)[mark[book.column]]] = True
+    by_segment = held.reshape(-1, len(SEGMENTS))
+    return np.column_stack([by_segment[:, union].any(axis=1) for union in UNIONS[house]])
+
+
+def row_of(book: Book) -> Integer:
+    """Return the row of each element of a book."""
+    return np.repeat(np.arange(book.rows), np.diff(book.row_ptr))
+
+
+def pot_sums(book: Book, house: str, value: Float, bucket: Integer, buckets: int) -> Float:
+    """Add up quantity * value by pot and bucket.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    house : str
+        Whose pots.
+    value : ndarray of float64, [I]
+        Of one lot or contract of each instrument.
+    bucket : ndarray of int64, [I]
+        0 to `buckets` - 1; -1 for an instrument that is left out.
+
+    Returns
+    -------
+    ndarray of float64, [R x 5 x buckets]
+        Summed in book order within a segment, then over the segments of a pot.
+    """
+    # What is left out adds nothing, whatever its value, to the first bucket.
+    each = np.where(bucket >= 0, value, 0.0)
+    cell = row_of(book) * buckets + np.maximum(bucket, 0)[book.column]
+    by_row = np.bincount(cell, book.quantity * each[book.column], book.rows * buckets)
+    by_segment = by_row.reshape(-1, len(SEGMENTS), buckets)
+    total = np.zeros((by_segment.shape[0], len(PORTFOLIOS), buckets))
+    for pot, union in enumerate(UNIONS[house]):
+        for segment in union:
+            total[:, pot] += by_segment[:, segment]
+    return total

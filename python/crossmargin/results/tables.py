@@ -1,0 +1,312 @@
+"""The result tables: what each account owes and why, as Arrow columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from crossmargin import columns, exact
+from crossmargin.agreement.eligibility import WHY, Assignment
+from crossmargin.agreement.requirement import Amount, Requirement
+from crossmargin.agreement.savings import Saving
+from crossmargin.arrays import Integer, Mask, Text
+from crossmargin.book.netting import Lines
+from crossmargin.book.schemas import ACCOUNTS
+from crossmargin.book.trades import LOT
+from crossmargin.conventions import CASH, COMBINED, FUTURES, PORTFOLIOS, SEGMENTS
+from crossmargin.engine import Book
+from crossmargin.instruments.universe import FUTURE, Universe
+from crossmargin.margin.charges import Charged
+from crossmargin.margin.portfolios import HouseMargin, Items, holds
+from crossmargin.results.table import money
+
+SPREAD_NOT_MODELLED = "not modelled"
+STAMPS = ("as_of", "cycle", "run_id")
+"""Columns that every table carries."""
+CARRIED = ("customer", "clearing_firm", "origin", "ficc_role")
+"""Account columns of ours that are carried to the results, before the user's own."""
+BREAKDOWN = pa.schema(
+    {
+        **dict.fromkeys(("account", "clearing_firm", "house", "segment", "component"), pa.string()),
+        "item": pa.string(),
+        "quantity": pa.float64(),
+        "scenario": pa.int64(),
+        "amount": pa.float64(),
+    }
+)
+
+
+def account_table(
+    accounts: pa.Table,
+    *,
+    ficc: HouseMargin,
+    cme: HouseMargin,
+    saving: Saving,
+    required: Requirement,
+    eligible: Mask,
+    rows_rejected: Integer,
+    upper_bound: Mask,
+    spread_not_modelled: Mask,
+) -> pa.Table:
+    """Return a row per account.
+
+    Parameters
+    ----------
+    accounts : pyarrow.Table
+        The accounts as read; columns we do not know are carried along.
+    ficc, cme, saving, required
+        What the models and the agreement say.
+    eligible, upper_bound, spread_not_modelled : ndarray of bool, [A]
+        Whether the account may be cross-margined; holds a Treasury future without a basis history;
+        holds a short-rate future that moves with the Treasury curve.
+    rows_rejected : ndarray of int64, [A]
+        Rejected rows that name the account.
+
+    Returns
+    -------
+    pyarrow.Table
+        V and p unrounded (float64), money as decimal, null where unknown.
+    """
+    size = len(accounts)
+    v = {
+        f"v_{house.house.lower()}_{name}": columns.column(
+            house.v[:size, pot], ~house.unknown[:size, pot]
+        )
+        for house, pots in (
+            (ficc, (("cash", CASH), ("futures", FUTURES), ("combined", COMBINED))),
+            (cme, (("futures", FUTURES), ("cash", CASH), ("combined", COMBINED))),
+        )
+        for name, pot in pots
+    }
+    incomplete = (rows_rejected > 0) | ~required.requirement.known | (saving.reason == "INCOMPLETE")
+    status = np.where(incomplete, 0, np.where(eligible, 1, 2))
+    agreed = saving_columns(saving)
+    table = {
+        "account": columns.plain(accounts["account"]),
+        "status": columns.chosen(("incomplete", "complete", "not_eligible"), status),
+        "rows_rejected": columns.column(rows_rejected),
+        **{name: v[name] for name in ("v_ficc_cash", "v_ficc_futures", "v_ficc_combined")},
+        "p_ficc": agreed["p_ficc"],
+        **{name: v[name] for name in ("v_cme_futures", "v_cme_cash", "v_cme_combined")},
+        "p_cme": agreed["p_cme"],
+        **{name: agreed[name] for name in ("p", "binding", "capped", "reason")},
+        **money_columns(required),
+        **caveat_columns(upper_bound, spread_not_modelled),
+        **{name: columns.plain(accounts[name]) for name in CARRIED},
+    }
+    given = set(accounts.column_names)
+    ours = {column.name for column in ACCOUNTS.columns} | {"row"}
+    for name in accounts.column_names:
+        if name not in ours:
+            # A column of the user's that has a name of ours is carried under another one.
+            free = name
+            while free in table or free in STAMPS or (free != name and free in given):
+                free = f"input_{free}"
+            table[free] = accounts[name]
+    return pa.table(table)
+
+
+def saving_columns(saving: Saving) -> dict[str, pa.Array]:
+    """Return both models' savings and what was agreed; unrounded, null where unknown."""
+    return {
+        "p_ficc": columns.column(saving.p_ficc, saving.known_ficc),
+        "p_cme": columns.column(saving.p_cme, saving.known_cme),
+        "p": columns.column(saving.p),
+        "binding": _text(saving.binding),
+        "capped": columns.column(saving.capped),
+        "reason": _text(saving.reason),
+    }
+
+
+def caveat_columns(upper_bound: Mask, spread_not_modelled: Mask) -> dict[str, pa.Array]:
+    """Return what is to be said of each account's figures."""
+    return {
+        "saving_is_upper_bound": columns.column(upper_bound),
+        "spread_risk": columns.chosen(
+            [SPREAD_NOT_MODELLED], spread_not_modelled.astype(np.int64) - 1
+        ),
+    }
+
+
+def money_columns(required: Requirement) -> dict[str, pa.Array]:
+    """Return every amount of a requirement as decimal, null where unknown."""
+    return {name: _money(getattr(required, name)) for name in Requirement.__dataclass_fields__}
+
+
+def component_table(
+    houses: tuple[HouseMargin, HouseMargin],
+    charges: list[Charged],
+    *,
+    account: Text,
+    firm: Text,
+    occupied: dict[str, Mask],
+) -> pa.Table:
+    """Return what each V is made of, a row per group, house, pot and component.
+
+    Parameters
+    ----------
+    houses : pair of HouseMargin
+        [G x 5] each.
+    charges : list of Charged
+        Beside V.
+    account, firm : ndarray of str, [G]
+        Of each group.
+    occupied : dict of str to ndarray of bool, [G x 5]
+        By house, the pots that hold anything; the others are left out.
+
+    Returns
+    -------
+    pyarrow.Table
+        Amounts to the cent; null where an instrument is unpriced. A negative measure is a gain.
+    """
+    parts = []
+    for margin in houses:
+        of_house = [c for c in charges if c.charge.house == margin.house]
+        amounts = {**margin.component, "V": margin.v}
+        inside = dict.fromkeys(amounts, True)
+        for charged in of_house:
+            name = f"charge: {charged.charge.name}"
+            amounts[name], inside[name] = charged.amount, charged.charge.inside
+        group, pot = np.nonzero(occupied[margin.house])
+        known = ~margin.unknown[group, pot]
+        account_of, firm_of = columns.chosen(account, group), columns.chosen(firm, group)
+        house = columns.repeated(columns.scalar(margin.house), group.size)
+        segment = columns.chosen(PORTFOLIOS, pot)
+        for name, amount in amounts.items():
+            value = np.where(known, amount[group, pot], 0.0)
+            # Half up for amounts owed; a gain is rounded like the loss of the other side.
+            cents = np.sign(value).astype(np.int64) * exact.cents(np.abs(value))
+            parts.append(
+                pa.table(
+                    {
+                        "account": account_of,
+                        "clearing_firm": firm_of,
+                        "house": house,
+                        "segment": segment,
+                        "component": columns.repeated(columns.scalar(name), group.size),
+                        "amount": money(cents, known),
+                        "inside": columns.repeated(columns.scalar(inside[name]), group.size),
+                    }
+                )
+            )
+    return pa.concat_tables(parts)
+
+
+def breakdown_table(
+    houses: tuple[HouseMargin, HouseMargin], offsets: Items | None, *, account: Text, firm: Text
+) -> pa.Table:
+    """Return the parts of components and reductions that have parts: by root, spread, offset.
+
+    Parameters
+    ----------
+    houses : pair of HouseMargin
+        [G x 5] each.
+    offsets : Items, optional
+        Of a reduction by tables of the policy.
+    account, firm : ndarray of str, [G]
+        Of each group.
+
+    Returns
+    -------
+    pyarrow.Table
+        Unrounded; without what an instrument that is not priced makes unknown. House and segment
+        are null for a reduction.
+    """
+    parts = [] if offsets is None else [_part(offsets, None, account, firm)]
+    for margin in houses:
+        parts += [_part(items, margin, account, firm) for items in margin.items]
+    return pa.concat_tables(parts) if parts else pa.Table.from_batches([], BREAKDOWN)
+
+
+def _part(items: Items, margin: HouseMargin | None, account: Text, firm: Text) -> pa.Table:
+    """Return the rows of one component."""
+    size = items.group.size
+    known = np.ones(size, dtype=bool)
+    pot = np.full(size, -1)
+    if margin is not None and items.pot is not None:
+        pot, known = items.pot, ~margin.unknown[items.group, items.pot]
+    quantity, scenario = items.quantity, items.scenario
+    house = columns.nothing(pa.string()) if margin is None else columns.scalar(margin.house)
+    cells = {
+        "account": columns.chosen(account, items.group),
+        "clearing_firm": columns.chosen(firm, items.group),
+        "house": columns.repeated(house, size),
+        "segment": columns.chosen(PORTFOLIOS, pot),
+        "component": columns.repeated(columns.scalar(items.component), size),
+        "item": columns.chosen(items.name, items.item),
+        "quantity": columns.repeated(columns.nothing(pa.float64()), size)
+        if quantity is None
+        else columns.column(quantity),
+        "scenario": columns.repeated(columns.nothing(pa.int64()), size)
+        if scenario is None
+        else columns.column(scenario),
+        "amount": columns.column(items.amount),
+    }
+    return pa.table(cells, schema=BREAKDOWN).filter(columns.column(known))
+
+
+def position_table(
+    lines: Lines, universe: Universe, assignment: Assignment, account: Text
+) -> pa.Table:
+    """Return each netted line, its segment, and why it is there.
+
+    Parameters
+    ----------
+    lines : Lines
+        [N].
+    universe : Universe
+        Names of the instruments.
+    assignment : Assignment
+        Account and firm of the groups.
+    account : ndarray of str, [A]
+        Names of the accounts.
+
+    Returns
+    -------
+    pyarrow.Table
+        Quantities in USD of face (or of dated cash) or in contracts, long positive.
+    """
+    future = (universe.kind == FUTURE)[lines.instrument]
+    group, instrument = lines.group, lines.instrument
+    return pa.table(
+        {
+            "account": columns.chosen(account, assignment.group_account[group]),
+            "clearing_firm": columns.chosen(assignment.group_firm, group),
+            "house": columns.chosen(("FICC", "CME"), future.astype(np.int64)),
+            "xm": columns.column(lines.xm),
+            "segment": columns.chosen(SEGMENTS, lines.segment),
+            "instrument": columns.chosen(universe.name, instrument),
+            "kind": columns.chosen(universe.kind, instrument),
+            "quantity": columns.column(lines.lots * np.where(future, 1, LOT)),
+            "why": columns.chosen(WHY, lines.why),
+        }
+    )
+
+
+def without_basis(book: Book, universe: Universe, roots: tuple[str, ...], accounts: int) -> Mask:
+    """Return the accounts that hold a future of these roots cross-margined, [A]."""
+    return holds(book, "CME", np.isin(universe.root, roots))[:accounts, FUTURES]
+
+
+def spread_not_modelled(
+    book: Book,
+    universe: Universe,
+    roots: tuple[str, ...],
+    group_account: Integer,
+    accounts: int,
+) -> Mask:
+    """Return the accounts with a future of these roots: it moves with the Treasury curve, [A]."""
+    held = holds(book, "CME", np.isin(universe.root, roots)).any(axis=1)
+    found = np.zeros(accounts, dtype=bool)
+    found[group_account[held]] = True
+    return found
+
+
+def _money(amount: Amount) -> pa.Array:
+    return money(amount.cents, amount.known)
+
+
+def _text(value: npt.NDArray[np.generic]) -> pa.Array:
+    """Return texts, empty ones as null."""
+    return columns.text_column([text or None for text in value.tolist()])

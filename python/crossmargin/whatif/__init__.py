@@ -1,0 +1,1 @@
+"""Questions about accounts of a finished run: what a trade would change."""

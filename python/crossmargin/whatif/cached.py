@@ -1,0 +1,298 @@
+"""Accounts of a run kept in memory, so that a question about one takes microseconds.
+
+Everything here is exact or gives no answer; then `Session` asks the columnar models.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from crossmargin.agreement.outcome import LARGEST_MARGIN, Clients, Models
+from crossmargin.agreement.single import (
+    Client,
+    Elsewhere,
+    Flags,
+    Pots,
+    settle,
+    v_cme,
+    v_ficc,
+)
+from crossmargin.conventions import CME, CME_OTHER, CME_XM, FICC, FICC_XM, SEGMENTS, UNIONS
+from crossmargin.engine import Book, Measure
+from crossmargin.engine.whatif import AskedBook, BucketSums, can_be_asked
+from crossmargin.margin.ficc.var import ficc_measures, floor_buckets
+from crossmargin.policies.sections import MODEL_MIN
+from crossmargin.results.tables import SPREAD_NOT_MODELLED
+
+if TYPE_CHECKING:
+    from crossmargin.engine._core import Answer, KeptAccount
+
+Leg = tuple[int, int, int]
+"""Segment, number of the instrument, lots."""
+
+HELD, NO_FICC, NO_CME, NO_BASIS, NO_SPREAD = 1, 2, 4, 8, 16
+"""Marks of an instrument: any; FICC's model does not cover it; CME's does not; it moves without its
+basis; it moves with the Treasury curve instead of SOFR's."""
+_KNOWN: Flags = (False, False, False, False, False)
+
+
+class Residents:
+    """The accounts of a run that are kept, the latest ones asked, within so many bytes.
+
+    Several threads may ask at once: the store is behind a lock, which is held while an account is
+    added. An account that is dropped while another thread asks it stays until that answer is there.
+    A process that is forked meanwhile may ask as well: the child gets a lock of its own.
+
+    Parameters
+    ----------
+    book, models, clients
+        As the run margined them.
+    names : sequence of str
+        Of the accounts.
+    elsewhere : dict of int to list of int
+        The groups that hold an account's positions at other clearing firms.
+    memory : int
+        Bytes that all accounts kept may take together; an account that takes more is not kept.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        models: Models,
+        clients: Clients,
+        *,
+        names: Sequence[str],
+        elsewhere: dict[int, list[int]],
+        memory: int,
+    ) -> None:
+        self._asked = asked_book(book, models)
+        self._clients = clients
+        self._names = names
+        self._elsewhere = elsewhere
+        self._agreement = models.policy.agreement
+        self._historical_weight = models.policy.cme.historical_weight
+        self._memory = memory
+        self._kept: OrderedDict[int, _Resident] = OrderedDict()
+        self._used = 0
+        self._lock = threading.Lock()
+        # Positions at other firms are kept for a moment while their account is added.
+        size = self._asked.bytes
+        self._bytes = size[: len(names)].copy()
+        np.maximum.at(self._bytes, clients.group_account, size)
+        # Accounts that are not kept: too large for the memory, or for their sums to be exact.
+        self._refused: set[int] = set(np.flatnonzero(self._bytes > memory).tolist())
+        _stores.add(self)
+
+    def ask(self, account: int, legs: list[Leg]) -> dict[str, object] | None:
+        """Return the margin of an account after some legs, or None where it cannot be told here.
+
+        Parameters
+        ----------
+        account : int
+        legs : list of Leg
+
+        Returns
+        -------
+        dict, optional
+            A row of `Session.what_ifs`.
+        """
+        with self._lock:
+            resident = self._kept.get(account)
+            if resident is not None:
+                self._kept.move_to_end(account)
+            elif account in self._refused:
+                return None
+            else:
+                resident = self._add(account)
+        if resident is None:
+            return None
+        if len(legs) > 1:
+            legs = _merged(legs)
+        answer = resident.kept.ask(legs)
+        if answer is None:
+            return None
+        ficc, cme, no_ficc, no_cme = self._margins(answer)
+        # Only the floor is not bounded by the gross P&L, which is far less.
+        if max(ficc) > LARGEST_MARGIN:
+            return None
+        mark = answer[1]
+        row = settle(
+            ficc,
+            cme,
+            no_ficc,
+            no_cme,
+            two_sided=mark[FICC_XM] != 0 and mark[CME_XM] != 0,
+            client=resident.client,
+            rules=self._agreement,
+        )
+        row["saving_is_upper_bound"] = mark[CME_XM] & NO_BASIS != 0
+        spread = (mark[CME_XM] | mark[CME_OTHER]) & NO_SPREAD or resident.spread_elsewhere
+        row["spread_risk"] = SPREAD_NOT_MODELLED if spread else None
+        return row
+
+    def after_fork(self) -> None:
+        """Mend the store in a forked child, where the thread that held the lock is not."""
+        self._lock = threading.Lock()
+        # That thread may have been between an account and the count of its bytes.
+        self._used = sum(int(self._bytes[account]) for account in self._kept)
+
+    def _margins(self, answer: Answer) -> tuple[Pots, Pots, Flags, Flags]:
+        """Return V of each pot in both models, and where they are unknown."""
+        measured, mark = answer
+        if len(measured) == 5:
+            var, mma, hvar, svar, floor = measured
+        else:
+            (var, mma, hvar, floor), svar = measured, None
+        ficc, cme = v_ficc(var, mma, floor), v_cme(hvar, svar, self._historical_weight)
+        a, b, c, d = mark
+        if not (a | b | c | d) & (NO_FICC | NO_CME):
+            return ficc, cme, _KNOWN, _KNOWN
+        return ficc, cme, _unknown(mark, FICC, NO_FICC), _unknown(mark, CME, NO_CME)
+
+    def _add(self, account: int) -> _Resident | None:
+        """Add an account, dropping those asked least lately until there is room for it."""
+        size = int(self._bytes[account])
+        while self._kept and self._used + size > self._memory:
+            dropped, _ = self._kept.popitem(last=False)
+            self._used -= int(self._bytes[dropped])
+        there = self._there(account)
+        kept = None if there is None else self._asked.keep(account)
+        if there is None or kept is None:
+            self._refused.add(account)
+            return None
+        clients = self._clients
+        client = Client(
+            name=self._names[account],
+            eligible=bool(clients.eligible[account]),
+            complete=bool(clients.complete[account]),
+            multiplier=float(clients.multiplier[account]),
+            floor=float(clients.floor[account]),
+            minimum=float(clients.minimum[account]),
+            elsewhere=there[0],
+        )
+        resident = _Resident(kept, client, spread_elsewhere=there[1])
+        self._kept[account] = resident
+        self._used += size
+        return resident
+
+    def _there(self, account: int) -> tuple[Elsewhere, bool] | None:
+        """Return what is due for positions at other clearing firms; None if it may be rounded.
+
+        With it whether spread risk of theirs is not modelled.
+        """
+        there, spread = Elsewhere(), False
+        for group in self._elsewhere.get(account, ()):
+            kept = self._asked.keep(group)
+            answer = None if kept is None else kept.ask([])
+            if answer is None:
+                return None
+            there = there.plus(*self._margins(answer))
+            spread |= any(mark & NO_SPREAD for mark in answer[1])
+            del kept  # Before the next one: the memory counts one of them.
+        return there, spread
+
+
+_stores: weakref.WeakSet[Residents] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for store in _stores:
+        store.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class _Resident(NamedTuple):
+    """An account as it is kept."""
+
+    kept: KeptAccount
+    client: Client
+    spread_elsewhere: bool
+
+
+def can_be_resident(models: Models) -> bool:
+    """Tell whether accounts can be kept: native kernels, cubes on the grid, the default's rules."""
+    cubes, policy = models.cubes, models.policy
+    beside = (
+        policy.haircuts,
+        policy.repo_rate,
+        policy.liquidity,
+        policy.holiday,
+        policy.cme_liquidity,
+        policy.cme_concentration,
+    )
+    plain = policy.agreement.reducer == MODEL_MIN and not policy.charges
+    if cubes.cme is None or not plain or any(rules is not None for rules in beside):
+        return False
+    stressed = [] if cubes.stressed is None else [cubes.stressed]
+    return can_be_asked([cubes.ficc, cubes.cme, *stressed])
+
+
+def asked_book(book: Book, models: Models) -> AskedBook:
+    """Return the book with all that both models ask of it.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    models : Models
+        Cubes on the grid.
+
+    Returns
+    -------
+    AskedBook
+        An answer holds VaR, MMA, HVaR, SVaR (if there are stress scenarios) and the floor by pot.
+    """
+    universe, cubes, policy = models.universe, models.cubes, models.policy
+    ficc, cme = policy.ficc, policy.cme
+    tails = [(measure, UNIONS[FICC]) for measure in ficc_measures(cubes.ficc, ficc)]
+    tails += [
+        (Measure(cube, cme.level), UNIONS[CME])
+        for cube in (cubes.cme, cubes.stressed)
+        if cube is not None
+    ]
+    mark = (
+        HELD
+        + NO_FICC * (cubes.unpriced_ficc != "").astype(np.uint8)
+        + NO_CME * (cubes.unpriced_cme != "").astype(np.uint8)
+        + NO_BASIS * np.isin(universe.root, cubes.roots_without_basis).astype(np.uint8)
+        + NO_SPREAD * np.isin(universe.root, cubes.roots_without_spread).astype(np.uint8)
+    )
+    return AskedBook(
+        book,
+        segments=len(SEGMENTS),
+        tails=tails,
+        sums=BucketSums(
+            universe.market_value,
+            floor_buckets(universe, ficc).astype(np.int32),
+            models.floor_rate,
+            UNIONS[FICC],
+        ),
+        mark=mark.astype(np.uint8),
+    )
+
+
+def _merged(legs: list[Leg]) -> list[Leg]:
+    """Return legs ascending, those of one instrument in one segment added up, without zeros."""
+    total: dict[tuple[int, int], int] = {}
+    for segment, instrument, lots in legs:
+        key = segment, instrument
+        total[key] = total.get(key, 0) + lots
+    return [(*key, lots) for key, lots in sorted(total.items()) if lots]
+
+
+def _unknown(mark: tuple[int, ...], house: str, lacks: int) -> Flags:
+    """Return which pots hold an instrument with this mark."""
+    cash, futures, both, other, whole = (
+        any(mark[g] & lacks for g in union) for union in UNIONS[house]
+    )
+    return cash, futures, both, other, whole

@@ -1,0 +1,323 @@
+"""What hypothetical trades would do to accounts: the run's own numbers, exact to the bit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, SupportsFloat
+
+import numpy as np
+import pyarrow as pa
+
+from crossmargin import columns
+from crossmargin.agreement.outcome import Clients, Models, margin_book
+from crossmargin.arrays import Integer
+from crossmargin.book.netting import net, to_book
+from crossmargin.book.trades import LARGEST_CONTRACTS, LARGEST_FACE, LOT
+from crossmargin.calculation.run import Run
+from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
+from crossmargin.engine import Book
+from crossmargin.instruments.identifiers import canonical_name
+from crossmargin.instruments.universe import DATED_CASH, FUTURE
+from crossmargin.policies.sections import MODEL_MIN
+from crossmargin.results.table import Table
+from crossmargin.results.tables import (
+    caveat_columns,
+    money_columns,
+    saving_columns,
+    spread_not_modelled,
+    without_basis,
+)
+from crossmargin.whatif.cached import Leg, Residents, can_be_resident
+
+Trades = Mapping[str, SupportsFloat]
+"""Quantities by instrument."""
+
+MEMORY = 2**30
+"""Bytes of the accounts that a session keeps unless told otherwise: several thousand."""
+
+
+class Session:
+    """Accounts of a finished run, ready to be asked what a trade would change.
+
+    The first question about an account keeps its P&L in memory, from where `what_if` answers in
+    microseconds; with it go those asked least lately, once `memory` is full. The answers are the
+    run's own either way. Nothing is kept where kept sums might not be exact (a user's cube off the
+    grid, gross P&L from 2^33 USD on), where the policy has charges, haircuts or another model or
+    reducer than the default one, without the native kernels, and of an account that alone takes
+    more than `memory`: `what_if` then takes as long as `what_ifs` of one question.
+
+    Several threads may ask one session.
+
+    Parameters
+    ----------
+    run : Run
+        From `crossmargin.run` in this process.
+    memory : int
+        Bytes that the accounts kept may take, 1 GiB if not given, 0 to keep none; beside them a
+        session has the models' P&L once more.
+    threads : int, optional
+        All the process may use for `what_ifs` if not given; a single question takes one.
+
+    Attributes
+    ----------
+    instruments : tuple of str
+        What can be traded: CUSIPs and contracts of the run.
+    accounts : tuple of str
+        Whom it can be asked of.
+
+    Raises
+    ------
+    TypeError
+        It is no run.
+    ValueError
+        The run has no models, or the memory is no number of bytes.
+
+    Examples
+    --------
+    >>> session = Session(run)  # doctest: +SKIP
+    >>> session.what_if("ACC1", {"ZNM25": -10})["requirement"]  # doctest: +SKIP
+    """
+
+    def __init__(self, run: Run, *, memory: int = MEMORY, threads: int | None = None) -> None:
+        if not isinstance(run, Run):
+            raise TypeError(f"a session needs a run, from xm.run(...), not {type(run).__name__}")
+        if run.state is None:
+            raise ValueError("this run has no models; ask one that was made in this process")
+        if isinstance(memory, bool) or not isinstance(memory, int) or memory < 0:
+            raise ValueError(f"memory: a number of bytes expected, got {memory!r}")
+        state = run.state
+        self._models: Models = state.models
+        self._clients: Clients = state.clients
+        self._book: Book = state.book
+        self._threads = threads
+        self._as_of = state.as_of
+        names = run.accounts.to_arrow()["account"].to_pylist()
+        self.accounts: tuple[str, ...] = tuple(names)
+        self._account = {name: number for number, name in enumerate(names)}
+        universe = self._models.universe
+        tradable = np.flatnonzero(universe.kind != DATED_CASH)
+        self._instrument = {str(universe.name[i]): int(i) for i in tradable}
+        self.instruments: tuple[str, ...] = tuple(self._instrument)
+        # Plain lists: one element of an array takes as long as many of these.
+        future = universe.kind == FUTURE
+        self._future: list[bool] = future.tolist()
+        self._other: list[int] = np.where(future, CME_OTHER, FICC_OTHER).tolist()
+        self._inside: list[int] = np.where(
+            state.eligible_instrument, np.where(future, CME_XM, FICC_XM), self._other
+        ).tolist()
+        self._eligible: list[bool] = self._clients.eligible.tolist()
+        extra = np.arange(len(names), self._clients.group_account.size)
+        owner = self._clients.group_account[extra]
+        self._elsewhere: dict[int, list[int]] = {}
+        for group, account in zip(extra.tolist(), owner.tolist(), strict=True):
+            self._elsewhere.setdefault(account, []).append(group)
+        self._residents: Residents | None = None
+        if can_be_resident(self._models):
+            self._residents = Residents(
+                self._book,
+                self._models,
+                self._clients,
+                names=names,
+                elsewhere=self._elsewhere,
+                memory=memory,
+            )
+
+    def __repr__(self) -> str:
+        """Tell the run's date and what can be asked of."""
+        return (
+            f"<Session {self._as_of}: {len(self.accounts):,} accounts, "
+            f"{len(self.instruments):,} instruments>"
+        )
+
+    def what_if(self, account: str, trades: Trades, *, xm: bool = True) -> dict[str, Any]:
+        """Return the margin of one account after some hypothetical trades.
+
+        Parameters
+        ----------
+        account : str
+            One of `accounts`.
+        trades : mapping of str to number
+            By CUSIP USD of face, by contract lots; signed, whole: ints, floats, Decimals or NumPy
+            numbers. Empty: the account as it is.
+        xm : bool
+            Booked in the cross-margin account, where what is eligible is cross-margined.
+
+        Returns
+        -------
+        dict
+            The columns of `what_ifs`, as Python values.
+
+        Raises
+        ------
+        TypeError
+            The trades are no mapping.
+        ValueError
+            An unknown account or instrument, or a quantity that is no number or no whole lot; the
+            message names it and what to do.
+        """
+        number = self._number(account)
+        legs = self._resolve(trades, number, xm)
+        if self._residents is not None:
+            answer = self._residents.ask(number, legs)
+            if answer is not None:
+                return answer
+        row: dict[str, Any] = self._ask([number], [legs], threads=1).to_pylist()[0]
+        return row
+
+    def what_ifs(self, questions: Iterable[tuple[str, Trades]], *, xm: bool = True) -> Table:
+        """Return the margin after each of many hypothetical trades, each by itself.
+
+        Parameters
+        ----------
+        questions : iterable of (account, trades)
+            As in `what_if`.
+        xm : bool
+            As in `what_if`.
+
+        Returns
+        -------
+        Table
+            A row per question: account, `p_ficc`, `p_cme`, `p`, `binding`, `capped`, `reason`, the
+            money columns of the accounts table, `saving_is_upper_bound` and `spread_risk`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `what_if`.
+        """
+        asked = [_pair(question) for question in questions]
+        numbers = [self._number(account) for account, _ in asked]
+        trades = [
+            self._resolve(legs, number, xm)
+            for number, (_, legs) in zip(numbers, asked, strict=True)
+        ]
+        return Table(self._ask(numbers, trades, threads=self._threads))
+
+    def _ask(
+        self, accounts: list[int], trades: list[list[Leg]], *, threads: int | None
+    ) -> pa.Table:
+        """Answer questions by the columnar models."""
+        asked = np.array(accounts, dtype=np.int64)
+        # The account's own group for each question, then its groups at other firms.
+        group, owner = [asked], [np.arange(asked.size)]
+        for question, account in enumerate(accounts):
+            for other in self._elsewhere.get(account, ()):
+                group.append(np.array([other]))
+                owner.append(np.array([question]))
+        groups = np.concatenate(group)
+        book = self._book_with(groups, trades)
+        clients = Clients(
+            eligible=self._clients.eligible[asked],
+            complete=self._clients.complete[asked],
+            multiplier=self._clients.multiplier[asked],
+            floor=self._clients.floor[asked],
+            minimum=self._clients.minimum[asked],
+            group_account=np.concatenate(owner),
+        )
+        outcome = margin_book(book, self._models, clients, threads=threads)
+        universe, cubes = self._models.universe, self._models.cubes
+        by_models = self._models.policy.agreement.reducer == MODEL_MIN
+        return pa.table(
+            {
+                "account": columns.text_column([self.accounts[number] for number in accounts]),
+                **saving_columns(outcome.saving),
+                **money_columns(outcome.required),
+                **caveat_columns(
+                    without_basis(book, universe, cubes.roots_without_basis, asked.size)
+                    & by_models,
+                    spread_not_modelled(
+                        book,
+                        universe,
+                        cubes.roots_without_spread,
+                        clients.group_account,
+                        asked.size,
+                    ),
+                ),
+            }
+        )
+
+    def _book_with(self, groups: Integer, trades: list[list[Leg]]) -> Book:
+        """Return the lines of some groups, the trades of the first ones added."""
+        width = len(SEGMENTS)
+        row = (groups[:, None] * width + np.arange(width)).ravel()
+        count = self._book.row_ptr[row + 1] - self._book.row_ptr[row]
+        at = np.repeat(self._book.row_ptr[row] - np.cumsum(count) + count, count)
+        at = at + np.arange(count.sum())
+        place = np.repeat(np.arange(row.size), count)
+        new = np.array(
+            [(group, *leg) for group, legs in enumerate(trades) for leg in legs], np.int64
+        ).reshape(-1, 4)
+        size = place.size + len(new)
+        lines = net(
+            group=np.concatenate([place // width, new[:, 0]]),
+            segment=np.concatenate([place % width, new[:, 1]]),
+            instrument=np.concatenate([self._book.column[at], new[:, 2]]).astype(np.int64),
+            lots=np.concatenate([self._book.quantity[at].astype(np.int64), new[:, 3]]),
+            xm=np.zeros(size, dtype=bool),
+            why=np.zeros(size, dtype=np.int64),
+        )
+        return to_book(lines, groups=groups.size, instruments=self._book.columns)
+
+    def _number(self, account: str) -> int:
+        if not isinstance(account, str) or account not in self._account:
+            raise ValueError(f"account {account!r} is not in the run; see session.accounts")
+        return self._account[account]
+
+    def _resolve(self, trades: Trades, account: int, xm: bool) -> list[Leg]:
+        """Return the legs of a trade, checked."""
+        if not isinstance(trades, Mapping):
+            raise TypeError(
+                'trades: quantities by instrument expected, such as {"ZNM25": -10}, got '
+                f"{type(trades).__name__}"
+            )
+        segments = self._inside if xm and self._eligible[account] else self._other
+        legs = []
+        for name, quantity in trades.items():
+            instrument = self._instrument.get(name)
+            if instrument is None:
+                instrument = self._written_otherwise(name)
+            lots = _lots(name, quantity, self._future[instrument])
+            if lots:
+                legs.append((segments[instrument], instrument, lots))
+        return legs
+
+    def _written_otherwise(self, name: str) -> int:
+        """Return the number of an instrument that is written in another way."""
+        try:
+            return self._instrument[canonical_name(str(name), self._as_of)]
+        except (KeyError, ValueError):
+            raise ValueError(
+                f"instrument {name!r} is not in the run, so no P&L of it is known; see "
+                "session.instruments, or run the book with a position in it"
+            ) from None
+
+
+def _pair(question: tuple[str, Trades]) -> tuple[str, Trades]:
+    """Return a question, checked to be a pair."""
+    if not isinstance(question, tuple | list) or len(question) != 2:
+        raise TypeError(
+            f'questions: pairs expected, such as ("ACC1", {{"ZNM25": -10}}), got {question!r:.60}'
+        )
+    account, trades = question
+    return account, trades
+
+
+def _lots(name: str, quantity: SupportsFloat, future: bool) -> int:
+    """Return a quantity in contracts or lots of face, checked."""
+    lot, largest = (1, LARGEST_CONTRACTS) if future else (LOT, LARGEST_FACE)
+    try:
+        number = (
+            math.nan if isinstance(quantity, str | bytes | bool | np.bool_) else float(quantity)
+        )
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not abs(number) <= largest:
+        raise ValueError(f"quantity {quantity!r} of {name} is no number within {largest:g}")
+    lots = int(number // lot)
+    if lots * lot != number:
+        raise ValueError(
+            f"quantity {quantity!r} of {name} is no whole number of "
+            + ("contracts" if future else f"lots of {LOT} USD face")
+        )
+    return lots
