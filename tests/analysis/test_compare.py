@@ -21,7 +21,7 @@ from crossmargin.io.hashes import table_hash
 from crossmargin.results.table import MONEY
 from crossmargin.sample import sample_tables
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "docs/policies/example-class-disallowance.toml"
+EXAMPLE = Path(__file__).resolve().parents[2] / "docs/policies/example-class-disallowance.toml"
 
 Account = tuple[str, float, str | None, str | None, str | None]
 
