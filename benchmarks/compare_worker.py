@@ -112,7 +112,7 @@ def find_pass(inputs: Inputs, full: bool) -> Call:
 
 
 def find_run_set(inputs: Inputs) -> Call:
-    """Find the tails that a run finds, over the pots of both houses."""
+    """Find the tails that a run finds, over the portfolios of both houses."""
     import crossmargin as xm
 
     book, (ficc, cme, stressed) = inputs.book(4), inputs.cubes

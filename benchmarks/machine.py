@@ -206,11 +206,11 @@ def rate(call: Callable[[int], object], work: float, cores: int) -> Rate:
 
 def together(call: Callable[[int], object], threads: int) -> float:
     """Return the seconds until calls that start together on some threads have all ended."""
-    barrier = threading.Barrier(threads)
+    ineligibility_reason = threading.Barrier(threads)
     spans: list[tuple[float, float]] = []
 
     def work(core: int) -> None:
-        barrier.wait()
+        ineligibility_reason.wait()
         begin = time.perf_counter()
         call(core)
         spans.append((begin, time.perf_counter()))

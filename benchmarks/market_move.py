@@ -1,7 +1,8 @@
 """A market move: new cubes of both models from a new curve, and the whole book on them.
 
-The universe has the size of the headline book's: all securities of the sample, dated cash, and the
-next futures of every root. Nothing is read again: securities, policy and book stay in memory.
+The universe has the size of the headline book's: all securities of the sample, forward cash leg,
+and the next futures of every root. Nothing is read again: securities, policy and book stay in
+memory.
 """
 
 from __future__ import annotations

@@ -322,7 +322,7 @@ def report(
         "- **Pass**: two cubes, segments cash and futures, unions cash, futures, both: six tails "
         "an account. **Run set**: the tails a run computes under the default policy for accounts "
         "with all four segments: VaR and MMA (last 500 scenarios), HVaR and SVaR (250 stressed "
-        "scenarios), each over the five pots of its house.",
+        "scenarios), each over the five portfolios of its house.",
         "- Book and cubes: `generator.py`, seeded: 450 cash instruments and 150 futures, 2,750 "
         "scenarios, log-normal positions, popular instruments first, basis and curve trades, 20% "
         "one-sided accounts (none in the run set). Accounts that are multiples of another: "

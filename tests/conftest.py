@@ -17,7 +17,13 @@ from crossmargin.engine import Book
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.terms import Line, resolve
-from crossmargin.instruments.universe import DATED_CASH, FUTURE, TREASURY, Universe, build_universe
+from crossmargin.instruments.universe import (
+    FORWARD_CASH,
+    FUTURE,
+    TREASURY,
+    Universe,
+    build_universe,
+)
 from crossmargin.market import Market
 from crossmargin.market.curve import POINTS, TENORS, Curve
 from crossmargin.policies import ScenarioRules, read_policy
@@ -100,7 +106,8 @@ MakeBook = Callable[[Sequence[dict[int, int]]], Book]
 def by_hand() -> MakeUniverse:
     """Return a function from (name, flows, scale) to a universe on a curve of discount factors 1.
 
-    Flows are (time, amount) for a Treasury or dated cash, (time, amount, horizon) for a future.
+    Flows are (time, amount) for a Treasury or forward cash leg, (time, amount, horizon) for a
+    future.
     """
 
     def make(
@@ -114,7 +121,7 @@ def by_hand() -> MakeUniverse:
             lines.append(Line(columns[:, 1], columns[:, 0], columns[:, 2]))
         name = np.array([text for text, _, _ in instruments], dtype=object)
         kind = [
-            DATED_CASH if text.startswith("USD") else TREASURY if len(text) == 9 else FUTURE
+            FORWARD_CASH if text.startswith("USD") else TREASURY if len(text) == 9 else FUTURE
             for text in name
         ]
         size = len(instruments)
@@ -207,7 +214,7 @@ NOTES = (
 
 @pytest.fixture(scope="session")
 def build(make_securities: Callable[..., Securities]) -> Callable[[Market], Universe]:
-    """Return a function from a market to real instruments: notes, dated cash, ZTM25, ZNM25."""
+    """Return a function from a market to real instruments: notes, forward cash, ZTM25, ZNM25."""
     keys = ("cusip", "coupon", "issue_date", "maturity_date")
     securities = make_securities(*(dict(zip(keys, note, strict=True)) for note in NOTES))
 

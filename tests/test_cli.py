@@ -393,8 +393,8 @@ def test_a_shipped_policy_is_given_by_name(tmp_path: Path) -> None:
         # 99% of moves either way are no larger; of falls alone, and of rises alone, fewer are.
         assert row["scan_range"] >= max(row["var_long"], row["var_short"]) > 0.0
     parts = pq.read_table(out / "components.parquet").to_pylist()
-    key = ("account", "clearing_firm", "segment")
-    cme = [row for row in parts if row["house"] == "CME"]
+    key = ("account", "clearing_firm", "portfolio")
+    cme = [row for row in parts if row["ccp"] == "CME"]
     assert {row["component"] for row in cme} == {"scan", "intra", "delivery", "credit", "V"}
     groups: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in cme:
@@ -630,7 +630,7 @@ def test_a_shipped_policy_is_taken_by_name(
     assert cli.main(["run", *write(), "--policy", DEFAULT]) == 0
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["policy"]["name"] == DEFAULT
-    assert manifest["policy"]["reducer"] == "model_min"
+    assert manifest["policy"]["offset_method"] == "lower_of_models"
     assert cli.main(["run", *write(), "--policy", "cme-ficc"]) == cli.UNUSABLE
     assert f"give a file or one of {DEFAULT}" in capsys.readouterr().err
 
@@ -645,7 +645,7 @@ def test_policy_show_explains_the_default_one(capsys: Any) -> None:
     (cap,) = (line for line in default.splitlines() if line.startswith("cap "))
     assert cap.split()[:3] == ["cap", "0.8", "confirmed"]
     assert "CME programme page" in cap
-    names = [p.name for p in crossmargin.read_policy().parameters if p.standing == "unconfirmed"]
+    names = [p.name for p in crossmargin.read_policy().parameters if p.evidence == "unconfirmed"]
     assert f"Unconfirmed, {len(names)}: {', '.join(names[:3])}" in default
     assert "\x1b" not in default
 
@@ -660,8 +660,13 @@ def test_policy_show_takes_a_file(capsys: Any) -> None:
 def test_policy_diff_shows_both_sides(capsys: Any) -> None:
     assert cli.main(["policy", "diff", DEFAULT, str(EXAMPLE)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    (reducer,) = (line for line in lines if line.startswith("agreement.reducer"))
-    assert reducer.split()[1:] == ["model_min", "inferred", "spread_credit", "unconfirmed"]
+    (offset_method,) = (line for line in lines if line.startswith("agreement.offset_method"))
+    assert offset_method.split()[1:] == [
+        "lower_of_models",
+        "inferred",
+        "spread_credit",
+        "unconfirmed",
+    ]
     assert not any(line.startswith("agreement.cap") for line in lines)
     assert cli.main(["policy", "diff", DEFAULT, DEFAULT]) == 0
     assert "No parameter differs." in capsys.readouterr().out

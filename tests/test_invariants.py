@@ -26,7 +26,7 @@ from crossmargin.policies import (
     LiquidityRules,
     Policy,
 )
-from crossmargin.policies.sections import CLASS_DISALLOWANCE, MODEL_MIN, SPREAD_CREDIT
+from crossmargin.policies.sections import CLASS_DISALLOWANCE, LOWER_OF_MODELS, SPREAD_CREDIT
 
 # Books drawn at random have a few rows, and often the same ones.
 pytestmark = pytest.mark.filterwarnings("ignore::crossmargin.InputWarning")
@@ -66,8 +66,8 @@ ACCOUNTS: tuple[Row, ...] = (
 HOLDERS = tuple(row["account"] for row in ACCOUNTS[:4])
 TABLES = {
     "accounts": ("account",),
-    "components": ("account", "clearing_firm", "house", "segment", "component"),
-    "breakdown": ("account", "clearing_firm", "house", "segment", "component", "item"),
+    "components": ("account", "clearing_firm", "ccp", "portfolio", "component"),
+    "breakdown": ("account", "clearing_firm", "ccp", "portfolio", "component", "item"),
     "positions": ("account", "clearing_firm", "segment", "instrument", "xm"),
 }
 """Columns that name a row of each result."""
@@ -111,30 +111,30 @@ def market(seed: int, swaps: int = 0) -> xm.Market:
 
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "policies"
-REDUCERS = (MODEL_MIN, CLASS_DISALLOWANCE, SPREAD_CREDIT)
+OFFSET_METHODS = (LOWER_OF_MODELS, CLASS_DISALLOWANCE, SPREAD_CREDIT)
 CHARGED = "charges"
 EVERYTHING = "everything"
-BY_REDUCER = [(reducer, model) for model in (HVAR, SPAN) for reducer in REDUCERS]
-every_reducer = pytest.mark.parametrize(("reducer", "model"), BY_REDUCER)
-every_policy = pytest.mark.parametrize("variant", [*REDUCERS, CHARGED, SPAN, EVERYTHING])
+BY_REDUCER = [(offset_method, model) for model in (HVAR, SPAN) for offset_method in OFFSET_METHODS]
+every_offset_method = pytest.mark.parametrize(("offset_method", "model"), BY_REDUCER)
+every_policy = pytest.mark.parametrize("variant", [*OFFSET_METHODS, CHARGED, SPAN, EVERYTHING])
 
 
 CHARGED_ROOTS = ("ZN", "ZT", "SR3")
 VOLUMES = pa.table({"contract": ["ZN", "ZT", "SR3", "ZNM25"], "adv": [250.0, 90.5, 0.0, 100.0]})
 
 
-def cme_charges(*, inside: bool) -> dict[str, Any]:
-    """Return charges of the CME-like model; `inside` is of the one on concentration."""
+def cme_charges(*, reducible: bool) -> dict[str, Any]:
+    """Return charges of the CME-like model; `reducible` is of the one on concentration."""
     rate = tuple((root, 3.25) for root in CHARGED_ROOTS)
     cost = tuple((root, 7.8125) for root in CHARGED_ROOTS)
     return {
-        "cme_liquidity": CmeLiquidity(cost, inside=False),
-        "cme_concentration": CmeConcentration(0.1, rate, inside=inside),
+        "cme_liquidity": CmeLiquidity(cost, reducible=False),
+        "cme_concentration": CmeConcentration(0.1, rate, reducible=reducible),
     }
 
 
 @cache
-def policy(variant: str = MODEL_MIN, model: str = HVAR) -> Policy:
+def policy(variant: str = LOWER_OF_MODELS, model: str = HVAR) -> Policy:
     """Return the default policy, or one with other rules or another model, for a short history."""
     if variant == SPAN:
         return policy(model=SPAN)
@@ -152,15 +152,15 @@ def policy(variant: str = MODEL_MIN, model: str = HVAR) -> Policy:
                 0.1,
             ),
             holiday=HolidayRules(0.25),
-            **cme_charges(inside=False),
+            **cme_charges(reducible=False),
         )
-    if model == SPAN and variant != MODEL_MIN:
+    if model == SPAN and variant != LOWER_OF_MODELS:
         by_table, by_scan = policy(variant), policy(model=SPAN)
         return replace(by_table, cme=by_scan.cme, span=by_scan.span)
     source: str | Path | None = EXAMPLES / f"example-{variant.replace('_', '-')}.toml"
     if variant == CHARGED:
         source = "cme-ficc-2026-04-30-charges"
-    elif variant == MODEL_MIN:
+    elif variant == LOWER_OF_MODELS:
         source = "cme-ficc-2026-04-30-span" if model == SPAN else None
     rules = xm.read_policy(source)
     first, last = (str(market(0).date[row]) for row in (0, 60))
@@ -313,26 +313,30 @@ def books(draw: st.DrawFn) -> list[Row]:
 SEEDS = st.integers(0, SPAN_SEED)
 
 
-@every_reducer
+@every_offset_method
 @given(rows=books(), seed=SEEDS)
 @settings(PROPERTY, max_examples=40)
 def test_shares_and_money_are_bounded_and_add_up(
-    reducer: str, model: str, rows: list[Row], seed: int
+    offset_method: str, model: str, rows: list[Row], seed: int
 ) -> None:
-    result = run(rows, seed=seed, policy=policy(reducer, model))
+    result = run(rows, seed=seed, policy=policy(offset_method, model))
     cap = policy().agreement.cap
     found = by_account(result)
     assert set(found) == {row["account"] for row in ACCOUNTS}
     for row in found.values():
-        assert 0.0 <= row["p"] <= cap
-        assert (row["p"] > 0.0) == (row["reason"] is None)
-        assert (row["binding"] is not None) == (row["p"] > 0.0 and reducer == MODEL_MIN)
-        if row["p"] > 0.0 and reducer == MODEL_MIN:
-            smaller = min(row["p_ficc"], row["p_cme"])
-            assert row["p"] == min(smaller, cap)
+        assert 0.0 <= row["offset_rate"] <= cap
+        assert (row["offset_rate"] > 0.0) == (row["reason"] is None)
+        assert (row["binding"] is not None) == (
+            row["offset_rate"] > 0.0 and offset_method == LOWER_OF_MODELS
+        )
+        if row["offset_rate"] > 0.0 and offset_method == LOWER_OF_MODELS:
+            smaller = min(row["offset_rate_ficc"], row["offset_rate_cme"])
+            assert row["offset_rate"] == min(smaller, cap)
             assert row["capped"] == (smaller > cap)
-            assert row["binding"] == ("FICC" if row["p_ficc"] <= row["p_cme"] else "CME")
-        if row["p"] > 0.0:
+            assert row["binding"] == (
+                "FICC" if row["offset_rate_ficc"] <= row["offset_rate_cme"] else "CME"
+            )
+        if row["offset_rate"] > 0.0:
             assert row["status"] == "complete" or row["requirement"] is None
         # Cross-margined, a house asks for no more than V alone, to the cent.
         for required, alone in (("ficc", "v_ficc_cash"), ("cme", "v_cme_futures")):
@@ -347,12 +351,14 @@ def test_shares_and_money_are_bounded_and_add_up(
             assert row["requirement"] is row["house_requirement"] is row["saving"] is None
         else:
             assert row["requirement"] == sum(parts)
-            assert row["saving"] == row["no_programme"] - row["requirement"]
+            assert row["saving"] == row["standalone_requirement"] - row["requirement"]
             assert row["house_requirement"] >= 0
 
 
 NUMBERS = tuple(
-    f"v_{house}_{pot}" for house in ("ficc", "cme") for pot in ("cash", "futures", "combined")
+    f"v_{house}_{portfolio}"
+    for house in ("ficc", "cme")
+    for portfolio in ("cash", "futures", "combined")
 )
 
 
@@ -379,7 +385,7 @@ def test_scaling_every_position_scales_v_and_leaves_p(
                 assert after[name] == factor * before[name]
             else:
                 assert after[name] == pytest.approx(factor * before[name], rel=1e-12, abs=0.0)
-        for name in ("p", "p_ficc", "p_cme"):
+        for name in ("offset_rate", "offset_rate_ficc", "offset_rate_cme"):
             if before[name] is None or exact:
                 assert after[name] == before[name]
             else:
@@ -399,7 +405,15 @@ def test_ineligible_position_never_moves_the_share(
     before, after = (
         by_account(run(book, seed=seed, policy=policy(variant))) for book in (rows, rows + added)
     )
-    for name in (*NUMBERS, "p", "p_ficc", "p_cme", "reason", "binding", "capped"):
+    for name in (
+        *NUMBERS,
+        "offset_rate",
+        "offset_rate_ficc",
+        "offset_rate_cme",
+        "reason",
+        "binding",
+        "capped",
+    ):
         assert {a: row[name] for a, row in after.items()} == {
             a: row[name] for a, row in before.items()
         }
@@ -483,17 +497,18 @@ def test_threads_and_backends_give_the_same_bits(variant: str, rows: list[Row], 
         assert bits(run(rows, seed=seed, policy=rules, **options)) == expected
 
 
-@pytest.mark.parametrize("reducer", [CLASS_DISALLOWANCE, SPREAD_CREDIT])
+@pytest.mark.parametrize("offset_method", [CLASS_DISALLOWANCE, SPREAD_CREDIT])
 @given(rows=st.lists(HEDGE, min_size=1, max_size=3), seed=SEEDS)
 @settings(PROPERTY, max_examples=10)
 def test_tables_change_the_share_and_nothing_of_the_models(
-    reducer: str, rows: list[list[Row]], seed: int
+    offset_method: str, rows: list[list[Row]], seed: int
 ) -> None:
     book = [row | {"account": "00123", "xm": "yes"} for hedge in rows for row in hedge]
     by_table, by_models = (
-        by_account(run(book, seed=seed, policy=policy(name))) for name in (reducer, MODEL_MIN)
+        by_account(run(book, seed=seed, policy=policy(name)))
+        for name in (offset_method, LOWER_OF_MODELS)
     )
-    for name in (*NUMBERS, "p_ficc", "p_cme", "no_programme"):
+    for name in (*NUMBERS, "offset_rate_ficc", "offset_rate_cme", "standalone_requirement"):
         assert by_table["00123"][name] == by_models["00123"][name]
 
 
@@ -553,7 +568,7 @@ def test_class_disallowance_is_that_of_accounts_of_one_class_each(
     assert reduction <= min(row["v_ficc_cash"], row["v_cme_futures"]) * (1.0 + 1e-12)
     # Each house takes it off.
     if row["reason"] is None:
-        assert row["p"] == pytest.approx(min(2.0 * reduction / apart, 0.8), rel=1e-12)
+        assert row["offset_rate"] == pytest.approx(min(2.0 * reduction / apart, 0.8), rel=1e-12)
     elif row["reason"] != "ONE_SIDED":
         assert 2.0 * reduction < 0.01 * apart
 
@@ -561,7 +576,7 @@ def test_class_disallowance_is_that_of_accounts_of_one_class_each(
 def full_policy() -> Policy:
     """Return the policy with everything the CME-like model can do beside what it does anyway."""
     correlation = CmeCorrelation(weight=0.5, decay=0.97)
-    return replace(policy(), cme_correlation=correlation, **cme_charges(inside=True))
+    return replace(policy(), cme_correlation=correlation, **cme_charges(reducible=True))
 
 
 ONE_FUTURE: list[Row] = [
@@ -583,8 +598,8 @@ def test_spreads_of_short_rates_are_modelled_where_sofr_has_a_history() -> None:
     assert own["v_ficc_cash"] == plain["v_ficc_cash"]
     assert own["v_ficc_futures"] != plain["v_ficc_futures"]
     # SOFR wanders by itself, so that it hedges less.
-    assert own["p_ficc"] < plain["p_ficc"] - 0.1
-    assert own["p_cme"] < plain["p_cme"] - 0.1
+    assert own["offset_rate_ficc"] < plain["offset_rate_ficc"] - 0.1
+    assert own["offset_rate_cme"] < plain["offset_rate_cme"] - 0.1
     # With 40 rows of history most scenarios have no move of its own.
     late = run(RATES, market=market(0, 40))
     assert by_account(late)["123"]["spread_risk"] == "not modelled"
@@ -624,17 +639,17 @@ def test_charges_of_the_cme_model_stand_beside_v(rows: list[Row], seed: int) -> 
     due: dict[str, dict[str, int]] = {}
     for row in charged.components.to_arrow().to_pylist():
         if row["component"].startswith("charge: "):
-            assert row["house"] == "CME"
-            assert row["inside"] == (row["component"] == "charge: concentration")
+            assert row["ccp"] == "CME"
+            assert row["reducible"] == (row["component"] == "charge: concentration")
             if row["amount"] is not None:
-                due.setdefault(row["account"], {}).setdefault(row["segment"], 0)
-                due[row["account"]][row["segment"]] += row["amount"]
+                due.setdefault(row["account"], {}).setdefault(row["portfolio"], 0)
+                due[row["account"]][row["portfolio"]] += row["amount"]
     before, after = by_account(plain), by_account(charged)
     for name, row in after.items():
-        for column in ("v_cme_futures", "v_cme_combined", "v_ficc_cash", "p"):
+        for column in ("v_cme_futures", "v_cme_combined", "v_ficc_cash", "offset_rate"):
             assert row[column] == before[name][column]
         if row["requirement"] is not None:
-            more = row["no_programme"] - before[name]["no_programme"]
+            more = row["standalone_requirement"] - before[name]["standalone_requirement"]
             assert more == due.get(name, {}).get("all", 0)
 
 
@@ -644,8 +659,8 @@ def test_a_what_if_knows_the_whole_cme_model() -> None:
     expected = by_account(run([*RATES, more], **how))["123"]
     answer = xm.Session(run(RATES, **how)).what_if("123", {"ZNM25": 40})
     assert answer["requirement"] == expected["requirement"]
-    assert answer["no_programme"] == expected["no_programme"]
-    assert answer["p"] == expected["p"]
+    assert answer["standalone_requirement"] == expected["standalone_requirement"]
+    assert answer["offset_rate"] == expected["offset_rate"]
 
 
 def test_a_charge_by_volume_asks_for_volumes() -> None:
@@ -695,5 +710,9 @@ def test_expected_shortfall_is_not_below_var_and_subadditive(
 def test_one_side_alone_saves_nothing(hedge: list[Row], seed: int) -> None:
     for one_side in hedge:
         row = by_account(run([one_side | {"account": "00123", "xm": "yes"}], seed=seed))["00123"]
-        assert (row["p"], row["reason"], row["programme_saving"]) == (0.0, "ONE_SIDED", Decimal(0))
+        assert (row["offset_rate"], row["reason"], row["programme_saving"]) == (
+            0.0,
+            "ONE_SIDED",
+            Decimal(0),
+        )
         assert row["saving"] == 0

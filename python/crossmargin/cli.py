@@ -439,7 +439,7 @@ POLICY = typer.Argument(metavar="FILE|NAME", help="A policy file, or the name of
 
 @policies.command("show")
 def show_policy(policy: Annotated[str | None, POLICY] = None) -> None:
-    """Say what a policy does: each parameter, its value, standing and source."""
+    """Say what a policy does: each parameter, its value, evidence and source."""
     from crossmargin.policies import read_policy
     from crossmargin.report.policy import print_policy
 

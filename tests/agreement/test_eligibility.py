@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from crossmargin.agreement.eligibility import (
+    ASSIGNMENT_REASONS,
     CROSS_MARGINED,
     NOT_XM,
-    WHY,
     Assignment,
-    account_barrier,
+    account_ineligibility,
     assign,
     log_assignment,
 )
@@ -70,17 +70,20 @@ def test_role_opt_in_and_membership_are_all_needed(
     origin: str, role: str, fits: bool, opted_in: bool, member: bool
 ) -> None:
     row = {"origin": origin, "ficc_role": role, "opted_in": opted_in}
-    barrier = account_barrier(accounts(row), firms(F1={"fcm": member}), RULES)
+    ineligibility_reason = account_ineligibility(accounts(row), firms(F1={"fcm": member}), RULES)
     expected = "" if member else "FIRM_NOT_COMMON_MEMBER"
     if not opted_in:
         expected = "NOT_OPTED_IN"
     if not fits:
         expected = "ROLE_NOT_ELIGIBLE"
-    assert barrier.tolist() == [expected]
+    assert ineligibility_reason.tolist() == [expected]
 
 
 def test_without_a_firms_table_membership_is_taken_as_given() -> None:
-    assert account_barrier(accounts({}, {"clearing_firm": "?"}), None, RULES).tolist() == ["", ""]
+    assert account_ineligibility(accounts({}, {"clearing_firm": "?"}), None, RULES).tolist() == [
+        "",
+        "",
+    ]
 
 
 @pytest.mark.parametrize("lacking", list(ALL_FLAGS))
@@ -89,14 +92,14 @@ def test_common_member_is_all_four(lacking: str) -> None:
     rows = accounts({}, {"clearing_firm": "F2"}, {"clearing_firm": "F3"})
     # A firm that is not in the table is no member.
     expected = ["", "FIRM_NOT_COMMON_MEMBER", "FIRM_NOT_COMMON_MEMBER"]
-    assert account_barrier(rows, table, RULES).tolist() == expected
+    assert account_ineligibility(rows, table, RULES).tolist() == expected
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_firm_with_rows_that_disagree_is_no_common_member(order: int) -> None:
     rows = [firms(F1={}), firms(F1={"cme_member": False})][::order]
-    barrier = account_barrier(accounts({}), pa.concat_tables(rows), RULES)
-    assert barrier.tolist() == ["FIRM_NOT_COMMON_MEMBER"]
+    ineligibility_reason = account_ineligibility(accounts({}), pa.concat_tables(rows), RULES)
+    assert ineligibility_reason.tolist() == ["FIRM_NOT_COMMON_MEMBER"]
 
 
 NOTE = ("note", "2030-05-15")
@@ -139,7 +142,7 @@ def trades(*rows: dict[str, Any]) -> Trades:
 
 
 def reasons(found: Assignment) -> list[str]:
-    return [WHY[number] for number in found.why]
+    return [ASSIGNMENT_REASONS[number] for number in found.assignment_reason]
 
 
 @pytest.fixture
@@ -150,7 +153,7 @@ def assigned(make_securities: Callable[..., Securities]) -> Assigned:
         *rows: dict[str, Any],
         known: tuple[str, str] = NOTE,
         people: pa.Table | None = None,
-        barrier: tuple[str, ...] = ("", ""),
+        ineligibility_reason: tuple[str, ...] = ("", ""),
         as_of: str = "2025-03-13",
         roots: tuple[str, ...] = RULES.roots,
     ) -> tuple[Assignment, list[dict[str, Any]]]:
@@ -165,7 +168,7 @@ def assigned(make_securities: Callable[..., Securities]) -> Assigned:
         found = assign(
             book,
             accounts=people,
-            barrier=np.array(barrier, dtype=object),
+            ineligibility_reason=np.array(ineligibility_reason, dtype=object),
             securities=security,
             as_of=day,
             rules=rules,
@@ -265,7 +268,7 @@ def test_barred_account_is_reassigned_and_said_once(assigned: Assigned) -> None:
         {},
     ]
     rows.append({"account": 1, "xm": False})
-    found, exceptions = assigned(*rows, barrier=("", "NOT_OPTED_IN"))
+    found, exceptions = assigned(*rows, ineligibility_reason=("", "NOT_OPTED_IN"))
     assert found.segment.tolist() == [FICC_OTHER, CME_OTHER, FICC_XM, FICC_OTHER]
     assert reasons(found) == ["NOT_OPTED_IN", "NOT_OPTED_IN", CROSS_MARGINED, NOT_XM]
     assert [(e["file"], e["row"], e["account"], e["code"]) for e in exceptions] == [
@@ -274,13 +277,13 @@ def test_barred_account_is_reassigned_and_said_once(assigned: Assigned) -> None:
 
 
 @pytest.mark.parametrize("code", ["ROLE_NOT_ELIGIBLE", "NOT_OPTED_IN", "FIRM_NOT_COMMON_MEMBER"])
-def test_every_barrier_is_an_exception(assigned: Assigned, code: str) -> None:
-    _, exceptions = assigned({}, barrier=(code, ""))
+def test_every_ineligibility_reason_is_an_exception(assigned: Assigned, code: str) -> None:
+    _, exceptions = assigned({}, ineligibility_reason=(code, ""))
     assert [(e["severity"], e["code"]) for e in exceptions] == [("reassigned", code)]
 
 
 def test_barred_account_with_nothing_in_xm_is_not_said(assigned: Assigned) -> None:
-    assert assigned({"xm": False}, barrier=("NOT_OPTED_IN", ""))[1] == []
+    assert assigned({"xm": False}, ineligibility_reason=("NOT_OPTED_IN", ""))[1] == []
 
 
 def test_rows_at_another_firm_are_groups_of_their_own(assigned: Assigned) -> None:
@@ -319,13 +322,15 @@ def test_rows_at_another_firm_are_groups_of_their_own(assigned: Assigned) -> Non
 
 def test_why_says_the_first_in_rank(assigned: Assigned) -> None:
     bill = ("bill", "2025-09-01")
-    for row, barrier, why in (
+    for row, ineligibility_reason, why in (
         ({"xm": False, "firm": "F9"}, "NOT_OPTED_IN", NOT_XM),
         ({"firm": "F9"}, "NOT_OPTED_IN", "OTHER_FIRM"),
         ({}, "NOT_OPTED_IN", "NOT_OPTED_IN"),
         ({}, "", "SECURITY_INELIGIBLE"),
     ):
-        assert reasons(assigned(row, known=bill, barrier=(barrier, ""))[0]) == [why]
+        assert reasons(
+            assigned(row, known=bill, ineligibility_reason=(ineligibility_reason, ""))[0]
+        ) == [why]
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,17 @@ import pytest
 from crossmargin.agreement.requirement import Requirement, require
 from crossmargin.agreement.savings import Saving
 from crossmargin.margin.charges import Charged
-from crossmargin.margin.portfolios import HouseMargin
+from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.policies import Charge
 
 COLUMNS = tuple(Requirement.__dataclass_fields__)
 
 
-def house(name: str, *groups: tuple[float | None, ...]) -> HouseMargin:
+def house(name: str, *groups: tuple[float | None, ...]) -> CcpMargin:
     """Return V of cash, futures, both, other and all of a house; None is unknown."""
     values = np.array([[np.nan if v is None else v for v in group] for group in groups])
     unknown = np.isnan(values)
-    return HouseMargin(name, np.where(unknown, 5e12, values), unknown, {})
+    return CcpMargin(name, np.where(unknown, 5e12, values), unknown, {})
 
 
 def with_share(*p: float) -> Saving:
@@ -27,13 +27,13 @@ def with_share(*p: float) -> Saving:
     return Saving(share, mask, share, mask, share, text, mask, text)
 
 
-def charged(house: str, amount: list[list[float]], *, inside: bool) -> Charged:
-    return Charged(Charge("x", house, 0.1, inside, "ours", "a test"), np.array(amount))
+def charged(house: str, amount: list[list[float]], *, reducible: bool) -> Charged:
+    return Charged(Charge("x", house, 0.1, reducible, "ours", "a test"), np.array(amount))
 
 
 def required(
-    ficc: HouseMargin,
-    cme: HouseMargin,
+    ficc: CcpMargin,
+    cme: CcpMargin,
     *p: float,
     charges: list[Charged] | None = None,
     group_account: list[int] | None = None,
@@ -75,7 +75,7 @@ def test_published_example_of_the_largest_reduction(futures: float) -> None:
             0.8,
         )
     )
-    assert found["no_programme"] == 343_240_000_00
+    assert found["standalone_requirement"] == 343_240_000_00
     assert found["requirement"] == 68_648_000_00
     assert found["saving"] == found["programme_saving"] == 274_592_000_00
 
@@ -90,7 +90,7 @@ def test_requirement_by_hand() -> None:
         "requirement": 1290_00,
         "house_requirement": 1290_00,
         "programme_saving": 400_00,
-        "no_programme": 1630_00,
+        "standalone_requirement": 1630_00,
         "saving": 340_00,
     }
 
@@ -109,7 +109,7 @@ def test_each_component_is_rounded_half_up_and_totals_are_their_sums() -> None:
     result = cents(required(house("FICC", tiny), house("CME", tiny), 0.0))
     assert result["requirement_ficc"] == result["other_cme"] == 13
     assert result["requirement"] == 52
-    assert result["no_programme"] == 26
+    assert result["standalone_requirement"] == 26
     # 1 - p = 0.5: 0.0625 -> 0.06; 0.06 + 0.06.
     result = cents(required(house("FICC", tiny), house("CME", tiny), 0.5))
     assert (result["requirement_ficc"], result["requirement_cme"]) == (6, 6)
@@ -128,41 +128,43 @@ def test_reduced_requirement_is_never_above_the_stand_alone_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pot", "lost"),
+    ("portfolio", "lost"),
     [
         (0, {"requirement_ficc", "programme_saving"}),
         (3, {"other_ficc"}),
-        (4, {"no_programme"}),
+        (4, {"standalone_requirement"}),
     ],
 )
-def test_unknown_ficc_pot_reaches_every_total_above_it(pot: int, lost: set[str]) -> None:
+def test_unknown_ficc_portfolio_reaches_every_total_above_it(
+    portfolio: int, lost: set[str]
+) -> None:
     values: list[float | None] = [1000.0, 800.0, 900.0, 50.0, 1020.0]
-    values[pot] = None
+    values[portfolio] = None
     result = cents(required(house("FICC", tuple(values)), CME, 0.0))
-    above = {"saving"} if pot == 4 else {"requirement", "house_requirement", "saving"}
+    above = {"saving"} if portfolio == 4 else {"requirement", "house_requirement", "saving"}
     assert {name for name, value in result.items() if value is None} == lost | above
 
 
 @pytest.mark.parametrize(
-    ("pot", "lost"),
+    ("portfolio", "lost"),
     [
         (1, {"requirement_cme", "programme_saving"}),
         (3, {"other_cme"}),
-        (4, {"no_programme"}),
+        (4, {"standalone_requirement"}),
     ],
 )
-def test_unknown_cme_pot_reaches_every_total_above_it(pot: int, lost: set[str]) -> None:
+def test_unknown_cme_portfolio_reaches_every_total_above_it(portfolio: int, lost: set[str]) -> None:
     values: list[float | None] = [700.0, 600.0, 650.0, 40.0, 610.0]
-    values[pot] = None
+    values[portfolio] = None
     result = cents(required(FICC, house("CME", tuple(values)), 0.0))
-    above = {"saving"} if pot == 4 else {"requirement", "house_requirement", "saving"}
+    above = {"saving"} if portfolio == 4 else {"requirement", "house_requirement", "saving"}
     assert {name for name, value in result.items() if value is None} == lost | above
 
 
-@pytest.mark.parametrize(("of", "pot"), [("FICC", 1), ("FICC", 2), ("CME", 0), ("CME", 2)])
-def test_pots_that_only_make_the_share_leave_the_money_known(of: str, pot: int) -> None:
+@pytest.mark.parametrize(("of", "portfolio"), [("FICC", 1), ("FICC", 2), ("CME", 0), ("CME", 2)])
+def test_portfolios_that_only_make_the_share_leave_the_money_known(of: str, portfolio: int) -> None:
     values: list[float | None] = [1000.0, 800.0, 900.0, 50.0, 1020.0]
-    values[pot] = None
+    values[portfolio] = None
     bad = house(of, tuple(values))
     result = required(bad, CME, 0.0) if of == "FICC" else required(FICC, bad, 0.0)
     assert None not in cents(result).values()
@@ -208,7 +210,7 @@ def test_positions_at_another_firm_stand_alone_and_are_added_up() -> None:
     # Each firm's amount is rounded by itself: 3.125 -> 3.13, twice.
     assert (first["other_cme"], second["other_cme"]) == (20_00 + 6_26, 20_00)
     assert first["requirement"] == 50_00 + 25_00 + 24_00 + 26_26
-    assert first["no_programme"] == 105_00 + 65_00 + 14_00 + 6_26
+    assert first["standalone_requirement"] == 105_00 + 65_00 + 14_00 + 6_26
     assert second["requirement"] == 100_00 + 50_00 + 10_00 + 20_00
 
 
@@ -225,11 +227,11 @@ def test_charges_inside_are_reduced_and_those_outside_are_not() -> None:
     amount = [[10.0, 0.0, 10.0, 4.0, 14.0]]
     plain = cents(required(FICC, CME, 0.25))
     for inside, due in ((True, 7_50), (False, 10_00)):
-        charge = charged("FICC", amount, inside=inside)
+        charge = charged("FICC", amount, reducible=inside)
         result = cents(required(FICC, CME, 0.25, charges=[charge]))
         more = {n: result[n] - plain[n] for n in COLUMNS}  # type: ignore[operator]
         assert more["requirement_ficc"] == due
-        assert (more["other_ficc"], more["no_programme"]) == (4_00, 14_00)
+        assert (more["other_ficc"], more["standalone_requirement"]) == (4_00, 14_00)
         assert more["requirement"] == due + 4_00
         assert more["saving"] == 14_00 - due - 4_00
         # The clearing houses report the saving on V alone.
@@ -238,7 +240,7 @@ def test_charges_inside_are_reduced_and_those_outside_are_not() -> None:
 
 def test_charges_are_rounded_one_by_one() -> None:
     amount = [[0.125, 0.125, 0.125, 0.0, 0.0]]
-    both = [charged("CME", amount, inside=False), charged("CME", amount, inside=True)]
+    both = [charged("CME", amount, reducible=False), charged("CME", amount, reducible=True)]
     result = cents(required(FICC, CME, 0.0, charges=both))
     assert result["requirement_cme"] == 600_00 + 13 + 13
     assert result["requirement_ficc"] == 1000_00

@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 
 from crossmargin.agreement.savings import Saving, agree
-from crossmargin.margin.portfolios import HouseMargin
+from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.policies import read_policy
 
 RULES = read_policy().agreement
 UNKNOWN = None
 
 
-def house(name: str, *accounts: tuple[float | None, float | None, float | None]) -> HouseMargin:
+def house(name: str, *accounts: tuple[float | None, float | None, float | None]) -> CcpMargin:
     """Return a house's V of cash, futures and both; None is unknown."""
     v = np.zeros((len(accounts), 5))
     unknown = np.zeros(v.shape, dtype=bool)
     for row, values in enumerate(accounts):
-        for pot, value in enumerate(values):
-            unknown[row, pot] = value is None
+        for portfolio, value in enumerate(values):
+            unknown[row, portfolio] = value is None
             # What stands where V is unknown must not matter.
-            v[row, pot] = 7e9 if value is None else value
-    return HouseMargin(name, v, unknown, {})
+            v[row, portfolio] = 7e9 if value is None else value
+    return CcpMargin(name, v, unknown, {})
 
 
 def saving(
@@ -46,11 +46,11 @@ def saving(
 
 
 def outcome(result: Saving) -> tuple[float, str, bool, str]:
-    return result.p[0], result.binding[0], bool(result.capped[0]), result.reason[0]
+    return result.offset_rate[0], result.binding[0], bool(result.capped[0]), result.reason[0]
 
 
 @pytest.mark.parametrize(
-    ("ficc", "cme", "p_ficc", "p_cme", "expected"),
+    ("ficc", "cme", "offset_rate_ficc", "offset_rate_cme", "expected"),
     [
         # 1 - 75/100 and 1 - 60/120: the smaller one is FICC's.
         ((60.0, 40.0, 75.0), (80.0, 40.0, 60.0), 0.25, 0.5, (0.25, "FICC", False, "")),
@@ -71,10 +71,13 @@ def outcome(result: Saving) -> tuple[float, str, bool, str]:
     ],
 )
 def test_share_is_the_smaller_of_both(
-    ficc: Any, cme: Any, p_ficc: float, p_cme: float, expected: Any
+    ficc: Any, cme: Any, offset_rate_ficc: float, offset_rate_cme: float, expected: Any
 ) -> None:
     result = saving(ficc, cme)
-    assert (result.p_ficc[0], result.p_cme[0]) == (p_ficc, p_cme)
+    assert (result.offset_rate_ficc[0], result.offset_rate_cme[0]) == (
+        offset_rate_ficc,
+        offset_rate_cme,
+    )
     assert result.known_ficc[0]
     assert result.known_cme[0]
     assert outcome(result) == expected
@@ -84,7 +87,9 @@ def test_published_margin_of_swaps_with_futures_is_capped_here() -> None:
     # CME, 2025: 1,568,352 and 569,910 apart, 46,161 together, some 98% less. That programme has no
     # cap; under this one's a fifth is left.
     result = saving((1_568_352.0, 569_910.0, 46_161.0), (569_910.0, 1_568_352.0, 46_161.0))
-    assert result.p_ficc[0] == result.p_cme[0] == pytest.approx(0.97841, abs=1e-5)
+    assert (
+        result.offset_rate_ficc[0] == result.offset_rate_cme[0] == pytest.approx(0.97841, abs=1e-5)
+    )
     assert outcome(result) == (0.8, "FICC", True, "")
 
 
@@ -152,7 +157,7 @@ def test_first_reason_in_rank_is_given(ficc: Any, flags: Any, reason: str) -> No
 
 def test_raw_shares_are_reported_whatever_the_reason() -> None:
     result = saving((60.0, 40.0, 75.0), (80.0, 40.0, 60.0), eligible=False)
-    assert (result.p_ficc[0], result.p_cme[0]) == (0.25, 0.5)
+    assert (result.offset_rate_ficc[0], result.offset_rate_cme[0]) == (0.25, 0.5)
 
 
 def test_groups_at_other_firms_have_no_share() -> None:
@@ -164,5 +169,5 @@ def test_groups_at_other_firms_have_no_share() -> None:
         two_sided=np.array([True]),
         rules=RULES,
     )
-    assert result.p.tolist() == [0.25]
+    assert result.offset_rate.tolist() == [0.25]
     assert all(len(getattr(result, name)) == 1 for name in Saving.__dataclass_fields__)

@@ -17,18 +17,18 @@ from crossmargin.agreement.single import (
     Client,
     Elsewhere,
     Flags,
-    Pots,
+    Portfolios,
     settle,
     v_cme,
     v_ficc,
 )
 from crossmargin.conventions import CME, FICC
-from crossmargin.margin.portfolios import HouseMargin
+from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.policies import Agreement
-from crossmargin.policies.sections import MODEL_MIN
+from crossmargin.policies.sections import LOWER_OF_MODELS
 from crossmargin.results.tables import money_columns, saving_columns
 
-RULES = Agreement(reducer=MODEL_MIN, cap=0.8, minimum_saving=0.01)
+RULES = Agreement(offset_method=LOWER_OF_MODELS, cap=0.8, minimum_saving=0.01)
 KNOWN: Flags = (False,) * 5
 
 # Amounts that meet the cap, the minimum, ties and whole cents, and any others.
@@ -36,14 +36,14 @@ usd = st.one_of(
     st.sampled_from([0.0, 0.005, 1.0, 20.0, 80.0, 99.0, 100.0, 125.0, 1e11]),
     st.floats(2.0**-20, 1e11),
 )
-pots = st.tuples(usd, usd, usd, usd, usd)
+portfolios = st.tuples(usd, usd, usd, usd, usd)
 flags = st.one_of(st.just(KNOWN), st.tuples(*[st.booleans()] * 5))
-margins = st.tuples(pots, pots, flags, flags)
+margins = st.tuples(portfolios, portfolios, flags, flags)
 terms = st.sampled_from([0.0, 1.0, 1.25, 100.0]), st.one_of(st.just(0.0), usd)
 
 
 def by_columns(
-    groups: list[tuple[Pots, Pots, Flags, Flags]],
+    groups: list[tuple[Portfolios, Portfolios, Flags, Flags]],
     *,
     eligible: bool,
     complete: bool,
@@ -55,7 +55,7 @@ def by_columns(
 ) -> dict[str, Any]:
     """Return the row that `agree` and `require` give; the first group is the account's own."""
     ficc, cme, no_ficc, no_cme = (np.array(column) for column in zip(*groups, strict=True))
-    houses = HouseMargin(FICC, ficc, no_ficc, {}), HouseMargin(CME, cme, no_cme, {})
+    houses = CcpMargin(FICC, ficc, no_ficc, {}), CcpMargin(CME, cme, no_cme, {})
     saving = agree(
         *houses,
         eligible=np.array([eligible]),
@@ -94,7 +94,7 @@ def same_bits(a: dict[str, Any], b: dict[str, Any]) -> bool:
     st.sampled_from([(0.8, 0.01), (1.0, 0.0), (0.25, 0.5)]),
 )
 def test_one_account_is_the_row_of_the_columns(
-    groups: list[tuple[Pots, Pots, Flags, Flags]],
+    groups: list[tuple[Portfolios, Portfolios, Flags, Flags]],
     eligible: bool,
     complete: bool,
     two_sided: bool,
@@ -103,7 +103,7 @@ def test_one_account_is_the_row_of_the_columns(
     minimum: float,
     limits: tuple[float, float],
 ) -> None:
-    rules = Agreement(MODEL_MIN, *limits)
+    rules = Agreement(LOWER_OF_MODELS, *limits)
     there = Elsewhere()
     for ficc, cme, no_ficc, no_cme in groups[1:]:
         there = there.plus(ficc, cme, no_ficc, no_cme)
@@ -138,16 +138,16 @@ def test_every_way_a_percentage_comes_about(both: float, other_model: float) -> 
     assert ours["capped"] == (both < 20.0 and other_model == 0.0)
 
 
-@given(pots, pots, pots)
-def test_v_ficc_is_the_largest(var: Pots, mma: Pots, floor: Pots) -> None:
+@given(portfolios, portfolios, portfolios)
+def test_v_ficc_is_the_largest(var: Portfolios, mma: Portfolios, floor: Portfolios) -> None:
     expected = np.maximum(np.maximum(np.array(var), np.array(mma)), np.array(floor))
     assert np.array(v_ficc(var, mma, floor)).tobytes() == expected.tobytes()
     lower = tuple(-x - 1.0 for x in var)
     assert v_ficc(lower, lower, floor) == floor  # type: ignore[arg-type]
 
 
-@given(st.tuples(*[st.floats(-1e10, 1e10)] * 5), pots, st.sampled_from([0.0, 0.75, 1.0]))
-def test_v_cme_is_the_mean_but_never_negative(hvar: Pots, svar: Pots, x: float) -> None:
+@given(st.tuples(*[st.floats(-1e10, 1e10)] * 5), portfolios, st.sampled_from([0.0, 0.75, 1.0]))
+def test_v_cme_is_the_mean_but_never_negative(hvar: Portfolios, svar: Portfolios, x: float) -> None:
     h, s = np.array(hvar), np.array(svar)
     mixed = np.maximum(x * h + (1.0 - x) * s, 0.0)
     assert v_cme(hvar, svar, x) == tuple(mixed.tolist())
@@ -159,4 +159,4 @@ def test_the_callers_decimal_context_does_not_matter() -> None:
     client = Client("A", True, True, 1.0, 0.0, 0.0, Elsewhere())
     with localcontext(prec=3):
         row = settle(amount, amount, KNOWN, KNOWN, two_sided=False, client=client, rules=RULES)
-    assert row["no_programme"] == Decimal("24691357.82")
+    assert row["standalone_requirement"] == Decimal("24691357.82")

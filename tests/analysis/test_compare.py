@@ -36,7 +36,7 @@ def result(*accounts: Account, **inputs: str) -> Margined:
     table = pa.table(
         {
             "account": pa.array(name, pa.string()),
-            "p": pa.array(p, pa.float64()),
+            "offset_rate": pa.array(p, pa.float64()),
             **amounts,
             "reason": pa.array(reason, pa.string()),
             "saving_is_upper_bound": pa.array([number == "X" for number in name]),
@@ -65,9 +65,9 @@ def test_differences_are_b_minus_a_and_accounts_of_one_run_are_marked() -> None:
     assert rows["X"] == {
         "account": "X",
         "only_in": None,
-        "p_a": 0.5,
-        "p_b": 0.25,
-        "p_difference": -0.25,
+        "offset_rate_a": 0.5,
+        "offset_rate_b": 0.25,
+        "offset_rate_difference": -0.25,
         "requirement_a": Decimal("100.00"),
         "requirement_b": Decimal("100.75"),
         "requirement_difference": Decimal("0.75"),
@@ -85,8 +85,8 @@ def test_differences_are_b_minus_a_and_accounts_of_one_run_are_marked() -> None:
     # Known in one run alone: no difference, never that to zero.
     for name in ("GONE", "Y", "NEW2"):
         assert rows[name]["requirement_difference"] is None
-    assert (rows["GONE"]["requirement_a"], rows["GONE"]["p_b"]) == (Decimal("7.25"), None)
-    assert (rows["Y"]["p_difference"], rows["Y"]["reason_a"]) == (0.5, "INCOMPLETE")
+    assert (rows["GONE"]["requirement_a"], rows["GONE"]["offset_rate_b"]) == (Decimal("7.25"), None)
+    assert (rows["Y"]["offset_rate_difference"], rows["Y"]["reason_a"]) == (0.5, "INCOMPLETE")
 
 
 def test_inputs_differ_by_content_or_by_being_there() -> None:
@@ -119,11 +119,14 @@ def test_runs_and_their_directories_compare_alike(
     a, b = (run.accounts.to_arrow() for run in runs)
     for row, one, other in zip(table.to_pylist(), a.to_pylist(), b.to_pylist(), strict=True):
         assert row["account"] == one["account"]
-        assert (row["p_a"], row["p_b"]) == (one["p"], other["p"])
+        assert (row["offset_rate_a"], row["offset_rate_b"]) == (
+            one["offset_rate"],
+            other["offset_rate"],
+        )
         if one["requirement"] is not None:
             assert row["requirement_difference"] == other["requirement"] - one["requirement"]
     same = xm.compare(runs[0], runs[0]).to_arrow()
-    assert set(same["p_difference"].to_pylist()) == {0.0}
+    assert set(same["offset_rate_difference"].to_pylist()) == {0.0}
 
 
 def test_what_is_no_result_is_refused(tmp_path: Path, runs: tuple[xm.Run, xm.Run]) -> None:
@@ -219,7 +222,7 @@ def forged(out: Path, accounts: pa.Table) -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("p", pa.string()),
+        ("offset_rate", pa.string()),
         ("requirement", pa.decimal128(30, 4)),
         ("requirement", pa.float64()),
         ("reason", pa.null()),
@@ -295,8 +298,10 @@ def damaged(out: Path, how: str) -> None:
     elif how.startswith("without "):
         pq.write_table(table.drop_columns([how.removeprefix("without ")]), file)
     elif how == "p as text":
-        at = table.column_names.index("p")
-        pq.write_table(table.set_column(at, "p", table["p"].cast(pa.string())), file)
+        at = table.column_names.index("offset_rate")
+        pq.write_table(
+            table.set_column(at, "offset_rate", table["offset_rate"].cast(pa.string())), file
+        )
     elif how == "no account":
         at = table.column_names.index("account")
         pq.write_table(table.set_column(at, "account", pa.nulls(len(table), pa.string())), file)

@@ -42,10 +42,10 @@ def test_contraction_by_hand(by_hand: Any, book_of: Any) -> None:
     linear = factor_exposures(book, universe, 11, second_order=False)
     assert linear.feature.tolist() == [4, 7]
     assert exposure_var(linear, shock, 0.5)[0] == pytest.approx(6.0, rel=1e-12)
-    pots = found.of_pots(FICC)
-    assert pots.amount.shape == (5, 4)
+    portfolios = found.of_portfolios(FICC)
+    assert portfolios.amount.shape == (5, 4)
     # Cash and futures together.
-    assert pots.amount[2].tolist() == [-600.0, -70.0, 600.0, 245.0]
+    assert portfolios.amount[2].tolist() == [-600.0, -70.0, 600.0, 245.0]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_challenger_is_within_its_tolerance_of_the_cube(model: Any, lots: list[l
     row, column = np.nonzero(table)
     ptr = np.concatenate([[0], np.cumsum(np.count_nonzero(table, axis=1))])
     book = Book.from_arrays(ptr, column, table[row, column], columns=7)
-    exposures = factor_exposures(book, universe, shock.shape[1]).of_pots(FICC)
+    exposures = factor_exposures(book, universe, shock.shape[1]).of_portfolios(FICC)
     assert isinstance(exposures, FactorExposures)
     ours = segment_tails(
         book, [Measure(cube, RULES.level)], segments=4, unions=UNIONS[FICC], es=False

@@ -20,7 +20,7 @@ def test_each_way_is_that_of_a_run_of_its_own(
     for result, column in ((run, "v_sensitivity"), (full, "v_full")):
         accounts = result.accounts.to_arrow()
         for segment in ("cash", "futures", "combined"):
-            rows = found.filter(pc.equal(found["segment"], segment))
+            rows = found.filter(pc.equal(found["portfolio"], segment))
             at = pc.index_in(rows["account"], value_set=accounts["account"])
             expected = accounts[f"v_ficc_{segment}"].take(at)
             assert rows[column].to_pylist() == expected.to_pylist()
@@ -36,7 +36,7 @@ def test_haircuts_are_in_both_ways(sample_inputs: dict[str, Any]) -> None:
     run = xm.run(**sample_inputs, policy="cme-ficc-2026-04-30-charges")
     found = xm.compare_revaluation(run, sample_inputs["market"]).to_arrow()
     accounts = run.accounts.to_arrow()
-    rows = found.filter(pc.equal(found["segment"], "cash"))
+    rows = found.filter(pc.equal(found["portfolio"], "cash"))
     at = pc.index_in(rows["account"], value_set=accounts["account"])
     assert rows["v_sensitivity"].to_pylist() == accounts["v_ficc_cash"].take(at).to_pylist()
 

@@ -27,7 +27,7 @@ NOTE, AT_START, AT_END = 1, 2, 3
 
 
 def legs_of(trades: Trades, price: np.ndarray = DIRTY) -> list[tuple[int, int, int]]:
-    """Return (trade, instrument, lots): the two securities, dated cash, then futures."""
+    """Return (trade, instrument, lots): the two securities, forward cash leg, then futures."""
     first_contract = len(SECURITIES) + trades.cash_dates.size
     legs = open_legs(
         trades,
@@ -52,7 +52,7 @@ def test_outright_trades_are_one_leg(read: Any) -> None:
         {"kind": "future", "instrument": "ZNM25", "quantity": "7"},
         {"kind": "future", "instrument": "ZTM25", "quantity": "-3"},
     )
-    # Two securities, no dated cash, then ZTM25 and ZNM25.
+    # Two securities, no forward cash leg, then ZTM25 and ZNM25.
     assert legs_of(trades) == [(0, 0, -25_000), (1, 3, 7), (2, 2, -3)]
 
 
@@ -139,7 +139,9 @@ def lines_of(*rows: tuple[int, int, int, bool, int]) -> Lines:
     """Net (group, segment, instrument, xm, lots)."""
     group, segment, instrument, xm, lots = (np.array(c) for c in zip(*rows, strict=True))
     why = np.array([f"{g}/{s}" for g, s in zip(group, segment, strict=True)], dtype=object)
-    return net(group=group, segment=segment, instrument=instrument, lots=lots, xm=xm, why=why)
+    return net(
+        group=group, segment=segment, instrument=instrument, lots=lots, xm=xm, assignment_reason=why
+    )
 
 
 def as_rows(lines: Lines) -> list[tuple[int, int, int, bool, int]]:
@@ -166,7 +168,7 @@ def test_rows_net_within_their_key_and_never_across() -> None:
         (0, FICC_OTHER, 5, True, -4),
         (1, FICC_XM, 5, True, 10),
     ]
-    assert lines.why.tolist() == ["0/0", "0/0", "0/2", "0/2", "1/0"]
+    assert lines.assignment_reason.tolist() == ["0/0", "0/0", "0/2", "0/2", "1/0"]
 
 
 def test_book_has_each_instrument_of_a_segment_once() -> None:
@@ -178,7 +180,7 @@ def test_book_has_each_instrument_of_a_segment_once() -> None:
         (0, CME_XM, 6, True, 3),
     )
     book = to_book(lines, groups=4, instruments=9)
-    # Rows are group * 4 + segment; -4 and 5 are one pot, -2 and 2 leave nothing.
+    # Rows are group * 4 + segment; -4 and 5 are one portfolio, -2 and 2 leave nothing.
     assert book.rows == 16
     filled = {r: (book.row_ptr[r], book.row_ptr[r + 1]) for r in range(16)}
     assert {r for r, (a, b) in filled.items() if b > a} == {1, 10}
@@ -194,7 +196,7 @@ def test_no_trades_are_an_empty_book() -> None:
         instrument=none,
         lots=none,
         xm=none.astype(bool),
-        why=none.astype(object),
+        assignment_reason=none.astype(object),
     )
     assert lines.lots.size == 0
     book = to_book(lines, groups=3, instruments=4)

@@ -130,7 +130,7 @@ def test_an_empty_input_is_refused_with_its_first_rejected_row() -> None:
 
 UNIVERSE: Any = SimpleNamespace(
     name=np.array(["X", "Y", "USD 2025-03-20", "ZNM25", "ZNU25"], dtype=object),
-    kind=np.array(["treasury", "treasury", "dated cash", "future", "future"], dtype=object),
+    kind=np.array(["treasury", "treasury", "forward cash leg", "future", "future"], dtype=object),
     root=np.array(["", "", "", "ZN", "ZN"], dtype=object),
 )
 

@@ -102,9 +102,9 @@ def hand_made(market: xm.Market, securities: pa.Table) -> xm.Run:
 
 def test_basis_trade_is_capped_and_an_upper_bound(hand_made: xm.Run) -> None:
     row = _row(hand_made, "BASIS")
-    assert row["p_ficc"] > 0.8
-    assert row["p_cme"] > 0.8
-    assert (row["p"], row["capped"], row["binding"]) == (0.8, True, "FICC")
+    assert row["offset_rate_ficc"] > 0.8
+    assert row["offset_rate_cme"] > 0.8
+    assert (row["offset_rate"], row["capped"], row["binding"]) == (0.8, True, "FICC")
     assert row["saving_is_upper_bound"]
     assert row["reason"] is None
     # A fifth is left at each house.
@@ -125,29 +125,35 @@ def test_a_saving_by_tables_is_no_bound_of_what_the_models_see(
         policy=policy,
     )
     row = _row(run, "BASIS")
-    assert row["p"] > 0.0
+    assert row["offset_rate"] > 0.0
     assert not row["saving_is_upper_bound"]
 
 
 def test_curve_trade_saves_less(hand_made: xm.Run) -> None:
     basis, curve = _row(hand_made, "BASIS"), _row(hand_made, "CURVE")
-    assert 0.0 < curve["p"] < basis["p"]
-    assert curve["p_ficc"] < basis["p_ficc"]
-    assert curve["p_cme"] < basis["p_cme"]
+    assert 0.0 < curve["offset_rate"] < basis["offset_rate"]
+    assert curve["offset_rate_ficc"] < basis["offset_rate_ficc"]
+    assert curve["offset_rate_cme"] < basis["offset_rate_cme"]
 
 
 @pytest.mark.parametrize("account", ["CASH", "FUTURES"])
 def test_one_side_alone_saves_nothing(hand_made: xm.Run, account: str) -> None:
     row = _row(hand_made, account)
-    assert (row["p"], row["reason"], row["binding"]) == (0.0, "ONE_SIDED", None)
+    assert (row["offset_rate"], row["reason"], row["binding"]) == (0.0, "ONE_SIDED", None)
     assert row["saving"] == 0
-    assert row["requirement"] == row["no_programme"] > 0
+    assert row["requirement"] == row["standalone_requirement"] > 0
 
 
 def test_tips_never_enter_and_stay_unpriced(hand_made: xm.Run) -> None:
     row = _row(hand_made, "TIPS")
-    assert (row["v_ficc_cash"], row["p"], row["reason"]) == (0.0, 0.0, "ONE_SIDED")
-    for column in ("other_ficc", "requirement", "house_requirement", "no_programme", "saving"):
+    assert (row["v_ficc_cash"], row["offset_rate"], row["reason"]) == (0.0, 0.0, "ONE_SIDED")
+    for column in (
+        "other_ficc",
+        "requirement",
+        "house_requirement",
+        "standalone_requirement",
+        "saving",
+    ):
         assert row[column] is None
     assert row["requirement_cme"] == _row(hand_made, "FUTURES")["requirement_cme"]
     codes = [r["code"] for r in hand_made.exceptions.to_arrow().to_pylist()]
@@ -158,7 +164,7 @@ def test_splitting_a_hedge_can_cost_more_than_it_saves(hand_made: xm.Run) -> Non
     # Without the programme the futures net to nothing in one ordinary account.
     row = _row(hand_made, "SPLIT")
     assert row["saving"] < 0
-    assert row["no_programme"] - row["requirement"] == row["saving"]
+    assert row["standalone_requirement"] - row["requirement"] == row["saving"]
 
 
 def test_short_rate_futures_say_that_spreads_are_not_modelled(hand_made: xm.Run) -> None:
@@ -170,7 +176,7 @@ def test_short_rate_futures_say_that_spreads_are_not_modelled(hand_made: xm.Run)
 def test_saving_at_ficc_falls_as_the_basis_moves_more(
     real_data: Callable[[str], Path], securities: pa.Table, hand_made: xm.Run
 ) -> None:
-    p_ficc = [_row(hand_made, "BASIS")["p_ficc"]]
+    offset_rate_ficc = [_row(hand_made, "BASIS")["offset_rate_ficc"]]
     for scale in (0.1, 0.4, 1.6):
         run = xm.run(
             positions=_positions(*(f"BASIS,{line}" for line in HAND_MADE["BASIS"])),
@@ -180,9 +186,9 @@ def test_saving_at_ficc_falls_as_the_basis_moves_more(
         )
         row = _row(run, "BASIS")
         assert not row["saving_is_upper_bound"]
-        p_ficc.append(row["p_ficc"])
-    assert p_ficc == sorted(p_ficc, reverse=True)
-    assert p_ficc[0] - p_ficc[-1] > 0.1
+        offset_rate_ficc.append(row["offset_rate_ficc"])
+    assert offset_rate_ficc == sorted(offset_rate_ficc, reverse=True)
+    assert offset_rate_ficc[0] - offset_rate_ficc[-1] > 0.1
 
 
 def test_breakdown_adds_up_to_the_components_by_scan_ranges(
@@ -198,12 +204,12 @@ def test_breakdown_adds_up_to_the_components_by_scan_ranges(
     )
     total: dict[tuple[str, str], float] = {}
     for part in run.breakdown.to_arrow().to_pylist():
-        key = (part["segment"], part["component"])
+        key = (part["portfolio"], part["component"])
         total[key] = total.get(key, 0.0) + part["amount"]
     assert total["futures", "scan"] > -total["futures", "credit"] > 0.0
     for row in run.components.to_arrow().to_pylist():
-        if row["house"] == "CME" and row["component"] in ("scan", "intra", "delivery", "credit"):
-            found = total.pop((row["segment"], row["component"]), 0.0)
+        if row["ccp"] == "CME" and row["component"] in ("scan", "intra", "delivery", "credit"):
+            found = total.pop((row["portfolio"], row["component"]), 0.0)
             assert float(row["amount"]) == pytest.approx(found, abs=0.0051)
     assert not total
 
@@ -279,7 +285,7 @@ def test_five_thousand_accounts_over_the_real_universe(
     table = run.accounts.to_arrow()
     assert len(table) == 5000
     assert set(table["status"].to_pylist()) == {"complete"}
-    p = table["p"].to_numpy()
+    p = table["offset_rate"].to_numpy()
     assert 0.2 < np.mean(p > 0.0) <= 1.0
     assert p.min() >= 0.0
     assert p.max() <= 0.8
@@ -318,9 +324,9 @@ def test_user_cubes_take_the_place_of_ours(market: xm.Market, securities: pa.Tab
         2_500,
         7_500,
     )
-    assert row["p_ficc"] == pytest.approx(2 / 3, abs=1e-15)
-    assert row["p_cme"] == pytest.approx(0.4, abs=1e-15)
-    assert (row["p"], row["binding"]) == (row["p_cme"], "CME")
+    assert row["offset_rate_ficc"] == pytest.approx(2 / 3, abs=1e-15)
+    assert row["offset_rate_cme"] == pytest.approx(0.4, abs=1e-15)
+    assert (row["offset_rate"], row["binding"]) == (row["offset_rate_cme"], "CME")
     assert run.manifest["cubes"]["cme_stressed"] is None
 
 
@@ -379,8 +385,8 @@ def test_span_policy_margins_futures_by_their_scan_range(
     alone = row["v_cme_futures"] + row["v_cme_cash"]
     assert row["v_cme_combined"] == pytest.approx(alone - credit, rel=1e-12)
     # FICC's side is that of the default policy.
-    assert row["p_ficc"] == _row(xm.run(positions=book, **given), "A")["p_ficc"]
-    assert xm.Session(run).what_if("A", {})["p_cme"] == row["p_cme"]
+    assert row["offset_rate_ficc"] == _row(xm.run(positions=book, **given), "A")["offset_rate_ficc"]
+    assert xm.Session(run).what_if("A", {})["offset_rate_cme"] == row["offset_rate_cme"]
     cube = pa.table({"instrument": ["ZNM25"], "a": [1.0]})
     with pytest.raises(InputError, match=r"cme_cube: the policy.s cme\.model, span, takes no cube"):
         xm.run(positions=book, policy=span, cme_cube=cube, **given)
@@ -403,7 +409,7 @@ def test_a_future_without_a_scan_range_is_not_covered(
     own = tmp_path / "own.toml"
     own.write_text(
         'name = "own"\nextends = "cme-ficc-2026-04-30-span"\n[span.scan_ranges]\n'
-        'value = [["ZB", 3500]]\nstanding = "ours"\nsource = "a test"\n'
+        'value = [["ZB", 3500]]\nevidence = "ours"\nsource = "a test"\n'
     )
     run = xm.run(positions=book, policy=own, **given)
     assert _row(run, "A")["v_cme_futures"] == 35_000.0
@@ -422,7 +428,7 @@ def test_instrument_missing_from_a_cube_is_unpriced(
     )
     row = _row(run, "A")
     assert (row["v_ficc_cash"], row["requirement_ficc"], row["requirement"]) == (None, None, None)
-    assert (row["p"], row["reason"], row["status"]) == (0.0, "INCOMPLETE", "incomplete")
+    assert (row["offset_rate"], row["reason"], row["status"]) == (0.0, "INCOMPLETE", "incomplete")
     assert "NOT_IN_CUBE" in [r["code"] for r in run.exceptions.to_arrow().to_pylist()]
 
 
@@ -459,7 +465,7 @@ def test_a_stale_contract_has_expired(
                 market=today,
             )
         row = _row(run, "A")
-        assert (row["p"], row["reason"]) == (0.0, "INCOMPLETE")
+        assert (row["offset_rate"], row["reason"]) == (0.0, "INCOMPLETE")
         assert str(row["requirement"]) == "357535.65"
         assert run.manifest["exceptions"]["CONTRACT_EXPIRED"] == 1
 
@@ -557,14 +563,14 @@ def test_an_impossible_amount_names_the_account(
 
 def test_columns_of_the_user_never_displace_ours(market: xm.Market, securities: pa.Table) -> None:
     accounts = _accounts("A")
-    for name in ("p", "run_id", "desk"):
+    for name in ("offset_rate", "run_id", "desk"):
         accounts = accounts.append_column(name, pa.array(["mine"]))
     run = xm.run(
         positions=_positions(ONE_LINE), accounts=accounts, securities=securities, market=market
     )
     row = _row(run, "A")
     assert (row["input_p"], row["input_run_id"], row["desk"]) == ("mine", "mine", "mine")
-    assert row["p"] == 0.0
+    assert row["offset_rate"] == 0.0
     assert row["run_id"] == run.manifest["run_id"]
 
 

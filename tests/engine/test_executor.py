@@ -34,10 +34,10 @@ def test_one_thread_is_the_callers():
 
 
 def test_several_threads_work_at_once():
-    # Each block waits for the other: on one thread this would break the barrier.
-    barrier = threading.Barrier(2, timeout=10)
-    in_blocks(lambda first, last: barrier.wait(), 2, 1, threads=2)
-    assert not barrier.broken
+    # Each block waits for the other: on one thread this would break the ineligibility_reason.
+    ineligibility_reason = threading.Barrier(2, timeout=10)
+    in_blocks(lambda first, last: ineligibility_reason.wait(), 2, 1, threads=2)
+    assert not ineligibility_reason.broken
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
@@ -106,9 +106,9 @@ def test_after_a_call_the_next_may_use_threads_again(failing):
     for _ in range(2):
         with pytest.raises(KeyError) if failing else contextlib.nullcontext():
             in_blocks(block, 4, 1, threads=2)
-    barrier = threading.Barrier(2, timeout=10)
-    in_blocks(lambda first, last: barrier.wait(), 2, 1, threads=2)
-    assert not barrier.broken
+    ineligibility_reason = threading.Barrier(2, timeout=10)
+    in_blocks(lambda first, last: ineligibility_reason.wait(), 2, 1, threads=2)
+    assert not ineligibility_reason.broken
 
 
 def test_default_threads_stays_within_the_affinity():
@@ -139,9 +139,9 @@ def test_omp_num_threads_that_is_no_number_is_ignored(many_cpus, monkeypatch, va
 
 def test_threads_given_win_over_omp_num_threads(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    barrier = threading.Barrier(2, timeout=10)
-    in_blocks(lambda first, last: barrier.wait(), 2, 1, threads=2)
-    assert not barrier.broken
+    ineligibility_reason = threading.Barrier(2, timeout=10)
+    in_blocks(lambda first, last: ineligibility_reason.wait(), 2, 1, threads=2)
+    assert not ineligibility_reason.broken
 
 
 def test_a_worker_of_joblib_uses_its_share(monkeypatch):

@@ -96,7 +96,7 @@ def test_every_listing_says_where_it_is_from():
     assert {root for listing in _listings() for root in listing.roots} == set(roots())
     for listing in _listings():
         assert listing.source
-        assert listing.standing in ("confirmed", "inferred", "unconfirmed")
+        assert listing.evidence in ("confirmed", "inferred", "unconfirmed")
         assert set(listing.months) <= set(range(1, 13))
 
 
@@ -163,7 +163,7 @@ def test_every_rule_says_what_the_code_knows(delivery):
             assert delivery == "2010-06"
             continue
         assert rule.source
-        assert rule.standing in ("confirmed", "inferred", "unconfirmed")
+        assert rule.evidence in ("confirmed", "inferred", "unconfirmed")
         assert rule.last_trading in ("last", "eighth_last", "before_reference_end")
         if rule.kind == "treasury":
             assert rule.last_delivery in ("last", "third_after")

@@ -502,7 +502,7 @@ def test_a_sofr_curve_that_is_the_treasurys_changes_no_bit(flat_market, note):
     assert found.price.tolist() == build(plain, note, names, held=[0]).price.tolist()
 
 
-def test_a_note_and_dated_cash_on_a_flat_curve(flat_market, make_securities):
+def test_a_note_and_forward_cash_on_a_flat_curve(flat_market, make_securities):
     securities = make_securities(NOTE | {"maturity_date": "2026-03-13", "coupon": 0.05})
     market = flat_market("2025-03-13")
     cash = ["2025-03-12", "2025-03-13", "2026-03-13"]
@@ -517,7 +517,7 @@ def test_a_note_and_dated_cash_on_a_flat_curve(flat_market, make_securities):
         "USD 2025-03-13",
         "USD 2026-03-13",
     ]
-    assert found.kind.tolist() == ["treasury"] + ["dated cash"] * 3
+    assert found.kind.tolist() == ["treasury"] + ["forward cash leg"] * 3
     dv01 = [(2.5 * df[0] * t[0] + 102.5 * df[1] * t[1]) / 1e4, 0.0, 0.0, 100 * df[1] * t[1] / 1e4]
     assert found.sensitivities.dv01.tolist() == pytest.approx(dv01, rel=1e-13)
     # Cash stays out of the floor; a note counts with its dirty value.

@@ -429,7 +429,7 @@ def test_a_local_midnight_is_its_local_day() -> None:
     zone = pa.timestamp("us", tz="America/New_York")
     when = pa.array([datetime.datetime(2025, 3, 14, 4, tzinfo=datetime.UTC)], zone)
     table = pa.table({**TYPED, "settle_date": when})
-    parsed = parse(table, POSITIONS, file="p", log=ExceptionLog())
+    parsed = parse(table, POSITIONS, file="offset_rate", log=ExceptionLog())
     assert parsed.table["settle_date"].to_pylist() == [datetime.date(2025, 3, 14)]
 
 
@@ -475,8 +475,8 @@ def test_chunks_do_not_matter() -> None:
     table = pa.table({name: [row[name] for row in rows] for name in POSITION})
     split = pa.concat_tables([table.slice(i, 1) for i in range(3)] + [table.slice(0, 0)])
     whole_log, split_log = ExceptionLog(), ExceptionLog()
-    whole = parse(table, POSITIONS, file="p", log=whole_log)
-    parts = parse(split, POSITIONS, file="p", log=split_log)
+    whole = parse(table, POSITIONS, file="offset_rate", log=whole_log)
+    parts = parse(split, POSITIONS, file="offset_rate", log=split_log)
     assert whole == Parsed(parts.table, parts.extra_columns, parts.warnings, parts.rows_read)
     assert whole_log.table() == split_log.table()
 

@@ -32,7 +32,7 @@ from crossmargin.results.table import Table, money
 EXAMPLE = pa.table(
     {
         "account": ["00123", None, "B", "C"],
-        "p": [0.5, None, -0.0, 1e-300],
+        "offset_rate": [0.5, None, -0.0, 1e-300],
         "requirement": money(np.array([1, 2, -3, 4]), np.array([True, False, True, True])),
         "date": pa.array([datetime.date(2025, 3, 13)] * 3 + [None], pa.date32()),
         "xm": [True, None, False, True],
@@ -336,7 +336,7 @@ def test_a_directory_bound_from_elsewhere_is_a_mount_point(tmp_path: Path) -> No
 def test_texts_that_a_spreadsheet_would_compute_are_quoted(tmp_path: Path) -> None:
     texts = ["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", "A=1", "'=1", "", None, "001"]
     number = [-1.5, *range(len(texts) - 1)]
-    table = pa.table({"account": texts, "p": pa.array(number, pa.float64())})
+    table = pa.table({"account": texts, "offset_rate": pa.array(number, pa.float64())})
     write_table(table, tmp_path / "a.csv")
     write_table(table, tmp_path / "a.parquet")
     assert pq.read_table(tmp_path / "a.parquet").equals(table)

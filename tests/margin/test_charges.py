@@ -24,7 +24,7 @@ from crossmargin.margin.charges import (
     ficc_charges,
     volumes_of,
 )
-from crossmargin.margin.portfolios import HouseMargin
+from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.policies import (
     Charge,
     CmeConcentration,
@@ -38,7 +38,7 @@ from crossmargin.policies import (
 
 
 def at(house: str, rate: float = 0.5, name: str = "liquidity") -> Charge:
-    return Charge(name, house, rate, inside=False, standing="ours", source="a test")
+    return Charge(name, house, rate, reducible=False, evidence="ours", source="a test")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_house_charges_the_gross_value_of_its_own_positions(universe: Any, boo
     # one of 90 are 290 again, -3 + 5 futures of 1000 are 2000.
     assert ficc.amount.tolist() == [[145.0, 0.0, 145.0, 200.0, 145.0], [0.0] * 5]
     assert cme.amount.tolist() == [[0.0, 750.0, 750.0, 1250.0, 500.0], [0.0] * 5]
-    assert (ficc.charge.house, cme.charge.house) == ("FICC", "CME")
+    assert (ficc.charge.ccp, cme.charge.ccp) == ("FICC", "CME")
 
 
 def test_no_charge_is_no_charge(universe: Any, book_of: Any) -> None:
@@ -75,8 +75,8 @@ NOTHING = np.zeros((1, 5))
 RATES = np.array([0.5, 0.25])
 
 
-def margin_of(v: float) -> HouseMargin:
-    return HouseMargin(FICC, np.full((1, 5), v), np.zeros((1, 5), dtype=bool), {})
+def margin_of(v: float) -> CcpMargin:
+    return CcpMargin(FICC, np.full((1, 5), v), np.zeros((1, 5), dtype=bool), {})
 
 
 def exposures(rate: Any = RATES) -> Exposures:
@@ -92,7 +92,7 @@ def test_net_exposure_of_a_bucket_is_charged_at_its_rate(book_of: Any) -> None:
     # XM: 3 * 10 - 20 = 10 at a half, -40 at a quarter; other: -60 at a half. Buckets do not net.
     book = book_of([{0: 3, 1: -1, 2: -1, 3: 9}, {}, {1: -3}, {}])
     (repo,) = ficc_charges(book, margin_of(0.0), ChargeRules(repo_rate=exposures()))
-    assert (repo.charge.name, repo.charge.house, repo.charge.inside) == ("repo rate", FICC, False)
+    assert (repo.charge.name, repo.charge.ccp, repo.charge.reducible) == ("repo rate", FICC, False)
     amount = repo.amount[0]
     assert amount[[CASH, COMBINED, FUTURES, OTHER]].tolist() == [15.0, 15.0, 0.0, 30.0]
     # 30 - 20 - 60 = -50 at a half, and the ten.
@@ -201,12 +201,12 @@ def test_charges_of_a_run_are_outside_the_reduction(
     with_repo = policy_with(repo_rate=RepoRateRules((12,), ("1/4",), (0.01,)))
     charged = xm.run(**sample_inputs, policy=with_repo)
     was, now = sample_run.accounts.to_arrow(), charged.accounts.to_arrow()
-    assert was["p"].equals(now["p"])
+    assert was["offset_rate"].equals(now["offset_rate"])
     assert was["v_ficc_cash"].equals(now["v_ficc_cash"])
     parts = charged.components.to_arrow()
     parts = parts.filter(pc.equal(parts["component"], "charge: repo rate"))
-    assert set(parts["inside"].to_pylist()) == {False}
-    own = parts.filter(pc.equal(parts["segment"], "cash")).to_pylist()
+    assert set(parts["reducible"].to_pylist()) == {False}
+    own = parts.filter(pc.equal(parts["portfolio"], "cash")).to_pylist()
     due = {(r["account"], r["clearing_firm"]): r["amount"] for r in own}
     firm = dict(zip(now["account"].to_pylist(), now["clearing_firm"].to_pylist(), strict=True))
     checked = 0
@@ -221,7 +221,7 @@ def test_charges_of_a_run_are_outside_the_reduction(
 
 @pytest.fixture
 def futures(by_hand: Any) -> Any:
-    """Return a note, dated cash and futures: two months of ZN, one of ZT, one of SR3."""
+    """Return a note, forward cash leg and futures: two months of ZN, one of ZT, one of SR3."""
     names = ["NOTE00000", "USD 2025-05-01", "SR3M25", "ZNM25", "ZNU25", "ZTM25"]
     return by_hand(*((name, [(1.0, 100.0)], 1.0) for name in names))
 
@@ -240,7 +240,7 @@ BOOK: list[dict[int, int]] = [
 
 
 def test_liquidity_is_the_cost_of_every_contract_net(futures: Any, book_of: Any) -> None:
-    rules = CmeLiquidity(cost=(("ZN", 15.625), ("ZT", 8.0)), inside=False)
+    rules = CmeLiquidity(cost=(("ZN", 15.625), ("ZT", 8.0)), reducible=False)
     found = charge_liquidity(book_of(BOOK), futures, rules)
     # XM: 15.625 * (30 + 20) + 8 * 7 = 837.25; other: 15.625 * 10, SR3 is not named. In `all`
     # ZNM25 nets to -20: 15.625 * (20 + 20) + 56 = 681. Cash is FICC's own.
@@ -248,7 +248,7 @@ def test_liquidity_is_the_cost_of_every_contract_net(futures: Any, book_of: Any)
         [0.0, 837.25, 837.25, 156.25, 681.0],
         [0.0, 0.0, 0.0, 125.0, 125.0],
     ]
-    assert (found.charge.name, found.charge.house, found.charge.inside) == (
+    assert (found.charge.name, found.charge.ccp, found.charge.reducible) == (
         "liquidity",
         "CME",
         False,
@@ -256,13 +256,13 @@ def test_liquidity_is_the_cost_of_every_contract_net(futures: Any, book_of: Any)
 
 
 def test_concentration_counts_the_contracts_that_share_a_volume(futures: Any, book_of: Any) -> None:
-    rules = CmeConcentration(threshold=0.25, rate=(("ZN", 3.0), ("ZT", 10.0)), inside=True)
+    rules = CmeConcentration(threshold=0.25, rate=(("ZN", 3.0), ("ZT", 10.0)), reducible=True)
     volumes = volumes_of(futures, {"ZN": 100.0, "ZTM25": 8.0, "UB": 1.0}, rules)
     found = charge_concentration(book_of(BOOK), futures, rules, volumes)
     # XM: ZN 3 * (30 + 20 - 25) = 75, ZT 10 * (7 - 2) = 50; other: 10 < 25. In `all` ZN counts
     # 20 + 20: 3 * 15 = 45.
     assert found.amount.tolist() == [[0.0, 125.0, 125.0, 0.0, 95.0], [0.0] * 5]
-    assert (found.charge.name, found.charge.house, found.charge.inside) == (
+    assert (found.charge.name, found.charge.ccp, found.charge.reducible) == (
         "concentration",
         "CME",
         True,
@@ -274,7 +274,7 @@ def test_concentration_counts_the_contracts_that_share_a_volume(futures: Any, bo
 
 
 def test_concentration_begins_beyond_the_threshold(futures: Any, book_of: Any) -> None:
-    rules = CmeConcentration(threshold=0.5, rate=(("ZN", 4.0),), inside=False)
+    rules = CmeConcentration(threshold=0.5, rate=(("ZN", 4.0),), reducible=False)
     for contracts, due in ((10, 0.0), (11, 4.0), (-12, 8.0)):
         volumes = volumes_of(futures, {"ZN": 20.0}, rules)
         book = book_of([{}, {3: contracts}, {}, {}])
@@ -282,7 +282,7 @@ def test_concentration_begins_beyond_the_threshold(futures: Any, book_of: Any) -
 
 
 def test_a_charged_contract_without_volume_is_refused_by_name(futures: Any, book_of: Any) -> None:
-    rules = CmeConcentration(threshold=0.5, rate=(("ZN", 4.0), ("UB", 1.0)), inside=False)
+    rules = CmeConcentration(threshold=0.5, rate=(("ZN", 4.0), ("UB", 1.0)), reducible=False)
     for adv in ({}, {"ZNM25": 5.0}, {"ZT": 5.0}):
         with pytest.raises(InputError, match=r"ZN is charged .* give a row for ZN .*--volumes"):
             volumes_of(futures, adv, rules)
@@ -311,13 +311,13 @@ def test_charges_grow_with_the_book_and_netting_never_costs(
     threshold: float,
 ) -> None:
     amounts = tuple((root, 2.0) for root in ("ZN", "ZT", "SR3"))
-    rules = CmeConcentration(threshold, amounts, inside=False)
+    rules = CmeConcentration(threshold, amounts, reducible=False)
     volumes = volumes_of(futures, dict.fromkeys(("ZN", "ZT", "SR3"), adv), rules)
 
     def due(*rows: dict[int, int]) -> tuple[Any, Any]:
         book = book_of(rows)
         return (
-            charge_liquidity(book, futures, CmeLiquidity(amounts, inside=False)).amount[0],
+            charge_liquidity(book, futures, CmeLiquidity(amounts, reducible=False)).amount[0],
             charge_concentration(book, futures, rules, volumes).amount[0],
         )
 
@@ -338,7 +338,7 @@ def test_charges_grow_with_the_book_and_netting_never_costs(
 
 
 def test_volumes_are_shared_by_contracts_alone(futures: Any) -> None:
-    rules = CmeConcentration(0.5, (("ZN", 4.0),), inside=False)
+    rules = CmeConcentration(0.5, (("ZN", 4.0),), reducible=False)
     found = volumes_of(futures, {"ZN": 5.0, "ZNU25": 3.0}, rules)
     assert found.adv.tolist() == [0.0, 5.0, 3.0]
     assert found.number.tolist() == [0, 0, 0, 1, 2, 0]

@@ -8,18 +8,18 @@ import pytest
 
 from crossmargin.policies import read_policy
 from crossmargin.policies.explain import (
+    EVIDENCE_MEANS,
     MEANING,
     PURPOSE,
-    STANDING,
     Difference,
     differences,
     explain,
     unconfirmed,
 )
 from crossmargin.policies.policy import (
+    EVIDENCE,
     OPTIONAL,
     SECTIONS,
-    STANDINGS,
     parse_policy,
     shipped_policies,
 )
@@ -31,36 +31,36 @@ name = "mine"
 extends = "cme-ficc-2026-04-30"
 [agreement.cap]
 value = 0.7000001
-standing = "ours"
+evidence = "ours"
 source = "a test"
 [agreement.minimum_saving]
 value = 0.01
-standing = "confirmed"
+evidence = "confirmed"
 source = "a test"
 [[charge]]
 name = "liquidity"
-house = "FICC"
+ccp = "FICC"
 rate = 1
-inside = true
-standing = "unconfirmed"
+reducible = true
+evidence = "unconfirmed"
 source = "a test"
 [[charge]]
 name = "liquidity"
-house = "CME"
+ccp = "CME"
 rate = 0.0001
-inside = false
-standing = "ours"
+reducible = false
+evidence = "ours"
 source = "a test"
 """
 
 
-def test_every_table_parameter_and_standing_has_its_words() -> None:
+def test_every_table_parameter_and_evidence_has_its_words() -> None:
     tables = {**SECTIONS, **OPTIONAL}
     assert set(PURPOSE) == {*tables, "charge"}
     assert set(MEANING) == {
         f"{key}.{field.name}" for key, cls in tables.items() for field in fields(cls)
     }
-    assert tuple(STANDING) == STANDINGS
+    assert tuple(EVIDENCE_MEANS) == EVIDENCE
 
 
 def test_all_parameters_are_explained_in_their_tables() -> None:
@@ -79,20 +79,20 @@ def test_all_parameters_are_explained_in_their_tables() -> None:
 
 def test_charges_say_whose_they_are_and_whether_they_are_reduced() -> None:
     charges = explain(parse_policy(OWN, name="mine"))[-1]
-    assert [(e.name, e.value, e.standing) for e in charges.entries] == [
-        ("charge.FICC.liquidity", "1 inside", "unconfirmed"),
-        ("charge.CME.liquidity", "0.0001 outside", "ours"),
+    assert [(e.name, e.value, e.evidence) for e in charges.entries] == [
+        ("charge.FICC.liquidity", "1 reducible", "unconfirmed"),
+        ("charge.CME.liquidity", "0.0001 not reducible", "ours"),
     ]
 
 
 def test_what_is_unconfirmed_is_listed() -> None:
     default = set(unconfirmed(read_policy()))
-    assert default == {p.name for p in read_policy().parameters if p.standing == "unconfirmed"}
+    assert default == {p.name for p in read_policy().parameters if p.evidence == "unconfirmed"}
     mine = set(unconfirmed(parse_policy(OWN, name="mine")))
     assert mine == default - {"agreement.minimum_saving"} | {"charge.FICC.liquidity"}
 
 
-def test_differences_are_in_names_values_and_standings() -> None:
+def test_differences_are_in_names_values_and_evidence() -> None:
     a, b = read_policy(), parse_policy(OWN, name="mine")
     assert differences(a, b) == (
         Difference("name", a.name, None, "mine", None),
@@ -100,8 +100,8 @@ def test_differences_are_in_names_values_and_standings() -> None:
         # Seven digits, or it would look like 0.7.
         Difference("agreement.cap", "0.8", "confirmed", "0.7000001", "ours"),
         Difference("agreement.minimum_saving", "0.01", "unconfirmed", "0.01", "confirmed"),
-        Difference("charge.FICC.liquidity", None, None, "1 inside", "unconfirmed"),
-        Difference("charge.CME.liquidity", None, None, "0.0001 outside", "ours"),
+        Difference("charge.FICC.liquidity", None, None, "1 reducible", "unconfirmed"),
+        Difference("charge.CME.liquidity", None, None, "0.0001 not reducible", "ours"),
     )
     assert differences(a, a) == ()
 
@@ -113,15 +113,17 @@ def test_examples_are_marked_as_such(path: Path) -> None:
     assert policy.name.startswith("example-")
     assert "made-up" in policy.authority
     own = tomllib.loads(path.read_text("utf-8"))
-    reducer = own.pop("agreement", None)
-    if reducer:
-        assert set(own) & {policy.agreement.reducer} == {reducer["reducer"]["value"]}
+    offset_method = own.pop("agreement", None)
+    if offset_method:
+        assert set(own) & {policy.agreement.offset_method} == {
+            offset_method["offset_method"]["value"]
+        }
     made_up = [*own.pop("charge", [])]
     made_up += [
         entry for table in own.values() if isinstance(table, dict) for entry in table.values()
     ]
     assert made_up
-    assert {(entry["standing"], entry["source"]) for entry in made_up} == {
+    assert {(entry["evidence"], entry["source"]) for entry in made_up} == {
         ("ours", "example, made up")
     }
     shown = {entry.source for table in explain(policy) for entry in table.entries}

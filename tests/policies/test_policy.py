@@ -22,16 +22,16 @@ from crossmargin.policies import (
     SpreadCredit,
     read_policy,
 )
-from crossmargin.policies.policy import DEFAULT, STANDINGS, parse_policy
+from crossmargin.policies.policy import DEFAULT, EVIDENCE, parse_policy
 
 TEXT = resources.files("crossmargin.policies").joinpath(f"{DEFAULT}.toml").read_text("utf-8")
 CHARGE = """
 [[charge]]
 name = "liquidity"
-house = "FICC"
+ccp = "FICC"
 rate = 0.0001
-inside = false
-standing = "ours"
+reducible = false
+evidence = "ours"
 source = "a test"
 """
 
@@ -109,27 +109,27 @@ def test_default_policy_is_the_programme_of_its_date() -> None:
     assert policy.charges == ()
 
 
-def test_every_parameter_has_source_and_standing() -> None:
+def test_every_parameter_has_source_and_evidence() -> None:
     policy = read_policy()
     sections = (policy.agreement, policy.eligibility, policy.scenarios, policy.ficc, policy.cme)
     fields = sum(len(type(section).__dataclass_fields__) for section in sections)
     assert len({p.name for p in policy.parameters}) == len(policy.parameters) == fields
     for parameter in policy.parameters:
-        assert parameter.standing in STANDINGS
+        assert parameter.evidence in EVIDENCE
         assert parameter.source.strip()
 
 
 def test_charges_are_parameters_too() -> None:
     policy = parse_policy((TEXT + CHARGE).encode(), name="mine")
     (charge,) = policy.charges
-    assert (charge.name, charge.house, charge.rate, charge.inside) == (
+    assert (charge.name, charge.ccp, charge.rate, charge.reducible) == (
         "liquidity",
         "FICC",
         0.0001,
         False,
     )
     last = policy.parameters[-1]
-    assert (last.name, last.value, last.standing) == ("charge.liquidity", 0.0001, "ours")
+    assert (last.name, last.value, last.evidence) == ("charge.liquidity", 0.0001, "ours")
 
 
 def test_own_file_is_read(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_what_is_no_toml_is_refused(text: bytes) -> None:
 @pytest.mark.parametrize(
     ("parameter", "value"),
     [
-        ("agreement.reducer", '"largest"'),
+        ("agreement.offset_method", '"largest"'),
         ("agreement.cap", "1.01"),
         ("agreement.cap", "-0.1"),
         ("agreement.cap", "nan"),
@@ -221,13 +221,13 @@ def test_senseless_value_is_refused_by_name(parameter: str, value: str) -> None:
         (lambda t: t.replace("[agreement.cap]", "[other.cap]"), "unknown entry 'other'"),
         (lambda t: t.split("[cme.model]")[0], "cme: the table is missing"),
         (lambda t: t.split("[cme.equivalent_roots]")[0], "cme.equivalent_roots: missing"),
-        (lambda t: t.replace("value = 0.80\n", ""), "agreement.cap: needs value, standing and"),
+        (lambda t: t.replace("value = 0.80\n", ""), "agreement.cap: needs value, evidence and"),
         (lambda t: t.replace("value = 0.80", "value = 0.80\nnote = 1"), "agreement.cap: needs"),
         (
             lambda t: t.replace(
-                'value = 0.80\nstanding = "confirmed"', 'value = 0.8\nstanding = ""'
+                'value = 0.80\nevidence = "confirmed"', 'value = 0.8\nevidence = ""'
             ),
-            "agreement.cap: standing '' is not one of confirmed",
+            "agreement.cap: evidence '' is not one of confirmed",
         ),
         (
             lambda t: t.replace('source = "believed; no text read"', 'source = " "'),
@@ -248,9 +248,9 @@ def test_senseless_value_is_refused_by_name(parameter: str, value: str) -> None:
         (lambda t: "charge = [5]\n" + t, "charge 1: must be a table"),
         (lambda t: t + CHARGE.replace("rate = 0.0001\n", ""), "charge 1.rate: missing"),
         (lambda t: t + CHARGE.replace("0.0001", "1.5"), "charge.rate must"),
-        (lambda t: t + CHARGE.replace("FICC", "LCH"), "charge.house must"),
-        (lambda t: t + CHARGE.replace("false", '"no"'), "charge 1.inside: 'no' is not of type"),
-        (lambda t: t + CHARGE.replace("ours", "sure"), "charge 1: standing 'sure'"),
+        (lambda t: t + CHARGE.replace("FICC", "LCH"), "charge.ccp must"),
+        (lambda t: t + CHARGE.replace("false", '"no"'), "charge 1.reducible: 'no' is not of type"),
+        (lambda t: t + CHARGE.replace("ours", "sure"), "charge 1: evidence 'sure'"),
         (lambda t: t + CHARGE.replace("a test", ""), "charge 1: source"),
         (lambda t: t + CHARGE + CHARGE, "charge.name"),
         (lambda t: t + CHARGE.replace('"liquidity"', '"repo rate"'), "charge.name must not be"),
@@ -272,7 +272,7 @@ def span_with(parameter: str, value: str) -> str:
     """Return a policy that changes one parameter of the shipped one with the span model."""
     return (
         f'name = "mine"\nextends = "{SPAN}"\n[{parameter}]\nvalue = {value}\n'
-        'standing = "ours"\nsource = "a test"\n'
+        'evidence = "ours"\nsource = "a test"\n'
     )
 
 
@@ -354,7 +354,7 @@ name = "mine"
 extends = "PARENT"
 [agreement.cap]
 value = 0.5
-standing = "ours"
+evidence = "ours"
 source = "a test"
 """
 
@@ -409,44 +409,44 @@ def test_what_cannot_be_extended_is_refused(tmp_path: Path, parent: str, says: s
 CLASSES = """
 name = "mine"
 extends = "cme-ficc-2026-04-30"
-[agreement.reducer]
+[agreement.offset_method]
 value = "class_disallowance"
-standing = "ours"
+evidence = "ours"
 source = "a test"
 [class_disallowance.classes]
 value = [["short", 5], ["long", 30.0]]
-standing = "ours"
+evidence = "ours"
 source = "a test"
 [class_disallowance.within]
 value = [0.0, 1]
-standing = "ours"
+evidence = "ours"
 source = "a test"
 [class_disallowance.across]
 value = [["long", "short", 0.5]]
-standing = "ours"
+evidence = "ours"
 source = "a test"
 """
 SPREADS = """
 name = "mine"
 extends = "cme-ficc-2026-04-30"
-[agreement.reducer]
+[agreement.offset_method]
 value = "spread_credit"
-standing = "ours"
+evidence = "ours"
 source = "a test"
 [spread_credit.classes]
 value = [["short", 5.0], ["long", 30.0]]
-standing = "ours"
+evidence = "ours"
 source = "a test"
 [spread_credit.spreads]
 value = [["long", ["UB", "ZB"], 0.5], ["short", ["ZT"], 1.0]]
-standing = "ours"
+evidence = "ours"
 source = "a test"
 """
 
 
-def test_tables_of_reducers_are_read_where_they_are_given() -> None:
+def test_tables_of_offset_methods_are_read_where_they_are_given() -> None:
     policy = parse_policy(CLASSES.encode(), name="mine")
-    assert policy.agreement.reducer == "class_disallowance"
+    assert policy.agreement.offset_method == "class_disallowance"
     assert policy.class_disallowance == ClassDisallowance(
         (("short", 5.0), ("long", 30.0)), (0.0, 1.0), (("long", "short", 0.5),)
     )
@@ -460,8 +460,10 @@ def test_tables_of_reducers_are_read_where_they_are_given() -> None:
 
 
 def test_a_table_may_be_there_unused() -> None:
-    policy = parse_policy(CLASSES.replace('"class_dis', '"model_min" #').encode(), name="mine")
-    assert policy.agreement.reducer == "model_min"
+    policy = parse_policy(
+        CLASSES.replace('"class_dis', '"lower_of_models" #').encode(), name="mine"
+    )
+    assert policy.agreement.offset_method == "lower_of_models"
     assert policy.class_disallowance is not None
 
 
@@ -487,7 +489,9 @@ def test_a_table_may_be_there_unused() -> None:
         (SPREADS, '[["short", 5.0], ["long", 30.0]]', "[]", "spread_credit.classes must"),
     ],
 )
-def test_senseless_table_of_a_reducer_is_refused(text: str, old: str, new: str, says: str) -> None:
+def test_senseless_table_of_a_offset_method_is_refused(
+    text: str, old: str, new: str, says: str
+) -> None:
     assert old in text
     with pytest.raises(InputError) as error:
         parse_policy(text.replace(old, new).encode(), name="mine")
@@ -500,7 +504,7 @@ CHARGES = resources.files("crossmargin.policies").joinpath(f"{DEFAULT}-charges.t
 def with_value(parameter: str, value: str) -> str:
     """Return the shipped policy with charges, one parameter given another value."""
     head, tail = CHARGES.split(f"[{parameter}]\n")
-    return f"{head}[{parameter}]\nvalue = {value}\nstanding{tail.split('standing', 1)[1]}"
+    return f"{head}[{parameter}]\nvalue = {value}\nevidence{tail.split('evidence', 1)[1]}"
 
 
 def test_policy_with_charges_extends_the_default() -> None:
@@ -595,7 +599,7 @@ def test_rates_that_must_be_supplied_are_checked() -> None:
 def entries(**values: str) -> str:
     """Return entries of a policy, `section__parameter` to TOML value."""
     return "".join(
-        f'[{name.replace("__", ".")}]\nvalue = {value}\nstanding = "ours"\nsource = "a test"\n'
+        f'[{name.replace("__", ".")}]\nvalue = {value}\nevidence = "ours"\nsource = "a test"\n'
         for name, value in values.items()
     )
 
@@ -605,7 +609,7 @@ def test_correlation_scaling_is_a_table_of_its_own() -> None:
     own = entries(cme_correlation__weight="0.5", cme_correlation__decay="0.97")
     policy = parse_policy((TEXT + own).encode(), name="mine")
     assert policy.cme_correlation == CmeCorrelation(weight=0.5, decay=0.97)
-    assert [(p.name, p.standing) for p in policy.parameters[-2:]] == [
+    assert [(p.name, p.evidence) for p in policy.parameters[-2:]] == [
         ("cme_correlation.weight", "ours"),
         ("cme_correlation.decay", "ours"),
     ]
@@ -613,10 +617,10 @@ def test_correlation_scaling_is_a_table_of_its_own() -> None:
 
 CHARGED = {
     "cme_liquidity__cost": '[["ZN", 15.625], ["SR3", 6]]',
-    "cme_liquidity__inside": "false",
+    "cme_liquidity__reducible": "false",
     "cme_concentration__threshold": "0.1",
     "cme_concentration__rate": '[["ZN", 3.5]]',
-    "cme_concentration__inside": "true",
+    "cme_concentration__reducible": "true",
 }
 
 
@@ -624,8 +628,10 @@ def test_liquidity_and_concentration_are_tables_of_their_own() -> None:
     default = read_policy()
     assert default.cme_liquidity is default.cme_concentration is None
     policy = parse_policy((TEXT + entries(**CHARGED)).encode(), name="mine")
-    assert policy.cme_liquidity == CmeLiquidity(cost=(("ZN", 15.625), ("SR3", 6.0)), inside=False)
-    assert policy.cme_concentration == CmeConcentration(0.1, (("ZN", 3.5),), inside=True)
+    assert policy.cme_liquidity == CmeLiquidity(
+        cost=(("ZN", 15.625), ("SR3", 6.0)), reducible=False
+    )
+    assert policy.cme_concentration == CmeConcentration(0.1, (("ZN", 3.5),), reducible=True)
     own = [p.name.partition(".")[0] for p in policy.parameters[-5:]]
     assert own == ["cme_liquidity"] * 2 + ["cme_concentration"] * 3
     # A component of a house has one name.

@@ -20,7 +20,9 @@ KNOWN = np.array([True, True, True, True, False])
 @pytest.fixture
 def table() -> Table:
     names = pa.array(["a", "b", "c", "d", "e"])
-    return Table(pa.table({"account": names, "saving": money(CENTS, KNOWN), "p": [0.5] * 5}))
+    return Table(
+        pa.table({"account": names, "saving": money(CENTS, KNOWN), "offset_rate": [0.5] * 5})
+    )
 
 
 def test_a_column_comes_by_its_name(table: Table) -> None:
@@ -56,7 +58,7 @@ def test_other_keys_are_refused(
 def test_rows_are_dicts(table: Table) -> None:
     rows = list(table)
     assert rows == table.to_arrow().to_pylist()
-    assert rows[1] == {"account": "b", "saving": Decimal("-0.03"), "p": 0.5}
+    assert rows[1] == {"account": "b", "saving": Decimal("-0.03"), "offset_rate": 0.5}
 
 
 def test_money_as_floats_is_the_nearest_float_to_each_amount(table: Table) -> None:
@@ -68,7 +70,7 @@ def test_money_as_floats_is_the_nearest_float_to_each_amount(table: Table) -> No
     assert table.to_polars(money="float")["saving"].to_list() == [*exact, None]
     # What decimals do not do.
     assert frame.nlargest(1, "saving")["account"].tolist() == ["d"]
-    assert (frame["saving"] * frame["p"]).iloc[2] == 2536566.53
+    assert (frame["saving"] * frame["offset_rate"]).iloc[2] == 2536566.53
 
 
 def test_money_as_floats_is_off_by_no_bit_where_arrows_cast_is() -> None:

@@ -71,7 +71,7 @@ def test_savings_are_spread_like_those_of_a_real_book(run: crossmargin.Run) -> N
     assert {"NOT_ELIGIBLE", "NO_SAVING", "INCOMPLETE"} <= set(share.index)
     # Basis trades are capped; curve trades save less; either house can bind.
     assert 0.1 < accounts["capped"].mean() < 0.35
-    p = accounts["p"].to_numpy(float)
+    p = accounts["offset_rate"].to_numpy(float)
     assert ((p > 0.0) & (p < 0.8)).mean() > 0.15
     assert set(accounts["binding"].dropna()) == {"FICC", "CME"}
     assert (accounts["saving"].dropna().astype(float) < 0.0).any()

@@ -231,7 +231,7 @@ def test_an_instrument_that_no_model_covers_leaves_amounts_unknown(session: xm.S
         assert ask(session, question) == repr(by_columns(session, question))
         answer = session.what_if(account, {name: 100.0})
         assert answer["requirement"] is None
-        assert answer["no_programme"] is None
+        assert answer["standalone_requirement"] is None
 
 
 def test_two_ways_to_write_a_contract_add_up(session: xm.Session) -> None:

@@ -23,24 +23,24 @@ from crossmargin.market.calendars import add_business_days
 from crossmargin.policies import Eligibility, Policy
 
 CROSS_MARGINED, NOT_XM = "CROSS_MARGINED", "NOT_XM"
-BARRIERS = {
+INELIGIBILITY_REASONS = {
     "ROLE_NOT_ELIGIBLE": "the policy does not allow its origin this role at FICC",
     "NOT_OPTED_IN": "it has not opted in",
     "FIRM_NOT_COMMON_MEMBER": "its clearing firm is not a common member",
 }
 """Why an account cannot be cross-margined."""
-WHY = (
+ASSIGNMENT_REASONS = (
     CROSS_MARGINED,
     NOT_XM,
     "OTHER_FIRM",
-    *BARRIERS,
+    *INELIGIBILITY_REASONS,
     "CONTRACT_INELIGIBLE",
     "SECURITY_INELIGIBLE",
 )
 """Why a trade is margined where it is: as booked, or the code of what reassigned it."""
 
 
-def account_barrier(accounts: pa.Table, firms: pa.Table | None, rules: Eligibility) -> Text:
+def account_ineligibility(accounts: pa.Table, firms: pa.Table | None, rules: Eligibility) -> Text:
     """Return why each account cannot be cross-margined, empty where it can, [A].
 
     Parameters
@@ -76,10 +76,10 @@ def account_barrier(accounts: pa.Table, firms: pa.Table | None, rules: Eligibili
         name, firm = columns.texts(firms["clearing_firm"]), accounts["clearing_firm"]
         # Where a firm has several rows all of them must say so.
         member = _among(firm, name[common]) & ~_among(firm, name[~common])
-    barrier = np.where(member, "", "FIRM_NOT_COMMON_MEMBER").astype(object)
-    barrier[~opted_in] = "NOT_OPTED_IN"
-    barrier[~role_fits] = "ROLE_NOT_ELIGIBLE"
-    return barrier
+    ineligibility_reason = np.where(member, "", "FIRM_NOT_COMMON_MEMBER").astype(object)
+    ineligibility_reason[~opted_in] = "NOT_OPTED_IN"
+    ineligibility_reason[~role_fits] = "ROLE_NOT_ELIGIBLE"
+    return ineligibility_reason
 
 
 def eligible_securities(securities: Securities, as_of: np.datetime64, rules: Eligibility) -> Mask:
@@ -91,7 +91,7 @@ def eligible_securities(securities: Securities, as_of: np.datetime64, rules: Eli
 def eligible_instruments(
     universe: Universe, securities: Securities, market: Market, policy: Policy
 ) -> Mask:
-    """Return which instruments of a universe may be cross-margined, [I]; dated cash is none."""
+    """Return which instruments of a universe may be cross-margined, [I]: no forward cash leg."""
     rules = policy.eligibility
     names = securities.cusip[eligible_securities(securities, market.as_of, rules)]
     treasury = (universe.kind == TREASURY) & np.isin(universe.name, names)
@@ -108,15 +108,15 @@ class Assignment:
         Number of the (account, clearing firm); the first A groups are the accounts themselves.
     segment : ndarray of int64
         One of `book.netting.SEGMENTS`.
-    why : ndarray of int64
-        One of `WHY`.
+    assignment_reason : ndarray of int64
+        One of `ASSIGNMENT_REASONS`.
     group_account : ndarray of int64, [G]
     group_firm : ndarray of str, [G]
     """
 
     group: Integer
     segment: Integer
-    why: Integer
+    assignment_reason: Integer
     group_account: Integer
     group_firm: Text
 
@@ -125,7 +125,7 @@ def assign(
     trades: Trades,
     *,
     accounts: pa.Table,
-    barrier: Text,
+    ineligibility_reason: Text,
     securities: Securities,
     as_of: np.datetime64,
     rules: Eligibility,
@@ -138,8 +138,8 @@ def assign(
         Accepted rows.
     accounts : pyarrow.Table
         [A].
-    barrier : ndarray of str, [A]
-        From `account_barrier`.
+    ineligibility_reason : ndarray of str, [A]
+        From `account_ineligibility`.
     securities : Securities
         Of the trades.
     as_of : datetime64[D]
@@ -154,16 +154,22 @@ def assign(
     future = trades.kind == FUTURE
     eligible_security = eligible_securities(securities, as_of, rules)
     eligible_contract = np.array([c.root in rules.roots for c in trades.contracts], dtype=bool)
-    why = np.zeros(trades.row.size, dtype=np.int64)
-    why[~future & ~_pick(eligible_security, trades.security)] = WHY.index("SECURITY_INELIGIBLE")
-    why[future & ~_pick(eligible_contract, trades.contract)] = WHY.index("CONTRACT_INELIGIBLE")
-    for code in BARRIERS:
-        why[(barrier == code)[trades.account]] = WHY.index(code)
+    assignment_reason = np.zeros(trades.row.size, dtype=np.int64)
+    assignment_reason[~future & ~_pick(eligible_security, trades.security)] = (
+        ASSIGNMENT_REASONS.index("SECURITY_INELIGIBLE")
+    )
+    assignment_reason[future & ~_pick(eligible_contract, trades.contract)] = (
+        ASSIGNMENT_REASONS.index("CONTRACT_INELIGIBLE")
+    )
+    for code in INELIGIBILITY_REASONS:
+        assignment_reason[(ineligibility_reason == code)[trades.account]] = (
+            ASSIGNMENT_REASONS.index(code)
+        )
     away = trades.firm >= 0
-    why[away] = WHY.index("OTHER_FIRM")
-    why[~trades.xm] = WHY.index(NOT_XM)
+    assignment_reason[away] = ASSIGNMENT_REASONS.index("OTHER_FIRM")
+    assignment_reason[~trades.xm] = ASSIGNMENT_REASONS.index(NOT_XM)
 
-    inside = why == WHY.index(CROSS_MARGINED)
+    inside = assignment_reason == ASSIGNMENT_REASONS.index(CROSS_MARGINED)
     segment = np.where(
         future, np.where(inside, CME_XM, CME_OTHER), np.where(inside, FICC_XM, FICC_OTHER)
     )
@@ -176,7 +182,7 @@ def assign(
     return Assignment(
         group=group,
         segment=segment,
-        why=why,
+        assignment_reason=assignment_reason,
         group_account=np.concatenate([np.arange(len(accounts)), pair // firms]),
         group_firm=np.concatenate([own, elsewhere]),
     )
@@ -219,9 +225,15 @@ def log_assignment(
         ("CONTRACT_INELIGIBLE", "may not be cross-margined"),
         ("OTHER_FIRM", "is at another clearing firm than the account's"),
     ):
-        add(code, assignment.why == WHY.index(code), f"{{}} {message}: margined apart")
-    for code, message in BARRIERS.items():
-        at = np.unique(trades.account[assignment.why == WHY.index(code)])
+        add(
+            code,
+            assignment.assignment_reason == ASSIGNMENT_REASONS.index(code),
+            f"{{}} {message}: margined apart",
+        )
+    for code, message in INELIGIBILITY_REASONS.items():
+        at = np.unique(
+            trades.account[assignment.assignment_reason == ASSIGNMENT_REASONS.index(code)]
+        )
         log.add(
             code,
             file=accounts_file,
@@ -229,7 +241,7 @@ def log_assignment(
             account=accounts["account"].take(columns.column(at)),
             message=[f"not cross-margined: {message}"] * at.size,
         )
-    inside = assignment.why == WHY.index(CROSS_MARGINED)
+    inside = assignment.assignment_reason == ASSIGNMENT_REASONS.index(CROSS_MARGINED)
     soon = add_business_days(as_of, NEAR, "bond")
     limit = add_months(soon, rules.remaining_months)
     add(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crossmargin.agreement.reducers import scheme
+from crossmargin.agreement.offset_methods import scheme
 from crossmargin.agreement.requirement import Requirement, require
 from crossmargin.agreement.savings import Saving, agree
 from crossmargin.arrays import Float, Integer, Mask
@@ -29,7 +29,7 @@ from crossmargin.margin.cme.span import span_margin
 from crossmargin.margin.cubes import HouseCubes
 from crossmargin.margin.ficc.haircuts import Haircuts, haircut_amount
 from crossmargin.margin.ficc.var import ficc_margin
-from crossmargin.margin.portfolios import HouseMargin, Items, holds
+from crossmargin.margin.portfolios import CcpMargin, Items, holds
 from crossmargin.policies import Policy
 
 LARGEST_MARGIN = 1e11
@@ -97,19 +97,19 @@ class Outcome:
 
     Attributes
     ----------
-    ficc, cme : HouseMargin
+    ficc, cme : CcpMargin
         [G x 5].
     charges : list of Charged
     occupied : dict of str to ndarray of bool, [G x 5]
-        By house, the pots that hold anything.
+        By house, the portfolios that hold anything.
     saving, required
         [A].
     offsets : Items, optional
         What a reduction by tables of the policy is made of.
     """
 
-    ficc: HouseMargin
-    cme: HouseMargin
+    ficc: CcpMargin
+    cme: CcpMargin
     charges: list[Charged]
     occupied: dict[str, Mask]
     saving: Saving
@@ -162,7 +162,7 @@ def margin_book(
         if group.size:
             raise AmountError(
                 int(group[0]),
-                f"its charge {charged.charge.name} at {charged.charge.house} is beyond "
+                f"its charge {charged.charge.name} at {charged.charge.ccp} is beyond "
                 f"{LARGEST_MARGIN:,.0f} USD",
             )
     occupied = {house: holds(book, house) for house in UNIONS}
@@ -194,7 +194,7 @@ def margin_book(
 
 def _both_houses(
     book: Book, models: Models, *, threads: int | None, backend: str
-) -> tuple[HouseMargin, HouseMargin]:
+) -> tuple[CcpMargin, CcpMargin]:
     """Return what each house's model says of a book."""
     universe, cubes, policy = models.universe, models.cubes, models.policy
     haircuts = models.haircuts
@@ -230,7 +230,7 @@ def _both_houses(
             if group.size:
                 raise AmountError(
                     int(group[0]),
-                    f"its margin at {margin.house} is beyond {LARGEST_MARGIN:,.0f} USD",
+                    f"its margin at {margin.ccp} is beyond {LARGEST_MARGIN:,.0f} USD",
                 )
     return ficc, cme
 
@@ -238,8 +238,8 @@ def _both_houses(
 def _reduction(
     book: Book,
     models: Models,
-    ficc: HouseMargin,
-    cme: HouseMargin,
+    ficc: CcpMargin,
+    cme: CcpMargin,
     accounts: int,
     *,
     threads: int | None,

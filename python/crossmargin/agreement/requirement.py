@@ -11,7 +11,7 @@ from crossmargin.agreement.savings import Saving
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.conventions import ALL, CASH, FUTURES, OTHER
 from crossmargin.margin.charges import Charged
-from crossmargin.margin.portfolios import HouseMargin
+from crossmargin.margin.portfolios import CcpMargin
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Requirement:
     requirement: Amount
     house_requirement: Amount
     programme_saving: Amount
-    no_programme: Amount
+    standalone_requirement: Amount
     saving: Amount
 
 
 def require(
-    ficc: HouseMargin,
-    cme: HouseMargin,
+    ficc: CcpMargin,
+    cme: CcpMargin,
     saving: Saving,
     charges: list[Charged],
     *,
@@ -60,7 +60,7 @@ def require(
 
     Parameters
     ----------
-    ficc, cme : HouseMargin
+    ficc, cme : CcpMargin
         [G x 5]; the first A groups are the accounts, the others an account's positions at another
         clearing firm.
     saving : Saving
@@ -76,19 +76,19 @@ def require(
     -------
     Requirement
     """
-    accounts = saving.p.size
-    left = 1.0 - saving.p
+    accounts = saving.offset_rate.size
+    left = 1.0 - saving.offset_rate
 
-    def whole(margin: HouseMargin, pot: int, share: Float | None = None) -> Amount:
-        """Round V and each charge of a pot to the cent, and add them up by account."""
-        amount = margin.v[:, pot] if share is None else margin.v[:accounts, pot] * share
+    def whole(margin: CcpMargin, portfolio: int, share: Float | None = None) -> Amount:
+        """Round V and each charge of a portfolio to the cent, and add them up by account."""
+        amount = margin.v[:, portfolio] if share is None else margin.v[:accounts, portfolio] * share
         groups = amount.size
-        unknown = margin.unknown[:groups, pot]
+        unknown = margin.unknown[:groups, portfolio]
         total = exact.cents(np.where(unknown, 0.0, amount))
         for charged in charges:
-            if charged.charge.house == margin.house:
-                due = charged.amount[:groups, pot]
-                if share is not None and charged.charge.inside:
+            if charged.charge.ccp == margin.ccp:
+                due = charged.amount[:groups, portfolio]
+                if share is not None and charged.charge.reducible:
                     due = due * share
                 total = np.add(total, exact.cents(due))
         cents = np.zeros(accounts, dtype=np.int64)
@@ -103,12 +103,18 @@ def require(
     own_terms = np.maximum(np.maximum(multiplier * (requirement.cents / 100.0), floor), minimum)
     saved = [
         Amount(
-            exact.cents(np.where(m.unknown[:accounts, pot], 0.0, saving.p * m.v[:accounts, pot])),
-            ~m.unknown[:accounts, pot],
+            exact.cents(
+                np.where(
+                    m.unknown[:accounts, portfolio],
+                    0.0,
+                    saving.offset_rate * m.v[:accounts, portfolio],
+                )
+            ),
+            ~m.unknown[:accounts, portfolio],
         )
-        for m, pot in ((ficc, CASH), (cme, FUTURES))
+        for m, portfolio in ((ficc, CASH), (cme, FUTURES))
     ]
-    no_programme = whole(ficc, ALL) + whole(cme, ALL)
+    standalone_requirement = whole(ficc, ALL) + whole(cme, ALL)
     return Requirement(
         requirement_ficc=requirement_ficc,
         requirement_cme=requirement_cme,
@@ -117,6 +123,6 @@ def require(
         requirement=requirement,
         house_requirement=Amount(exact.cents(own_terms), requirement.known),
         programme_saving=saved[0] + saved[1],
-        no_programme=no_programme,
-        saving=no_programme - requirement,
+        standalone_requirement=standalone_requirement,
+        saving=standalone_requirement - requirement,
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from crossmargin.arrays import Float, Mask, Text
 from crossmargin.conventions import CASH, CME, COMBINED, FICC, FUTURES
-from crossmargin.margin.portfolios import HouseMargin, any_unknown
+from crossmargin.margin.portfolios import CcpMargin, any_unknown
 from crossmargin.policies import Agreement
 
 
@@ -18,34 +18,35 @@ class Saving:
 
     Attributes
     ----------
-    p_ficc, p_cme : ndarray of float64
+    offset_rate_ficc, offset_rate_cme : ndarray of float64
         1 - V(combined) / (V(cash) + V(futures)) in each house's own model, as it is.
     known_ficc, known_cme : ndarray of bool
         Whether they exist: every instrument priced, and something to save.
-    p : ndarray of float64
+    offset_rate : ndarray of float64
         The share both houses take off, 0 to the cap.
     binding : ndarray of str
-        The house whose saving is the smaller one, FICC on a tie; empty where p is zero, or comes
-        by a table of the policy.
+        The house whose saving is the smaller one, FICC on a tie; empty where the rate is zero, or
+        comes by a table of the policy.
     capped : ndarray of bool
         The cap took over.
     reason : ndarray of str
-        Why p is zero: NOT_ELIGIBLE, INCOMPLETE, ONE_SIDED, NO_SAVING, BELOW_MINIMUM; else empty.
+        Why the rate is zero: NOT_ELIGIBLE, INCOMPLETE, ONE_SIDED, NO_SAVING, BELOW_MINIMUM; else
+        empty.
     """
 
-    p_ficc: Float
+    offset_rate_ficc: Float
     known_ficc: Mask
-    p_cme: Float
+    offset_rate_cme: Float
     known_cme: Mask
-    p: Float
+    offset_rate: Float
     binding: Text
     capped: Mask
     reason: Text
 
 
 def agree(
-    ficc: HouseMargin,
-    cme: HouseMargin,
+    ficc: CcpMargin,
+    cme: CcpMargin,
     *,
     eligible: Mask,
     complete: Mask,
@@ -57,7 +58,7 @@ def agree(
 
     Parameters
     ----------
-    ficc, cme : HouseMargin
+    ficc, cme : CcpMargin
         Their first A groups are the accounts.
     eligible, complete, two_sided : ndarray of bool, [A]
         The account may be cross-margined; none of its rows was rejected; it has both cash and
@@ -73,15 +74,15 @@ def agree(
 
     Notes
     -----
-    p = min(p_FICC, p_CME), or 2 * reduction / (V_F(cash) + V_C(futures)): a reduction for each
-    house, and both together are shared out in proportion to V. At most the cap, and zero if not
-    positive or below the minimum.
+    The rate is min(p_FICC, p_CME), or 2 * reduction / (V_F(cash) + V_C(futures)): a reduction for
+    each house, and both together are shared out in proportion to V. At most the cap, and zero if
+    not positive or below the minimum.
     """
     accounts = eligible.size
-    p_ficc, known_ficc = _offset(ficc, accounts)
-    p_cme, known_cme = _offset(cme, accounts)
+    offset_rate_ficc, known_ficc = _offset(ficc, accounts)
+    offset_rate_cme, known_cme = _offset(cme, accounts)
     if reduction is None:
-        offered, known = np.minimum(p_ficc, p_cme), known_ficc & known_cme
+        offered, known = np.minimum(offset_rate_ficc, offset_rate_cme), known_ficc & known_cme
     else:
         apart = ficc.v[:accounts, CASH] + cme.v[:accounts, FUTURES]
         offered, known = np.zeros(accounts), apart > 0.0
@@ -94,21 +95,23 @@ def agree(
     reason[~complete | any_unknown(ficc, cme, accounts)] = "INCOMPLETE"
     reason[~eligible] = "NOT_ELIGIBLE"
     saves = reason == ""
-    p = np.where(saves, np.minimum(offered, rules.cap), 0.0)
-    binds = (p > 0.0) & (reduction is None)
+    offset_rate = np.where(saves, np.minimum(offered, rules.cap), 0.0)
+    binds = (offset_rate > 0.0) & (reduction is None)
     return Saving(
-        p_ficc=p_ficc,
+        offset_rate_ficc=offset_rate_ficc,
         known_ficc=known_ficc,
-        p_cme=p_cme,
+        offset_rate_cme=offset_rate_cme,
         known_cme=known_cme,
-        p=p,
-        binding=np.where(binds, np.where(p_ficc <= p_cme, FICC, CME), "").astype(object),
+        offset_rate=offset_rate,
+        binding=np.where(
+            binds, np.where(offset_rate_ficc <= offset_rate_cme, FICC, CME), ""
+        ).astype(object),
         capped=saves & (offered > rules.cap),
         reason=reason,
     )
 
 
-def _offset(margin: HouseMargin, accounts: int) -> tuple[Float, Mask]:
+def _offset(margin: CcpMargin, accounts: int) -> tuple[Float, Mask]:
     """Return 1 - V(combined) / (V(cash) + V(futures)), and where it exists."""
     v = margin.v[:accounts]
     apart = v[:, CASH] + v[:, FUTURES]

@@ -15,10 +15,10 @@ from crossmargin.conventions import CME, FICC
 from crossmargin.exact import cents_of
 from crossmargin.policies import Agreement
 
-Pots = tuple[float, float, float, float, float]
-"""A number of USD for each pot."""
+Portfolios = tuple[float, float, float, float, float]
+"""A number of USD for each portfolio."""
 Flags = tuple[bool, bool, bool, bool, bool]
-"""A flag for each pot."""
+"""A flag for each portfolio."""
 
 _CENT = Decimal("0.01")
 # The caller's own context may round.
@@ -35,7 +35,7 @@ class Elsewhere(NamedTuple):
     knows_other_cme: bool = True
     knows_all: bool = True
 
-    def plus(self, ficc: Pots, cme: Pots, no_ficc: Flags, no_cme: Flags) -> Elsewhere:
+    def plus(self, ficc: Portfolios, cme: Portfolios, no_ficc: Flags, no_cme: Flags) -> Elsewhere:
         """Return the same with the positions at one more firm; arguments as in `settle`."""
         *_, other_f, all_f = ficc
         *_, other_c, all_c = cme
@@ -77,8 +77,8 @@ class Client:
     elsewhere: Elsewhere
 
 
-def v_ficc(var: Pots, minimum_margin: Pots, floor: Pots) -> Pots:
-    """Return V_F of each pot: the largest of the three; see `ficc_margin`."""
+def v_ficc(var: Portfolios, minimum_margin: Portfolios, floor: Portfolios) -> Portfolios:
+    """Return V_F of each portfolio: the largest of the three; see `ficc_margin`."""
     cash, futures, both, other, whole = var
     a, b, c, d, e = minimum_margin
     cash = a if a > cash else cash
@@ -96,8 +96,8 @@ def v_ficc(var: Pots, minimum_margin: Pots, floor: Pots) -> Pots:
     )
 
 
-def v_cme(hvar: Pots, svar: Pots | None, x: float) -> Pots:
-    """Return V_C of each pot: x HVaR + (1 - x) SVaR, at least zero; see `cme_margin`."""
+def v_cme(hvar: Portfolios, svar: Portfolios | None, x: float) -> Portfolios:
+    """Return V_C of each portfolio: x HVaR + (1 - x) SVaR, at least zero; see `cme_margin`."""
     cash, futures, both, other, whole = hvar
     if svar is not None:
         y = 1.0 - x
@@ -117,8 +117,8 @@ def v_cme(hvar: Pots, svar: Pots | None, x: float) -> Pots:
 
 
 def settle(
-    ficc: Pots,
-    cme: Pots,
+    ficc: Portfolios,
+    cme: Portfolios,
     no_ficc: Flags,
     no_cme: Flags,
     *,
@@ -130,10 +130,10 @@ def settle(
 
     Parameters
     ----------
-    ficc, cme : Pots
+    ficc, cme : Portfolios
         V in both models.
     no_ficc, no_cme : Flags
-        The pot holds an instrument the model does not cover; its V is then meaningless.
+        The portfolio holds an instrument the model does not cover; its V is then meaningless.
     two_sided : bool
         The account has both cash and futures in the cross-margin account.
     client : Client
@@ -152,27 +152,27 @@ def settle(
     no_cash_f, no_futures_f, no_both_f, no_other_f, no_all_f = no_ficc
     no_cash_c, no_futures_c, no_both_c, no_other_c, no_all_c = no_cme
 
-    p_ficc = p_cme = reason = binding = None
+    offset_rate_ficc = offset_rate_cme = reason = binding = None
     p, capped = 0.0, False
     apart_f, apart_c = cash_f + futures_f, cash_c + futures_c
     if apart_f > 0.0 and not no_both_f:
-        p_ficc = 1.0 - both_f / apart_f
+        offset_rate_ficc = 1.0 - both_f / apart_f
     if apart_c > 0.0 and not no_both_c:
-        p_cme = 1.0 - both_c / apart_c
+        offset_rate_cme = 1.0 - both_c / apart_c
     if not client.eligible:
         reason = "NOT_ELIGIBLE"
     elif not client.complete or no_cash_f or no_futures_f or no_cash_c or no_futures_c:
         reason = "INCOMPLETE"
-    elif not two_sided or p_ficc is None or p_cme is None:
+    elif not two_sided or offset_rate_ficc is None or offset_rate_cme is None:
         reason = "ONE_SIDED"
     else:
-        smaller = p_ficc if p_ficc <= p_cme else p_cme
+        smaller = offset_rate_ficc if offset_rate_ficc <= offset_rate_cme else offset_rate_cme
         if smaller <= 0.0:
             reason = "NO_SAVING"
         elif smaller < rules.minimum_saving:
             reason = "BELOW_MINIMUM"
         else:
-            binding = FICC if p_ficc <= p_cme else CME
+            binding = FICC if offset_rate_ficc <= offset_rate_cme else CME
             capped = smaller > rules.cap
             p = rules.cap if capped else smaller
 
@@ -205,9 +205,9 @@ def settle(
     usd, cent = _EXACT.multiply, _CENT
     return {
         "account": client.name,
-        "p_ficc": p_ficc,
-        "p_cme": p_cme,
-        "p": p,
+        "offset_rate_ficc": offset_rate_ficc,
+        "offset_rate_cme": offset_rate_cme,
+        "offset_rate": p,
         "binding": binding,
         "capped": capped,
         "reason": reason,
@@ -218,6 +218,6 @@ def settle(
         "requirement": usd(requirement, cent) if knows else None,
         "house_requirement": usd(house_requirement, cent) if knows else None,
         "programme_saving": usd(programme_saving, cent) if knows_programme else None,
-        "no_programme": usd(apart, cent) if knows_all else None,
+        "standalone_requirement": usd(apart, cent) if knows_all else None,
         "saving": usd(apart - requirement, cent) if knows and knows_all else None,
     }

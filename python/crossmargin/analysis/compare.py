@@ -17,7 +17,7 @@ from crossmargin.calculation.run import Run
 from crossmargin.io.results import read_results
 from crossmargin.results.table import MONEY, Table
 
-SHARE, AMOUNTS = "p", ("requirement", "saving")
+SHARE, AMOUNTS = "offset_rate", ("requirement", "saving")
 AS_THEY_ARE = ("reason", "saving_is_upper_bound", "spread_risk")
 """Columns of which there is no difference."""
 TYPES = {
@@ -53,8 +53,8 @@ def compare(run_a: Run | str | Path, run_b: Run | str | Path) -> Table:
         A row per account: those of `run_a` in its order, then those of `run_b` alone in its own.
         `only_in` is `a` or `b` where one run alone has the account, else null; `p`, `requirement`,
         `saving`, `reason`, `saving_is_upper_bound` and `spread_risk` of each run with the suffix
-        `_a` and `_b`; `p_difference`, `requirement_difference` and `saving_difference` are b minus
-        a. Null where not known.
+        `_a` and `_b`; `offset_rate_difference`, `requirement_difference` and `saving_difference`
+        are b minus a. Null where not known.
 
     Raises
     ------

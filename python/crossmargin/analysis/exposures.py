@@ -43,11 +43,11 @@ class FactorExposures:
     feature: Integer
     factors: int
 
-    def of_pots(self, house: str) -> FactorExposures:
-        """Return the exposures of a house's pots, [R * 5 x F], from rows group * 4 + segment."""
+    def of_portfolios(self, house: str) -> FactorExposures:
+        """Return the exposures of a ccp's margin portfolios, [R * 5 x F]."""
         by_segment = self.amount.reshape(-1, len(SEGMENTS), self.feature.size)
-        pots = [by_segment[:, union].sum(axis=1) for union in UNIONS[house]]
-        amount = np.stack(pots, axis=1).reshape(-1, self.feature.size)
+        portfolios = [by_segment[:, union].sum(axis=1) for union in UNIONS[house]]
+        amount = np.stack(portfolios, axis=1).reshape(-1, self.feature.size)
         return FactorExposures(amount, self.feature, self.factors)
 
 

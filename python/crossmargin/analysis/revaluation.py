@@ -12,7 +12,7 @@ from crossmargin.calculation.run import Run
 from crossmargin.conventions import FICC, PORTFOLIOS
 from crossmargin.margin.ficc.haircuts import haircut_amount, without
 from crossmargin.margin.ficc.var import ficc_cube, ficc_margin
-from crossmargin.margin.portfolios import HouseMargin, holds
+from crossmargin.margin.portfolios import CcpMargin, holds
 from crossmargin.market import Market
 from crossmargin.results.table import Table
 
@@ -32,8 +32,8 @@ def compare_revaluation(run: Run, market: Market, *, threads: int | None = None)
     Returns
     -------
     Table
-        A row per account and pot (cash, futures, combined, other, all) that has positions at the
-        account's own clearing firm: `v_sensitivity`, `v_full` and `difference`, full minus
+        A row per account and portfolio (cash, futures, combined, other, all) that has positions at
+        the account's own clearing firm: `v_sensitivity`, `v_full` and `difference`, full minus
         sensitivity, USD, unrounded; null where an instrument is unpriced. Each with our own cube,
         whatever the run took.
 
@@ -56,7 +56,7 @@ def compare_revaluation(run: Run, market: Market, *, threads: int | None = None)
     priced = universe.priced if haircuts is None else universe.priced | haircuts.covered
     amount = None if haircuts is None else haircut_amount(state.book, universe, haircuts)
 
-    def margin(pnl: str) -> HouseMargin:
+    def margin(pnl: str) -> CcpMargin:
         rules = replace(policy.ficc, pnl=pnl)
         cube = ficc_cube(universe, market, rules, policy.scenarios, threads=threads)
         if haircuts is not None:
@@ -74,15 +74,15 @@ def compare_revaluation(run: Run, market: Market, *, threads: int | None = None)
 
     name = run.accounts.to_arrow()["account"]
     sensitivity, full = (margin(pnl) for pnl in ("sensitivity", "full"))
-    account, pot = np.nonzero(holds(state.book, FICC)[: len(name)])
-    unknown = full.unknown[account, pot]
-    by = {"v_sensitivity": sensitivity.v[account, pot], "v_full": full.v[account, pot]}
+    account, portfolio = np.nonzero(holds(state.book, FICC)[: len(name)])
+    unknown = full.unknown[account, portfolio]
+    by = {"v_sensitivity": sensitivity.v[account, portfolio], "v_full": full.v[account, portfolio]}
     by["difference"] = by["v_full"] - by["v_sensitivity"]
     return Table(
         pa.table(
             {
                 "account": name.take(columns.column(account)),
-                "segment": columns.chosen(PORTFOLIOS, pot),
+                "portfolio": columns.chosen(PORTFOLIOS, portfolio),
                 **{key: columns.column(value, ~unknown) for key, value in by.items()},
             }
         )

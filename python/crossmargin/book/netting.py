@@ -57,8 +57,8 @@ def open_legs(trades: Trades, *, held: Integer, contract_at: Integer, price: Flo
     -----
     Methodology, section 4. The seller in a repo is long the security forward and owes the end
     cash, start cash * (1 + rate * days / 360) to the cent; before the start leg settles he also
-    has the opposite of both at the start. Dated cash is held in lots of 100 USD, rounded half to
-    even (ours).
+    has the opposite of both at the start. A forward cash leg is held in lots of 100 USD, rounded
+    half to even (ours).
     """
     dates = trades.cash_dates
     cash_at = held.size
@@ -118,8 +118,8 @@ class Lines:
         A group is an account at one clearing firm.
     xm : ndarray of bool
         Booked in the cross-margin account, wherever it is margined.
-    why : ndarray of int64
-        Number of the reason it is there, one of `agreement.eligibility.WHY`.
+    assignment_reason : ndarray of int64
+        Number of the reason it is there, one of `agreement.eligibility.ASSIGNMENT_REASONS`.
     """
 
     group: Integer
@@ -127,18 +127,24 @@ class Lines:
     instrument: Integer
     lots: Integer
     xm: Mask
-    why: Integer
+    assignment_reason: Integer
 
 
 def net(
-    *, group: Integer, segment: Integer, instrument: Integer, lots: Integer, xm: Mask, why: Integer
+    *,
+    group: Integer,
+    segment: Integer,
+    instrument: Integer,
+    lots: Integer,
+    xm: Mask,
+    assignment_reason: Integer,
 ) -> Lines:
     """Add up the lots of each (group, segment, xm, instrument), ascending, and drop zeros.
 
     Parameters
     ----------
-    group, segment, instrument, lots, xm, why : ndarray, [N]
-        As in `Lines`; `why` is one for each key.
+    group, segment, instrument, lots, xm, assignment_reason : ndarray, [N]
+        As in `Lines`; `assignment_reason` is one for each key.
 
     Returns
     -------
@@ -151,7 +157,7 @@ def net(
     total, first = _add_up(key[order], lots[order])
     kept = total != 0
     at = order[first[kept]]
-    return Lines(group[at], segment[at], instrument[at], total[kept], xm[at], why[at])
+    return Lines(group[at], segment[at], instrument[at], total[kept], xm[at], assignment_reason[at])
 
 
 def to_book(lines: Lines, *, groups: int, instruments: int) -> Book:

@@ -32,7 +32,7 @@ from crossmargin.market.rates import DECIMAL_UNDER, far_below
 
 CASH, REPO, REVERSE, FUTURE = range(len(POSITION_KINDS))
 LOT = 100
-"""USD of face, or of dated cash, in a lot."""
+"""USD of face, or of forward cash leg, in a lot."""
 LARGEST_FACE = 1e12
 LARGEST_CONTRACTS = 1e7
 NEAR = 10

@@ -1,7 +1,7 @@
 """The main job: a book and a market in; every account's requirement, and why, out.
 
 The way of the data, one direction: read -> trades -> universe -> netted book -> cubes -> V of each
-pot -> agreement -> requirement -> tables.
+portfolio -> agreement -> requirement -> tables.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from crossmargin import columns, engine
 from crossmargin.agreement.eligibility import (
-    account_barrier,
+    account_ineligibility,
     assign,
     eligible_instruments,
     log_assignment,
@@ -53,7 +53,7 @@ from crossmargin.margin.ficc.var import PROXY, floor_rates
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationError, HistoryShortError
 from crossmargin.policies import Policy, read_policy
-from crossmargin.policies.sections import MODEL_MIN, SPAN
+from crossmargin.policies.sections import LOWER_OF_MODELS, SPAN
 from crossmargin.results.table import Table
 from crossmargin.results.tables import (
     STAMPS,
@@ -100,7 +100,7 @@ class Run:
     accounts : Table
         A row per account: both models' numbers, the saving, the requirement.
     components : Table
-        What each V is made of, a row per account, clearing firm, house, pot and component.
+        What each V is made of, a row per account, clearing firm, house, portfolio and component.
     breakdown : Table
         What those components are made of that have parts: scan risk by root, credits by spread,
         a reduction by offset. Empty under a policy with none of these.
@@ -251,11 +251,11 @@ def run(
     known, trades = inputs.securities, inputs.trades
 
     tell("netting", 0.2)
-    barrier = account_barrier(inputs.accounts, inputs.firms, rules.eligibility)
+    ineligibility_reason = account_ineligibility(inputs.accounts, inputs.firms, rules.eligibility)
     assignment = assign(
         trades,
         accounts=inputs.accounts,
-        barrier=barrier,
+        ineligibility_reason=ineligibility_reason,
         securities=known,
         as_of=market.as_of,
         rules=rules.eligibility,
@@ -293,7 +293,7 @@ def run(
         instrument=legs.instrument,
         lots=legs.lots,
         xm=trades.xm[legs.trade],
-        why=assignment.why[legs.trade],
+        assignment_reason=assignment.assignment_reason[legs.trade],
     )
     note_sizes(
         lines,
@@ -376,7 +376,7 @@ def run(
     rejected = _rejected_rows(exceptions, inputs.accounts)
     models = Models(universe, cubes, floor, rules, haircuts, of_ficc, daily)
     clients = Clients(
-        eligible=barrier == "",
+        eligible=ineligibility_reason == "",
         complete=rejected == 0,
         multiplier=numbers(inputs.accounts["multiplier"]),
         floor=numbers(inputs.accounts["floor"]),
@@ -402,7 +402,7 @@ def run(
             rows_rejected=rejected,
             # A share by tables of the policy does not come from what the models see of a hedge.
             upper_bound=without_basis(book, universe, cubes.roots_without_basis, size)
-            & (rules.agreement.reducer == MODEL_MIN),
+            & (rules.agreement.offset_method == LOWER_OF_MODELS),
             spread_not_modelled=spread_not_modelled(
                 book, universe, cubes.roots_without_spread, assignment.group_account, size
             ),
@@ -641,8 +641,8 @@ def _describe_policy(rules: Policy) -> dict[str, Any]:
         "hash": rules.hash,
         "effective_from": rules.effective_from,
         "extends": rules.extends or None,
-        "reducer": rules.agreement.reducer,
-        "unconfirmed": [p.name for p in rules.parameters if p.standing == "unconfirmed"],
+        "offset_method": rules.agreement.offset_method,
+        "unconfirmed": [p.name for p in rules.parameters if p.evidence == "unconfirmed"],
     }
 
 

@@ -300,7 +300,7 @@ def offset_classes(
     the reduction n * (1 - d); the rest, n * d, stays as margin. Where the sides are margined at
     two clearing houses, each takes the reduction off its own.
 
-    Recollected scheme of offset classes, residual margin and disallowance factors: standing
+    Recollected scheme of offset classes, residual margin and disallowance factors: evidence
     unconfirmed, and no table of classes or factors is known. 17 CFR 402.2 has a like structure:
     an offset factor within a category, a disallowance for hedging across categories.
 

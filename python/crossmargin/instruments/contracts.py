@@ -32,7 +32,7 @@ class ContractRule:
     months: tuple[int, ...]
     last_trading: str
     source: str
-    standing: str
+    evidence: str
     last_delivery: str | None = None
     original_max_months: int | None = None
     remaining_min_months: int = 0
@@ -51,7 +51,7 @@ class Listing:
     months: tuple[int, ...]
     count: int
     source: str
-    standing: str
+    evidence: str
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _listings() -> tuple[Listing, ...]:
             tuple(entry["months"]),
             entry["count"],
             entry["source"],
-            entry["standing"],
+            entry["evidence"],
         )
         for entry in _data()["listing"]
     ]

@@ -22,7 +22,7 @@ from crossmargin.market import Market
 from crossmargin.market.calendars import DAY, Calendar, add_business_days, is_business_day
 from crossmargin.market.curve import NODES, years_between
 
-TREASURY, DATED_CASH, FUTURE = "treasury", "dated cash", "future"
+TREASURY, FORWARD_CASH, FUTURE = "treasury", "forward cash leg", "future"
 RATE_INDEX = {"SR3": "SOFR", "SR1": "SOFR", "ZQ": "EFFR"}
 """The fixings that settle a short-rate future."""
 _PUBLISHED: dict[str, Calendar] = {"SOFR": "sofr", "EFFR": "effr"}
@@ -33,14 +33,14 @@ _NOTHING = Line(np.empty(0), np.empty(0), np.empty(0))
 
 @dataclass(frozen=True)
 class Universe:
-    """Instruments in the order of every cube and book: Treasuries, dated cash, futures.
+    """Instruments in the order of every cube and book: Treasuries, forward cash leg, futures.
 
     Attributes
     ----------
     name : ndarray of str, [I]
         CUSIP, `USD 2025-03-20`, `ZNM25`.
     kind : ndarray of str, [I]
-        `treasury`, `dated cash` or `future`.
+        `treasury`, `forward cash leg` or `future`.
     root : ndarray of str, [I]
         Of futures, else empty.
     unpriced : ndarray of str, [I]
@@ -52,7 +52,7 @@ class Universe:
         unpriced.
     market_value : ndarray of float64, [I]
         USD per lot or contract for the VaR floor; a future counts as its base cheapest's forward
-        dirty value over the conversion factor, dated cash and short-rate futures as zero, a
+        dirty value over the conversion factor, forward cash leg and short-rate futures as zero, a
         security without a model as its price, zero if it has none.
     years : ndarray of float64, [I]
         Remaining years; of the base cheapest for a Treasury future; zero without a market value.
@@ -88,7 +88,7 @@ class Universe:
         return sensitivities(self.fixed_terms(), self.curve_factors)
 
 
-def dated_cash_name(date: np.datetime64) -> str:
+def forward_cash_name(date: np.datetime64) -> str:
     """Return the name of cash due on a date."""
     return f"USD {date}"
 
@@ -110,7 +110,7 @@ def build_universe(
     held : ndarray of int64
         Numbers of the securities in the book, ascending.
     cash_dates : ndarray of datetime64[D]
-        Days on which the book has dated cash, ascending.
+        Days on which the book has forward cash leg, ascending.
     contracts : sequence of Contract
         Futures, in the order they shall have.
     market : Market
@@ -172,7 +172,7 @@ def build_universe(
     has_bond = base_bond >= 0
 
     kind = np.array(
-        [TREASURY] * held.size + [DATED_CASH] * cash_dates.size + [FUTURE] * len(contracts),
+        [TREASURY] * held.size + [FORWARD_CASH] * cash_dates.size + [FUTURE] * len(contracts),
         dtype=object,
     )
     root = np.array([""] * (held.size + cash_dates.size) + roots, dtype=object)
@@ -191,7 +191,7 @@ def build_universe(
     cheapest[treasury_future] = bonds.cusip[base_bond[treasury_future]]
     names = [
         *securities.cusip[held].tolist(),
-        *(dated_cash_name(d) for d in cash_dates),
+        *(forward_cash_name(d) for d in cash_dates),
         *(c.symbol for c in contracts),
     ]
     return Universe(

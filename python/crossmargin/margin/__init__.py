@@ -1,1 +1,1 @@
-"""Both clearing houses' models: positions in, V of each pot and what it is made of out."""
+"""Both clearing houses' models: positions in, V of each portfolio and what it is made of out."""

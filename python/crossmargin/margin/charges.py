@@ -21,9 +21,9 @@ from crossmargin.conventions import (
 from crossmargin.engine import Book
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities
-from crossmargin.instruments.universe import DATED_CASH, Universe
+from crossmargin.instruments.universe import FORWARD_CASH, Universe
 from crossmargin.margin.ficc.haircuts import maturity_group, node_moves, worst_moves
-from crossmargin.margin.portfolios import HouseMargin, pot_sums, row_of
+from crossmargin.margin.portfolios import CcpMargin, portfolio_sums, row_of
 from crossmargin.market import Market
 from crossmargin.market.calendars import DAY, add_business_days
 from crossmargin.market.curve import years_between
@@ -38,13 +38,13 @@ class ModelCharge:
     """A charge of FICC's own, which is no rate on gross market value; outside the reduction."""
 
     name: str
-    house: str = FICC
-    inside: bool = False
+    ccp: str = FICC
+    reducible: bool = False
 
 
 @dataclass(frozen=True)
 class Charged:
-    """A charge and its amount for every pot of its house, [R x 5], USD."""
+    """A charge and its amount for every portfolio of its house, [R x 5], USD."""
 
     charge: Charge | ModelCharge | CmeLiquidity | CmeConcentration
     amount: Float
@@ -74,7 +74,7 @@ class ChargeRules:
     Attributes
     ----------
     repo_rate : Exposures, optional
-        Present value times years of dated cash, and the move of its repo rate.
+        Present value times years of forward cash leg, and the move of its repo rate.
     liquidity : Exposures, optional
         Market value of securities, and the market impact of selling them.
     liquidity_threshold : float
@@ -117,7 +117,7 @@ def charge_rules(
     threshold = 0.0
     if policy.repo_rate is not None:
         rules = policy.repo_rate
-        cash = np.flatnonzero(universe.kind == DATED_CASH)
+        cash = np.flatnonzero(universe.kind == FORWARD_CASH)
         due = np.array([name.removeprefix("USD ") for name in universe.name[cash]], "datetime64[D]")
         ends = add_months(market.as_of, rules.term_months)
         bucket = np.full(universe.name.size, -1)
@@ -145,15 +145,15 @@ def before_holiday(date: np.datetime64) -> bool:
     return bool(np.busday_count(date + DAY, opens) > 0)
 
 
-def ficc_charges(book: Book, margin: HouseMargin, rules: ChargeRules) -> list[Charged]:
+def ficc_charges(book: Book, margin: CcpMargin, rules: ChargeRules) -> list[Charged]:
     """Return FICC's own charges, outside the reduction.
 
     Parameters
     ----------
     book : Book
         Rows are group * 4 + segment.
-    margin : HouseMargin
-        V_F of every pot.
+    margin : CcpMargin
+        V_F of every portfolio.
     rules : ChargeRules
         From `charge_rules`.
 
@@ -177,7 +177,7 @@ def ficc_charges(book: Book, margin: HouseMargin, rules: ChargeRules) -> list[Ch
 
 def _net_cost(book: Book, exposures: Exposures) -> Float:
     """Return the sum over buckets of |net exposure| times the bucket's rate, [R x 5]."""
-    net = pot_sums(book, FICC, exposures.value, exposures.bucket, exposures.rate.size)
+    net = portfolio_sums(book, FICC, exposures.value, exposures.bucket, exposures.rate.size)
     return exact.ordered_sum(np.abs(net) * exposures.rate)
 
 
@@ -253,8 +253,8 @@ def charge(book: Book, universe: Universe, charges: tuple[Charge, ...]) -> list[
         Each house charges its own positions only.
     """
     value = universe.market_value
-    gross = {house: _gross(book, house, value) for house in {c.house for c in charges}}
-    return [Charged(c, c.rate * gross[c.house]) for c in charges]
+    gross = {house: _gross(book, house, value) for house in {c.ccp for c in charges}}
+    return [Charged(c, c.rate * gross[c.ccp]) for c in charges]
 
 
 def charge_liquidity(book: Book, universe: Universe, rules: CmeLiquidity) -> Charged:
@@ -311,11 +311,11 @@ def charge_concentration(
     rate = np.zeros(volumes.adv.size)
     rate[volumes.number] = _of_root(rules.rate, universe)
     amount = np.zeros((book.rows // len(SEGMENTS), len(PORTFOLIOS)))
-    for pot, group, instrument, net in _net(book, CME):
+    for portfolio, group, instrument, net in _net(book, CME):
         cell = group * volumes.adv.size + volumes.number[instrument]
         held = np.bincount(cell, np.abs(net), amount.shape[0] * volumes.adv.size)
         beyond = held.reshape(amount.shape[0], -1) - rules.threshold * volumes.adv
-        amount[:, pot] = exact.ordered_sum(rate * np.maximum(beyond, 0.0))
+        amount[:, portfolio] = exact.ordered_sum(rate * np.maximum(beyond, 0.0))
     return Charged(rules, amount)
 
 
@@ -326,22 +326,22 @@ def _of_root(amounts: tuple[tuple[str, float], ...], universe: Universe) -> Floa
 
 
 def _gross(book: Book, house: str, each: Float) -> Float:
-    """Return the sum of |net quantity * each| over a house's own positions in each pot, [R x 5].
+    """Return the sum of |net quantity * each| over a ccp's own positions by portfolio, [R x 5].
 
     `each` is of one lot or contract of an instrument, [I].
     """
     total = np.zeros((book.rows // len(SEGMENTS), len(PORTFOLIOS)))
-    for pot, group, instrument, net in _net(book, house):
-        total[:, pot] = np.bincount(group, np.abs(net * each[instrument]), total.shape[0])
+    for portfolio, group, instrument, net in _net(book, house):
+        total[:, portfolio] = np.bincount(group, np.abs(net * each[instrument]), total.shape[0])
     return total
 
 
 def _net(book: Book, house: str) -> Iterator[tuple[int, Integer, Integer, Float]]:
-    """Yield each pot with the house's own positions in it, netted: group, instrument, quantity."""
+    """Yield each portfolio and the ccp's own netted positions: group, instrument, quantity."""
     row = row_of(book)
     group, segment = row // len(SEGMENTS), row % len(SEGMENTS)
-    for pot, union in enumerate(UNIONS[house]):
+    for portfolio, union in enumerate(UNIONS[house]):
         own = np.flatnonzero(np.isin(segment, [s for s in union if s in OWN_SEGMENTS[house]]))
         line, at = np.unique(group[own] * book.columns + book.column[own], return_inverse=True)
         net = np.asarray(np.bincount(at, book.quantity[own], line.size), np.float64)
-        yield pot, line // book.columns, line % book.columns, net
+        yield portfolio, line // book.columns, line % book.columns, net

@@ -13,7 +13,7 @@ from crossmargin.book.exceptions import InputError
 from crossmargin.engine import Cube
 from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.identifiers import canonical_name
-from crossmargin.instruments.universe import DATED_CASH, FUTURE, RATE_INDEX, Universe
+from crossmargin.instruments.universe import FORWARD_CASH, FUTURE, RATE_INDEX, Universe
 from crossmargin.io.span_pa2 import SpanFile
 from crossmargin.margin.cme.historical import cme_cubes
 from crossmargin.margin.cme.span import SpanModel, span_model
@@ -172,10 +172,10 @@ def house_cubes(
         unpriced_cme = np.where(priced, "", without).astype(object)
     else:
         cme, unpriced_cme = _align(own_cme, universe, market.as_of)
-        dated_cash = universe.kind == DATED_CASH
-        # Dated cash does not enter V_C, whether the cube has it or not.
-        cme = Cube(np.where(dated_cash[:, None], 0.0, cme.pnl), scenario=own_cme.scenario)
-        unpriced_cme[dated_cash] = ""
+        forward_cash = universe.kind == FORWARD_CASH
+        # A forward cash leg does not enter V_C, whether the cube has it or not.
+        cme = Cube(np.where(forward_cash[:, None], 0.0, cme.pnl), scenario=own_cme.scenario)
+        unpriced_cme[forward_cash] = ""
         stressed = _stressed(cme, own_cme.scenario, policy.scenarios)
     return HouseCubes(
         ficc, cme, stressed, unpriced_ficc, unpriced_cme, without_basis, without_sofr, span

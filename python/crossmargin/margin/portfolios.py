@@ -32,8 +32,8 @@ class Items:
         Whose part it is, and its number among the names.
     amount : ndarray of float64
         USD; the component is their sum.
-    pot : ndarray of int64, optional
-        The house's pot; none for what both houses have together.
+    portfolio : ndarray of int64, optional
+        The house's portfolio; none for what both houses have together.
     quantity : ndarray of float64, optional
         How much of the item there is, in units of its own.
     scenario : ndarray of int64, optional
@@ -45,7 +45,7 @@ class Items:
     group: Integer
     item: Integer
     amount: Float
-    pot: Integer | None = None
+    portfolio: Integer | None = None
     quantity: Float | None = None
     scenario: Integer | None = None
 
@@ -55,38 +55,38 @@ def joined(parts: Sequence[Items]) -> Items:
     first = parts[0]
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("group", "item", "amount", "pot", "quantity", "scenario")
+        for name in ("group", "item", "amount", "portfolio", "quantity", "scenario")
         if getattr(first, name) is not None
     }
     return replace(first, **columns)
 
 
 @dataclass(frozen=True)
-class HouseMargin:
-    """One model's margin of every pot of every group.
+class CcpMargin:
+    """One model's margin of every portfolio of every group.
 
     Attributes
     ----------
-    house : str
+    ccp : str
         FICC or CME.
     v : ndarray of float64, [R x 5]
         USD, zero or more; meaningless where `unknown`.
     unknown : ndarray of bool, [R x 5]
-        The pot holds an instrument no model covers.
+        The portfolio holds an instrument no model covers.
     component : dict of str to ndarray of float64, [R x 5]
         The measures V is made of, as the model gives them: a negative one is a gain.
     items : sequence of Items
         What the components are made of, from a model that has parts of its own.
     """
 
-    house: str
+    ccp: str
     v: Float
     unknown: Mask
     component: dict[str, Float]
     items: Sequence[Items] = ()
 
 
-def any_unknown(ficc: HouseMargin, cme: HouseMargin, accounts: int) -> Mask:
+def any_unknown(ficc: CcpMargin, cme: CcpMargin, accounts: int) -> Mask:
     """Return whether any V of an account's cross-margined positions is unknown, [A].
 
     Either house's, of cash or of futures alone; the first groups are the accounts.
@@ -96,14 +96,14 @@ def any_unknown(ficc: HouseMargin, cme: HouseMargin, accounts: int) -> Mask:
 
 
 def holds(book: Book, house: str, mark: Mask | None = None) -> Mask:
-    """Return whether a pot holds any marked instrument.
+    """Return whether a portfolio holds any marked instrument.
 
     Parameters
     ----------
     book : Book
         Rows are group * 4 + segment.
-    house : str
-        Whose pots.
+    ccp : str
+        Whose portfolios.
     mark : ndarray of bool, [I], optional
         The instruments looked for; any if not given.
 
@@ -125,15 +125,15 @@ def row_of(book: Book) -> Integer:
     return np.repeat(np.arange(book.rows), np.diff(book.row_ptr))
 
 
-def pot_sums(book: Book, house: str, value: Float, bucket: Integer, buckets: int) -> Float:
-    """Add up quantity * value by pot and bucket.
+def portfolio_sums(book: Book, house: str, value: Float, bucket: Integer, buckets: int) -> Float:
+    """Add up quantity * value by portfolio and bucket.
 
     Parameters
     ----------
     book : Book
         Rows are group * 4 + segment.
-    house : str
-        Whose pots.
+    ccp : str
+        Whose portfolios.
     value : ndarray of float64, [I]
         Of one lot or contract of each instrument.
     bucket : ndarray of int64, [I]
@@ -142,7 +142,7 @@ def pot_sums(book: Book, house: str, value: Float, bucket: Integer, buckets: int
     Returns
     -------
     ndarray of float64, [R x 5 x buckets]
-        Summed in book order within a segment, then over the segments of a pot.
+        Summed in book order within a segment, then over the segments of a portfolio.
     """
     # What is left out adds nothing, whatever its value, to the first bucket.
     each = np.where(bucket >= 0, value, 0.0)
@@ -150,7 +150,7 @@ def pot_sums(book: Book, house: str, value: Float, bucket: Integer, buckets: int
     by_row = np.bincount(cell, book.quantity * each[book.column], book.rows * buckets)
     by_segment = by_row.reshape(-1, len(SEGMENTS), buckets)
     total = np.zeros((by_segment.shape[0], len(PORTFOLIOS), buckets))
-    for pot, union in enumerate(UNIONS[house]):
+    for portfolio, union in enumerate(UNIONS[house]):
         for segment in union:
-            total[:, pot] += by_segment[:, segment]
+            total[:, portfolio] += by_segment[:, segment]
     return total

@@ -1,4 +1,4 @@
-"""Dated policies: the parameters of the agreement and the models, each with source and standing."""
+"""Dated policies: the parameters of the agreement and the models, each with source and evidence."""
 
 from crossmargin.policies.policy import Parameter, Policy, read_policy, shipped_policies
 from crossmargin.policies.sections import (

@@ -35,8 +35,8 @@ PURPOSE = {
 """A sentence for each table of a policy file."""
 
 MEANING = {
-    "agreement.reducer": "model_min: the smaller of both models' savings; class_disallowance and "
-    "spread_credit: by the table of that name",
+    "agreement.offset_method": "lower_of_models: the smaller of both models' savings; "
+    "class_disallowance and spread_credit: by the table of that name",
     "agreement.cap": "the share is never larger",
     "agreement.minimum_saving": "a smaller share counts as none",
     "eligibility.security_types": "types of Treasuries",
@@ -102,20 +102,20 @@ MEANING = {
     "cme_correlation.weight": "of the recent correlation; the rest is the look-back's",
     "cme_correlation.decay": "daily decay of the recent correlation",
     "cme_liquidity.cost": "futures and USD a contract",
-    "cme_liquidity.inside": "whether it is reduced with the margin",
+    "cme_liquidity.reducible": "whether it is reduced with the margin",
     "cme_concentration.threshold": "charged beyond this share of a day's volume",
     "cme_concentration.rate": "futures and USD for each contract beyond",
-    "cme_concentration.inside": "whether it is reduced with the margin",
+    "cme_concentration.reducible": "whether it is reduced with the margin",
 }
 """What each parameter does."""
 
-STANDING = {
+EVIDENCE_MEANS = {
     "confirmed": "read in the named source",
     "inferred": "concluded from confirmed facts",
     "unconfirmed": "recollected or assumed; no text could be read",
     "ours": "a choice of this project, or of whoever wrote the file",
 }
-"""What each standing means."""
+"""What each evidence means."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +126,13 @@ class Entry:
     ----------
     name : str
         With its table: `agreement.cap`.
-    value, meaning, standing, source : str
+    value, meaning, evidence, source : str
     """
 
     name: str
     value: str
     meaning: str
-    standing: str
+    evidence: str
     source: str
 
 
@@ -151,9 +151,9 @@ class Difference:
 
     name: str
     value_a: str | None
-    standing_a: str | None
+    evidence_a: str | None
     value_b: str | None
-    standing_b: str | None
+    evidence_b: str | None
 
 
 def explain(policy: Policy) -> tuple[Section, ...]:
@@ -175,11 +175,11 @@ def explain(policy: Policy) -> tuple[Section, ...]:
     ]
     charges = tuple(
         Entry(
-            f"charge.{c.house}.{c.name}",
-            f"{_words(c.rate)} {'inside' if c.inside else 'outside'}",
-            f"rate on the gross market value at {c.house}; "
-            + ("reduced with the margin" if c.inside else "not reduced"),
-            c.standing,
+            f"charge.{c.ccp}.{c.name}",
+            f"{_words(c.rate)} {'reducible' if c.reducible else 'not reducible'}",
+            f"rate on the gross market value at {c.ccp}; "
+            + ("reduced with the margin" if c.reducible else "not reduced"),
+            c.evidence,
             c.source,
         )
         for c in policy.charges
@@ -200,11 +200,11 @@ def unconfirmed(policy: Policy) -> tuple[str, ...]:
     tuple of str
     """
     entries = (entry for section in explain(policy) for entry in section.entries)
-    return tuple(entry.name for entry in entries if entry.standing == "unconfirmed")
+    return tuple(entry.name for entry in entries if entry.evidence == "unconfirmed")
 
 
 def differences(a: Policy, b: Policy) -> tuple[Difference, ...]:
-    """Return what two policies differ in: what they are, values and standings.
+    """Return what two policies differ in: what they are, values and evidence.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def differences(a: Policy, b: Policy) -> tuple[Difference, ...]:
     )
     for name in dict.fromkeys([*one, *other]):
         x, y = one.get(name), other.get(name)
-        pair = [(e.value, e.standing) if e else (None, None) for e in (x, y)]
+        pair = [(e.value, e.evidence) if e else (None, None) for e in (x, y)]
         if pair[0] != pair[1]:
             found.append(Difference(name, *pair[0], *pair[1]))
     return tuple(found)
@@ -238,7 +238,7 @@ def _entry(parameter: Parameter) -> Entry:
         parameter.name,
         _words(parameter.value),
         MEANING[parameter.name],
-        parameter.standing,
+        parameter.evidence,
         parameter.source,
     )
 

@@ -1,4 +1,4 @@
-"""The policy: every parameter of the agreement and the models, dated, with source and standing."""
+"""The policy: every parameter of the agreement and the models, dated, with source and evidence."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from crossmargin.policies.sections import (
 
 DEFAULT = "cme-ficc-2026-04-30"
 SHIPPED = Path(__file__).parent
-STANDINGS = ("confirmed", "inferred", "unconfirmed", "ours")
+EVIDENCE = ("confirmed", "inferred", "unconfirmed", "ours")
 SECTIONS: dict[str, type] = {
     "agreement": Agreement,
     "eligibility": Eligibility,
@@ -75,7 +75,7 @@ class Parameter:
 
     name: str
     value: Any
-    standing: str
+    evidence: str
     source: str
 
 
@@ -91,9 +91,9 @@ class Policy:
     extends : str
         The policy whose entries hold where this one is silent; empty for none.
     class_disallowance, spread_credit : ClassDisallowance, SpreadCredit or None
-        The tables of the reducers; there is one where `agreement.reducer` names it.
+        The tables of the offset_methods; there is one where `agreement.offset_method` names it.
     parameters : tuple of Parameter
-        All of them with source and standing.
+        All of them with source and evidence.
     """
 
     name: str
@@ -185,10 +185,11 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
     for key, cls in {**SECTIONS, **OPTIONAL}.items():
         if key in SECTIONS or key in data:
             built[key] = _section(cls, data.get(key), key, name, parameters)
-    reducer = built["agreement"].reducer
-    if reducer in OPTIONAL and built[reducer] is None:
+    offset_method = built["agreement"].offset_method
+    if offset_method in OPTIONAL and built[offset_method] is None:
         raise InputError(
-            f"policy {name}: agreement.reducer is {reducer!r}, and the table {reducer} is missing"
+            f"policy {name}: agreement.offset_method is {offset_method!r}, and the table "
+            f"{offset_method} is missing"
         )
     if built["cme"].model == SPAN and built[SPAN] is None:
         raise InputError(f"policy {name}: {SPAN}: the table is missing; cme.model asks for it")
@@ -199,17 +200,17 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
     for number, entry in enumerate(entries, start=1):
         where = f"policy {name}: charge {number}"
         charge = _build(Charge, entry, where)
-        _check_origin(charge.standing, charge.source, where)
+        _check_origin(charge.evidence, charge.source, where)
         _check(charge.rules(), f"policy {name}: charge")
         parameters.append(
-            Parameter(f"charge.{charge.name}", charge.rate, charge.standing, charge.source)
+            Parameter(f"charge.{charge.name}", charge.rate, charge.evidence, charge.source)
         )
         charges.append(charge)
     named = [
         *charges,
         *(built[key] for key in ("cme_liquidity", "cme_concentration") if built[key]),
     ]
-    if len({(x.house, x.name) for x in named}) < len(named):
+    if len({(x.ccp, x.name) for x in named}) < len(named):
         raise InputError(f"policy {name}: charge.name must differ for each charge of a house")
     for key in ("name", "title", "authority"):
         if not isinstance(data.get(key), str):
@@ -268,18 +269,18 @@ def _merged(text: bytes, name: str, folder: Path, links: int) -> tuple[dict[str,
 def _section(
     cls: type, data: object, section: str, policy: str, parameters: list[Parameter]
 ) -> Any:
-    """Build one section from `{parameter: {value, standing, source}}`; list its parameters."""
+    """Build one section from `{parameter: {value, evidence, source}}`; list its parameters."""
     where = f"policy {policy}: {section}"
     if not isinstance(data, Mapping):
         raise InputError(f"{where}: the table is missing")
     values = {}
     for key, entry in data.items():
-        if not isinstance(entry, Mapping) or set(entry) != {"value", "standing", "source"}:
-            raise InputError(f"{where}.{key}: needs value, standing and source, nothing else")
-        _check_origin(entry["standing"], entry["source"], f"{where}.{key}")
+        if not isinstance(entry, Mapping) or set(entry) != {"value", "evidence", "source"}:
+            raise InputError(f"{where}.{key}: needs value, evidence and source, nothing else")
+        _check_origin(entry["evidence"], entry["source"], f"{where}.{key}")
         values[key] = entry["value"]
         parameters.append(
-            Parameter(f"{section}.{key}", entry["value"], entry["standing"], entry["source"])
+            Parameter(f"{section}.{key}", entry["value"], entry["evidence"], entry["source"])
         )
     built = _build(cls, values, where)
     _check(built.rules(), where)
@@ -293,10 +294,10 @@ def _check(rules: Mapping[str, bool], where: str) -> None:
             raise InputError(f"{where}.{message}")
 
 
-def _check_origin(standing: object, source: object, where: str) -> None:
+def _check_origin(evidence: object, source: object, where: str) -> None:
     """Raise unless a parameter says how sure it is and where it comes from."""
-    if standing not in STANDINGS:
-        raise InputError(f"{where}: standing {standing!r} is not one of " + ", ".join(STANDINGS))
+    if evidence not in EVIDENCE:
+        raise InputError(f"{where}: evidence {evidence!r} is not one of " + ", ".join(EVIDENCE))
     if not isinstance(source, str) or not source.strip():
         raise InputError(f"{where}: source must be a text that says where the value comes from")
 

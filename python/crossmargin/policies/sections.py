@@ -32,8 +32,12 @@ Rules = dict[str, bool]
 """What must hold of a table's values, and whether it does."""
 
 
-MODEL_MIN, CLASS_DISALLOWANCE, SPREAD_CREDIT = "model_min", "class_disallowance", "spread_credit"
-REDUCERS = (MODEL_MIN, CLASS_DISALLOWANCE, SPREAD_CREDIT)
+LOWER_OF_MODELS, CLASS_DISALLOWANCE, SPREAD_CREDIT = (
+    "lower_of_models",
+    "class_disallowance",
+    "spread_credit",
+)
+OFFSET_METHODS = (LOWER_OF_MODELS, CLASS_DISALLOWANCE, SPREAD_CREDIT)
 """How the share comes about; all but the first are tables of that name."""
 
 
@@ -41,14 +45,15 @@ REDUCERS = (MODEL_MIN, CLASS_DISALLOWANCE, SPREAD_CREDIT)
 class Agreement:
     """How much the requirements are reduced by."""
 
-    reducer: str
+    offset_method: str
     cap: float
     minimum_saving: float
 
     def rules(self) -> Rules:
         """Return what must hold of the values."""
         return {
-            f"reducer must be one of {', '.join(REDUCERS)}": self.reducer in REDUCERS,
+            f"offset_method must be one of {', '.join(OFFSET_METHODS)}": self.offset_method
+            in OFFSET_METHODS,
             "cap must be above 0, at most 1": 0.0 < self.cap <= 1.0,
             "minimum_saving must lie between 0 and 1": 0.0 <= self.minimum_saving <= 1.0,
         }
@@ -341,9 +346,9 @@ class CmeLiquidity:
     """CME's charge for closing out across bid and ask: USD a contract, by root."""
 
     name: ClassVar[str] = "liquidity"
-    house: ClassVar[str] = "CME"
+    ccp: ClassVar[str] = "CME"
     cost: tuple[tuple[str, float], ...]
-    inside: bool
+    reducible: bool
 
     def rules(self) -> Rules:
         """Return what must hold of the values."""
@@ -359,10 +364,10 @@ class CmeConcentration:
     """CME's charge on contracts beyond a share of average daily volume: USD each, by root."""
 
     name: ClassVar[str] = "concentration"
-    house: ClassVar[str] = "CME"
+    ccp: ClassVar[str] = "CME"
     threshold: float
     rate: tuple[tuple[str, float], ...]
-    inside: bool
+    reducible: bool
 
     def rules(self) -> Rules:
         """Return what must hold of the values."""
@@ -376,19 +381,19 @@ class CmeConcentration:
 
 @dataclass(frozen=True)
 class Charge:
-    """A charge beside V: a rate on the gross market value of a pot."""
+    """A charge beside V: a rate on the gross market value of a portfolio."""
 
     name: str
-    house: str
+    ccp: str
     rate: float
-    inside: bool
-    standing: str
+    reducible: bool
+    evidence: str
     source: str
 
     def rules(self) -> Rules:
         """Return what must hold of the values."""
         return {
-            "house must be FICC or CME": self.house in ("FICC", "CME"),
+            "ccp must be FICC or CME": self.ccp in ("FICC", "CME"),
             f"name must not be one of {', '.join(OWN_CHARGES)}": self.name not in OWN_CHARGES,
             "rate must lie between 0 and 1": 0.0 <= self.rate <= 1.0,
         }
@@ -449,7 +454,7 @@ class HaircutRules:
 
 @dataclass(frozen=True)
 class RepoRateRules:
-    """A charge on the repo rate of dated cash, by term.
+    """A charge on the repo rate of forward cash leg, by term.
 
     Attributes
     ----------

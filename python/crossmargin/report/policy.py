@@ -8,7 +8,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from crossmargin.policies import Policy
-from crossmargin.policies.explain import STANDING, differences, explain, unconfirmed
+from crossmargin.policies.explain import EVIDENCE_MEANS, differences, explain, unconfirmed
 
 
 def print_policy(policy: Policy, console: Console) -> None:
@@ -34,16 +34,16 @@ def print_policy(policy: Policy, console: Console) -> None:
         console.print()
         console.print(Text.assemble((f"[{section.name}]", "bold"), f" {section.purpose}"))
         grid = _grid(console)
-        for head in ("parameter", "value", "standing", "what it is", "source"):
-            grid.add_column(head, no_wrap=head in ("parameter", "standing"))
+        for head in ("parameter", "value", "evidence", "what it is", "source"):
+            grid.add_column(head, no_wrap=head in ("parameter", "evidence"))
         for entry in section.entries:
             name = entry.name.removeprefix(f"{section.name}.")
-            cells = (name, entry.value, entry.standing, entry.meaning, entry.source)
+            cells = (name, entry.value, entry.evidence, entry.meaning, entry.source)
             grid.add_row(*map(Text, cells))
         console.print(grid)
     console.print()
-    for standing, meaning in STANDING.items():
-        console.print(Text(f"{standing}: {meaning}"))
+    for evidence, meaning in EVIDENCE_MEANS.items():
+        console.print(Text(f"{evidence}: {meaning}"))
     names = unconfirmed(policy)
     console.print()
     console.print(Text(f"Unconfirmed, {len(names)}: {', '.join(names) or 'none'}"))
@@ -68,10 +68,10 @@ def print_differences(a: Policy, b: Policy, console: Console) -> None:
         console.print("No parameter differs.")
         return
     grid = _grid(console)
-    for head in ("parameter", "A", "standing A", "B", "standing B"):
+    for head in ("parameter", "A", "evidence A", "B", "evidence B"):
         grid.add_column(head)
     for item in found:
-        cells = (item.name, item.value_a, item.standing_a, item.value_b, item.standing_b)
+        cells = (item.name, item.value_a, item.evidence_a, item.value_b, item.evidence_b)
         grid.add_row(*(Text("" if cell is None else cell) for cell in cells))
     console.print(grid)
 

@@ -176,8 +176,8 @@ def print_comparison(
             _usd(row["requirement_a"]) + _marks(row, "_a"),
             _usd(row["requirement_b"]) + _marks(row, "_b"),
             _usd(row["requirement_difference"]),
-            _percent(row["p_a"]),
-            _percent(row["p_b"]),
+            _percent(row["offset_rate_a"]),
+            _percent(row["offset_rate_b"]),
             row["reason_a"] or "",
             row["reason_b"] or "",
         )
@@ -232,7 +232,7 @@ def _totals(accounts: pa.Table) -> list[Text]:
     counted = accounts["status"].value_counts().to_pylist()
     status = ", ".join(f"{c['counts']:,} {c['values']}" for c in counted)
     lines = [Text(f"  {status} of {_counted(len(accounts))}")]
-    names = ("no_programme", "requirement", "saving")
+    names = ("standalone_requirement", "requirement", "saving")
     known = pc.and_(
         pc.and_(*(accounts[name].is_valid() for name in names[:2])), accounts["saving"].is_valid()
     )
@@ -263,7 +263,7 @@ def _requirements(accounts: pa.Table, console: Console) -> Group:
     grid = _grid("Largest requirements, USD", console)
     for name in ("account", "status"):
         grid.add_column(name)
-    for name in ("requirement", "at FICC", "at CME", "saving", "p"):
+    for name in ("requirement", "at FICC", "at CME", "saving", "offset_rate"):
         grid.add_column(name, justify="right")
     grid.add_column("binding or reason")
     for row in rows:
@@ -274,7 +274,7 @@ def _requirements(accounts: pa.Table, console: Console) -> Group:
             _usd(_plus(row["requirement_ficc"], row["other_ficc"])),
             _usd(_plus(row["requirement_cme"], row["other_cme"])),
             _usd(row["saving"]) + _marks(row),
-            _percent(row["p"]),
+            _percent(row["offset_rate"]),
             _why(row),
         )
     return _explained(grid, map(_marks, rows))
@@ -286,16 +286,16 @@ def _savings(accounts: pa.Table, console: Console) -> Group | None:
         return None
     grid = _grid("Largest savings, USD", console)
     grid.add_column("account")
-    for name in ("no programme", "requirement", "saving", "p"):
+    for name in ("no programme", "requirement", "saving", "offset_rate"):
         grid.add_column(name, justify="right")
     grid.add_column("binding or reason")
     for row in rows:
         grid.add_row(
             Text(row["account"]),
-            _usd(row["no_programme"]),
+            _usd(row["standalone_requirement"]),
             _usd(row["requirement"]) + _marks(row),
             _usd(row["saving"]) + _marks(row),
-            _percent(row["p"]),
+            _percent(row["offset_rate"]),
             _why(row),
         )
     return _explained(grid, map(_marks, rows))

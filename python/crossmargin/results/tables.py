@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import columns, exact
-from crossmargin.agreement.eligibility import WHY, Assignment
+from crossmargin.agreement.eligibility import ASSIGNMENT_REASONS, Assignment
 from crossmargin.agreement.requirement import Amount, Requirement
 from crossmargin.agreement.savings import Saving
 from crossmargin.arrays import Integer, Mask, Text
@@ -18,7 +18,7 @@ from crossmargin.conventions import CASH, COMBINED, FUTURES, PORTFOLIOS, SEGMENT
 from crossmargin.engine import Book
 from crossmargin.instruments.universe import FUTURE, Universe
 from crossmargin.margin.charges import Charged
-from crossmargin.margin.portfolios import HouseMargin, Items, holds
+from crossmargin.margin.portfolios import CcpMargin, Items, holds
 from crossmargin.results.table import money
 
 SPREAD_NOT_MODELLED = "not modelled"
@@ -28,7 +28,7 @@ CARRIED = ("customer", "clearing_firm", "origin", "ficc_role")
 """Account columns of ours that are carried to the results, before the user's own."""
 BREAKDOWN = pa.schema(
     {
-        **dict.fromkeys(("account", "clearing_firm", "house", "segment", "component"), pa.string()),
+        **dict.fromkeys(("account", "clearing_firm", "ccp", "portfolio", "component"), pa.string()),
         "item": pa.string(),
         "quantity": pa.float64(),
         "scenario": pa.int64(),
@@ -40,8 +40,8 @@ BREAKDOWN = pa.schema(
 def account_table(
     accounts: pa.Table,
     *,
-    ficc: HouseMargin,
-    cme: HouseMargin,
+    ficc: CcpMargin,
+    cme: CcpMargin,
     saving: Saving,
     required: Requirement,
     eligible: Mask,
@@ -70,14 +70,14 @@ def account_table(
     """
     size = len(accounts)
     v = {
-        f"v_{house.house.lower()}_{name}": columns.column(
-            house.v[:size, pot], ~house.unknown[:size, pot]
+        f"v_{house.ccp.lower()}_{name}": columns.column(
+            house.v[:size, portfolio], ~house.unknown[:size, portfolio]
         )
-        for house, pots in (
+        for house, portfolios in (
             (ficc, (("cash", CASH), ("futures", FUTURES), ("combined", COMBINED))),
             (cme, (("futures", FUTURES), ("cash", CASH), ("combined", COMBINED))),
         )
-        for name, pot in pots
+        for name, portfolio in portfolios
     }
     incomplete = (rows_rejected > 0) | ~required.requirement.known | (saving.reason == "INCOMPLETE")
     status = np.where(incomplete, 0, np.where(eligible, 1, 2))
@@ -87,10 +87,10 @@ def account_table(
         "status": columns.chosen(("incomplete", "complete", "not_eligible"), status),
         "rows_rejected": columns.column(rows_rejected),
         **{name: v[name] for name in ("v_ficc_cash", "v_ficc_futures", "v_ficc_combined")},
-        "p_ficc": agreed["p_ficc"],
+        "offset_rate_ficc": agreed["offset_rate_ficc"],
         **{name: v[name] for name in ("v_cme_futures", "v_cme_cash", "v_cme_combined")},
-        "p_cme": agreed["p_cme"],
-        **{name: agreed[name] for name in ("p", "binding", "capped", "reason")},
+        "offset_rate_cme": agreed["offset_rate_cme"],
+        **{name: agreed[name] for name in ("offset_rate", "binding", "capped", "reason")},
         **money_columns(required),
         **caveat_columns(upper_bound, spread_not_modelled),
         **{name: columns.plain(accounts[name]) for name in CARRIED},
@@ -110,9 +110,9 @@ def account_table(
 def saving_columns(saving: Saving) -> dict[str, pa.Array]:
     """Return both models' savings and what was agreed; unrounded, null where unknown."""
     return {
-        "p_ficc": columns.column(saving.p_ficc, saving.known_ficc),
-        "p_cme": columns.column(saving.p_cme, saving.known_cme),
-        "p": columns.column(saving.p),
+        "offset_rate_ficc": columns.column(saving.offset_rate_ficc, saving.known_ficc),
+        "offset_rate_cme": columns.column(saving.offset_rate_cme, saving.known_cme),
+        "offset_rate": columns.column(saving.offset_rate),
         "binding": _text(saving.binding),
         "capped": columns.column(saving.capped),
         "reason": _text(saving.reason),
@@ -135,25 +135,25 @@ def money_columns(required: Requirement) -> dict[str, pa.Array]:
 
 
 def component_table(
-    houses: tuple[HouseMargin, HouseMargin],
+    houses: tuple[CcpMargin, CcpMargin],
     charges: list[Charged],
     *,
     account: Text,
     firm: Text,
     occupied: dict[str, Mask],
 ) -> pa.Table:
-    """Return what each V is made of, a row per group, house, pot and component.
+    """Return what each V is made of, a row per group, house, portfolio and component.
 
     Parameters
     ----------
-    houses : pair of HouseMargin
+    houses : pair of CcpMargin
         [G x 5] each.
     charges : list of Charged
         Beside V.
     account, firm : ndarray of str, [G]
         Of each group.
     occupied : dict of str to ndarray of bool, [G x 5]
-        By house, the pots that hold anything; the others are left out.
+        By house, the portfolios that hold anything; the others are left out.
 
     Returns
     -------
@@ -162,19 +162,19 @@ def component_table(
     """
     parts = []
     for margin in houses:
-        of_house = [c for c in charges if c.charge.house == margin.house]
+        of_house = [c for c in charges if c.charge.ccp == margin.ccp]
         amounts = {**margin.component, "V": margin.v}
         inside = dict.fromkeys(amounts, True)
         for charged in of_house:
             name = f"charge: {charged.charge.name}"
-            amounts[name], inside[name] = charged.amount, charged.charge.inside
-        group, pot = np.nonzero(occupied[margin.house])
-        known = ~margin.unknown[group, pot]
+            amounts[name], inside[name] = charged.amount, charged.charge.reducible
+        group, portfolio = np.nonzero(occupied[margin.ccp])
+        known = ~margin.unknown[group, portfolio]
         account_of, firm_of = columns.chosen(account, group), columns.chosen(firm, group)
-        house = columns.repeated(columns.scalar(margin.house), group.size)
-        segment = columns.chosen(PORTFOLIOS, pot)
+        house = columns.repeated(columns.scalar(margin.ccp), group.size)
+        segment = columns.chosen(PORTFOLIOS, portfolio)
         for name, amount in amounts.items():
-            value = np.where(known, amount[group, pot], 0.0)
+            value = np.where(known, amount[group, portfolio], 0.0)
             # Half up for amounts owed; a gain is rounded like the loss of the other side.
             cents = np.sign(value).astype(np.int64) * exact.cents(np.abs(value))
             parts.append(
@@ -182,11 +182,11 @@ def component_table(
                     {
                         "account": account_of,
                         "clearing_firm": firm_of,
-                        "house": house,
-                        "segment": segment,
+                        "ccp": house,
+                        "portfolio": segment,
                         "component": columns.repeated(columns.scalar(name), group.size),
                         "amount": money(cents, known),
-                        "inside": columns.repeated(columns.scalar(inside[name]), group.size),
+                        "reducible": columns.repeated(columns.scalar(inside[name]), group.size),
                     }
                 )
             )
@@ -194,13 +194,13 @@ def component_table(
 
 
 def breakdown_table(
-    houses: tuple[HouseMargin, HouseMargin], offsets: Items | None, *, account: Text, firm: Text
+    houses: tuple[CcpMargin, CcpMargin], offsets: Items | None, *, account: Text, firm: Text
 ) -> pa.Table:
     """Return the parts of components and reductions that have parts: by root, spread, offset.
 
     Parameters
     ----------
-    houses : pair of HouseMargin
+    houses : pair of CcpMargin
         [G x 5] each.
     offsets : Items, optional
         Of a reduction by tables of the policy.
@@ -219,20 +219,20 @@ def breakdown_table(
     return pa.concat_tables(parts) if parts else pa.Table.from_batches([], BREAKDOWN)
 
 
-def _part(items: Items, margin: HouseMargin | None, account: Text, firm: Text) -> pa.Table:
+def _part(items: Items, margin: CcpMargin | None, account: Text, firm: Text) -> pa.Table:
     """Return the rows of one component."""
     size = items.group.size
     known = np.ones(size, dtype=bool)
-    pot = np.full(size, -1)
-    if margin is not None and items.pot is not None:
-        pot, known = items.pot, ~margin.unknown[items.group, items.pot]
+    portfolio = np.full(size, -1)
+    if margin is not None and items.portfolio is not None:
+        portfolio, known = items.portfolio, ~margin.unknown[items.group, items.portfolio]
     quantity, scenario = items.quantity, items.scenario
-    house = columns.nothing(pa.string()) if margin is None else columns.scalar(margin.house)
+    house = columns.nothing(pa.string()) if margin is None else columns.scalar(margin.ccp)
     cells = {
         "account": columns.chosen(account, items.group),
         "clearing_firm": columns.chosen(firm, items.group),
-        "house": columns.repeated(house, size),
-        "segment": columns.chosen(PORTFOLIOS, pot),
+        "ccp": columns.repeated(house, size),
+        "portfolio": columns.chosen(PORTFOLIOS, portfolio),
         "component": columns.repeated(columns.scalar(items.component), size),
         "item": columns.chosen(items.name, items.item),
         "quantity": columns.repeated(columns.nothing(pa.float64()), size)
@@ -265,7 +265,7 @@ def position_table(
     Returns
     -------
     pyarrow.Table
-        Quantities in USD of face (or of dated cash) or in contracts, long positive.
+        Quantities in USD of face (or of forward cash leg) or in contracts, long positive.
     """
     future = (universe.kind == FUTURE)[lines.instrument]
     group, instrument = lines.group, lines.instrument
@@ -273,13 +273,13 @@ def position_table(
         {
             "account": columns.chosen(account, assignment.group_account[group]),
             "clearing_firm": columns.chosen(assignment.group_firm, group),
-            "house": columns.chosen(("FICC", "CME"), future.astype(np.int64)),
+            "ccp": columns.chosen(("FICC", "CME"), future.astype(np.int64)),
             "xm": columns.column(lines.xm),
             "segment": columns.chosen(SEGMENTS, lines.segment),
             "instrument": columns.chosen(universe.name, instrument),
             "kind": columns.chosen(universe.kind, instrument),
             "quantity": columns.column(lines.lots * np.where(future, 1, LOT)),
-            "why": columns.chosen(WHY, lines.why),
+            "assignment_reason": columns.chosen(ASSIGNMENT_REASONS, lines.assignment_reason),
         }
     )
 

@@ -19,7 +19,7 @@ from crossmargin.agreement.single import (
     Client,
     Elsewhere,
     Flags,
-    Pots,
+    Portfolios,
     settle,
     v_cme,
     v_ficc,
@@ -28,7 +28,7 @@ from crossmargin.conventions import CME, CME_OTHER, CME_XM, FICC, FICC_XM, SEGME
 from crossmargin.engine import Book, Measure
 from crossmargin.engine.whatif import AskedBook, BucketSums, can_be_asked
 from crossmargin.margin.ficc.var import ficc_measures, floor_buckets
-from crossmargin.policies.sections import MODEL_MIN
+from crossmargin.policies.sections import LOWER_OF_MODELS
 from crossmargin.results.tables import SPREAD_NOT_MODELLED
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ basis; it moves with the Treasury curve instead of SOFR's."""
 _KNOWN: Flags = (False, False, False, False, False)
 
 
-class Residents:
+class CachedAccounts:
     """The accounts of a run that are kept, the latest ones asked, within so many bytes.
 
     Several threads may ask at once: the store is behind a lock, which is held while an account is
@@ -79,7 +79,7 @@ class Residents:
         self._agreement = models.policy.agreement
         self._historical_weight = models.policy.cme.historical_weight
         self._memory = memory
-        self._kept: OrderedDict[int, _Resident] = OrderedDict()
+        self._kept: OrderedDict[int, _Cached] = OrderedDict()
         self._used = 0
         self._lock = threading.Lock()
         # Positions at other firms are kept for a moment while their account is added.
@@ -143,8 +143,8 @@ class Residents:
         # That thread may have been between an account and the count of its bytes.
         self._used = sum(int(self._bytes[account]) for account in self._kept)
 
-    def _margins(self, answer: Answer) -> tuple[Pots, Pots, Flags, Flags]:
-        """Return V of each pot in both models, and where they are unknown."""
+    def _margins(self, answer: Answer) -> tuple[Portfolios, Portfolios, Flags, Flags]:
+        """Return V of each portfolio in both models, and where they are unknown."""
         measured, mark = answer
         if len(measured) == 5:
             var, mma, hvar, svar, floor = measured
@@ -156,7 +156,7 @@ class Residents:
             return ficc, cme, _KNOWN, _KNOWN
         return ficc, cme, _unknown(mark, FICC, NO_FICC), _unknown(mark, CME, NO_CME)
 
-    def _add(self, account: int) -> _Resident | None:
+    def _add(self, account: int) -> _Cached | None:
         """Add an account, dropping those asked least lately until there is room for it."""
         size = int(self._bytes[account])
         while self._kept and self._used + size > self._memory:
@@ -177,7 +177,7 @@ class Residents:
             minimum=float(clients.minimum[account]),
             elsewhere=there[0],
         )
-        resident = _Resident(kept, client, spread_elsewhere=there[1])
+        resident = _Cached(kept, client, spread_elsewhere=there[1])
         self._kept[account] = resident
         self._used += size
         return resident
@@ -199,7 +199,7 @@ class Residents:
         return there, spread
 
 
-_stores: weakref.WeakSet[Residents] = weakref.WeakSet()
+_stores: weakref.WeakSet[CachedAccounts] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
@@ -211,7 +211,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-class _Resident(NamedTuple):
+class _Cached(NamedTuple):
     """An account as it is kept."""
 
     kept: KeptAccount
@@ -219,7 +219,7 @@ class _Resident(NamedTuple):
     spread_elsewhere: bool
 
 
-def can_be_resident(models: Models) -> bool:
+def can_be_cached(models: Models) -> bool:
     """Tell whether accounts can be kept: native kernels, cubes on the grid, the default's rules."""
     cubes, policy = models.cubes, models.policy
     beside = (
@@ -230,7 +230,7 @@ def can_be_resident(models: Models) -> bool:
         policy.cme_liquidity,
         policy.cme_concentration,
     )
-    plain = policy.agreement.reducer == MODEL_MIN and not policy.charges
+    plain = policy.agreement.offset_method == LOWER_OF_MODELS and not policy.charges
     if cubes.cme is None or not plain or any(rules is not None for rules in beside):
         return False
     stressed = [] if cubes.stressed is None else [cubes.stressed]
@@ -250,7 +250,8 @@ def asked_book(book: Book, models: Models) -> AskedBook:
     Returns
     -------
     AskedBook
-        An answer holds VaR, MMA, HVaR, SVaR (if there are stress scenarios) and the floor by pot.
+        An answer holds VaR, MMA, HVaR, SVaR (if there are stress scenarios) and the floor by
+        portfolio.
     """
     universe, cubes, policy = models.universe, models.cubes, models.policy
     ficc, cme = policy.ficc, policy.cme
@@ -291,7 +292,7 @@ def _merged(legs: list[Leg]) -> list[Leg]:
 
 
 def _unknown(mark: tuple[int, ...], house: str, lacks: int) -> Flags:
-    """Return which pots hold an instrument with this mark."""
+    """Return which portfolios hold an instrument with this mark."""
     cash, futures, both, other, whole = (
         any(mark[g] & lacks for g in union) for union in UNIONS[house]
     )

@@ -18,8 +18,8 @@ from crossmargin.calculation.run import Run
 from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
 from crossmargin.engine import Book
 from crossmargin.instruments.identifiers import canonical_name
-from crossmargin.instruments.universe import DATED_CASH, FUTURE
-from crossmargin.policies.sections import MODEL_MIN
+from crossmargin.instruments.universe import FORWARD_CASH, FUTURE
+from crossmargin.policies.sections import LOWER_OF_MODELS
 from crossmargin.results.table import Table
 from crossmargin.results.tables import (
     caveat_columns,
@@ -28,7 +28,7 @@ from crossmargin.results.tables import (
     spread_not_modelled,
     without_basis,
 )
-from crossmargin.whatif.cached import Leg, Residents, can_be_resident
+from crossmargin.whatif.cached import CachedAccounts, Leg, can_be_cached
 
 Trades = Mapping[str, SupportsFloat]
 """Quantities by instrument."""
@@ -44,8 +44,8 @@ class Session:
     microseconds; with it go those asked least lately, once `memory` is full. The answers are the
     run's own either way. Nothing is kept where kept sums might not be exact (a user's cube off the
     grid, gross P&L from 2^33 USD on), where the policy has charges, haircuts or another model or
-    reducer than the default one, without the native kernels, and of an account that alone takes
-    more than `memory`: `what_if` then takes as long as `what_ifs` of one question.
+    offset_method than the default one, without the native kernels, and of an account that alone
+    takes more than `memory`: `what_if` then takes as long as `what_ifs` of one question.
 
     Several threads may ask one session.
 
@@ -96,7 +96,7 @@ class Session:
         self.accounts: tuple[str, ...] = tuple(names)
         self._account = {name: number for number, name in enumerate(names)}
         universe = self._models.universe
-        tradable = np.flatnonzero(universe.kind != DATED_CASH)
+        tradable = np.flatnonzero(universe.kind != FORWARD_CASH)
         self._instrument = {str(universe.name[i]): int(i) for i in tradable}
         self.instruments: tuple[str, ...] = tuple(self._instrument)
         # Plain lists: one element of an array takes as long as many of these.
@@ -112,9 +112,9 @@ class Session:
         self._elsewhere: dict[int, list[int]] = {}
         for group, account in zip(extra.tolist(), owner.tolist(), strict=True):
             self._elsewhere.setdefault(account, []).append(group)
-        self._residents: Residents | None = None
-        if can_be_resident(self._models):
-            self._residents = Residents(
+        self._residents: CachedAccounts | None = None
+        if can_be_cached(self._models):
+            self._residents = CachedAccounts(
                 self._book,
                 self._models,
                 self._clients,
@@ -178,8 +178,9 @@ class Session:
         Returns
         -------
         Table
-            A row per question: account, `p_ficc`, `p_cme`, `p`, `binding`, `capped`, `reason`, the
-            money columns of the accounts table, `saving_is_upper_bound` and `spread_risk`.
+            A row per question: account, `offset_rate_ficc`, `offset_rate_cme`, `p`, `binding`,
+            `capped`, `reason`, the money columns of the accounts table, `saving_is_upper_bound` and
+            `spread_risk`.
 
         Raises
         ------
@@ -217,7 +218,7 @@ class Session:
         )
         outcome = margin_book(book, self._models, clients, threads=threads)
         universe, cubes = self._models.universe, self._models.cubes
-        by_models = self._models.policy.agreement.reducer == MODEL_MIN
+        by_models = self._models.policy.agreement.offset_method == LOWER_OF_MODELS
         return pa.table(
             {
                 "account": columns.text_column([self.accounts[number] for number in accounts]),
@@ -255,7 +256,7 @@ class Session:
             instrument=np.concatenate([self._book.column[at], new[:, 2]]).astype(np.int64),
             lots=np.concatenate([self._book.quantity[at].astype(np.int64), new[:, 3]]),
             xm=np.zeros(size, dtype=bool),
-            why=np.zeros(size, dtype=np.int64),
+            assignment_reason=np.zeros(size, dtype=np.int64),
         )
         return to_book(lines, groups=groups.size, instruments=self._book.columns)
 

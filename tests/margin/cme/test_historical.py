@@ -186,7 +186,7 @@ def test_v_is_the_mix_of_historical_and_stressed_var(
     book_of: Any, held: dict[int, int], hvar: float, svar: float, v: float
 ) -> None:
     result = margin(book_of, {}, held, {}, {})
-    assert result.house == "CME"
+    assert result.ccp == "CME"
     assert {n: c[0, FUTURES] for n, c in result.component.items()} == {"HVaR": hvar, "SVaR": svar}
     assert result.v[0, [FUTURES, COMBINED, ALL]].tolist() == [v] * 3
     assert result.v[0, [CASH, OTHER]].tolist() == [0.0, 0.0]
@@ -210,7 +210,7 @@ def test_a_gain_of_one_part_counts_and_v_is_not_negative(book_of: Any) -> None:
     assert cme_margin(book, historical, stressed, every, mostly_stress).v[0, FUTURES] == 5.0
 
 
-def test_pots_net_across_their_segments_only(book_of: Any) -> None:
+def test_portfolios_net_across_their_segments_only(book_of: Any) -> None:
     # Cash +1 and futures -1 offset; the futures outside, +2, net with the futures inside.
     result = margin(book_of, {0: 1}, {0: -1}, {0: 7}, {0: 2})
     assert result.v[0].tolist() == [125.0, 120.0, 0.0, 250.0, 125.0]
@@ -231,7 +231,7 @@ def test_level_is_the_policys(book_of: Any) -> None:
     assert result.component["SVaR"][0, FUTURES] == 200.0
 
 
-def test_unpriced_instrument_makes_its_pots_unknown(book_of: Any) -> None:
+def test_unpriced_instrument_makes_its_portfolios_unknown(book_of: Any) -> None:
     priced = np.arange(10) != 3
     result = margin(book_of, {3: 1}, {0: 1}, {0: 1}, {3: 1}, priced=priced)
     assert result.unknown[0].tolist() == [True, False, True, True, True]

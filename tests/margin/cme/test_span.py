@@ -153,7 +153,7 @@ def test_v_is_the_sum_of_its_parts(book_of: Any) -> None:
     )
     # ZN +7 in delivery and -3 behind, ZB -1.
     result = span_margin(book_of([{}, {0: 7, 1: -3, 2: -1}, {}, {}]), own)
-    assert result.house == "CME"
+    assert result.ccp == "CME"
     found = {name: part[0, FUTURES] for name, part in result.component.items()}
     # Scan 4 * 1000 + 1 * 2000; three between the tiers; seven in delivery; one spread of 2 and 1.
     assert found == {
@@ -168,31 +168,31 @@ def test_v_is_the_sum_of_its_parts(book_of: Any) -> None:
     assert detail.scenario[0, FUTURES, [ZN, ZB]].tolist() == [13, 11]
     assert detail.spreads[0, FUTURES].tolist() == [1.0]
     assert detail.credit[0, FUTURES].tolist() == [3000.0]
-    # The parts are those of the components, pot by pot, and they are named.
+    # The parts are those of the components, portfolio by portfolio, and they are named.
     for items in result.items:
         total = np.zeros((1, 5))
-        np.add.at(total, (items.group, items.pot), items.amount)
+        np.add.at(total, (items.group, items.portfolio), items.amount)
         assert total.tolist() == result.component[items.component].tolist()
     scan, intra, delivery, credit = result.items
-    at = scan.pot == FUTURES
+    at = scan.portfolio == FUTURES
     assert [scan.name[k] for k in scan.item[at]] == ["ZN", "ZB"]
     assert scan.quantity is not None
     assert scan.scenario is not None
     assert scan.quantity[at].tolist() == [4.0, -1.0]
     assert scan.scenario[at].tolist() == [13, 11]
-    assert [credit.name[p] for p in credit.item[credit.pot == FUTURES]] == ["ZN 2 : ZB -1"]
+    assert [credit.name[p] for p in credit.item[credit.portfolio == FUTURES]] == ["ZN 2 : ZB -1"]
     assert credit.quantity is not None
-    assert credit.quantity[credit.pot == FUTURES].tolist() == [1.0]
-    assert intra.amount[intra.pot == FUTURES].tolist() == [300.0]
-    assert delivery.amount[delivery.pot == FUTURES].tolist() == [280.0]
+    assert credit.quantity[credit.portfolio == FUTURES].tolist() == [1.0]
+    assert intra.amount[intra.portfolio == FUTURES].tolist() == [300.0]
+    assert delivery.amount[delivery.portfolio == FUTURES].tolist() == [280.0]
 
 
-def test_pots_net_across_their_segments_only(book_of: Any) -> None:
+def test_portfolios_net_across_their_segments_only(book_of: Any) -> None:
     own = model({"ZN": 1000.0}, {"ZN": 3}, cash=0.5)
     # Cash +6 lots stand for 3 contracts; futures -2; another house's cash +8; outside +1.
     result = span_margin(book_of([{1: 6}, {0: -2}, {1: 8}, {0: 1}]), own)
-    pots = [CASH, FUTURES, COMBINED, OTHER, ALL]
-    assert result.v[0, pots].tolist() == [3000.0, 2000.0, 1000.0, 1000.0, 1000.0]
+    portfolios = [CASH, FUTURES, COMBINED, OTHER, ALL]
+    assert result.v[0, portfolios].tolist() == [3000.0, 2000.0, 1000.0, 1000.0, 1000.0]
 
 
 def test_a_book_is_margined_block_by_block(book_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +204,7 @@ def test_a_book_is_margined_block_by_block(book_of: Any, monkeypatch: pytest.Mon
     assert in_blocks.v.tolist() == whole.v.tolist()
     for of_blocks, of_whole in zip(in_blocks.items, whole.items, strict=True):
         assert of_blocks.component == of_whole.component
-        for field in ("group", "pot", "item", "amount", "quantity", "scenario"):
+        for field in ("group", "portfolio", "item", "amount", "quantity", "scenario"):
             np.testing.assert_array_equal(getattr(of_blocks, field), getattr(of_whole, field))
     assert whole.v[:, FUTURES].tolist() == [3000.0, 2000.0, 1000.0, 0.0, 1000.0, 2000.0, 3000.0]
     assert span_margin(book_of([]), own).v.shape == (0, 5)

@@ -267,21 +267,27 @@ def test_whole_run_prices_what_has_a_price(
     assert unknown[0] == unknown[1] > unknown[2]
     assert "NO_PRICE" not in full.manifest["exceptions"]
     # The cross-margined accounts hold nothing short, so that nothing of theirs moves.
-    columns = ["p_ficc", "p_cme", "p", "v_ficc_combined", "v_cme_combined"]
+    columns = [
+        "offset_rate_ficc",
+        "offset_rate_cme",
+        "offset_rate",
+        "v_ficc_combined",
+        "v_cme_combined",
+    ]
     was, now = (r.accounts.to_arrow().select(columns) for r in (plain, full))
     assert was.equals(now)
     parts = full.components.to_arrow()
     haircut = parts.filter(pc.equal(parts["component"], "haircut"))
-    assert set(haircut["house"].to_pylist()) == {"FICC"}
+    assert set(haircut["ccp"].to_pylist()) == {"FICC"}
     assert pc.sum(pc.greater(haircut["amount"], 0)).as_py() > 0
-    inside = haircut.filter(pc.equal(haircut["segment"], "cash"))
+    inside = haircut.filter(pc.equal(haircut["portfolio"], "cash"))
     assert pc.max(inside["amount"]).as_py() == 0
 
 
 def test_session_asks_by_the_haircut_method_too(full: xm.Run) -> None:
     session = xm.Session(full)
     accounts = full.accounts.to_arrow()
-    columns = ["requirement", "requirement_ficc", "other_ficc", "no_programme", "saving"]
+    columns = ["requirement", "requirement_ficc", "other_ficc", "standalone_requirement", "saving"]
     as_they_are = session.what_ifs((name, {}) for name in session.accounts).to_arrow()
     assert as_they_are.select(columns).equals(accounts.select(columns))
     assert full.state is not None
@@ -292,4 +298,4 @@ def test_session_asks_by_the_haircut_method_too(full: xm.Run) -> None:
     account = known["account"][0].as_py()
     before, after = (session.what_if(account, {bill: lots}) for lots in (0, 10**9))
     assert after["other_ficc"] > before["other_ficc"]  # type: ignore[operator]
-    assert after["p"] == before["p"]
+    assert after["offset_rate"] == before["offset_rate"]

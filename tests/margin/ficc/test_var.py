@@ -81,7 +81,7 @@ def test_v_is_the_largest_of_var_floor_and_mma(
     margin: Any, held: dict[int, int], var: float, floor: float, mma: float, v: float
 ) -> None:
     result = margin(held, {}, {}, {})
-    assert result.house == "FICC"
+    assert result.ccp == "FICC"
     assert {n: c[0, CASH] for n, c in result.component.items()} == {
         "VaR": var,
         "floor": floor,
@@ -93,7 +93,7 @@ def test_v_is_the_largest_of_var_floor_and_mma(
     assert not np.signbit(result.v[result.v == 0.0]).any()
 
 
-def test_combined_pot_nets_cash_with_futures(margin: Any) -> None:
+def test_combined_portfolio_nets_cash_with_futures(margin: Any) -> None:
     result = margin({0: 1, 1: 1}, {0: -1}, {1: -1}, {0: 5})
     # FICC XM 0 and 1, CME XM -0: together 1 alone. Other: -1. All at FICC: 0 alone.
     assert result.v[0].tolist() == [
@@ -112,7 +112,7 @@ def test_small_history_has_one_minimum_margin(margin: Any) -> None:
     assert result.component["MMA"].tolist() == result.component["VaR"].tolist()
 
 
-def test_unpriced_instrument_makes_its_pots_unknown(margin: Any) -> None:
+def test_unpriced_instrument_makes_its_portfolios_unknown(margin: Any) -> None:
     result = margin({0: 1}, {2: 1}, {0: 1}, {2: 1}, priced=(True, True, False, True))
     assert result.unknown[0].tolist() == [False, True, True, False, False]
 
@@ -195,7 +195,8 @@ def test_scenarios_are_three_row_moves_of_all_rows(
     cube = ficc_cube(build(market), market, replace(RULES, pnl=pnl), scenario_rules)
     # The changes that end on the last 100 rows, 60 to 159; before them rows 20 to 59 of the window.
     assert cube.pnl.shape[1] == 140
-    # Dated cash in the last scenario by hand: it lies 81 days on, between 1/12 and 1/4 of a year.
+    # A forward cash leg in the last scenario by hand: it lies 81 days on, between 1/12 and 1/4 of a
+    # year.
     move = market.zero_rate[-1] - market.zero_rate[-4]
     t = 81 / 365.25
     weight = (t - 1 / 12) / (1 / 4 - 1 / 12)

@@ -15,7 +15,7 @@ from crossmargin.conventions import CME, SEGMENTS, UNIONS
 from crossmargin.engine import Book, Cube, Measure, revalue, segment_tails
 from crossmargin.instruments.contracts import Contract, was_listed
 from crossmargin.instruments.universe import TREASURY, Universe
-from crossmargin.margin.portfolios import HouseMargin, holds
+from crossmargin.margin.portfolios import CcpMargin, holds
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationScaling, HistoryShortError, VolatilityScaling
 from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules
@@ -79,7 +79,7 @@ def cme_cubes(
     Returns
     -------
     historical : Cube, [I x S]
-        Scaled moves; USD per lot or contract, on the grid. Dated cash is zero: it does
+        Scaled moves; USD per lot or contract, on the grid. A forward cash leg is zero: it does
         not enter V_C.
     stressed : Cube, [I x S']
         The unscaled moves of the stress scenarios.
@@ -168,7 +168,7 @@ def equivalents(
 
 
 def _as_futures(pnl: Float, universe: Universe, equivalent: tuple[Integer, Float]) -> Float:
-    """Replace each Treasury's P&L by that of its futures-equivalents; dated cash by zero."""
+    """Replace each Treasury's P&L by that of its futures-equivalents; forward cash leg by zero."""
     contract, ratio = equivalent
     out = np.where((universe.root != "")[:, None], pnl, 0.0)
     out[: contract.size] = exact.round_to_grid(ratio[:, None] * pnl[contract])
@@ -184,8 +184,8 @@ def cme_margin(
     *,
     threads: int | None = None,
     backend: str = "auto",
-) -> HouseMargin:
-    """Return V_C of every pot.
+) -> CcpMargin:
+    """Return V_C of every portfolio.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def cme_margin(
 
     Returns
     -------
-    HouseMargin
+    CcpMargin
         Components HVaR and SVaR.
     """
     cubes = [historical] if stressed is None else [historical, stressed]
@@ -221,4 +221,4 @@ def cme_margin(
         component["SVaR"] = tail.var[:, :, 1]
         x = rules.historical_weight
         measure = x * component["HVaR"] + (1.0 - x) * component["SVaR"]
-    return HouseMargin(CME, np.maximum(measure, 0.0), holds(book, CME, ~priced), component)
+    return CcpMargin(CME, np.maximum(measure, 0.0), holds(book, CME, ~priced), component)

@@ -22,7 +22,7 @@ from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
 from crossmargin.io.span_pa2 import Key, SpanFile
 from crossmargin.margin.cme.historical import equivalents, front_contract
-from crossmargin.margin.portfolios import HouseMargin, Items, holds, joined, pot_sums
+from crossmargin.margin.portfolios import CcpMargin, Items, holds, joined, portfolio_sums
 from crossmargin.market import Market
 from crossmargin.market.calendars import business_days_between
 from crossmargin.policies import Cme, Span
@@ -114,7 +114,7 @@ class SpanModel:
     contract : ndarray of int64, [I]
         The contract, 0 to C - 1, in which an instrument's delta lies; -1 for one without.
     delta : ndarray of float64, [I]
-        Contracts per lot or contract; zero for dated cash.
+        Contracts per lot or contract; zero for forward cash leg.
     root, month : ndarray of int64, [C]
         Of each contract the number of its root, and its months after the as-of month.
     priced : ndarray of bool, [I]
@@ -208,7 +208,7 @@ class SpanDetail:
                     component,
                     model.spread_names() if component == "credit" else model.ranges.root,
                     group=at[0] + first,
-                    pot=at[1],
+                    portfolio=at[1],
                     item=at[2],
                     amount=amount[at],
                     quantity=quantity[component][at] if component in quantity else None,
@@ -468,8 +468,8 @@ def _resolved(
 
 def span_margin(
     book: Book, model: SpanModel, *, threads: int | None = None, backend: str = "auto"
-) -> HouseMargin:
-    """Return V_C of every pot.
+) -> CcpMargin:
+    """Return V_C of every portfolio.
 
     Parameters
     ----------
@@ -481,7 +481,7 @@ def span_margin(
 
     Returns
     -------
-    HouseMargin
+    CcpMargin
         Components scan, intra, delivery and credit, the credit negative: V is their sum, or zero.
         Their parts are by root and by spread.
     """
@@ -497,7 +497,7 @@ def span_margin(
         items.append(detail.items(model, first))
     v = np.maximum(exact.ordered_sum(np.stack(list(component.values()), axis=-1)), 0.0)
     of_component = [joined(blocks) for blocks in zip(*items, strict=True)]
-    return HouseMargin(CME, v, holds(book, CME, ~model.priced), component, of_component)
+    return CcpMargin(CME, v, holds(book, CME, ~model.priced), component, of_component)
 
 
 def span_detail(
@@ -518,7 +518,7 @@ def span_detail(
     SpanDetail
     """
     rules, usd = model.rules, np.nan_to_num(model.ranges.usd)
-    delta = pot_sums(book, CME, model.delta, model.contract, max(1, model.root.size))
+    delta = portfolio_sums(book, CME, model.delta, model.contract, max(1, model.root.size))
     shape = (*delta.shape[:2], usd.size)
     net, intra, delivery = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     charge = dict(rules.delivery_charges)

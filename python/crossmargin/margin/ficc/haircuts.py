@@ -17,7 +17,7 @@ from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.ficc.var import ficc_scenarios
-from crossmargin.margin.portfolios import pot_sums
+from crossmargin.margin.portfolios import portfolio_sums
 from crossmargin.market import Market
 from crossmargin.market.curve import NODE_NAMES, NODES
 from crossmargin.policies import Ficc, HaircutRules, MaturityGroup, ScenarioRules
@@ -160,7 +160,7 @@ def without(cube: Cube, covered: Mask) -> Cube:
 
 
 def haircut_amount(book: Book, universe: Universe, haircuts: Haircuts) -> Float:
-    """Return the amount of every pot, [R x 5], USD.
+    """Return the amount of every portfolio, [R x 5], USD.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def haircut_amount(book: Book, universe: Universe, haircuts: Haircuts) -> Float:
     sqrt(sum_ij rho_ij h_i m_i h_j m_j), m_i the net market value of a bucket.
     """
     buckets = haircuts.rate.size
-    net = pot_sums(book, FICC, universe.market_value, haircuts.bucket, buckets)
+    net = portfolio_sums(book, FICC, universe.market_value, haircuts.bucket, buckets)
     risk = net * haircuts.rate
     square = np.zeros(risk.shape[:2])
     for i in range(buckets):

@@ -8,8 +8,8 @@ from crossmargin import exact
 from crossmargin.arrays import Float, Int32, Integer, Mask
 from crossmargin.conventions import FICC, SEGMENTS, UNIONS
 from crossmargin.engine import Book, Cube, Measure, feature_index, revalue, segment_tails, taylor
-from crossmargin.instruments.universe import DATED_CASH, Universe
-from crossmargin.margin.portfolios import HouseMargin, holds, pot_sums
+from crossmargin.instruments.universe import FORWARD_CASH, Universe
+from crossmargin.margin.portfolios import CcpMargin, holds, portfolio_sums
 from crossmargin.market import Market
 from crossmargin.market.curve import NODE_NAMES, NODES
 from crossmargin.market.scenarios import HistoryShortError, Scenarios
@@ -82,7 +82,7 @@ def proxy_covers(universe: Universe) -> Mask:
     What has no market value, a short-rate future, has no index to move with.
     """
     valued = universe.priced & (universe.market_value != 0.0)
-    return np.asarray(valued | (universe.kind == DATED_CASH))
+    return np.asarray(valued | (universe.kind == FORWARD_CASH))
 
 
 def _proxy(universe: Universe, shock: Float, rules: Ficc) -> Float:
@@ -199,8 +199,8 @@ def ficc_margin(
     haircut: Float | None = None,
     threads: int | None = None,
     backend: str = "auto",
-) -> HouseMargin:
-    """Return V_F of every pot.
+) -> CcpMargin:
+    """Return V_F of every portfolio.
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ def ficc_margin(
 
     Returns
     -------
-    HouseMargin
+    CcpMargin
         Components VaR, floor and MMA; with haircuts their amount too, which the MMA then holds.
     """
     tail = segment_tails(
@@ -236,7 +236,7 @@ def ficc_margin(
         es=False,
     )
     bucket = floor_buckets(universe, rules)
-    net = pot_sums(book, FICC, universe.market_value, bucket, len(rules.floor_bucket_years))
+    net = portfolio_sums(book, FICC, universe.market_value, bucket, len(rules.floor_bucket_years))
     floor = exact.ordered_sum(np.abs(net) * floor_rate)
     var, minimum = tail.var[:, :, 0], tail.var[:, :, 1]
     component = {"VaR": var, "floor": floor, "MMA": minimum}
@@ -246,4 +246,4 @@ def ficc_margin(
         component |= {"MMA": minimum, "haircut": haircut}
     # The floor is never negative, so V is not either.
     v = np.maximum(np.maximum(var, minimum), floor)
-    return HouseMargin(FICC, v, holds(book, FICC, ~priced), component)
+    return CcpMargin(FICC, v, holds(book, FICC, ~priced), component)

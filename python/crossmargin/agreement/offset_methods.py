@@ -1,6 +1,6 @@
 """Reductions by tables of the policy: offset classes, or credits for spreads.
 
-Methodology, section 6. The current rule, `model_min`, needs neither: see `agreement.savings`.
+Methodology, section 6. The current rule, `lower_of_models`, needs neither: see `agreement.savings`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from crossmargin.arrays import Float, Integer
 from crossmargin.conventions import CASH, CME_XM, FICC_XM, FUTURES, SEGMENTS
 from crossmargin.engine import Book, tier_charges
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
-from crossmargin.margin.portfolios import HouseMargin, Items, any_unknown, row_of
+from crossmargin.margin.portfolios import CcpMargin, Items, any_unknown, row_of
 from crossmargin.policies import ClassDisallowance, Policy, SpreadCredit
 from crossmargin.policies.sections import CLASS_DISALLOWANCE, SPREAD_CREDIT
 
 NONE = -1
-"""The bucket of what takes no part: dated cash, what we cannot value, futures without a spread."""
+"""The bucket of what takes no part: cash legs, what has no value, futures without a spread."""
 
 Offset = tuple[int, int, float]
 """Bucket of cash, bucket of futures, and the share of their offset that is credited."""
@@ -84,8 +84,8 @@ class Scheme:
     def reduction(
         self,
         parts: Book,
-        apart: tuple[HouseMargin, HouseMargin],
-        whole: tuple[HouseMargin, HouseMargin],
+        apart: tuple[CcpMargin, CcpMargin],
+        whole: tuple[CcpMargin, CcpMargin],
         accounts: int,
         **work: Any,
     ) -> tuple[Float, Items]:
@@ -95,7 +95,7 @@ class Scheme:
         ----------
         parts : Book
             From `cut`.
-        apart, whole : pair of HouseMargin
+        apart, whole : pair of CcpMargin
             FICC's and CME's model of these parts, and of the whole book.
         accounts : int
             A.
@@ -113,8 +113,10 @@ class Scheme:
         dv01 = np.bincount(row_of(parts), parts.quantity * self.dv01[parts.column], parts.rows)
         side = np.sign(dv01).reshape(-1, self.buckets, len(SEGMENTS))
         cash, futures = (
-            shared_out(of_parts.v[:, pot].reshape(-1, self.buckets), of_whole.v[:accounts, pot])
-            for of_parts, of_whole, pot in zip(apart, whole, (CASH, FUTURES), strict=True)
+            shared_out(
+                of_parts.v[:, portfolio].reshape(-1, self.buckets), of_whole.v[:accounts, portfolio]
+            )
+            for of_parts, of_whole, portfolio in zip(apart, whole, (CASH, FUTURES), strict=True)
         )
         used, credit = credited(
             cash * side[:, :, FICC_XM], futures * side[:, :, CME_XM], self.offsets, **work
@@ -133,7 +135,7 @@ def scheme(policy: Policy, universe: Universe) -> Scheme | None:
     Parameters
     ----------
     policy : Policy
-        `agreement.reducer` and the table of that name.
+        `agreement.offset_method` and the table of that name.
     universe : Universe
         Remaining years, roots and DV01 of the instruments.
 
@@ -141,9 +143,9 @@ def scheme(policy: Policy, universe: Universe) -> Scheme | None:
     -------
     Scheme or None
     """
-    if policy.agreement.reducer == CLASS_DISALLOWANCE and policy.class_disallowance:
+    if policy.agreement.offset_method == CLASS_DISALLOWANCE and policy.class_disallowance:
         return _by_class(policy.class_disallowance, universe)
-    if policy.agreement.reducer == SPREAD_CREDIT and policy.spread_credit:
+    if policy.agreement.offset_method == SPREAD_CREDIT and policy.spread_credit:
         return _by_spread(policy.spread_credit, universe)
     return None
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import crossmargin as xm
-from crossmargin.agreement.reducers import credited, scheme, shared_out
+from crossmargin.agreement.offset_methods import credited, scheme, shared_out
 from crossmargin.policies import Policy
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "policies"
@@ -98,7 +98,7 @@ def test_a_book_that_hedges_itself_has_little_left_to_offset() -> None:
     assert row["offsets"] == {
         "2Y : 2Y": (pytest.approx(used, rel=1e-12), pytest.approx(0.75 * used, rel=1e-12))
     }
-    assert row["p"] == pytest.approx(2 * 0.75 * used / 210_000, rel=1e-14)
+    assert row["offset_rate"] == pytest.approx(2 * 0.75 * used / 210_000, rel=1e-14)
 
 
 SECURITIES = pa.table(
@@ -161,7 +161,7 @@ def margined(rules: Policy, *positions: str) -> dict[str, Any]:
     (row,) = result.accounts.to_arrow().to_pylist()
     assert isinstance(row, dict)
     parts = result.breakdown.to_arrow().to_pylist()
-    assert all(part["component"] == "reduction" and part["house"] is None for part in parts)
+    assert all(part["component"] == "reduction" and part["ccp"] is None for part in parts)
     return row | {"offsets": {part["item"]: (part["quantity"], part["amount"]) for part in parts}}
 
 
@@ -189,7 +189,7 @@ def test_class_disallowance_of_a_book_by_hand() -> None:
     }
     # Each house takes it off.
     reduction *= 2
-    assert row["p"] == pytest.approx(reduction / (300_000 + 140_000), rel=1e-14)
+    assert row["offset_rate"] == pytest.approx(reduction / (300_000 + 140_000), rel=1e-14)
     assert (row["binding"], row["capped"], row["reason"]) == (None, False, None)
     assert float(row["programme_saving"]) == pytest.approx(reduction, abs=0.01)
 
@@ -214,7 +214,9 @@ def test_spread_credit_of_a_book_by_hand() -> None:
         "10Y : ZN": (pytest.approx(zn, rel=1e-12), pytest.approx(0.75 * zn, rel=1e-12)),
     }
     # Off at each house.
-    assert row["p"] == pytest.approx(2 * 0.75 * (zn + zt) / (150_000 + 107_000), rel=1e-14)
+    assert row["offset_rate"] == pytest.approx(
+        2 * 0.75 * (zn + zt) / (150_000 + 107_000), rel=1e-14
+    )
     assert (row["binding"], row["reason"]) == (None, None)
 
 
@@ -224,22 +226,22 @@ def test_cap_and_reasons_are_those_of_the_current_rule(name: str) -> None:
     hedge = ("cash,NOTE00002,10000000", "future,ZTU26,-50")
     row = margined(rules, *hedge)
     # A quarter is left of each 100,000.
-    assert (row["p"], row["capped"], row["requirement_ficc"]) == (0.75, False, 25_000)
+    assert (row["offset_rate"], row["capped"], row["requirement_ficc"]) == (0.75, False, 25_000)
     assert row["requirement_cme"] == 25_000
     low = replace(rules, agreement=replace(rules.agreement, cap=0.25))
     row = margined(low, *hedge)
-    assert (row["p"], row["capped"], row["binding"]) == (0.25, True, None)
+    assert (row["offset_rate"], row["capped"], row["binding"]) == (0.25, True, None)
     high = replace(rules, agreement=replace(rules.agreement, minimum_saving=0.76))
     assert margined(high, *hedge)["reason"] == "BELOW_MINIMUM"
     same_way = margined(rules, hedge[0], "future,ZTU26,50")
-    assert (same_way["p"], same_way["reason"]) == (0.0, "NO_SAVING")
+    assert (same_way["offset_rate"], same_way["reason"]) == (0.0, "NO_SAVING")
     assert margined(rules, hedge[0])["reason"] == "ONE_SIDED"
 
 
 def test_short_rate_futures_are_in_the_first_class() -> None:
     rules = xm.read_policy(EXAMPLES / "example-class-disallowance.toml")
     row = margined(rules, "cash,NOTE00002,10000000", "future,SR3U26,-40")
-    assert row["p"] == 2 * 0.75 * 40_000 / (100_000 + 40_000)
+    assert row["offset_rate"] == 2 * 0.75 * 40_000 / (100_000 + 40_000)
 
 
 def test_upper_end_of_a_class_belongs_to_it_and_the_last_has_none(
@@ -263,26 +265,26 @@ def test_upper_end_of_a_class_belongs_to_it_and_the_last_has_none(
         found.bucket[treasury].tolist()
         == np.where(universe.priced[treasury], expected, -1).tolist()
     )
-    assert found.bucket[universe.kind == "dated cash"].max() == -1
+    assert found.bucket[universe.kind == "forward cash leg"].max() == -1
 
 
 def test_what_we_cannot_value_takes_no_part() -> None:
     # Nothing is deliverable into the December contract: it has a P&L, but neither term nor DV01.
     rules = xm.read_policy(EXAMPLES / "example-class-disallowance.toml")
     row = margined(rules, "cash,NOTE00002,10000000", "future,ZTZ26,-50")
-    assert (row["v_cme_futures"], row["p"], row["reason"]) == (100_000, 0.0, "NO_SAVING")
+    assert (row["v_cme_futures"], row["offset_rate"], row["reason"]) == (100_000, 0.0, "NO_SAVING")
 
 
-def test_the_manifest_names_the_reducer_and_sessions_follow_it(
+def test_the_manifest_names_the_offset_method_and_sessions_follow_it(
     sample_book: Callable[..., dict[str, Any]],
 ) -> None:
     rules = EXAMPLES / "example-class-disallowance.toml"
     result = xm.run(**sample_book(40), market=xm.Market.sample(), policy=rules, threads=1)
-    assert result.manifest["policy"]["reducer"] == "class_disallowance"
+    assert result.manifest["policy"]["offset_method"] == "class_disallowance"
     rows = {row["account"]: row for row in result.accounts.to_arrow().to_pylist()}
-    assert any(row["p"] > 0.0 for row in rows.values())
+    assert any(row["offset_rate"] > 0.0 for row in rows.values())
     session = xm.Session(result, threads=1)
     asked = session.what_ifs([(name, {}) for name in session.accounts]).to_arrow().to_pylist()
     for answer in asked:
-        for column in ("p", "reason", "binding", "requirement", "saving"):
+        for column in ("offset_rate", "reason", "binding", "requirement", "saving"):
             assert answer[column] == rows[answer["account"]][column]
