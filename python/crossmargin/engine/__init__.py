@@ -7,6 +7,7 @@
 from crossmargin.engine.backends import Info, info
 from crossmargin.engine.book import Book
 from crossmargin.engine.cube import Cube, Measure, tail_size
+from crossmargin.engine.execution import Execution
 from crossmargin.engine.executor import default_threads
 from crossmargin.engine.faults import PnlError
 from crossmargin.engine.netting import (
@@ -32,6 +33,7 @@ __all__ = [
     "Book",
     "ClassOffsets",
     "Cube",
+    "Execution",
     "Info",
     "Measure",
     "OptimalCredits",
