@@ -12,11 +12,9 @@ from crossmargin.engine.executor import default_threads
 from crossmargin.engine.faults import PnlError
 from crossmargin.engine.netting import (
     ClassOffsets,
-    OptimalCredits,
     SpreadCredits,
     TierCharges,
     offset_classes,
-    optimal_credits,
     spread_credits,
     tier_charges,
 )
@@ -36,7 +34,6 @@ __all__ = [
     "Execution",
     "Info",
     "Measure",
-    "OptimalCredits",
     "PnlError",
     "SegmentTails",
     "SpreadCredits",
@@ -47,7 +44,6 @@ __all__ = [
     "feature_index",
     "info",
     "offset_classes",
-    "optimal_credits",
     "revalue",
     "segment_tails",
     "segment_tails_batches",
