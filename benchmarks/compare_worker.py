@@ -130,7 +130,7 @@ def move_ficc(inputs: Inputs) -> Call:
     from crossmargin import read_policy
     from crossmargin.margin.ficc.var import ficc_cube
 
-    universe, policy = inputs.finished.state.models.universe, read_policy()
+    universe, policy = inputs.finished.stages.models.universe, read_policy()
     market = inputs.moved
     return lambda: [ficc_cube(universe, market, policy.ficc, policy.scenarios).pnl]
 
@@ -140,7 +140,7 @@ def move_cme(inputs: Inputs) -> Call:
     from crossmargin import read_policy
     from crossmargin.margin.cme.historical import cme_cubes
 
-    universe, policy = inputs.finished.state.models.universe, read_policy()
+    universe, policy = inputs.finished.stages.models.universe, read_policy()
     market = inputs.moved
 
     def call() -> Sequence[Any]:

@@ -89,7 +89,7 @@ def sample_inputs(sample_book: Callable[..., dict[str, Any]]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def sample_run(sample_inputs: dict[str, Any]) -> xm.Run:
+def sample_run(sample_inputs: dict[str, Any]) -> xm.RunResult:
     """Return the synthetic book's run under the default policy."""
     return xm.run(**sample_inputs)
 

@@ -189,7 +189,7 @@ def table(rows: tuple[Row, ...] | list[Row], columns: str) -> pa.Table:
     )
 
 
-def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.Run:
+def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.RunResult:
     """Run the main job; `accounts` and `securities` may be given in another order.
 
     With charges the ineligible securities have prices, for haircuts.
@@ -231,7 +231,7 @@ def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.Run:
     )
 
 
-def bits(result: xm.Run, *, without: tuple[str, ...] = ()) -> dict[str, str]:
+def bits(result: xm.RunResult, *, without: tuple[str, ...] = ()) -> dict[str, str]:
     """Return a hash of each result, its rows in the order of their names."""
     found = {}
     for name, keys in TABLES.items():
@@ -241,7 +241,7 @@ def bits(result: xm.Run, *, without: tuple[str, ...] = ()) -> dict[str, str]:
     return found
 
 
-def by_account(result: xm.Run) -> dict[str, Row]:
+def by_account(result: xm.RunResult) -> dict[str, Row]:
     return {row["account"]: row for row in result.accounts.to_arrow().to_pylist()}
 
 
@@ -527,8 +527,8 @@ def test_class_disallowance_is_that_of_accounts_of_one_class_each(
     limits = [years for _, years in table.classes]
     held = [row | {"account": "WHOLE", "xm": "yes"} for row in book]
     whole = run(held, seed=seed, accounts=[{"account": "WHOLE"}], policy=rules)
-    assert whole.state is not None
-    universe = whole.state.models.universe
+    assert whole.stages is not None
+    universe = whole.stages.models.universe
     number = {name: i for i, name in enumerate(universe.name)}
     dv01 = universe.sensitivities.dv01
     parts: list[Row] = []
@@ -603,8 +603,8 @@ def test_spreads_of_short_rates_are_modelled_where_sofr_has_a_history() -> None:
     # With 40 rows of history most scenarios have no move of its own.
     late = run(RATES, market=market(0, 40))
     assert by_account(late)["123"]["spread_risk"] == "not modelled"
-    assert late.manifest["market"]["scenarios_without_sofr"] > 100
-    assert run(RATES).manifest["market"]["scenarios_without_sofr"] is None
+    assert late.manifest["ccps"]["FICC"]["scenarios_without_sofr"] > 100
+    assert run(RATES).manifest["ccps"]["FICC"]["scenarios_without_sofr"] is None
 
 
 @pytest.mark.parametrize("pnl", ["sensitivity", "full"])

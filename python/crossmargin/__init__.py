@@ -5,7 +5,8 @@ from importlib.metadata import version
 from crossmargin.analysis.compare import compare
 from crossmargin.analysis.revaluation import compare_revaluation
 from crossmargin.book.exceptions import InputWarning
-from crossmargin.calculation.run import Run, run
+from crossmargin.calculation.result import RunResult
+from crossmargin.calculation.run import rerun, run
 from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
 from crossmargin.instruments.baskets import deliverable_basket
 from crossmargin.instruments.conversion import conversion_factor
@@ -24,7 +25,7 @@ __all__ = [
     "Market",
     "Measure",
     "RateWarning",
-    "Run",
+    "RunResult",
     "Session",
     "compare",
     "compare_revaluation",
@@ -32,6 +33,7 @@ __all__ = [
     "deliverable_basket",
     "price_from_yield",
     "read_policy",
+    "rerun",
     "run",
     "segment_tails",
     "segment_tails_batches",

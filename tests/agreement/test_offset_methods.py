@@ -249,8 +249,8 @@ def test_upper_end_of_a_class_belongs_to_it_and_the_last_has_none(
 ) -> None:
     rules = xm.read_policy(EXAMPLES / "example-class-disallowance.toml")
     result = xm.run(**sample_book(40), market=xm.Market.sample(), policy=rules, threads=1)
-    assert result.state is not None
-    universe = result.state.models.universe
+    assert result.stages is not None
+    universe = result.stages.models.universe
     assert rules.class_disallowance is not None
     treasury = np.flatnonzero(universe.kind == "treasury")
     ordered = np.unique(universe.years[treasury])

@@ -51,7 +51,7 @@ def market(read_market: Callable[..., xm.Market]) -> xm.Market:
     return read_market()
 
 
-def notes(run: xm.Run, code: str) -> list[dict[str, Any]]:
+def notes(run: xm.RunResult, code: str) -> list[dict[str, Any]]:
     return [row for row in run.exceptions.to_arrow().to_pylist() if row["code"] == code]
 
 
@@ -65,7 +65,7 @@ def fixings(rates: list[tuple[str, str]]) -> pa.Table:
     return table("date,index,rate_pct", *(f"{day},SOFR,{rate}" for day, rate in rates))
 
 
-def margin_strip(market: xm.Market) -> xm.Run:
+def margin_strip(market: xm.Market) -> xm.RunResult:
     return xm.run(
         positions=positions("A,future,SR3Z24,-1000,yes", "A,future,SR3M25,10,yes"),
         accounts=accounts("A"),
@@ -117,7 +117,7 @@ HEDGE = (f"A,cash,{CUSIP},10000000,yes", "A,future,ZNM25,-100,yes")
 UNKNOWN = "A,cash,000000000,100,yes"
 
 
-def margin(market: xm.Market, *rows: str, **changes: Any) -> xm.Run:
+def margin(market: xm.Market, *rows: str, **changes: Any) -> xm.RunResult:
     book = {"positions": positions(*rows), "accounts": accounts("A"), "securities": securities()}
     return xm.run(**(book | changes), market=market)
 

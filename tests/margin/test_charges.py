@@ -196,7 +196,7 @@ def test_rules_of_a_run(held: Securities, by_hand: Any, market: Any, scenario_ru
 
 
 def test_charges_of_a_run_are_outside_the_reduction(
-    sample_inputs: dict[str, Any], sample_run: xm.Run
+    sample_inputs: dict[str, Any], sample_run: xm.RunResult
 ) -> None:
     with_repo = policy_with(repo_rate=RepoRateRules((12,), ("1/4",), (0.01,)))
     charged = xm.run(**sample_inputs, policy=with_repo)
