@@ -71,7 +71,7 @@ def book(lines: int, accounts: int) -> dict[str, pa.Table]:
 @cache
 def finished_run(lines: int) -> xm.RunResult:
     """Return the run of a book of accounts with so many lines."""
-    run = xm.run(**book(lines, LINES[lines]), market=xm.Market.sample())
+    run = xm.run(**book(lines, LINES[lines]), market=xm.sample_market())
     assert run.manifest["rows"]["rejected"] < 0.01 * run.manifest["rows"]["read"]
     return run
 

@@ -36,7 +36,7 @@ class Desk:
     """Everything that a market move leaves as it is."""
 
     def __init__(self) -> None:
-        self.market = xm.Market.sample()
+        self.market = xm.sample_market()
         self.policy = xm.read_policy()
         table = sample_tables()["securities"]
         parsed = parse(table, SECURITIES, file="", log=ExceptionLog()).table

@@ -482,7 +482,7 @@ def test_questions_and_comparisons_import_none_either(write: Callable[..., list[
 import sys
 import crossmargin as xm
 positions, accounts, securities, par_yields, as_of = sys.argv[1:]
-market = xm.Market.read(par_yields, as_of=as_of)
+market = xm.read_market(par_yields, as_of=as_of)
 run = xm.run(positions=positions, accounts=accounts, securities=securities, market=market)
 session = xm.Session(run)
 session.what_if("001", {"ZNU26": 1})

@@ -107,7 +107,7 @@ def market(seed: int, swaps: int = 0) -> xm.Market:
         rates = np.round(np.array([4.3, 4.2, 4.0, 3.8]) + 0.01 * moves, 2).T
         columns = dict(zip(("1mo", "6mo", "2y", "10y"), rates, strict=True))
         sofr = pa.table({"date": days[-swaps:], **columns})
-    return xm.Market.read(yields, as_of=AS_OF, basis=basis, sofr=sofr)
+    return xm.read_market(yields, as_of=AS_OF, basis=basis, sofr=sofr)
 
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "policies"
@@ -675,7 +675,7 @@ def test_a_history_of_one_factor_cannot_be_recorrelated() -> None:
     level = 4.0 + 0.01 * np.random.default_rng(3).integers(-9, 10, HISTORY)
     # At 1 and 3 months DF = 1 / (1 + y t): the same yield moves both alike but for second order.
     yields = pa.table({"date": days, **dict.fromkeys(TENORS, level)})
-    flat = xm.Market.read(yields, as_of=AS_OF)
+    flat = xm.read_market(yields, as_of=AS_OF)
     with pytest.raises(InputError, match="par yields: treasury:1/4 follows from"):
         run(ONE_FUTURE, market=flat, policy=full_policy(), volumes=VOLUMES)
 

@@ -19,7 +19,7 @@ import numpy as np
 
 import crossmargin as xm
 
-market = xm.Market.read("yields.csv", as_of="2025-03-13")
+market = xm.read_market("yields.csv", as_of="2025-03-13")
 run: xm.RunResult = xm.run(
     positions=Path("positions.csv"), accounts="a.csv", securities="s.csv", market=market, threads=2
 )

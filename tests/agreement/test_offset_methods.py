@@ -152,7 +152,7 @@ def margined(rules: Policy, *positions: str) -> dict[str, Any]:
             }
         ),
         securities=SECURITIES,
-        market=xm.Market.sample(),
+        market=xm.sample_market(),
         policy=rules,
         ficc_cube=cube,
         cme_cube=cube,
@@ -248,7 +248,7 @@ def test_upper_end_of_a_class_belongs_to_it_and_the_last_has_none(
     sample_book: Callable[..., dict[str, Any]],
 ) -> None:
     rules = xm.read_policy(EXAMPLES / "example-class-disallowance.toml")
-    result = xm.run(**sample_book(40), market=xm.Market.sample(), policy=rules, threads=1)
+    result = xm.run(**sample_book(40), market=xm.sample_market(), policy=rules, threads=1)
     assert result.stages is not None
     universe = result.stages.models.universe
     assert rules.class_disallowance is not None
@@ -279,7 +279,7 @@ def test_the_manifest_names_the_offset_method_and_sessions_follow_it(
     sample_book: Callable[..., dict[str, Any]],
 ) -> None:
     rules = EXAMPLES / "example-class-disallowance.toml"
-    result = xm.run(**sample_book(40), market=xm.Market.sample(), policy=rules, threads=1)
+    result = xm.run(**sample_book(40), market=xm.sample_market(), policy=rules, threads=1)
     assert result.manifest["policy"]["offset_method"] == "class_disallowance"
     rows = {row["account"]: row for row in result.accounts.to_arrow().to_pylist()}
     assert any(row["offset_rate"] > 0.0 for row in rows.values())

@@ -101,7 +101,7 @@ def test_inputs_differ_by_content_or_by_being_there() -> None:
 @pytest.fixture(scope="module")
 def runs(sample_book: Callable[..., dict[str, Any]]) -> tuple[xm.RunResult, xm.RunResult]:
     """Return a small sample book under the default policy and under the example's."""
-    book, market = sample_book(30), xm.Market.sample()
+    book, market = sample_book(30), xm.sample_market()
     one, other = (
         xm.run(**book, market=market, policy=policy, threads=1) for policy in (None, EXAMPLE)
     )
@@ -278,7 +278,7 @@ def test_columns_of_the_users_own_keep_the_hash(tmp_path: Path) -> None:
         positions=tables["positions"],
         accounts=accounts,
         securities=tables["securities"],
-        market=xm.Market.sample(),
+        market=xm.sample_market(),
     )
     assert len(xm.compare(run, run.write(tmp_path / "a"))) == len(run.accounts)
 

@@ -26,7 +26,7 @@ ONE_LINE = "A,cash,91282CMM0,1000000,true"
 
 @pytest.fixture(scope="module")
 def market(real_data: Callable[[str], Path]) -> xm.Market:
-    return xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF)
+    return xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def _accounts(*names: str) -> pa.Table:
 
 def _basis_market(real_data: Callable[[str], Path], scale: float) -> xm.Market:
     """Return the market with a basis of ZNM25 that jumps up and down by `scale` price points."""
-    plain = xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF)
+    plain = xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF)
     sign = np.where(np.random.default_rng(5).integers(0, 2, plain.date.size) == 1, 1.0, -1.0)
     basis = pa.table(
         {
@@ -65,7 +65,7 @@ def _basis_market(real_data: Callable[[str], Path], scale: float) -> xm.Market:
             "basis": sign * scale,
         }
     )
-    return xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF, basis=basis)
+    return xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF, basis=basis)
 
 
 def _row(run: xm.RunResult, account: str) -> dict[str, Any]:
@@ -457,7 +457,7 @@ def test_other_spellings_give_the_same_answer(market: xm.Market, securities: pa.
 def test_a_stale_contract_has_expired(
     real_data: Callable[[str], Path], securities: pa.Table
 ) -> None:
-    today = xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of="2026-02-27")
+    today = xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of="2026-02-27")
     for name in ("ZBH5", "ZBH25"):
         with pytest.warns(xm.InputWarning, match="1 of 2 rows of positions are rejected"):
             run = xm.run(
@@ -501,7 +501,7 @@ def test_too_many_rejected_rows_are_an_error(market: xm.Market, securities: pa.T
 def test_short_history_is_an_unusable_input(
     real_data: Callable[[str], Path], securities: pa.Table
 ) -> None:
-    short = xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of="2012-03-13")
+    short = xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of="2012-03-13")
     with pytest.raises(InputError, match="HISTORY_SHORT"):
         xm.run(
             positions=_positions("A,cash,912810QN1,1000000,true"),
@@ -624,7 +624,7 @@ def test_settlements_give_the_run_that_their_basis_gives(
         for root, own in found.items()
     )
     yields = real_data("us_treasury_par_yields.csv.gz")
-    by_basis = xm.run(**book, market=xm.Market.read(yields, as_of=AS_OF, basis=basis))
+    by_basis = xm.run(**book, market=xm.read_market(yields, as_of=AS_OF, basis=basis))
     for table in ("accounts", "components", "positions"):
         hashes = [run.manifest["results"][table]["hash"] for run in (by_price, by_basis)]
         assert hashes[0] == hashes[1]
@@ -639,7 +639,7 @@ def test_settlements_give_the_run_that_their_basis_gives(
     with pytest.raises(InputError, match="settlements: ZN has a basis history too"):
         xm.run(
             **book,
-            market=xm.Market.read(
+            market=xm.read_market(
                 yields, as_of=AS_OF, basis=basis.filter(pc.equal(basis["root"], "ZN"))
             ),
             settlements=settled,
@@ -673,6 +673,6 @@ def test_a_history_that_begins_within_the_stress_is_noted(
             positions=_positions(ONE_LINE),
             accounts=_accounts("A"),
             securities=securities,
-            market=xm.Market.read(cut, as_of=AS_OF),
+            market=xm.read_market(cut, as_of=AS_OF),
         )
         assert run.manifest["exceptions"].get("STRESS_CUT", 0) == count

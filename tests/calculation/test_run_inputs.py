@@ -41,7 +41,7 @@ def securities(*rows: str) -> pa.Table:
 @pytest.fixture(scope="module")
 def read_market(real_data: Callable[[str], Path]) -> Callable[..., xm.Market]:
     def read(as_of: str = AS_OF, **histories: Any) -> xm.Market:
-        return xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of=as_of, **histories)
+        return xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of=as_of, **histories)
 
     return read
 
@@ -192,7 +192,7 @@ def test_one_table_given_for_two_inputs_is_noted(read_market: Callable[..., xm.M
         *(f"{AS_OF[:-2]}{day},4.3,4.3,4.2,4.1,4,4,4,4.1,4.2,4.6,4.6" for day in (12, 13)),
     )
     old = read_market()
-    market = xm.Market.read(rates, as_of=AS_OF, sofr=rates)
+    market = xm.read_market(rates, as_of=AS_OF, sofr=rates)
     run = margin(replace(old, source=market.source), *HEDGE)
     (note,) = notes(run, "INPUT_REPEATED")
     assert note["file"] == "sofr"

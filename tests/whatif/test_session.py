@@ -28,7 +28,7 @@ Question = tuple[str, dict[str, float], bool]
 
 @pytest.fixture(scope="module")
 def market() -> xm.Market:
-    return xm.Market.sample()
+    return xm.sample_market()
 
 
 @pytest.fixture(scope="module")

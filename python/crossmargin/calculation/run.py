@@ -71,7 +71,7 @@ def run(
         Arrow PyCapsule protocol; the columns are those of `crossmargin.book.schemas`. A frame gives
         the run of the file it was read from; a column that is wholly blank may have any type.
     market : Market
-        `Market.read(...)` or `Market.sample()`; it carries the as-of date.
+        `read_market(...)` or `sample_market()`; it carries the as-of date.
     policy : path or Policy, optional
         The default is the customer programme of 30 April 2026.
     ficc_cube, cme_cube : path or table, optional
@@ -88,7 +88,7 @@ def run(
         Average daily volumes, for a policy that charges concentration.
     columns : path or dict, optional
         What our columns are called in your files, with their units: a TOML file, or what stands in
-        one. `Market.read` takes it for the market's.
+        one. `read_market` takes it for the market's.
     cycle : {"EOD", "EODXM", "ITD", "CUR"}
         Recorded in every table; in ITD a leg dated on the as-of date is still open.
     threads : int, optional
@@ -264,7 +264,7 @@ def _check_arguments(
     """Refuse what cannot be used, before any file is read."""
     if not isinstance(market, Market):
         raise TypeError(
-            f"market: got {market!r:.60}; give xm.Market.read('yields.csv', as_of='2025-03-13')"
+            f"market: got {market!r:.60}; give xm.read_market('yields.csv', as_of='2025-03-13')"
         )
     if not isinstance(policy, str | Path | Policy | None):
         raise TypeError(f"policy: a name, a path or a Policy expected, got {policy!r:.60}")
