@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,15 +15,7 @@ from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.conventions import CASH, CME, FICC, FUTURES, UNIONS
 from crossmargin.engine import Book, PnlError
 from crossmargin.instruments.universe import Universe
-from crossmargin.margin.charges import (
-    Charged,
-    ChargeRules,
-    Volumes,
-    charge,
-    charge_concentration,
-    charge_liquidity,
-    ficc_charges,
-)
+from crossmargin.margin.charges import Charge, Charged, charge_book
 from crossmargin.margin.cme.historical import cme_margin
 from crossmargin.margin.cme.span import span_margin
 from crossmargin.margin.cubes import HouseCubes
@@ -55,18 +47,14 @@ class AmountError(ValueError):
 
 @dataclass(frozen=True)
 class Models:
-    """All that turns a book into margin: instruments, cubes, rates, parameters.
-
-    `volumes` are those of a policy that charges concentration.
-    """
+    """All that turns a book into margin: instruments, cubes, rates, parameters, charges."""
 
     universe: Universe
     cubes: HouseCubes
     floor_rate: Float
     policy: Policy
     haircuts: Haircuts | None = None
-    charges: ChargeRules = field(default_factory=ChargeRules)
-    volumes: Volumes | None = None
+    charges: tuple[Charge, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,16 +135,8 @@ def margin_book(
     AmountError
         A margin is absurdly large, or a sum of P&L not even finite.
     """
-    universe, policy = models.universe, models.policy
     ficc, cme = _both_houses(book, models, threads=threads, backend=backend)
-    charges = charge(book, universe, policy.charges)
-    charges += ficc_charges(book, ficc, models.charges)
-    if policy.cme_liquidity is not None:
-        charges.append(charge_liquidity(book, universe, policy.cme_liquidity))
-    if policy.cme_concentration is not None:
-        charges.append(
-            charge_concentration(book, universe, policy.cme_concentration, models.volumes)
-        )
+    charges = charge_book(book, models.charges, {FICC: ficc, CME: cme})
     for charged in charges:
         group, _ = np.nonzero(charged.amount > LARGEST_MARGIN)
         if group.size:
@@ -176,7 +156,7 @@ def margin_book(
         eligible=clients.eligible,
         complete=clients.complete,
         two_sided=own[:, CASH] & own[:, FUTURES],
-        rules=policy.agreement,
+        rules=models.policy.agreement,
         reduction=reduction,
     )
     required = require(

@@ -45,14 +45,14 @@ from crossmargin.io.column_map import ColumnsSource
 from crossmargin.io.hashes import table_hash
 from crossmargin.io.results import write_results
 from crossmargin.io.tables import Source
-from crossmargin.margin.charges import charge_rules, volumes_of
+from crossmargin.margin.charges import ChargeInputs, prepare_charges
 from crossmargin.margin.cme.historical import equivalent_contracts, front_contract
 from crossmargin.margin.cubes import HouseCubes, house_cubes
 from crossmargin.margin.ficc.haircuts import Haircuts, haircut_method, without
 from crossmargin.margin.ficc.var import PROXY, floor_rates
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationError, HistoryShortError
-from crossmargin.policies import Policy, read_policy
+from crossmargin.policies import CmeConcentration, HaircutRules, Policy, read_policy
 from crossmargin.policies.sections import LOWER_OF_MODELS, SPAN
 from crossmargin.results.table import Table
 from crossmargin.results.tables import (
@@ -309,9 +309,8 @@ def run(
     if universe.name.size == 0:
         raise InputError("there is no instrument to margin; check positions and the as-of date")
 
-    charged = rules.cme_concentration
-    daily = None if charged is None else volumes_of(universe, inputs.volumes, charged)
-    if charged is None and volumes is not None and not inputs.open_interest:
+    unused = rules.get(CmeConcentration) is None and not inputs.open_interest
+    if volumes is not None and unused:
         log.add(
             "INPUT_NOT_USED",
             file=VOLUMES.name,
@@ -322,6 +321,8 @@ def run(
     tell("scenarios", 0.35)
     work: Work = {"threads": threads, "backend": backend}
     try:
+        held = known.take(trades.held)
+        charges = prepare_charges(ChargeInputs(universe, held, market, rules, inputs.volumes))
         floor = floor_rates(market, rules.ficc)
         cubes = house_cubes(
             universe,
@@ -333,15 +334,15 @@ def run(
             **work,
         )
         haircuts = None
-        held = known.take(trades.held)
         eligible = eligible_instruments(universe, known, market, rules)
-        if rules.haircuts is not None:
+        haircut_rules = rules.get(HaircutRules)
+        if haircut_rules is not None:
             haircuts = haircut_method(
                 universe,
                 held,
                 cubes.unpriced_ficc,
                 market,
-                rules.haircuts,
+                haircut_rules,
                 rules.ficc,
                 rules.scenarios,
                 # P&L of the user's own stands.
@@ -349,7 +350,6 @@ def run(
             )
             cubes = _with_haircuts(cubes, haircuts, eligible)
         cubes = _without_price(cubes, universe)
-        of_ficc = charge_rules(universe, held, market, rules)
     except (HistoryShortError, CorrelationError) as error:
         raise InputError(f"par yields: {error}") from None
     for window in rules.scenarios.stress:
@@ -374,7 +374,7 @@ def run(
     account = texts(inputs.accounts["account"])
     exceptions = log.table()
     rejected = _rejected_rows(exceptions, inputs.accounts)
-    models = Models(universe, cubes, floor, rules, haircuts, of_ficc, daily)
+    models = Models(universe, cubes, floor, rules, haircuts, charges)
     clients = Clients(
         eligible=ineligibility_reason == "",
         complete=rejected == 0,

@@ -19,7 +19,7 @@ from crossmargin.margin.cme.historical import cme_cubes
 from crossmargin.margin.cme.span import SpanModel, span_model
 from crossmargin.margin.ficc.var import PROXY, ficc_cube, ficc_scenarios, proxy_covers
 from crossmargin.market import Market
-from crossmargin.policies import Policy, ScenarioRules
+from crossmargin.policies import CmeCorrelation, Policy, ScenarioRules, Span
 from crossmargin.policies.sections import SPAN
 
 
@@ -143,7 +143,8 @@ def house_cubes(
     span = None
     # Cash without a future to stand for it lacks CME's side alone.
     without = np.where(universe.unpriced != "", universe.unpriced, "NO_BASKET")
-    if policy.span is not None and policy.cme.model == SPAN:
+    span_rules = policy.get(Span)
+    if span_rules is not None and policy.cme.model == SPAN:
         if own_cme is not None:
             raise InputError(f"{own_cme.name}: the policy's cme.model, {SPAN}, takes no cube")
         cme = stressed = None
@@ -151,7 +152,7 @@ def house_cubes(
             universe,
             market,
             policy.cme,
-            policy.span,
+            span_rules,
             span_file,
             threads=threads,
             backend=backend,
@@ -165,7 +166,7 @@ def house_cubes(
             market,
             policy.cme,
             policy.scenarios,
-            policy.cme_correlation,
+            policy.get(CmeCorrelation),
             threads=threads,
             backend=backend,
         )

@@ -222,16 +222,8 @@ class _Cached(NamedTuple):
 def can_be_cached(models: Models) -> bool:
     """Tell whether accounts can be kept: native kernels, cubes on the grid, the default's rules."""
     cubes, policy = models.cubes, models.policy
-    beside = (
-        policy.haircuts,
-        policy.repo_rate,
-        policy.liquidity,
-        policy.holiday,
-        policy.cme_liquidity,
-        policy.cme_concentration,
-    )
-    plain = policy.agreement.offset_method == LOWER_OF_MODELS and not policy.charges
-    if cubes.cme is None or not plain or any(rules is not None for rules in beside):
+    plain = policy.agreement.offset_method == LOWER_OF_MODELS and models.haircuts is None
+    if cubes.cme is None or not plain or not all(c.incremental for c in models.charges):
         return False
     stressed = [] if cubes.stressed is None else [cubes.stressed]
     return can_be_asked([cubes.ficc, cubes.cme, *stressed])
