@@ -19,12 +19,15 @@ from crossmargin.book.exceptions import InputError
 from crossmargin.io.hashes import table_hash
 from crossmargin.market.curve import TENORS
 from crossmargin.policies import (
+    ClassDisallowance,
     CmeConcentration,
     CmeCorrelation,
     CmeLiquidity,
+    HaircutRules,
     HolidayRules,
     LiquidityRules,
     Policy,
+    Span,
 )
 from crossmargin.policies.sections import CLASS_DISALLOWANCE, LOWER_OF_MODELS, SPREAD_CREDIT
 
@@ -123,14 +126,14 @@ CHARGED_ROOTS = ("ZN", "ZT", "SR3")
 VOLUMES = pa.table({"contract": ["ZN", "ZT", "SR3", "ZNM25"], "adv": [250.0, 90.5, 0.0, 100.0]})
 
 
-def cme_charges(*, reducible: bool) -> dict[str, Any]:
+def cme_charges(*, reducible: bool) -> tuple[CmeLiquidity, CmeConcentration]:
     """Return charges of the CME-like model; `reducible` is of the one on concentration."""
     rate = tuple((root, 3.25) for root in CHARGED_ROOTS)
     cost = tuple((root, 7.8125) for root in CHARGED_ROOTS)
-    return {
-        "cme_liquidity": CmeLiquidity(cost, reducible=False),
-        "cme_concentration": CmeConcentration(0.1, rate, reducible=reducible),
-    }
+    return (
+        CmeLiquidity(cost, reducible=False),
+        CmeConcentration(0.1, rate, reducible=reducible),
+    )
 
 
 @cache
@@ -140,23 +143,20 @@ def policy(variant: str = LOWER_OF_MODELS, model: str = HVAR) -> Policy:
         return policy(model=SPAN)
     if variant == EVERYTHING:
         by_class = policy(CLASS_DISALLOWANCE, SPAN)
-        return replace(
-            policy(CHARGED),
-            cme=by_class.cme,
-            span=by_class.span,
-            agreement=by_class.agreement,
-            class_disallowance=by_class.class_disallowance,
-            liquidity=LiquidityRules(
+        both = replace(policy(CHARGED), cme=by_class.cme, agreement=by_class.agreement)
+        return both.with_sections(
+            *by_class.optional.values(),
+            LiquidityRules(
                 (("short", ("note", "bond"), 60), ("long", ("note", "bond", "tips"), 480)),
                 (0.01, 0.03125),
                 0.1,
             ),
-            holiday=HolidayRules(0.25),
-            **cme_charges(reducible=False),
+            HolidayRules(0.25),
+            *cme_charges(reducible=False),
         )
     if model == SPAN and variant != LOWER_OF_MODELS:
         by_table, by_scan = policy(variant), policy(model=SPAN)
-        return replace(by_table, cme=by_scan.cme, span=by_scan.span)
+        return replace(by_table, cme=by_scan.cme).with_sections(*by_scan.optional.values())
     source: str | Path | None = EXAMPLES / f"example-{variant.replace('_', '-')}.toml"
     if variant == CHARGED:
         source = "cme-ficc-2026-04-30-charges"
@@ -164,16 +164,19 @@ def policy(variant: str = LOWER_OF_MODELS, model: str = HVAR) -> Policy:
         source = "cme-ficc-2026-04-30-span" if model == SPAN else None
     rules = xm.read_policy(source)
     first, last = (str(market(0).date[row]) for row in (0, 60))
-    span = rules.span and replace(
-        rules.span,
-        calibration_rows=100,
-        tiers=(("SR3", 0, 5), ("SR3", 6, 11)),
-        intra_spreads=(("SR3", 1, 2, 60.0),),
-        delivery_charges=(("ZN", 55.0),),
-    )
+    span = rules.get(Span)
+    if span is not None:
+        rules = rules.with_sections(
+            replace(
+                span,
+                calibration_rows=100,
+                tiers=(("SR3", 0, 5), ("SR3", 6, 11)),
+                intra_spreads=(("SR3", 1, 2, 60.0),),
+                delivery_charges=(("ZN", 55.0),),
+            )
+        )
     return replace(
         rules,
-        span=span,
         scenarios=replace(
             rules.scenarios, look_back=120, minimum_rows=100, stress_windows=((first, last),)
         ),
@@ -208,7 +211,7 @@ def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.RunResult:
     names = "cusip coupon_pct issue_date maturity_date type"
     known = [
         dict(zip(names.split(), row, strict=True))
-        | {"price": "98.5" if rules.haircuts and row[0] in INELIGIBLE else ""}
+        | {"price": "98.5" if rules.get(HaircutRules) and row[0] in INELIGIBLE else ""}
         for row in options.pop("securities", SECURITIES)
     ]
     return xm.run(
@@ -522,7 +525,7 @@ def test_class_disallowance_is_that_of_accounts_of_one_class_each(
 ) -> None:
     book = [row for hedge in hedges for row in hedge]
     rules = policy(CLASS_DISALLOWANCE)
-    table = rules.class_disallowance
+    table = rules.get(ClassDisallowance)
     assert table is not None
     limits = [years for _, years in table.classes]
     held = [row | {"account": "WHOLE", "xm": "yes"} for row in book]
@@ -576,7 +579,7 @@ def test_class_disallowance_is_that_of_accounts_of_one_class_each(
 def full_policy() -> Policy:
     """Return the policy with everything the CME-like model can do beside what it does anyway."""
     correlation = CmeCorrelation(weight=0.5, decay=0.97)
-    return replace(policy(), cme_correlation=correlation, **cme_charges(reducible=True))
+    return policy().with_sections(correlation, *cme_charges(reducible=True))
 
 
 ONE_FUTURE: list[Row] = [
@@ -635,7 +638,7 @@ def test_charges_of_the_cme_model_stand_beside_v(rows: list[Row], seed: int) -> 
     plain = run(rows, policy=policy(), **how)
     codes = plain.exceptions.to_arrow()["code"].to_pylist()
     assert codes.count("INPUT_NOT_USED") == 1
-    charged = run(rows, policy=replace(full_policy(), cme_correlation=None), **how)
+    charged = run(rows, policy=policy().with_sections(*cme_charges(reducible=True)), **how)
     due: dict[str, dict[str, int]] = {}
     for row in charged.components.to_arrow().to_pylist():
         if row["component"].startswith("charge: "):

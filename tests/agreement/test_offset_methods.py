@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import crossmargin as xm
 from crossmargin.agreement.offset_methods import credited, scheme, shared_out
-from crossmargin.policies import Policy
+from crossmargin.policies import ClassDisallowance, Policy
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "policies"
 
@@ -251,13 +251,14 @@ def test_upper_end_of_a_class_belongs_to_it_and_the_last_has_none(
     result = xm.run(**sample_book(40), market=xm.sample_market(), policy=rules, threads=1)
     assert result.stages is not None
     universe = result.stages.models.universe
-    assert rules.class_disallowance is not None
+    by_class = rules.get(ClassDisallowance)
+    assert by_class is not None
     treasury = np.flatnonzero(universe.kind == "treasury")
     ordered = np.unique(universe.years[treasury])
     low, high = float(ordered[ordered.size // 3]), float(ordered[-2])
     classes = (("low", low), ("high", high))
-    table = replace(rules.class_disallowance, classes=classes, within=(0.0, 0.0), across=())
-    found = scheme(replace(rules, class_disallowance=table), universe)
+    table = replace(by_class, classes=classes, within=(0.0, 0.0), across=())
+    found = scheme(rules.with_sections(table), universe)
     assert found is not None
     years = universe.years[treasury]
     expected = np.where(years <= low, 0, 1)

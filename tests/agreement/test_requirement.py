@@ -7,9 +7,8 @@ import pytest
 
 from crossmargin.agreement.requirement import Requirement, require
 from crossmargin.agreement.savings import Saving
-from crossmargin.margin.charges import Charged
+from crossmargin.margin.charges import Charge, Charged
 from crossmargin.margin.portfolios import CcpMargin
-from crossmargin.policies import Charge
 
 COLUMNS = tuple(Requirement.__dataclass_fields__)
 
@@ -28,7 +27,8 @@ def with_share(*p: float) -> Saving:
 
 
 def charged(house: str, amount: list[list[float]], *, reducible: bool) -> Charged:
-    return Charged(Charge("x", house, 0.1, reducible, "ours", "a test"), np.array(amount))
+    due = np.array(amount)
+    return Charged(Charge("x", house, reducible, lambda _book, _margin: due), due)
 
 
 def required(

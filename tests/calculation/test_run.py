@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -343,7 +342,7 @@ def test_what_only_a_cube_covers_is_charged_by_its_price(
         accounts=_accounts("A"),
         securities=securities.append_column("price", prices),
         market=market,
-        policy=replace(policy, liquidity=LiquidityRules((group,), (0.01,), 0.0)),
+        policy=policy.with_sections(LiquidityRules((group,), (0.01,), 0.0)),
         ficc_cube=pa.table({"instrument": [TIPS[:9]], **{f"s{n}": [-0.5] for n in range(9)}}),
     )
     row = _row(run, "A")

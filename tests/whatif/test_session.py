@@ -20,7 +20,7 @@ import pytest
 
 import crossmargin as xm
 from crossmargin.margin.model import AmountError
-from crossmargin.policies import Charge, read_policy
+from crossmargin.policies import GrossValueCharge, read_policy
 
 ACCOUNTS = 120
 Question = tuple[str, dict[str, float], bool]
@@ -455,7 +455,7 @@ def test_users_cubes_are_kept_on_the_grid_and_asked_by_columns_off_it(
 def test_charges_are_asked_by_columns(
     tables: dict[str, pa.Table], market: xm.Market, questions: list[Question]
 ) -> None:
-    charge = Charge("liquidity", "FICC", 0.001, True, "ours", "a test")
+    charge = GrossValueCharge("liquidity", "FICC", 0.001, True, "ours", "a test")
     run = xm.run(
         **tables,
         market=market,

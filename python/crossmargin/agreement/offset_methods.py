@@ -143,10 +143,11 @@ def scheme(policy: Policy, universe: Universe) -> Scheme | None:
     -------
     Scheme or None
     """
-    if policy.agreement.offset_method == CLASS_DISALLOWANCE and policy.class_disallowance:
-        return _by_class(policy.class_disallowance, universe)
-    if policy.agreement.offset_method == SPREAD_CREDIT and policy.spread_credit:
-        return _by_spread(policy.spread_credit, universe)
+    by_class, by_spread = policy.get(ClassDisallowance), policy.get(SpreadCredit)
+    if policy.agreement.offset_method == CLASS_DISALLOWANCE and by_class is not None:
+        return _by_class(by_class, universe)
+    if policy.agreement.offset_method == SPREAD_CREDIT and by_spread is not None:
+        return _by_spread(by_spread, universe)
     return None
 
 

@@ -15,6 +15,7 @@ from crossmargin.margin.ficc.model import FiccVar
 from crossmargin.margin.model import ModelInputs
 from crossmargin.margin.portfolios import CcpMargin, holds
 from crossmargin.market import Market
+from crossmargin.policies import HaircutRules
 from crossmargin.results.table import Table
 
 
@@ -64,7 +65,7 @@ def compare_revaluation(run: RunResult, market: Market, *, threads: int | None =
     )
 
     def margin(pnl: str) -> CcpMargin:
-        model = FiccVar(replace(policy.ficc, pnl=pnl), policy.haircuts)
+        model = FiccVar(replace(policy.ficc, pnl=pnl), policy.get(HaircutRules))
         return model.prepare(inputs, execution).margin(book, execution)
 
     name = run.accounts.to_arrow()["account"]

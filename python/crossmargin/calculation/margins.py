@@ -16,13 +16,7 @@ from crossmargin.arrays import Float, Mask
 from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.conventions import CASH, CME, FICC, FUTURES, UNIONS
 from crossmargin.engine import Book, Execution, PnlError
-from crossmargin.margin.charges import (
-    Charged,
-    charge,
-    charge_concentration,
-    charge_liquidity,
-    ficc_charges,
-)
+from crossmargin.margin.charges import Charged, charge_book
 from crossmargin.margin.model import LARGEST_MARGIN, AmountError
 from crossmargin.margin.portfolios import CcpMargin, Items, holds
 
@@ -81,16 +75,8 @@ def margin_accounts(book: Book, models: PreparedModels, execution: Execution) ->
     AmountError
         A margin or charge is absurdly large, or a sum of P&L not even finite.
     """
-    policy, universe = models.policy, models.universe
     ficc, cme = _both_houses(book, models, execution)
-    charges = charge(book, universe, policy.charges)
-    charges += ficc_charges(book, ficc, models.charges)
-    if policy.cme_liquidity is not None:
-        charges.append(charge_liquidity(book, universe, policy.cme_liquidity))
-    if policy.cme_concentration is not None:
-        charges.append(
-            charge_concentration(book, universe, policy.cme_concentration, models.volumes)
-        )
+    charges = charge_book(book, models.charges, {FICC: ficc, CME: cme})
     for charged in charges:
         what = f"its charge {charged.charge.name} at {charged.charge.ccp}"
         _refuse_absurd(charged.amount, what)

@@ -22,11 +22,11 @@ from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe
 from crossmargin.io.span_pa2 import SpanFile
 from crossmargin.margin.ccps import clearing_houses
-from crossmargin.margin.charges import ChargeRules, Volumes, charge_rules, volumes_of
+from crossmargin.margin.charges import Charge, ChargeInputs, prepare_charges
 from crossmargin.margin.model import ModelInputs, OwnCube, PreparedModel
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationError, HistoryShortError
-from crossmargin.policies import Policy
+from crossmargin.policies import CmeConcentration, Policy
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class PreparedModels:
         The instrument may be cross-margined.
     ccps : dict of str to PreparedModel
         By clearing house.
+    charges : tuple of Charge
+        Beside the models' margin.
     """
 
     policy: Policy
@@ -51,8 +53,7 @@ class PreparedModels:
     universe: Universe
     eligible: Mask
     ccps: Mapping[str, PreparedModel]
-    charges: ChargeRules
-    volumes: Volumes | None
+    charges: tuple[Charge, ...]
 
 
 def prepare_models(
@@ -94,8 +95,6 @@ def prepare_models(
     """
     execution = execution or Execution()
     eligible = eligible_instruments(universe, held, market, policy)
-    charged = policy.cme_concentration
-    daily = None if charged is None else volumes_of(universe, volumes or {}, charged)
     prepared = {}
     try:
         for house in clearing_houses(policy):
@@ -109,10 +108,11 @@ def prepare_models(
                 span_file=span_file if house.ccp == CME else None,
             )
             prepared[house.ccp] = house.model.prepare(inputs, execution)
-        charges = charge_rules(universe, held, market, policy)
+        of_charges = ChargeInputs(universe, held, market, policy, volumes or {})
+        charges = prepare_charges(of_charges)
     except (HistoryShortError, CorrelationError) as error:
         raise InputError(f"par yields: {error}") from None
-    return PreparedModels(policy, market, universe, eligible, prepared, charges, daily)
+    return PreparedModels(policy, market, universe, eligible, prepared, charges)
 
 
 def prepare_for_book(
@@ -170,7 +170,7 @@ def prepare_for_book(
 def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: ExceptionLog) -> None:
     """Note inputs without use, and a history that begins within a period of stress."""
     if (
-        policy.cme_concentration is None
+        policy.get(CmeConcentration) is None
         and VOLUMES.name in parsed.source
         and not parsed.open_interest
     ):

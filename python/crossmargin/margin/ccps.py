@@ -6,7 +6,7 @@ from crossmargin.conventions import CME, FICC
 from crossmargin.margin.cme.model import CmeHvar, CmeSpan
 from crossmargin.margin.ficc.model import FiccVar
 from crossmargin.margin.model import ClearingHouse, MarginModel
-from crossmargin.policies import Policy
+from crossmargin.policies import CmeCorrelation, HaircutRules, Policy, Span
 from crossmargin.policies.sections import SPAN
 
 
@@ -21,10 +21,13 @@ def clearing_houses(policy: Policy) -> tuple[ClearingHouse, ...]:
     -------
     tuple of ClearingHouse
     """
-    cme: MarginModel = CmeHvar(policy.cme, policy.cme_correlation)
-    if policy.cme.model == SPAN and policy.span is not None:
-        cme = CmeSpan(policy.cme, policy.span)
+    cme: MarginModel = CmeHvar(policy.cme, policy.get(CmeCorrelation))
+    span = policy.get(Span)
+    if policy.cme.model == SPAN and span is not None:
+        cme = CmeSpan(policy.cme, span)
     return (
-        ClearingHouse(FICC, FiccVar(policy.ficc, policy.haircuts), ("cash", "repo", "reverse")),
+        ClearingHouse(
+            FICC, FiccVar(policy.ficc, policy.get(HaircutRules)), ("cash", "repo", "reverse")
+        ),
         ClearingHouse(CME, cme, ("future",)),
     )

@@ -214,25 +214,13 @@ class _Cached(NamedTuple):
 
 def can_be_cached(models: PreparedModels) -> bool:
     """Tell whether accounts can be kept and added to: only where every part says so itself."""
-    if set(models.ccps) != {FICC, CME} or _charged(models):
+    if set(models.ccps) != {FICC, CME} or models.charges:
         return False
     if models.policy.agreement.offset_method != LOWER_OF_MODELS:
         return False
     parts = [models.ccps[ccp].incremental for ccp in (FICC, CME)]
     measures = [measure for part in parts if part is not None for measure in part.measures]
     return None not in parts and can_be_asked([measure.cube for measure in measures])
-
-
-def _charged(models: PreparedModels) -> bool:
-    policy = models.policy
-    beside = (
-        policy.repo_rate,
-        policy.liquidity,
-        policy.holiday,
-        policy.cme_liquidity,
-        policy.cme_concentration,
-    )
-    return bool(policy.charges) or any(rules is not None for rules in beside)
 
 
 def asked_book(book: Book, models: PreparedModels) -> AskedBook:

@@ -28,11 +28,12 @@ from crossmargin.margin.cme.span import (
     with_file,
 )
 from crossmargin.market.scenarios import HistoryShortError
-from crossmargin.policies import read_policy
+from crossmargin.policies import Span, read_policy
 
 POLICY = read_policy("cme-ficc-2026-04-30-span")
-assert POLICY.span is not None
-RULES = replace(POLICY.span, calibration_rows=100, spreads=())
+TABLE = POLICY.get(Span)
+assert TABLE is not None
+RULES = replace(TABLE, calibration_rows=100, spreads=())
 CME = replace(POLICY.cme, equivalent_roots=((3.0, "ZT"), (100.0, "ZN")))
 NAMES = roots()
 ZT, ZN, ZB = (NAMES.index(root) for root in ("ZT", "ZN", "ZB"))
