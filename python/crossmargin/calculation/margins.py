@@ -190,7 +190,7 @@ def _reduction(
     except AmountError as error:
         raise AmountError(error.group // rules.buckets, str(error)) from None
     whole = (margins.ficc, margins.cme)
-    return rules.reduction(parts, apart, whole, accounts, **execution.kernels)
+    return rules.reduction(parts, apart, whole, accounts, execution)
 
 
 @contextmanager

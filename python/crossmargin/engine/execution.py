@@ -78,3 +78,7 @@ class Execution:
         """
         if self.progress is not None:
             self.progress(stage, done)
+
+
+DEFAULT_EXECUTION = Execution()
+"""All threads the process may use, the fastest kernels, no progress."""

@@ -18,6 +18,9 @@ from crossmargin.conventions import (
 )
 from crossmargin.engine import Book
 
+WHOLE = ("all",)
+"""The margin portfolio of a clearing house outside the programme."""
+
 
 @dataclass(frozen=True)
 class Items:
@@ -77,6 +80,9 @@ class CcpMargin:
         The measures V is made of, as the model gives them: a negative one is a gain.
     items : sequence of Items
         What the components are made of, from a model that has parts of its own.
+    portfolios : tuple of str
+        Names of the margin portfolios, the second axis: five at the clearing houses of the
+        programme, one at any other.
     """
 
     ccp: str
@@ -84,6 +90,7 @@ class CcpMargin:
     unknown: Mask
     component: dict[str, Float]
     items: Sequence[Items] = ()
+    portfolios: tuple[str, ...] = PORTFOLIOS
 
 
 def any_unknown(ficc: CcpMargin, cme: CcpMargin, accounts: int) -> Mask:

@@ -12,7 +12,15 @@ import numpy as np
 from crossmargin import exact
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.conventions import CME, SEGMENTS, UNIONS
-from crossmargin.engine import Book, Cube, Measure, revalue, segment_tails
+from crossmargin.engine import (
+    DEFAULT_EXECUTION,
+    Book,
+    Cube,
+    Execution,
+    Measure,
+    revalue,
+    segment_tails,
+)
 from crossmargin.instruments.contracts import Contract, was_listed
 from crossmargin.instruments.universe import TREASURY, Universe
 from crossmargin.margin.portfolios import CcpMargin, holds
@@ -57,8 +65,7 @@ def cme_cubes(
     scenarios: ScenarioRules,
     correlation: CmeCorrelation | None = None,
     *,
-    threads: int | None = None,
-    backend: str = "auto",
+    execution: Execution = DEFAULT_EXECUTION,
 ) -> tuple[Cube, Cube, Mask]:
     """Return the P&L of every instrument for HVaR and for SVaR, and which ones they cover.
 
@@ -73,8 +80,7 @@ def cme_cubes(
         Parameters.
     correlation : CmeCorrelation, optional
         How far HVaR's scenarios take on the correlation of recent days.
-    threads, backend
-        As in `engine.revalue`.
+    execution : Execution
 
     Returns
     -------
@@ -123,7 +129,7 @@ def cme_cubes(
         (scaled.shock, scaled.date),
         (plain.shock[stressed], plain.date[stressed]),
     ):
-        pnl = revalue(universe.terms, shock, threads=threads, backend=backend)
+        pnl = revalue(universe.terms, shock, **execution.kernels)
         cubes.append(
             Cube(_as_futures(pnl, universe, equivalent), scenario=date.astype(str).tolist())
         )
@@ -182,8 +188,7 @@ def cme_margin(
     priced: Mask,
     rules: Cme,
     *,
-    threads: int | None = None,
-    backend: str = "auto",
+    execution: Execution = DEFAULT_EXECUTION,
 ) -> CcpMargin:
     """Return V_C of every portfolio.
 
@@ -197,8 +202,7 @@ def cme_margin(
         Instruments the cubes cover.
     rules : Cme
         Level and weight.
-    threads, backend
-        As in `engine.segment_tails`.
+    execution : Execution
 
     Returns
     -------
@@ -211,8 +215,7 @@ def cme_margin(
         [Measure(cube, rules.level) for cube in cubes],
         segments=len(SEGMENTS),
         unions=UNIONS[CME],
-        threads=threads,
-        backend=backend,
+        **execution.kernels,
         es=False,
     )
     component = {"HVaR": tail.var[:, :, 0]}

@@ -59,7 +59,7 @@ class CmeHvar:
                 self.rules,
                 inputs.scenarios,
                 self.correlation,
-                **execution.kernels,
+                execution=execution,
             )
             unpriced = np.where(priced, "", _lacking(universe)).astype(object)
         else:
@@ -130,7 +130,7 @@ class PreparedHvar:
             self.stressed,
             self.unpriced == "",
             self.rules,
-            **execution.kernels,
+            execution=execution,
         )
 
     def scenario_pnl(self) -> Mapping[str, Cube]:
@@ -177,7 +177,7 @@ class CmeSpan:
                 f"{inputs.cube.name}: the policy's cme.model, {self.name}, takes no cube"
             )
         model = span_model(
-            universe, inputs.market, self.rules, self.span, inputs.span_file, **execution.kernels
+            universe, inputs.market, self.rules, self.span, inputs.span_file, execution=execution
         )
         # A future needs a scan range and no basket.
         lacking = np.where(universe.kind == FUTURE, "NO_SCAN_RANGE", _lacking(universe))
@@ -205,7 +205,7 @@ class PreparedSpan:
 
     def margin(self, book: Book, execution: Execution) -> CcpMargin:
         """Return V_C of every portfolio; see `span_margin`."""
-        return span_margin(book, self.model, **execution.kernels)
+        return span_margin(book, self.model, execution=execution)
 
     def scenario_pnl(self) -> Mapping[str, Cube]:
         """Return nothing: the model measures deltas."""

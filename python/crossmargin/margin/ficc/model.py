@@ -58,7 +58,7 @@ class FiccVar:
         if inputs.cube is not None:
             cube, unpriced = inputs.cube.of(universe, market.as_of)
         else:
-            cube = ficc_cube(universe, market, rules, inputs.scenarios, **execution.kernels)
+            cube = ficc_cube(universe, market, rules, inputs.scenarios, execution=execution)
             unpriced = universe.unpriced
             chosen = ficc_scenarios(market, rules, inputs.scenarios)
             known = chosen.no_basis
@@ -174,7 +174,7 @@ class PreparedFicc:
             self.floor_rate,
             self.rules,
             haircut=haircut,
-            **execution.kernels,
+            execution=execution,
         )
 
     def scenario_pnl(self) -> Mapping[str, Cube]:
