@@ -52,8 +52,9 @@ from crossmargin.margin.ficc.haircuts import Haircuts, haircut_method, without
 from crossmargin.margin.ficc.var import PROXY, floor_rates
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationError, HistoryShortError
-from crossmargin.policies import CmeConcentration, HaircutRules, Policy, read_policy
+from crossmargin.policies import HaircutRules, Policy, read_policy
 from crossmargin.policies.sections import LOWER_OF_MODELS, SPAN
+from crossmargin.policies.sections.charges import CmeConcentration
 from crossmargin.results.table import Table
 from crossmargin.results.tables import (
     STAMPS,
