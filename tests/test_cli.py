@@ -641,7 +641,7 @@ def test_policy_show_explains_the_default_one(capsys: Any) -> None:
     assert cli.main(["policy", "show", DEFAULT]) == 0
     assert capsys.readouterr().out == default
     assert default.startswith(f"{DEFAULT}: CME-FICC cross-margining for customers")
-    assert "[agreement] How the share is found" in default
+    assert "[agreement] How the offset rate is found" in default
     (cap,) = (line for line in default.splitlines() if line.startswith("cap "))
     assert cap.split()[:3] == ["cap", "0.8", "confirmed"]
     assert "CME programme page" in cap
