@@ -569,7 +569,7 @@ def test_columns_of_the_user_never_displace_ours(market: xm.Market, securities: 
         positions=_positions(ONE_LINE), accounts=accounts, securities=securities, market=market
     )
     row = _row(run, "A")
-    assert (row["input_p"], row["input_run_id"], row["desk"]) == ("mine", "mine", "mine")
+    assert (row["input_offset_rate"], row["input_run_id"], row["desk"]) == ("mine", "mine", "mine")
     assert row["offset_rate"] == 0.0
     assert row["run_id"] == run.manifest["run_id"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.calculation.run import Run
@@ -14,6 +13,7 @@ from crossmargin.margin.ficc.haircuts import haircut_amount, without
 from crossmargin.margin.ficc.var import ficc_cube, ficc_margin
 from crossmargin.margin.portfolios import CcpMargin, holds
 from crossmargin.market import Market
+from crossmargin.results.schema import REVALUATION
 from crossmargin.results.table import Table
 
 
@@ -79,7 +79,7 @@ def compare_revaluation(run: Run, market: Market, *, threads: int | None = None)
     by = {"v_sensitivity": sensitivity.v[account, portfolio], "v_full": full.v[account, portfolio]}
     by["difference"] = by["v_full"] - by["v_sensitivity"]
     return Table(
-        pa.table(
+        REVALUATION.table(
             {
                 "account": name.take(columns.column(account)),
                 "portfolio": columns.chosen(PORTFOLIOS, portfolio),

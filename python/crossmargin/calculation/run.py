@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns, engine
+from crossmargin.agreement.caveats import account_caveats
 from crossmargin.agreement.eligibility import (
     account_ineligibility,
     assign,
@@ -53,16 +54,15 @@ from crossmargin.margin.ficc.var import PROXY, floor_rates
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationError, HistoryShortError
 from crossmargin.policies import Policy, read_policy
-from crossmargin.policies.sections import LOWER_OF_MODELS, SPAN
+from crossmargin.policies.sections import SPAN
 from crossmargin.results.table import Table
 from crossmargin.results.tables import (
-    STAMPS,
     account_table,
     breakdown_table,
     component_table,
+    exception_table,
     position_table,
-    spread_not_modelled,
-    without_basis,
+    stamped,
 )
 
 Progress = Callable[[str, float], None]
@@ -400,11 +400,14 @@ def run(
             required=outcome.required,
             eligible=clients.eligible,
             rows_rejected=rejected,
-            # A share by tables of the policy does not come from what the models see of a hedge.
-            upper_bound=without_basis(book, universe, cubes.roots_without_basis, size)
-            & (rules.agreement.offset_method == LOWER_OF_MODELS),
-            spread_not_modelled=spread_not_modelled(
-                book, universe, cubes.roots_without_spread, assignment.group_account, size
+            caveats=account_caveats(
+                book,
+                universe,
+                roots_without_basis=cubes.roots_without_basis,
+                roots_without_spread=cubes.roots_without_spread,
+                group_account=assignment.group_account,
+                accounts=size,
+                rules=rules.agreement,
             ),
         ),
         "components": lambda: component_table(
@@ -421,17 +424,17 @@ def run(
             firm=assignment.group_firm,
         ),
         "positions": lambda: position_table(lines, universe, assignment, account),
-        "exceptions": lambda: exceptions,
+        "exceptions": lambda: exception_table(exceptions),
     }
     run_id = uuid.uuid4().hex
-    stamped: dict[str, pa.Table] = {}
+    finished: dict[str, pa.Table] = {}
     results: dict[str, dict[str, Any]] = {}
 
     def finish(first: int, last: int) -> None:
         for name in _TABLES[first:last]:
             table = builders[name]()
-            stamped[name] = _stamp(table, as_of=market.as_of, cycle=cycle, run_id=run_id)
-            digest = table_hash(stamped[name], without=("run_id",))
+            finished[name] = stamped(table, as_of=market.as_of, cycle=cycle, run_id=run_id)
+            digest = table_hash(finished[name], without=("run_id",))
             results[name] = {"rows": len(table), "hash": digest}
 
     # Building and hashing run outside the interpreter's lock for the most part.
@@ -480,7 +483,7 @@ def run(
             market.as_of,
             market,
         ),
-        **{name: Table(stamped[name]) for name in _TABLES},
+        **{name: Table(finished[name]) for name in _TABLES},
     )
 
 
@@ -615,15 +618,6 @@ def _log_unpriced(
         instrument=trades.instrument.take(columns.column(legs.assumed)),
         message="start cash was blank: taken as face times the model's dirty price",
     )
-
-
-def _stamp(table: pa.Table, *, as_of: np.datetime64, cycle: str, run_id: str) -> pa.Table:
-    """Add the columns that every table carries."""
-    day = columns.column(np.array([as_of]))[0]
-    stamps = (day, columns.scalar(cycle), columns.scalar(run_id))
-    for name, value in zip(STAMPS, stamps, strict=True):
-        table = table.append_column(name, columns.repeated(value, len(table)))
-    return table
 
 
 def _versions() -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from crossmargin.agreement.caveats import SPREAD_NOT_MODELLED
 from crossmargin.agreement.outcome import LARGEST_MARGIN, Clients, Models
 from crossmargin.agreement.single import (
     Client,
@@ -29,7 +30,6 @@ from crossmargin.engine import Book, Measure
 from crossmargin.engine.whatif import AskedBook, BucketSums, can_be_asked
 from crossmargin.margin.ficc.var import ficc_measures, floor_buckets
 from crossmargin.policies.sections import LOWER_OF_MODELS
-from crossmargin.results.tables import SPREAD_NOT_MODELLED
 
 if TYPE_CHECKING:
     from crossmargin.engine._core import Answer, KeptAccount

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from crossmargin import columns
+from crossmargin.agreement.caveats import account_caveats
 from crossmargin.agreement.outcome import Clients, Models, margin_book
 from crossmargin.arrays import Integer
 from crossmargin.book.netting import net, to_book
@@ -19,15 +20,9 @@ from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGM
 from crossmargin.engine import Book
 from crossmargin.instruments.identifiers import canonical_name
 from crossmargin.instruments.universe import FORWARD_CASH, FUTURE
-from crossmargin.policies.sections import LOWER_OF_MODELS
+from crossmargin.results.schema import WHAT_IFS
 from crossmargin.results.table import Table
-from crossmargin.results.tables import (
-    caveat_columns,
-    money_columns,
-    saving_columns,
-    spread_not_modelled,
-    without_basis,
-)
+from crossmargin.results.tables import caveat_columns, money_columns, saving_columns
 from crossmargin.whatif.cached import CachedAccounts, Leg, can_be_cached
 
 Trades = Mapping[str, SupportsFloat]
@@ -178,9 +173,7 @@ class Session:
         Returns
         -------
         Table
-            A row per question: account, `offset_rate_ficc`, `offset_rate_cme`, `p`, `binding`,
-            `capped`, `reason`, the money columns of the accounts table, `saving_is_upper_bound` and
-            `spread_risk`.
+            A row per question; its columns are those of `crossmargin.results.schema.WHAT_IFS`.
 
         Raises
         ------
@@ -217,24 +210,21 @@ class Session:
             group_account=np.concatenate(owner),
         )
         outcome = margin_book(book, self._models, clients, threads=threads)
-        universe, cubes = self._models.universe, self._models.cubes
-        by_models = self._models.policy.agreement.offset_method == LOWER_OF_MODELS
-        return pa.table(
+        caveats = account_caveats(
+            book,
+            self._models.universe,
+            roots_without_basis=self._models.cubes.roots_without_basis,
+            roots_without_spread=self._models.cubes.roots_without_spread,
+            group_account=clients.group_account,
+            accounts=asked.size,
+            rules=self._models.policy.agreement,
+        )
+        return WHAT_IFS.table(
             {
                 "account": columns.text_column([self.accounts[number] for number in accounts]),
                 **saving_columns(outcome.saving),
                 **money_columns(outcome.required),
-                **caveat_columns(
-                    without_basis(book, universe, cubes.roots_without_basis, asked.size)
-                    & by_models,
-                    spread_not_modelled(
-                        book,
-                        universe,
-                        cubes.roots_without_spread,
-                        clients.group_account,
-                        asked.size,
-                    ),
-                ),
+                **caveat_columns(caveats),
             }
         )
 
