@@ -1,4 +1,4 @@
-"""The tables of ``docs/columns.md``, written from the schemas of the results.
+"""The tables of ``docs/columns.md``, written from the schemas of inputs and results.
 
 ``python -m crossmargin.results.describe docs/columns.md`` brings the page up to date.
 """
@@ -9,17 +9,43 @@ import re
 import sys
 from pathlib import Path
 
+from crossmargin.book import schemas
+from crossmargin.book.schemas import LARGEST_QUANTITY
 from crossmargin.results.schema import SCHEMAS, STAMPS, Column
 
-TABLES = {schema.name: schema.columns for schema in SCHEMAS} | {"stamps": STAMPS}
-"""What a page can have described, by the name in its mark."""
+INPUTS = (
+    schemas.POSITIONS,
+    schemas.ACCOUNTS,
+    schemas.FIRMS,
+    schemas.SECURITIES,
+    schemas.BASIS,
+    schemas.SETTLEMENTS,
+    schemas.FIXINGS,
+    schemas.VOLUMES,
+)
+"""The input tables that are described column by column."""
 MARK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-HEAD = "| column | type | what | null where |\n|---|---|---|---|\n"
 
 
-def described(columns: tuple[Column, ...]) -> str:
-    """Return columns as a table in Markdown, a line for each."""
-    return HEAD + "".join(map(_line, columns))
+def result_table(columns: tuple[Column, ...]) -> str:
+    """Return columns of a result as a table in Markdown, a line for each."""
+    head = "| column | type | what | null where |\n|---|---|---|---|\n"
+    return head + "".join(map(_result, columns))
+
+
+def input_table(columns: tuple[schemas.Column, ...]) -> str:
+    """Return columns of an input as a table in Markdown, a line for each."""
+    head = "| column | cells | what | required |\n|---|---|---|---|\n"
+    return head + "".join(map(_input, columns))
+
+
+def tables() -> dict[str, str]:
+    """Return every table that a page can have, by the name in its mark."""
+    return {
+        **{f"input_{schema.name}": input_table(schema.columns) for schema in INPUTS},
+        **{schema.name: result_table(schema.columns) for schema in SCHEMAS},
+        "stamps": result_table(STAMPS),
+    }
 
 
 def filled(page: str) -> str:
@@ -35,13 +61,37 @@ def filled(page: str) -> str:
     KeyError
         There is no table of this name.
     """
-    return MARK.sub(lambda mark: f"{mark[1]}{described(TABLES[mark[2]])}{mark[3]}", page)
+    known = tables()
+    return MARK.sub(lambda mark: f"{mark[1]}{known[mark[2]]}{mark[3]}", page)
 
 
-def _line(column: Column) -> str:
+def _result(column: Column) -> str:
     kind = str(column.type) + (f", {column.unit}" if column.unit else "")
     meaning = column.meaning + (f" ({column.evidence})" if column.evidence else "")
     return f"| `{column.name}` | {kind} | {meaning} | {column.null} |\n"
+
+
+def _input(column: schemas.Column) -> str:
+    kinds = {
+        "text": "text",
+        "number": column.unit or "number",
+        "date": "date",
+        "flag": "yes/no",
+        "choice": ", ".join(f"`{choice}`" for choice in column.choices),
+    }
+    cells = kinds[column.kind]
+    if column.kind == "number" and column.high < LARGEST_QUANTITY:
+        cells += f", {column.low:,.15g} to {column.high:,.15g}"
+    return f"| `{column.name}` | {cells} | {column.meaning} | {_required(column)} |\n"
+
+
+def _required(column: schemas.Column) -> str:
+    """Return whether every row needs a cell, or only the file the column."""
+    if column.required:
+        return "the column" if column.may_be_blank else "yes"
+    if column.default is None:
+        return "no"
+    return "no" if column.default is False else f"no: {column.default:g}"
 
 
 if __name__ == "__main__":

@@ -387,7 +387,7 @@ POSITIONS = Schema(
             "Where it is margined: `FICC cross-margined`, `CME cross-margined`, `FICC other` or "
             "`CME other`.",
         ),
-        Column("instrument", TEXT, "CUSIP, contract, or `USD 2025-03-20` for cash on a date."),
+        Column("instrument", TEXT, "CUSIP, contract, or `USD 2025-03-20` for a forward cash leg."),
         Column("kind", TEXT, "`treasury`, `forward cash leg` or `future`."),
         Column("quantity", WHOLE, "Net, long is positive.", "USD of face, or contracts"),
         Column(
