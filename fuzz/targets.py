@@ -162,7 +162,7 @@ def known_accounts() -> pa.Table:
     given = pa.table(
         {
             "account": ["A1", "A2", "H1"],
-            "origin": ["customer", "customer", "ccp"],
+            "origin": ["customer", "customer", "house"],
             "ficc_role": ["sponsored_member", "none", "netting_member"],
             "opted_in": [True, False, True],
             "clearing_firm": ["F1", "F1", "F2"],
