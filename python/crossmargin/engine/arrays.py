@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from typing import Any, SupportsIndex
 
@@ -10,15 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 Float = npt.NDArray[np.float64]
-Float32 = npt.NDArray[np.float32]
 Int8 = npt.NDArray[np.int8]
-Int16 = npt.NDArray[np.int16]
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
 Array = npt.NDArray[Any]
-
-LINE = 64
-"""Bytes of a cache line."""
 
 
 def floats(name: str, value: npt.ArrayLike, ndim: int = 1, *, copy: bool = False) -> Float:
@@ -241,14 +235,6 @@ def frozen(array: Array) -> Array:
         array.base.setflags(write=False)
     array.setflags(write=False)
     return array
-
-
-def on_lines(shape: tuple[int, ...], dtype: type[np.generic]) -> Array:
-    """Return zeros that start on a cache line: vectors across two are read twice."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + LINE, np.uint8)
-    start = -raw.ctypes.data % LINE
-    return raw[start : start + size].view(dtype).reshape(shape)
 
 
 def _unmasked(name: str, value: npt.ArrayLike) -> Array:
