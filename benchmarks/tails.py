@@ -94,7 +94,7 @@ def stream() -> Figures:
     """Take tier XL through in batches; seconds of each mode and threads, and the peak memory."""
     tier, measures = generator.TIERS["XL"], pass_measures()
     for m in measures:
-        m.screen(tier.accounts)  # Made once, and outside the timings as in all figures.
+        m.prepare(tier.accounts)  # Made once, and outside the timings as in all figures.
     total: Figures = {}
     making = 0.0
 

@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <vector>
 
 #include "crossmargin/tails.h"
 

@@ -10,6 +10,7 @@
 
 #include "crossmargin/tails.h"
 #include "numbers.h"
+#include "tails/scratch.h"
 
 namespace crossmargin::testing {
 
@@ -28,47 +29,6 @@ struct Answer {
 struct Path {
   bool screened = false;    // the screen was in use
   bool exact_body = false;  // the exact body ran, for some union at least
-};
-
-// The P&L in the shapes of a screen; the scenarios in order of their largest moves.
-struct OwnedScreen {
-  OwnedScreen(const std::vector<double>& pnl, std::int64_t instruments, std::int64_t scenarios)
-      : order(size_of(scenarios)), by_scenario(pnl.size()) {
-    std::iota(order.begin(), order.end(), 0);
-    const auto move = [&](std::int32_t s) {
-      double most = 0.0;
-      for (std::int64_t i = 0; i < instruments; ++i) {
-        most = std::max(most, std::abs(pnl[size_of(i * scenarios + s)]));
-      }
-      return most;
-    };
-    std::ranges::stable_sort(order, std::ranges::greater{}, move);
-    screen.order = order;
-    std::vector<double> step(size_of(instruments), 0x1p-900);
-    for (std::size_t n = 0; n < pnl.size(); ++n) {
-      double& own = step[n / size_of(scenarios)];
-      own = std::max(own, std::abs(pnl[n]));
-    }
-    narrow.resize(size_of(screen.chunks() * instruments * kScreenChunk));
-    for (std::int64_t i = 0; i < instruments; ++i) {
-      for (std::int64_t s = 0; s < scenarios; ++s) {
-        by_scenario[size_of(s * instruments + i)] = pnl[size_of(i * scenarios + s)];
-        const std::int64_t row = (s / kScreenChunk) * instruments + i;
-        narrow[size_of(row * kScreenChunk + s % kScreenChunk)] =
-            static_cast<std::int16_t>(std::nearbyint(
-                pnl[size_of(i * scenarios + order[size_of(s)])] / (step[size_of(i)] / 32767.0)));
-      }
-    }
-    screen.narrow = narrow.data();
-    screen.by_scenario = {by_scenario.data(), scenarios, instruments, instruments};
-  }
-  OwnedScreen(const OwnedScreen&) = delete;
-  OwnedScreen& operator=(const OwnedScreen&) = delete;
-
-  std::vector<std::int32_t> order;
-  std::vector<std::int16_t> narrow;
-  std::vector<double> by_scenario;
-  Screen screen;
 };
 
 struct TailsCase {
@@ -99,6 +59,8 @@ struct TailsCase {
     return most;
   }
 
+  Screen screen() const { return {{pnl.data(), instruments(), scenarios, scenarios}, largest()}; }
+
   TailMeasure measure(const std::vector<double>& largest, const Screen& screen) const {
     return {{pnl.data(), instruments(), scenarios, scenarios}, largest, k(), w, screen};
   }
@@ -120,12 +82,12 @@ struct TailsCase {
     const TailMeasure what = measure(bound, screen);
     TailScratch scratch(book(), unions(), what, some);
     constexpr double kUntouched = 0.123;  // only the exact body writes here
-    scratch.kept_pnl[0] = kUntouched;
+    scratch.buffers().kept_pnl[0] = kUntouched;
     Answer answer = blank();
     answer.fault =
         segment_tails(level, some, book(), unions(), what,
                       {answer.var.data(), answer.es.data(), answer.scenario.data()}, scratch);
-    path = {scratch.block > 0, scratch.kept_pnl[0] != kUntouched};
+    path = {scratch.buffers().block > 0, scratch.buffers().kept_pnl[0] != kUntouched};
     return answer;
   }
 

@@ -43,7 +43,7 @@ struct Market {
                       scale,         linear_factor,   linear_loading};
     const auto count = static_cast<std::int64_t>(shock.size());
     pnl.assign(shock.size(), -1.0);
-    RevalueScratch scratch(terms.exponents(), 1, terms.instruments());
+    RevalueScratch scratch(terms, 1);
     return revalue(level, {0, count}, terms, Matrix<const double>{shock.data(), count, 1, 1},
                    Matrix<double>{pnl.data(), 1, count, count}, scratch);
   }
@@ -102,7 +102,7 @@ TEST_CASE("taylor: features are the shocks and then the pairs in lexicographic o
     const std::vector<double> shock{0.5, 2, 4, -1, 0.25, 8};
     std::vector<double> pnl(6, -1.0);
     const Polynomials polynomials{ptr, feature, coefficient};
-    RevalueScratch scratch(9, 0, 0);
+    RevalueScratch scratch(polynomials, 3);
     const Fault fault =
         taylor(level, {0, 2}, polynomials, Matrix<const double>{shock.data(), 2, 3, 3},
                Matrix<double>{pnl.data(), 3, 2, 2}, scratch);
@@ -122,9 +122,9 @@ TEST_CASE("rounding to the grid is half to even, up to its end") {
     const std::vector<double> rounded{0, 2, 2, 0, -2, 0, 0, 0x1p51, 0x1p52 + 1.0, 0x1p53 - 1.0};
     const auto count = static_cast<std::int64_t>(steps.size());
     std::vector<double> pnl(steps.size());
-    RevalueScratch scratch(2, 0, 0);
-    REQUIRE(taylor(level, {0, count}, {ptr, feature, coefficient},
-                   Matrix<const double>{steps.data(), count, 1, 1},
+    const Polynomials polynomials{ptr, feature, coefficient};
+    RevalueScratch scratch(polynomials, 1);
+    REQUIRE(taylor(level, {0, count}, polynomials, Matrix<const double>{steps.data(), count, 1, 1},
                    Matrix<double>{pnl.data(), 1, count, count}, scratch) == Fault{});
     for (std::size_t s = 0; s < steps.size(); ++s) {
       CAPTURE(steps[s]);

@@ -11,17 +11,23 @@
 #include <vector>
 
 #include "levels.h"
+#include "tails/screen.h"
 #include "tails_case.h"
 
 namespace {
 
 using crossmargin::Fault;
 using crossmargin::FaultKind;
+using crossmargin::kLeastMove;
+using crossmargin::kScale;
+using crossmargin::kScreenChunk;
 using crossmargin::Level;
+using crossmargin::Screen;
+using crossmargin::ScreenArrays;
 using crossmargin::testing::Answer;
 using crossmargin::testing::at_every_level;
-using crossmargin::testing::OwnedScreen;
 using crossmargin::testing::Path;
+using crossmargin::testing::size_of;
 using crossmargin::testing::TailsCase;
 
 enum class Expect {
@@ -31,15 +37,15 @@ enum class Expect {
 };
 
 void check(const TailsCase& c, Expect expect) {
-  const OwnedScreen owned(c.pnl, c.instruments(), c.scenarios);
+  const Screen screen = c.screen();
   const Answer naive = c.naive();
   at_every_level([&](Level level) {
     Path path;
-    CHECK(c.run(level, owned.screen, path) == naive);
+    CHECK(c.run(level, screen, path) == naive);
     CHECK(path.screened);
     if (expect != Expect::kMixed) CHECK(path.exact_body == (expect == Expect::kFallback));
     CHECK(c.run(level) == naive);
-    CHECK(c.run_var_only(level, owned.screen) == naive.var);
+    CHECK(c.run_var_only(level, screen) == naive.var);
     CHECK(c.run_var_only(level, {}) == naive.var);
   });
 }
@@ -91,6 +97,49 @@ TailsCase random_book(int accounts, std::int64_t scenarios, double w, std::uint6
 
 }  // namespace
 
+TEST_CASE("screen: narrow P&L is within half a step, in a permuted order, transposed beside") {
+  constexpr std::int64_t kScenarios = 200;
+  std::mt19937_64 random(12);
+  for (const double size : {0.0, 5e-324, 1e-300, 0x1p-20, 1.0, 1e300}) {
+    std::uniform_real_distribution<double> uniform(-1.0, 1.0);
+    std::vector<double> pnl;
+    for (std::int64_t n = 0; n < 3 * kScenarios; ++n) pnl.push_back(size * uniform(random));
+    pnl[7] = size;
+    pnl[kScenarios + 9] = -size;
+    const TailsCase c = one_of_each(3, pnl, 2.0);
+    const Screen screen = c.screen();
+    const ScreenArrays& arrays = *screen.arrays();
+    CAPTURE(size);
+    CHECK(arrays.chunks() == 4);
+    std::vector<std::int32_t> order = arrays.order;
+    std::ranges::sort(order);
+    for (std::int32_t s = 0; s < kScenarios; ++s) CHECK(order[static_cast<std::size_t>(s)] == s);
+    const std::vector<double> largest = c.largest();
+    for (std::int64_t i = 0; i < 3; ++i) {
+      const double step = std::max(largest[size_of(i)], kLeastMove) / kScale;
+      for (std::int64_t n = 0; n < arrays.chunks() * kScreenChunk; ++n) {
+        const double narrow =
+            arrays.narrow[(n / kScreenChunk * 3 + i) * kScreenChunk + n % kScreenChunk];
+        CHECK(std::abs(narrow) <= kScale);
+        if (n >= kScenarios) {
+          CHECK(narrow == 0.0);
+          continue;
+        }
+        const std::int64_t s = arrays.order[size_of(n)];
+        const double own = pnl[size_of(i * kScenarios + s)];
+        CHECK(std::abs(narrow * step - own) <= 0.5001 * step);
+        CHECK(arrays.transposed().row(s)[i] == own);
+      }
+    }
+  }
+}
+
+TEST_CASE("screen: the scenarios with the largest moves come first") {
+  const Screen screen = one_of_each(2, {1, -4, 2, 0, 1, 0, -8, 3}, 1.0).screen();
+  CHECK(screen.arrays()->order == std::vector<std::int32_t>{2, 1, 3, 0});
+  CHECK(Screen{}.arrays() == nullptr);
+}
+
 TEST_CASE("screen: sizes around chunks and vector widths") {
   for (const std::int64_t scenarios :
        {192, 193, 195, 196, 197, 199, 200, 201, 207, 208, 209, 223, 225, 255, 256, 257, 319, 321}) {
@@ -101,10 +150,10 @@ TEST_CASE("screen: sizes around chunks and vector widths") {
 
 TEST_CASE("screen: too few scenarios for it are all summed exactly") {
   const TailsCase c = random_book(3, 191, 2.0, 1);
-  const OwnedScreen owned(c.pnl, c.instruments(), c.scenarios);
+  const Screen screen = c.screen();
   at_every_level([&](Level level) {
     Path path;
-    CHECK(c.run(level, owned.screen, path) == c.naive());
+    CHECK(c.run(level, screen, path) == c.naive());
     CHECK(!path.screened);
   });
 }
@@ -236,10 +285,10 @@ TEST_CASE("screen: instruments that do not move are nothing to it, however many 
   c.union_ptr = {0, 2};
   c.union_segment = {0, 1};
   c.quantity[1] = std::numeric_limits<double>::infinity();
-  const OwnedScreen owned(c.pnl, c.instruments(), c.scenarios);
+  const Screen screen = c.screen();
   at_every_level([&](Level level) {
     Path path;
-    CHECK(c.run(level, owned.screen, path).fault == Fault{FaultKind::kSumNotFinite, 0, 0, 0});
+    CHECK(c.run(level, screen, path).fault == Fault{FaultKind::kSumNotFinite, 0, 0, 0});
   });
 }
 

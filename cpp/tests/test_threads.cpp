@@ -19,7 +19,6 @@ using crossmargin::TailMeasure;
 using crossmargin::TailScratch;
 using crossmargin::testing::Answer;
 using crossmargin::testing::at_every_level;
-using crossmargin::testing::OwnedScreen;
 using crossmargin::testing::TailsCase;
 
 TEST_CASE("threads on disjoint accounts") {
@@ -39,9 +38,8 @@ TEST_CASE("threads on disjoint accounts") {
   for (std::int64_t n = 0; n < 10 * c.scenarios; ++n) c.pnl.push_back(normal(random));
   c.w = 2.5;
 
-  const OwnedScreen owned(c.pnl, c.instruments(), c.scenarios);
   const std::vector<double> largest = c.largest();
-  for (const Screen& screen : {owned.screen, Screen{}}) {
+  for (const Screen& screen : {c.screen(), Screen{}}) {
     const TailMeasure measure = c.measure(largest, screen);
     at_every_level([&](Level level) {
       constexpr std::int64_t kThreads = 4;

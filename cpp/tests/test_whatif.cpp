@@ -13,15 +13,20 @@
 
 #include "crossmargin/whatif.h"
 #include "levels.h"
+#include "whatif/scenarios.h"
 #include "whatif_case.h"
 
 using crossmargin::ask;
 using crossmargin::AskedBook;
 using crossmargin::AskScratch;
+using crossmargin::kBlock;
 using crossmargin::keep;
 using crossmargin::KeptAccount;
+using crossmargin::kZone;
 using crossmargin::Leg;
 using crossmargin::Level;
+using crossmargin::ScenarioArrays;
+using crossmargin::ScenarioSet;
 using crossmargin::SegmentSet;
 using crossmargin::testing::at_every_level;
 using crossmargin::testing::OwnedSet;
@@ -99,6 +104,47 @@ std::vector<Leg> random_legs(std::mt19937_64& random, const WhatIfCase& c, std::
 }
 
 }  // namespace
+
+TEST_CASE("a set of scenarios: the largest moves first, zones padded, the extremes of each") {
+  constexpr std::int64_t kScenarios = kBlock * kZone + kZone + 3;
+  std::mt19937_64 random(4);
+  OwnedSet owned{kScenarios, {}, {1}, 1};
+  for (std::int64_t n = 0; n < 2 * kScenarios; ++n) {
+    owned.pnl.push_back(static_cast<double>(random() % 2001) - 1000.0);
+  }
+  const ScenarioSet set = owned.make();
+  const ScenarioArrays& arrays = set.arrays();
+  CHECK(set.instruments() == 2);
+  CHECK(set.unions() == std::vector<SegmentSet>{1});
+  CHECK(arrays.zones() == kBlock + 2);
+  CHECK(arrays.blocks() == kBlock);  // two, in a cache line
+  CHECK(arrays.width() == 3 * kBlock);
+  const auto move = [&](std::int64_t s) {
+    const double a = arrays.pnl.row(0)[s] / owned.largest[0];
+    const double b = arrays.pnl.row(1)[s] / owned.largest[1];
+    return a * a + b * b;
+  };
+  for (std::int64_t s = 1; s < kScenarios; ++s) CHECK(move(s) <= move(s - 1));
+  for (std::int64_t i = 0; i < 2; ++i) {
+    const double* row = arrays.pnl.row(i);
+    std::vector<double> sorted(row, row + kScenarios);
+    std::vector<double> own(owned.pnl.begin() + i * kScenarios,
+                            owned.pnl.begin() + (i + 1) * kScenarios);
+    std::ranges::sort(sorted);
+    std::ranges::sort(own);
+    CHECK(sorted == own);
+    for (std::int64_t s = kScenarios; s < arrays.pnl.columns; ++s) CHECK(row[s] == 0.0);
+    const auto check = [&](std::int64_t entry, std::int64_t begin, std::int64_t end) {
+      const auto [low, high] = std::minmax_element(row + begin, row + std::min(end, kScenarios));
+      CHECK(arrays.lowest.row(i)[entry] == static_cast<float>(*low));
+      CHECK(arrays.highest.row(i)[entry] == static_cast<float>(*high));
+    };
+    for (std::int64_t z = 0; z < arrays.zones(); ++z) {
+      check(arrays.blocks() + z, z * kZone, (z + 1) * kZone);
+      if (z % kBlock == 0) check(z / kBlock, z * kZone, (z + kBlock) * kZone);
+    }
+  }
+}
 
 TEST_CASE("a question by hand") {
   WhatIfCase c;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <vector>
 
@@ -25,43 +24,22 @@ struct WhatIfAnswer {
   }
 };
 
-// The P&L of a set, and what its view needs beside: the extremes of blocks and zones.
+// The P&L of a set, and a bound of it.
 struct OwnedSet {
   std::int64_t scenarios;
   std::vector<double> pnl;
   std::vector<SegmentSet> unions;
   std::int64_t k;
-  std::vector<double> padded{}, largest{};
-  std::vector<float> lowest{}, highest{};
+  std::vector<double> largest{};
 
-  ScenarioSet view() {
+  ScenarioSet make() {
     const std::int64_t rows = static_cast<std::int64_t>(pnl.size()) / scenarios;
-    ScenarioSet set{{}, scenarios, {}, {}, {}, unions, k};
-    const std::int64_t columns = set.zones() * kZone;
-    padded.assign(size_of(rows * columns), 0.0);
     largest.assign(size_of(rows), 0.0);
-    // The entries behind blocks and behind zones do not matter.
-    lowest.assign(size_of(rows * set.width()), std::numeric_limits<float>::quiet_NaN());
-    highest = lowest;
-    for (std::int64_t i = 0; i < rows; ++i) {
-      const auto row = pnl.begin() + i * scenarios;
-      std::copy_n(row, scenarios, padded.begin() + i * columns);
-      const auto note = [&](std::int64_t place, std::int64_t begin, std::int64_t end) {
-        const auto [low, high] = std::minmax_element(row + begin, row + std::min(end, scenarios));
-        lowest[size_of(i * set.width() + place)] = static_cast<float>(*low);
-        highest[size_of(i * set.width() + place)] = static_cast<float>(*high);
-        largest[size_of(i)] = std::max({largest[size_of(i)], -*low, *high});
-      };
-      for (std::int64_t z = 0; z < set.zones(); ++z) {
-        note(set.blocks() + z, z * kZone, (z + 1) * kZone);
-        if (z % kBlock == 0) note(z / kBlock, z * kZone, (z + kBlock) * kZone);
-      }
+    for (std::size_t n = 0; n < pnl.size(); ++n) {
+      double& own = largest[n / size_of(scenarios)];
+      own = std::max(own, std::abs(pnl[n]));
     }
-    set.pnl = {padded.data(), rows, columns, columns};
-    set.largest = largest;
-    set.lowest = {lowest.data(), rows, set.width(), set.width()};
-    set.highest = {highest.data(), rows, set.width(), set.width()};
-    return set;
+    return {{pnl.data(), rows, scenarios, scenarios}, largest, unions, k};
   }
 };
 
@@ -79,7 +57,7 @@ struct WhatIfCase {
   AskedBook book() {
     AskedBook book{
         row_ptr, column, quantity, segments, mark, {}, {value, bucket, rate, sum_unions}};
-    for (OwnedSet& set : sets) book.sets.push_back(set.view());
+    for (OwnedSet& set : sets) book.sets.push_back(set.make());
     return book;
   }
 

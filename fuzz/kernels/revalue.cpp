@@ -10,6 +10,7 @@
 #include "bytes.h"
 #include "crossmargin/revalue.h"
 #include "numbers.h"
+#include "revalue/scratch.h"
 
 namespace {
 
@@ -18,8 +19,10 @@ using crossmargin::FaultKind;
 using crossmargin::kTile;
 using crossmargin::Level;
 using crossmargin::Matrix;
+using crossmargin::Polynomials;
 using crossmargin::Range;
 using crossmargin::RevalueScratch;
+using crossmargin::Terms;
 using crossmargin::fuzz::at_every_level;
 using crossmargin::fuzz::Bytes;
 using crossmargin::fuzz::Kind;
@@ -155,14 +158,15 @@ void check_revalue(Bytes& bytes, const Shocks& shocks) {
     return {};
   });
 
+  const Terms terms{exponents.ptr, exponents.index, exponents.number, lines.ptr,
+                    lines.index,   lines.number,    offset,           instrument_ptr,
+                    scale,         factor,          loading};
   at_every_level([&](Level level) {
     Doubles pnl(naive.size(), kUntouched);
-    RevalueScratch scratch(exponents.size(), shocks.factors, instruments);
+    RevalueScratch scratch(terms, shocks.factors);
     const Fault fault = crossmargin::revalue(
-        level, shocks.some,
-        {exponents.ptr, exponents.index, exponents.number, lines.ptr, lines.index, lines.number,
-         offset, instrument_ptr, scale, factor, loading},
-        shocks.view(), {pnl.data(), instruments, shocks.scenarios, shocks.scenarios}, scratch);
+        level, shocks.some, terms, shocks.view(),
+        {pnl.data(), instruments, shocks.scenarios, shocks.scenarios}, scratch);
     require(fault == expected, "fault of revalue", level);
     require(same_bits(pnl, naive), "revalue", level);
   });
@@ -190,11 +194,12 @@ void check_taylor(Bytes& bytes, const Shocks& shocks) {
     return {};
   });
 
+  const Polynomials terms{polynomials.ptr, polynomials.index, polynomials.number};
   at_every_level([&](Level level) {
     Doubles pnl(naive.size(), kUntouched);
-    RevalueScratch scratch(features, 0, 0);
+    RevalueScratch scratch(terms, shocks.factors);
     const Fault fault = crossmargin::taylor(
-        level, shocks.some, {polynomials.ptr, polynomials.index, polynomials.number}, shocks.view(),
+        level, shocks.some, terms, shocks.view(),
         {pnl.data(), polynomials.size(), shocks.scenarios, shocks.scenarios}, scratch);
     require(fault == expected, "fault of taylor", level);
     require(same_bits(pnl, naive), "taylor", level);

@@ -19,7 +19,6 @@ using crossmargin::fuzz::Bytes;
 using crossmargin::fuzz::Kind;
 using crossmargin::fuzz::require;
 using crossmargin::testing::Answer;
-using crossmargin::testing::OwnedScreen;
 using crossmargin::testing::Path;
 using crossmargin::testing::TailsCase;
 
@@ -91,10 +90,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Bytes bytes(data, size);
   const std::int64_t asked = bytes.upto(2);
   const TailsCase c = read_case(bytes);
-  const OwnedScreen owned(c.pnl, c.instruments(), c.scenarios);
+  const Screen own = c.screen();
   const Answer naive = c.naive();
   at_every_level([&](Level level) {
-    for (const Screen& screen : {owned.screen, Screen{}}) {
+    for (const Screen& screen : {own, Screen{}}) {
       if (asked == 0 || naive.fault != Fault{}) {
         check_all(c, level, screen, naive);
       } else if (asked == 1) {

@@ -23,6 +23,9 @@ namespace py = pybind11;
 template <typename T>
 using Array = py::array_t<T, py::array::c_style>;
 
+// row_ptr, column and quantity of a `Book` in Python.
+using BookTuple = std::tuple<Array<std::int64_t>, Array<std::int32_t>, Array<double>>;
+
 using FaultTuple = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
 
 inline FaultTuple to_python(const Fault& fault) {
@@ -49,6 +52,13 @@ inline void require(bool condition, const char* message) {
   if (!condition) throw std::invalid_argument(message);
 }
 
+// An argument of exactly its type: an array, or a tuple of arrays.
+inline py::arg exactly(const char* name) {
+  py::arg argument(name);
+  argument.noconvert();
+  return argument;
+}
+
 template <typename T>
 std::span<const T> view(const Array<T>& array) {
   require(array.ndim() == 1, "one dimension expected");
@@ -65,6 +75,14 @@ template <typename T>
 Matrix<T> mutable_matrix(Array<T>& array) {
   require(array.ndim() == 2, "two dimensions expected");
   return {array.mutable_data(), array.shape(0), array.shape(1), array.shape(1)};
+}
+
+// Some of a matrix' columns.
+template <typename T>
+Matrix<T> columns_of(const Matrix<T>& matrix, std::int64_t start, std::int64_t count) {
+  require(start >= 0 && count >= 1 && start + count <= matrix.columns,
+          "start, count: not columns of pnl");
+  return {matrix.data + start, matrix.rows, count, matrix.stride};
 }
 
 inline Level level_of(const std::string& text) {

@@ -5,6 +5,7 @@
 // After enter.h, which includes pybind11 first.
 #include <pybind11/stl.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,12 @@ PYBIND11_MODULE(_core, m) {
     return levels;
   });
   m.def("best_level", [] { return std::string(crossmargin::name(crossmargin::best_level())); });
+  using crossmargin::FaultKind;
+  m.attr("NONE") = static_cast<std::int64_t>(FaultKind::kNone);
+  m.attr("SUM_NOT_FINITE") = static_cast<std::int64_t>(FaultKind::kSumNotFinite);
+  m.attr("EXPONENT_RANGE") = static_cast<std::int64_t>(FaultKind::kExponentRange);
+  m.attr("PNL_RANGE") = static_cast<std::int64_t>(FaultKind::kPnlRange);
+  m.attr("AMOUNT_RANGE") = static_cast<std::int64_t>(FaultKind::kAmountRange);
   crossmargin::bindings::register_tails(m);
   crossmargin::bindings::register_revalue(m);
   crossmargin::bindings::register_whatif(m);

@@ -13,11 +13,18 @@ bool same_shape(const Matrix<T>& a, const Matrix<U>& b) {
   return a.rows == b.rows && a.columns == b.columns;
 }
 
-FaultTuple spread_credits(std::int64_t first, std::int64_t last, const Array<std::int64_t>& leg_ptr,
-                          const Array<std::int32_t>& leg_commodity, const Array<double>& leg_ratio,
-                          const Array<std::int8_t>& leg_side, const Array<double>& rate,
+// The fields of `Spreads`, `SpreadArrays`, `Pairs` and `PairArrays` in Python, in their order.
+using SpreadsTuple = std::tuple<Array<std::int64_t>, Array<std::int32_t>, Array<double>,
+                                Array<std::int8_t>, Array<double>>;
+using CreditsTuple = std::tuple<Array<double>, Array<double>, Array<double>>;
+using PairsTuple = std::tuple<Array<std::int32_t>, Array<std::int32_t>, Array<double>>;
+using NettedTuple = std::tuple<Array<double>, Array<double>, Array<double>, Array<double>>;
+
+FaultTuple spread_credits(std::int64_t first, std::int64_t last, const SpreadsTuple& spread_arrays,
                           const Array<double>& net_delta, const Array<double>& scan_risk,
-                          Array<double>& count, Array<double>& credit, Array<double>& remaining) {
+                          CreditsTuple result_arrays) {
+  const auto& [leg_ptr, leg_commodity, leg_ratio, leg_side, rate] = spread_arrays;
+  auto& [count, credit, remaining] = result_arrays;
   const Spreads spreads{view(leg_ptr), view(leg_commodity), view(leg_ratio), view(leg_side),
                         view(rate)};
   const Matrix<const double> delta = matrix(net_delta), risk = matrix(scan_risk);
@@ -37,11 +44,11 @@ FaultTuple spread_credits(std::int64_t first, std::int64_t last, const Array<std
       [&] { return crossmargin::spread_credits(accounts, spreads, delta, risk, result); });
 }
 
-FaultTuple net_pairs(std::int64_t first, std::int64_t last, const Array<std::int32_t>& a,
-                     const Array<std::int32_t>& b, const Array<double>& weight,
+FaultTuple net_pairs(std::int64_t first, std::int64_t last, const PairsTuple& pair_arrays,
                      const Array<double>& long_held, const Array<double>& short_held,
-                     Array<double>& count, Array<double>& amount, Array<double>& long_left,
-                     Array<double>& short_left) {
+                     NettedTuple result_arrays) {
+  const auto& [a, b, weight] = pair_arrays;
+  auto& [count, amount, long_left, short_left] = result_arrays;
   const Pairs pairs{view(a), view(b), view(weight)};
   const Matrix<const double> longs = matrix(long_held), shorts = matrix(short_held);
   const NettedPairs result{mutable_matrix(count), mutable_matrix(amount), mutable_matrix(long_left),
@@ -62,17 +69,10 @@ FaultTuple net_pairs(std::int64_t first, std::int64_t last, const Array<std::int
 }  // namespace
 
 void register_netting(py::module_& m) {
-  m.def("spread_credits", &spread_credits, py::arg("first"), py::arg("last"),
-        py::arg("leg_ptr").noconvert(), py::arg("leg_commodity").noconvert(),
-        py::arg("leg_ratio").noconvert(), py::arg("leg_side").noconvert(),
-        py::arg("rate").noconvert(), py::arg("net_delta").noconvert(),
-        py::arg("scan_risk").noconvert(), py::arg("count").noconvert(),
-        py::arg("credit").noconvert(), py::arg("remaining").noconvert());
-  m.def("net_pairs", &net_pairs, py::arg("first"), py::arg("last"), py::arg("a").noconvert(),
-        py::arg("b").noconvert(), py::arg("weight").noconvert(), py::arg("long_held").noconvert(),
-        py::arg("short_held").noconvert(), py::arg("count").noconvert(),
-        py::arg("amount").noconvert(), py::arg("long_left").noconvert(),
-        py::arg("short_left").noconvert());
+  m.def("spread_credits", &spread_credits, py::arg("first"), py::arg("last"), exactly("spreads"),
+        exactly("net_delta"), exactly("scan_risk"), exactly("result"));
+  m.def("net_pairs", &net_pairs, py::arg("first"), py::arg("last"), exactly("pairs"),
+        exactly("long_held"), exactly("short_held"), exactly("result"));
 }
 
 }  // namespace crossmargin::bindings

@@ -8,6 +8,13 @@
 namespace crossmargin::bindings {
 namespace {
 
+// The fields of `TermArrays` and `Polynomials` in Python, in their order.
+using TermsTuple =
+    std::tuple<Array<std::int64_t>, Array<std::int32_t>, Array<double>, Array<std::int64_t>,
+               Array<std::int32_t>, Array<double>, Array<double>, Array<std::int64_t>,
+               Array<double>, Array<std::int32_t>, Array<double>>;
+using PolynomialsTuple = std::tuple<Array<std::int64_t>, Array<std::int32_t>, Array<double>>;
+
 void require_results(Range scenarios, const Matrix<const double>& shock, const Matrix<double>& pnl,
                      std::int64_t instruments) {
   require_range(scenarios, shock.rows);
@@ -16,13 +23,9 @@ void require_results(Range scenarios, const Matrix<const double>& shock, const M
 }
 
 FaultTuple revalue(const std::string& level, std::int64_t first, std::int64_t last,
-                   const Array<std::int64_t>& exponent_ptr,
-                   const Array<std::int32_t>& exponent_factor, const Array<double>& exponent_weight,
-                   const Array<std::int64_t>& line_ptr, const Array<std::int32_t>& term_exponent,
-                   const Array<double>& term_amount, const Array<double>& line_offset,
-                   const Array<std::int64_t>& instrument_ptr, const Array<double>& scale,
-                   const Array<std::int32_t>& linear_factor, const Array<double>& linear_loading,
-                   const Array<double>& shock, Array<double>& pnl) {
+                   const TermsTuple& arrays, const Array<double>& shock, Array<double>& pnl) {
+  const auto& [exponent_ptr, exponent_factor, exponent_weight, line_ptr, term_exponent, term_amount,
+               line_offset, instrument_ptr, scale, linear_factor, linear_loading] = arrays;
   const Terms terms{view(exponent_ptr),  view(exponent_factor), view(exponent_weight),
                     view(line_ptr),      view(term_exponent),   view(term_amount),
                     view(line_offset),   view(instrument_ptr),  view(scale),
@@ -31,23 +34,21 @@ FaultTuple revalue(const std::string& level, std::int64_t first, std::int64_t la
   const Matrix<const double> shocks = matrix(shock);
   const Matrix<double> result = mutable_matrix(pnl);
   require_results(scenarios, shocks, result, terms.instruments());
-  RevalueScratch scratch(terms.exponents(), shocks.columns, terms.instruments());
+  RevalueScratch scratch(terms, shocks.columns);
   const Level chosen = level_of(level);
   return enter_core(
       [&] { return crossmargin::revalue(chosen, scenarios, terms, shocks, result, scratch); });
 }
 
 FaultTuple taylor(const std::string& level, std::int64_t first, std::int64_t last,
-                  const Array<std::int64_t>& poly_ptr, const Array<std::int32_t>& poly_feature,
-                  const Array<double>& poly_coefficient, const Array<double>& shock,
-                  Array<double>& pnl) {
+                  const PolynomialsTuple& arrays, const Array<double>& shock, Array<double>& pnl) {
+  const auto& [poly_ptr, poly_feature, poly_coefficient] = arrays;
   const Polynomials polynomials{view(poly_ptr), view(poly_feature), view(poly_coefficient)};
   const Range scenarios{first, last};
   const Matrix<const double> shocks = matrix(shock);
   const Matrix<double> result = mutable_matrix(pnl);
   require_results(scenarios, shocks, result, polynomials.instruments());
-  const std::int64_t factors = shocks.columns;
-  RevalueScratch scratch(factors + factors * (factors + 1) / 2, 0, 0);
+  RevalueScratch scratch(polynomials, shocks.columns);
   const Level chosen = level_of(level);
   return enter_core(
       [&] { return crossmargin::taylor(chosen, scenarios, polynomials, shocks, result, scratch); });
@@ -63,18 +64,10 @@ void register_revalue(py::module_& m) {
         return py::vectorize([chosen](double v) { return crossmargin::exp(chosen, v); })(x);
       },
       py::arg("level"), py::arg("x"));
-  m.def("revalue", &revalue, py::arg("level"), py::arg("first"), py::arg("last"),
-        py::arg("exponent_ptr").noconvert(), py::arg("exponent_factor").noconvert(),
-        py::arg("exponent_weight").noconvert(), py::arg("line_ptr").noconvert(),
-        py::arg("term_exponent").noconvert(), py::arg("term_amount").noconvert(),
-        py::arg("line_offset").noconvert(), py::arg("instrument_ptr").noconvert(),
-        py::arg("scale").noconvert(), py::arg("linear_factor").noconvert(),
-        py::arg("linear_loading").noconvert(), py::arg("shock").noconvert(),
-        py::arg("pnl").noconvert());
+  m.def("revalue", &revalue, py::arg("level"), py::arg("first"), py::arg("last"), exactly("terms"),
+        exactly("shock"), exactly("pnl"));
   m.def("taylor", &taylor, py::arg("level"), py::arg("first"), py::arg("last"),
-        py::arg("poly_ptr").noconvert(), py::arg("poly_feature").noconvert(),
-        py::arg("poly_coefficient").noconvert(), py::arg("shock").noconvert(),
-        py::arg("pnl").noconvert());
+        exactly("polynomials"), exactly("shock"), exactly("pnl"));
 }
 
 }  // namespace crossmargin::bindings

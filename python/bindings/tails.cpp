@@ -8,31 +8,45 @@
 namespace crossmargin::bindings {
 namespace {
 
+// The fields of `Unions` and `TailArrays` in Python, and of `native` for a measure, in their order.
+using UnionsTuple = std::tuple<std::int64_t, Array<std::int64_t>, Array<std::int32_t>>;
+using MeasureTuple =
+    std::tuple<Array<double>, Array<double>, std::int64_t, std::int64_t, std::int64_t, double>;
+using TailsTuple = std::tuple<Array<double>, Array<double>, Array<std::int32_t>>;
+
+// A screen, and the shape of what it was made of.
+struct BoundScreen {
+  std::int64_t instruments, scenarios;
+  Screen screen;
+};
+
+BoundScreen make_screen(const Array<double>& pnl, const Array<double>& largest, std::int64_t start,
+                        std::int64_t count) {
+  const Matrix<const double> all = matrix(pnl);
+  const Matrix<const double> own = columns_of(all, start, count);
+  const std::span<const double> bound = view(largest);
+  require(largest.size() == own.rows, "largest: one for each instrument expected");
+  const py::gil_scoped_release release;
+  const FpEnvironment environment;
+  return {own.rows, own.columns, Screen(own, bound)};
+}
+
 FaultTuple segment_tails(const std::string& level, std::int64_t first, std::int64_t last,
-                         const Array<std::int64_t>& row_ptr, const Array<std::int32_t>& column,
-                         const Array<double>& quantity, std::int64_t segments,
-                         const Array<std::int64_t>& union_ptr,
-                         const Array<std::int32_t>& union_segment, const Array<double>& pnl,
-                         const Array<double>& largest, std::int64_t start, std::int64_t count,
-                         std::int64_t k, double w, const Array<std::int32_t>& order,
-                         const Array<std::int16_t>& narrow, const Array<double>& by_scenario,
-                         Array<double>& var, Array<double>& es, Array<std::int32_t>& scenario) {
+                         const BookTuple& book_arrays, const UnionsTuple& union_arrays,
+                         const MeasureTuple& measure_arrays, const BoundScreen* screen,
+                         TailsTuple result_arrays) {
+  const auto& [row_ptr, column, quantity] = book_arrays;
+  const auto& [segments, union_ptr, union_segment] = union_arrays;
+  const auto& [pnl, largest, start, count, k, w] = measure_arrays;
+  auto& [var, es, scenario] = result_arrays;
   const Book book{view(row_ptr), view(column), view(quantity), segments};
   const Unions unions{view(union_ptr), view(union_segment)};
-  TailMeasure measure{matrix(pnl), view(largest), k, w, {}};
-  require(start >= 0 && count >= 1 && start + count <= measure.pnl.columns,
-          "start, count: not columns of pnl");
+  const TailMeasure measure{columns_of(matrix(pnl), start, count), view(largest), k, w,
+                            screen == nullptr ? Screen{} : screen->screen};
   require(1 <= k && k <= count, "k: not within 1 and count");
-  measure.pnl.data += start;
-  measure.pnl.columns = count;
-  if (order.size() != 0) {
-    measure.screen = {view(order), narrow.data(), matrix(by_scenario)};
-    require(order.size() == count && narrow.ndim() == 3 &&
-                narrow.shape(0) == measure.screen.chunks() && narrow.shape(1) == measure.pnl.rows &&
-                narrow.shape(2) == kScreenChunk && measure.screen.by_scenario.rows == count &&
-                measure.screen.by_scenario.columns == measure.pnl.rows,
-            "order, narrow, by_scenario: they do not fit the measure");
-  }
+  require(
+      screen == nullptr || (screen->instruments == measure.pnl.rows && screen->scenarios == count),
+      "screen: not made of as many instruments and scenarios");
 
   const Matrix<double> var_view = mutable_matrix(var);
   const Matrix<double> es_view = mutable_matrix(es);
@@ -63,14 +77,13 @@ FaultTuple segment_tails(const std::string& level, std::int64_t first, std::int6
 }  // namespace
 
 void register_tails(py::module_& m) {
+  m.attr("SCREENED_ACCOUNTS") = kScreenedAccounts;
+  py::class_<BoundScreen>(m, "Screen")
+      .def(py::init(&make_screen), py::kw_only(), exactly("pnl"), exactly("largest"),
+           py::arg("start"), py::arg("count"));
   m.def("segment_tails", &segment_tails, py::arg("level"), py::arg("first"), py::arg("last"),
-        py::arg("row_ptr").noconvert(), py::arg("column").noconvert(),
-        py::arg("quantity").noconvert(), py::arg("segments"), py::arg("union_ptr").noconvert(),
-        py::arg("union_segment").noconvert(), py::arg("pnl").noconvert(),
-        py::arg("largest").noconvert(), py::arg("start"), py::arg("count"), py::arg("k"),
-        py::arg("w"), py::arg("order").noconvert(), py::arg("narrow").noconvert(),
-        py::arg("by_scenario").noconvert(), py::arg("var").noconvert(), py::arg("es").noconvert(),
-        py::arg("scenario").noconvert());
+        exactly("book"), exactly("unions"), exactly("measure"), py::arg("screen").none(true),
+        exactly("result"));
 }
 
 }  // namespace crossmargin::bindings

@@ -17,9 +17,14 @@
 namespace crossmargin::bindings {
 namespace {
 
-using SetTuple = std::tuple<Array<double>, std::int64_t, Array<double>, Array<float>, Array<float>,
-                            std::vector<SegmentSet>, std::int64_t>;
+using SumsTuple = std::tuple<Array<double>, Array<std::int32_t>, Array<double>>;
 using LegTuple = std::tuple<std::int64_t, std::int32_t, double>;
+
+// A set of scenarios, and the array of it that its view looks at.
+struct BoundSet {
+  Array<double> largest;
+  ScenarioSet set;
+};
 
 // The arrays a book's views look at, the book, and the scratch of its questions: whoever has the
 // GIL has it too, but only until Python code can run.
@@ -43,12 +48,28 @@ void require_unions(const std::vector<SegmentSet>& unions, std::int64_t segments
   }
 }
 
-std::shared_ptr<Asked> make_asked(const std::string& level, const Array<std::int64_t>& row_ptr,
-                                  const Array<std::int32_t>& column, const Array<double>& quantity,
+BoundSet make_set(const Array<double>& pnl, const Array<double>& largest, std::int64_t start,
+                  std::int64_t count, const std::vector<SegmentSet>& unions, std::int64_t k) {
+  const Matrix<const double> all = matrix(pnl);
+  const Matrix<const double> own = columns_of(all, start, count);
+  const std::span<const double> bound = view(largest);
+  require(largest.size() == own.rows, "largest: one for each instrument expected");
+  require(1 <= k && k <= count, "k: not within 1 and count");
+  require_unions(unions, kMostSegments);
+  const auto make = [&] {
+    const py::gil_scoped_release release;
+    const FpEnvironment environment;
+    return ScenarioSet(own, bound, unions, k);
+  };
+  return {largest, make()};
+}
+
+std::shared_ptr<Asked> make_asked(const std::string& level, const BookTuple& book_arrays,
                                   std::int64_t segments, const Array<std::uint8_t>& mark,
-                                  const std::vector<SetTuple>& sets, const Array<double>& value,
-                                  const Array<std::int32_t>& bucket, const Array<double>& rate,
+                                  const std::vector<BoundSet>& sets, const SumsTuple& sum_arrays,
                                   const std::vector<SegmentSet>& unions) {
+  const auto& [row_ptr, column, quantity] = book_arrays;
+  const auto& [value, bucket, rate] = sum_arrays;
   const std::int64_t instruments = mark.size();
   require(1 <= segments && segments <= kMostSegments && row_ptr.size() >= 1 &&
               (row_ptr.size() - 1) % segments == 0 && column.size() == quantity.size(),
@@ -67,18 +88,11 @@ std::shared_ptr<Asked> make_asked(const std::string& level, const Array<std::int
           {},
           {view(value), view(bucket), view(rate), unions}};
   require_unions(unions, segments);
-  for (const auto& [pnl, scenarios, largest, lowest, highest, of_set, k] : sets) {
-    ScenarioSet set{matrix(pnl), scenarios, view(largest), matrix(lowest), matrix(highest),
-                    of_set,      k};
-    require(1 <= k && k <= scenarios && set.pnl.columns == set.zones() * kZone &&
-                set.lowest.columns == set.width() && set.highest.columns == set.width(),
-            "sets: their arrays do not fit the scenarios");
-    require(set.pnl.rows == instruments && largest.size() == instruments &&
-                set.lowest.rows == instruments && set.highest.rows == instruments,
-            "sets: one row for each instrument expected");
-    require_unions(of_set, segments);
-    asked->arrays.insert(asked->arrays.end(), {pnl, largest, lowest, highest});
-    book.sets.push_back(std::move(set));
+  for (const BoundSet& own : sets) {
+    require(own.set.instruments() == instruments, "sets: one row for each instrument expected");
+    require_unions(own.set.unions(), segments);
+    asked->arrays.push_back(own.largest);
+    book.sets.push_back(own.set);
   }
   asked->scratch.emplace(book);
   return asked;
@@ -138,7 +152,7 @@ std::optional<std::pair<py::tuple, py::tuple>> ask(const Kept& kept,
   };
   py::tuple rows(book.sets.size() + 1), marks(mark.size());
   std::size_t row = 0;
-  for (const ScenarioSet& set : book.sets) rows[row++] = take(set.unions.size());
+  for (const ScenarioSet& set : book.sets) rows[row++] = take(set.unions().size());
   rows[row] = take(book.sums.unions.size());
   for (std::size_t g = 0; g < mark.size(); ++g) marks[g] = py::int_(mark[g]);
   return std::pair(std::move(rows), std::move(marks));
@@ -147,11 +161,13 @@ std::optional<std::pair<py::tuple, py::tuple>> ask(const Kept& kept,
 }  // namespace
 
 void register_whatif(py::module_& m) {
+  py::class_<BoundSet>(m, "ScenarioSet")
+      .def(py::init(&make_set), py::kw_only(), exactly("pnl"), exactly("largest"), py::arg("start"),
+           py::arg("count"), py::arg("unions"), py::arg("k"));
   py::class_<Asked, std::shared_ptr<Asked>>(m, "AskedBook")
-      .def(py::init(&make_asked), py::arg("level"), py::arg("row_ptr").noconvert(),
-           py::arg("column").noconvert(), py::arg("quantity").noconvert(), py::arg("segments"),
-           py::arg("mark").noconvert(), py::arg("sets").noconvert(), py::arg("value").noconvert(),
-           py::arg("bucket").noconvert(), py::arg("rate").noconvert(), py::arg("unions"))
+      .def(py::init(&make_asked), py::kw_only(), py::arg("level"), exactly("book"),
+           py::arg("segments"), exactly("mark"), py::arg("sets"), exactly("sums"),
+           py::arg("sum_unions"))
       .def("bytes", &bytes)
       .def("keep", &keep, py::arg("account"));
   py::class_<Kept>(m, "KeptAccount").def("ask", &ask, py::arg("legs"));

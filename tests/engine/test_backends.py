@@ -8,7 +8,17 @@ import sys
 import numpy as np
 import pytest
 
-from crossmargin.engine import Book, Cube, Measure, info, revalue, segment_tails, tails, taylor
+from crossmargin.engine import (
+    Book,
+    Cube,
+    Measure,
+    faults,
+    info,
+    revalue,
+    segment_tails,
+    tails,
+    taylor,
+)
 from crossmargin.engine.backends import available, resolve
 
 EXTENSION = "crossmargin.engine._core"
@@ -85,26 +95,31 @@ def test_numba_is_imported_only_when_used(backend):
 def test_the_extension_never_converts_silently():
     core = pytest.importorskip(EXTENSION)
     one = np.zeros((1, 1))
+    polynomials = {
+        "ptr": np.array([0, 1]),
+        "feature": np.array([0], np.int32),
+        "coefficient": np.array([2.0]),
+    }
     arguments = {
         "level": "baseline",
         "first": 0,
         "last": 1,
-        "poly_ptr": np.array([0, 1]),
-        "poly_feature": np.array([0], np.int32),
-        "poly_coefficient": np.array([2.0]),
+        "polynomials": tuple(polynomials.values()),
         "shock": np.array([[0.5]]),
         "pnl": one,
     }
     assert core.taylor(**arguments) == (0, 0, 0, 0)
     assert one.tolist() == [[1.0]]
     wrong = {
-        "poly_ptr": np.array([0, 1], np.int32),
-        "poly_feature": np.array([0], np.int64),
-        "poly_coefficient": np.array([2.0], np.float32),
-        "shock": [[0.5]],
-        "pnl": np.zeros((2, 2), order="F"),
+        "ptr": np.array([0, 1], np.int32),
+        "feature": np.array([0], np.int64),
+        "coefficient": np.array([2.0], np.float32),
     }
     for name, value in wrong.items():
+        changed = tuple({**polynomials, name: value}.values())
+        with pytest.raises(TypeError, match="incompatible function arguments"):
+            core.taylor(**{**arguments, "polynomials": changed})
+    for name, value in {"shock": [[0.5]], "pnl": np.zeros((2, 2), order="F")}.items():
         with pytest.raises(TypeError, match="incompatible function arguments"):
             core.taylor(**{**arguments, name: value})
     outside = {
@@ -120,6 +135,12 @@ def test_the_extension_never_converts_silently():
     frozen.setflags(write=False)
     with pytest.raises(ValueError, match="not writeable"):
         core.taylor(**{**arguments, "pnl": frozen})
+
+
+def test_faults_have_the_numbers_of_the_extension():
+    core = pytest.importorskip(EXTENSION)
+    for name in ("NONE", "SUM_NOT_FINITE", "EXPONENT_RANGE", "PNL_RANGE", "AMOUNT_RANGE"):
+        assert getattr(faults, name) == getattr(core, name)
 
 
 def test_denormals_survive_the_import():

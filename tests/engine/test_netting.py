@@ -555,14 +555,21 @@ def test_the_extension_never_converts_silently():
         "leg_side": np.array([1, -1], np.int8),
         "rate": np.ones(1),
     }
-    written = {name: np.zeros((1, 1)) for name in ("count", "credit")}
-    arguments = {"first": 0, "last": 1, **spreads, **book, **written, "remaining": np.ones((1, 2))}
-    assert core.spread_credits(**arguments) == (0, 0, 0, 0)
+    written = {"count": np.zeros((1, 1)), "credit": np.zeros((1, 1)), "remaining": np.ones((1, 2))}
+
+    def form(**changed):
+        given = {"first": 0, "last": 1, **spreads, **book, **written, **changed}
+        groups = {
+            "spreads": tuple(given.pop(name) for name in spreads),
+            "result": tuple(given.pop(name) for name in written),
+        }
+        return core.spread_credits(**given, **groups)
+
+    assert form() == (0, 0, 0, 0)
     assert written["credit"].tolist() == [[2.0]]
-    for name in (*spreads, *book):
-        wrong = np.asfortranarray(arguments[name].astype(np.float32))
+    for name, value in (spreads | book | written).items():
         with pytest.raises(TypeError, match="incompatible function arguments"):
-            core.spread_credits(**{**arguments, name: wrong})
+            form(**{name: np.asfortranarray(value.astype(np.float32))})
     misfits = {
         "last": 2,
         "first": -1,
@@ -575,15 +582,26 @@ def test_the_extension_never_converts_silently():
     }
     for name, value in misfits.items():
         with pytest.raises(ValueError, match=r"range|spreads|remaining|credit|dimensions"):
-            core.spread_credits(**{**arguments, name: value})
+            form(**{name: value})
 
     pairs = {"a": np.array([0], np.int32), "b": np.array([1], np.int32), "weight": np.ones(1)}
     sides = {name: np.ones((1, 2)) for name in ("long_held", "short_held")}
-    written = {name: np.zeros((1, 1)) for name in ("count", "amount")}
-    left = {name: np.ones((1, 2)) for name in ("long_left", "short_left")}
-    arguments = {"first": 0, "last": 1, **pairs, **sides, **written, **left}
-    assert core.net_pairs(**arguments) == (0, 0, 0, 0)
-    assert written["amount"].tolist() == [[2.0]]
+    netted = {name: np.zeros((1, 1)) for name in ("count", "amount")}
+    netted |= {name: np.ones((1, 2)) for name in ("long_left", "short_left")}
+
+    def offset(**changed):
+        given = {"first": 0, "last": 1, **pairs, **sides, **netted, **changed}
+        groups = {
+            "pairs": tuple(given.pop(name) for name in pairs),
+            "result": tuple(given.pop(name) for name in netted),
+        }
+        return core.net_pairs(**given, **groups)
+
+    assert offset() == (0, 0, 0, 0)
+    assert netted["amount"].tolist() == [[2.0]]
+    for name, value in (pairs | sides | netted).items():
+        with pytest.raises(TypeError, match="incompatible function arguments"):
+            offset(**{name: value.astype(np.float32)})
     for name, value in {
         "last": 2,
         "weight": np.ones(2),
@@ -592,4 +610,4 @@ def test_the_extension_never_converts_silently():
         "amount": np.ones((1, 2)),
     }.items():
         with pytest.raises(ValueError, match=r"range|pairs|held|amount"):
-            core.net_pairs(**{**arguments, name: value})
+            offset(**{name: value})

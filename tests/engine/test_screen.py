@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from crossmargin.engine import Book, Cube, Measure, info, segment_tails, taylor
 from crossmargin.engine import cube as cube_module
-from crossmargin.engine.screen import CHUNK, LEAST_MOVE, SCALE, make_screen
 
 core = pytest.importorskip("crossmargin.engine._core", reason="the extension is not built")
 
 UNIONS = [[0], [1], [0, 1], [2], [0, 2], [0, 1, 2]]
-ENOUGH = 3 * CHUNK
+ENOUGH = 192
+"""Scenarios from which a short tail is screened: three for each of 64 groups."""
 
 
 @pytest.fixture(autouse=True)
@@ -156,19 +156,6 @@ def test_denormals(level, unit):
     check(*one_line(shuffled(np.arange(-300.0, 400.0)) * unit, 2**30))
 
 
-@pytest.mark.parametrize("size", [0.0, 5e-324, 1e-300, 2.0**-20, 1.0, 1e300])
-def test_narrow_pnl_is_within_half_a_step(size):
-    pnl = np.random.default_rng(12).uniform(-size, size, (3, 200))
-    pnl[0, 7], pnl[1, 9] = size, -size
-    largest = np.abs(pnl).max(axis=1)
-    screen = make_screen(pnl, largest)
-    step = np.maximum(largest, LEAST_MOVE) / SCALE
-    narrow = screen.narrow.transpose(1, 0, 2).reshape(3, -1)[:, :200] * 1.0
-    assert np.abs(narrow).max() <= SCALE
-    assert np.all(np.abs(narrow * step[:, None] - pnl[:, screen.order]) <= 0.5001 * step[:, None])
-    np.testing.assert_array_equal(np.sort(screen.order), np.arange(200))
-
-
 def test_accounts_of_no_one_and_thousands_of_lines(level, make_book, make_cube):
     check(make_book([0, 1, 5000, 0, 2, 300], 5000, seed=9), make_cube(5000, 400, seed=9))
 
@@ -229,7 +216,7 @@ def test_flush_to_zero_of_another_library_changes_nothing(level):
     before, flushing = ctypes.create_string_buffer(64), ctypes.create_string_buffer(64)
     book, cube = one_line(shuffled(np.arange(-300.0, 400.0)) * 5e-324)
     expected = segment_tails(book, [Measure(cube)], segments=1, unions=[[0]], backend="reference")
-    cube.screen(0, 700)
+    cube.make_screen(0, 700)
     libc.fegetenv(before)
     flushing[:] = before[:]
     # The last four bytes of glibc's fenv_t are MXCSR: flush-to-zero and denormals-are-zero.
@@ -253,6 +240,42 @@ def test_revaluation_at_every_level(level):
     found = taylor(ptr, feature, coefficient, shock, backend="native")
     reference = taylor(ptr, feature, coefficient, shock, backend="reference")
     assert found.tobytes() == reference.tobytes()
+
+
+def test_a_screen_that_does_not_fit_is_refused():
+    right = {"pnl": np.ones((2, 5)), "largest": np.ones(2), "start": 1, "count": 3}
+    screen = core.Screen(**right)
+    for name, value in (("pnl", np.ones((2, 5), np.float32)), ("largest", [1.0, 1.0])):
+        with pytest.raises(TypeError, match="incompatible constructor arguments"):
+            core.Screen(**{**right, name: value})
+    for name, value, message in (
+        ("pnl", np.ones(5), "two dimensions"),
+        ("largest", np.ones(3), "largest: one for each instrument"),
+        ("start", -1, "start, count: not columns"),
+        ("count", 0, "start, count: not columns"),
+        ("count", 5, "start, count: not columns"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            core.Screen(**{**right, name: value})
+    var = np.zeros((1, 1))
+    arguments = {
+        "level": "baseline",
+        "first": 0,
+        "last": 1,
+        "book": (np.array([0, 1]), np.array([0], np.int32), np.ones(1)),
+        "unions": (1, np.array([0, 1]), np.array([0], np.int32)),
+        "measure": (*right.values(), 1, 1.0),
+        "result": (var, np.zeros((1, 0)), np.zeros((1, 1, 0), np.int32)),
+    }
+    for fits in (screen, None):
+        assert core.segment_tails(**arguments, screen=fits) == (0, 0, 0, 0)
+        assert var.tolist() == [[-1.0]]
+    for start, count in ((0, 2), (0, 4)):
+        other = core.Screen(**{**right, "start": start, "count": count})
+        with pytest.raises(ValueError, match="screen: not made of as many"):
+            core.segment_tails(**arguments, screen=other)
+    with pytest.raises(TypeError, match="incompatible function arguments"):
+        core.segment_tails(**arguments, screen=np.zeros(3))
 
 
 @pytest.mark.parametrize("wanted", ["sse9", "AVX2", "native", "neon,avx2"])

@@ -182,6 +182,29 @@ def test_arguments_that_do_not_fit_are_refused(book, cubes):
         ask_book(book, cubes, sums=BucketSums(VALUE, BUCKET + 1, RATE, SUMS))
 
 
+def test_a_set_of_scenarios_that_does_not_fit_is_refused():
+    right = {
+        "pnl": np.ones((2, 5)),
+        "largest": np.ones(2),
+        "start": 1,
+        "count": 3,
+        "unions": [1],
+        "k": 3,
+    }
+    _core.ScenarioSet(**right)
+    with pytest.raises(TypeError, match="incompatible constructor arguments"):
+        _core.ScenarioSet(**{**right, "pnl": np.ones((2, 5), np.float32)})
+    for name, value, message in (
+        ("largest", np.ones(3), "largest: one for each instrument"),
+        ("count", 5, "start, count: not columns"),
+        ("k", 4, "k: not within 1 and count"),
+        ("k", 0, "k: not within 1 and count"),
+        ("unions", [0], "unions: sets of segments"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            _core.ScenarioSet(**{**right, name: value})
+
+
 @pytest.mark.parametrize(
     ("legs", "message"),
     [

@@ -4,8 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <vector>
 
 #include "crossmargin/fault.h"
 #include "crossmargin/level.h"
@@ -13,8 +13,7 @@
 
 namespace crossmargin {
 
-// Scenarios of a tile: 2,000 exponents of it are half a MiB, so they stay in cache.
-inline constexpr std::int64_t kTile = 32;
+struct RevalueBuffers;
 
 // Instruments as minima of lines, lines as sums of amounts times exponentials.
 struct Terms {
@@ -48,14 +47,17 @@ struct Polynomials {
   std::int64_t instruments() const noexcept { return static_cast<std::int64_t>(ptr.size()) - 1; }
 };
 
-// Working memory of one call, made before it so that the kernel itself cannot fail: a tile of
-// scenarios for each of the `features` (exponents, or the features of the polynomials).
-struct RevalueScratch {
-  RevalueScratch(std::int64_t features, std::int64_t factors, std::int64_t instruments);
+// Working memory of one call, made before it so that the kernel itself cannot fail.
+class RevalueScratch {
+ public:
+  RevalueScratch(const Terms& terms, std::int64_t factors);
+  RevalueScratch(const Polynomials& polynomials, std::int64_t factors);
+  ~RevalueScratch();
 
-  std::vector<double> shock;    // [factors x kTile]
-  std::vector<double> feature;  // [features x kTile]
-  std::vector<double> base;     // [instruments]
+  RevalueBuffers& buffers() noexcept { return *buffers_; }
+
+ private:
+  std::unique_ptr<RevalueBuffers> buffers_;
 };
 
 // exp(x) for |x| <= 700: the operations of python/crossmargin/exact.py, one by one.

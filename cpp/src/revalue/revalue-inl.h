@@ -8,6 +8,7 @@
 
 #include "crossmargin/revalue.h"
 #include "revalue/exp-inl.h"
+#include "revalue/scratch.h"
 
 namespace crossmargin::XM_LEVEL {
 namespace {
@@ -69,7 +70,7 @@ inline double base_value(const Terms& terms, std::int64_t instrument) noexcept {
 
 // Fills the tile with E = exp(-u); returns the exponent and lane out of range as a fault.
 inline Fault discount_tile(const Terms& terms, std::int64_t begin, std::int64_t size,
-                           RevalueScratch& scratch) noexcept {
+                           RevalueBuffers& scratch) noexcept {
   for (std::int64_t m = 0; m < terms.exponents(); ++m) {
     double* u = scratch.feature.data() + m * kTile;
     for (std::int64_t s = 0; s < kTile; ++s) u[s] = 0.0;
@@ -88,7 +89,7 @@ inline Fault discount_tile(const Terms& terms, std::int64_t begin, std::int64_t 
 }  // namespace
 
 Fault revalue(Range scenarios, const Terms& terms, const Matrix<const double>& shock,
-              const Matrix<double>& pnl, RevalueScratch& scratch) noexcept {
+              const Matrix<double>& pnl, RevalueBuffers& scratch) noexcept {
   for (std::int64_t i = 0; i < terms.instruments(); ++i) {
     scratch.base[i] = base_value(terms, i);
   }
@@ -126,7 +127,7 @@ Fault revalue(Range scenarios, const Terms& terms, const Matrix<const double>& s
 }
 
 Fault taylor(Range scenarios, const Polynomials& polynomials, const Matrix<const double>& shock,
-             const Matrix<double>& pnl, RevalueScratch& scratch) noexcept {
+             const Matrix<double>& pnl, RevalueBuffers& scratch) noexcept {
   const std::int64_t factors = shock.columns;
   double* feature = scratch.feature.data();
   for (std::int64_t begin = scenarios.first; begin < scenarios.last; begin += kTile) {

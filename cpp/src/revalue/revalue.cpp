@@ -3,6 +3,7 @@
 #include "crossmargin/revalue.h"
 
 #include "at_level.h"
+#include "revalue/scratch.h"
 
 namespace crossmargin {
 
@@ -10,9 +11,9 @@ namespace crossmargin {
   namespace level {                                                                                \
   double exp(double x) noexcept;                                                                   \
   Fault revalue(Range scenarios, const Terms& terms, const Matrix<const double>& shock,            \
-                const Matrix<double>& pnl, RevalueScratch& scratch) noexcept;                      \
+                const Matrix<double>& pnl, RevalueBuffers& scratch) noexcept;                      \
   Fault taylor(Range scenarios, const Polynomials& polynomials, const Matrix<const double>& shock, \
-               const Matrix<double>& pnl, RevalueScratch& scratch) noexcept;                       \
+               const Matrix<double>& pnl, RevalueBuffers& scratch) noexcept;                       \
   }
 XM_DECLARE(baseline)
 XM_DECLARE(avx2)
@@ -20,23 +21,24 @@ XM_DECLARE(avx512)
 XM_DECLARE(neon)
 #undef XM_DECLARE
 
-RevalueScratch::RevalueScratch(std::int64_t features, std::int64_t factors,
-                               std::int64_t instruments)
-    : shock(static_cast<std::size_t>(factors * kTile)),
-      feature(static_cast<std::size_t>(features * kTile)),
-      base(static_cast<std::size_t>(instruments)) {}
+RevalueScratch::RevalueScratch(const Terms& terms, std::int64_t factors)
+    : buffers_(std::make_unique<RevalueBuffers>(terms.exponents(), factors, terms.instruments())) {}
+// The shocks are the first features.
+RevalueScratch::RevalueScratch(const Polynomials&, std::int64_t factors)
+    : buffers_(std::make_unique<RevalueBuffers>(factors + factors * (factors + 1) / 2, 0, 0)) {}
+RevalueScratch::~RevalueScratch() = default;
 
 double exp(Level level, double x) noexcept { return XM_CALL(level, exp(x)); }
 
 Fault revalue(Level level, Range scenarios, const Terms& terms, const Matrix<const double>& shock,
               const Matrix<double>& pnl, RevalueScratch& scratch) noexcept {
-  return XM_CALL(level, revalue(scenarios, terms, shock, pnl, scratch));
+  return XM_CALL(level, revalue(scenarios, terms, shock, pnl, scratch.buffers()));
 }
 
 Fault taylor(Level level, Range scenarios, const Polynomials& polynomials,
              const Matrix<const double>& shock, const Matrix<double>& pnl,
              RevalueScratch& scratch) noexcept {
-  return XM_CALL(level, taylor(scenarios, polynomials, shock, pnl, scratch));
+  return XM_CALL(level, taylor(scenarios, polynomials, shock, pnl, scratch.buffers()));
 }
 
 }  // namespace crossmargin

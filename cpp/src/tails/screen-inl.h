@@ -36,11 +36,11 @@ constexpr std::int64_t kChunkVectors = kScreenChunk / kWidth;
 constexpr std::int64_t kWord = 64 / kWidth;           // chunks with a lane for each bit
 constexpr std::int32_t kNever = 32767;                // y where there is no scenario
 constexpr int kStepsToGroups = 8, kStepsToTail = 12;  // halvings of a range of at most 2^16
-constexpr double kScale = 32767.0;
-constexpr double kLeastMove = 0x1p-900, kLeastGross = 0x1p-800;
+constexpr double kLeastGross = 0x1p-800;
 constexpr std::int64_t kMostLines = 32768, kMostMembers = 1000;
 // Of more scenarios the exact body finds the worst sooner.
 constexpr std::int64_t kMostSorted = 512;
+using Four = double __attribute__((vector_size(32)));
 // Elements whose places are counted at once.
 constexpr std::int64_t kPlaced = 8;
 using Placed = double __attribute__((vector_size(64)));
@@ -209,19 +209,12 @@ inline void decide(const Positions& positions, const Matrix<const double>& by_sc
   };
   for (std::int64_t c = 0; c < count; c += 4) {
     const double *a = row(c), *b = row(c + 1), *d = row(c + 2), *e = row(c + 3);
-    double ta = 0.0, tb = 0.0, td = 0.0, te = 0.0;
+    Four sum = {};
     for (std::int64_t n = 0; n < positions.size; ++n) {
       const std::int64_t i = positions.column[n];
-      const double q = positions.quantity[n];
-      ta += q * a[i];
-      tb += q * b[i];
-      td += q * d[i];
-      te += q * e[i];
+      sum += positions.quantity[n] * Four{a[i], b[i], d[i], e[i]};
     }
-    total[c] = ta;
-    total[c + 1] = tb;
-    total[c + 2] = td;
-    total[c + 3] = te;
+    std::memcpy(total + c, &sum, sizeof sum);
   }
 }
 
@@ -255,21 +248,10 @@ inline void sort_worst_first(double* pnl, const std::int32_t* scenario, std::int
   }
 }
 
-// Finds one union's tail from the screen's sums. False: the exact body has to answer.
-inline bool screened_tail(const Book& book, std::int64_t account, const TailMeasure& measure,
-                          const TailResult& result, std::int64_t cell, const UnionSums& sums,
-                          std::int32_t margin, const std::int16_t* minima,
-                          TailScratch& scratch) noexcept {
-  if (margin < 0) return false;
-  const std::int64_t k = measure.k;
-
-  // A chunk's lane is a group of scenarios with a least sum; groups are merged until about 2k are
-  // left. At least k of those have a scenario at or below `high`, so at least k scenarios are.
-  const std::int64_t chunks = measure.screen.chunks();
-  const std::int64_t wanted = scratch.groups / kWidth;
-  const std::int64_t merged = wanted < chunks ? wanted : chunks;
-  if (merged * kWidth < k) return false;
-  std::int16_t* group = scratch.group.data();
+// A chunk's lane is a group of scenarios with a least sum: merges groups until `merged` vectors of
+// them are left; returns the least of all.
+inline std::int32_t merge_groups(const std::int16_t* minima, std::int64_t chunks,
+                                 std::int64_t merged, std::int16_t* group) noexcept {
   for (std::int64_t c = 0; c < merged; ++c) {
     V least = Lanes::load(minima + c * kWidth);
     for (std::int64_t chunk = c + merged; chunk < chunks; chunk += merged) {
@@ -281,17 +263,16 @@ inline bool screened_tail(const Book& book, std::int64_t account, const TailMeas
   for (std::int64_t c = 1; c < merged; ++c) {
     least = Lanes::min(least, Lanes::load(group + c * kWidth));
   }
-  const std::int32_t nothing = Lanes::least(least) - 1;
-  const bool gains = count_at_most(group, merged * kWidth, 0) < k;
-  const Bracket groups = narrow_down(group, merged * kWidth, k,
-                                     {gains ? 0 : nothing, gains ? kNever : 0}, kStepsToGroups);
-  const std::int32_t limit = groups.high + margin;
-  // Factors take a little off the y of scenarios that do not exist.
-  if (limit >= kNever - 4 * (static_cast<std::int32_t>(sums.members) + 1)) return false;
+  return Lanes::least(least);
+}
 
+// Keeps the sums that are at most `limit`, and their places in the screen's order; returns how
+// many, or -1 where there is no room for them.
+inline std::int64_t keep_candidates(const UnionSums& sums, const std::int16_t* minima,
+                                    std::int64_t chunks, std::int32_t limit,
+                                    TailBuffers& scratch) noexcept {
   std::int16_t* kept = scratch.screened.data();
   std::int32_t* scenario = scratch.candidate.data();
-  const std::int32_t* order = measure.screen.order.data();
   const V bound = Lanes::broadcast(static_cast<std::int16_t>(limit));
   std::int64_t count = 0;
   for (std::int64_t first = 0; first < chunks; first += kWord) {
@@ -302,7 +283,7 @@ inline bool screened_tail(const Book& book, std::int64_t account, const TailMeas
               << ((chunk - first) * kWidth);
     }
     for (; bits != 0; bits &= bits - 1) {
-      if (count > scratch.candidates) return false;
+      if (count > scratch.candidates) return -1;
       const std::int64_t bit = __builtin_ctzll(bits);
       const std::int64_t begin = (first + bit / kWidth) * kScreenChunk + bit % kWidth;
       // No branch: which scenario of a group is the least cannot be foreseen.
@@ -314,121 +295,214 @@ inline bool screened_tail(const Book& book, std::int64_t account, const TailMeas
       }
     }
   }
-  if (count > scratch.candidates) return false;
-  for (std::int64_t i = 0; i < kWidth; ++i) kept[count + i] = kNever;
-  const std::int64_t padded = (count + kWidth - 1) / kWidth * kWidth;
-  const Bracket tail = narrow_down(kept, padded, k, {nothing, groups.high}, kStepsToTail);
-  const bool var_only = result.es == nullptr && result.scenario == nullptr;
-  const std::int32_t lowest = -kNever - 1;
-  const std::int32_t sure = var_only && tail.low - margin > lowest ? tail.low - margin : lowest;
-  const std::int64_t surely = count_at_most(kept, padded, sure);
+  return count > scratch.candidates ? -1 : count;
+}
+
+// Decides the candidates whose sums lie within (sure, limit] by their exact sums; the `surely`
+// many below are worse than any of them. False: too many are open.
+inline bool decide_candidates(const Question& question, std::int64_t account, std::int64_t cell,
+                              const UnionSums& sums, std::int64_t count, std::int32_t sure,
+                              std::int32_t limit, std::int64_t surely,
+                              TailBuffers& scratch) noexcept {
+  const auto& [book, unions, measure, result] = question;
+  const ScreenArrays& screen = *measure.screen.arrays();
+  const std::int16_t* kept = scratch.screened.data();
+  std::int32_t* scenario = scratch.candidate.data();
   std::int64_t open = 0;
   for (std::int64_t i = 0; i < count; ++i) {
-    scenario[open] = order[scenario[i]];
-    open += (kept[i] > sure) & (kept[i] <= tail.high + margin);
+    scenario[open] = screen.order[scenario[i]];
+    open += (kept[i] > sure) & (kept[i] <= limit);
   }
   if (open > kMostSorted) return false;
   double* exact = scratch.decided.data();
   const Positions positions =
       net(book, account * book.segments, sums.member, sums.members, scratch);
-  decide(positions, measure.screen.by_scenario, scenario, open, exact);
+  decide(positions, screen.transposed(), scenario, open, exact);
   double* sorted = exact + scratch.room;
   sort_worst_first(exact, scenario, open, sorted, scenario + scratch.room);
-  if (var_only) {
-    result.var[cell] = 0.0 - sorted[k - surely - 1];
+  if (result.es == nullptr && result.scenario == nullptr) {
+    result.var[cell] = 0.0 - sorted[measure.k - surely - 1];
     return true;
   }
   return report(sorted, scenario + scratch.room, measure, result, cell);
 }
 
-// Screens accounts [first, last), a block that the scratch holds, and decides each union.
-inline Fault screened_block(Range accounts, const Book& book, const Unions& unions,
-                            const TailMeasure& measure, const TailResult& result,
-                            TailScratch& scratch) noexcept {
-  const Screen& screen = measure.screen;
-  const std::int64_t chunks = screen.chunks();
-  const std::int64_t stride = chunks * kScreenChunk;
-  const std::int64_t padding = stride - static_cast<std::int64_t>(screen.order.size());
-  const std::int64_t segments = book.segments;
-  const std::int64_t first_row = accounts.first * segments;
-  const std::int64_t first_line = book.row_ptr[first_row];
-  const std::int64_t block = accounts.last - accounts.first;
-  const std::int64_t all_members = unions.ptr[unions.size()];
-  // Rows lie one element apart, for the one that makes their number of lines even.
-  const auto line_of = [&](std::int64_t row) {
-    return book.row_ptr[row] - first_line + row - first_row;
-  };
-  std::int16_t* weight = scratch.weight.data();
-  std::int32_t* place = scratch.place.data();
-  for (std::int64_t a = 0; a < block; ++a) {
-    ScreenedSegment* own = scratch.weighed.data() + a * segments;
-    for (std::int64_t g = 0; g < segments; ++g) {
-      if (!scratch.used[g]) continue;
-      const std::int64_t row = first_row + a * segments + g;
-      own[g] = weigh(book, row, measure.largest, weight + line_of(row), place + line_of(row));
+// Finds one union's tail from the screen's sums. False: the exact body has to answer. Not inlined,
+// as `sum_block`.
+[[gnu::noinline]] bool screened_tail(const Question& question, std::int64_t account,
+                                     std::int64_t cell, const UnionSums& sums, std::int32_t margin,
+                                     const std::int16_t* minima, TailBuffers& scratch) noexcept {
+  if (margin < 0) return false;
+  const std::int64_t k = question.measure.k;
+
+  // About 2k groups of scenarios. At least k of those have a scenario at or below `high`, so at
+  // least k scenarios are.
+  const std::int64_t chunks = question.measure.screen.arrays()->chunks();
+  const std::int64_t wanted = scratch.groups / kWidth;
+  const std::int64_t merged = wanted < chunks ? wanted : chunks;
+  if (merged * kWidth < k) return false;
+  std::int16_t* group = scratch.group.data();
+  const std::int32_t nothing = merge_groups(minima, chunks, merged, group) - 1;
+  const bool gains = count_at_most(group, merged * kWidth, 0) < k;
+  const Bracket groups = narrow_down(group, merged * kWidth, k,
+                                     {gains ? 0 : nothing, gains ? kNever : 0}, kStepsToGroups);
+  const std::int32_t limit = groups.high + margin;
+  // Factors take a little off the y of scenarios that do not exist.
+  if (limit >= kNever - 4 * (static_cast<std::int32_t>(sums.members) + 1)) return false;
+
+  const std::int64_t count = keep_candidates(sums, minima, chunks, limit, scratch);
+  if (count < 0) return false;
+  std::int16_t* kept = scratch.screened.data();
+  for (std::int64_t i = 0; i < kWidth; ++i) kept[count + i] = kNever;
+  const std::int64_t padded = (count + kWidth - 1) / kWidth * kWidth;
+  const Bracket tail = narrow_down(kept, padded, k, {nothing, groups.high}, kStepsToTail);
+  // All of the tail is sorted where more than VaR is wanted.
+  const bool var_only = question.result.es == nullptr && question.result.scenario == nullptr;
+  const std::int32_t lowest = -kNever - 1;
+  const std::int32_t sure = var_only && tail.low - margin > lowest ? tail.low - margin : lowest;
+  const std::int64_t surely = count_at_most(kept, padded, sure);
+  return decide_candidates(question, account, cell, sums, count, sure, tail.high + margin, surely,
+                           scratch);
+}
+
+// Accounts that are screened together, and where the scratch has what is theirs. Pointers rather
+// than references: after each store of a vector the compiler would read again what is behind those.
+struct Block {
+  Block(const Question& question, Range accounts, TailBuffers& scratch) noexcept
+      : size(accounts.last - accounts.first),
+        segments(question.book.segments),
+        unions(question.unions.size()),
+        all_members(question.unions.ptr[unions]),
+        chunks(question.measure.screen.arrays()->chunks()),
+        stride(chunks * kScreenChunk),
+        row_ptr(question.book.row_ptr.data() + accounts.first * segments),
+        union_ptr(question.unions.ptr.data()),
+        member(question.unions.segment.data()),
+        used(scratch.used.data()),
+        weighed(scratch.weighed.data()),
+        weight(scratch.weight.data()),
+        place(scratch.place.data()),
+        factor(scratch.factor.data()),
+        sums(scratch.sums.data()),
+        minima(scratch.minima.data()),
+        least(scratch.least.data()) {}
+
+  std::int64_t size, segments, unions, all_members;
+  std::int64_t chunks, stride;  // of scenarios, and scenarios with padding
+  const std::int64_t* row_ptr;  // of the first account
+  const std::int64_t* union_ptr;
+  const std::int32_t* member;
+  const char* used;
+  ScreenedSegment* weighed;
+  std::int16_t* weight;
+  std::int32_t* place;
+  std::int16_t *factor, *sums, *minima, *least;
+
+  // Where the lines of a row begin. Rows lie one element apart, for the one that makes their number
+  // of lines even.
+  std::int64_t line(std::int64_t row) const noexcept { return row_ptr[row] - row_ptr[0] + row; }
+  UnionSums of_union(std::int64_t a, std::int64_t u) const noexcept {
+    const std::int64_t begin = union_ptr[u];
+    return {sums + a * segments * stride, stride, member + begin, factor + a * all_members + begin,
+            union_ptr[u + 1] - begin};
+  }
+  std::int16_t* minima_of(std::int64_t a, std::int64_t u) const noexcept {
+    return minima + (a * unions + u) * chunks * kWidth;
+  }
+};
+
+// Weighs the lines of the block's accounts and finds the margin of each union.
+inline void weigh_block(const Block block, const Book& book, Range accounts,
+                        std::span<const double> largest, std::int32_t* margin) noexcept {
+  const std::int64_t first_row = accounts.first * block.segments;
+  for (std::int64_t a = 0; a < block.size; ++a) {
+    ScreenedSegment* own = block.weighed + a * block.segments;
+    for (std::int64_t g = 0; g < block.segments; ++g) {
+      if (!block.used[g]) continue;
+      const std::int64_t row = a * block.segments + g, line = block.line(row);
+      own[g] = weigh(book, first_row + row, largest, block.weight + line, block.place + line);
     }
-    for (std::int64_t u = 0; u < unions.size(); ++u) {
-      scratch.margin[a * unions.size() + u] =
-          combine(own, unions.segment.data() + unions.ptr[u], unions.ptr[u + 1] - unions.ptr[u],
-                  scratch.factor.data() + a * all_members + unions.ptr[u]);
+    for (std::int64_t u = 0; u < block.unions; ++u) {
+      const std::int64_t begin = block.union_ptr[u];
+      margin[a * block.unions + u] =
+          combine(own, block.member + begin, block.union_ptr[u + 1] - begin,
+                  block.factor + a * block.all_members + begin);
     }
   }
-  const auto sums_of = [&](std::int64_t a, std::int64_t u) {
-    const std::int64_t begin = unions.ptr[u];
-    return UnionSums{scratch.sums.data() + a * segments * stride, stride,
-                     unions.segment.data() + begin, scratch.factor.data() + a * all_members + begin,
-                     unions.ptr[u + 1] - begin};
-  };
-  const std::int64_t of_union = chunks * kWidth;
-  for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
-    const std::int16_t* narrow = screen.narrow + chunk * measure.pnl.rows * kScreenChunk;
-    const std::int64_t at = chunk * kScreenChunk;
-    const std::int64_t size = measure.pnl.rows * kScreenChunk;
-    for (std::int64_t a = 0; a < block; ++a) {
+}
+
+// Sums each segment of an account in one chunk of scenarios; notes the least of each lane.
+inline void sum_segments(const Block& block, std::int64_t a, std::int64_t chunk,
+                         const std::int16_t* narrow, std::int64_t scenarios) noexcept {
+  for (std::int64_t g = 0; g < block.segments; ++g) {
+    if (!block.used[g]) continue;
+    const std::int64_t row = a * block.segments + g, line = block.line(row);
+    std::int16_t* own = block.sums + row * block.stride;
+    Lanes::store(block.least + g * kWidth,
+                 screen_chunk(block.place + line, block.weight + line, block.weighed[row].pairs,
+                              narrow, own + chunk * kScreenChunk));
+    if (chunk == block.chunks - 1) {
+      for (std::int64_t s = scenarios; s < block.stride; ++s) own[s] = kNever;
+    }
+  }
+}
+
+// Writes the minima of an account's unions in one chunk whose segments have been summed.
+inline void find_minima(const Block& block, std::int64_t a, std::int64_t chunk) noexcept {
+  const std::int64_t at = chunk * kScreenChunk;
+  for (std::int64_t u = 0; u < block.unions; ++u) {
+    std::int16_t* minima = block.minima_of(a, u) + chunk * kWidth;
+    const UnionSums sums = block.of_union(a, u);
+    if (sums.members == 1 && chunk < block.chunks - 1) {
+      Lanes::store(minima, Lanes::load(block.least + sums.member[0] * kWidth));
+    } else if (sums.members == 2) {
+      // Most unions have two segments: their loop has no loop inside.
+      const std::int16_t* first = sums.sums + sums.member[0] * sums.stride + at;
+      const std::int16_t* second = sums.sums + sums.member[1] * sums.stride + at;
+      const V of_first = Lanes::broadcast(sums.factor[0]);
+      const V of_second = Lanes::broadcast(sums.factor[1]);
+      Lanes::store(minima, least_of([&](std::int64_t s) {
+                     return Lanes::add(Lanes::scale(Lanes::load(first + s), of_first),
+                                       Lanes::scale(Lanes::load(second + s), of_second));
+                   }));
+    } else {
+      Lanes::store(minima, least_of([&](std::int64_t s) { return sums.vector(at + s); }));
+    }
+  }
+}
+
+// Sums the block's accounts, one chunk of scenarios after the other. Not inlined: in one function
+// with what else a block takes GCC runs out of registers for the innermost loop.
+[[gnu::noinline]] void sum_block(const Block block, const ScreenArrays& screen) noexcept {
+  const std::int64_t size = screen.instruments * kScreenChunk;
+  const std::int64_t scenarios = screen.scenarios;
+  const std::int16_t* narrow = screen.narrow.data();
+  for (std::int64_t chunk = 0; chunk < block.chunks; ++chunk, narrow += size) {
+    for (std::int64_t a = 0; a < block.size; ++a) {
       // The next chunk comes into the second-level cache while this one is summed.
-      if (chunk + 1 < chunks) prefetch(narrow + size, a * size / block, (a + 1) * size / block);
-      std::int16_t* least = scratch.least.data();
-      for (std::int64_t g = 0; g < segments; ++g) {
-        if (!scratch.used[g]) continue;
-        const std::int64_t line = line_of(first_row + a * segments + g);
-        std::int16_t* own = scratch.sums.data() + (a * segments + g) * stride + at;
-        const std::int64_t pairs = scratch.weighed[a * segments + g].pairs;
-        Lanes::store(least + g * kWidth,
-                     screen_chunk(place + line, weight + line, pairs, narrow, own));
-        if (chunk == chunks - 1) {
-          for (std::int64_t s = kScreenChunk - padding; s < kScreenChunk; ++s) own[s] = kNever;
-        }
+      if (chunk + 1 < block.chunks) {
+        prefetch(narrow + size, a * size / block.size, (a + 1) * size / block.size);
       }
-      std::int16_t* minima = scratch.minima.data() + a * unions.size() * of_union + chunk * kWidth;
-      for (std::int64_t u = 0; u < unions.size(); ++u, minima += of_union) {
-        const UnionSums sums = sums_of(a, u);
-        if (sums.members == 1 && chunk < chunks - 1) {
-          Lanes::store(minima, Lanes::load(least + sums.member[0] * kWidth));
-        } else if (sums.members == 2) {
-          // Most unions have two segments: their loop has no loop inside.
-          const std::int16_t* first = sums.sums + sums.member[0] * stride + at;
-          const std::int16_t* second = sums.sums + sums.member[1] * stride + at;
-          const V of_first = Lanes::broadcast(sums.factor[0]);
-          const V of_second = Lanes::broadcast(sums.factor[1]);
-          Lanes::store(minima, least_of([&](std::int64_t s) {
-                         return Lanes::add(Lanes::scale(Lanes::load(first + s), of_first),
-                                           Lanes::scale(Lanes::load(second + s), of_second));
-                       }));
-        } else {
-          Lanes::store(minima, least_of([&](std::int64_t s) { return sums.vector(at + s); }));
-        }
-      }
+      sum_segments(block, a, chunk, narrow, scenarios);
+      find_minima(block, a, chunk);
     }
   }
-  for (std::int64_t a = 0; a < block; ++a) {
+}
+
+// Screens some accounts, as many as the scratch holds at most, and decides each union.
+inline Fault measure_block(const Question& question, Range accounts,
+                           TailBuffers& scratch) noexcept {
+  const Block block(question, accounts, scratch);
+  weigh_block(block, question.book, accounts, question.measure.largest, scratch.margin.data());
+  sum_block(block, *question.measure.screen.arrays());
+  for (std::int64_t a = 0; a < block.size; ++a) {
     const std::int64_t account = accounts.first + a;
-    for (std::int64_t u = 0; u < unions.size(); ++u) {
-      const std::int16_t* minima = scratch.minima.data() + (a * unions.size() + u) * of_union;
-      if (screened_tail(book, account, measure, result, account * unions.size() + u, sums_of(a, u),
-                        scratch.margin[a * unions.size() + u], minima, scratch)) {
+    for (std::int64_t u = 0; u < block.unions; ++u) {
+      if (screened_tail(question, account, account * block.unions + u, block.of_union(a, u),
+                        scratch.margin[a * block.unions + u], block.minima_of(a, u), scratch)) {
         continue;
       }
-      const Fault fault = exact_tail(account, u, book, unions, measure, result, scratch);
+      const Fault fault = exact_tail(question, account, u, scratch);
       if (fault.kind != FaultKind::kNone) return fault;
     }
   }

@@ -9,6 +9,8 @@
 #include <span>
 
 #include "crossmargin/tails.h"
+#include "tails/scratch.h"
+#include "tails/screen.h"
 
 #ifndef XM_LEVEL
 #error "define XM_LEVEL before including a kernel body"
@@ -16,6 +18,14 @@
 
 namespace crossmargin::XM_LEVEL {
 namespace {
+
+// What a call measures, and where its answers go.
+struct Question {
+  const Book& book;
+  const Unions& unions;
+  const TailMeasure& measure;
+  const TailResult& result;
+};
 
 // Positions of one portfolio, netted, instruments ascending.
 struct Positions {
@@ -34,7 +44,7 @@ inline bool is_finite(double x) noexcept {
 
 // Merges the ascending positions of some segments; quantities add up in segment order.
 inline Positions net(const Book& book, std::int64_t row, const std::int32_t* member,
-                     std::int64_t members, TailScratch& scratch) noexcept {
+                     std::int64_t members, TailBuffers& scratch) noexcept {
   const std::int64_t* row_ptr = book.row_ptr.data() + row;
   if (members == 1) {
     const std::int64_t begin = row_ptr[member[0]];
@@ -190,9 +200,9 @@ inline bool report(const double* pnl, const std::int32_t* scenario, const TailMe
 }
 
 // One union's tail by float64 sums in every scenario, where any can differ from zero.
-inline Fault exact_tail(std::int64_t account, std::int64_t u, const Book& book,
-                        const Unions& unions, const TailMeasure& measure, const TailResult& result,
-                        TailScratch& scratch) noexcept {
+inline Fault exact_tail(const Question& question, std::int64_t account, std::int64_t u,
+                        TailBuffers& scratch) noexcept {
+  const auto& [book, unions, measure, result] = question;
   const std::int64_t begin = unions.ptr[u];
   const Positions positions = net(book, account * book.segments, unions.segment.data() + begin,
                                   unions.ptr[u + 1] - begin, scratch);
@@ -230,19 +240,20 @@ namespace crossmargin::XM_LEVEL {
 
 Fault segment_tails(Range accounts, const Book& book, const Unions& unions,
                     const TailMeasure& measure, const TailResult& result,
-                    TailScratch& scratch) noexcept {
+                    TailBuffers& scratch) noexcept {
+  const Question question{book, unions, measure, result};
   if (scratch.block > 0) {
     for (std::int64_t first = accounts.first; first < accounts.last; first += scratch.block) {
       const std::int64_t end = first + scratch.block;
-      const Range block{first, end < accounts.last ? end : accounts.last};
-      const Fault fault = screened_block(block, book, unions, measure, result, scratch);
+      const Range some{first, end < accounts.last ? end : accounts.last};
+      const Fault fault = measure_block(question, some, scratch);
       if (fault.kind != FaultKind::kNone) return fault;
     }
     return {};
   }
   for (std::int64_t account = accounts.first; account < accounts.last; ++account) {
     for (std::int64_t u = 0; u < unions.size(); ++u) {
-      const Fault fault = exact_tail(account, u, book, unions, measure, result, scratch);
+      const Fault fault = exact_tail(question, account, u, scratch);
       if (fault.kind != FaultKind::kNone) return fault;
     }
   }

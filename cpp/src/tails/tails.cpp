@@ -2,7 +2,11 @@
 
 #include "crossmargin/tails.h"
 
+#include <algorithm>
+
 #include "at_level.h"
+#include "tails/scratch.h"
+#include "tails/screen.h"
 
 namespace crossmargin {
 
@@ -10,7 +14,7 @@ namespace crossmargin {
   namespace level {                                                           \
   Fault segment_tails(Range accounts, const Book& book, const Unions& unions, \
                       const TailMeasure& measure, const TailResult& result,   \
-                      TailScratch& scratch) noexcept;                         \
+                      TailBuffers& scratch) noexcept;                         \
   }
 XM_DECLARE(baseline)
 XM_DECLARE(avx2)
@@ -20,70 +24,86 @@ XM_DECLARE(neon)
 
 namespace {
 
-// Sums of at most this many accounts, and in at most so many bytes, are kept while the instruments
-// pass by in chunks.
-constexpr std::int64_t kBlock = 64, kBlockBytes = 4 << 20;
+// Sums of at most so many bytes are kept while the instruments pass by in chunks.
+constexpr std::int64_t kBlockBytes = 4 << 20;
 constexpr std::int64_t kMostLanes = 32;
 constexpr std::int64_t kFewestGroups = kScreenChunk;
 // With fewer scenarios to a group than this the screen lets too many through.
 constexpr std::int64_t kScenariosPerGroup = 3;
 
+// Lines of the fullest block of so many accounts; the last block may have fewer.
+std::int64_t most_lines(const Book& book, Range accounts, std::int64_t block) noexcept {
+  std::int64_t most = 0;
+  for (std::int64_t first = accounts.first; first < accounts.last; first += block) {
+    const std::int64_t last = std::min(first + block, accounts.last);
+    most = std::max(most, book.row_ptr[last * book.segments] - book.row_ptr[first * book.segments]);
+  }
+  return most;
+}
+
+// Makes room for what the exact body needs.
+void fit_exact(const Book& book, const TailMeasure& measure, Range accounts, TailBuffers& own) {
+  own.cursor.resize(book.segments);
+  own.total.resize(measure.pnl.columns);
+  own.kept_pnl.resize(measure.k);
+  own.kept_scenario.resize(measure.k);
+  const std::int64_t widest = most_lines(book, accounts, 1);
+  own.column.resize(widest);
+  own.quantity.resize(widest);
+}
+
+// Makes room for what the screen needs, where it can be used.
+void fit_screen(const Book& book, const Unions& unions, const TailMeasure& measure, Range accounts,
+                TailBuffers& own) {
+  const ScreenArrays* screen = measure.screen.arrays();
+  own.block = 0;
+  own.groups = kFewestGroups;
+  while (own.groups < 2 * measure.k) own.groups *= 2;
+  if (screen == nullptr || measure.pnl.columns < kScenariosPerGroup * own.groups) return;
+  const std::int64_t chunks = screen->chunks();
+  const std::int64_t of_account = book.segments * chunks * kScreenChunk;
+  const std::int64_t fitting = 1 + kBlockBytes / (of_account * std::int64_t{sizeof(std::int16_t)});
+  own.block = std::min({kScreenedAccounts, fitting, accounts.last - accounts.first});
+  own.used.assign(static_cast<std::size_t>(book.segments), 0);
+  for (const std::int32_t segment : unions.segment) own.used[static_cast<std::size_t>(segment)] = 1;
+  const std::int64_t rows = own.block * book.segments;
+  const std::int64_t lines = most_lines(book, accounts, own.block) + rows;
+  own.weighed.resize(rows);
+  own.weight.resize(lines);
+  own.place.resize(lines);
+  own.factor.resize(own.block * static_cast<std::int64_t>(unions.segment.size()));
+  own.margin.resize(own.block * unions.size());
+  own.sums.resize(own.block * of_account);
+  own.minima.resize(own.block * unions.size() * chunks * kMostLanes);
+  own.least.resize(book.segments * kMostLanes);
+  own.group.resize(own.groups);
+  own.candidates = 4 * measure.k + 256;
+  own.room = own.candidates + kScreenChunk + kMostLanes;
+  own.screened.resize(own.room);
+  own.candidate.resize(2 * own.room);
+  own.decided.resize(2 * own.room);
+}
+
 }  // namespace
+
+TailScratch::TailScratch() : buffers_(std::make_unique<TailBuffers>()) {}
+TailScratch::TailScratch(const Book& book, const Unions& unions, const TailMeasure& measure,
+                         Range accounts)
+    : TailScratch() {
+  fit(book, unions, measure, accounts);
+}
+TailScratch::~TailScratch() = default;
 
 void TailScratch::fit(const Book& book, const Unions& unions, const TailMeasure& measure,
                       Range accounts) {
-  cursor.resize(book.segments);
-  total.resize(measure.pnl.columns);
-  kept_pnl.resize(measure.k);
-  kept_scenario.resize(measure.k);
-  std::int64_t widest = 0;
-  for (std::int64_t account = accounts.first; account < accounts.last; ++account) {
-    const std::int64_t* row_ptr = book.row_ptr.data() + account * book.segments;
-    const std::int64_t lines = row_ptr[book.segments] - row_ptr[0];
-    if (lines > widest) widest = lines;
-  }
-  column.resize(widest);
-  quantity.resize(widest);
-
-  block = 0;
-  groups = kFewestGroups;
-  while (groups < 2 * measure.k) groups *= 2;
-  if (measure.screen.order.empty() || measure.pnl.columns < kScenariosPerGroup * groups) return;
-  const std::int64_t chunks = measure.screen.chunks();
-  const std::int64_t of_account = book.segments * chunks * kScreenChunk;
-  const std::int64_t count = accounts.last - accounts.first;
-  const std::int64_t fitting = 1 + kBlockBytes / (of_account * std::int64_t{sizeof(std::int16_t)});
-  block = kBlock < fitting ? kBlock : fitting;
-  if (count < block) block = count;
-  used.assign(static_cast<std::size_t>(book.segments), 0);
-  for (const std::int32_t segment : unions.segment) used[static_cast<std::size_t>(segment)] = 1;
-  std::int64_t most = 0;
-  for (std::int64_t first = accounts.first; first < accounts.last; first += block) {
-    const std::int64_t last = first + block < accounts.last ? first + block : accounts.last;
-    const std::int64_t lines =
-        book.row_ptr[last * book.segments] - book.row_ptr[first * book.segments];
-    if (lines > most) most = lines;
-  }
-  weighed.resize(block * book.segments);
-  weight.resize(most + block * book.segments);
-  place.resize(most + block * book.segments);
-  factor.resize(block * static_cast<std::int64_t>(unions.segment.size()));
-  margin.resize(block * unions.size());
-  sums.resize(block * of_account);
-  minima.resize(block * unions.size() * chunks * kMostLanes);
-  least.resize(book.segments * kMostLanes);
-  group.resize(groups);
-  candidates = 4 * measure.k + 256;
-  room = candidates + kScreenChunk + kMostLanes;
-  screened.resize(room);
-  candidate.resize(2 * room);
-  decided.resize(2 * room);
+  fit_exact(book, measure, accounts, *buffers_);
+  fit_screen(book, unions, measure, accounts, *buffers_);
 }
 
 Fault segment_tails(Level level, Range accounts, const Book& book, const Unions& unions,
                     const TailMeasure& measure, const TailResult& result,
                     TailScratch& scratch) noexcept {
-  return XM_CALL(level, segment_tails(accounts, book, unions, measure, result, scratch));
+  return XM_CALL(level, segment_tails(accounts, book, unions, measure, result, scratch.buffers()));
 }
 
 }  // namespace crossmargin

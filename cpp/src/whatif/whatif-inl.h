@@ -8,6 +8,8 @@
 #include <limits>
 
 #include "crossmargin/whatif.h"
+#include "whatif/kept.h"
+#include "whatif/scenarios.h"
 
 #ifndef XM_LEVEL
 #error "define XM_LEVEL before including a kernel body"
@@ -166,7 +168,7 @@ inline void add_zones(const double* first, const double* second, double factor,
 inline std::int64_t sum_zones(const Search& search, const std::int32_t* zone, std::int64_t zones,
                               const double* zero, double* sum) noexcept {
   if (zones == 0) return 0;
-  const ScenarioSet& set = *search.set;
+  const ScenarioArrays& set = *search.set;
   const double* first = search.held == 0 ? zero : search.total[__builtin_ctz(search.held)];
   bool is_new = true;
   const auto add = [&](const double* second, double factor) {
@@ -195,7 +197,7 @@ inline std::int64_t sum_zones(const Search& search, const std::int32_t* zone, st
 // least = what no P&L of a search's union is below, for some entries of the layout of `lowest`.
 inline void find_least(const Search& search, std::int64_t begin, std::int64_t end,
                        float* __restrict least) noexcept {
-  const ScenarioSet& set = *search.set;
+  const ScenarioArrays& set = *search.set;
   for (std::int64_t n = begin; n < end; ++n) least[n] = search.before[n];
   for (SegmentSet left = search.added; left != 0; left &= left - 1) {
     const int g = __builtin_ctz(left);
@@ -242,8 +244,8 @@ inline double error_of(double gross, std::int64_t legs) noexcept {
 // those of the front with the smallest least, and asks for their P&L, so that it is there when the
 // search is finished.
 inline void start(Search search, SegmentSet members, std::int64_t segments,
-                  AskScratch& scratch) noexcept {
-  const ScenarioSet& set = *search.set;
+                  AskBuffers& scratch) noexcept {
+  const ScenarioArrays& set = *search.set;
   for (std::int64_t g = 0; g < segments; ++g) {
     const SegmentSet bit = members & only(g);
     if (search.total[g] != nullptr) search.held |= bit;
@@ -272,7 +274,7 @@ inline void start(Search search, SegmentSet members, std::int64_t segments,
 // Chooses the zones that are left and may hold a P&L of at most `bound`; behind the front only
 // those of blocks that may.
 inline std::int64_t choose_more(const Search& search, float bound) noexcept {
-  const ScenarioSet& set = *search.set;
+  const ScenarioArrays& set = *search.set;
   const std::int64_t blocks = set.blocks();
   const float* least = search.least + blocks;
   std::int64_t chosen = 0;
@@ -290,7 +292,7 @@ inline std::int64_t choose_more(const Search& search, float bound) noexcept {
 
 // Finishes all searches. The k-th smallest P&L in the zones chosen bounds that of all, so of the
 // others only those matter whose least does not exceed it.
-inline void finish(AskScratch& scratch) noexcept {
+inline void finish(AskBuffers& scratch) noexcept {
   double* sum = scratch.sum.data();
   double* group = scratch.group.data();
   double* candidate = scratch.candidate.data();
@@ -318,7 +320,7 @@ inline void finish(AskScratch& scratch) noexcept {
 }
 
 // Writes the smallest P&L of some segments together, or less: in each block, then in each zone.
-inline void keep_least(const ScenarioSet& set, const double* const* total, SegmentSet held,
+inline void keep_least(const ScenarioArrays& set, const double* const* total, SegmentSet held,
                        float* __restrict least) noexcept {
   for (std::int64_t b = 0; b < set.blocks(); ++b) least[b] = kNever;
   for (std::int64_t z = 0; z < set.zones(); ++z) {
@@ -336,7 +338,7 @@ inline void keep_least(const ScenarioSet& set, const double* const* total, Segme
 
 // Writes the bucket sums of every union that has a changed segment.
 inline void answer_buckets(const BucketSums& sums, const double* bucket_sum, std::int64_t segments,
-                           SegmentSet changed, double* answer, AskScratch& scratch) noexcept {
+                           SegmentSet changed, double* answer, AskBuffers& scratch) noexcept {
   const std::int64_t buckets = sums.buckets();
   double* total = scratch.bucket_total.data();
   for (std::size_t u = 0; u < sums.unions.size(); ++u) {
@@ -401,48 +403,84 @@ inline void accumulate(const std::int32_t* column, const double* quantity, std::
   }
 }
 
+// Adds up the P&L of each segment that is measured; false where a sum might be rounded.
+inline bool keep_totals(const AskedBook& book, const ScenarioArrays& set, std::int64_t first_row,
+                        double* const* total, double& gross) noexcept {
+  gross = 0.0;
+  for (std::int64_t g = 0; g < book.segments; ++g) {
+    if (total[g] == nullptr) continue;
+    for (std::int64_t n = book.row_ptr[first_row + g]; n < book.row_ptr[first_row + g + 1]; ++n) {
+      gross += magnitude(book.quantity[n]) * set.largest[book.column[n]];
+    }
+  }
+  if (!(gross < kExactGross)) return false;
+  for (std::int64_t g = 0; g < book.segments; ++g) {
+    if (total[g] == nullptr) continue;
+    const std::int64_t begin = book.row_ptr[first_row + g];
+    accumulate(book.column.data() + begin, book.quantity.data() + begin,
+               book.row_ptr[first_row + g + 1] - begin, set.pnl, total[g]);
+  }
+  return true;
+}
+
+// Writes the least of each union of set c, and its VaR into `answer`.
+inline void answer_kept(const AskedBook& book, const KeptArrays& kept, std::size_t c,
+                        double* answer, AskBuffers& scratch) noexcept {
+  const ScenarioArrays& set = book.sets[c].arrays();
+  double* const* total = kept.total(c);
+  const Leg* const no_legs[kMostSegments + 1] = {};
+  SegmentSet held = 0;
+  for (std::int64_t g = 0; g < book.segments; ++g) held |= total[g] == nullptr ? 0 : only(g);
+  for (std::size_t u = 0; u < set.unions.size(); ++u) {
+    float* least = kept.least(c)[u];
+    if (least == nullptr) continue;
+    keep_least(set, total, set.unions[u] & held, least);
+    start({.set = &set,
+           .total = total,
+           .leg = no_legs,
+           .before = least,
+           .error = error_of(kept.gross[c], 0),
+           .answer = answer + u},
+          set.unions[u], book.segments, scratch);
+  }
+  finish(scratch);
+}
+
+// Finds where the legs of each segment begin, and nets them with its lines; false where a quantity
+// might be rounded.
+inline bool net_legs(const AskedBook& book, const KeptArrays& kept, std::span<const Leg> legs,
+                     const Leg** of_segment, double* bucket_sum,
+                     std::span<std::uint8_t> mark) noexcept {
+  const std::int64_t buckets = book.sums.buckets();
+  for (std::int64_t n = 0; n < book.segments * buckets; ++n) bucket_sum[n] = kept.bucket_sum[n];
+  const Leg* const end = legs.data() + legs.size();
+  const Leg* leg = legs.data();
+  for (std::int64_t g = 0; g < book.segments; ++g) {
+    mark[g] = kept.mark[g];
+    of_segment[g] = leg;
+    while (leg != end && leg->segment == g) ++leg;
+    of_segment[g + 1] = leg;
+    if (leg == of_segment[g]) continue;
+    if (!net_segment(book, kept.account * book.segments + g, of_segment[g], leg,
+                     bucket_sum + g * buckets, mark[g])) {
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 // NOLINTNEXTLINE(misc-const-correctness): it fills what the account points to
-bool keep(const AskedBook& book, KeptAccount& kept, AskScratch& scratch) noexcept {
+bool keep(const AskedBook& book, KeptArrays& kept, AskBuffers& scratch) noexcept {
   const std::int64_t segments = book.segments;
   const std::int64_t first_row = kept.account * segments;
-  const Leg* const no_legs[kMostSegments + 1] = {};
   double* answer = kept.answer.data();
   for (std::size_t n = 0; n < kept.answer.size(); ++n) answer[n] = 0.0;
   for (std::size_t c = 0; c < book.sets.size(); ++c) {
-    const ScenarioSet& set = book.sets[c];
-    double* const* total = kept.total(c);
-    double gross = 0.0;
-    SegmentSet held = 0;
-    for (std::int64_t g = 0; g < segments; ++g) {
-      if (total[g] == nullptr) continue;
-      held |= only(g);
-      for (std::int64_t n = book.row_ptr[first_row + g]; n < book.row_ptr[first_row + g + 1]; ++n) {
-        gross += magnitude(book.quantity[n]) * set.largest[book.column[n]];
-      }
-    }
-    kept.gross[c] = gross;
-    if (!(gross < kExactGross)) return false;
-    for (SegmentSet left = held; left != 0; left &= left - 1) {
-      const int g = __builtin_ctz(left);
-      const std::int64_t begin = book.row_ptr[first_row + g];
-      accumulate(book.column.data() + begin, book.quantity.data() + begin,
-                 book.row_ptr[first_row + g + 1] - begin, set.pnl, total[g]);
-    }
-    for (std::size_t u = 0; u < set.unions.size(); ++u) {
-      float* least = kept.least(c)[u];
-      if (least == nullptr) continue;
-      keep_least(set, total, set.unions[u] & held, least);
-      start({.set = &set,
-             .total = total,
-             .leg = no_legs,
-             .before = least,
-             .error = error_of(gross, 0),
-             .answer = answer + u},
-            set.unions[u], segments, scratch);
-    }
-    finish(scratch);
+    const ScenarioArrays& set = book.sets[c].arrays();
+    if (!keep_totals(book, set, first_row, kept.total(c), kept.gross[c])) return false;
+    answer_kept(book, kept, c, answer, scratch);
     answer += set.unions.size();
   }
   for (std::int64_t g = 0; g < segments; ++g) {
@@ -453,46 +491,33 @@ bool keep(const AskedBook& book, KeptAccount& kept, AskScratch& scratch) noexcep
   return true;
 }
 
-bool ask(const AskedBook& book, const KeptAccount& kept, std::span<const Leg> legs,
-         std::span<double> answer, std::span<std::uint8_t> mark, AskScratch& scratch) noexcept {
-  const std::int64_t segments = book.segments, buckets = book.sums.buckets();
+bool ask(const AskedBook& book, const KeptArrays& kept, std::span<const Leg> legs,
+         std::span<double> answer, std::span<std::uint8_t> mark, AskBuffers& scratch) noexcept {
   SegmentSet changed = 0;
   for (const Leg& leg : legs) changed |= only(leg.segment);
   for (std::size_t c = 0; c < book.sets.size(); ++c) {
-    const ScenarioSet& set = book.sets[c];
+    const ScenarioArrays& set = book.sets[c].arrays();
     double gross = kept.gross[c];
     for (const Leg& leg : legs) gross += magnitude(leg.lots) * set.largest[leg.instrument];
     if (!(gross < kExactGross)) return false;
     scratch.gross[c] = gross;
+    // Not in a function of its own: see `start`.
     for (std::size_t u = 0; u < set.unions.size(); ++u) {
       const float* least = kept.least(c)[u];
       if ((set.unions[u] & changed) == 0 || least == nullptr) continue;
       const std::int64_t soon = smaller(set.blocks() + kFront, set.width());
-      for (std::int64_t n = 0; n < soon; n += 16) __builtin_prefetch(least + n);
+      for (std::int64_t n = 0; n < soon; n += kBlock) __builtin_prefetch(least + n);
     }
   }
 
   for (std::size_t n = 0; n < answer.size(); ++n) answer[n] = kept.answer[n];
   double* bucket_sum = scratch.bucket_sum.data();
-  for (std::int64_t n = 0; n < segments * buckets; ++n) bucket_sum[n] = kept.bucket_sum[n];
-  const Leg* const end = legs.data() + legs.size();
   const Leg* of_segment[kMostSegments + 1];
-  const Leg* leg = legs.data();
-  for (std::int64_t g = 0; g < segments; ++g) {
-    mark[g] = kept.mark[g];
-    of_segment[g] = leg;
-    while (leg != end && leg->segment == g) ++leg;
-    of_segment[g + 1] = leg;
-    if (leg == of_segment[g]) continue;
-    if (!net_segment(book, kept.account * segments + g, of_segment[g], leg,
-                     bucket_sum + g * buckets, mark[g])) {
-      return false;
-    }
-  }
+  if (!net_legs(book, kept, legs, of_segment, bucket_sum, mark)) return false;
 
   double* set_answer = answer.data();
   for (std::size_t c = 0; c < book.sets.size(); ++c) {
-    const ScenarioSet& set = book.sets[c];
+    const ScenarioArrays& set = book.sets[c].arrays();
     for (std::size_t u = 0; u < set.unions.size(); ++u) {
       if ((set.unions[u] & changed) == 0) continue;
       const float* before = kept.least(c)[u];
@@ -502,12 +527,12 @@ bool ask(const AskedBook& book, const KeptAccount& kept, std::span<const Leg> le
              .before = before == nullptr ? scratch.nothing.data() : before,
              .error = error_of(scratch.gross[c], static_cast<std::int64_t>(legs.size())),
              .answer = set_answer + u},
-            set.unions[u], segments, scratch);
+            set.unions[u], book.segments, scratch);
     }
     set_answer += set.unions.size();
   }
   finish(scratch);
-  answer_buckets(book.sums, bucket_sum, segments, changed, set_answer, scratch);
+  answer_buckets(book.sums, bucket_sum, book.segments, changed, set_answer, scratch);
   return true;
 }
 

@@ -2,15 +2,24 @@
 
 #include "crossmargin/whatif.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
 #include "at_level.h"
+#include "buffer.h"
+#include "whatif/kept.h"
+#include "whatif/scenarios.h"
 
 namespace crossmargin {
 
 #define XM_DECLARE(level)                                                                         \
   namespace level {                                                                               \
-  bool keep(const AskedBook& book, KeptAccount& kept, AskScratch& scratch) noexcept;              \
-  bool ask(const AskedBook& book, const KeptAccount& kept, std::span<const Leg> legs,             \
-           std::span<double> answer, std::span<std::uint8_t> mark, AskScratch& scratch) noexcept; \
+  bool keep(const AskedBook& book, KeptArrays& kept, AskBuffers& scratch) noexcept;               \
+  bool ask(const AskedBook& book, const KeptArrays& kept, std::span<const Leg> legs,              \
+           std::span<double> answer, std::span<std::uint8_t> mark, AskBuffers& scratch) noexcept; \
   }
 XM_DECLARE(baseline)
 XM_DECLARE(avx2)
@@ -32,14 +41,14 @@ bool holds(const AskedBook& book, SegmentSet segments, std::int64_t account) noe
 // Segments that some union of the set needs.
 SegmentSet measured(const ScenarioSet& set) noexcept {
   SegmentSet all = 0;
-  for (const SegmentSet members : set.unions) all |= members;
+  for (const SegmentSet members : set.unions()) all |= members;
   return all;
 }
 
 // The size of an array in whole cache lines, in bytes.
 template <typename T>
 std::int64_t bytes_of(std::int64_t count) noexcept {
-  return (count * static_cast<std::int64_t>(sizeof(T)) + 63) / 64 * 64;
+  return (count * static_cast<std::int64_t>(sizeof(T)) + kLineBytes - 1) / kLineBytes * kLineBytes;
 }
 
 // The next array of a piece of memory; it is written before it is read.
@@ -65,8 +74,10 @@ void each_array(const AskedBook& book, std::int64_t account, const Least& least,
                 const Total& total) {
   for (std::size_t c = 0; c < book.sets.size(); ++c) {
     const ScenarioSet& set = book.sets[c];
-    for (std::size_t u = 0; u < set.unions.size(); ++u) {
-      if (holds(book, set.unions[u], account)) least(c, u, bytes_of<float>(set.width()));
+    for (std::size_t u = 0; u < set.unions().size(); ++u) {
+      if (holds(book, set.unions()[u], account)) {
+        least(c, u, bytes_of<float>(set.arrays().width()));
+      }
     }
   }
   for (std::size_t c = 0; c < book.sets.size(); ++c) {
@@ -74,7 +85,7 @@ void each_array(const AskedBook& book, std::int64_t account, const Least& least,
     const SegmentSet needed = measured(set);
     for (std::int64_t g = 0; g < book.segments; ++g) {
       if (holds(book, needed & only(g), account)) {
-        total(c, static_cast<std::size_t>(g), bytes_of<double>(set.zones() * kZone));
+        total(c, static_cast<std::size_t>(g), bytes_of<double>(set.arrays().zones() * kZone));
       }
     }
   }
@@ -88,7 +99,7 @@ std::int64_t AskedBook::accounts() const noexcept {
 
 std::int64_t AskedBook::answers() const noexcept {
   std::size_t size = sums.unions.size();
-  for (const ScenarioSet& set : sets) size += set.unions.size();
+  for (const ScenarioSet& set : sets) size += set.unions().size();
   return static_cast<std::int64_t>(size);
 }
 
@@ -99,21 +110,18 @@ std::int64_t KeptAccount::bytes(const AskedBook& book, std::int64_t account) noe
   return all;
 }
 
-KeptAccount::KeptAccount(const AskedBook& book, std::int64_t of_account)
+KeptArrays::KeptArrays(const AskedBook& book, std::int64_t of_account)
     : account(of_account),
       segments_(static_cast<std::size_t>(book.segments)),
       unions_(0),
-      memory_(static_cast<std::byte*>(
-          ::operator new(static_cast<std::size_t>(bytes(book, of_account)), kLine))) {
-  std::byte* next = memory_.get();
+      memory_(KeptAccount::bytes(book, of_account)) {
+  std::byte* next = memory_.data();
   answer = take<double>(next, book.answers());
   gross = take<double>(next, static_cast<std::int64_t>(book.sets.size()));
   bucket_sum = take<double>(next, book.segments * book.sums.buckets());
   mark = take<std::uint8_t>(next, book.segments);
 
-  for (const ScenarioSet& set : book.sets) {
-    if (set.unions.size() > unions_) unions_ = set.unions.size();
-  }
+  for (const ScenarioSet& set : book.sets) unions_ = std::max(unions_, set.unions().size());
   total_.resize(book.sets.size() * segments_);
   least_.resize(book.sets.size() * unions_);
   each_array(
@@ -128,10 +136,14 @@ KeptAccount::KeptAccount(const AskedBook& book, std::int64_t of_account)
       });
 }
 
-AskScratch::AskScratch(const AskedBook& book) {
-  for (const ScenarioSet& set : book.sets) {
-    if (set.width() > width) width = set.width();
-  }
+KeptAccount::KeptAccount(const AskedBook& book, std::int64_t account)
+    : arrays_(std::make_unique<KeptArrays>(book, account)) {}
+KeptAccount::KeptAccount(KeptAccount&&) noexcept = default;
+KeptAccount& KeptAccount::operator=(KeptAccount&&) noexcept = default;
+KeptAccount::~KeptAccount() = default;
+
+AskBuffers::AskBuffers(const AskedBook& book) {
+  for (const ScenarioSet& set : book.sets) width = std::max(width, set.arrays().width());
   const auto answers = static_cast<std::size_t>(book.answers());
   const auto longest = static_cast<std::size_t>(width);
   const auto scenarios = longest * static_cast<std::size_t>(kZone);
@@ -148,13 +160,16 @@ AskScratch::AskScratch(const AskedBook& book) {
   bucket_total.resize(static_cast<std::size_t>(book.sums.buckets()));
 }
 
+AskScratch::AskScratch(const AskedBook& book) : buffers_(std::make_unique<AskBuffers>(book)) {}
+AskScratch::~AskScratch() = default;
+
 bool keep(Level level, const AskedBook& book, KeptAccount& kept, AskScratch& scratch) noexcept {
-  return XM_CALL(level, keep(book, kept, scratch));
+  return XM_CALL(level, keep(book, kept.arrays(), scratch.buffers()));
 }
 
 bool ask(Level level, const AskedBook& book, const KeptAccount& kept, std::span<const Leg> legs,
          std::span<double> answer, std::span<std::uint8_t> mark, AskScratch& scratch) noexcept {
-  return XM_CALL(level, ask(book, kept, legs, answer, mark, scratch));
+  return XM_CALL(level, ask(book, kept.arrays(), legs, answer, mark, scratch.buffers()));
 }
 
 }  // namespace crossmargin

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from typing import Any, SupportsIndex
 
@@ -10,9 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmargin.arrays import Array, Float, Int32, Integer
-
-LINE = 64
-"""Bytes of a cache line."""
 
 
 def floats(name: str, value: npt.ArrayLike, ndim: int = 1, *, copy: bool = False) -> Float:
@@ -235,14 +231,6 @@ def frozen(array: Array) -> Array:
         array.base.setflags(write=False)
     array.setflags(write=False)
     return array
-
-
-def on_lines(shape: tuple[int, ...], dtype: type[np.generic]) -> Array:
-    """Return zeros that start on a cache line: vectors across two are read twice."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + LINE, np.uint8)
-    start = -raw.ctypes.data % LINE
-    return raw[start : start + size].view(dtype).reshape(shape)
 
 
 def _unmasked(name: str, value: npt.ArrayLike) -> Array:

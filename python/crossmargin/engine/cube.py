@@ -6,14 +6,17 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from crossmargin.arrays import Array, Float, Int32
 from crossmargin.engine.arrays import floats, frozen, integers
-from crossmargin.engine.screen import NO_SCREEN, Screen, make_screen
+
+if TYPE_CHECKING:
+    from crossmargin.engine._core import Screen
 
 GRID_STEPS = 2.0**20
 """Grid steps in one USD (methodology, section 1)."""
@@ -96,16 +99,28 @@ class Cube:
             digest.update(row.astype("<f8", copy=False).tobytes())
         return digest.hexdigest()
 
-    def screen(self, start: int, count: int) -> Screen:
-        """Return the screen of some columns, made on first use and kept."""
+    def make_screen(self, start: int, count: int) -> None:
+        """Make the screen with which the C++ kernels read some columns, unless it is there.
+
+        Parameters
+        ----------
+        start, count : int
+            The columns.
+
+        Raises
+        ------
+        ImportError
+            The C++ kernels are not there.
+        """
         key = (start, count)
         if key not in self._screens:
-            self._screens[key] = make_screen(self.pnl[:, start : start + count], self.largest)
-        return self._screens[key]
+            self._screens[key] = import_module("crossmargin.engine._core").Screen(
+                pnl=self.pnl, largest=self.largest, start=start, count=count
+            )
 
-    def has_screen(self, start: int, count: int) -> bool:
-        """Tell whether the screen of some columns has been made."""
-        return (start, count) in self._screens
+    def screen(self, start: int, count: int) -> Screen | None:
+        """Return the screen of some columns, or None where it has not been made."""
+        return self._screens.get((start, count))
 
     def __repr__(self) -> str:
         """Return the shape and whether the cube is on the grid."""
@@ -228,13 +243,15 @@ class Measure:
         """Copy and unpickle through the constructor."""
         return type(self), (self.cube, self.level, self.scenarios)
 
-    def screen(self, tails: int) -> Screen:
-        """Return the screen for measuring so many tails: none where making it would cost more."""
-        if self.column is not None or not (
-            tails >= TAILS_WORTH_A_SCREEN or self.cube.has_screen(self.start, self.count)
-        ):
-            return NO_SCREEN
-        return self.cube.screen(self.start, self.count)
+    def prepare(self, tails: int) -> None:
+        """Make the C++ kernels' screen, if that takes less time than it saves on so many tails."""
+        if self.column is None and tails >= TAILS_WORTH_A_SCREEN:
+            self.cube.make_screen(self.start, self.count)
+
+    @property
+    def screen(self) -> Screen | None:
+        """The C++ kernels' screen of the scenarios, if it has been made."""
+        return None if self.column is not None else self.cube.screen(self.start, self.count)
 
     def cube_scenario(self, used: Int32) -> Int32:
         """Return the cube's scenario numbers of positions among the used ones."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
+from crossmargin.arrays import Float
 from crossmargin.engine import _core
+from crossmargin.engine.arguments import Polynomials, TailArrays, TermArrays, Unions
+from crossmargin.engine.book import Book
+from crossmargin.engine.cube import Measure
 from crossmargin.engine.faults import Fault
 
 VARIABLE = "XM_SIMD"
+SCREENED_ACCOUNTS = _core.SCREENED_ACCOUNTS
+"""Accounts that the screen takes together; a smaller block would waste it."""
 
 
 def level() -> str:
@@ -36,24 +41,24 @@ def level() -> str:
     return wanted
 
 
-def segment_tails(*arguments: Any) -> Fault:
+def segment_tails(
+    first: int, last: int, book: Book, unions: Unions, measure: Measure, result: TailArrays
+) -> Fault:
     """Measure tails; see the reference."""
-    return _core.segment_tails(level(), *arguments)
+    arrays = (book.row_ptr, book.column, book.quantity)
+    m = measure
+    tail = (m.pnl, m.cube.largest, m.start, m.count, m.k, m.w)
+    return _core.segment_tails(level(), first, last, arrays, unions, tail, m.screen, result)
 
 
-def revalue(*arguments: Any) -> Fault:
+def revalue(first: int, last: int, terms: TermArrays, shock: Float, pnl: Float) -> Fault:
     """Revalue instruments; see the reference."""
-    return _core.revalue(level(), *arguments)
+    return _core.revalue(level(), first, last, terms, shock, pnl)
 
 
-def taylor(*arguments: Any) -> Fault:
+def taylor(first: int, last: int, polynomials: Polynomials, shock: Float, pnl: Float) -> Fault:
     """Evaluate polynomials; see the reference."""
-    return _core.taylor(level(), *arguments)
-
-
-def asked_book(*arguments: Any) -> _core.AskedBook:
-    """Return a book that can be asked; see `engine.whatif`."""
-    return _core.AskedBook(level(), *arguments)
+    return _core.taylor(level(), first, last, polynomials, shock, pnl)
 
 
 # They have no levels.

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin.arrays import Array, Float, Int8, Int32, Integer
+from crossmargin.arrays import Array, Float
+from crossmargin.engine.arguments import PairArrays, Pairs, SpreadArrays, Spreads
 from crossmargin.engine.arrays import floats, indices, integers, pointers, same_length
 from crossmargin.engine.backends import kernels
 from crossmargin.engine.executor import run_blocks
@@ -22,25 +22,6 @@ from crossmargin.engine.faults import NONE, Fault
 
 BLOCK_ACCOUNTS = 1024
 """Accounts in a block of work."""
-
-
-class Spreads(NamedTuple):
-    """Inter-commodity spreads in order of priority, as `spread_credits` describes them.
-
-    Attributes
-    ----------
-    leg_ptr : ndarray of int64 [P + 1]
-    leg_commodity : ndarray of int32 [L]
-    leg_ratio : ndarray of float64 [L]
-    leg_side : ndarray of int8 [L]
-    rate : ndarray of float64 [P]
-    """
-
-    leg_ptr: Integer
-    leg_commodity: Int32
-    leg_ratio: Float
-    leg_side: Int8
-    rate: Float
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,15 +154,14 @@ def spread_credits(
     spreads = check_spreads(leg_ptr, leg_commodity, leg_ratio, leg_side, rate, delta.shape[1])
     kernel = kernels(backend).spread_credits
     shape = (len(delta), len(spreads.rate))
-    result = SpreadCredits(np.empty(shape), np.empty(shape), np.empty(delta.shape))
-    written = (result.count, result.credit, result.remaining)
+    result = SpreadArrays(np.empty(shape), np.empty(shape), np.empty(delta.shape))
     _run(
-        lambda first, last: kernel(first, last, *spreads, delta, risk, *written),
+        lambda first, last: kernel(first, last, spreads, delta, risk, result),
         len(delta),
         threads,
         "spread {}: their number or credit is beyond float64; check deltas, ratios and scan risks",
     )
-    return result
+    return SpreadCredits(*result)
 
 
 def tier_charges(
@@ -241,7 +221,7 @@ def tier_charges(
     each = _amounts("charge", charge, 1)
     same_length(tier_a=a, tier_b=b, charge=each)
     problem = "spread {}: their number or charge is beyond float64; check deltas and charges"
-    return TierCharges(*_net_pairs(longs, shorts, a, b, each, threads, backend, problem))
+    return TierCharges(*_net_pairs(longs, shorts, Pairs(a, b, each), threads, backend, problem))
 
 
 def offset_classes(
@@ -292,7 +272,7 @@ def offset_classes(
     the reduction n * (1 - d); the rest, n * d, stays as margin. Where the sides are margined at
     two clearing houses, each takes the reduction off its own.
 
-    Recollected scheme of offset classes, residual margin and disallowance factors: evidence
+    Recollected scheme of offset classes, residual margin and disallowance factors: standing
     unconfirmed, and no table of classes or factors is known. 17 CFR 402.2 has a like structure:
     an offset factor within a category, a disallowance for hedging across categories.
 
@@ -321,30 +301,25 @@ def offset_classes(
     a, b = np.concatenate([each, i]), np.concatenate([each, j])
     allowed = 1.0 - np.concatenate([within, across])
     problem = "offset {}: beyond float64; check the residual margins"
-    return ClassOffsets(*_net_pairs(longs, shorts, a, b, allowed, threads, backend, problem))
+    return ClassOffsets(*_net_pairs(longs, shorts, Pairs(a, b, allowed), threads, backend, problem))
 
 
 def _net_pairs(
-    longs: Float,
-    shorts: Float,
-    a: Int32,
-    b: Int32,
-    weight: Float,
-    threads: int | None,
-    backend: str,
-    problem: str,
-) -> tuple[Float, Float, Float, Float]:
+    longs: Float, shorts: Float, pairs: Pairs, threads: int | None, backend: str, problem: str
+) -> PairArrays:
     """Run the kernel over blocks of accounts; return counts, amounts, and what is left."""
     kernel = kernels(backend).net_pairs
-    shape = (len(longs), len(weight))
-    written = np.empty(shape), np.empty(shape), np.empty(longs.shape), np.empty(longs.shape)
+    shape = (len(longs), len(pairs.weight))
+    result = PairArrays(
+        np.empty(shape), np.empty(shape), np.empty(longs.shape), np.empty(longs.shape)
+    )
     _run(
-        lambda first, last: kernel(first, last, a, b, weight, longs, shorts, *written),
+        lambda first, last: kernel(first, last, pairs, longs, shorts, result),
         len(longs),
         threads,
         problem,
     )
-    return written
+    return result
 
 
 def _run(

@@ -1,8 +1,9 @@
 """The kernels in numba: the fallback where the extension is missing.
 
-Serial functions of the signatures in `reference`; the executor's threads call them, the GIL
-released. No fastmath and no contraction, so the bits are the reference's. Compiled on first use and
-kept in memory only: a cache on disk is one more thing that can be stale or shared by machines.
+Functions of the signatures in `reference`; the executor's threads call them, and the compiled ones
+behind them release the GIL. No fastmath and no contraction, so the bits are the reference's.
+Compiled on first use and kept in memory only: a cache on disk is one more thing that can be stale
+or shared by machines.
 """
 
 from __future__ import annotations
@@ -25,8 +26,47 @@ POWERS = 2.0 ** np.arange(LOWEST_POWER, 1013)
 COEFFICIENTS = np.array(EXP_COEFFICIENTS)
 
 
+def segment_tails(first, last, book, unions, measure, result):
+    """Measure the tails of accounts [first, last); see the reference."""
+    return _segment_tails(
+        first,
+        last,
+        book.row_ptr,
+        book.column,
+        book.quantity,
+        *unions,
+        measure.pnl,
+        measure.cube.largest,
+        measure.start,
+        measure.count,
+        measure.k,
+        measure.w,
+        *result,
+    )
+
+
+def revalue(first, last, terms, shock, pnl):
+    """Revalue every instrument in scenarios [first, last); see the reference."""
+    return _revalue(first, last, *terms, shock, pnl)
+
+
+def taylor(first, last, polynomials, shock, pnl):
+    """Evaluate polynomials of second order in scenarios [first, last); see the reference."""
+    return _taylor(first, last, *polynomials, shock, pnl)
+
+
+def spread_credits(first, last, spreads, net_delta, scan_risk, result):
+    """Form inter-commodity spreads for accounts [first, last); see the reference."""
+    return _spread_credits(first, last, *spreads, net_delta, scan_risk, *result)
+
+
+def net_pairs(first, last, pairs, long_held, short_held, result):
+    """Offset long and short holdings of accounts [first, last); see the reference."""
+    return _net_pairs(first, last, *pairs, long_held, short_held, *result)
+
+
 @jit
-def segment_tails(
+def _segment_tails(
     first,
     last,
     row_ptr,
@@ -41,14 +81,11 @@ def segment_tails(
     count,
     k,
     w,
-    order,
-    narrow,
-    by_scenario,
     var,
     es,
     scenario,
 ):
-    """Measure the tails of accounts [first, last); see the reference."""
+    """Measure tails: of an account the netted positions, their sums, and the worst of those."""
     widest = 0
     for account in range(first, last):
         lines = row_ptr[(account + 1) * segments] - row_ptr[account * segments]
@@ -166,7 +203,7 @@ def _keep_worst(total, pnl, scenario):
 
 
 @jit
-def revalue(
+def _revalue(
     first,
     last,
     exponent_ptr,
@@ -244,7 +281,7 @@ def _value(lines, line_ptr, term_exponent, term_amount, line_offset, discount, v
 
 
 @jit
-def taylor(first, last, poly_ptr, poly_feature, poly_coefficient, shock, pnl):
+def _taylor(first, last, poly_ptr, poly_feature, poly_coefficient, shock, pnl):
     """Evaluate polynomials of second order in scenarios [first, last); see the reference."""
     factors = shock.shape[1]
     feature = np.empty((factors + factors * (factors + 1) // 2, TILE))
@@ -272,7 +309,7 @@ def taylor(first, last, poly_ptr, poly_feature, poly_coefficient, shock, pnl):
 
 
 @jit
-def spread_credits(
+def _spread_credits(
     first,
     last,
     leg_ptr,
@@ -319,7 +356,7 @@ def spread_credits(
 
 
 @jit
-def net_pairs(
+def _net_pairs(
     first, last, a, b, weight, long_held, short_held, count, amount, long_left, short_left
 ):
     """Offset long and short holdings of accounts [first, last); see the reference."""

@@ -1,7 +1,8 @@
 """The specification of every kernel, in plain NumPy: slow, and obvious.
 
 The compiled and the numba kernels take the same arguments and give the same bits. Each kernel works
-on a range [first, last), writes into arrays it is given, and returns a fault (`faults.py`).
+on a range [first, last), writes into arrays it is given (`arguments.py`), and returns a fault
+(`faults.py`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,19 @@ from __future__ import annotations
 import numpy as np
 
 from crossmargin import exact
-from crossmargin.arrays import Float, Int8, Int16, Int32, Integer
+from crossmargin.arrays import Float, Int32
+from crossmargin.engine.arguments import (
+    PairArrays,
+    Pairs,
+    Polynomials,
+    SpreadArrays,
+    Spreads,
+    TailArrays,
+    TermArrays,
+    Unions,
+)
+from crossmargin.engine.book import Book
+from crossmargin.engine.cube import Measure
 from crossmargin.engine.faults import (
     AMOUNT_RANGE,
     EXPONENT_RANGE,
@@ -24,26 +37,7 @@ GRID_LIMIT = 2.0**53
 
 
 def segment_tails(
-    first: int,
-    last: int,
-    row_ptr: Integer,
-    column: Int32,
-    quantity: Float,
-    segments: int,
-    union_ptr: Integer,
-    union_segment: Int32,
-    pnl: Float,
-    largest: Float,
-    start: int,
-    count: int,
-    k: int,
-    w: float,
-    order: Int32,
-    narrow: Int16,
-    by_scenario: Float,
-    var: Float,
-    es: Float,
-    scenario: Int32,
+    first: int, last: int, book: Book, unions: Unions, measure: Measure, result: TailArrays
 ) -> Fault:
     """Measure the tails of accounts [first, last) in every union of segments.
 
@@ -51,27 +45,12 @@ def segment_tails(
     ----------
     first, last : int
         The range of accounts.
-    row_ptr, column, quantity : ndarray
-        The book; its rows are account * segments + segment.
-    segments : int
-        Segments G of an account.
-    union_ptr : ndarray of int64 [U + 1]
-    union_segment : ndarray of int32
-        The segments of each union, ascending.
-    pnl : ndarray of float64 [I x .]
-        USD, gain positive; columns start to start + count are used.
-    largest : ndarray of float64 [I]
-        A bound of each row's magnitude. Faster kernels skip the check for overflow by it.
-    start, count : int
-        The scenarios.
-    k, w : int, float
-        The size of the tail.
-    order, narrow, by_scenario : ndarray
-        The arrays of a `Screen`, or empty ones. Faster kernels use them; the answer is the same.
-    var, es : ndarray of float64 [A x U]
-        Results, USD, loss positive. `es` may be [A x 0]: not wanted.
-    scenario : ndarray of int32 [A x U x k], or [A x U x 0] if not wanted
-        Result: positions among the used scenarios, worst first.
+    book : Book
+        Quantities [A * G x I].
+    unions : Unions
+    measure : Measure
+        P&L of the scenarios, USD, gain positive, and the size of the tail.
+    result : TailArrays
 
     Returns
     -------
@@ -84,71 +63,58 @@ def segment_tails(
     first, in ascending segment order; the positions then in ascending instrument order, starting at
     +0.0, with one multiplication and one addition each.
     """
+    pnl = measure.pnl[:, measure.start : measure.start + measure.count]
     for account in range(first, last):
-        for union in range(len(union_ptr) - 1):
-            members = union_segment[union_ptr[union] : union_ptr[union + 1]]
-            rows = [slice(*row_ptr[account * segments + g + np.arange(2)]) for g in members]
-            instrument, place = np.unique(
-                np.concatenate([column[r] for r in rows]), return_inverse=True
-            )
-            net = np.zeros(len(instrument))
-            np.add.at(net, place, np.concatenate([quantity[r] for r in rows]))
-
-            total = np.zeros(count)
+        for union in range(unions.size):
+            instrument, net = _net(book, account * unions.segments + unions.members(union))
+            total = np.zeros(measure.count)
             with np.errstate(over="ignore", invalid="ignore"):
                 for i, q in zip(instrument, net, strict=True):
-                    total += q * pnl[i, start : start + count]
+                    total += q * pnl[i]
             infinite = np.flatnonzero(~np.isfinite(total))
             if infinite.size:
                 return SUM_NOT_FINITE, account, union, int(infinite[0])
 
             # A stable sort keeps the lower scenario number first among equals.
-            worst = np.argsort(total, kind="stable")[:k]
+            worst = np.argsort(total, kind="stable")[: measure.k]
             loss = 0.0 - total[worst]
-            var[account, union] = loss[-1]
-            if es.size:
-                with np.errstate(over="ignore"):
-                    tail_sum = float(exact.ordered_sum(loss[:-1])) + (w - (k - 1)) * loss[-1]
-                    shortfall = tail_sum / w + 0.0
+            result.var[account, union] = loss[-1]
+            if result.es.size:
+                shortfall = _shortfall(loss, measure.w)
                 if not np.isfinite(shortfall):
                     return SUM_NOT_FINITE, account, union, int(worst[0])
-                es[account, union] = max(shortfall, loss[-1])
-            if scenario.size:
-                scenario[account, union] = worst
+                result.es[account, union] = max(shortfall, loss[-1])
+            if result.scenario.size:
+                result.scenario[account, union] = worst
     return OK
 
 
-def revalue(
-    first: int,
-    last: int,
-    exponent_ptr: Integer,
-    exponent_factor: Int32,
-    exponent_weight: Float,
-    line_ptr: Integer,
-    term_exponent: Int32,
-    term_amount: Float,
-    line_offset: Float,
-    instrument_ptr: Integer,
-    scale: Float,
-    linear_factor: Int32,
-    linear_loading: Float,
-    shock: Float,
-    pnl: Float,
-) -> Fault:
+def _net(book: Book, rows: Int32) -> tuple[Int32, Float]:
+    """Return the instruments of some rows, ascending, and their quantities added in row order."""
+    lines = [slice(*book.row_ptr[row + np.arange(2)]) for row in rows]
+    instrument, place = np.unique(
+        np.concatenate([book.column[line] for line in lines]), return_inverse=True
+    )
+    net = np.zeros(len(instrument))
+    np.add.at(net, place, np.concatenate([book.quantity[line] for line in lines]))
+    return instrument, net
+
+
+def _shortfall(loss: Float, w: float) -> float:
+    """Return the mean of the w largest losses, the last of which counts in part."""
+    with np.errstate(over="ignore"):
+        tail_sum = float(exact.ordered_sum(loss[:-1])) + (w - (len(loss) - 1)) * loss[-1]
+        return float(tail_sum / w + 0.0)
+
+
+def revalue(first: int, last: int, terms: TermArrays, shock: Float, pnl: Float) -> Fault:
     """Revalue every instrument in scenarios [first, last); see `crossmargin.engine.revalue`.
 
     Parameters
     ----------
     first, last : int
         The range of scenarios.
-    exponent_ptr, exponent_factor, exponent_weight : ndarray
-        u[m, s] = sum of weight * shock, in stored order from +0.0; E[m, s] = exp(-u[m, s]).
-    line_ptr, term_exponent, term_amount, line_offset : ndarray
-        A line is (sum of amount * E, in stored order from +0.0) + offset; its base has E = 1.
-    instrument_ptr : ndarray of int64 [I + 1]
-        The lines of each instrument; its value is their minimum.
-    scale, linear_factor, linear_loading : ndarray [I]
-        P = scale * (value - base value), plus loading * shock[s, factor] where factor >= 0.
+    terms : TermArrays
     shock : ndarray of float64 [S x K]
         Changes of the factors.
     pnl : ndarray of float64 [I x S]
@@ -160,57 +126,47 @@ def revalue(
         EXPONENT_RANGE with exponent and scenario, PNL_RANGE with instrument and scenario, or OK.
     """
     moves = shock[first:last]
-    growth = np.zeros((len(exponent_ptr) - 1, last - first))
+    growth = np.zeros((len(terms.exponent_ptr) - 1, last - first))
     with np.errstate(over="ignore", invalid="ignore"):
         for m in range(len(growth)):
-            for e in range(exponent_ptr[m], exponent_ptr[m + 1]):
-                growth[m] += exponent_weight[e] * moves[:, exponent_factor[e]]
+            for e in range(terms.exponent_ptr[m], terms.exponent_ptr[m + 1]):
+                growth[m] += terms.exponent_weight[e] * moves[:, terms.exponent_factor[e]]
             outside = np.flatnonzero(~(np.abs(growth[m]) <= exact.EXP_LIMIT))
             if outside.size:
                 return EXPONENT_RANGE, m, 0, first + int(outside[0])
         discount = exact.exp(-growth)
 
-        for i in range(len(instrument_ptr) - 1):
-            lines = range(instrument_ptr[i], instrument_ptr[i + 1])
+        for i in range(terms.instruments):
+            lines = range(terms.instrument_ptr[i], terms.instrument_ptr[i + 1])
             value = np.full(last - first, np.inf)
             base = np.float64(np.inf)
             for j in lines:
                 total = np.zeros(last - first)
                 base_total = 0.0
-                for t in range(line_ptr[j], line_ptr[j + 1]):
-                    total += term_amount[t] * discount[term_exponent[t]]
-                    base_total += term_amount[t]
-                value = np.minimum(value, total + line_offset[j])
-                base = np.minimum(base, base_total + line_offset[j])
-            change = scale[i] * (value - base)
-            if linear_factor[i] >= 0:
-                change = change + linear_loading[i] * moves[:, linear_factor[i]]
+                for t in range(terms.line_ptr[j], terms.line_ptr[j + 1]):
+                    total += terms.term_amount[t] * discount[terms.term_exponent[t]]
+                    base_total += terms.term_amount[t]
+                value = np.minimum(value, total + terms.line_offset[j])
+                base = np.minimum(base, base_total + terms.line_offset[j])
+            change = terms.scale[i] * (value - base)
+            if terms.linear_factor[i] >= 0:
+                change = change + terms.linear_loading[i] * moves[:, terms.linear_factor[i]]
             fault = _round_into(pnl[i, first:last], change, i, first)
             if fault != OK:
                 return fault
     return OK
 
 
-def taylor(
-    first: int,
-    last: int,
-    poly_ptr: Integer,
-    poly_feature: Int32,
-    poly_coefficient: Float,
-    shock: Float,
-    pnl: Float,
-) -> Fault:
+def taylor(first: int, last: int, polynomials: Polynomials, shock: Float, pnl: Float) -> Fault:
     """Evaluate polynomials of second order in scenarios [first, last).
 
     Parameters
     ----------
     first, last : int
         The range of scenarios.
-    poly_ptr, poly_feature, poly_coefficient : ndarray
-        P = sum of coefficient * feature, in stored order from +0.0.
+    polynomials : Polynomials
     shock : ndarray of float64 [S x K]
-        Feature f < K is shock_f; then come the products shock_k * shock_l, k <= l, in
-        lexicographic order.
+        Changes of the factors.
     pnl : ndarray of float64 [I x S]
         Result, USD, on the grid of 2^-20.
 
@@ -219,14 +175,15 @@ def taylor(
     Fault
         PNL_RANGE with instrument and scenario, or OK.
     """
+    ptr, number, coefficient = polynomials
     moves = shock[first:last].T
     with np.errstate(over="ignore", invalid="ignore"):
         pairs = [moves[k] * moves[n] for k in range(len(moves)) for n in range(k, len(moves))]
         feature = [*moves, *pairs]
-        for i in range(len(poly_ptr) - 1):
+        for i in range(polynomials.instruments):
             total = np.zeros(last - first)
-            for t in range(poly_ptr[i], poly_ptr[i + 1]):
-                total += poly_coefficient[t] * feature[poly_feature[t]]
+            for t in range(ptr[i], ptr[i + 1]):
+                total += coefficient[t] * feature[number[t]]
             fault = _round_into(pnl[i, first:last], total, i, first)
             if fault != OK:
                 return fault
@@ -236,16 +193,10 @@ def taylor(
 def spread_credits(
     first: int,
     last: int,
-    leg_ptr: Integer,
-    leg_commodity: Int32,
-    leg_ratio: Float,
-    leg_side: Int8,
-    rate: Float,
+    spreads: Spreads,
     net_delta: Float,
     scan_risk: Float,
-    count: Float,
-    credit: Float,
-    remaining: Float,
+    result: SpreadArrays,
 ) -> Fault:
     """Form inter-commodity spreads for accounts [first, last).
 
@@ -253,20 +204,12 @@ def spread_credits(
     ----------
     first, last : int
         The range of accounts.
-    leg_ptr : ndarray of int64 [P + 1]
-        The legs of each spread, spreads in order of priority; of both sides, no commodity twice.
-    leg_commodity, leg_ratio, leg_side : ndarray
-        A leg's commodity, its delta in one spread (> 0), and its side: +1 or -1 (int8).
-    rate : ndarray of float64 [P]
-        The share of the scan risk that is credited.
+    spreads : Spreads
     net_delta : ndarray of float64 [A x C]
         Long positive.
     scan_risk : ndarray of float64 [A x C]
         USD.
-    count, credit : ndarray of float64 [A x P]
-        Results: spreads formed, and USD.
-    remaining : ndarray of float64 [A x C]
-        Result: the delta that no spread has used.
+    result : SpreadArrays
 
     Returns
     -------
@@ -281,9 +224,10 @@ def spread_credits(
     to no more than it has. Credits of the legs, ((used / |net delta|) * scan risk) * rate, are
     added in stored order from +0.0.
     """
-    remaining[first:last] = net_delta[first:last] + 0.0
+    leg_ptr, leg_commodity, leg_ratio, leg_side, rate = spreads
+    result.remaining[first:last] = net_delta[first:last] + 0.0
     for account in range(first, last):
-        left = remaining[account]
+        left = result.remaining[account]
         for spread in range(len(rate)):
             legs = slice(leg_ptr[spread], leg_ptr[spread + 1])
             commodity, ratio = leg_commodity[legs], leg_ratio[legs]
@@ -300,23 +244,18 @@ def spread_credits(
                     left[commodity] -= np.copysign(used, left[commodity])
             if not (np.isfinite(n) and np.isfinite(total)):
                 return AMOUNT_RANGE, account, spread, 0
-            count[account, spread] = n
-            credit[account, spread] = total
+            result.formed[account, spread] = n
+            result.credit[account, spread] = total
     return OK
 
 
 def net_pairs(
     first: int,
     last: int,
-    a: Int32,
-    b: Int32,
-    weight: Float,
+    pairs: Pairs,
     long_held: Float,
     short_held: Float,
-    count: Float,
-    amount: Float,
-    long_left: Float,
-    short_left: Float,
+    result: PairArrays,
 ) -> Fault:
     """Offset long and short holdings of accounts [first, last), pair by pair.
 
@@ -324,16 +263,10 @@ def net_pairs(
     ----------
     first, last : int
         The range of accounts.
-    a, b : ndarray of int32 [Q]
-        Two columns of the holdings for each pair, pairs in order; the same one twice is allowed.
-    weight : ndarray of float64 [Q]
-        USD for each unit offset.
+    pairs : Pairs
     long_held, short_held : ndarray of float64 [A x T]
         Not below zero.
-    count, amount : ndarray of float64 [A x Q]
-        Results: units offset, and count * weight.
-    long_left, short_left : ndarray of float64 [A x T]
-        Results: what no pair has offset.
+    result : PairArrays
 
     Returns
     -------
@@ -343,8 +276,10 @@ def net_pairs(
     Notes
     -----
     For each pair n = min(long of a, short of b) is taken from both; then, where b is not a,
-    m = min(short of a, long of b) likewise. The count is n + m.
+    m = min(short of a, long of b) likewise. The offset is n + m.
     """
+    a, b, weight = pairs
+    offset, amount, long_left, short_left = result
     long_left[first:last] = long_held[first:last] + 0.0
     short_left[first:last] = short_held[first:last] + 0.0
     for account in range(first, last):
@@ -363,7 +298,7 @@ def net_pairs(
                 value = total * weight[pair] + 0.0
             if not (np.isfinite(total) and np.isfinite(value)):
                 return AMOUNT_RANGE, account, pair, 0
-            count[account, pair] = total
+            offset[account, pair] = total
             amount[account, pair] = value
     return OK
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from crossmargin.arrays import Float, Int32, Integer
+from crossmargin.engine.arguments import Polynomials, TermArrays
 from crossmargin.engine.arrays import floats, indices, pointers, same_length
 from crossmargin.engine.backends import kernels
 from crossmargin.engine.executor import run_blocks
-from crossmargin.engine.faults import EXPONENT_RANGE, NONE
+from crossmargin.engine.faults import EXPONENT_RANGE, NONE, Fault
 
 BLOCK_SCENARIOS = 128
 """Scenarios in a block of work."""
@@ -102,8 +105,8 @@ def revalue(
     """
     shock = floats("shock", shock, ndim=2)
     arrays = _check_terms(terms, shock.shape[1])
-    scale = arrays[8]
-    return _evaluate("revalue", arrays, shock, len(scale), threads, backend)
+    kernel = kernels(backend).revalue
+    return _evaluate(partial(kernel, terms=arrays), arrays.instruments, shock, threads)
 
 
 def taylor(
@@ -154,7 +157,9 @@ def taylor(
     coefficient = floats("poly_coefficient", poly_coefficient)
     same_length(poly_feature=feature, poly_coefficient=coefficient)
     ptr = pointers("poly_ptr", poly_ptr, len(feature), "poly_feature")
-    return _evaluate("taylor", (ptr, feature, coefficient), shock, len(ptr) - 1, threads, backend)
+    polynomials = Polynomials(ptr, feature, coefficient)
+    kernel = kernels(backend).taylor
+    return _evaluate(partial(kernel, polynomials=polynomials), len(ptr) - 1, shock, threads)
 
 
 def feature_index(k: npt.ArrayLike, l: npt.ArrayLike, factors: int) -> Integer:  # noqa: E741
@@ -183,8 +188,8 @@ def feature_index(k: npt.ArrayLike, l: npt.ArrayLike, factors: int) -> Integer: 
     return np.asarray(factors + k * factors - k * (k - 1) // 2 + (l - k))
 
 
-def _check_terms(terms: Terms, factors: int) -> tuple[npt.NDArray[Any], ...]:
-    """Return the arrays of the terms in the order of the kernels, checked."""
+def _check_terms(terms: Terms, factors: int) -> TermArrays:
+    """Return the arrays of the terms, checked."""
     exponent_factor = indices("exponent_factor", terms.exponent_factor, factors)
     exponent_weight = floats("exponent_weight", terms.exponent_weight)
     entries = same_length(exponent_factor=exponent_factor, exponent_weight=exponent_weight)
@@ -212,7 +217,7 @@ def _check_terms(terms: Terms, factors: int) -> tuple[npt.NDArray[Any], ...]:
         linear_factor=linear_factor,
         linear_loading=linear_loading,
     )
-    return (
+    return TermArrays(
         exponent_ptr,
         exponent_factor,
         exponent_weight,
@@ -228,19 +233,13 @@ def _check_terms(terms: Terms, factors: int) -> tuple[npt.NDArray[Any], ...]:
 
 
 def _evaluate(
-    name: str,
-    arrays: tuple[npt.NDArray[Any], ...],
-    shock: Float,
-    instruments: int,
-    threads: int | None,
-    backend: str,
+    kernel: Callable[..., Fault], instruments: int, shock: Float, threads: int | None
 ) -> Float:
     """Run a kernel over blocks of scenarios and raise what it reports."""
-    kernel = getattr(kernels(backend), name)
     pnl = np.empty((instruments, len(shock)))
 
     def block(first: int, last: int) -> None:
-        kind, element, _, scenario = kernel(first, last, *arrays, shock, pnl)
+        kind, element, _, scenario = kernel(first, last, shock=shock, pnl=pnl)
         if kind == EXPONENT_RANGE:
             raise ValueError(
                 f"exponent {element}, scenario {scenario}: beyond +-700; check the shocks' unit "

@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 
 import numpy as np
 
 from crossmargin.arrays import Float, Int32, Integer
+from crossmargin.engine.arguments import TailArrays, Unions
 from crossmargin.engine.arrays import integers, whole
 from crossmargin.engine.backends import kernels, resolve
 from crossmargin.engine.book import Book
 from crossmargin.engine.cube import Cube, Measure
 from crossmargin.engine.executor import check_threads, run_blocks
 from crossmargin.engine.faults import NONE, PnlError
-from crossmargin.engine.screen import NO_SCREEN
 
 BLOCK_WORK = 200_000_000
 """Multiply-adds in a block of accounts: under 50 milliseconds, so that Ctrl-C is heard soon."""
 BLOCKS_A_THREAD = 8
 SMALLEST_BLOCK = 64
-"""Accounts that the screen takes together; a smaller block would waste it."""
+"""Accounts in a block at least; the C++ kernels have a number of their own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,42 +297,23 @@ def _measure(
                 f"book: it has {book.columns} instruments, the cube of measure {number} only "
                 f"{measure.cube.instruments}"
             )
-    union_ptr, union_segment = _union_arrays(unions, segments)
-    kernel = kernels(backend).segment_tails
+    groups = _union_arrays(unions, segments)
     shape = (len(measures), accounts, len(unions))
     var, shortfall = np.empty(shape), np.empty(shape if es else (*shape[:2], 0))
     worst = [np.empty((*shape[1:], m.k if scenarios else 0), dtype=np.int32) for m in measures]
+    results = [TailArrays(var[n], shortfall[n], scenario) for n, scenario in enumerate(worst)]
 
-    resolved = resolve(backend)
-    screens = [
-        m.screen((before + accounts) * len(unions)) if resolved == "native" else NO_SCREEN
-        for m in measures
-    ]
+    kernel, fewest = kernels(backend), SMALLEST_BLOCK
+    if resolve(backend) == "native":
+        fewest = kernel.SCREENED_ACCOUNTS
+        for measure in measures:
+            measure.prepare((before + accounts) * len(unions))
 
     def block(first: int, last: int) -> None:
         faults = []
-        for number, (m, screen) in enumerate(zip(measures, screens, strict=True)):
-            kind, account, union, scenario = kernel(
-                first,
-                last,
-                book.row_ptr,
-                book.column,
-                book.quantity,
-                segments,
-                union_ptr,
-                union_segment,
-                m.pnl,
-                m.cube.largest,
-                m.start,
-                m.count,
-                m.k,
-                m.w,
-                screen.order,
-                screen.narrow,
-                screen.by_scenario,
-                var[number],
-                shortfall[number],
-                worst[number],
+        for number, (m, result) in enumerate(zip(measures, results, strict=True)):
+            kind, account, union, scenario = kernel.segment_tails(
+                first, last, book, groups, m, result
             )
             if kind != NONE:
                 at = int(m.cube_scenario(np.array(scenario, dtype=np.int32)))
@@ -342,7 +324,7 @@ def _measure(
 
     sums = sum(m.count for m in measures) * len(unions)
     threads = check_threads(threads)
-    bounds = _cut(book.row_ptr[::segments], sums, threads)
+    bounds = _cut(book.row_ptr[::segments], sums, threads, fewest)
     run_blocks(block, bounds, threads=threads, unit="accounts")
     return SegmentTails(
         np.moveaxis(var, 0, -1),
@@ -354,15 +336,15 @@ def _measure(
     )
 
 
-def _cut(first_line: Integer, sums: int, threads: int) -> list[int]:
-    """Return the bounds of blocks of accounts that take about the same time.
+def _cut(first_line: Integer, sums: int, threads: int, fewest: int) -> list[int]:
+    """Return the bounds of blocks of accounts that take about the same time, `fewest` or more.
 
     Not of as many accounts: where few of them hold most lines, one block would outlast the others.
     """
     accounts = len(first_line) - 1
     # A multiply-add a line and sum, and one for the account's tails.
     total = sums * float(first_line[-1] + accounts)
-    smallest = SMALLEST_BLOCK * total / max(1, accounts)
+    smallest = fewest * total / max(1, accounts)
     each = min(BLOCK_WORK, max(smallest, total / (BLOCKS_A_THREAD * threads)))
     blocks = round(total / max(1.0, each))
     if blocks < 2:
@@ -384,13 +366,14 @@ def _accounts(book: Book, segments: int) -> int:
     return book.rows // segments
 
 
-def _union_arrays(unions: Sequence[Sequence[int]], segments: int) -> tuple[Integer, Int32]:
-    """Return the unions as pointers and ascending segment numbers."""
+def _union_arrays(unions: Sequence[Sequence[int]], segments: int) -> Unions:
+    """Return the unions as the kernels take them, checked."""
     members = [integers("unions", union, np.int64).tolist() for union in unions]
     for union in members:
         if len(set(union)) != len(union) or not union:
             raise ValueError(f"unions: {union} is empty or names a segment twice")
         if min(union) < 0 or max(union) >= segments:
             raise ValueError(f"unions: {union} names a segment outside 0 to {segments - 1}")
-    ptr = np.cumsum([0, *(len(union) for union in members)], dtype=np.int64)
-    return ptr, np.array([g for union in members for g in sorted(union)], dtype=np.int32)
+    ptr = np.array([0, *accumulate(map(len, members))], dtype=np.int64)
+    member = np.array([g for union in members for g in sorted(union)], dtype=np.int32)
+    return Unions(segments, ptr, member)

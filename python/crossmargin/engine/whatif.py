@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin.arrays import Float, Float32, Int32, Integer
-from crossmargin.engine.arrays import LINE, floats, indices, on_lines
+from crossmargin.arrays import Float, Int32, Integer
+from crossmargin.engine.arrays import floats, indices
 from crossmargin.engine.backends import kernels, resolve
 from crossmargin.engine.book import Book
 from crossmargin.engine.cube import Cube, Measure
@@ -22,8 +23,6 @@ from crossmargin.engine.cube import Cube, Measure
 if TYPE_CHECKING:
     from crossmargin.engine._core import KeptAccount
 
-ZONE, BLOCK = 8, 16
-"""Scenarios of a zone, zones of a block; `kZone` and `kBlock` of the C++ header."""
 OVERHEAD = 4096
 """Bytes of the objects around a kept account, at most."""
 
@@ -98,34 +97,34 @@ class AskedBook:
                 f"book: {book.rows} rows of {book.columns} instruments do not fit {segments} "
                 f"segments and {mark.size} marks"
             )
+        core = import_module("crossmargin.engine._core")
         sets = []
         for measure, unions in tails:
             if measure.column is not None or not measure.cube.on_grid:
                 raise ValueError("tails: contiguous scenarios of a cube on the grid expected")
-            pnl, lowest, highest = _by_size_of_move(measure)
             sets.append(
-                (
-                    pnl,
-                    measure.count,
-                    measure.cube.largest,
-                    lowest,
-                    highest,
-                    _bits(unions),
-                    measure.k,
+                core.ScenarioSet(
+                    pnl=measure.pnl,
+                    largest=measure.cube.largest,
+                    start=measure.start,
+                    count=measure.count,
+                    unions=_bits(unions),
+                    k=measure.k,
                 )
             )
-        self._core = kernels("native").asked_book(
-            book.row_ptr,
-            book.column,
-            book.quantity,
-            segments,
+        self._core = core.AskedBook(
+            level=kernels("native").level(),
+            book=(book.row_ptr, book.column, book.quantity),
+            segments=segments,
             # Copies: the book is read as long as accounts of it are kept.
-            mark.copy(),
-            sets,
-            floats("value", sums.value, copy=True),
-            indices("bucket", sums.bucket, len(sums.rate), copy=True),
-            floats("rate", sums.rate, copy=True),
-            _bits(sums.unions),
+            mark=mark.copy(),
+            sets=sets,
+            sums=(
+                floats("value", sums.value, copy=True),
+                indices("bucket", sums.bucket, len(sums.rate), copy=True),
+                floats("rate", sums.rate, copy=True),
+            ),
+            sum_unions=_bits(sums.unions),
         )
         self.bytes: Integer = self._core.bytes() + OVERHEAD
 
@@ -143,38 +142,3 @@ class AskedBook:
 def _bits(unions: Unions) -> list[int]:
     """Return each union as a number with a bit for every segment."""
     return [sum(1 << g for g in set(union)) for union in unions]
-
-
-def _by_size_of_move(measure: Measure) -> tuple[Float, Float32, Float32]:
-    """Return a measure's P&L in another order of scenarios, and its extremes.
-
-    The scenarios with the largest moves come first, where most tails are. Any order would be right.
-
-    Returns
-    -------
-    pnl : ndarray of float64 [I x zones * ZONE]
-        The last zone padded with zeros.
-    lowest, highest : ndarray of float32 [I x width]
-        In each block, then, from the next cache line on, in each zone.
-    """
-    own = measure.pnl[:, measure.start : measure.start + measure.count]
-    move = own / np.where(measure.cube.largest > 0.0, measure.cube.largest, 1.0)[:, None]
-    order = np.argsort(-np.einsum("is,is->s", move, move), kind="stable")
-    zones = -(-measure.count // ZONE)
-    pnl = on_lines((len(own), zones * ZONE), np.float64)
-    pnl[:, : measure.count] = own[:, order]
-    blocks = np.arange(0, zones, BLOCK)
-    behind = _lines(4 * blocks.size) // 4
-    extremes = []
-    for extreme in (np.minimum, np.maximum):
-        by_zone = extreme.reduce(pnl.reshape(len(own), zones, ZONE), axis=2)
-        both = on_lines((len(own), behind + _lines(4 * zones) // 4), np.float32)
-        both[:, : blocks.size] = extreme.reduceat(by_zone, blocks, axis=1)
-        both[:, behind : behind + zones] = by_zone
-        extremes.append(both)
-    return pnl, extremes[0], extremes[1]
-
-
-def _lines(size: int) -> int:
-    """Return a number of bytes rounded up to cache lines."""
-    return -(-size // LINE) * LINE

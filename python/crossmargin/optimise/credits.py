@@ -13,7 +13,8 @@ import numpy.typing as npt
 from crossmargin import exact
 from crossmargin.arrays import Float, Int32
 from crossmargin.engine import spread_credits
-from crossmargin.engine.netting import Spreads, check_deltas, check_spreads
+from crossmargin.engine.arguments import Spreads
+from crossmargin.engine.netting import check_deltas, check_spreads
 
 SOLVER_TOLERANCE = 1e-9
 """By how much a solution may miss a limit that is scaled to 1."""

@@ -1,0 +1,47 @@
+// What a `TailScratch` holds.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "buffer.h"
+
+namespace crossmargin {
+
+// A segment as the screen sums it: pairs of weighted lines, USD a unit of their sum, and how many
+// USD the sum may be off; an error below zero: it cannot be screened.
+struct ScreenedSegment {
+  std::int64_t pairs;
+  double step;
+  double error;
+};
+
+struct TailBuffers {
+  Buffer<std::int64_t> cursor;         // [segments]
+  Buffer<std::int32_t> column;         // [lines of the widest account]
+  Buffer<double> quantity;             // the same
+  Buffer<double> total;                // [scenarios]
+  Buffer<double> kept_pnl;             // [k]
+  Buffer<std::int32_t> kept_scenario;  // [k]
+
+  // The screen's.
+  std::int64_t block = 0;           // accounts screened together; 0: no screen
+  std::int64_t groups = 0;          // groups of scenarios that bound a tail
+  std::int64_t candidates = 0;      // as many may be kept of a tail
+  std::int64_t room = 0;            // for them and a last group of scenarios
+  std::vector<char> used;           // [segments]: part of any union
+  Buffer<ScreenedSegment> weighed;  // [block x segments]
+  Buffer<std::int16_t> weight;      // [lines and rows of a block]
+  Buffer<std::int32_t> place;       // the same
+  Buffer<std::int16_t> factor;      // [block x members of all unions]
+  Buffer<std::int32_t> margin;      // [block x unions]
+  Buffer<std::int16_t> sums;        // [block x segments x padded scenarios]
+  Buffer<std::int16_t> minima;      // [block x unions x chunks x lanes]
+  Buffer<std::int16_t> least;       // [segments x lanes]
+  Buffer<std::int16_t> group;       // [groups]
+  Buffer<std::int16_t> screened;    // [room]
+  Buffer<std::int32_t> candidate;   // [2 x room]
+  Buffer<double> decided;           // [2 x room]
+};
+
+}  // namespace crossmargin

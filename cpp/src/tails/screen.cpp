@@ -1,0 +1,84 @@
+// Makes the arrays of a screen.
+
+#include "tails/screen.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <vector>
+
+#include "crossmargin/tails.h"
+
+namespace crossmargin {
+namespace {
+
+// The nearest integer, ties to even: below 2^51 adding and taking away 1.5 * 2^52 rounds to it.
+std::int16_t rounded(double x) noexcept {
+  constexpr double kShift = 0x1.8p52;
+  return static_cast<std::int16_t>((x + kShift) - kShift);
+}
+
+// P&L in units of each instrument's own: [I x S].
+std::vector<std::int16_t> scale(const Matrix<const double>& pnl, std::span<const double> largest) {
+  std::vector<std::int16_t> scaled;
+  scaled.reserve(static_cast<std::size_t>(pnl.rows * pnl.columns));
+  for (std::int64_t i = 0; i < pnl.rows; ++i) {
+    const double step = std::max(largest[static_cast<std::size_t>(i)], kLeastMove) / kScale;
+    const double* row = pnl.row(i);
+    for (std::int64_t s = 0; s < pnl.columns; ++s) scaled.push_back(rounded(row[s] / step));
+  }
+  return scaled;
+}
+
+// Sorts the scenarios by how far they move the instruments, each in its own units. Any order would
+// be right.
+void sort_by_move(const std::vector<std::int16_t>& scaled, std::vector<std::int32_t>& order) {
+  std::vector<float> move(order.size());
+  for (std::size_t n = 0; n < scaled.size(); n += move.size()) {
+    for (std::size_t s = 0; s < move.size(); ++s) {
+      const auto own = static_cast<float>(scaled[n + s]);
+      move[s] += own * own;
+    }
+  }
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, std::ranges::greater{},
+                           [&](std::int32_t s) { return move[static_cast<std::size_t>(s)]; });
+}
+
+void fill_narrow(const std::vector<std::int16_t>& scaled, ScreenArrays& arrays) noexcept {
+  for (std::int64_t i = 0; i < arrays.instruments; ++i) {
+    const std::int16_t* row = scaled.data() + i * arrays.scenarios;
+    for (std::int64_t chunk = 0; chunk < arrays.chunks(); ++chunk) {
+      std::int16_t* target = arrays.narrow.data() + (chunk * arrays.instruments + i) * kScreenChunk;
+      for (std::int64_t n = 0; n < kScreenChunk; ++n) {
+        const std::int64_t s = chunk * kScreenChunk + n;
+        target[n] =
+            s < arrays.scenarios ? row[arrays.order[static_cast<std::size_t>(s)]] : std::int16_t{0};
+      }
+    }
+  }
+}
+
+void transpose(const Matrix<const double>& pnl, double* target) noexcept {
+  constexpr std::int64_t kTogether = 8;  // a cache line of each row
+  for (std::int64_t first = 0; first < pnl.columns; first += kTogether) {
+    const std::int64_t last = std::min(first + kTogether, pnl.columns);
+    for (std::int64_t i = 0; i < pnl.rows; ++i) {
+      for (std::int64_t s = first; s < last; ++s) target[s * pnl.rows + i] = pnl.row(i)[s];
+    }
+  }
+}
+
+}  // namespace
+
+Screen::Screen(const Matrix<const double>& pnl, std::span<const double> largest) {
+  const auto arrays = std::make_shared<ScreenArrays>(pnl.rows, pnl.columns);
+  const std::vector<std::int16_t> scaled = scale(pnl, largest);
+  sort_by_move(scaled, arrays->order);
+  fill_narrow(scaled, *arrays);
+  transpose(pnl, arrays->by_scenario.data());
+  arrays_ = arrays;
+}
+
+}  // namespace crossmargin
