@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from crossmargin import columns, exact
 from crossmargin.agreement.eligibility import ASSIGNMENT_REASONS, Assignment
-from crossmargin.agreement.requirement import Amount, Requirement
+from crossmargin.agreement.requirement import MONEY, Amount, Requirement
 from crossmargin.agreement.savings import Saving
 from crossmargin.arrays import Integer, Mask, Text
 from crossmargin.book.netting import Lines
@@ -131,7 +131,7 @@ def caveat_columns(upper_bound: Mask, spread_not_modelled: Mask) -> dict[str, pa
 
 def money_columns(required: Requirement) -> dict[str, pa.Array]:
     """Return every amount of a requirement as decimal, null where unknown."""
-    return {name: _money(getattr(required, name)) for name in Requirement.__dataclass_fields__}
+    return {name: _money(getattr(required, name)) for name in MONEY}
 
 
 def component_table(

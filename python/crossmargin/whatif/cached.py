@@ -14,20 +14,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from crossmargin.agreement._scalar import standing_alone, together
 from crossmargin.agreement.outcome import LARGEST_MARGIN, Clients, Models
-from crossmargin.agreement.single import (
-    Client,
-    Elsewhere,
-    Flags,
-    Portfolios,
-    settle,
-    v_cme,
-    v_ficc,
-)
+from crossmargin.agreement.single import NOTHING, Alone, Client, settle
 from crossmargin.conventions import CME, CME_OTHER, CME_XM, FICC, FICC_XM, SEGMENTS, UNIONS
 from crossmargin.engine import Book, Measure
 from crossmargin.engine.whatif import AskedBook, BucketSums, can_be_asked
+from crossmargin.margin.cme._scalar import v_cme, v_cme_stressed
+from crossmargin.margin.ficc._scalar import v_ficc
 from crossmargin.margin.ficc.var import ficc_measures, floor_buckets
+from crossmargin.margin.portfolios import Flags, Portfolios
 from crossmargin.policies.sections import LOWER_OF_MODELS
 from crossmargin.results.tables import SPREAD_NOT_MODELLED
 
@@ -128,9 +124,9 @@ class CachedAccounts:
             cme,
             no_ficc,
             no_cme,
-            two_sided=mark[FICC_XM] != 0 and mark[CME_XM] != 0,
-            client=resident.client,
-            rules=self._agreement,
+            mark[FICC_XM] != 0 and mark[CME_XM] != 0,
+            resident.client,
+            self._agreement,
         )
         row["saving_is_upper_bound"] = mark[CME_XM] & NO_BASIS != 0
         spread = (mark[CME_XM] | mark[CME_OTHER]) & NO_SPREAD or resident.spread_elsewhere
@@ -148,9 +144,11 @@ class CachedAccounts:
         measured, mark = answer
         if len(measured) == 5:
             var, mma, hvar, svar, floor = measured
+            cme = v_cme_stressed(hvar, svar, self._historical_weight)
         else:
-            (var, mma, hvar, floor), svar = measured, None
-        ficc, cme = v_ficc(var, mma, floor), v_cme(hvar, svar, self._historical_weight)
+            var, mma, hvar, floor = measured
+            cme = v_cme(hvar)
+        ficc = v_ficc(var, mma, floor)
         a, b, c, d = mark
         if not (a | b | c | d) & (NO_FICC | NO_CME):
             return ficc, cme, _KNOWN, _KNOWN
@@ -182,18 +180,18 @@ class CachedAccounts:
         self._used += size
         return resident
 
-    def _there(self, account: int) -> tuple[Elsewhere, bool] | None:
+    def _there(self, account: int) -> tuple[Alone, bool] | None:
         """Return what is due for positions at other clearing firms; None if it may be rounded.
 
         With it whether spread risk of theirs is not modelled.
         """
-        there, spread = Elsewhere(), False
+        there, spread = NOTHING, False
         for group in self._elsewhere.get(account, ()):
             kept = self._asked.keep(group)
             answer = None if kept is None else kept.ask([])
             if answer is None:
                 return None
-            there = there.plus(*self._margins(answer))
+            there = together(there, standing_alone(*self._margins(answer)))
             spread |= any(mark & NO_SPREAD for mark in answer[1])
             del kept  # Before the next one: the memory counts one of them.
         return there, spread
