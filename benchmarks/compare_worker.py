@@ -68,11 +68,13 @@ class Inputs:
     @cached_property
     def market(self) -> Any:
         """The market of the sample's files."""
-        from crossmargin import Market
+        import crossmargin as xm
 
         path = self.sample / "par_yields.csv"
         as_of = str(csv.read_csv(path)["date"][-1])
-        return Market.read(path, as_of=as_of, basis=self.sample / "basis.csv")
+        # The revision compared with may have the older name.
+        read = xm.read_market if hasattr(xm, "read_market") else xm.Market.read
+        return read(path, as_of=as_of, basis=self.sample / "basis.csv")
 
     @cached_property
     def moved(self) -> Any:
@@ -130,7 +132,7 @@ def move_ficc(inputs: Inputs) -> Call:
     from crossmargin import read_policy
     from crossmargin.margin.ficc.var import ficc_cube
 
-    universe, policy = inputs.finished.state.models.universe, read_policy()
+    universe, policy = inputs.finished.stages.models.universe, read_policy()
     market = inputs.moved
     return lambda: [ficc_cube(universe, market, policy.ficc, policy.scenarios).pnl]
 
@@ -140,7 +142,7 @@ def move_cme(inputs: Inputs) -> Call:
     from crossmargin import read_policy
     from crossmargin.margin.cme.historical import cme_cubes
 
-    universe, policy = inputs.finished.state.models.universe, read_policy()
+    universe, policy = inputs.finished.stages.models.universe, read_policy()
     market = inputs.moved
 
     def call() -> Sequence[Any]:

@@ -1,7 +1,7 @@
 """How long one question to a session takes, from Python, in accounts of 30 and of 200 lines.
 
 ``python benchmarks/latency.py`` prints: the time from a trade to its answer, median and
-99th percentile, by kind of trade; the time to make an account resident; a question's share of a
+99th percentile, by kind of trade; the time to cache an account; a question's share of a
 call of `what_ifs`. Accounts are drawn at random from more than any cache holds, every trade is
 new, and some answers are compared with those of `what_ifs`. Nothing fails on time.
 """
@@ -20,7 +20,7 @@ from crossmargin.engine import info
 from crossmargin.sample import sample_tables
 
 LINES = {30: 2_000, 200: 400}
-"""Lines of each account, and the accounts that are resident: 0.3 and 0.06 GB."""
+"""Lines of each account, and the accounts that are cached: 0.3 and 0.06 GB."""
 QUESTIONS, BATCH = 20_000, 10_000
 SEED = 30
 Question = tuple[str, dict[str, float]]
@@ -69,9 +69,9 @@ def book(lines: int, accounts: int) -> dict[str, pa.Table]:
 
 
 @cache
-def finished_run(lines: int) -> xm.Run:
+def finished_run(lines: int) -> xm.RunResult:
     """Return the run of a book of accounts with so many lines."""
-    run = xm.run(**book(lines, LINES[lines]), market=xm.Market.sample())
+    run = xm.run(**book(lines, LINES[lines]), market=xm.sample_market())
     assert run.manifest["rows"]["rejected"] < 0.01 * run.manifest["rows"]["read"]
     return run
 
@@ -121,8 +121,8 @@ def time_each(session: xm.Session, questions: list[Question]) -> np.ndarray:
     return taken / 1e3
 
 
-def make_resident(session: xm.Session) -> np.ndarray:
-    """Return how long the first question to each account takes, microseconds; all stay resident."""
+def time_caching(session: xm.Session) -> np.ndarray:
+    """Return how long the first question to each account takes, microseconds; all stay cached."""
     return time_each(session, [(account, {}) for account in session.accounts])
 
 
@@ -144,7 +144,7 @@ def measure() -> dict[str, float]:
             figures[f"{lines} lines: {what}, median, us"] = float(np.median(taken))
             figures[f"{lines} lines: {what}, 99th percentile, us"] = float(np.percentile(taken, 99))
 
-        note(f"make one of {accounts:,} resident", make_resident(session))
+        note(f"cache one of {accounts:,} accounts", time_caching(session))
         for seed, kind in enumerate(KINDS):
             questions = make_questions(session, kind, QUESTIONS, seed)
             check(session, questions)

@@ -13,17 +13,18 @@ import generator
 import numpy as np
 
 import crossmargin as xm
-from crossmargin.agreement.outcome import Clients, Models, margin_book
+from crossmargin.agreement.clients import Clients
 from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.book.schemas import SECURITIES
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import canonical_order
+from crossmargin.calculation.margins import agree_offsets, margin_accounts, require_accounts
+from crossmargin.calculation.prepared import PreparedModels, prepare_models
 from crossmargin.conventions import SEGMENTS
+from crossmargin.engine import Execution
 from crossmargin.instruments.contracts import Contract, roots
-from crossmargin.instruments.universe import Universe, build_universe
+from crossmargin.instruments.universe import build_universe
 from crossmargin.io.parse import parse
-from crossmargin.margin.cubes import HouseCubes, house_cubes
-from crossmargin.margin.ficc.var import floor_rates
 from crossmargin.market.curve import Curve
 from crossmargin.sample import sample_tables
 
@@ -35,7 +36,7 @@ class Desk:
     """Everything that a market move leaves as it is."""
 
     def __init__(self) -> None:
-        self.market = xm.Market.sample()
+        self.market = xm.sample_market()
         self.policy = xm.read_policy()
         table = sample_tables()["securities"]
         parsed = parse(table, SECURITIES, file="", log=ExceptionLog()).table
@@ -43,10 +44,9 @@ class Desk:
             parsed, curve=self.market.curve, file="", log=ExceptionLog()
         )
         self.contracts = canonical_order(next_contracts(self.market.as_of, generator.FUTURES))
-        self.floor_rate = floor_rates(self.market, self.policy.ficc)
 
-    def move(self, number: int) -> tuple[Universe, HouseCubes]:
-        """Return instruments and cubes after the curve has moved by as many thousandths."""
+    def move(self, number: int) -> PreparedModels:
+        """Return the models after the curve has moved by as many thousandths."""
         curve = Curve(self.market.as_of, self.market.curve.log_df * (1.0 + number / 1000.0))
         moved = self.market.with_curve(curve)
         held = np.arange(self.securities.cusip.size)
@@ -58,7 +58,7 @@ class Desk:
             contracts=self.contracts,
             market=moved,
         )
-        return universe, house_cubes(universe, moved, self.policy)
+        return prepare_models(self.policy, moved, universe, self.securities)
 
 
 def next_contracts(as_of: np.datetime64, count: int) -> set[Contract]:
@@ -92,15 +92,16 @@ def measure(rounds: int = 5) -> dict[str, float]:
     times = []
     for turn in range(1, rounds + 1):
         begin = time.perf_counter()
-        universe, cubes = desk.move(turn)
+        models = desk.move(turn)
         moved = time.perf_counter()
         # New cubes have no screens: making them is part of the margin's time.
-        models = Models(universe, cubes, desk.floor_rate, desk.policy)
-        margin_book(book, models, clients)
+        margins = margin_accounts(book, models, Execution())
+        agreement = agree_offsets(book, models, margins, clients, Execution())
+        require_accounts(margins, agreement, clients)
         times.append((moved - begin, time.perf_counter() - moved))
     cube_seconds, margin_seconds = np.array(times).T
     return {
-        "instruments": float(universe.name.size),
+        "instruments": float(models.universe.name.size),
         "accounts": float(accounts),
         "cubes": float(cube_seconds.min()),
         "margin": float(margin_seconds.min()),

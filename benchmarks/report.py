@@ -116,7 +116,8 @@ def roofline(result: Result, limits: machine.Machine) -> list[str]:
     return [
         f"Roofline: 2 * nnz * S over the cubes is {case.operations / 1e9:.1f} GFLOP: "
         f"{compute * 1e3:.1f} ms at the float32 peak, {load * 1e3:.1f} ms to read four bytes a "
-        f"multiply-add from L2 (where one account is summed at a time), so {holds} would bind. "
+        f"multiply-add from L2 (where one account is summed at a time), so {holds} would be the "
+        "limit. "
         f"Ours runs at {case.operations / best / 1e9:.0f} GFLOP/s, "
         f"{100.0 * compute / best:.0f}% of the float32 peak."
     ]
@@ -166,9 +167,9 @@ def scale(found: list[Size], xl: Figures | None) -> list[str]:
     text = [
         "## S to XL",
         "",
-        "The pass. The last columns are the time on all threads: over lines x scenarios x cubes, "
-        "and over accounts. The first would be level if the sums were all there is; each tail has "
-        "work of its own, so it rises where an account has fewer lines.",
+        "The pass. The last two columns are the time on all threads, divided by lines x scenarios "
+        "x cubes, and by accounts. The first of them would be constant if the sums were the only "
+        "work. Each tail has work of its own, so it rises where an account has fewer lines.",
         "",
         header,
         "|---" * 9 + "|",
@@ -193,9 +194,9 @@ def scale(found: list[Size], xl: Figures | None) -> list[str]:
         batches = -(-generator.TIERS["XL"].accounts // generator.BATCH)
         text += [
             "",
-            f"XL is made, batch by batch ({batches} of them), while `xm.segment_tails_batches` "
-            f"measures it; making it is not counted. {xl['rss'] / 2**30:.2f} GiB resident at most, "
-            "Python and libraries included.",
+            f"XL is generated in {batches} batches while `xm.segment_tails_batches` measures it; "
+            f"the time to generate it is not counted. The process uses at most "
+            f"{xl['rss'] / 2**30:.2f} GiB of memory, Python and libraries included.",
         ]
     return text
 
@@ -205,10 +206,11 @@ def move_section(move: Figures) -> list[str]:
     return [
         "## Market move",
         "",
-        f"A new curve; then {move['instruments']:.0f} instruments and all cubes of both models "
-        f"anew: {move['cubes'] * 1e3:.0f} ms. On them the margin of the run-set book of tier L, "
-        f"{move['accounts']:,.0f} accounts, tails to requirements: {move['margin'] * 1e3:.0f} ms. "
-        f"Nothing is read again. Together {move['both'] * 1e3:.0f} ms, "
+        f"A new curve, then {move['instruments']:.0f} instruments and all cubes of both models "
+        f"computed again: {move['cubes'] * 1e3:.0f} ms. With them the margin of the run-set book "
+        f"of tier L, {move['accounts']:,.0f} accounts, from tails to requirements: "
+        f"{move['margin'] * 1e3:.0f} ms. "
+        f"No input is read again. Together {move['both'] * 1e3:.0f} ms, "
         f"{1.0 / move['both']:.2f} books/s on all threads.",
     ]
 
@@ -315,33 +317,34 @@ def report(
         "# Benchmarks",
         "",
         f"Made by `{command}` on {datetime.now(UTC):%Y-%m-%d}. `pytest benchmarks` times single "
-        "kernels and the whole run; nothing here fails on time.",
+        "kernels and the whole run. No benchmark fails because it is slow.",
         "",
         "## Protocol",
         "",
         "- **Pass**: two cubes, segments cash and futures, unions cash, futures, both: six tails "
-        "an account. **Run set**: the tails a run computes under the default policy for accounts "
-        "with all four segments: VaR and MMA (last 500 scenarios), HVaR and SVaR (250 stressed "
-        "scenarios), each over the five portfolios of its house.",
-        "- Book and cubes: `generator.py`, seeded: 450 cash instruments and 150 futures, 2,750 "
-        "scenarios, log-normal positions, popular instruments first, basis and curve trades, 20% "
-        "one-sided accounts (none in the run set). Accounts that are multiples of another: "
-        f"{copies}; in the variant with copies half are. In the hedged variant every account is "
-        "long of cash and short of futures or the reverse, a future for each maturity, the basis "
-        "points within 1%; accounts without cash are left out.",
-        "- Ours and all peers run in one process, in turns, on the same arrays, after one untimed "
-        "call whose answer is compared with ours (relative, 1e-9 at most; the table has the "
-        "largest difference of VaR and ES). Before each timing the process rests, so that no other "
-        "library's threads still spin. Best and median of "
+        "an account. **Run set**: the tails that a run computes under the default policy for "
+        "accounts with all four segments: VaR and MMA (last 500 scenarios), HVaR and SVaR (250 "
+        "stressed scenarios), each over the five margin portfolios of its clearing house.",
+        "- Book and cubes: `generator.py`, with a fixed seed: 450 cash instruments and 150 "
+        "futures, 2,750 scenarios, log-normal positions, popular instruments first, basis and "
+        "curve trades, 20% one-sided accounts (none in the run set). Accounts that are multiples "
+        f"of another: {copies}; in the variant with copies half are. In the hedged variant every "
+        "account is long of cash and short of futures or the reverse, with a future for each "
+        "maturity and the basis points within 1%; accounts without cash are left out.",
+        f"- {OURS} and all peers run in one process, in turns, on the same arrays. Each first "
+        "makes one call that is not timed, and its answer is compared with ours (relative, 1e-9 at "
+        "most; the table has the largest difference of VaR and ES). Before each timing the process "
+        "rests, so that threads of other libraries have stopped spinning. The tables show the best "
+        "and the median of "
         f"{len(results[-1].rows[0].seconds)} timings, more on tier S (a slow peer stops after "
-        f"{PEER_SECONDS:.0f} s, never before two). Peers use {limits.cores} threads. They need "
-        "`pip install scipy mkl sparse_dot_mkl numba torch`.",
-        "- Set up outside the timings: cubes (with our screens), the book's arrays, compilation. "
-        "Inside: everything from a book to its tails, the peers' matrices too.",
-        "- The machine's limits are measured before and after, and the higher of the two stands. A "
-        "peer that cannot run stays in the table with the reason.",
-        "- Peers are in float64, in block sizes from a short sweep on tier L: `peers.py`. Their "
-        "lists of scenarios are made but not compared: ties may fall either way.",
+        f"{PEER_SECONDS:.0f} s, but makes at least two). Peers use {limits.cores} threads. They "
+        "need `pip install scipy mkl sparse_dot_mkl numba torch`.",
+        "- Not timed: making the cubes (with our screens) and the book's arrays, and compilation. "
+        "Timed: everything from a book to its tails, including the matrices the peers build.",
+        "- The machine's limits are measured before and after, and the higher value counts. A peer "
+        "that cannot run stays in the table with the reason.",
+        "- Peers use float64, in block sizes chosen by a short sweep on tier L: `peers.py`. Their "
+        "lists of scenarios are made but not compared, because ties may be ordered either way.",
         "",
         "## Machine",
         "",

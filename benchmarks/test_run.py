@@ -23,7 +23,7 @@ def book():
 
 @pytest.fixture(scope="module")
 def market():
-    return xm.Market.sample()
+    return xm.sample_market()
 
 
 @pytest.mark.parametrize("threads", sorted({1, default_threads()}))

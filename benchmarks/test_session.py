@@ -15,7 +15,7 @@ MANY = 10_000
 def session():
     tables = sample_tables()
     book = {name: tables[name] for name in ("positions", "accounts", "securities")}
-    return xm.Session(xm.run(**book, market=xm.Market.sample()))
+    return xm.Session(xm.run(**book, market=xm.sample_market()))
 
 
 def questions(session, count):

@@ -32,7 +32,7 @@ import crossmargin as xm
 mark("market", 0.0)
 names = ("positions", "accounts", "securities", "par_yields", "basis")
 file = {name: f"{folder}/{name}.parquet" for name in names}
-market = xm.Market.read(file.pop("par_yields"), as_of=as_of, basis=file.pop("basis"))
+market = xm.read_market(file.pop("par_yields"), as_of=as_of, basis=file.pop("basis"))
 run = xm.run(**file, market=market, progress=mark)
 mark("writing", 0.0)
 run.write(f"{folder}/results")

@@ -60,7 +60,7 @@ from crossmargin.market.curve import TENORS
 from crossmargin.market.market import Market
 from crossmargin.policies.explain import explain, unconfirmed
 from crossmargin.policies.policy import parse_policy
-from crossmargin.sample import sample_tables
+from crossmargin.sample import sample_market, sample_tables
 
 AS_OF = np.datetime64("2025-03-13", "D")
 CORPUS = Path(__file__).parent / "corpus"
@@ -162,7 +162,7 @@ def known_accounts() -> pa.Table:
     given = pa.table(
         {
             "account": ["A1", "A2", "H1"],
-            "origin": ["customer", "customer", "ccp"],
+            "origin": ["customer", "customer", "house"],
             "ficc_role": ["sponsored_member", "none", "netting_member"],
             "opted_in": [True, False, True],
             "clearing_firm": ["F1", "F1", "F2"],
@@ -287,7 +287,7 @@ def finished() -> Path:
     """Return a directory with the results of a run."""
     tables = sample_tables(accounts=10)
     book = {name: tables[name] for name in ("positions", "accounts", "securities")}
-    run = crossmargin.run(**book, market=Market.sample())
+    run = crossmargin.run(**book, market=sample_market())
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder)
     return run.write(folder / "run")

@@ -24,6 +24,7 @@ from crossmargin.instruments.universe import (
     Universe,
     build_universe,
 )
+from crossmargin.io.market_tables import market_from_tables
 from crossmargin.market import Market
 from crossmargin.market.curve import POINTS, TENORS, Curve
 from crossmargin.policies import ScenarioRules, read_policy
@@ -85,11 +86,11 @@ def sample_book() -> Callable[..., dict[str, Any]]:
 @pytest.fixture(scope="session")
 def sample_inputs(sample_book: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     """Return the synthetic market and book as `crossmargin.run` takes them."""
-    return {**sample_book(), "market": xm.Market.sample()}
+    return {**sample_book(), "market": xm.sample_market()}
 
 
 @pytest.fixture(scope="session")
-def sample_run(sample_inputs: dict[str, Any]) -> xm.Run:
+def sample_run(sample_inputs: dict[str, Any]) -> xm.RunResult:
     """Return the synthetic book's run under the default policy."""
     return xm.run(**sample_inputs)
 
@@ -175,7 +176,7 @@ def make_market(size: float = 0.03, *, rows: int = 160) -> Market:
     basis = pa.table(
         {"date": days, "root": ["ZN"] * rows, "contract": ["ZNM25"] * rows, "basis": size * moved}
     )
-    return Market.from_tables(par_yields, as_of=AS_OF, basis=basis)
+    return market_from_tables(par_yields, as_of=AS_OF, basis=basis)
 
 
 @pytest.fixture(scope="session")

@@ -374,7 +374,7 @@ def test_a_span_file_gives_what_it_holds(
     assert "span file: the policy's cme.model is hvar, not span" in capsys.readouterr().err
     assert cli.main(["run", *options, "--policy", "cme-ficc-2026-04-30-span"]) == 0
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["span"]["from_file"] == ["scan_ranges.ZN"]
+    assert manifest["ccps"]["CME"]["from_file"] == ["scan_ranges.ZN"]
     assert manifest["inputs"]["span_file"]["business_date"] == str(AS_OF)
     accounts = pq.read_table(tmp_path / "out" / "accounts.parquet").to_pylist()
     assert [row["v_cme_futures"] for row in accounts] == [400 * 1500.0, 0.0]
@@ -385,9 +385,9 @@ def test_a_shipped_policy_is_given_by_name(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert cli.main(["run", "--sample", "--policy", name, "--out", str(out)]) == 3
     manifest = json.loads((out / "manifest.json").read_text())
-    assert (manifest["policy"]["name"], manifest["cme_model"]) == (name, "span")
-    assert manifest["cubes"]["cme_historical"] is manifest["cubes"]["cme_stressed"] is None
-    ranges = {row["root"]: row for row in manifest["span"]["scan_ranges"]}
+    assert (manifest["policy"]["name"], manifest["ccps"]["CME"]["model"]) == (name, "span")
+    assert manifest["ccps"]["CME"]["cubes"] == {}
+    ranges = {row["root"]: row for row in manifest["ccps"]["CME"]["scan_ranges"]}
     for row in ranges.values():
         assert row["origin"] == "calibrated"
         # 99% of moves either way are no larger; of falls alone, and of rises alone, fewer are.
@@ -482,7 +482,7 @@ def test_questions_and_comparisons_import_none_either(write: Callable[..., list[
 import sys
 import crossmargin as xm
 positions, accounts, securities, par_yields, as_of = sys.argv[1:]
-market = xm.Market.read(par_yields, as_of=as_of)
+market = xm.read_market(par_yields, as_of=as_of)
 run = xm.run(positions=positions, accounts=accounts, securities=securities, market=market)
 session = xm.Session(run)
 session.what_if("001", {"ZNU26": 1})

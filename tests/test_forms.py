@@ -53,7 +53,7 @@ RESULTS = ("accounts", "components", "breakdown", "positions")
 
 @pytest.fixture(scope="module")
 def market() -> xm.Market:
-    return xm.Market.sample()
+    return xm.sample_market()
 
 
 @pytest.fixture(scope="module")

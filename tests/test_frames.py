@@ -29,7 +29,7 @@ TEXTS = {
 
 @pytest.fixture(scope="module")
 def market() -> xm.Market:
-    return xm.Market.sample()
+    return xm.sample_market()
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def test_accounts_that_cannot_be_told_are_refused(
 @pytest.mark.parametrize(
     ("slip", "message"),
     [
-        ({"market": "2025-03-13"}, r"market: got '2025-03-13'; give xm\.Market\.read\("),
+        ({"market": "2025-03-13"}, r"market: got '2025-03-13'; give xm\.read_market\("),
         ({"market": xm.Market}, "market: got <class"),
         ({"positions": [{"account": "A"}]}, "positions: expected a path, or a pandas, .* not list"),
         ({"accounts": None}, "accounts: expected a path, or a pandas, .* not NoneType"),

@@ -8,7 +8,7 @@ import pytest
 import crossmargin
 
 
-@pytest.mark.parametrize("package", ["", ".engine", ".market", ".policies", ".sample"])
+@pytest.mark.parametrize("package", ["", ".engine", ".market", ".optimise", ".policies", ".sample"])
 def test_every_name_a_package_offers_is_there(package: str) -> None:
     module = import_module(f"crossmargin{package}")
     assert sorted(set(module.__all__)) == module.__all__

@@ -19,12 +19,15 @@ from crossmargin.book.exceptions import InputError
 from crossmargin.io.hashes import table_hash
 from crossmargin.market.curve import TENORS
 from crossmargin.policies import (
+    ClassDisallowance,
     CmeConcentration,
     CmeCorrelation,
     CmeLiquidity,
+    HaircutRules,
     HolidayRules,
     LiquidityRules,
     Policy,
+    Span,
 )
 from crossmargin.policies.sections import CLASS_DISALLOWANCE, LOWER_OF_MODELS, SPREAD_CREDIT
 
@@ -107,7 +110,7 @@ def market(seed: int, swaps: int = 0) -> xm.Market:
         rates = np.round(np.array([4.3, 4.2, 4.0, 3.8]) + 0.01 * moves, 2).T
         columns = dict(zip(("1mo", "6mo", "2y", "10y"), rates, strict=True))
         sofr = pa.table({"date": days[-swaps:], **columns})
-    return xm.Market.read(yields, as_of=AS_OF, basis=basis, sofr=sofr)
+    return xm.read_market(yields, as_of=AS_OF, basis=basis, sofr=sofr)
 
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "policies"
@@ -123,14 +126,14 @@ CHARGED_ROOTS = ("ZN", "ZT", "SR3")
 VOLUMES = pa.table({"contract": ["ZN", "ZT", "SR3", "ZNM25"], "adv": [250.0, 90.5, 0.0, 100.0]})
 
 
-def cme_charges(*, reducible: bool) -> dict[str, Any]:
+def cme_charges(*, reducible: bool) -> tuple[CmeLiquidity, CmeConcentration]:
     """Return charges of the CME-like model; `reducible` is of the one on concentration."""
     rate = tuple((root, 3.25) for root in CHARGED_ROOTS)
     cost = tuple((root, 7.8125) for root in CHARGED_ROOTS)
-    return {
-        "cme_liquidity": CmeLiquidity(cost, reducible=False),
-        "cme_concentration": CmeConcentration(0.1, rate, reducible=reducible),
-    }
+    return (
+        CmeLiquidity(cost, reducible=False),
+        CmeConcentration(0.1, rate, reducible=reducible),
+    )
 
 
 @cache
@@ -140,23 +143,20 @@ def policy(variant: str = LOWER_OF_MODELS, model: str = HVAR) -> Policy:
         return policy(model=SPAN)
     if variant == EVERYTHING:
         by_class = policy(CLASS_DISALLOWANCE, SPAN)
-        return replace(
-            policy(CHARGED),
-            cme=by_class.cme,
-            span=by_class.span,
-            agreement=by_class.agreement,
-            class_disallowance=by_class.class_disallowance,
-            liquidity=LiquidityRules(
+        both = replace(policy(CHARGED), cme=by_class.cme, agreement=by_class.agreement)
+        return both.with_sections(
+            *by_class.optional.values(),
+            LiquidityRules(
                 (("short", ("note", "bond"), 60), ("long", ("note", "bond", "tips"), 480)),
                 (0.01, 0.03125),
                 0.1,
             ),
-            holiday=HolidayRules(0.25),
-            **cme_charges(reducible=False),
+            HolidayRules(0.25),
+            *cme_charges(reducible=False),
         )
     if model == SPAN and variant != LOWER_OF_MODELS:
         by_table, by_scan = policy(variant), policy(model=SPAN)
-        return replace(by_table, cme=by_scan.cme, span=by_scan.span)
+        return replace(by_table, cme=by_scan.cme).with_sections(*by_scan.optional.values())
     source: str | Path | None = EXAMPLES / f"example-{variant.replace('_', '-')}.toml"
     if variant == CHARGED:
         source = "cme-ficc-2026-04-30-charges"
@@ -164,16 +164,19 @@ def policy(variant: str = LOWER_OF_MODELS, model: str = HVAR) -> Policy:
         source = "cme-ficc-2026-04-30-span" if model == SPAN else None
     rules = xm.read_policy(source)
     first, last = (str(market(0).date[row]) for row in (0, 60))
-    span = rules.span and replace(
-        rules.span,
-        calibration_rows=100,
-        tiers=(("SR3", 0, 5), ("SR3", 6, 11)),
-        intra_spreads=(("SR3", 1, 2, 60.0),),
-        delivery_charges=(("ZN", 55.0),),
-    )
+    span = rules.get(Span)
+    if span is not None:
+        rules = rules.with_sections(
+            replace(
+                span,
+                calibration_rows=100,
+                tiers=(("SR3", 0, 5), ("SR3", 6, 11)),
+                intra_spreads=(("SR3", 1, 2, 60.0),),
+                delivery_charges=(("ZN", 55.0),),
+            )
+        )
     return replace(
         rules,
-        span=span,
         scenarios=replace(
             rules.scenarios, look_back=120, minimum_rows=100, stress_windows=((first, last),)
         ),
@@ -189,7 +192,7 @@ def table(rows: tuple[Row, ...] | list[Row], columns: str) -> pa.Table:
     )
 
 
-def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.Run:
+def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.RunResult:
     """Run the main job; `accounts` and `securities` may be given in another order.
 
     With charges the ineligible securities have prices, for haircuts.
@@ -208,7 +211,7 @@ def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.Run:
     names = "cusip coupon_pct issue_date maturity_date type"
     known = [
         dict(zip(names.split(), row, strict=True))
-        | {"price": "98.5" if rules.haircuts and row[0] in INELIGIBLE else ""}
+        | {"price": "98.5" if rules.get(HaircutRules) and row[0] in INELIGIBLE else ""}
         for row in options.pop("securities", SECURITIES)
     ]
     return xm.run(
@@ -231,7 +234,7 @@ def run(rows: list[Row], *, seed: int = 0, **options: Any) -> xm.Run:
     )
 
 
-def bits(result: xm.Run, *, without: tuple[str, ...] = ()) -> dict[str, str]:
+def bits(result: xm.RunResult, *, without: tuple[str, ...] = ()) -> dict[str, str]:
     """Return a hash of each result, its rows in the order of their names."""
     found = {}
     for name, keys in TABLES.items():
@@ -241,7 +244,7 @@ def bits(result: xm.Run, *, without: tuple[str, ...] = ()) -> dict[str, str]:
     return found
 
 
-def by_account(result: xm.Run) -> dict[str, Row]:
+def by_account(result: xm.RunResult) -> dict[str, Row]:
     return {row["account"]: row for row in result.accounts.to_arrow().to_pylist()}
 
 
@@ -522,13 +525,13 @@ def test_class_disallowance_is_that_of_accounts_of_one_class_each(
 ) -> None:
     book = [row for hedge in hedges for row in hedge]
     rules = policy(CLASS_DISALLOWANCE)
-    table = rules.class_disallowance
+    table = rules.get(ClassDisallowance)
     assert table is not None
     limits = [years for _, years in table.classes]
     held = [row | {"account": "WHOLE", "xm": "yes"} for row in book]
     whole = run(held, seed=seed, accounts=[{"account": "WHOLE"}], policy=rules)
-    assert whole.state is not None
-    universe = whole.state.models.universe
+    assert whole.stages is not None
+    universe = whole.stages.models.universe
     number = {name: i for i, name in enumerate(universe.name)}
     dv01 = universe.sensitivities.dv01
     parts: list[Row] = []
@@ -576,7 +579,7 @@ def test_class_disallowance_is_that_of_accounts_of_one_class_each(
 def full_policy() -> Policy:
     """Return the policy with everything the CME-like model can do beside what it does anyway."""
     correlation = CmeCorrelation(weight=0.5, decay=0.97)
-    return replace(policy(), cme_correlation=correlation, **cme_charges(reducible=True))
+    return policy().with_sections(correlation, *cme_charges(reducible=True))
 
 
 ONE_FUTURE: list[Row] = [
@@ -603,8 +606,8 @@ def test_spreads_of_short_rates_are_modelled_where_sofr_has_a_history() -> None:
     # With 40 rows of history most scenarios have no move of its own.
     late = run(RATES, market=market(0, 40))
     assert by_account(late)["123"]["spread_risk"] == "not modelled"
-    assert late.manifest["market"]["scenarios_without_sofr"] > 100
-    assert run(RATES).manifest["market"]["scenarios_without_sofr"] is None
+    assert late.manifest["ccps"]["FICC"]["scenarios_without_sofr"] > 100
+    assert run(RATES).manifest["ccps"]["FICC"]["scenarios_without_sofr"] is None
 
 
 @pytest.mark.parametrize("pnl", ["sensitivity", "full"])
@@ -635,7 +638,7 @@ def test_charges_of_the_cme_model_stand_beside_v(rows: list[Row], seed: int) -> 
     plain = run(rows, policy=policy(), **how)
     codes = plain.exceptions.to_arrow()["code"].to_pylist()
     assert codes.count("INPUT_NOT_USED") == 1
-    charged = run(rows, policy=replace(full_policy(), cme_correlation=None), **how)
+    charged = run(rows, policy=policy().with_sections(*cme_charges(reducible=True)), **how)
     due: dict[str, dict[str, int]] = {}
     for row in charged.components.to_arrow().to_pylist():
         if row["component"].startswith("charge: "):
@@ -675,7 +678,7 @@ def test_a_history_of_one_factor_cannot_be_recorrelated() -> None:
     level = 4.0 + 0.01 * np.random.default_rng(3).integers(-9, 10, HISTORY)
     # At 1 and 3 months DF = 1 / (1 + y t): the same yield moves both alike but for second order.
     yields = pa.table({"date": days, **dict.fromkeys(TENORS, level)})
-    flat = xm.Market.read(yields, as_of=AS_OF)
+    flat = xm.read_market(yields, as_of=AS_OF)
     with pytest.raises(InputError, match="par yields: treasury:1/4 follows from"):
         run(ONE_FUTURE, market=flat, policy=full_policy(), volumes=VOLUMES)
 

@@ -19,8 +19,8 @@ import numpy as np
 
 import crossmargin as xm
 
-market = xm.Market.read("yields.csv", as_of="2025-03-13")
-run: xm.Run = xm.run(
+market = xm.read_market("yields.csv", as_of="2025-03-13")
+run: xm.RunResult = xm.run(
     positions=Path("positions.csv"), accounts="a.csv", securities="s.csv", market=market, threads=2
 )
 frame = run.accounts.to_pandas(money="float")

@@ -1,19 +1,35 @@
 """Margin of a client book under CME-FICC cross-margining: both houses' numbers, and why."""
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from crossmargin.analysis.compare import compare
 from crossmargin.analysis.revaluation import compare_revaluation
 from crossmargin.book.exceptions import InputWarning
-from crossmargin.calculation.run import Run, run
+from crossmargin.calculation.result import RunResult
+from crossmargin.calculation.run import rerun, run
 from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
 from crossmargin.instruments.baskets import deliverable_basket
 from crossmargin.instruments.conversion import conversion_factor
 from crossmargin.instruments.treasury import price_from_yield, yield_from_price
+from crossmargin.io.market import read_market
 from crossmargin.market import Market
 from crossmargin.market.rates import RateWarning
 from crossmargin.policies import read_policy
 from crossmargin.whatif.session import Session
+
+if TYPE_CHECKING:
+    from crossmargin.sample import sample_market
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import the sample when it is first asked for: a run has no use for it."""
+        if name == "sample_market":
+            from crossmargin.sample import sample_market
+
+            return sample_market
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __version__ = version("crossmargin")
 
@@ -24,15 +40,18 @@ __all__ = [
     "Market",
     "Measure",
     "RateWarning",
-    "Run",
+    "RunResult",
     "Session",
     "compare",
     "compare_revaluation",
     "conversion_factor",
     "deliverable_basket",
     "price_from_yield",
+    "read_market",
     "read_policy",
+    "rerun",
     "run",
+    "sample_market",
     "segment_tails",
     "segment_tails_batches",
     "tails",

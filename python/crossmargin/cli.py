@@ -36,7 +36,7 @@ except ModuleNotFoundError as error:
     raise SystemExit(2) from None
 
 from crossmargin.book.exceptions import CODES, InputError, InputWarning
-from crossmargin.io.market import as_of_date
+from crossmargin.io.market import as_of_date, read_market
 from crossmargin.io.results import check_target, holds_results
 from crossmargin.results.shown import shown
 
@@ -252,7 +252,6 @@ def run(
     """
     # The models are loaded only when they are run: help and mistakes answer at once.
     from crossmargin.calculation.run import run as margin_book
-    from crossmargin.market import Market
 
     check_target(out)
     out = out.expanduser()
@@ -273,13 +272,13 @@ def run(
     ):
         warnings.simplefilter("ignore", InputWarning)  # the summary's head says it
         if sample:
-            from crossmargin.sample import sample_tables
+            from crossmargin.sample import sample_market, sample_tables
 
             tables = sample_tables()
             book = {name: tables[name] for name in book}
-            market = Market.sample()
+            market = sample_market()
         else:
-            market = Market.read(
+            market = read_market(
                 par_yields,
                 as_of=as_of_date(as_of or ""),
                 basis=basis,
@@ -339,7 +338,6 @@ def check(
     A history that is too short for the models shows in the run alone.
     """
     from crossmargin.calculation.inputs import read_inputs
-    from crossmargin.market import Market
     from crossmargin.policies import read_policy
     from crossmargin.report.terminal import print_check
 
@@ -352,7 +350,7 @@ def check(
     read_policy(policy)
     inputs = read_inputs(
         **book,
-        market=Market.read(
+        market=read_market(
             par_yields,
             as_of=as_of_date(as_of or ""),
             basis=basis,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import crossmargin as xm
 from crossmargin.agreement.offset_methods import credited, scheme, shared_out
-from crossmargin.policies import Policy
+from crossmargin.policies import ClassDisallowance, Policy
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "policies"
 
@@ -152,7 +152,7 @@ def margined(rules: Policy, *positions: str) -> dict[str, Any]:
             }
         ),
         securities=SECURITIES,
-        market=xm.Market.sample(),
+        market=xm.sample_market(),
         policy=rules,
         ficc_cube=cube,
         cme_cube=cube,
@@ -248,16 +248,17 @@ def test_upper_end_of_a_class_belongs_to_it_and_the_last_has_none(
     sample_book: Callable[..., dict[str, Any]],
 ) -> None:
     rules = xm.read_policy(EXAMPLES / "example-class-disallowance.toml")
-    result = xm.run(**sample_book(40), market=xm.Market.sample(), policy=rules, threads=1)
-    assert result.state is not None
-    universe = result.state.models.universe
-    assert rules.class_disallowance is not None
+    result = xm.run(**sample_book(40), market=xm.sample_market(), policy=rules, threads=1)
+    assert result.stages is not None
+    universe = result.stages.models.universe
+    by_class = rules.get(ClassDisallowance)
+    assert by_class is not None
     treasury = np.flatnonzero(universe.kind == "treasury")
     ordered = np.unique(universe.years[treasury])
     low, high = float(ordered[ordered.size // 3]), float(ordered[-2])
     classes = (("low", low), ("high", high))
-    table = replace(rules.class_disallowance, classes=classes, within=(0.0, 0.0), across=())
-    found = scheme(replace(rules, class_disallowance=table), universe)
+    table = replace(by_class, classes=classes, within=(0.0, 0.0), across=())
+    found = scheme(rules.with_sections(table), universe)
     assert found is not None
     years = universe.years[treasury]
     expected = np.where(years <= low, 0, 1)
@@ -279,7 +280,7 @@ def test_the_manifest_names_the_offset_method_and_sessions_follow_it(
     sample_book: Callable[..., dict[str, Any]],
 ) -> None:
     rules = EXAMPLES / "example-class-disallowance.toml"
-    result = xm.run(**sample_book(40), market=xm.Market.sample(), policy=rules, threads=1)
+    result = xm.run(**sample_book(40), market=xm.sample_market(), policy=rules, threads=1)
     assert result.manifest["policy"]["offset_method"] == "class_disallowance"
     rows = {row["account"]: row for row in result.accounts.to_arrow().to_pylist()}
     assert any(row["offset_rate"] > 0.0 for row in rows.values())

@@ -8,9 +8,8 @@ import pytest
 
 from crossmargin.agreement.requirement import MONEY, Requirement, require
 from crossmargin.agreement.savings import Saving
-from crossmargin.margin.charges import Charged
+from crossmargin.margin.charges import Charge, Charged
 from crossmargin.margin.portfolios import CcpMargin
-from crossmargin.policies import Charge
 
 
 def house(name: str, *groups: tuple[float | None, ...]) -> CcpMargin:
@@ -27,7 +26,8 @@ def with_share(*p: float) -> Saving:
 
 
 def charged(house: str, amount: list[list[float]], *, reducible: bool) -> Charged:
-    return Charged(Charge("x", house, 0.1, reducible, "ours", "a test"), np.array(amount))
+    due = np.array(amount)
+    return Charged(Charge("x", house, reducible, lambda _book, _margin: due), due)
 
 
 def required(

@@ -21,6 +21,7 @@ from crossmargin.io.hashes import table_hash
 from crossmargin.results.table import MONEY
 from crossmargin.sample import sample_tables
 
+Runs = tuple[xm.RunResult, xm.RunResult]
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs/policies/example-class-disallowance.toml"
 
 Account = tuple[str, float, str | None, str | None, str | None]
@@ -98,18 +99,16 @@ def test_inputs_differ_by_content_or_by_being_there() -> None:
 
 
 @pytest.fixture(scope="module")
-def runs(sample_book: Callable[..., dict[str, Any]]) -> tuple[xm.Run, xm.Run]:
+def runs(sample_book: Callable[..., dict[str, Any]]) -> tuple[xm.RunResult, xm.RunResult]:
     """Return a small sample book under the default policy and under the example's."""
-    book, market = sample_book(30), xm.Market.sample()
+    book, market = sample_book(30), xm.sample_market()
     one, other = (
         xm.run(**book, market=market, policy=policy, threads=1) for policy in (None, EXAMPLE)
     )
     return one, other
 
 
-def test_runs_and_their_directories_compare_alike(
-    runs: tuple[xm.Run, xm.Run], tmp_path: Path
-) -> None:
+def test_runs_and_their_directories_compare_alike(runs: Runs, tmp_path: Path) -> None:
     dirs = [run.write(tmp_path / name) for run, name in zip(runs, "ab", strict=True)]
     table = xm.compare(*runs).to_arrow()
     assert table.equals(xm.compare(runs[0], dirs[1]).to_arrow())
@@ -129,7 +128,7 @@ def test_runs_and_their_directories_compare_alike(
     assert set(same["offset_rate_difference"].to_pylist()) == {0.0}
 
 
-def test_what_is_no_result_is_refused(tmp_path: Path, runs: tuple[xm.Run, xm.Run]) -> None:
+def test_what_is_no_result_is_refused(tmp_path: Path, runs: Runs) -> None:
     with pytest.raises(InputError, match="holds no results"):
         xm.compare(runs[0], tmp_path)
     out = runs[0].write(tmp_path / "a")
@@ -148,7 +147,7 @@ def rewritten(out: Path, accounts: pa.Table) -> None:
 
 
 def test_a_table_that_the_run_did_not_write_is_refused(
-    tmp_path: Path, runs: tuple[xm.Run, xm.Run], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, runs: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = runs[0].write(tmp_path / "a")
     accounts = pq.read_table(out / "accounts.parquet")
@@ -163,7 +162,7 @@ def test_a_table_that_the_run_did_not_write_is_refused(
     assert len(xm.compare(runs[0], out)) == len(accounts)
 
 
-def test_an_account_twice_is_refused(tmp_path: Path, runs: tuple[xm.Run, xm.Run]) -> None:
+def test_an_account_twice_is_refused(tmp_path: Path, runs: Runs) -> None:
     out = runs[0].write(tmp_path / "a")
     accounts = pq.read_table(out / "accounts.parquet")
     doubled = pa.concat_tables([accounts, accounts.slice(3, 1)])
@@ -188,7 +187,7 @@ def test_an_account_twice_is_refused(tmp_path: Path, runs: tuple[xm.Run, xm.Run]
 )
 @pytest.mark.parametrize("instead", [None, 1, ["x"], {"accounts": 1}, {"positions": {}}])
 def test_a_manifest_that_lacks_something_is_refused(
-    tmp_path: Path, runs: tuple[xm.Run, xm.Run], part: str, says: str, instead: object
+    tmp_path: Path, runs: Runs, part: str, says: str, instead: object
 ) -> None:
     out = runs[0].write(tmp_path / "a")
     manifest = json.loads((out / "manifest.json").read_text("utf-8"))
@@ -202,7 +201,7 @@ def test_a_manifest_that_lacks_something_is_refused(
 
 @pytest.mark.parametrize("market", [7, {"curve_date": 7}])
 def test_a_manifest_with_another_market_is_refused(
-    tmp_path: Path, runs: tuple[xm.Run, xm.Run], market: object
+    tmp_path: Path, runs: Runs, market: object
 ) -> None:
     out = runs[0].write(tmp_path / "a")
     manifest = json.loads((out / "manifest.json").read_text("utf-8"))
@@ -231,7 +230,7 @@ def forged(out: Path, accounts: pa.Table) -> None:
     ],
 )
 def test_accounts_of_other_columns_are_refused_whatever_their_hash(
-    tmp_path: Path, runs: tuple[xm.Run, xm.Run], name: str, kind: pa.DataType | None
+    tmp_path: Path, runs: Runs, name: str, kind: pa.DataType | None
 ) -> None:
     out = runs[0].write(tmp_path / "a")
     accounts = pq.read_table(out / "accounts.parquet")
@@ -246,7 +245,7 @@ def test_accounts_of_other_columns_are_refused_whatever_their_hash(
         xm.compare(out, runs[0])
 
 
-def test_an_account_without_a_name_is_refused(tmp_path: Path, runs: tuple[xm.Run, xm.Run]) -> None:
+def test_an_account_without_a_name_is_refused(tmp_path: Path, runs: Runs) -> None:
     out = runs[0].write(tmp_path / "a")
     accounts = pq.read_table(out / "accounts.parquet")
     names = [None, *accounts["account"].to_pylist()[1:]]
@@ -255,9 +254,7 @@ def test_an_account_without_a_name_is_refused(tmp_path: Path, runs: tuple[xm.Run
         xm.compare(out, runs[0])
 
 
-def test_results_that_would_fill_the_memory_are_refused(
-    tmp_path: Path, runs: tuple[xm.Run, xm.Run]
-) -> None:
+def test_results_that_would_fill_the_memory_are_refused(tmp_path: Path, runs: Runs) -> None:
     out = runs[0].write(tmp_path / "a")
     index = pa.array(np.zeros(20_000_000, np.int32))
     text = pa.DictionaryArray.from_arrays(index, pa.array(["x" * 50]))
@@ -281,7 +278,7 @@ def test_columns_of_the_users_own_keep_the_hash(tmp_path: Path) -> None:
         positions=tables["positions"],
         accounts=accounts,
         securities=tables["securities"],
-        market=xm.Market.sample(),
+        market=xm.sample_market(),
     )
     assert len(xm.compare(run, run.write(tmp_path / "a"))) == len(run.accounts)
 
@@ -326,7 +323,10 @@ def damaged(out: Path, how: str) -> None:
     ],
 )
 def test_damaged_results_are_refused(
-    runs: tuple[xm.Run, xm.Run], tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]
+    runs: Runs,
+    tmp_path: Path,
+    how: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = runs[0].write(tmp_path / "a")
     damaged(out, how)
@@ -337,7 +337,7 @@ def test_damaged_results_are_refused(
 
 
 def test_command_prints_the_largest_differences_and_writes_all(
-    runs: tuple[xm.Run, xm.Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dirs = [str(run.write(tmp_path / name)) for run, name in zip(runs, "ab", strict=True)]
     table = xm.compare(*runs).to_arrow()
@@ -362,7 +362,7 @@ def test_command_prints_the_largest_differences_and_writes_all(
 
 
 def test_command_without_differences_says_so(
-    runs: tuple[xm.Run, xm.Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(runs[0].write(tmp_path / "a"))
     assert cli.main(["compare", out, out]) == 0
@@ -378,7 +378,7 @@ def test_command_without_differences_says_so(
     ],
 )
 def test_command_refuses_in_2(
-    runs: tuple[xm.Run, xm.Run],
+    runs: Runs,
     tmp_path: Path,
     options: list[str],
     says: str,

@@ -11,7 +11,7 @@ import crossmargin as xm
 
 
 def test_each_way_is_that_of_a_run_of_its_own(
-    sample_inputs: dict[str, Any], sample_run: xm.Run
+    sample_inputs: dict[str, Any], sample_run: xm.RunResult
 ) -> None:
     run, market = sample_run, sample_inputs["market"]
     found = xm.compare_revaluation(run, market).to_arrow()
@@ -42,10 +42,10 @@ def test_haircuts_are_in_both_ways(sample_inputs: dict[str, Any]) -> None:
 
 
 def test_other_market_or_no_models_are_refused(
-    sample_inputs: dict[str, Any], sample_run: xm.Run
+    sample_inputs: dict[str, Any], sample_run: xm.RunResult
 ) -> None:
     run, market = sample_run, sample_inputs["market"]
     with pytest.raises(ValueError, match="this run has no models"):
-        xm.compare_revaluation(replace(run, state=None), market)
+        xm.compare_revaluation(replace(run, stages=None), market)
     with pytest.raises(ValueError, match="the market is of 2026-06-09"):
         xm.compare_revaluation(run, replace(market, as_of=np.datetime64("2026-06-09")))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ ONE_LINE = "A,cash,91282CMM0,1000000,true"
 
 @pytest.fixture(scope="module")
 def market(real_data: Callable[[str], Path]) -> xm.Market:
-    return xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF)
+    return xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +54,7 @@ def _accounts(*names: str) -> pa.Table:
 
 def _basis_market(real_data: Callable[[str], Path], scale: float) -> xm.Market:
     """Return the market with a basis of ZNM25 that jumps up and down by `scale` price points."""
-    plain = xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF)
+    plain = xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF)
     sign = np.where(np.random.default_rng(5).integers(0, 2, plain.date.size) == 1, 1.0, -1.0)
     basis = pa.table(
         {
@@ -65,10 +64,10 @@ def _basis_market(real_data: Callable[[str], Path], scale: float) -> xm.Market:
             "basis": sign * scale,
         }
     )
-    return xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF, basis=basis)
+    return xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF, basis=basis)
 
 
-def _row(run: xm.Run, account: str) -> dict[str, Any]:
+def _row(run: xm.RunResult, account: str) -> dict[str, Any]:
     rows = [r for r in run.accounts.to_arrow().to_pylist() if r["account"] == account]
     assert len(rows) == 1
     return rows[0]
@@ -90,7 +89,7 @@ HAND_MADE = {
 
 
 @pytest.fixture(scope="module")
-def hand_made(market: xm.Market, securities: pa.Table) -> xm.Run:
+def hand_made(market: xm.Market, securities: pa.Table) -> xm.RunResult:
     rows = [f"{account},{line}" for account, lines in HAND_MADE.items() for line in lines]
     return xm.run(
         positions=_positions(*rows),
@@ -100,7 +99,7 @@ def hand_made(market: xm.Market, securities: pa.Table) -> xm.Run:
     )
 
 
-def test_basis_trade_is_capped_and_an_upper_bound(hand_made: xm.Run) -> None:
+def test_basis_trade_is_capped_and_an_upper_bound(hand_made: xm.RunResult) -> None:
     row = _row(hand_made, "BASIS")
     assert row["offset_rate_ficc"] > 0.8
     assert row["offset_rate_cme"] > 0.8
@@ -129,7 +128,7 @@ def test_a_saving_by_tables_is_no_bound_of_what_the_models_see(
     assert not row["saving_is_upper_bound"]
 
 
-def test_curve_trade_saves_less(hand_made: xm.Run) -> None:
+def test_curve_trade_saves_less(hand_made: xm.RunResult) -> None:
     basis, curve = _row(hand_made, "BASIS"), _row(hand_made, "CURVE")
     assert 0.0 < curve["offset_rate"] < basis["offset_rate"]
     assert curve["offset_rate_ficc"] < basis["offset_rate_ficc"]
@@ -137,14 +136,14 @@ def test_curve_trade_saves_less(hand_made: xm.Run) -> None:
 
 
 @pytest.mark.parametrize("account", ["CASH", "FUTURES"])
-def test_one_side_alone_saves_nothing(hand_made: xm.Run, account: str) -> None:
+def test_one_side_alone_saves_nothing(hand_made: xm.RunResult, account: str) -> None:
     row = _row(hand_made, account)
     assert (row["offset_rate"], row["reason"], row["binding"]) == (0.0, "ONE_SIDED", None)
     assert row["saving"] == 0
     assert row["requirement"] == row["standalone_requirement"] > 0
 
 
-def test_tips_never_enter_and_stay_unpriced(hand_made: xm.Run) -> None:
+def test_tips_never_enter_and_stay_unpriced(hand_made: xm.RunResult) -> None:
     row = _row(hand_made, "TIPS")
     assert (row["v_ficc_cash"], row["offset_rate"], row["reason"]) == (0.0, 0.0, "ONE_SIDED")
     for column in (
@@ -160,21 +159,21 @@ def test_tips_never_enter_and_stay_unpriced(hand_made: xm.Run) -> None:
     assert codes.count("SECURITY_INELIGIBLE") == codes.count("NO_MODEL") == 1
 
 
-def test_splitting_a_hedge_can_cost_more_than_it_saves(hand_made: xm.Run) -> None:
+def test_splitting_a_hedge_can_cost_more_than_it_saves(hand_made: xm.RunResult) -> None:
     # Without the programme the futures net to nothing in one ordinary account.
     row = _row(hand_made, "SPLIT")
     assert row["saving"] < 0
     assert row["standalone_requirement"] - row["requirement"] == row["saving"]
 
 
-def test_short_rate_futures_say_that_spreads_are_not_modelled(hand_made: xm.Run) -> None:
+def test_short_rate_futures_say_that_spreads_are_not_modelled(hand_made: xm.RunResult) -> None:
     assert _row(hand_made, "SOFR")["spread_risk"] == "not modelled"
     assert _row(hand_made, "BASIS")["spread_risk"] is None
     assert not _row(hand_made, "SOFR")["saving_is_upper_bound"]
 
 
 def test_saving_at_ficc_falls_as_the_basis_moves_more(
-    real_data: Callable[[str], Path], securities: pa.Table, hand_made: xm.Run
+    real_data: Callable[[str], Path], securities: pa.Table, hand_made: xm.RunResult
 ) -> None:
     offset_rate_ficc = [_row(hand_made, "BASIS")["offset_rate_ficc"]]
     for scale in (0.1, 0.4, 1.6):
@@ -214,24 +213,24 @@ def test_breakdown_adds_up_to_the_components_by_scan_ranges(
     assert not total
 
 
-def test_the_default_policy_has_no_parts(hand_made: xm.Run) -> None:
+def test_the_default_policy_has_no_parts(hand_made: xm.RunResult) -> None:
     assert len(hand_made.breakdown) == 0
     assert {"item", "quantity", "scenario", "amount"} <= set(hand_made.breakdown.column_names)
 
 
-def test_manifest_says_what_was_run(hand_made: xm.Run) -> None:
+def test_manifest_says_what_was_run(hand_made: xm.RunResult) -> None:
     manifest = hand_made.manifest
     assert not manifest["synthetic"]
     assert manifest["as_of"] == manifest["market"]["curve_date"] == AS_OF
-    assert manifest["cubes"]["ficc"]["scenarios"] == 2750
-    assert manifest["cubes"]["cme_historical"]["scenarios"] == 2750
-    assert manifest["cubes"]["cme_stressed"]["scenarios"] == 250
+    assert manifest["ccps"]["FICC"]["cubes"]["pnl"]["scenarios"] == 2750
+    assert manifest["ccps"]["CME"]["cubes"]["historical"]["scenarios"] == 2750
+    assert manifest["ccps"]["CME"]["cubes"]["stressed"]["scenarios"] == 250
     assert manifest["rows"] == {"read": 13, "used": 13, "rejected": 0}
     assert set(manifest["results"]) == set(TABLES)
 
 
 def test_two_runs_differ_in_times_and_run_id_alone(
-    hand_made: xm.Run, market: xm.Market, securities: pa.Table
+    hand_made: xm.RunResult, market: xm.Market, securities: pa.Table
 ) -> None:
     rows = [f"{account},{line}" for account, lines in HAND_MADE.items() for line in lines]
     again = xm.run(
@@ -327,7 +326,7 @@ def test_user_cubes_take_the_place_of_ours(market: xm.Market, securities: pa.Tab
     assert row["offset_rate_ficc"] == pytest.approx(2 / 3, abs=1e-15)
     assert row["offset_rate_cme"] == pytest.approx(0.4, abs=1e-15)
     assert (row["offset_rate"], row["binding"]) == (row["offset_rate_cme"], "CME")
-    assert run.manifest["cubes"]["cme_stressed"] is None
+    assert list(run.manifest["ccps"]["CME"]["cubes"]) == ["historical"]
 
 
 @pytest.mark.parametrize("price", [95.0, None])
@@ -343,7 +342,7 @@ def test_what_only_a_cube_covers_is_charged_by_its_price(
         accounts=_accounts("A"),
         securities=securities.append_column("price", prices),
         market=market,
-        policy=replace(policy, liquidity=LiquidityRules((group,), (0.01,), 0.0)),
+        policy=policy.with_sections(LiquidityRules((group,), (0.01,), 0.0)),
         ficc_cube=pa.table({"instrument": [TIPS[:9]], **{f"s{n}": [-0.5] for n in range(9)}}),
     )
     row = _row(run, "A")
@@ -369,14 +368,16 @@ def test_span_policy_margins_futures_by_their_scan_range(
     given = {"accounts": _accounts("A"), "securities": securities, "market": market}
     span = "cme-ficc-2026-04-30-span"
     run = xm.run(positions=book, policy=span, **given)
-    ranges = {row["root"]: row for row in run.manifest["span"]["scan_ranges"]}
+    ranges = {row["root"]: row for row in run.manifest["ccps"]["CME"]["scan_ranges"]}
     assert ranges["ZN"]["contract"] == "ZNM25"
     # A range is a day's move: between a fifth and four fifths of a point in 2025.
     assert 500.0 < ranges["ZN"]["scan_range"] < 2000.0
     row = _row(run, "A")
     assert row["v_cme_futures"] == 300.0 * ranges["ZN"]["scan_range"]
     # The ten-year of February 2025 stands for TN: the spread of TN and ZN has a credit.
-    (rate,) = (s["rate"] for s in run.manifest["span"]["spreads"] if s["legs"][0] == ["ZN", 4.0])
+    (rate,) = (
+        s["rate"] for s in run.manifest["ccps"]["CME"]["spreads"] if s["legs"][0] == ["ZN", 4.0]
+    )
     assert 0.5 < rate < 1.0
     contracts = row["v_cme_cash"] / ranges["TN"]["scan_range"]
     assert 200.0 < contracts < 400.0
@@ -402,8 +403,8 @@ def test_a_future_without_a_scan_range_is_not_covered(
     given = {"accounts": _accounts("A", "B"), "securities": short, "market": market}
     run = xm.run(positions=book, policy="cme-ficc-2026-04-30-span", **given)
     assert (_row(run, "A")["v_cme_futures"], _row(run, "A")["requirement"]) == (None, None)
-    assert run.state is not None
-    name, why = run.state.models.universe.name, run.state.models.cubes.unpriced_cme
+    assert run.stages is not None
+    name, why = run.stages.models.universe.name, run.stages.models.ccps["CME"].unpriced
     assert set(why[name == "ZBM25"]) == {"NO_SCAN_RANGE"}
     assert _row(run, "B")["v_cme_futures"] > 0.0
     own = tmp_path / "own.toml"
@@ -455,7 +456,7 @@ def test_other_spellings_give_the_same_answer(market: xm.Market, securities: pa.
 def test_a_stale_contract_has_expired(
     real_data: Callable[[str], Path], securities: pa.Table
 ) -> None:
-    today = xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of="2026-02-27")
+    today = xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of="2026-02-27")
     for name in ("ZBH5", "ZBH25"):
         with pytest.warns(xm.InputWarning, match="1 of 2 rows of positions are rejected"):
             run = xm.run(
@@ -499,7 +500,7 @@ def test_too_many_rejected_rows_are_an_error(market: xm.Market, securities: pa.T
 def test_short_history_is_an_unusable_input(
     real_data: Callable[[str], Path], securities: pa.Table
 ) -> None:
-    short = xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of="2012-03-13")
+    short = xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of="2012-03-13")
     with pytest.raises(InputError, match="HISTORY_SHORT"):
         xm.run(
             positions=_positions("A,cash,912810QN1,1000000,true"),
@@ -509,7 +510,7 @@ def test_short_history_is_an_unusable_input(
         )
 
 
-def test_results_are_written_and_read_back(hand_made: xm.Run, tmp_path: Path) -> None:
+def test_results_are_written_and_read_back(hand_made: xm.RunResult, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     out = hand_made.write(tmp_path / "results")
@@ -569,7 +570,7 @@ def test_columns_of_the_user_never_displace_ours(market: xm.Market, securities: 
         positions=_positions(ONE_LINE), accounts=accounts, securities=securities, market=market
     )
     row = _row(run, "A")
-    assert (row["input_p"], row["input_run_id"], row["desk"]) == ("mine", "mine", "mine")
+    assert (row["input_offset_rate"], row["input_run_id"], row["desk"]) == ("mine", "mine", "mine")
     assert row["offset_rate"] == 0.0
     assert row["run_id"] == run.manifest["run_id"]
 
@@ -607,8 +608,8 @@ def test_settlements_give_the_run_that_their_basis_gives(
         "securities": securities,
     }
     by_price = xm.run(**book, market=market, settlements=settled)
-    assert by_price.state is not None
-    found = by_price.state.market.basis
+    assert by_price.stages is not None
+    found = by_price.stages.models.market.basis
     assert list(found) == ["TN", "ZN"]
     basis = pa.concat_tables(
         pa.table(
@@ -622,7 +623,7 @@ def test_settlements_give_the_run_that_their_basis_gives(
         for root, own in found.items()
     )
     yields = real_data("us_treasury_par_yields.csv.gz")
-    by_basis = xm.run(**book, market=xm.Market.read(yields, as_of=AS_OF, basis=basis))
+    by_basis = xm.run(**book, market=xm.read_market(yields, as_of=AS_OF, basis=basis))
     for table in ("accounts", "components", "positions"):
         hashes = [run.manifest["results"][table]["hash"] for run in (by_price, by_basis)]
         assert hashes[0] == hashes[1]
@@ -637,14 +638,14 @@ def test_settlements_give_the_run_that_their_basis_gives(
     with pytest.raises(InputError, match="settlements: ZN has a basis history too"):
         xm.run(
             **book,
-            market=xm.Market.read(
+            market=xm.read_market(
                 yields, as_of=AS_OF, basis=basis.filter(pc.equal(basis["root"], "ZN"))
             ),
             settlements=settled,
         )
-    with pytest.raises(ValueError, match=r"give run\.state\.market"):
+    with pytest.raises(ValueError, match=r"give run\.stages\.models\.market"):
         xm.compare_revaluation(by_price, market)
-    assert len(xm.compare_revaluation(by_price, by_price.state.market))
+    assert len(xm.compare_revaluation(by_price, by_price.stages.models.market))
 
 
 def test_a_settlement_that_cannot_be_is_refused_by_row(
@@ -671,6 +672,6 @@ def test_a_history_that_begins_within_the_stress_is_noted(
             positions=_positions(ONE_LINE),
             accounts=_accounts("A"),
             securities=securities,
-            market=xm.Market.read(cut, as_of=AS_OF),
+            market=xm.read_market(cut, as_of=AS_OF),
         )
         assert run.manifest["exceptions"].get("STRESS_CUT", 0) == count

@@ -41,7 +41,7 @@ def securities(*rows: str) -> pa.Table:
 @pytest.fixture(scope="module")
 def read_market(real_data: Callable[[str], Path]) -> Callable[..., xm.Market]:
     def read(as_of: str = AS_OF, **histories: Any) -> xm.Market:
-        return xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of=as_of, **histories)
+        return xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of=as_of, **histories)
 
     return read
 
@@ -51,7 +51,7 @@ def market(read_market: Callable[..., xm.Market]) -> xm.Market:
     return read_market()
 
 
-def notes(run: xm.Run, code: str) -> list[dict[str, Any]]:
+def notes(run: xm.RunResult, code: str) -> list[dict[str, Any]]:
     return [row for row in run.exceptions.to_arrow().to_pylist() if row["code"] == code]
 
 
@@ -65,7 +65,7 @@ def fixings(rates: list[tuple[str, str]]) -> pa.Table:
     return table("date,index,rate_pct", *(f"{day},SOFR,{rate}" for day, rate in rates))
 
 
-def margin_strip(market: xm.Market) -> xm.Run:
+def margin_strip(market: xm.Market) -> xm.RunResult:
     return xm.run(
         positions=positions("A,future,SR3Z24,-1000,yes", "A,future,SR3M25,10,yes"),
         accounts=accounts("A"),
@@ -117,7 +117,7 @@ HEDGE = (f"A,cash,{CUSIP},10000000,yes", "A,future,ZNM25,-100,yes")
 UNKNOWN = "A,cash,000000000,100,yes"
 
 
-def margin(market: xm.Market, *rows: str, **changes: Any) -> xm.Run:
+def margin(market: xm.Market, *rows: str, **changes: Any) -> xm.RunResult:
     book = {"positions": positions(*rows), "accounts": accounts("A"), "securities": securities()}
     return xm.run(**(book | changes), market=market)
 
@@ -192,7 +192,7 @@ def test_one_table_given_for_two_inputs_is_noted(read_market: Callable[..., xm.M
         *(f"{AS_OF[:-2]}{day},4.3,4.3,4.2,4.1,4,4,4,4.1,4.2,4.6,4.6" for day in (12, 13)),
     )
     old = read_market()
-    market = xm.Market.read(rates, as_of=AS_OF, sofr=rates)
+    market = xm.read_market(rates, as_of=AS_OF, sofr=rates)
     run = margin(replace(old, source=market.source), *HEDGE)
     (note,) = notes(run, "INPUT_REPEATED")
     assert note["file"] == "sofr"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import astuple
 from fractions import Fraction
-from itertools import pairwise, permutations
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from crossmargin.engine import offset_classes, optimal_credits, spread_credits, tier_charges
+from crossmargin.engine import offset_classes, spread_credits, tier_charges
 
 HALF_ULP = Fraction(1, 2**53)
 
@@ -436,93 +434,6 @@ def test_offset_classes_equal_the_reference_and_lose_no_margin(fast, seed):
     assert (result.short.sum(1) + result.offset.sum(1) == sides[1].sum(1)).all()
     # After every class and pair one side has nothing left.
     assert (np.minimum(result.long.sum(1), result.short.sum(1)) == 0).all()
-
-
-# The best pairing.
-
-
-def test_the_order_of_priority_can_lose():
-    pytest.importorskip("highspy")
-    # The first takes both legs that the others need: 120 USD. Without it they make 100 each.
-    spreads = legs(
-        (0.6, (0, 1, 1), (2, 1, -1)), (0.5, (0, 1, 1), (3, 1, -1)), (0.5, (1, 1, 1), (2, 1, -1))
-    )
-    book = [[10.0, 10.0, -10.0, -10.0], [10.0, 0.0, -10.0, 0.0]], np.full((2, 4), 100.0)
-    assert spread_credits(*book, **spreads).credit.sum(axis=1).tolist() == [120.0, 120.0]
-    best = optimal_credits(*book, **spreads)
-    np.testing.assert_allclose(best.count, [[0, 10, 10], [10, 0, 0]], rtol=0, atol=1e-7)
-    np.testing.assert_allclose(best.credit, [[0, 100, 100], [120, 0, 0]], rtol=0, atol=1e-6)
-    np.testing.assert_allclose(best.missed, [80, 0], rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_the_best_pairing_is_never_worse_than_any_order(seed):
-    pytest.importorskip("highspy")
-    (delta, risk), spreads = random_book(seed, accounts=5), random_spreads(seed, count=4)
-    best = optimal_credits(delta, risk, **spreads)
-    total, scale = best.credit.sum(axis=1), 1e-7 * risk.sum(axis=1)
-    assert (best.missed >= -scale).all()
-    greedy = spread_credits(delta, risk, **spreads).credit.sum(axis=1)
-    np.testing.assert_allclose(best.missed, total - greedy, rtol=0, atol=1e-6)
-    ptr = spreads["leg_ptr"]
-    for order in permutations(range(4)):
-        where = np.concatenate([np.arange(ptr[p], ptr[p + 1]) for p in order])
-        names = ("leg_commodity", "leg_ratio", "leg_side")
-        credits = spread_credits(
-            delta,
-            risk,
-            **{name: np.array(spreads[name])[where] for name in names},
-            leg_ptr=np.cumsum([0, *(ptr[p + 1] - ptr[p] for p in order)]),
-            rate=np.array(spreads["rate"])[list(order)],
-        )
-        assert (credits.credit.sum(axis=1) <= total + scale).all()
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_the_best_pairing_keeps_to_the_deltas(seed):
-    pytest.importorskip("highspy")
-    (delta, risk), spreads = random_book(seed, accounts=8), random_spreads(seed, count=30)
-    best = optimal_credits(delta, risk, **spreads)
-    used = np.zeros_like(delta)
-    for p, (begin, end) in enumerate(pairwise(spreads["leg_ptr"])):
-        members = slice(begin, end)
-        commodity = spreads["leg_commodity"][members]
-        signs = np.sign(delta[:, commodity]) * spreads["leg_side"][members]
-        usable = (signs == signs[:, :1]).all(axis=1) & (signs[:, 0] != 0)
-        assert (best.count[~usable, p] == 0).all()
-        amount = best.count[:, p, None] * spreads["leg_ratio"][members]
-        used[:, commodity] += amount
-        value = np.divide(amount, np.abs(delta[:, commodity]), where=amount > 0, out=amount * 0)
-        credit = spreads["rate"][p] * (value * risk[:, commodity]).sum(axis=1)
-        np.testing.assert_allclose(best.credit[:, p], credit, rtol=1e-12)
-    assert (best.count >= 0).all()
-    assert (used <= np.abs(delta) * (1 + 1e-7)).all()
-
-
-def test_nothing_to_credit_needs_no_solver():
-    pytest.importorskip("highspy")
-    spreads = legs((0.5, (0, 1, 1), (1, 1, -1)))
-    best = optimal_credits([[1.0, 1.0], [1.0, -1.0]], [[1.0, 1.0], [0.0, 0.0]], **spreads)
-    assert best.credit.tolist() == [[0.0], [0.0]]
-    assert best.missed.tolist() == [0.0, 0.0]
-    assert optimal_credits([[1.0]], [[1.0]], **legs()).missed.tolist() == [0.0]
-
-
-def test_without_the_solver_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "highspy", None)
-    with pytest.raises(ImportError, match=r'pip install "crossmargin\[optimise\]"'):
-        optimal_credits([[1.0, -1.0]], [[1.0, 1.0]], **legs((0.5, (0, 1, 1), (1, 1, -1))))
-
-
-def test_the_solver_is_imported_only_when_used():
-    program = (
-        "import sys\n"
-        "from crossmargin.engine import spread_credits\n"
-        "spread_credits([[1.0, -1.0]], [[1.0, 1.0]], leg_ptr=[0, 2], leg_commodity=[0, 1], "
-        "leg_ratio=[1, 1], leg_side=[1, -1], rate=[0.5])\n"
-        "assert 'highspy' not in sys.modules\n"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 # Hostile input.

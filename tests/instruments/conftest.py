@@ -13,6 +13,7 @@ from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.book.schemas import SECURITIES
 from crossmargin.book.securities import read_securities
 from crossmargin.instruments.securities import Securities
+from crossmargin.io.market_tables import market_from_tables
 from crossmargin.io.par_yields import read_par_yields
 from crossmargin.io.parse import parse
 from crossmargin.io.tables import read_table
@@ -48,7 +49,7 @@ def real_yields(real_data) -> pa.Table:
 
 @pytest.fixture(scope="session")
 def real_market(real_yields) -> Market:
-    return Market.from_tables(real_yields, as_of="2025-03-13")
+    return market_from_tables(real_yields, as_of="2025-03-13")
 
 
 @pytest.fixture(scope="session")

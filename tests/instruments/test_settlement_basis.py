@@ -25,7 +25,7 @@ ROOTS = ("ZT", "Z3N", "ZF", "ZN", "TN", "TWE", "ZB", "UB")
 
 @pytest.fixture(scope="module")
 def market(real_data: Callable[[str], Path]) -> xm.Market:
-    return xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF)
+    return xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_a_past_days_model_price_is_that_of_a_run_of_the_day(
     real_data: Callable[[str], Path], market: xm.Market, securities: Securities, day: str
 ) -> None:
     contracts = [Contract(root, np.datetime64("2025-06")) for root in ROOTS]
-    then = xm.Market.read(real_data("us_treasury_par_yields.csv.gz"), as_of=day)
+    then = xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of=day)
     known = build_universe(
         securities=securities,
         held=np.arange(0),

@@ -16,8 +16,8 @@ from crossmargin.instruments.conversion import conversion_factors
 from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.securities import accrued
 from crossmargin.instruments.universe import build_universe, missing_fixings
+from crossmargin.io.market_tables import market_from_tables
 from crossmargin.market.curve import NODES, POINTS, Curve
-from crossmargin.market.market import Market
 from crossmargin.market.sofr import Sofr
 
 NO_CASH = np.array([], "datetime64[D]")
@@ -131,7 +131,7 @@ MATURITIES = {
 
 @pytest.mark.parametrize("as_of", MATURITIES)
 def test_bond_prices_equal_quantlib(real_yields, make_securities, as_of):
-    market = Market.from_tables(real_yields, as_of=as_of)
+    market = market_from_tables(real_yields, as_of=as_of)
     ql.Settings.instance().evaluationDate = ql_date(as_of)
     # Issue is a whole number of half-years before maturity, so that no coupon is irregular.
     rows = [
@@ -166,7 +166,7 @@ def test_bond_prices_equal_quantlib(real_yields, make_securities, as_of):
     ],
 )
 def test_forward_clean_prices_equal_quantlib(real_yields, real_securities, as_of, name):
-    market = Market.from_tables(real_yields, as_of=as_of)
+    market = market_from_tables(real_yields, as_of=as_of)
     ql.Settings.instance().evaluationDate = ql_date(as_of)
     contract = parse_contract(name, market.as_of)
     found = build(market, real_securities, [name])

@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from crossmargin.io.market_tables import market_from_tables
 from crossmargin.io.par_yields import read_par_yields
 from crossmargin.io.tables import read_table
 from crossmargin.market.calendars import is_business_day
 from crossmargin.market.curve import TENORS, Curve
-from crossmargin.market.market import Market
+from crossmargin.sample import sample_market
 
 
 def business_days(first, last):
@@ -37,13 +38,13 @@ MARCH = business_days("2025-03-03", "2025-03-31")
 
 @pytest.mark.parametrize("as_of", ["2025-03-13", np.datetime64("2025-03-13")])
 def test_later_rows_are_not_looked_at(as_of):
-    market = Market.from_tables(par_yields(MARCH), as_of=as_of)
+    market = market_from_tables(par_yields(MARCH), as_of=as_of)
     assert market.as_of == np.datetime64("2025-03-13")
     assert market.as_of.dtype == market.curve.as_of.dtype == np.dtype("datetime64[D]")
     assert market.date.tolist() == MARCH[:9].tolist()
     # Eight rows before it a basis point each: 4.08%, compounded half-yearly.
     assert market.zero_rate[-1, -1] == pytest.approx(2 * np.log(1.0204), abs=1e-15)
-    cut = Market.from_tables(par_yields(MARCH[:9]), as_of=as_of)
+    cut = market_from_tables(par_yields(MARCH[:9]), as_of=as_of)
     assert np.array_equal(cut.curve.log_df, market.curve.log_df)
     assert not market.synthetic
     assert (market.basis, market.fixings) == ({}, {})
@@ -53,7 +54,7 @@ def test_later_rows_are_not_looked_at(as_of):
     "how", [copy.copy, copy.deepcopy, replace, lambda market: pickle.loads(pickle.dumps(market))]
 )
 def test_neither_a_history_nor_its_scenarios_can_be_written_to(how):
-    market = Market.from_tables(par_yields(MARCH), as_of="2025-03-31")
+    market = market_from_tables(par_yields(MARCH), as_of="2025-03-31")
     chosen = market.scenarios(horizon=1, look_back=5, minimum=1)
     for other in (market, how(market)):
         again = other.scenarios(horizon=1, look_back=5, minimum=1)
@@ -67,7 +68,7 @@ def test_neither_a_history_nor_its_scenarios_can_be_written_to(how):
 
 @pytest.mark.parametrize("how", [copy.deepcopy, lambda market: pickle.loads(pickle.dumps(market))])
 def test_neither_basis_nor_fixings_can_be_written_to(how):
-    sample = Market.sample()
+    sample = sample_market()
     rate = (np.array(["2026-06-09"], "datetime64[D]"), np.array([0.04]))
     market = replace(sample, fixings={"SOFR": rate})
     for other in (market, how(market)):
@@ -78,7 +79,7 @@ def test_neither_basis_nor_fixings_can_be_written_to(how):
 
 def test_rows_that_lack_a_node_are_skipped_and_counted():
     table = par_yields(MARCH, missing=[(2, 0), (2, 5), (4, 10), (12, 3)])
-    market = Market.from_tables(table, as_of="2025-03-13")
+    market = market_from_tables(table, as_of="2025-03-13")
     # Rows 2 and 4; row 12 is after the as-of date.
     assert market.skipped_rows == 2
     assert market.date.tolist() == MARCH[[0, 1, 3, 5, 6, 7, 8]].tolist()
@@ -89,7 +90,7 @@ def test_rows_that_lack_a_node_are_skipped_and_counted():
 
 def test_an_as_of_date_without_a_row_takes_the_last_one_before_it():
     table = par_yields(MARCH[:9])
-    market = Market.from_tables(table, as_of="2025-03-16")
+    market = market_from_tables(table, as_of="2025-03-16")
     assert market.as_of == np.datetime64("2025-03-16")
     assert market.date[-1] == np.datetime64("2025-03-13")
     # Time runs from the as-of date, not from the row's.
@@ -99,16 +100,16 @@ def test_an_as_of_date_without_a_row_takes_the_last_one_before_it():
 def test_a_row_more_than_five_business_days_back_is_too_old():
     table = par_yields(MARCH[:9])
     # Thursday 13 March; five business days on is Thursday 20 March.
-    assert Market.from_tables(table, as_of="2025-03-20").date[-1] == MARCH[8]
+    assert market_from_tables(table, as_of="2025-03-20").date[-1] == MARCH[8]
     with pytest.raises(ValueError, match="2025-03-21 is of 2025-03-13, more than 5 business days"):
-        Market.from_tables(table, as_of="2025-03-21")
+        market_from_tables(table, as_of="2025-03-21")
     # A row that lacks a node is none.
     with pytest.raises(ValueError, match="more than 5 business days"):
-        Market.from_tables(
+        market_from_tables(
             par_yields(MARCH[:9], missing=[(8, 4)]), as_of=np.datetime64("2025-03-20")
         )
     with pytest.raises(ValueError, match="no complete row on or before 2025-03-02"):
-        Market.from_tables(table, as_of="2025-03-02")
+        market_from_tables(table, as_of="2025-03-02")
 
 
 @pytest.mark.parametrize(("hole", "kept"), [(10, 9), (11, 5)])
@@ -116,7 +117,7 @@ def test_the_history_begins_after_the_last_hole_of_more_than_ten_days(hole, kept
     date = np.arange(np.datetime64("2025-03-01"), np.datetime64("2025-03-10"))
     date[4:] += np.timedelta64(hole - 1, "D")
     assert np.diff(date).max() == np.timedelta64(hole, "D")
-    market = Market.from_tables(par_yields(date), as_of=date[-1])
+    market = market_from_tables(par_yields(date), as_of=date[-1])
     assert market.date.size == kept
     assert market.zero_rate.shape == (kept, 11)
 
@@ -124,14 +125,14 @@ def test_the_history_begins_after_the_last_hole_of_more_than_ten_days(hole, kept
 def test_only_the_last_of_several_holes_counts_and_skipped_rows_make_holes():
     date = np.arange(np.datetime64("2025-01-01"), np.datetime64("2025-03-11"))
     missing = [(row, 10) for row in [*range(3, 15), *range(30, 41)]]
-    market = Market.from_tables(par_yields(date, missing=missing), as_of=date[-1])
+    market = market_from_tables(par_yields(date, missing=missing), as_of=date[-1])
     assert market.date[0] == date[41]
     # None is missing in the history that is used.
     assert market.skipped_rows == 0
 
 
 def test_discount_factors_of_dates():
-    market = Market.from_tables(par_yields(MARCH), as_of="2025-03-13")
+    market = market_from_tables(par_yields(MARCH), as_of="2025-03-13")
     dates = ["2025-03-13", "2027-03-15"]
     days = np.array([0, 732])
     # Beyond half a year a flat par curve at 4.08% has one forward rate.
@@ -149,7 +150,7 @@ def test_yields_without_a_curve_name_their_date():
     zero = pa.array([4.0] * 5 + [0.0] + [4.0] * 3)
     table = table.set_column(11, "30y", steep).set_column(10, "20y", zero)
     with pytest.raises(ValueError, match="2025-03-10 do not give positive"):
-        Market.from_tables(table, as_of="2025-03-13")
+        market_from_tables(table, as_of="2025-03-13")
 
 
 def test_fixings_are_sorted_by_index_and_date():
@@ -160,7 +161,7 @@ def test_fixings_are_sorted_by_index_and_date():
             "rate_pct": [4.31, 4.32, 4.33],
         }
     )
-    market = Market.from_tables(par_yields(MARCH), as_of="2025-03-13", fixings=fixings)
+    market = market_from_tables(par_yields(MARCH), as_of="2025-03-13", fixings=fixings)
     assert sorted(market.fixings) == ["EFFR", "SOFR"]
     date, rate = market.fixings["SOFR"]
     assert np.datetime_as_string(date).tolist() == ["2025-03-11", "2025-03-12"]
@@ -176,7 +177,7 @@ def test_basis_rows_after_the_as_of_date_are_not_looked_at():
             "basis": np.arange(MARCH.size) / 8.0,
         }
     )
-    market = Market.from_tables(par_yields(MARCH), as_of="2025-03-13", basis=basis)
+    market = market_from_tables(par_yields(MARCH), as_of="2025-03-13", basis=basis)
     assert market.factor[-1] == "basis:ZN"
     assert market.basis["ZN"].date[-1] == np.datetime64("2025-03-13")
     scenarios = market.scenarios(horizon=2, minimum=1)
@@ -192,7 +193,7 @@ def real_yields(real_data):
 
 
 def test_the_real_history_gives_2750_scenarios(real_yields):
-    market = Market.from_tables(real_yields, as_of="2025-03-13")
+    market = market_from_tables(real_yields, as_of="2025-03-13")
     # The 30-year yield came back on 2006-02-09, after a hole of four years.
     assert str(market.date[0]) == "2006-02-09"
     for horizon in (1, 3):
@@ -213,7 +214,7 @@ def test_the_real_history_gives_2750_scenarios(real_yields):
 
 
 def test_an_earlier_as_of_date_keeps_the_crisis_within_its_look_back(real_yields):
-    market = Market.from_tables(real_yields, as_of="2016-03-11")
+    market = market_from_tables(real_yields, as_of="2016-03-11")
     scenarios = market.scenarios(horizon=1)
     # 2,500 rows reach back to 2006: the crisis is tagged where it stands.
     assert scenarios.shock.shape == (2500, 11)
@@ -222,13 +223,13 @@ def test_an_earlier_as_of_date_keeps_the_crisis_within_its_look_back(real_yields
 
 
 def test_too_short_a_real_history_says_so(real_yields):
-    market = Market.from_tables(real_yields, as_of="2010-03-12")
+    market = market_from_tables(real_yields, as_of="2010-03-12")
     with pytest.raises(ValueError, match="HISTORY_SHORT"):
         market.scenarios(horizon=3)
 
 
 def test_the_real_curve_reprices_its_par_yields(real_yields):
-    market = Market.from_tables(real_yields, as_of="2025-03-13")
+    market = market_from_tables(real_yields, as_of="2025-03-13")
     # Published on 2025-03-13, percent.
     row = real_yields.filter(pa.compute.equal(real_yields["date"], datetime.date(2025, 3, 13)))
     df = np.exp(market.curve.log_df)
@@ -239,7 +240,7 @@ def test_the_real_curve_reprices_its_par_yields(real_yields):
 
 
 def test_another_curve_keeps_the_history():
-    market = Market.from_tables(par_yields(MARCH), as_of="2025-03-13")
+    market = market_from_tables(par_yields(MARCH), as_of="2025-03-13")
     steeper = Curve(market.as_of, market.curve.log_df * 1.1)
     moved = market.with_curve(steeper)
     assert moved.curve is steeper
@@ -254,7 +255,7 @@ def test_another_curve_keeps_the_history():
 
 
 def test_another_history_has_scenarios_of_its_own():
-    market = Market.from_tables(par_yields(MARCH), as_of="2025-03-13")
+    market = market_from_tables(par_yields(MARCH), as_of="2025-03-13")
     options = {"horizon": 1, "look_back": 3, "minimum": 1, "stress": ()}
     before = market.scenarios(**options)
     moved = replace(market, zero_rate=market.zero_rate * 2.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +19,7 @@ from crossmargin.market.curve import (
 )
 from crossmargin.market.market import Market
 from crossmargin.market.scenarios import VolatilityScaling
-from crossmargin.market.sofr import Sofr, read_sofr
+from crossmargin.market.sofr import Sofr, build_sofr
 
 AS_OF = np.datetime64("2025-03-13")
 DAY = np.array([AS_OF])
@@ -66,25 +65,20 @@ def test_rates_without_a_curve_are_refused_by_date():
         swap_discount_factors(DAY, np.full((1, 11), 0.7) + np.linspace(0.0, 3.0, 11))
 
 
-def table(dates, **columns):
-    """Return a typed table; a tenor that is not named is null."""
-    rates = {name: columns.get(f"t{name}", [None] * len(dates)) for name in TENORS}
-    return pa.table(
-        {
-            "date": pa.array(np.array(dates, "datetime64[D]")),
-            **{name: pa.array(values, pa.float64()) for name, values in rates.items()},
-        }
-    )
+def built(dates, **columns):
+    """Return the history of a table; a tenor that is not named is never there."""
+    percent = [columns.get(f"t{name}", [np.nan] * len(dates)) for name in TENORS]
+    rate = np.array(percent, np.float64).T / 100.0
+    return build_sofr(np.array(dates, "datetime64[D]"), rate, as_of=AS_OF)
 
 
 def test_a_history_has_the_nodes_it_has():
-    given = table(
+    found = built(
         ["2025-03-14", "2025-03-13", "2025-03-11", "2025-03-12"],
         t3mo=[9.0, 4.0, 4.2, 4.1],
         t1y=[9.0, 4.5, 4.6, None],
         t5y=[9.0, 3.5, 3.7, 3.6],
     )
-    found = read_sofr(given, as_of=AS_OF)
     # In date order; 03-12 lacks a tenor, 03-14 is later.
     assert found.date.astype(str).tolist() == ["2025-03-11", "2025-03-13"]
     assert found.node == (1, 3, 6)
@@ -110,14 +104,14 @@ def test_a_history_has_the_nodes_it_has():
 )
 def test_what_makes_no_history_is_refused(columns, says):
     with pytest.raises(ValueError, match=says):
-        read_sofr(table(["2025-03-12", "2025-03-13", "2025-03-14"], **columns), as_of=AS_OF)
+        built(["2025-03-12", "2025-03-13", "2025-03-14"], **columns)
 
 
 def test_tenors_of_later_rows_are_no_nodes():
     days = ["2025-03-12", "2025-03-13", "2025-03-14"]
     early, late = {"t1mo": [4.0, 4.1, 4.2], "t2y": [3.9, 3.8, 3.7]}, {"t30y": [None, None, 4.0]}
-    found = read_sofr(table(days, **early, **late), as_of=AS_OF)
-    expected = read_sofr(table(days, **early), as_of=AS_OF)
+    found = built(days, **early, **late)
+    expected = built(days, **early)
     assert found.node == expected.node
     assert found.zero_rate.tolist() == expected.zero_rate.tolist()
 

@@ -17,8 +17,10 @@ from crossmargin.policies import (
     CmeCorrelation,
     CmeLiquidity,
     HaircutRules,
+    HigherOfRules,
     HolidayRules,
     LiquidityRules,
+    Span,
     SpreadCredit,
     read_policy,
 )
@@ -265,26 +267,27 @@ def test_malformed_file_is_refused_by_name(change: Callable[[str], str], says: s
     assert says in str(error.value)
 
 
-SPAN = f"{DEFAULT}-span"
+SPAN_POLICY = f"{DEFAULT}-span"
 
 
 def span_with(parameter: str, value: str) -> str:
     """Return a policy that changes one parameter of the shipped one with the span model."""
     return (
-        f'name = "mine"\nextends = "{SPAN}"\n[{parameter}]\nvalue = {value}\n'
+        f'name = "mine"\nextends = "{SPAN_POLICY}"\n[{parameter}]\nvalue = {value}\n'
         'evidence = "ours"\nsource = "a test"\n'
     )
 
 
 def test_shipped_span_policy_is_the_default_but_for_the_cme_like_model() -> None:
-    policy, default = read_policy(SPAN), read_policy()
+    policy, default = read_policy(SPAN_POLICY), read_policy()
     assert (policy.cme.model, default.cme.model) == ("span", "hvar")
-    assert default.span is None
-    assert policy.span is not None
+    span = policy.get(Span)
+    assert default.get(Span) is None
+    assert span is not None
     # Nothing that CME alone could tell: no range, charge or credit rate is supplied.
-    assert policy.span.scan_ranges == policy.span.spread_rates == ()
-    assert policy.span.intra_spreads == policy.span.delivery_charges == ()
-    assert (policy.span.calibration_rows, policy.span.calibration_level) == (500, 0.99)
+    assert span.scan_ranges == span.spread_rates == ()
+    assert span.intra_spreads == span.delivery_charges == ()
+    assert (span.calibration_rows, span.calibration_level) == (500, 0.99)
     for section in ("agreement", "eligibility", "scenarios", "ficc", "charges"):
         assert getattr(policy, section) == getattr(default, section)
 
@@ -292,13 +295,15 @@ def test_shipped_span_policy_is_the_default_but_for_the_cme_like_model() -> None
 def test_span_parameters_as_a_user_gives_them() -> None:
     spread = '[[["ZN", 2, "A"], ["ZB", 1, "B"]]]'
     policy = parse_policy(span_with("span.spreads", spread).encode(), name="mine")
-    assert policy.span is not None
-    assert policy.span.spreads == ((("ZN", 2.0, "A"), ("ZB", 1.0, "B")),)
+    span = policy.get(Span)
+    assert span is not None
+    assert span.spreads == ((("ZN", 2.0, "A"), ("ZB", 1.0, "B")),)
     tiers = '[["ZN", 0, 2], ["ZB", 0, 5], ["ZN", 3, 11]]'
     policy = parse_policy(span_with("span.tiers", tiers).encode(), name="mine")
-    assert policy.span is not None
-    assert policy.span.tiers_of("ZN") == [(0, 2), (3, 11)]
-    assert policy.span.tiers_of("UB") == []
+    span = policy.get(Span)
+    assert span is not None
+    assert span.tiers_of("ZN") == [(0, 2), (3, 11)]
+    assert span.tiers_of("UB") == []
 
 
 @pytest.mark.parametrize(
@@ -447,16 +452,16 @@ source = "a test"
 def test_tables_of_offset_methods_are_read_where_they_are_given() -> None:
     policy = parse_policy(CLASSES.encode(), name="mine")
     assert policy.agreement.offset_method == "class_disallowance"
-    assert policy.class_disallowance == ClassDisallowance(
+    assert policy.get(ClassDisallowance) == ClassDisallowance(
         (("short", 5.0), ("long", 30.0)), (0.0, 1.0), (("long", "short", 0.5),)
     )
-    assert policy.spread_credit is None
+    assert policy.get(SpreadCredit) is None
     assert policy.parameters[-1].name == "class_disallowance.across"
-    assert parse_policy(SPREADS.encode(), name="mine").spread_credit == SpreadCredit(
+    assert parse_policy(SPREADS.encode(), name="mine").get(SpreadCredit) == SpreadCredit(
         (("short", 5.0), ("long", 30.0)),
         (("long", ("UB", "ZB"), 0.5), ("short", ("ZT",), 1.0)),
     )
-    assert read_policy().class_disallowance is read_policy().spread_credit is None
+    assert read_policy().optional == {}
 
 
 def test_a_table_may_be_there_unused() -> None:
@@ -464,7 +469,7 @@ def test_a_table_may_be_there_unused() -> None:
         CLASSES.replace('"class_dis', '"lower_of_models" #').encode(), name="mine"
     )
     assert policy.agreement.offset_method == "lower_of_models"
-    assert policy.class_disallowance is not None
+    assert policy.get(ClassDisallowance) is not None
 
 
 @pytest.mark.parametrize(
@@ -510,17 +515,18 @@ def with_value(parameter: str, value: str) -> str:
 def test_policy_with_charges_extends_the_default() -> None:
     policy, default = read_policy(f"{DEFAULT}-charges"), read_policy()
     assert (policy.extends, policy.ficc, policy.cme) == (DEFAULT, default.ficc, default.cme)
-    assert (default.haircuts, default.repo_rate, default.backtesting) == (None, None, None)
-    assert policy.haircuts is not None
-    assert policy.haircuts.buckets[0] == (
+    assert default.optional == {}
+    haircuts, higher_of = policy.get(HaircutRules), policy.get(HigherOfRules)
+    assert haircuts is not None
+    assert haircuts.buckets[0] == (
         "Treasury 0-6m",
         ("bill", "note", "bond", "strip", "frn"),
         6,
     )
-    assert policy.higher_of is not None
-    assert policy.higher_of.business_days == 26
+    assert higher_of is not None
+    assert higher_of.business_days == 26
     # Their rates are not published, and cannot be calibrated from yields.
-    assert (policy.liquidity, policy.holiday) == (None, None)
+    assert (policy.get(LiquidityRules), policy.get(HolidayRules)) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -560,10 +566,11 @@ def test_senseless_value_of_an_optional_table_is_refused(
 def test_what_must_be_supplied_is_shown() -> None:
     shown = CHARGES.split("placeholders:\n")[1].replace("#   ", "").replace("#\n", "\n")
     policy = parse_policy((CHARGES + shown).encode(), name="mine")
-    assert policy.liquidity is not None
-    assert len(policy.liquidity.rates) == len(policy.liquidity.groups) == 7
-    assert policy.liquidity.threshold == 0.4
-    assert policy.holiday == HolidayRules(0.1)
+    liquidity = policy.get(LiquidityRules)
+    assert liquidity is not None
+    assert len(liquidity.rates) == len(liquidity.groups) == 7
+    assert liquidity.threshold == 0.4
+    assert policy.get(HolidayRules) == HolidayRules(0.1)
 
 
 @pytest.mark.parametrize(
@@ -605,10 +612,10 @@ def entries(**values: str) -> str:
 
 
 def test_correlation_scaling_is_a_table_of_its_own() -> None:
-    assert read_policy().cme_correlation is None
+    assert read_policy().get(CmeCorrelation) is None
     own = entries(cme_correlation__weight="0.5", cme_correlation__decay="0.97")
     policy = parse_policy((TEXT + own).encode(), name="mine")
-    assert policy.cme_correlation == CmeCorrelation(weight=0.5, decay=0.97)
+    assert policy.get(CmeCorrelation) == CmeCorrelation(weight=0.5, decay=0.97)
     assert [(p.name, p.evidence) for p in policy.parameters[-2:]] == [
         ("cme_correlation.weight", "ours"),
         ("cme_correlation.decay", "ours"),
@@ -625,13 +632,11 @@ CHARGED = {
 
 
 def test_liquidity_and_concentration_are_tables_of_their_own() -> None:
-    default = read_policy()
-    assert default.cme_liquidity is default.cme_concentration is None
     policy = parse_policy((TEXT + entries(**CHARGED)).encode(), name="mine")
-    assert policy.cme_liquidity == CmeLiquidity(
+    assert policy.get(CmeLiquidity) == CmeLiquidity(
         cost=(("ZN", 15.625), ("SR3", 6.0)), reducible=False
     )
-    assert policy.cme_concentration == CmeConcentration(0.1, (("ZN", 3.5),), reducible=True)
+    assert policy.get(CmeConcentration) == CmeConcentration(0.1, (("ZN", 3.5),), reducible=True)
     own = [p.name.partition(".")[0] for p in policy.parameters[-5:]]
     assert own == ["cme_liquidity"] * 2 + ["cme_concentration"] * 3
     # A component of a house has one name.

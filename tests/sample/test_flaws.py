@@ -38,12 +38,12 @@ NOT_IN_A_SAMPLE = {
 
 
 @pytest.fixture(scope="module")
-def run(sample_book: Callable[..., dict[str, Any]]) -> crossmargin.Run:
+def run(sample_book: Callable[..., dict[str, Any]]) -> crossmargin.RunResult:
     return crossmargin.run(**sample_book(ACCOUNTS), market=sample_market(), threads=1)
 
 
 @pytest.fixture(scope="module")
-def exceptions(run: crossmargin.Run) -> pd.DataFrame:
+def exceptions(run: crossmargin.RunResult) -> pd.DataFrame:
     return run.exceptions.to_pandas()
 
 
@@ -51,20 +51,20 @@ def test_every_kind_of_exception_is_there(exceptions: pd.DataFrame) -> None:
     assert set(exceptions["code"]) == set(CODES) - NOT_IN_A_SAMPLE
 
 
-def test_bad_rows_are_few(run: crossmargin.Run, exceptions: pd.DataFrame) -> None:
+def test_bad_rows_are_few(run: crossmargin.RunResult, exceptions: pd.DataFrame) -> None:
     rejected = exceptions[exceptions["severity"] == "rejected"]
     rows = len(sample_tables(accounts=ACCOUNTS)["positions"])
     assert 10 < (rejected["file"] == "positions").sum() < 0.002 * rows
     assert (exceptions["severity"] == "reassigned").sum() < 0.01 * rows
 
 
-def test_few_accounts_are_left_incomplete(run: crossmargin.Run) -> None:
+def test_few_accounts_are_left_incomplete(run: crossmargin.RunResult) -> None:
     status = run.accounts.to_pandas()["status"].value_counts(normalize=True)
     assert 0.0 < status["incomplete"] < 0.02
     assert 0.05 < status["not_eligible"] < 0.15
 
 
-def test_savings_are_spread_like_those_of_a_real_book(run: crossmargin.Run) -> None:
+def test_savings_are_spread_like_those_of_a_real_book(run: crossmargin.RunResult) -> None:
     accounts = run.accounts.to_pandas()
     share = accounts["reason"].value_counts() / len(accounts)
     assert 0.2 < share["ONE_SIDED"] < 0.5

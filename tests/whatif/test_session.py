@@ -19,8 +19,8 @@ import pyarrow as pa
 import pytest
 
 import crossmargin as xm
-from crossmargin.agreement.outcome import AmountError
-from crossmargin.policies import Charge, read_policy
+from crossmargin.margin.model import AmountError
+from crossmargin.policies import GrossValueCharge, read_policy
 
 ACCOUNTS = 120
 Question = tuple[str, dict[str, float], bool]
@@ -28,7 +28,7 @@ Question = tuple[str, dict[str, float], bool]
 
 @pytest.fixture(scope="module")
 def market() -> xm.Market:
-    return xm.Market.sample()
+    return xm.sample_market()
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def tables(sample_book: Callable[[int], dict[str, pa.Table]]) -> dict[str, pa.Ta
     return sample_book(ACCOUNTS)
 
 
-def margin(tables: dict[str, pa.Table], market: xm.Market, *rows: dict[str, Any]) -> xm.Run:
+def margin(tables: dict[str, pa.Table], market: xm.Market, *rows: dict[str, Any]) -> xm.RunResult:
     positions = tables["positions"]
     if rows:
         more = [{name: row.get(name) for name in positions.column_names} for row in rows]
@@ -45,21 +45,21 @@ def margin(tables: dict[str, pa.Table], market: xm.Market, *rows: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def run(tables: dict[str, pa.Table], market: xm.Market) -> xm.Run:
+def run(tables: dict[str, pa.Table], market: xm.Market) -> xm.RunResult:
     return margin(tables, market)
 
 
 @pytest.fixture(scope="module")
-def session(run: xm.Run) -> xm.Session:
+def session(run: xm.RunResult) -> xm.Session:
     return xm.Session(run)
 
 
-def row_of(run: xm.Run, account: str, names: Any) -> dict[str, Any]:
+def row_of(run: xm.RunResult, account: str, names: Any) -> dict[str, Any]:
     found = [r for r in run.accounts.to_arrow().to_pylist() if r["account"] == account]
     return {name: found[0][name] for name in names}
 
 
-def test_no_trade_changes_nothing(run: xm.Run, session: xm.Session) -> None:
+def test_no_trade_changes_nothing(run: xm.RunResult, session: xm.Session) -> None:
     assert session.accounts == tuple(run.accounts.to_arrow()["account"].to_pylist())
     # All statuses, accounts at two firms among them.
     for account in session.accounts:
@@ -69,7 +69,7 @@ def test_no_trade_changes_nothing(run: xm.Run, session: xm.Session) -> None:
 
 @pytest.mark.parametrize("booked_in_xm", [True, False])
 def test_a_trade_is_what_the_same_row_would_be(
-    run: xm.Run,
+    run: xm.RunResult,
     session: xm.Session,
     tables: dict[str, pa.Table],
     market: xm.Market,
@@ -144,7 +144,7 @@ def test_a_contract_may_be_written_with_one_digit(session: xm.Session) -> None:
 
 
 @pytest.fixture(scope="module")
-def questions(run: xm.Run, session: xm.Session) -> list[Question]:
+def questions(run: xm.RunResult, session: xm.Session) -> list[Question]:
     """Return trades of all kinds in all accounts, those at two firms among them."""
     held: dict[str, list[dict[str, Any]]] = {}
     for line in run.positions.to_arrow().to_pylist():
@@ -204,7 +204,7 @@ def refuse_columns(monkeypatch: pytest.MonkeyPatch, session: xm.Session) -> None
 
 def test_kept_accounts_answer_as_the_columns_do(
     monkeypatch: pytest.MonkeyPatch,
-    run: xm.Run,
+    run: xm.RunResult,
     questions: list[Question],
     answers: list[str],
 ) -> None:
@@ -221,7 +221,7 @@ def test_kept_accounts_answer_as_the_columns_do(
 
 def test_an_instrument_that_no_model_covers_leaves_amounts_unknown(session: xm.Session) -> None:
     state = session._models
-    lacking = state.cubes.unpriced_ficc != ""
+    lacking = state.ccps["FICC"].unpriced != ""
     names = [n for n in state.universe.name[lacking].tolist() if n in session.instruments]
     assert names
     # Complete before the trade, and a total was known.
@@ -243,12 +243,12 @@ def test_two_ways_to_write_a_contract_add_up(session: xm.Session) -> None:
 
 
 def test_memory_is_bounded_and_forgetting_changes_no_answer(
-    run: xm.Run, questions: list[Question], answers: list[str]
+    run: xm.RunResult, questions: list[Question], answers: list[str]
 ) -> None:
     everything = xm.Session(run)
     for account in everything.accounts:
         everything.what_if(account, {})
-    kept = everything._residents
+    kept = everything._cached
     assert kept is not None
     assert len(kept._kept) == len(everything.accounts)
     sizes = sorted(kept._bytes.tolist())
@@ -257,7 +257,7 @@ def test_memory_is_bounded_and_forgetting_changes_no_answer(
     # Room for three of the largest.
     memory = sum(sizes[-3:])
     session = xm.Session(run, memory=memory)
-    few = session._residents
+    few = session._cached
     assert few is not None
     rng = np.random.default_rng(3)
     most = 0
@@ -268,13 +268,13 @@ def test_memory_is_bounded_and_forgetting_changes_no_answer(
     assert 3 <= most < len(session.accounts) / 2
 
 
-def test_the_account_asked_least_lately_goes_first(run: xm.Run) -> None:
-    probe = xm.Session(run)._residents
+def test_the_account_asked_least_lately_goes_first(run: xm.RunResult) -> None:
+    probe = xm.Session(run)._cached
     assert probe is not None
     largest = np.argsort(probe._bytes)[-3:].tolist()
     first, second, third = largest
     session = xm.Session(run, memory=2 * int(probe._bytes[third]))
-    kept = session._residents
+    kept = session._cached
     assert kept is not None
     for account in (first, second, first, third):
         session.what_if(session.accounts[account], {})
@@ -283,10 +283,10 @@ def test_the_account_asked_least_lately_goes_first(run: xm.Run) -> None:
 
 @pytest.mark.parametrize("memory", [0, 1, 50_000])
 def test_accounts_that_no_memory_holds_are_asked_by_columns(
-    run: xm.Run, questions: list[Question], answers: list[str], memory: int
+    run: xm.RunResult, questions: list[Question], answers: list[str], memory: int
 ) -> None:
     session = xm.Session(run, memory=memory)
-    kept = session._residents
+    kept = session._cached
     assert kept is not None
     for n in range(0, len(questions), 30):
         assert ask(session, questions[n]) == answers[n]
@@ -296,32 +296,32 @@ def test_accounts_that_no_memory_holds_are_asked_by_columns(
 
 
 @pytest.mark.parametrize("memory", [-1, 1e9, True, None, "1 GiB"])
-def test_memory_is_a_number_of_bytes(run: xm.Run, memory: Any) -> None:
+def test_memory_is_a_number_of_bytes(run: xm.RunResult, memory: Any) -> None:
     with pytest.raises(ValueError, match="memory: a number of bytes expected, got"):
         xm.Session(run, memory=memory)
 
 
 def test_an_account_is_kept_where_the_memory_holds_just_it(
-    run: xm.Run, questions: list[Question], answers: list[str]
+    run: xm.RunResult, questions: list[Question], answers: list[str]
 ) -> None:
     everything = xm.Session(run)
-    probe = everything._residents
+    probe = everything._cached
     assert probe is not None
     largest = int(np.argmax(probe._bytes))
     enough = int(probe._bytes[largest])
     own = [n for n, (name, _, _) in enumerate(questions) if name == everything.accounts[largest]]
     for memory, accounts in ((enough, [largest]), (enough - 1, [])):
         session = xm.Session(run, memory=memory)
-        assert session._residents is not None
+        assert session._cached is not None
         for n in own:
             assert ask(session, questions[n]) == answers[n]
-        assert list(session._residents._kept) == accounts
+        assert list(session._cached._kept) == accounts
 
 
 def test_threads_may_ask_one_session(
-    run: xm.Run, questions: list[Question], answers: list[str]
+    run: xm.RunResult, questions: list[Question], answers: list[str]
 ) -> None:
-    probe = xm.Session(run)._residents
+    probe = xm.Session(run)._cached
     assert probe is not None
     # So small that threads throw out each other's accounts.
     session = xm.Session(run, memory=2 * int(probe._bytes.max()))
@@ -357,9 +357,9 @@ def exit_code(child: int, seconds: float) -> int | None:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.parametrize("busy", ["what_if", "what_ifs"])
 def test_a_child_forked_while_others_ask_can_ask_too(
-    run: xm.Run, questions: list[Question], answers: list[str], busy: str
+    run: xm.RunResult, questions: list[Question], answers: list[str], busy: str
 ) -> None:
-    probe = xm.Session(run)._residents
+    probe = xm.Session(run)._cached
     assert probe is not None
     # So small that the store is held most of the time, to throw out accounts and add others.
     session = xm.Session(run, memory=2 * int(probe._bytes.max()), threads=2)
@@ -401,11 +401,11 @@ def test_a_child_forked_while_others_ask_can_ask_too(
     assert ends == [0] * 30
 
 
-def test_the_store_of_a_child_counts_what_it_keeps(run: xm.Run) -> None:
+def test_the_store_of_a_child_counts_what_it_keeps(run: xm.RunResult) -> None:
     session = xm.Session(run)
     for account in session.accounts[:5]:
         session.what_if(account, {})
-    store = session._residents
+    store = session._cached
     assert store is not None
     used, store._used = store._used, 0
     store._lock.acquire()
@@ -414,11 +414,11 @@ def test_the_store_of_a_child_counts_what_it_keeps(run: xm.Run) -> None:
     assert not store._lock.locked()
 
 
-def own_cube(run: xm.Run, house: str, scale: float, names: list[str]) -> pa.Table:
+def own_cube(run: xm.RunResult, house: str, scale: float, names: list[str]) -> pa.Table:
     """Return a model's cube as a user would bring it."""
-    assert run.state is not None
-    models = run.state.models
-    cube = getattr(models.cubes, house)
+    assert run.stages is not None
+    models = run.stages.models
+    cube = next(iter(models.ccps[house].scenario_pnl().values()))
     pnl = cube.pnl[:, : len(names)] * scale
     return pa.table(
         {"instrument": models.universe.name.tolist()}
@@ -432,7 +432,7 @@ def own_cube(run: xm.Run, house: str, scale: float, names: list[str]) -> pa.Tabl
     ids=["on the grid", "off the grid"],
 )
 def test_users_cubes_are_kept_on_the_grid_and_asked_by_columns_off_it(
-    run: xm.Run,
+    run: xm.RunResult,
     tables: dict[str, pa.Table],
     market: xm.Market,
     questions: list[Question],
@@ -443,11 +443,11 @@ def test_users_cubes_are_kept_on_the_grid_and_asked_by_columns_off_it(
     own = xm.run(
         **tables,
         market=market,
-        ficc_cube=own_cube(run, "ficc", scale, names),
-        cme_cube=own_cube(run, "cme", scale, names),
+        ficc_cube=own_cube(run, "FICC", scale, names),
+        cme_cube=own_cube(run, "CME", scale, names),
     )
     session = xm.Session(own)
-    assert (session._residents is not None) == kept
+    assert (session._cached is not None) == kept
     for question in questions[::40]:
         assert ask(session, question) == repr(by_columns(session, question))
 
@@ -455,25 +455,28 @@ def test_users_cubes_are_kept_on_the_grid_and_asked_by_columns_off_it(
 def test_charges_are_asked_by_columns(
     tables: dict[str, pa.Table], market: xm.Market, questions: list[Question]
 ) -> None:
-    charge = Charge("liquidity", "FICC", 0.001, True, "ours", "a test")
+    charge = GrossValueCharge("liquidity", "FICC", 0.001, True, "ours", "a test")
     run = xm.run(
         **tables,
         market=market,
         policy=replace(read_policy(), charges=(charge,)),
     )
     session = xm.Session(run)
-    assert session._residents is None
+    assert session._cached is None
     for question in questions[::60]:
         assert ask(session, question) == repr(by_columns(session, question))
 
 
 def test_without_the_extension_the_answers_are_the_same(
-    monkeypatch: pytest.MonkeyPatch, run: xm.Run, questions: list[Question], answers: list[str]
+    monkeypatch: pytest.MonkeyPatch,
+    run: xm.RunResult,
+    questions: list[Question],
+    answers: list[str],
 ) -> None:
     for module in ("crossmargin.engine._core", "numba", "crossmargin.engine.numba_kernels"):
         monkeypatch.setitem(sys.modules, module, None)
     session = xm.Session(run)
-    assert session._residents is None
+    assert session._cached is None
     for n in range(0, len(questions), 60):
         assert ask(session, questions[n]) == answers[n]
 
@@ -487,8 +490,8 @@ def test_an_account_too_large_to_be_exact_is_asked_by_columns(
     large = xm.Session(margin(tables, market, row))
     question = (account, {"ZNU26": -5.0}, True)
     assert ask(large, question) == repr(by_columns(large, question))
-    assert large._residents is not None
-    assert not large._residents._kept
+    assert large._cached is not None
+    assert not large._cached._kept
     # A trade as large is no other matter, nor does it harm the account.
     question = (account, {cusip: 4e11}, True)
     assert ask(session, question) == repr(by_columns(session, question))
@@ -568,7 +571,7 @@ def test_a_session_of_something_else_is_refused() -> None:
         xm.Session("results")  # type: ignore[arg-type]
 
 
-def test_a_run_without_models_cannot_be_asked(run: xm.Run) -> None:
-    read_back = replace(run, state=None)
+def test_a_run_without_models_cannot_be_asked(run: xm.RunResult) -> None:
+    read_back = replace(run, stages=None)
     with pytest.raises(ValueError, match="this run has no models"):
         xm.Session(read_back)

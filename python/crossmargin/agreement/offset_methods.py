@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from crossmargin import exact
 from crossmargin.agreement.rule import unpriced
 from crossmargin.arrays import Float, Integer
 from crossmargin.conventions import CASH, CME_XM, FICC_XM, FUTURES, SEGMENTS
-from crossmargin.engine import Book, tier_charges
+from crossmargin.engine import DEFAULT_EXECUTION, Book, Execution, tier_charges
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
 from crossmargin.margin.portfolios import CcpMargin, Items, row_of
 from crossmargin.policies import ClassDisallowance, Policy, SpreadCredit
@@ -88,7 +87,7 @@ class Scheme:
         apart: tuple[CcpMargin, CcpMargin],
         whole: tuple[CcpMargin, CcpMargin],
         accounts: int,
-        **work: Any,
+        execution: Execution = DEFAULT_EXECUTION,
     ) -> tuple[Float, Items]:
         """Return the reduction of each house's margin that the offsets are credited with.
 
@@ -100,8 +99,7 @@ class Scheme:
             FICC's and CME's model of these parts, and of the whole book.
         accounts : int
             A.
-        **work
-            `threads` and `backend`, as in `engine.tier_charges`.
+        execution : Execution
 
         Returns
         -------
@@ -120,7 +118,7 @@ class Scheme:
             for of_parts, of_whole, portfolio in zip(apart, whole, (CASH, FUTURES), strict=True)
         )
         used, credit = credited(
-            cash * side[:, :, FICC_XM], futures * side[:, :, CME_XM], self.offsets, **work
+            cash * side[:, :, FICC_XM], futures * side[:, :, CME_XM], self.offsets, execution
         )
         unknown = unpriced(*(margin.unknown[:accounts].T for margin in whole))
         at = np.nonzero(np.where(unknown[:, None], 0.0, credit))
@@ -144,10 +142,11 @@ def scheme(policy: Policy, universe: Universe) -> Scheme | None:
     -------
     Scheme or None
     """
-    if policy.agreement.offset_method == CLASS_DISALLOWANCE and policy.class_disallowance:
-        return _by_class(policy.class_disallowance, universe)
-    if policy.agreement.offset_method == SPREAD_CREDIT and policy.spread_credit:
-        return _by_spread(policy.spread_credit, universe)
+    by_class, by_spread = policy.get(ClassDisallowance), policy.get(SpreadCredit)
+    if policy.agreement.offset_method == CLASS_DISALLOWANCE and by_class is not None:
+        return _by_class(by_class, universe)
+    if policy.agreement.offset_method == SPREAD_CREDIT and by_spread is not None:
+        return _by_spread(by_spread, universe)
     return None
 
 
@@ -179,7 +178,7 @@ def shared_out(apart: Float, whole: Float) -> Float:
 
 
 def credited(
-    cash: Float, futures: Float, offsets: Sequence[Offset], **work: Any
+    cash: Float, futures: Float, offsets: Sequence[Offset], execution: Execution = DEFAULT_EXECUTION
 ) -> tuple[Float, Float]:
     """Take one offset after the other.
 
@@ -191,8 +190,7 @@ def credited(
         Likewise.
     offsets : sequence of Offset
         Q, in their order.
-    **work
-        `threads` and `backend`, as in `engine.tier_charges`.
+    execution : Execution
 
     Returns
     -------
@@ -216,7 +214,7 @@ def credited(
         tier_a=np.array([i for i, _, _ in offsets], np.int64),
         tier_b=np.array([cash.shape[1] + j for _, j, _ in offsets], np.int64),
         charge=np.array([share for _, _, share in offsets], np.float64),
-        **work,
+        **execution.kernels,
     )
     return found.count, found.charge
 

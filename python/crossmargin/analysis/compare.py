@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from crossmargin import columns
 from crossmargin.book.exceptions import InputError
-from crossmargin.calculation.run import Run
+from crossmargin.calculation.result import RunResult
 from crossmargin.io.results import read_results
 from crossmargin.results.table import MONEY, Table
 
@@ -39,12 +39,12 @@ class Margined:
     manifest: Mapping[str, Any]
 
 
-def compare(run_a: Run | str | Path, run_b: Run | str | Path) -> Table:
+def compare(run_a: RunResult | str | Path, run_b: RunResult | str | Path) -> Table:
     """Compare what two runs ask of each account.
 
     Parameters
     ----------
-    run_a, run_b : Run, or path
+    run_a, run_b : RunResult, or path
         Runs, or directories of their results: of two policies, two days, two books.
 
     Returns
@@ -68,9 +68,9 @@ def compare(run_a: Run | str | Path, run_b: Run | str | Path) -> Table:
     return Table(differences(margined(run_a), margined(run_b)))
 
 
-def margined(run: Run | str | Path) -> Margined:
+def margined(run: RunResult | str | Path) -> Margined:
     """Return the accounts and the manifest of a run, or of the results in a directory."""
-    if isinstance(run, Run):
+    if isinstance(run, RunResult):
         return Margined(run.accounts.to_arrow(), run.manifest)
     tables, manifest = read_results(run, "accounts")
     _check_whole(run, tables["accounts"], manifest)

@@ -8,21 +8,23 @@ import numpy as np
 import pyarrow as pa
 
 from crossmargin import columns
-from crossmargin.calculation.run import Run
+from crossmargin.calculation.result import RunResult
 from crossmargin.conventions import FICC, PORTFOLIOS
-from crossmargin.margin.ficc.haircuts import haircut_amount, without
-from crossmargin.margin.ficc.var import ficc_cube, ficc_margin
+from crossmargin.engine import Execution
+from crossmargin.margin.ficc.model import FiccVar
+from crossmargin.margin.model import ModelInputs
 from crossmargin.margin.portfolios import CcpMargin, holds
 from crossmargin.market import Market
+from crossmargin.policies import HaircutRules
 from crossmargin.results.table import Table
 
 
-def compare_revaluation(run: Run, market: Market, *, threads: int | None = None) -> Table:
+def compare_revaluation(run: RunResult, market: Market, *, threads: int | None = None) -> Table:
     """Return V_F by sensitivities and by full revaluation, and the difference.
 
     Parameters
     ----------
-    run : Run
+    run : RunResult
         From `crossmargin.run` in this process.
     market : Market
         The run's.
@@ -42,39 +44,33 @@ def compare_revaluation(run: Run, market: Market, *, threads: int | None = None)
     ValueError
         The run has no models, or the market is of another day or has other factors.
     """
-    if run.state is None:
+    if run.stages is None:
         raise ValueError("this run has no models; ask one that was made in this process")
-    if market.as_of != run.state.as_of:
-        raise ValueError(f"the market is of {market.as_of}, the run of {run.state.as_of}")
-    if market.factor != run.state.market.factor:
+    models, book = run.stages.models, run.stages.netted.book
+    if market.as_of != models.market.as_of:
+        raise ValueError(f"the market is of {market.as_of}, the run of {models.market.as_of}")
+    if market.factor != models.market.factor:
         raise ValueError(
             "the market has other factors than the run's, such as a basis from settlement prices; "
-            "give run.state.market"
+            "give run.stages.models.market"
         )
-    state, models = run.state, run.state.models
-    universe, policy, haircuts = models.universe, models.policy, models.haircuts
-    priced = universe.priced if haircuts is None else universe.priced | haircuts.covered
-    amount = None if haircuts is None else haircut_amount(state.book, universe, haircuts)
+    execution = Execution(threads)
+    policy = models.policy
+    inputs = ModelInputs(
+        universe=models.universe,
+        held=run.stages.parsed.securities.take(run.stages.classified.trades.held),
+        market=market,
+        scenarios=policy.scenarios,
+        eligible=models.eligible,
+    )
 
     def margin(pnl: str) -> CcpMargin:
-        rules = replace(policy.ficc, pnl=pnl)
-        cube = ficc_cube(universe, market, rules, policy.scenarios, threads=threads)
-        if haircuts is not None:
-            cube = without(cube, haircuts.covered)
-        return ficc_margin(
-            state.book,
-            cube,
-            universe,
-            priced,
-            models.floor_rate,
-            rules,
-            haircut=amount,
-            threads=threads,
-        )
+        model = FiccVar(replace(policy.ficc, pnl=pnl), policy.get(HaircutRules))
+        return model.prepare(inputs, execution).margin(book, execution)
 
     name = run.accounts.to_arrow()["account"]
     sensitivity, full = (margin(pnl) for pnl in ("sensitivity", "full"))
-    account, portfolio = np.nonzero(holds(state.book, FICC)[: len(name)])
+    account, portfolio = np.nonzero(holds(book, FICC)[: len(name)])
     unknown = full.unknown[account, portfolio]
     by = {"v_sensitivity": sensitivity.v[account, portfolio], "v_full": full.v[account, portfolio]}
     by["difference"] = by["v_full"] - by["v_sensitivity"]

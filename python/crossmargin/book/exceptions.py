@@ -151,6 +151,11 @@ class ExceptionLog:
             )
         )
 
+    def extend(self, exceptions: pa.Table) -> None:
+        """Add exceptions from the table of another log."""
+        if len(exceptions):
+            self._parts.append(exceptions)
+
     def table(self) -> pa.Table:
         """Return all exceptions by (file, row), those of one row in the order they were added."""
         if not self._parts:
@@ -165,7 +170,9 @@ class ExceptionLog:
         """Return how many exceptions there are of each code, in the order of `CODES`."""
         counted = dict.fromkeys(CODES, 0)
         for part in self._parts:
-            counted[part["code"][0].as_py()] += len(part)
+            number, code = columns.encoded(part["code"])
+            for name, count in zip(code.to_pylist(), np.bincount(number).tolist(), strict=True):
+                counted[name] += count
         return {code: count for code, count in counted.items() if count}
 
 

@@ -36,12 +36,12 @@ from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.sources import read_source
 from crossmargin.io.span_pa2 import SpanFile, read_span_pa2
 from crossmargin.io.tables import Source, read_table
-from crossmargin.margin.cubes import OwnCube
+from crossmargin.margin.model import OwnCube
 from crossmargin.market import Market
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ParsedInputs:
     """What a run is computed from.
 
     Attributes
@@ -93,7 +93,7 @@ def read_inputs(
     cycle: str = "EOD",
     max_rejected: int | None = None,
     allow_empty: bool = False,
-) -> Inputs:
+) -> ParsedInputs:
     """Read all inputs of a run.
 
     Parameters
@@ -108,7 +108,7 @@ def read_inputs(
 
     Returns
     -------
-    Inputs
+    ParsedInputs
 
     Raises
     ------
@@ -159,7 +159,7 @@ def read_inputs(
     span = read.span_file(span_file)
     source = {**read.source, **market.source}
     note_same_inputs({name: entry["hash"] for name, entry in source.items()}, log)
-    return Inputs(
+    return ParsedInputs(
         accounts=accounts_read,
         firms=firms_read,
         securities=known,

@@ -7,15 +7,14 @@
 from crossmargin.engine.backends import Info, info
 from crossmargin.engine.book import Book
 from crossmargin.engine.cube import Cube, Measure, tail_size
+from crossmargin.engine.execution import DEFAULT_EXECUTION, Execution
 from crossmargin.engine.executor import default_threads
 from crossmargin.engine.faults import PnlError
 from crossmargin.engine.netting import (
     ClassOffsets,
-    OptimalCredits,
     SpreadCredits,
     TierCharges,
     offset_classes,
-    optimal_credits,
     spread_credits,
     tier_charges,
 )
@@ -29,12 +28,13 @@ from crossmargin.engine.tails import (
 )
 
 __all__ = [
+    "DEFAULT_EXECUTION",
     "Book",
     "ClassOffsets",
     "Cube",
+    "Execution",
     "Info",
     "Measure",
-    "OptimalCredits",
     "PnlError",
     "SegmentTails",
     "SpreadCredits",
@@ -45,7 +45,6 @@ __all__ = [
     "feature_index",
     "info",
     "offset_classes",
-    "optimal_credits",
     "revalue",
     "segment_tails",
     "segment_tails_batches",

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import pairwise
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from crossmargin import exact
 from crossmargin.arrays import Array, Float, Int8, Int32, Integer
 from crossmargin.engine.arrays import floats, indices, integers, pointers, same_length
 from crossmargin.engine.backends import kernels
@@ -24,10 +22,25 @@ from crossmargin.engine.faults import NONE, Fault
 
 BLOCK_ACCOUNTS = 1024
 """Accounts in a block of work."""
-SOLVER_TOLERANCE = 1e-9
-"""By how much a solution may miss a limit that is scaled to 1."""
 
-_SpreadArrays = tuple[Integer, Int32, Float, Int8, Float]
+
+class Spreads(NamedTuple):
+    """Inter-commodity spreads in order of priority, as `spread_credits` describes them.
+
+    Attributes
+    ----------
+    leg_ptr : ndarray of int64 [P + 1]
+    leg_commodity : ndarray of int32 [L]
+    leg_ratio : ndarray of float64 [L]
+    leg_side : ndarray of int8 [L]
+    rate : ndarray of float64 [P]
+    """
+
+    leg_ptr: Integer
+    leg_commodity: Int32
+    leg_ratio: Float
+    leg_side: Int8
+    rate: Float
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,26 +102,6 @@ class ClassOffsets:
     short: Float
 
 
-@dataclass(frozen=True, eq=False)
-class OptimalCredits:
-    """The spreads that take the most off the margin of each account, in any order.
-
-    Attributes
-    ----------
-    count : ndarray of float64 [A x P]
-        How many of each spread are formed.
-    credit : ndarray of float64 [A x P]
-        USD.
-    missed : ndarray of float64 [A]
-        What the order of priority leaves on the table, USD: the sum of `credit` less that of
-        `spread_credits`; not below zero but for the tolerance.
-    """
-
-    count: Float
-    credit: Float
-    missed: Float
-
-
 def spread_credits(
     net_delta: npt.ArrayLike,
     scan_risk: npt.ArrayLike,
@@ -156,15 +149,14 @@ def spread_credits(
 
     Notes
     -----
-    Methodology, section 5. With r the remaining delta of a leg, a spread forms where
-    side * r > 0 for all its legs or < 0 for all. Then n = the smallest |r| / ratio;
-    credit of a leg = n * ratio * (scan risk / |net delta|) * rate, with the net delta from before
-    any spread; and n * ratio of delta is gone for later spreads. The leg that binds is left with
-    exactly zero, and none passes it.
+    Methodology, section 5. With r the remaining delta of a leg, a spread forms where side * r > 0
+    for all its legs or < 0 for all. Then n = the smallest |r| / ratio; credit of a leg =
+    n * ratio * (scan risk / |net delta|) * rate, with the net delta from before any spread; and
+    n * ratio of delta is gone for later spreads. The leg that binds is left with exactly zero.
 
-    The order of the arithmetic is in `reference`: the share of the net delta that is used comes
-    first, so no credit of a leg exceeds its scan risk. All credits of a commodity together do not
-    either, but for rounding: over k spreads by less than (k + 3) * 2^-53 of it.
+    `reference` has the order of the arithmetic: the share of the net delta that is used comes
+    first, so no credit of a leg exceeds its scan risk. All credits of a commodity together exceed
+    it by rounding only: over k spreads by less than (k + 3) * 2^-53 of it.
 
     Examples
     --------
@@ -177,10 +169,10 @@ def spread_credits(
     >>> spreads.count, spreads.credit, spreads.remaining
     (array([[5.]]), array([[1000.]]), array([[ 0., -3.]]))
     """
-    delta, risk = _deltas(net_delta, scan_risk)
-    spreads = _spreads(leg_ptr, leg_commodity, leg_ratio, leg_side, rate, delta.shape[1])
+    delta, risk = check_deltas(net_delta, scan_risk)
+    spreads = check_spreads(leg_ptr, leg_commodity, leg_ratio, leg_side, rate, delta.shape[1])
     kernel = kernels(backend).spread_credits
-    shape = (len(delta), len(spreads[-1]))
+    shape = (len(delta), len(spreads.rate))
     result = SpreadCredits(np.empty(shape), np.empty(shape), np.empty(delta.shape))
     written = (result.count, result.credit, result.remaining)
     _run(
@@ -332,122 +324,6 @@ def offset_classes(
     return ClassOffsets(*_net_pairs(longs, shorts, a, b, allowed, threads, backend, problem))
 
 
-def optimal_credits(
-    net_delta: npt.ArrayLike,
-    scan_risk: npt.ArrayLike,
-    *,
-    leg_ptr: npt.ArrayLike,
-    leg_commodity: npt.ArrayLike,
-    leg_ratio: npt.ArrayLike,
-    leg_side: npt.ArrayLike,
-    rate: npt.ArrayLike,
-) -> OptimalCredits:
-    """Find the spreads with the largest credit in sum, whatever their priority.
-
-    A linear programme for each account, so for a few accounts: what does the order of priority
-    cost them? Solved by HiGHS, in the optional package `highspy`.
-
-    Parameters
-    ----------
-    net_delta, scan_risk, leg_ptr, leg_commodity, leg_ratio, leg_side, rate : array_like
-        As in `spread_credits`.
-
-    Returns
-    -------
-    OptimalCredits
-
-    Raises
-    ------
-    ImportError
-        `highspy` is not installed.
-    TypeError, ValueError
-        As in `spread_credits`.
-    RuntimeError
-        The solver finds no optimum; the message names the account.
-
-    Notes
-    -----
-    The largest sum of n_p * rate_p * sum over legs of ratio * scan risk / |net delta| over n_p >= 0
-    of those spreads whose legs all have delta of the stated sides, or all of the reverse; in each
-    commodity the sum of ratio * n_p is at most |net delta|. The solver may miss a limit by a
-    relative 1e-9 a spread, and the answer is no published number: it has no promise of the same
-    bits everywhere. HiGHS may start threads of its own.
-    """
-    try:
-        highspy: Any = import_module("highspy")
-    except ImportError as error:
-        raise ImportError(
-            'optimal_credits: needs highspy; install it with pip install "crossmargin[optimise]"'
-        ) from error
-    delta, risk = _deltas(net_delta, scan_risk)
-    spreads = _spreads(leg_ptr, leg_commodity, leg_ratio, leg_side, rate, delta.shape[1])
-    by_priority = spread_credits(
-        delta,
-        risk,
-        leg_ptr=leg_ptr,
-        leg_commodity=leg_commodity,
-        leg_ratio=leg_ratio,
-        leg_side=leg_side,
-        rate=rate,
-    ).credit
-    count, credit = np.empty(by_priority.shape), np.empty(by_priority.shape)
-    for account in range(len(delta)):
-        count[account], credit[account] = _optimum(
-            highspy, account, delta[account], risk[account], spreads
-        )
-    missed = exact.ordered_sum(credit) - exact.ordered_sum(by_priority)
-    return OptimalCredits(count, credit, missed)
-
-
-def _optimum(
-    highspy: Any, account: int, delta: Float, risk: Float, spreads: _SpreadArrays
-) -> tuple[Float, Float]:
-    """Return count and credit of each spread where the credits add up to the most."""
-    ptr, commodity, ratio, side, rate = spreads
-    # Scaled by what each spread could take alone, so that all the solver sees is within 0 and 1.
-    most, value, share = np.zeros(len(rate)), np.zeros(len(rate)), np.zeros(len(rate))
-    legs, used = [], []
-    for p, (begin, end) in enumerate(pairwise(ptr)):
-        c = commodity[begin:end]
-        possible = side[begin:end] * delta[c] / ratio[begin:end]
-        if (possible > 0).all() or (possible < 0).all():
-            most[p] = np.abs(possible).min()
-            legs.append(c)
-            used.append(ratio[begin:end] * most[p] / np.abs(delta[c]))
-            value[p] = rate[p] * (used[-1] * risk[c]).sum()
-    if value.any():
-        forms = most > 0
-        share[forms] = _maximise(highspy, account, value[forms], legs, used, len(delta))
-    return share * most, share * value
-
-
-def _maximise(
-    highspy: Any, account: int, value: Float, rows: list[Int32], entries: list[Float], limits: int
-) -> Float:
-    """Return the x within 0 and 1 of the largest value * x whose entries add up to 1 at most."""
-    problem = highspy.HighsLp()
-    problem.sense_ = highspy.ObjSense.kMaximize
-    problem.num_col_, problem.num_row_ = len(value), limits
-    problem.col_cost_ = value / value.max()
-    problem.col_lower_, problem.col_upper_ = np.zeros(len(value)), np.ones(len(value))
-    problem.row_lower_, problem.row_upper_ = np.full(limits, -np.inf), np.ones(limits)
-    problem.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    problem.a_matrix_.start_ = np.cumsum([0, *map(len, rows)], dtype=np.int32)
-    problem.a_matrix_.index_ = np.concatenate(rows)
-    problem.a_matrix_.value_ = np.concatenate(entries)
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    for option in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
-        solver.setOptionValue(option, SOLVER_TOLERANCE)
-    solver.passModel(problem)
-    solver.run()
-    status = solver.getModelStatus()
-    if status != highspy.HighsModelStatus.kOptimal:
-        raise RuntimeError(f"account {account}: no optimum, {solver.modelStatusToString(status)}")
-    # The solver keeps these bounds to its tolerance only.
-    return np.clip(np.array(solver.getSolution().col_value, dtype=np.float64), 0.0, 1.0)
-
-
 def _net_pairs(
     longs: Float,
     shorts: Float,
@@ -485,8 +361,23 @@ def _run(
     run_blocks(block, bounds, threads=threads, unit="accounts")
 
 
-def _deltas(net_delta: npt.ArrayLike, scan_risk: npt.ArrayLike) -> tuple[Float, Float]:
-    """Return net deltas and scan risks, checked."""
+def check_deltas(net_delta: npt.ArrayLike, scan_risk: npt.ArrayLike) -> tuple[Float, Float]:
+    """Return net deltas and scan risks as arrays, checked.
+
+    Parameters
+    ----------
+    net_delta, scan_risk : array_like of float [A x C]
+        As in `spread_credits`.
+
+    Returns
+    -------
+    net_delta, scan_risk : ndarray of float64 [A x C]
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `spread_credits`.
+    """
     delta, risk = floats("net_delta", net_delta, ndim=2), _amounts("scan_risk", scan_risk, 2)
     _same_shape("scan_risk", risk, "net_delta", delta)
     return delta, risk
@@ -499,15 +390,32 @@ def _sides(long: npt.ArrayLike, short: npt.ArrayLike) -> tuple[Float, Float]:
     return longs, shorts
 
 
-def _spreads(
+def check_spreads(
     leg_ptr: npt.ArrayLike,
     leg_commodity: npt.ArrayLike,
     leg_ratio: npt.ArrayLike,
     leg_side: npt.ArrayLike,
     rate: npt.ArrayLike,
     commodities: int,
-) -> _SpreadArrays:
-    """Return the spreads' arrays in the order of the kernel, checked."""
+) -> Spreads:
+    """Return spreads as arrays, checked.
+
+    Parameters
+    ----------
+    leg_ptr, leg_commodity, leg_ratio, leg_side, rate : array_like
+        As in `spread_credits`.
+    commodities : int
+        The number of commodities C.
+
+    Returns
+    -------
+    Spreads
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `spread_credits`.
+    """
     commodity = indices("leg_commodity", leg_commodity, commodities)
     ratio = floats("leg_ratio", leg_ratio)
     _refuse("leg_ratio", ratio, ratio <= 0, "ratios are above zero; the side has the sign")
@@ -524,7 +432,7 @@ def _spreads(
             raise ValueError(
                 f"leg_commodity: spread {spread} names a commodity twice; add its legs"
             )
-    return ptr, commodity, ratio, side, rates
+    return Spreads(ptr, commodity, ratio, side, rates)
 
 
 def _amounts(name: str, value: npt.ArrayLike, ndim: int) -> Float:

@@ -5,6 +5,7 @@ Methodology, section 4.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple, cast
 
@@ -24,7 +25,7 @@ from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities, accrued, cash_flows
 from crossmargin.market import Market
-from crossmargin.market.basis import Basis, read_basis
+from crossmargin.market.basis import Basis, basis_by_root
 from crossmargin.market.calendars import DAY
 from crossmargin.market.curve import (
     POINTS,
@@ -97,15 +98,14 @@ def settlement_basis(settlements: pa.Table, *, market: Market, securities: Secur
     _check_plausible(basis, price, contracts, number, date, row)
 
     known = np.flatnonzero(~np.isnan(basis))
-    symbol = np.array([c.symbol for c in contracts], object)[number[known]]
-    root = np.array([c.root for c in contracts], object)[number[known]]
-    table = pa.table(
-        {
-            "date": columns.column(date[known]),
-            "root": columns.text_column(root),
-            "contract": columns.text_column(symbol),
-            "basis": columns.column(basis[known]),
-        }
+    root = np.array([c.root for c in contracts], object)
+    symbol = np.array([c.symbol for c in contracts], object)
+    found = basis_by_root(
+        date[known],
+        _ranked(root, number[known]),
+        _ranked(symbol, number[known]),
+        basis[known],
+        as_of=market.as_of,
     )
     left_out = {
         "of short-rate futures": ~treasury,
@@ -114,10 +114,13 @@ def settlement_basis(settlements: pa.Table, *, market: Market, securities: Secur
         "securities table does not hold all of these": treasury & has_curve & ~whole,
         "of contracts with an empty basket": used & np.isnan(model),
     }
-    return Derived(
-        read_basis(table, as_of=market.as_of),
-        (*_told(root, basis[known]), *_counted(left_out)),
-    )
+    return Derived(found, (*_told(root[number[known]], basis[known]), *_counted(left_out)))
+
+
+def _ranked(names: Text, number: Integer) -> tuple[Integer, Sequence[str]]:
+    """Return the rank of each row's name, and the names ascending."""
+    different, rank = np.unique(names, return_inverse=True)
+    return rank[number], different.tolist()
 
 
 def model_prices(contract: Contract, date: Dates, log_df: Float, securities: Securities) -> Float:

@@ -20,6 +20,8 @@ Portfolios = tuple[float, float, float, float, float]
 """USD for each portfolio of one account."""
 Flags = tuple[bool, bool, bool, bool, bool]
 """A flag for each portfolio of one account."""
+WHOLE = ("all",)
+"""The margin portfolio of a clearing house outside the programme."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,9 @@ class CcpMargin:
         The measures V is made of, as the model gives them: a negative one is a gain.
     items : sequence of Items
         What the components are made of, from a model that has parts of its own.
+    portfolios : tuple of str
+        Names of the margin portfolios, the second axis: five at the clearing houses of the
+        programme, one at any other.
     """
 
     ccp: str
@@ -87,6 +92,7 @@ class CcpMargin:
     unknown: Mask
     component: dict[str, Float]
     items: Sequence[Items] = ()
+    portfolios: tuple[str, ...] = PORTFOLIOS
 
 
 def holds(book: Book, house: str, mark: Mask | None = None) -> Mask:

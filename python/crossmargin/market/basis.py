@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
 
-from crossmargin import columns
 from crossmargin.arrays import Dates, Float, Integer, Mask
 from crossmargin.market.frozen import Frozen
 
@@ -27,12 +25,23 @@ class Basis(Frozen):
         Ascending dates of the history.
     level : ndarray of float64, [D x C]
         Price points; NaN where a contract has no row that day.
+    known_day, known_contract : ndarray of int64, [N]
+        The cells of `level` that are known, by day, then contract.
     """
 
     root: str
     contract: tuple[str, ...]
     date: Dates
     level: Float
+    known_day: Integer = field(init=False, repr=False, compare=False)
+    known_contract: Integer = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Find the known cells: most contracts have no row on most days."""
+        day, contract = np.nonzero(~np.isnan(self.level))
+        object.__setattr__(self, "known_day", day)
+        object.__setattr__(self, "known_contract", contract)
+        super().__post_init__()
 
     def change(self, row_date: Dates, horizon: int) -> tuple[Float, Mask]:
         """Return the change of the basis over `horizon` rows that ended on each row.
@@ -55,10 +64,8 @@ class Basis(Frozen):
         day = np.where(self.date[at % self.date.size] == row_date, at % self.date.size, -1)
         row = np.full(self.date.size, row_date.size)
         row[day[day >= 0]] = np.flatnonzero(day >= 0)
-        # Most contracts have no row on most days, so only those that have one are looked at.
-        begin, contract = self._cell
-        inside = np.flatnonzero(row[begin] < row_date.size - horizon)
-        begin, contract = begin[inside], contract[inside]
+        inside = np.flatnonzero(row[self.known_day] < row_date.size - horizon)
+        begin, contract = self.known_day[inside], self.known_contract[inside]
         end = day[row[begin] + horizon]
         change = self.level[end, contract] - self.level[begin, contract]
         both = np.flatnonzero((end >= 0) & ~np.isnan(change))
@@ -68,48 +75,61 @@ class Basis(Frozen):
         result[begun], known[begun] = change[both[first]], True
         return result, known
 
-    @cached_property
-    def _cell(self) -> tuple[Integer, Integer]:
-        """Day and contract of each cell that is known, by day, then contract."""
-        day, contract = np.nonzero(~np.isnan(self.level))
-        return day, contract
 
+def basis_by_root(
+    date: Dates,
+    root: tuple[Integer, Sequence[str]],
+    contract: tuple[Integer, Sequence[str]],
+    level: Float,
+    *,
+    as_of: np.datetime64,
+) -> dict[str, Basis]:
+    """Return the basis of each root from rows of one day and contract each.
 
-def read_basis(table: pa.Table, *, as_of: np.datetime64) -> dict[str, Basis]:
-    """Return the basis of each root from a typed table (date, root, contract, basis).
+    Parameters
+    ----------
+    date : ndarray of datetime64[D], [N]
+        In any order; rows after `as_of` are not looked at.
+    root, contract : (ndarray of int64, [N], sequence of str)
+        The number of each row's name, and the names in ascending order, as of `columns.ranked`.
+    level : ndarray of float64, [N]
+        Settlement minus model price, price points; NaN where it is not known.
+    as_of : datetime64[D]
+        The last day.
 
-    Rows after `as_of` are not looked at.
+    Returns
+    -------
+    dict of str to Basis
 
     Raises
     ------
     ValueError
         A date has two rows of one contract.
     """
-    past = np.flatnonzero(columns.dates(table["date"]) <= as_of)
-    date, basis = columns.dates(table["date"])[past], columns.numbers(table["basis"])[past]
-    root, root_name = columns.ranked(table["root"])
-    contract, contract_name = columns.ranked(table["contract"])
+    past = np.flatnonzero(date <= as_of)
+    date, level = date[past], level[past]
+    of_root, of_contract = root[0][past], contract[0][past]
     found = {}
-    for number, name in enumerate(root_name):
-        mine = np.flatnonzero(root[past] == number)
+    for number, name in enumerate(root[1]):
+        mine = np.flatnonzero(of_root == number)
         if mine.size == 0:
             continue
         days, row = np.unique(date[mine], return_inverse=True)
-        listed, column = np.unique(contract[past][mine], return_inverse=True)
-        names = np.array(contract_name)[listed]
+        listed, column = np.unique(of_contract[mine], return_inverse=True)
+        names = np.array(contract[1])[listed]
         cell = row * names.size + column
         if np.unique(cell).size != cell.size:
             twice = int(cell[np.flatnonzero(np.bincount(cell)[cell] > 1)[0]])
             raise ValueError(
                 f"basis: {names[twice % names.size]} has two rows on {days[twice // names.size]}"
             )
-        known = ~np.isnan(basis[mine])
+        known = ~np.isnan(level[mine])
         begins, ends = np.full(names.size, days.size), np.full(names.size, -1)
         np.minimum.at(begins, column[known], row[known])
         np.maximum.at(ends, column[known], row[known])
         # Contracts still listed on the last day end together: the one listed first is the nearer.
         order = np.lexsort((names, begins, ends))
-        level = np.full((days.size, names.size), np.nan)
-        level[row, np.argsort(order)[column]] = basis[mine]
-        found[name] = Basis(name, tuple(names[order].tolist()), days, level)
+        by_day = np.full((days.size, names.size), np.nan)
+        by_day[row, np.argsort(order)[column]] = level[mine]
+        found[name] = Basis(name, tuple(names[order].tolist()), days, by_day)
     return found

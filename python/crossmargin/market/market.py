@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from crossmargin import columns, exact
+from crossmargin import exact
 from crossmargin.arrays import Dates, Float
-from crossmargin.market.basis import Basis, read_basis
+from crossmargin.market.basis import Basis
 from crossmargin.market.calendars import business_days_between
 from crossmargin.market.curve import (
     NODES,
-    TENORS,
     TREASURY_FACTORS,
     Curve,
     FactorCurve,
@@ -35,7 +32,7 @@ from crossmargin.market.scenarios import (
     VolatilityScaling,
     build_scenarios,
 )
-from crossmargin.market.sofr import Sofr, read_sofr
+from crossmargin.market.sofr import Sofr
 
 LONGEST_HOLE = 10
 """Calendar days; the history used begins after the last longer hole (methodology, section 2)."""
@@ -109,136 +106,6 @@ class Market(Frozen):
             for index, (date, rate) in self.fixings.items()
         }
         object.__setattr__(self, "fixings", fixings)
-
-    @classmethod
-    def from_tables(
-        cls,
-        par_yields: pa.Table,
-        *,
-        as_of: str | np.datetime64,
-        basis: pa.Table | None = None,
-        fixings: pa.Table | None = None,
-        sofr: pa.Table | None = None,
-        synthetic: bool = False,
-        source: dict[str, dict[str, Any]] | None = None,
-        notes: tuple[Note, ...] = (),
-    ) -> Market:
-        """Build a market from typed tables.
-
-        Parameters
-        ----------
-        par_yields : pyarrow.Table
-            `date` (date32, ascending) and `1mo` ... `30y` (float64, percent, null where missing).
-        as_of : str or datetime64[D]
-            The day the book is margined for; later rows are not looked at.
-        basis, fixings : pyarrow.Table, optional
-            (date, root, contract, basis in price points) and (date, index, rate_pct).
-        sofr : pyarrow.Table, optional
-            Swap rates against SOFR by tenor, as `read_sofr` takes them.
-        synthetic : bool
-            Mark the market as made up.
-        source : dict of str to dict, optional
-            What the manifest says of each table.
-        notes : tuple of Note
-            What the exceptions of a run say of them.
-
-        Returns
-        -------
-        Market
-
-        Raises
-        ------
-        ValueError
-            No usable row within five business days of `as_of`, or rates without a curve.
-        """
-        day = cast(np.datetime64, np.asarray(as_of, dtype="datetime64[D]")[()])
-        date = columns.dates(par_yields["date"])
-        percent = np.column_stack([columns.numbers(par_yields[c]) for c in TENORS])
-        past = date <= day
-        date, percent = date[past], percent[past]
-        usable = ~np.isnan(percent).any(axis=1)
-        skipped, given = int(np.count_nonzero(~usable)), date
-        date, percent = date[usable], percent[usable]
-        if date.size == 0:
-            raise ValueError(f"par yields: no complete row on or before {day}")
-        if business_days_between(date[-1], day, "bond") > OLDEST_CURVE:
-            raise ValueError(
-                f"par yields: the last complete row on or before {day} is of {date[-1]}, more "
-                f"than {OLDEST_CURVE} business days back; give yields up to the as-of date"
-            )
-        holes = np.flatnonzero(np.diff(date).astype(np.int64) > LONGEST_HOLE)
-        if holes.size:
-            begin = holes[-1] + 1
-            skipped = int(np.count_nonzero(given[~usable] > date[begin]))
-            date, percent = date[begin:], percent[begin:]
-        par_yield = percent / 100.0
-        df = discount_factors(date, par_yield)
-        swaps = None if sofr is None else read_sofr(sofr, as_of=day)
-        if swaps and business_days_between(swaps.date[-1], day, "bond") > OLDEST_CURVE:
-            raise ValueError(
-                f"sofr: the last row with all its tenors on or before {day} is of "
-                f"{swaps.date[-1]}, more than {OLDEST_CURVE} business days back; give rates up to "
-                "the as-of date"
-            )
-        return cls(
-            as_of=day,
-            curve=Curve(day, exact.log(df[-1])),
-            date=date,
-            zero_rate=zero_rates(df),
-            skipped_rows=skipped,
-            par_yield=par_yield,
-            basis={} if basis is None else read_basis(basis, as_of=day),
-            fixings={} if fixings is None else _read_fixings(fixings),
-            sofr=swaps,
-            synthetic=synthetic,
-            source=source or {},
-            notes=notes,
-        )
-
-    @classmethod
-    def read(
-        cls,
-        par_yields: str | Path | Any | Sequence[str | Path | Any],
-        *,
-        as_of: str | np.datetime64,
-        basis: str | Path | Any | None = None,
-        fixings: str | Path | Any | None = None,
-        sofr: str | Path | Any | None = None,
-        columns: str | Path | Mapping[str, Any] | None = None,
-    ) -> Market:
-        """Read a market from files or tables.
-
-        Parameters
-        ----------
-        par_yields, basis, fixings, sofr : path or table
-            CSV, Parquet or Excel files, or anything that speaks the Arrow PyCapsule protocol.
-            `par_yields` may be a list of these: a file a year, or a file a tenor.
-        as_of : str or datetime64[D]
-            The day the book is margined for.
-        columns : path or dict, optional
-            What our columns are called in these files, as in `crossmargin.run`.
-
-        Returns
-        -------
-        Market
-
-        Raises
-        ------
-        InputError
-            An unusable file; the message names it, the row and what to do.
-        """
-        from crossmargin.io.market import read_market
-
-        return read_market(
-            par_yields, as_of=as_of, basis=basis, fixings=fixings, sofr=sofr, column_map=columns
-        )
-
-    @classmethod
-    def sample(cls) -> Market:
-        """Return the embedded synthetic market."""
-        from crossmargin.sample import sample_market
-
-        return sample_market()
 
     def with_curve(self, curve: Curve) -> Market:
         """Return the same market with another Treasury curve of the day, as after a market move.
@@ -355,12 +222,74 @@ class Market(Frozen):
         return np.asarray(self.zero_rate[horizon:] - self.zero_rate[:-horizon])
 
 
-def _read_fixings(table: pa.Table) -> dict[str, tuple[Dates, Float]]:
-    date = columns.dates(table["date"])
-    rate = columns.numbers(table["rate_pct"]) / 100.0
-    index = columns.texts(table["index"]).astype(str)
-    fixings = {}
-    for name in np.unique(index).tolist():
-        order = np.argsort(date[index == name], kind="stable")
-        fixings[name] = (date[index == name][order], rate[index == name][order])
-    return fixings
+def build_market(
+    date: Dates,
+    par_yield: Float,
+    *,
+    as_of: np.datetime64,
+    basis: dict[str, Basis] | None = None,
+    fixings: dict[str, tuple[Dates, Float]] | None = None,
+    sofr: Sofr | None = None,
+    synthetic: bool = False,
+    source: dict[str, dict[str, Any]] | None = None,
+    notes: tuple[Note, ...] = (),
+) -> Market:
+    """Build a market from its histories.
+
+    Parameters
+    ----------
+    date : ndarray of datetime64[D], [N]
+        Ascending; later rows than `as_of` are not looked at.
+    par_yield : ndarray of float64, [N x 11]
+        Decimal, NaN where missing.
+    as_of : datetime64[D]
+        The day the book is margined for.
+    basis, fixings, sofr, synthetic, source, notes
+        As in `Market`.
+
+    Returns
+    -------
+    Market
+
+    Raises
+    ------
+    ValueError
+        No usable row within five business days of `as_of`, or yields without a curve.
+    """
+    past = date <= as_of
+    date, par_yield = date[past], par_yield[past]
+    usable = ~np.isnan(par_yield).any(axis=1)
+    incomplete = date[~usable]
+    date, par_yield = date[usable], par_yield[usable]
+    if date.size == 0:
+        raise ValueError(f"par yields: no complete row on or before {as_of}")
+    if business_days_between(date[-1], as_of, "bond") > OLDEST_CURVE:
+        raise ValueError(
+            f"par yields: the last complete row on or before {as_of} is of {date[-1]}, more "
+            f"than {OLDEST_CURVE} business days back; give yields up to the as-of date"
+        )
+    holes = np.flatnonzero(np.diff(date).astype(np.int64) > LONGEST_HOLE)
+    if holes.size:
+        begin = holes[-1] + 1
+        incomplete = incomplete[incomplete > date[begin]]
+        date, par_yield = date[begin:], par_yield[begin:]
+    df = discount_factors(date, par_yield)
+    if sofr and business_days_between(sofr.date[-1], as_of, "bond") > OLDEST_CURVE:
+        raise ValueError(
+            f"sofr: the last row with all its tenors on or before {as_of} is of {sofr.date[-1]}, "
+            f"more than {OLDEST_CURVE} business days back; give rates up to the as-of date"
+        )
+    return Market(
+        as_of=as_of,
+        curve=Curve(as_of, exact.log(df[-1])),
+        date=date,
+        zero_rate=zero_rates(df),
+        skipped_rows=incomplete.size,
+        par_yield=par_yield,
+        basis=basis or {},
+        fixings=fixings or {},
+        sofr=sofr,
+        synthetic=synthetic,
+        source=source or {},
+        notes=notes,
+    )

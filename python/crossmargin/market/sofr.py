@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
-from crossmargin import columns, exact
+from crossmargin import exact
 from crossmargin.arrays import Dates, Float, Mask
 from crossmargin.market.curve import (
     NODE_NAMES,
@@ -74,14 +73,16 @@ class Sofr(Frozen):
         return np.where(own[:, None], moved, treasury[:, self.node]), own
 
 
-def read_sofr(table: pa.Table, *, as_of: np.datetime64) -> Sofr:
-    """Return the SOFR curve and its history from a typed table of swap rates.
+def build_sofr(date: Dates, rate: Float, *, as_of: np.datetime64) -> Sofr:
+    """Return the SOFR curve and its history from swap rates.
 
     Parameters
     ----------
-    table : pyarrow.Table
-        `date` (date32) and the tenors `1mo` ... `30y` (float64, percent). A tenor that is never
-        there is no node; a row that lacks one of the others is left out.
+    date : ndarray of datetime64[D], [N]
+        In any order.
+    rate : ndarray of float64, [N x 11]
+        By tenor, decimal, NaN where missing. A tenor that is never there is no node; a row that
+        lacks one of the others is left out.
     as_of : datetime64[D]
         Later rows are not looked at.
 
@@ -94,11 +95,9 @@ def read_sofr(table: pa.Table, *, as_of: np.datetime64) -> Sofr:
     ValueError
         Fewer than two tenors, no row, or rates without a curve.
     """
-    date = columns.dates(table["date"])
-    percent = np.column_stack([columns.numbers(table[name]) for name in TENORS])
     past = date <= as_of
-    date, percent = date[past], percent[past]
-    given = ~np.isnan(percent)
+    date, rate = date[past], rate[past]
+    given = ~np.isnan(rate)
     node = np.flatnonzero(given.any(axis=0))
     if node.size < 2:
         raise ValueError(
@@ -108,7 +107,7 @@ def read_sofr(table: pa.Table, *, as_of: np.datetime64) -> Sofr:
     usable = usable[np.argsort(date[usable], kind="stable")]
     if usable.size == 0:
         raise ValueError(f"sofr: no row with all its tenors on or before {as_of}")
-    date, rate = date[usable], percent[usable] / 100.0
+    date, rate = date[usable], rate[usable]
     for k in np.setdiff1d(np.arange(NODES.size), node):
         # Linear between the tenors there are, flat outside.
         right = int(np.searchsorted(node, k))

@@ -4,7 +4,6 @@ from crossmargin.policies.policy import Parameter, Policy, read_policy, shipped_
 from crossmargin.policies.sections import (
     Agreement,
     BacktestingRules,
-    Charge,
     ClassDisallowance,
     Cme,
     CmeConcentration,
@@ -12,6 +11,7 @@ from crossmargin.policies.sections import (
     CmeLiquidity,
     Eligibility,
     Ficc,
+    GrossValueCharge,
     HaircutRules,
     HigherOfRules,
     HolidayRules,
@@ -26,7 +26,6 @@ from crossmargin.policies.sections import (
 __all__ = [
     "Agreement",
     "BacktestingRules",
-    "Charge",
     "ClassDisallowance",
     "Cme",
     "CmeConcentration",
@@ -34,6 +33,7 @@ __all__ = [
     "CmeLiquidity",
     "Eligibility",
     "Ficc",
+    "GrossValueCharge",
     "HaircutRules",
     "HigherOfRules",
     "HolidayRules",

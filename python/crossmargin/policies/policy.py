@@ -9,9 +9,9 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from crossmargin.book.exceptions import InputError
 from crossmargin.files import MAX_TOML, parse_toml, read_file
@@ -21,7 +21,6 @@ from crossmargin.policies.sections import (
     SPREAD_CREDIT,
     Agreement,
     BacktestingRules,
-    Charge,
     ClassDisallowance,
     Cme,
     CmeConcentration,
@@ -29,6 +28,7 @@ from crossmargin.policies.sections import (
     CmeLiquidity,
     Eligibility,
     Ficc,
+    GrossValueCharge,
     HaircutRules,
     HigherOfRules,
     HolidayRules,
@@ -38,6 +38,8 @@ from crossmargin.policies.sections import (
     Span,
     SpreadCredit,
 )
+
+T = TypeVar("T")
 
 DEFAULT = "cme-ficc-2026-04-30"
 SHIPPED = Path(__file__).parent
@@ -90,8 +92,8 @@ class Policy:
         SHA-256 of the file, and of the hash of the policy it extends.
     extends : str
         The policy whose entries hold where this one is silent; empty for none.
-    class_disallowance, spread_credit : ClassDisallowance, SpreadCredit or None
-        The tables of the offset_methods; there is one where `agreement.offset_method` names it.
+    optional : mapping of type to object
+        The tables a policy need not have, by their class; see `get`.
     parameters : tuple of Parameter
         All of them with source and evidence.
     """
@@ -107,20 +109,39 @@ class Policy:
     scenarios: ScenarioRules
     ficc: Ficc
     cme: Cme
-    class_disallowance: ClassDisallowance | None
-    spread_credit: SpreadCredit | None
-    haircuts: HaircutRules | None
-    repo_rate: RepoRateRules | None
-    liquidity: LiquidityRules | None
-    holiday: HolidayRules | None
-    backtesting: BacktestingRules | None
-    higher_of: HigherOfRules | None
-    span: Span | None
-    cme_correlation: CmeCorrelation | None
-    cme_liquidity: CmeLiquidity | None
-    cme_concentration: CmeConcentration | None
-    charges: tuple[Charge, ...]
+    optional: Mapping[type, object]
+    charges: tuple[GrossValueCharge, ...]
     parameters: tuple[Parameter, ...]
+
+    def get(self, section: type[T]) -> T | None:
+        """Return an optional table by its class; None where the policy has none.
+
+        Parameters
+        ----------
+        section : type
+            For example `HolidayRules`.
+
+        Returns
+        -------
+        section or None
+        """
+        return cast("T | None", self.optional.get(section))
+
+    def with_sections(self, *sections: object) -> Policy:
+        """Return the policy with these optional tables, in place of its own of the same kind.
+
+        Parameters
+        ----------
+        *sections : object
+            For example `HolidayRules(0.1)`. Their values are not checked.
+
+        Returns
+        -------
+        Policy
+            Name, hash and parameters remain those of the file.
+        """
+        given = {type(section): section for section in sections}
+        return replace(self, optional={**self.optional, **given})
 
 
 def shipped_policies() -> tuple[str, ...]:
@@ -181,17 +202,17 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
         advice = f"is {near[0]} meant?" if near else "remove it"
         raise InputError(f"policy {name}: unknown entry {unknown[0][:100]!r}; {advice}")
     parameters: list[Parameter] = []
-    built: dict[str, Any] = dict.fromkeys(OPTIONAL)
+    built: dict[str, Any] = {}
     for key, cls in {**SECTIONS, **OPTIONAL}.items():
         if key in SECTIONS or key in data:
             built[key] = _section(cls, data.get(key), key, name, parameters)
     offset_method = built["agreement"].offset_method
-    if offset_method in OPTIONAL and built[offset_method] is None:
+    if offset_method in OPTIONAL and offset_method not in built:
         raise InputError(
             f"policy {name}: agreement.offset_method is {offset_method!r}, and the table "
             f"{offset_method} is missing"
         )
-    if built["cme"].model == SPAN and built[SPAN] is None:
+    if built["cme"].model == SPAN and SPAN not in built:
         raise InputError(f"policy {name}: {SPAN}: the table is missing; cme.model asks for it")
     charges = []
     entries = data.get("charge", [])
@@ -199,7 +220,7 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
         raise InputError(f"policy {name}: charge must be a list of tables: [[charge]]")
     for number, entry in enumerate(entries, start=1):
         where = f"policy {name}: charge {number}"
-        charge = _build(Charge, entry, where)
+        charge = _build(GrossValueCharge, entry, where)
         _check_origin(charge.evidence, charge.source, where)
         _check(charge.rules(), f"policy {name}: charge")
         parameters.append(
@@ -208,7 +229,7 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
         charges.append(charge)
     named = [
         *charges,
-        *(built[key] for key in ("cme_liquidity", "cme_concentration") if built[key]),
+        *(built[key] for key in ("cme_liquidity", "cme_concentration") if key in built),
     ]
     if len({(x.ccp, x.name) for x in named}) < len(named):
         raise InputError(f"policy {name}: charge.name must differ for each charge of a house")
@@ -226,7 +247,8 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
         extends=data.get("extends", ""),
         charges=tuple(charges),
         parameters=tuple(parameters),
-        **built,
+        optional={type(built[key]): built[key] for key in OPTIONAL if key in built},
+        **{key: built[key] for key in SECTIONS},
     )
 
 

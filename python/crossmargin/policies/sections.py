@@ -380,7 +380,7 @@ class CmeConcentration:
 
 
 @dataclass(frozen=True)
-class Charge:
+class GrossValueCharge:
     """A charge beside V: a rate on the gross market value of a portfolio."""
 
     name: str
@@ -466,6 +466,8 @@ class RepoRateRules:
         Move of the repo rate of each bucket, decimal; empty: calibrated.
     """
 
+    name: ClassVar[str] = "repo rate"
+    ccp: ClassVar[str] = "FICC"
     term_months: tuple[int, ...]
     nodes: tuple[str, ...]
     rates: tuple[float, ...]
@@ -503,6 +505,8 @@ class LiquidityRules:
         Charged where the cost is more than this share of V.
     """
 
+    name: ClassVar[str] = "liquidity adjustment"
+    ccp: ClassVar[str] = "FICC"
     groups: tuple[MaturityGroup, ...]
     rates: tuple[float, ...]
     threshold: float
@@ -522,6 +526,8 @@ class LiquidityRules:
 class HolidayRules:
     """FICC's holiday charge: a share of V on the last business day before a holiday."""
 
+    name: ClassVar[str] = "holiday"
+    ccp: ClassVar[str] = "FICC"
     rate: float
 
     def rules(self) -> Rules:

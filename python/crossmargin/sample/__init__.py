@@ -28,6 +28,7 @@ from pyarrow import csv
 
 from crossmargin.instruments.schedule import as_dates
 from crossmargin.io.hashes import table_hash
+from crossmargin.io.market_tables import market_from_tables
 from crossmargin.io.replace import flush, replacing
 from crossmargin.market import Market
 from crossmargin.sample.book import make_accounts, make_legs, make_positions
@@ -123,7 +124,7 @@ def sample_market(*, seed: int = SEED, as_of: np.datetime64 | str = AS_OF) -> Ma
     """
     history = make_history(seed, _day(as_of))
     tables = {"par_yields": history.table(), "basis": make_basis(seed, history)}
-    return Market.from_tables(
+    return market_from_tables(
         **tables,
         as_of=history.date[-1],
         synthetic=True,

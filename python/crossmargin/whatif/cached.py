@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from crossmargin.agreement._scalar import standing_alone, together
-from crossmargin.agreement.outcome import LARGEST_MARGIN, Clients, Models
+from crossmargin.agreement.clients import Clients
 from crossmargin.agreement.single import NOTHING, Alone, Client, settle
+from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.conventions import CME, CME_OTHER, CME_XM, FICC, FICC_XM, SEGMENTS, UNIONS
-from crossmargin.engine import Book, Measure
-from crossmargin.engine.whatif import AskedBook, BucketSums, can_be_asked
-from crossmargin.margin.cme._scalar import v_cme, v_cme_stressed
-from crossmargin.margin.ficc._scalar import v_ficc
-from crossmargin.margin.ficc.var import ficc_measures, floor_buckets
+from crossmargin.engine import Book
+from crossmargin.engine.whatif import AskedBook, can_be_asked
+from crossmargin.margin.model import LARGEST_MARGIN, Incremental
 from crossmargin.margin.portfolios import Flags, Portfolios
 from crossmargin.policies.sections import LOWER_OF_MODELS
 from crossmargin.results.tables import SPREAD_NOT_MODELLED
@@ -61,7 +60,7 @@ class CachedAccounts:
     def __init__(
         self,
         book: Book,
-        models: Models,
+        models: PreparedModels,
         clients: Clients,
         *,
         names: Sequence[str],
@@ -73,7 +72,9 @@ class CachedAccounts:
         self._names = names
         self._elsewhere = elsewhere
         self._agreement = models.policy.agreement
-        self._historical_weight = models.policy.cme.historical_weight
+        self._v_ficc = _incremental(models, FICC).v
+        self._v_cme = _incremental(models, CME).v
+        self._measures = len(_incremental(models, FICC).measures)
         self._memory = memory
         self._kept: OrderedDict[int, _Cached] = OrderedDict()
         self._used = 0
@@ -142,13 +143,9 @@ class CachedAccounts:
     def _margins(self, answer: Answer) -> tuple[Portfolios, Portfolios, Flags, Flags]:
         """Return V of each portfolio in both models, and where they are unknown."""
         measured, mark = answer
-        if len(measured) == 5:
-            var, mma, hvar, svar, floor = measured
-            cme = v_cme_stressed(hvar, svar, self._historical_weight)
-        else:
-            var, mma, hvar, floor = measured
-            cme = v_cme(hvar)
-        ficc = v_ficc(var, mma, floor)
+        *tails, sums = measured
+        ficc = self._v_ficc(*tails[: self._measures], sums)
+        cme = self._v_cme(*tails[self._measures :])
         a, b, c, d = mark
         if not (a | b | c | d) & (NO_FICC | NO_CME):
             return ficc, cme, _KNOWN, _KNOWN
@@ -217,67 +214,59 @@ class _Cached(NamedTuple):
     spread_elsewhere: bool
 
 
-def can_be_cached(models: Models) -> bool:
-    """Tell whether accounts can be kept: native kernels, cubes on the grid, the default's rules."""
-    cubes, policy = models.cubes, models.policy
-    beside = (
-        policy.haircuts,
-        policy.repo_rate,
-        policy.liquidity,
-        policy.holiday,
-        policy.cme_liquidity,
-        policy.cme_concentration,
-    )
-    plain = policy.agreement.offset_method == LOWER_OF_MODELS and not policy.charges
-    if cubes.cme is None or not plain or any(rules is not None for rules in beside):
+def can_be_cached(models: PreparedModels) -> bool:
+    """Tell whether accounts can be kept and added to: only where every part says so itself."""
+    if set(models.ccps) != {FICC, CME} or models.charges:
         return False
-    stressed = [] if cubes.stressed is None else [cubes.stressed]
-    return can_be_asked([cubes.ficc, cubes.cme, *stressed])
+    if models.policy.agreement.offset_method != LOWER_OF_MODELS:
+        return False
+    parts = [models.ccps[ccp].incremental for ccp in (FICC, CME)]
+    measures = [measure for part in parts if part is not None for measure in part.measures]
+    return None not in parts and can_be_asked([measure.cube for measure in measures])
 
 
-def asked_book(book: Book, models: Models) -> AskedBook:
+def asked_book(book: Book, models: PreparedModels) -> AskedBook:
     """Return the book with all that both models ask of it.
 
     Parameters
     ----------
     book : Book
         Rows are group * 4 + segment.
-    models : Models
+    models : PreparedModels
         Cubes on the grid.
 
     Returns
     -------
     AskedBook
-        An answer holds VaR, MMA, HVaR, SVaR (if there are stress scenarios) and the floor by
-        portfolio.
+        An answer holds, by portfolio, VaR by each measure of FICC and of CME, then FICC's sums.
     """
-    universe, cubes, policy = models.universe, models.cubes, models.policy
-    ficc, cme = policy.ficc, policy.cme
-    tails = [(measure, UNIONS[FICC]) for measure in ficc_measures(cubes.ficc, ficc)]
-    tails += [
-        (Measure(cube, cme.level), UNIONS[CME])
-        for cube in (cubes.cme, cubes.stressed)
-        if cube is not None
-    ]
+    universe = models.universe
+    ficc, cme = models.ccps[FICC], models.ccps[CME]
+    terms = {ccp: _incremental(models, ccp) for ccp in (FICC, CME)}
     mark = (
         HELD
-        + NO_FICC * (cubes.unpriced_ficc != "").astype(np.uint8)
-        + NO_CME * (cubes.unpriced_cme != "").astype(np.uint8)
-        + NO_BASIS * np.isin(universe.root, cubes.roots_without_basis).astype(np.uint8)
-        + NO_SPREAD * np.isin(universe.root, cubes.roots_without_spread).astype(np.uint8)
+        + NO_FICC * (ficc.unpriced != "").astype(np.uint8)
+        + NO_CME * (cme.unpriced != "").astype(np.uint8)
+        + NO_BASIS * np.isin(universe.root, ficc.without_basis).astype(np.uint8)
+        + NO_SPREAD * np.isin(universe.root, ficc.without_spread).astype(np.uint8)
     )
+    sums = terms[FICC].sums
+    assert sums is not None
+    assert terms[CME].sums is None
     return AskedBook(
         book,
         segments=len(SEGMENTS),
-        tails=tails,
-        sums=BucketSums(
-            universe.market_value,
-            floor_buckets(universe, ficc).astype(np.int32),
-            models.floor_rate,
-            UNIONS[FICC],
-        ),
+        tails=[(measure, UNIONS[ccp]) for ccp, part in terms.items() for measure in part.measures],
+        sums=sums,
         mark=mark.astype(np.uint8),
     )
+
+
+def _incremental(models: PreparedModels, ccp: str) -> Incremental:
+    """Return how a model can be added to, where `can_be_cached` has found that it can."""
+    part = models.ccps[ccp].incremental
+    assert part is not None
+    return part
 
 
 def _merged(legs: list[Leg]) -> list[Leg]:

@@ -10,13 +10,15 @@ import numpy as np
 import pyarrow as pa
 
 from crossmargin import columns
-from crossmargin.agreement.outcome import Clients, Models, margin_book
+from crossmargin.agreement.clients import Clients
 from crossmargin.arrays import Integer
 from crossmargin.book.netting import net, to_book
 from crossmargin.book.trades import LARGEST_CONTRACTS, LARGEST_FACE, LOT
-from crossmargin.calculation.run import Run
-from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
-from crossmargin.engine import Book
+from crossmargin.calculation.margins import agree_offsets, margin_accounts, require_accounts
+from crossmargin.calculation.prepared import PreparedModels
+from crossmargin.calculation.result import RunResult
+from crossmargin.conventions import CME_OTHER, CME_XM, FICC, FICC_OTHER, FICC_XM, SEGMENTS
+from crossmargin.engine import Book, Execution
 from crossmargin.instruments.identifiers import canonical_name
 from crossmargin.instruments.universe import FORWARD_CASH, FUTURE
 from crossmargin.policies.sections import LOWER_OF_MODELS
@@ -51,7 +53,7 @@ class Session:
 
     Parameters
     ----------
-    run : Run
+    run : RunResult
         From `crossmargin.run` in this process.
     memory : int
         Bytes that the accounts kept may take, 1 GiB if not given, 0 to keep none; beside them a
@@ -79,19 +81,19 @@ class Session:
     >>> session.what_if("ACC1", {"ZNM25": -10})["requirement"]  # doctest: +SKIP
     """
 
-    def __init__(self, run: Run, *, memory: int = MEMORY, threads: int | None = None) -> None:
-        if not isinstance(run, Run):
+    def __init__(self, run: RunResult, *, memory: int = MEMORY, threads: int | None = None) -> None:
+        if not isinstance(run, RunResult):
             raise TypeError(f"a session needs a run, from xm.run(...), not {type(run).__name__}")
-        if run.state is None:
+        if run.stages is None:
             raise ValueError("this run has no models; ask one that was made in this process")
         if isinstance(memory, bool) or not isinstance(memory, int) or memory < 0:
             raise ValueError(f"memory: a number of bytes expected, got {memory!r}")
-        state = run.state
-        self._models: Models = state.models
-        self._clients: Clients = state.clients
-        self._book: Book = state.book
-        self._threads = threads
-        self._as_of = state.as_of
+        stages = run.stages
+        self._models: PreparedModels = stages.models
+        self._clients: Clients = stages.clients
+        self._book: Book = stages.netted.book
+        self._execution = Execution(threads)
+        self._as_of = stages.models.market.as_of
         names = run.accounts.to_arrow()["account"].to_pylist()
         self.accounts: tuple[str, ...] = tuple(names)
         self._account = {name: number for number, name in enumerate(names)}
@@ -104,7 +106,7 @@ class Session:
         self._future: list[bool] = future.tolist()
         self._other: list[int] = np.where(future, CME_OTHER, FICC_OTHER).tolist()
         self._inside: list[int] = np.where(
-            state.eligible_instrument, np.where(future, CME_XM, FICC_XM), self._other
+            self._models.eligible, np.where(future, CME_XM, FICC_XM), self._other
         ).tolist()
         self._eligible: list[bool] = self._clients.eligible.tolist()
         extra = np.arange(len(names), self._clients.group_account.size)
@@ -112,9 +114,9 @@ class Session:
         self._elsewhere: dict[int, list[int]] = {}
         for group, account in zip(extra.tolist(), owner.tolist(), strict=True):
             self._elsewhere.setdefault(account, []).append(group)
-        self._residents: CachedAccounts | None = None
+        self._cached: CachedAccounts | None = None
         if can_be_cached(self._models):
-            self._residents = CachedAccounts(
+            self._cached = CachedAccounts(
                 self._book,
                 self._models,
                 self._clients,
@@ -158,11 +160,11 @@ class Session:
         """
         number = self._number(account)
         legs = self._resolve(trades, number, xm)
-        if self._residents is not None:
-            answer = self._residents.ask(number, legs)
+        if self._cached is not None:
+            answer = self._cached.ask(number, legs)
             if answer is not None:
                 return answer
-        row: dict[str, Any] = self._ask([number], [legs], threads=1).to_pylist()[0]
+        row: dict[str, Any] = self._ask([number], [legs], Execution(1)).to_pylist()[0]
         return row
 
     def what_ifs(self, questions: Iterable[tuple[str, Trades]], *, xm: bool = True) -> Table:
@@ -193,11 +195,9 @@ class Session:
             self._resolve(legs, number, xm)
             for number, (_, legs) in zip(numbers, asked, strict=True)
         ]
-        return Table(self._ask(numbers, trades, threads=self._threads))
+        return Table(self._ask(numbers, trades, self._execution))
 
-    def _ask(
-        self, accounts: list[int], trades: list[list[Leg]], *, threads: int | None
-    ) -> pa.Table:
+    def _ask(self, accounts: list[int], trades: list[list[Leg]], execution: Execution) -> pa.Table:
         """Answer questions by the columnar models."""
         asked = np.array(accounts, dtype=np.int64)
         # The account's own group for each question, then its groups at other firms.
@@ -216,21 +216,22 @@ class Session:
             minimum=self._clients.minimum[asked],
             group_account=np.concatenate(owner),
         )
-        outcome = margin_book(book, self._models, clients, threads=threads)
-        universe, cubes = self._models.universe, self._models.cubes
+        margins = margin_accounts(book, self._models, execution)
+        agreement = agree_offsets(book, self._models, margins, clients, execution)
+        required = require_accounts(margins, agreement, clients)
+        universe, ficc = self._models.universe, self._models.ccps[FICC]
         by_models = self._models.policy.agreement.offset_method == LOWER_OF_MODELS
         return pa.table(
             {
                 "account": columns.text_column([self.accounts[number] for number in accounts]),
-                **saving_columns(outcome.saving),
-                **money_columns(outcome.required),
+                **saving_columns(agreement.saving),
+                **money_columns(required),
                 **caveat_columns(
-                    without_basis(book, universe, cubes.roots_without_basis, asked.size)
-                    & by_models,
+                    without_basis(book, universe, ficc.without_basis, asked.size) & by_models,
                     spread_not_modelled(
                         book,
                         universe,
-                        cubes.roots_without_spread,
+                        ficc.without_spread,
                         clients.group_account,
                         asked.size,
                     ),

@@ -15,14 +15,14 @@ measures = st.tuples(*[st.floats(-1e10, 1e10)] * 5)
 
 def test_v_is_the_mean_of_both_but_never_negative() -> None:
     hvar, svar = (8.0, 4.0, 0.0, -8.0, -4.0), (4.0, 8.0, 12.0, 4.0, 16.0)
-    assert v_cme_stressed(np.array(hvar), np.array(svar), 0.75).tolist() == [
+    assert v_cme_stressed(0.75, np.array(hvar), np.array(svar)).tolist() == [
         7.0,
         5.0,
         3.0,
         0.0,
         1.0,
     ]
-    assert _scalar.v_cme_stressed(hvar, svar, 0.75) == (7.0, 5.0, 3.0, 0.0, 1.0)
+    assert _scalar.v_cme_stressed(0.75, hvar, svar) == (7.0, 5.0, 3.0, 0.0, 1.0)
     assert v_cme(np.array(hvar)).tolist() == [8.0, 4.0, 0.0, 0.0, 0.0]
     assert _scalar.v_cme(hvar) == (8.0, 4.0, 0.0, 0.0, 0.0)
 
@@ -32,6 +32,6 @@ def test_one_account_is_the_row_of_the_columns(
     hvar: Portfolios, svar: Portfolios, weight: float
 ) -> None:
     h, s = np.array(hvar), np.array(svar)
-    stressed = v_cme_stressed(h, s, weight)
-    assert _scalar.v_cme_stressed(hvar, svar, weight) == tuple(stressed.tolist())
+    stressed = v_cme_stressed(weight, h, s)
+    assert _scalar.v_cme_stressed(weight, hvar, svar) == tuple(stressed.tolist())
     assert _scalar.v_cme(hvar) == tuple(v_cme(h).tolist())

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from crossmargin.book.exceptions import InputError
 from crossmargin.conventions import ALL, CASH, COMBINED, FUTURES, OTHER
-from crossmargin.engine import Book, revalue
+from crossmargin.engine import Book, Execution, revalue
 from crossmargin.instruments.contracts import roots
 from crossmargin.io.span_pa2 import FileSpread, SpanFile
 from crossmargin.margin.cme import span
@@ -28,11 +28,12 @@ from crossmargin.margin.cme.span import (
     with_file,
 )
 from crossmargin.market.scenarios import HistoryShortError
-from crossmargin.policies import read_policy
+from crossmargin.policies import Span, read_policy
 
 POLICY = read_policy("cme-ficc-2026-04-30-span")
-assert POLICY.span is not None
-RULES = replace(POLICY.span, calibration_rows=100, spreads=())
+TABLE = POLICY.get(Span)
+assert TABLE is not None
+RULES = replace(TABLE, calibration_rows=100, spreads=())
 CME = replace(POLICY.cme, equivalent_roots=((3.0, "ZT"), (100.0, "ZN")))
 NAMES = roots()
 ZT, ZN, ZB = (NAMES.index(root) for root in ("ZT", "ZN", "ZB"))
@@ -444,13 +445,13 @@ def test_spreads_have_the_same_bits_everywhere(backend: str, threads: int) -> No
     net = draw.integers(-(2**40), 2**40, (3000, 4)) / 2.0**28
     risk = np.abs(net) * 1234.56
     spreads = [Spread((0, 1), (3.0, -2.0), 0.7), Spread((1, 2, 3), (1.0, -7.0, 2.0), 0.31)]
-    expected = spread_credits(net, risk, spreads, threads=1)
+    expected = spread_credits(net, risk, spreads, execution=Execution(1))
     assert np.count_nonzero(expected[1]) > 2000
-    found = spread_credits(net, risk, spreads, threads=threads, backend=backend)
+    found = spread_credits(net, risk, spreads, execution=Execution(threads, backend))
     assert np.array_equal(found, expected)
     tiers = [net[:, :2], net[:, 2:]]
     pairs = [(0, 0, 10.3), (0, 1, 50.7)]
-    charge = intra_charge(tiers, pairs, (3000,), threads=1)
+    charge = intra_charge(tiers, pairs, (3000,), execution=Execution(1))
     assert np.array_equal(
-        intra_charge(tiers, pairs, (3000,), threads=threads, backend=backend), charge
+        intra_charge(tiers, pairs, (3000,), execution=Execution(threads, backend)), charge
     )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crossmargin as xm
-from crossmargin.conventions import CASH, COMBINED, FUTURES, OTHER
+from crossmargin.conventions import CASH, COMBINED, FICC, FUTURES, OTHER
 from crossmargin.engine import Book, Cube
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe
@@ -23,6 +23,7 @@ from crossmargin.margin.ficc.haircuts import (
     without,
     worst_moves,
 )
+from crossmargin.margin.ficc.model import PreparedFicc
 from crossmargin.margin.ficc.var import ficc_margin
 from crossmargin.policies import HaircutRules, read_policy
 
@@ -249,14 +250,14 @@ def with_prices(table: pa.Table) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def full(sample_inputs: dict[str, Any]) -> xm.Run:
+def full(sample_inputs: dict[str, Any]) -> xm.RunResult:
     """Return the run in which everything has a price."""
     known = {"securities": with_prices(sample_inputs["securities"])}
     return xm.run(**sample_inputs | known, policy=POLICY)
 
 
 def test_whole_run_prices_what_has_a_price(
-    sample_inputs: dict[str, Any], sample_run: xm.Run, full: xm.Run
+    sample_inputs: dict[str, Any], sample_run: xm.RunResult, full: xm.RunResult
 ) -> None:
     plain = sample_run
     bare = xm.run(**sample_inputs, policy=POLICY)
@@ -284,14 +285,16 @@ def test_whole_run_prices_what_has_a_price(
     assert pc.max(inside["amount"]).as_py() == 0
 
 
-def test_session_asks_by_the_haircut_method_too(full: xm.Run) -> None:
+def test_session_asks_by_the_haircut_method_too(full: xm.RunResult) -> None:
     session = xm.Session(full)
     accounts = full.accounts.to_arrow()
     columns = ["requirement", "requirement_ficc", "other_ficc", "standalone_requirement", "saving"]
     as_they_are = session.what_ifs((name, {}) for name in session.accounts).to_arrow()
     assert as_they_are.select(columns).equals(accounts.select(columns))
-    assert full.state is not None
-    universe, haircuts = full.state.models.universe, full.state.models.haircuts
+    assert full.stages is not None
+    universe, ficc = full.stages.models.universe, full.stages.models.ccps[FICC]
+    assert isinstance(ficc, PreparedFicc)
+    haircuts = ficc.haircuts
     assert haircuts is not None
     bill = str(universe.name[haircuts.covered & ~universe.priced][0])
     known = accounts.filter(pc.is_valid(accounts["requirement"]))

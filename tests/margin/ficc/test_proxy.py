@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import crossmargin as xm
-from crossmargin.conventions import CASH
+from crossmargin.calculation.prepared import prepare_models
+from crossmargin.conventions import CASH, FICC
 from crossmargin.engine import Book
-from crossmargin.margin.cubes import house_cubes
 from crossmargin.margin.ficc.var import ficc_cube, ficc_margin, floor_rates
 from crossmargin.market.curve import NODES
 from crossmargin.policies import read_policy
@@ -68,7 +68,7 @@ def test_proxy_takes_the_history_there_is(market: Any, build: Any, scenario_rule
 
 
 def test_proxy_moves_no_basis_and_covers_no_short_rate_future(
-    market: Any, build: Any, scenario_rules: Any
+    market: Any, build: Any, scenario_rules: Any, make_securities: Any
 ) -> None:
     universe = build(market)
     policy = replace(
@@ -81,18 +81,26 @@ def test_proxy_moves_no_basis_and_covers_no_short_rate_future(
             equivalent_roots=((2.5, "ZT"), (100.0, "ZN")),
         ),
     )
-    cubes = house_cubes(universe, market, policy)
-    assert cubes.without_basis["ZN"] == cubes.ficc.scenarios
-    assert not cubes.unpriced_ficc.any()
+
+    def prepared(universe: Any) -> Any:
+        held = make_securities({"issue_date": "2020-01-01", "maturity_date": "2030-01-01"})
+        return prepare_models(policy, market, universe, held).ccps[FICC]
+
+    ficc = prepared(universe)
+    assert ficc.no_basis["ZN"] == ficc.cube.scenarios
+    assert not ficc.unpriced.any()
     worthless = replace(universe, market_value=np.where(universe.name == "ZNM25", 0.0, 1.0))
-    assert house_cubes(worthless, market, policy).unpriced_ficc.tolist()[-1] == "NO_MODEL"
+    assert prepared(worthless).unpriced.tolist()[-1] == "NO_MODEL"
 
 
 def test_run_says_that_it_is_the_proxy(sample_inputs: dict[str, Any]) -> None:
     run = xm.run(**sample_inputs, policy=replace(read_policy(), ficc=PROXY))
     assert run.manifest["exceptions"]["MARGIN_PROXY"] == 1
     notes = [r for r in run.exceptions.to_arrow().to_pylist() if r["code"] == "MARGIN_PROXY"]
-    assert f"over {run.manifest['cubes']['ficc']['scenarios']} scenarios" in notes[0]["message"]
+    assert (
+        f"over {run.manifest['ccps']['FICC']['cubes']['pnl']['scenarios']} scenarios"
+        in notes[0]["message"]
+    )
     rows = run.accounts.to_arrow()
     assert np.nanmax(rows["v_ficc_cash"].to_numpy()) > 0.0
     # Every Treasury future is without a basis, so that its saving is a bound.

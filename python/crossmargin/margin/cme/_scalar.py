@@ -16,9 +16,9 @@ def v_cme(
 
 
 def v_cme_stressed(
+    historical_weight: float,
     hvar: Portfolios,
     svar: Portfolios,
-    historical_weight: float,
 ) -> Portfolios:
     hvar_cash, hvar_futures, hvar_combined, hvar_other, hvar_all = hvar
     svar_cash, svar_futures, svar_combined, svar_other, svar_all = svar

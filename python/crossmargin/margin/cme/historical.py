@@ -12,7 +12,15 @@ import numpy as np
 from crossmargin import exact
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.conventions import CME, SEGMENTS, UNIONS
-from crossmargin.engine import Book, Cube, Measure, revalue, segment_tails
+from crossmargin.engine import (
+    DEFAULT_EXECUTION,
+    Book,
+    Cube,
+    Execution,
+    Measure,
+    revalue,
+    segment_tails,
+)
 from crossmargin.instruments.contracts import Contract, was_listed
 from crossmargin.instruments.universe import TREASURY, Universe
 from crossmargin.margin.cme.rule import v_cme, v_cme_stressed
@@ -58,8 +66,7 @@ def cme_cubes(
     scenarios: ScenarioRules,
     correlation: CmeCorrelation | None = None,
     *,
-    threads: int | None = None,
-    backend: str = "auto",
+    execution: Execution = DEFAULT_EXECUTION,
 ) -> tuple[Cube, Cube, Mask]:
     """Return the P&L of every instrument for HVaR and for SVaR, and which ones they cover.
 
@@ -74,8 +81,7 @@ def cme_cubes(
         Parameters.
     correlation : CmeCorrelation, optional
         How far HVaR's scenarios take on the correlation of recent days.
-    threads, backend
-        As in `engine.revalue`.
+    execution : Execution
 
     Returns
     -------
@@ -124,7 +130,7 @@ def cme_cubes(
         (scaled.shock, scaled.date),
         (plain.shock[stressed], plain.date[stressed]),
     ):
-        pnl = revalue(universe.terms, shock, threads=threads, backend=backend)
+        pnl = revalue(universe.terms, shock, **execution.kernels)
         cubes.append(
             Cube(_as_futures(pnl, universe, equivalent), scenario=date.astype(str).tolist())
         )
@@ -183,8 +189,7 @@ def cme_margin(
     priced: Mask,
     rules: Cme,
     *,
-    threads: int | None = None,
-    backend: str = "auto",
+    execution: Execution = DEFAULT_EXECUTION,
 ) -> CcpMargin:
     """Return V_C of every portfolio.
 
@@ -198,8 +203,7 @@ def cme_margin(
         Instruments the cubes cover.
     rules : Cme
         Level and weight.
-    threads, backend
-        As in `engine.segment_tails`.
+    execution : Execution
 
     Returns
     -------
@@ -212,8 +216,7 @@ def cme_margin(
         [Measure(cube, rules.level) for cube in cubes],
         segments=len(SEGMENTS),
         unions=UNIONS[CME],
-        threads=threads,
-        backend=backend,
+        **execution.kernels,
         es=False,
     )
     hvar = tail.var[:, :, 0]
@@ -222,5 +225,5 @@ def cme_margin(
         v = v_cme(hvar)
     else:
         component["SVaR"] = svar = tail.var[:, :, 1]
-        v = v_cme_stressed(hvar, svar, rules.historical_weight)
+        v = v_cme_stressed(rules.historical_weight, hvar, svar)
     return CcpMargin(CME, v, holds(book, CME, ~priced), component)

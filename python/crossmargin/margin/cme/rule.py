@@ -13,7 +13,7 @@ def v_cme(hvar: PortfolioColumns) -> PortfolioColumns:
 
 
 def v_cme_stressed(
-    hvar: PortfolioColumns, svar: PortfolioColumns, historical_weight: float
+    historical_weight: float, hvar: PortfolioColumns, svar: PortfolioColumns
 ) -> PortfolioColumns:
     """Return V_C where there are stress scenarios: x HVaR + (1 - x) SVaR, never negative, USD."""
     stressed_weight = 1.0 - historical_weight

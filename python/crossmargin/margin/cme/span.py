@@ -16,7 +16,7 @@ from crossmargin import engine, exact
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.book.exceptions import InputError
 from crossmargin.conventions import CME, PORTFOLIOS, SEGMENTS
-from crossmargin.engine import Book, revalue, tail_size
+from crossmargin.engine import DEFAULT_EXECUTION, Book, Execution, revalue, tail_size
 from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
@@ -225,8 +225,7 @@ def span_model(
     rules: Span,
     file: SpanFile | None = None,
     *,
-    threads: int | None = None,
-    backend: str = "auto",
+    execution: Execution = DEFAULT_EXECUTION,
 ) -> SpanModel:
     """Resolve the parameters: those supplied, and from history those that are not.
 
@@ -242,8 +241,7 @@ def span_model(
         From the policy.
     file : SpanFile, optional
         What it holds takes the place of the policy's parameters.
-    threads, backend
-        As in `engine.revalue`.
+    execution : Execution
 
     Returns
     -------
@@ -272,7 +270,7 @@ def span_model(
         stress=(),
         scaling=None,
     )
-    pnl = revalue(universe.terms, scenarios.shock, threads=threads, backend=backend)
+    pnl = revalue(universe.terms, scenarios.shock, **execution.kernels)
     number = {name: i for i, name in enumerate(universe.name.tolist())}
     names = roots()
     front = []
@@ -467,7 +465,7 @@ def _resolved(
 
 
 def span_margin(
-    book: Book, model: SpanModel, *, threads: int | None = None, backend: str = "auto"
+    book: Book, model: SpanModel, *, execution: Execution = DEFAULT_EXECUTION
 ) -> CcpMargin:
     """Return V_C of every portfolio.
 
@@ -476,8 +474,7 @@ def span_margin(
     book : Book
         Rows are group * 4 + segment.
     model : SpanModel
-    threads, backend
-        As in `engine.spread_credits`.
+    execution : Execution
 
     Returns
     -------
@@ -491,7 +488,7 @@ def span_margin(
     for first in range(0, groups, BLOCK_GROUPS):
         last = min(first + BLOCK_GROUPS, groups)
         rows = _rows(book, first * len(SEGMENTS), last * len(SEGMENTS))
-        detail = span_detail(rows, model, threads=threads, backend=backend)
+        detail = span_detail(rows, model, execution=execution)
         for name, amount in detail.amounts().items():
             component[name][first:last] = exact.ordered_sum(amount)
         items.append(detail.items(model, first))
@@ -501,7 +498,7 @@ def span_margin(
 
 
 def span_detail(
-    book: Book, model: SpanModel, *, threads: int | None = None, backend: str = "auto"
+    book: Book, model: SpanModel, *, execution: Execution = DEFAULT_EXECUTION
 ) -> SpanDetail:
     """Return what V is made of, root by root.
 
@@ -510,8 +507,7 @@ def span_detail(
     book : Book
         Rows are group * 4 + segment.
     model : SpanModel
-    threads, backend
-        As in `engine.spread_credits`.
+    execution : Execution
 
     Returns
     -------
@@ -529,9 +525,9 @@ def span_detail(
         delivery[..., k] = charge.get(root, 0.0) * exact.ordered_sum(np.abs(own[..., month <= 0]))
         tiers = [own[..., (a <= month) & (month <= b)] for a, b in rules.tiers_of(root)]
         spreads = [(a - 1, b - 1, each) for name, a, b, each in rules.intra_spreads if name == root]
-        intra[..., k] = intra_charge(tiers, spreads, shape[:2], threads=threads, backend=backend)
+        intra[..., k] = intra_charge(tiers, spreads, shape[:2], execution=execution)
     scan, scenario = scan_risk(net, usd, rules.extreme_multiple, rules.extreme_cover)
-    formed, credit = spread_credits(net, scan, model.spreads, threads=threads, backend=backend)
+    formed, credit = spread_credits(net, scan, model.spreads, execution=execution)
     return SpanDetail(net, scan, scenario, intra, delivery, formed, credit)
 
 
@@ -568,8 +564,7 @@ def intra_charge(
     spreads: Sequence[tuple[int, int, float]],
     shape: tuple[int, ...],
     *,
-    threads: int | None = None,
-    backend: str = "auto",
+    execution: Execution = DEFAULT_EXECUTION,
 ) -> Float:
     """Return the charge for spreads between the tiers of one root.
 
@@ -582,8 +577,7 @@ def intra_charge(
         other (or in the same one), each used once.
     shape : tuple of int
         Of the result.
-    threads, backend
-        As in `engine.spread_credits`.
+    execution : Execution
 
     Returns
     -------
@@ -596,9 +590,7 @@ def intra_charge(
         for side in (1.0, -1.0)
     )
     a, b, usd = zip(*spreads, strict=True)
-    charged = engine.tier_charges(
-        long, short, tier_a=a, tier_b=b, charge=usd, threads=threads, backend=backend
-    )
+    charged = engine.tier_charges(long, short, tier_a=a, tier_b=b, charge=usd, **execution.kernels)
     return exact.ordered_sum(charged.charge).reshape(shape)
 
 
@@ -607,8 +599,7 @@ def spread_credits(
     risk: Float,
     spreads: Sequence[Spread],
     *,
-    threads: int | None = None,
-    backend: str = "auto",
+    execution: Execution = DEFAULT_EXECUTION,
 ) -> tuple[Float, Float]:
     """Return how many of each spread between roots are formed, and what they are credited with.
 
@@ -620,8 +611,7 @@ def spread_credits(
         Scan risk, USD.
     spreads : sequence of Spread
         P, in order of priority.
-    threads, backend
-        As in `engine.spread_credits`, which has the rule.
+    execution : Execution
 
     Returns
     -------
@@ -641,8 +631,7 @@ def spread_credits(
         leg_ratio=np.abs(ratio),
         leg_side=np.sign(ratio).astype(np.int64),
         rate=[spread.rate for spread in spreads],
-        threads=threads,
-        backend=backend,
+        **execution.kernels,
     )
     return formed.count.reshape(shape), formed.credit.reshape(shape)
 

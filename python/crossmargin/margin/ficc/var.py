@@ -7,7 +7,17 @@ import numpy as np
 from crossmargin import exact
 from crossmargin.arrays import Float, Int32, Integer, Mask
 from crossmargin.conventions import FICC, SEGMENTS, UNIONS
-from crossmargin.engine import Book, Cube, Measure, feature_index, revalue, segment_tails, taylor
+from crossmargin.engine import (
+    DEFAULT_EXECUTION,
+    Book,
+    Cube,
+    Execution,
+    Measure,
+    feature_index,
+    revalue,
+    segment_tails,
+    taylor,
+)
 from crossmargin.instruments.universe import FORWARD_CASH, Universe
 from crossmargin.margin.ficc.rule import v_ficc
 from crossmargin.margin.portfolios import CcpMargin, holds, portfolio_sums
@@ -26,8 +36,7 @@ def ficc_cube(
     rules: Ficc,
     scenarios: ScenarioRules,
     *,
-    threads: int | None = None,
-    backend: str = "auto",
+    execution: Execution = DEFAULT_EXECUTION,
 ) -> Cube:
     """Return the P&L of every instrument under the model's scenarios.
 
@@ -40,8 +49,7 @@ def ficc_cube(
     rules, scenarios : Ficc, ScenarioRules
         `rules.pnl` is `sensitivity`, second order in the zero rates, `full` revaluation, or
         `proxy`, market value times the price return of the bucket's node.
-    threads, backend
-        As in `engine.revalue`.
+    execution : Execution
 
     Returns
     -------
@@ -53,13 +61,12 @@ def ficc_cube(
         pnl = _proxy(universe, chosen.shock, rules)
     elif rules.pnl == "full":
         terms = universe.fixed_terms()
-        pnl = revalue(terms, chosen.shock, threads=threads, backend=backend)
+        pnl = revalue(terms, chosen.shock, **execution.kernels)
     else:
         pnl = taylor(
             *polynomials(universe, len(chosen.factor)),
             chosen.shock,
-            threads=threads,
-            backend=backend,
+            **execution.kernels,
         )
     return Cube(pnl, scenario=chosen.date.astype(str).tolist())
 
@@ -198,8 +205,7 @@ def ficc_margin(
     rules: Ficc,
     *,
     haircut: Float | None = None,
-    threads: int | None = None,
-    backend: str = "auto",
+    execution: Execution = DEFAULT_EXECUTION,
 ) -> CcpMargin:
     """Return V_F of every portfolio.
 
@@ -219,8 +225,7 @@ def ficc_margin(
         Level, look-back of the minimum margin amount, buckets.
     haircut : ndarray of float64, [R x 5], optional
         What the haircut method says of instruments that do not move in the cube.
-    threads, backend
-        As in `engine.segment_tails`.
+    execution : Execution
 
     Returns
     -------
@@ -232,8 +237,7 @@ def ficc_margin(
         ficc_measures(cube, rules),
         segments=len(SEGMENTS),
         unions=UNIONS[FICC],
-        threads=threads,
-        backend=backend,
+        **execution.kernels,
         es=False,
     )
     bucket = floor_buckets(universe, rules)

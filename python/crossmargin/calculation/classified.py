@@ -1,0 +1,80 @@
+"""Second stage: where each trade is margined, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from crossmargin.agreement.eligibility import (
+    Assignment,
+    account_ineligibility,
+    assign,
+    log_assignment,
+)
+from crossmargin.arrays import Text
+from crossmargin.book.exceptions import ExceptionLog
+from crossmargin.book.schemas import ACCOUNTS, POSITIONS
+from crossmargin.book.trades import Trades
+from crossmargin.calculation.inputs import ParsedInputs
+from crossmargin.policies import Policy
+
+
+@dataclass(frozen=True)
+class ClassifiedTrades:
+    """The trades, each with its group and segment.
+
+    Attributes
+    ----------
+    trades : Trades
+        [R].
+    ineligibility_reason : ndarray of str, [A]
+        Why an account may not be cross-margined; empty where it may.
+    assignment : Assignment
+        Where each trade is margined; the groups.
+    exceptions : pyarrow.Table
+        What was reassigned, and what will soon have to be.
+    """
+
+    trades: Trades
+    ineligibility_reason: Text
+    assignment: Assignment
+    exceptions: pa.Table
+
+
+def classify_trades(parsed: ParsedInputs, policy: Policy) -> ClassifiedTrades:
+    """Assign every trade to a group and a segment.
+
+    Parameters
+    ----------
+    parsed : ParsedInputs
+    policy : Policy
+        Who and what may be cross-margined.
+
+    Returns
+    -------
+    ClassifiedTrades
+    """
+    rules, as_of = policy.eligibility, parsed.market.as_of
+    reason = account_ineligibility(parsed.accounts, parsed.firms, rules)
+    assignment = assign(
+        parsed.trades,
+        accounts=parsed.accounts,
+        ineligibility_reason=reason,
+        securities=parsed.securities,
+        as_of=as_of,
+        rules=rules,
+    )
+    log = ExceptionLog()
+    log_assignment(
+        assignment,
+        parsed.trades,
+        accounts=parsed.accounts,
+        securities=parsed.securities,
+        as_of=as_of,
+        rules=rules,
+        file=POSITIONS.name,
+        accounts_file=ACCOUNTS.name,
+        log=log,
+    )
+    return ClassifiedTrades(parsed.trades, reason, assignment, log.table())

@@ -1,0 +1,205 @@
+"""Fifth to seventh stage: what each clearing house asks for, what is agreed, what is required."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossmargin.agreement.clients import Clients
+from crossmargin.agreement.offset_methods import scheme
+from crossmargin.agreement.requirement import Requirement, require
+from crossmargin.agreement.savings import Saving, agree
+from crossmargin.arrays import Float, Mask
+from crossmargin.calculation.prepared import PreparedModels
+from crossmargin.conventions import CASH, CME, FICC, FUTURES, UNIONS
+from crossmargin.engine import Book, Execution, PnlError
+from crossmargin.margin.charges import Charged, charge_book
+from crossmargin.margin.model import LARGEST_MARGIN, AmountError
+from crossmargin.margin.portfolios import CcpMargin, Items, holds
+
+
+@dataclass(frozen=True)
+class AccountMargins:
+    """What the models ask for, and the charges beside it.
+
+    Attributes
+    ----------
+    ficc, cme : CcpMargin
+        [G x 5].
+    charged : tuple of Charged
+    occupied : dict of str to ndarray of bool, [G x 5]
+        By clearing house, the margin portfolios that hold anything.
+    """
+
+    ficc: CcpMargin
+    cme: CcpMargin
+    charged: tuple[Charged, ...]
+    occupied: dict[str, Mask]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What both clearing houses take off.
+
+    Attributes
+    ----------
+    saving : Saving
+        [A].
+    offsets : Items, optional
+        What a reduction by tables of the policy is made of.
+    """
+
+    saving: Saving
+    offsets: Items | None
+
+
+def margin_accounts(book: Book, models: PreparedModels, execution: Execution) -> AccountMargins:
+    """Margin a netted book at both clearing houses.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment, columns the universe's instruments.
+    models : PreparedModels
+    execution : Execution
+
+    Returns
+    -------
+    AccountMargins
+
+    Raises
+    ------
+    AmountError
+        A margin or charge is absurdly large, or a sum of P&L not even finite.
+    """
+    ficc, cme = _both_houses(book, models, execution)
+    charges = charge_book(book, models.charges, {FICC: ficc, CME: cme})
+    for charged in charges:
+        what = f"its charge {charged.charge.name} at {charged.charge.ccp}"
+        _refuse_absurd(charged.amount, what)
+    occupied = {ccp: holds(book, ccp) for ccp in UNIONS}
+    return AccountMargins(ficc, cme, tuple(charges), occupied)
+
+
+def agree_offsets(
+    book: Book,
+    models: PreparedModels,
+    margins: AccountMargins,
+    clients: Clients,
+    execution: Execution,
+) -> Agreement:
+    """Find the share that both clearing houses take off.
+
+    Parameters
+    ----------
+    book : Book
+        As for `margin_accounts`.
+    models : PreparedModels
+    margins : AccountMargins
+        Of that book.
+    clients : Clients
+        The accounts behind the groups.
+    execution : Execution
+
+    Returns
+    -------
+    Agreement
+    """
+    own = margins.occupied[FICC][: clients.eligible.size]
+    reduction, offsets = _reduction(book, models, margins, own.shape[0], execution)
+    saving = agree(
+        margins.ficc,
+        margins.cme,
+        eligible=clients.eligible,
+        complete=clients.complete,
+        two_sided=own[:, CASH] & own[:, FUTURES],
+        rules=models.policy.agreement,
+        reduction=reduction,
+    )
+    return Agreement(saving, offsets)
+
+
+def require_accounts(
+    margins: AccountMargins, agreement: Agreement, clients: Clients
+) -> Requirement:
+    """Return what each account has to pay.
+
+    Parameters
+    ----------
+    margins : AccountMargins
+    agreement : Agreement
+    clients : Clients
+
+    Returns
+    -------
+    Requirement
+    """
+    return require(
+        margins.ficc,
+        margins.cme,
+        agreement.saving,
+        list(margins.charged),
+        group_account=clients.group_account,
+        multiplier=clients.multiplier,
+        floor=clients.floor,
+        minimum=clients.minimum,
+    )
+
+
+def _both_houses(
+    book: Book, models: PreparedModels, execution: Execution
+) -> tuple[CcpMargin, CcpMargin]:
+    """Return what FICC's and CME's model say of a book."""
+    ficc, cme = (_at_ccp(ccp, book, models, execution) for ccp in (FICC, CME))
+    return ficc, cme
+
+
+def _at_ccp(ccp: str, book: Book, models: PreparedModels, execution: Execution) -> CcpMargin:
+    """Return what one clearing house's model says of a book."""
+    with _sums_at(ccp):
+        margin = models.ccps[ccp].margin(book, execution)
+    for amount in (margin.v, *margin.component.values()):
+        _refuse_absurd(np.abs(amount), f"its margin at {ccp}")
+    return margin
+
+
+def _refuse_absurd(amount: Float, what: str) -> None:
+    """Raise where an amount is beyond anything an account can have."""
+    group, _ = np.nonzero(amount > LARGEST_MARGIN)
+    if group.size:
+        raise AmountError(int(group[0]), f"{what} is beyond {LARGEST_MARGIN:,.0f} USD")
+
+
+def _reduction(
+    book: Book,
+    models: PreparedModels,
+    margins: AccountMargins,
+    accounts: int,
+    execution: Execution,
+) -> tuple[Float | None, Items | None]:
+    """Return the reduction by the policy's tables, [A]; None where the models' savings rule."""
+    rules = scheme(models.policy, models.universe)
+    if rules is None:
+        return None, None
+    parts = rules.cut(book, accounts)
+    try:
+        apart = _both_houses(parts, models, execution)
+    except AmountError as error:
+        raise AmountError(error.group // rules.buckets, str(error)) from None
+    whole = (margins.ficc, margins.cme)
+    return rules.reduction(parts, apart, whole, accounts, execution)
+
+
+@contextmanager
+def _sums_at(ccp: str) -> Iterator[None]:
+    """Say of a sum that is not finite whose it is, and at which clearing house."""
+    try:
+        yield
+    except PnlError as error:
+        raise AmountError(
+            error.account,
+            f"the sum of its P&L at {ccp} in scenario {error.scenario} is not finite",
+        ) from error

@@ -1,0 +1,139 @@
+"""Third stage: one line for each instrument of a group and segment, and the engine's book."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from crossmargin.book.exceptions import ExceptionLog, InputError
+from crossmargin.book.netting import Legs, Lines, net, open_legs, to_book
+from crossmargin.book.plausible import market_size, note_sizes
+from crossmargin.book.schemas import POSITIONS
+from crossmargin.book.trades import canonical_order
+from crossmargin.calculation.classified import ClassifiedTrades
+from crossmargin.calculation.inputs import ParsedInputs
+from crossmargin.columns import column
+from crossmargin.engine import Book
+from crossmargin.instruments.contracts import Contract
+from crossmargin.instruments.universe import Universe, build_universe
+from crossmargin.margin.model import ClearingHouse
+from crossmargin.market import Market
+
+
+@dataclass(frozen=True)
+class NettedBook:
+    """The book as the models take it.
+
+    Attributes
+    ----------
+    contracts : tuple of Contract
+        Futures of the universe: those of the trades, and those that the models need beside them.
+    universe : Universe
+        The instruments on the market that the book was netted with, [I].
+    legs : Legs
+        What each trade leaves open.
+    lines : Lines
+        Netted, as results show them.
+    book : Book
+        Rows are group * 4 + segment, columns the universe's instruments.
+    exceptions : pyarrow.Table
+        Positions that are larger than what there is.
+    """
+
+    contracts: tuple[Contract, ...]
+    universe: Universe
+    legs: Legs
+    lines: Lines
+    book: Book
+    exceptions: pa.Table
+
+
+def net_trades(
+    parsed: ParsedInputs, classified: ClassifiedTrades, houses: Sequence[ClearingHouse]
+) -> NettedBook:
+    """Net the trades.
+
+    Parameters
+    ----------
+    parsed : ParsedInputs
+        The market's prices stand for start cash that is blank.
+    classified : ClassifiedTrades
+    houses : sequence of ClearingHouse
+        Their models may need contracts beside those of the trades.
+
+    Returns
+    -------
+    NettedBook
+
+    Raises
+    ------
+    InputError
+        There is no instrument at all.
+    """
+    trades, assignment = classified.trades, classified.assignment
+    needed = [c for house in houses for c in house.model.contracts(parsed.market.as_of)]
+    contracts = tuple(canonical_order({*trades.contracts, *needed}))
+    universe = universe_on(parsed.market, parsed, classified, contracts)
+    first = universe.name.size - len(contracts)
+    legs = open_legs(
+        trades,
+        held=trades.held,
+        contract_at=first + np.array([contracts.index(c) for c in trades.contracts], np.int64),
+        price=universe.price,
+    )
+    lines = net(
+        group=assignment.group[legs.trade],
+        segment=assignment.segment[legs.trade],
+        instrument=legs.instrument,
+        lots=legs.lots,
+        xm=trades.xm[legs.trade],
+        assignment_reason=assignment.assignment_reason[legs.trade],
+    )
+    log = ExceptionLog()
+    note_sizes(
+        lines,
+        universe,
+        market_size(universe, parsed.securities.outstanding[trades.held], parsed.open_interest),
+        parsed.accounts["account"].take(column(assignment.group_account[lines.group])),
+        POSITIONS.name,
+        log,
+    )
+    if universe.name.size == 0:
+        raise InputError("there is no instrument to margin; check positions and the as-of date")
+    groups = assignment.group_account.size
+    book = to_book(lines, groups=groups, instruments=universe.name.size)
+    return NettedBook(contracts, universe, legs, lines, book, log.table())
+
+
+def universe_on(
+    market: Market,
+    parsed: ParsedInputs,
+    classified: ClassifiedTrades,
+    contracts: Sequence[Contract],
+) -> Universe:
+    """Return the instruments of a book on a market, in an order that the market has no part in.
+
+    Parameters
+    ----------
+    market : Market
+        Of the day the trades were read for.
+    parsed : ParsedInputs
+        The securities that are known.
+    classified : ClassifiedTrades
+        Its trades say what is held.
+    contracts : sequence of Contract
+
+    Returns
+    -------
+    Universe
+    """
+    return build_universe(
+        securities=parsed.securities,
+        held=classified.trades.held,
+        cash_dates=classified.trades.cash_dates,
+        contracts=contracts,
+        market=market,
+    )

@@ -1,0 +1,232 @@
+"""Fourth stage: the models and charges of a policy, with one market's P&L and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from crossmargin import columns
+from crossmargin.agreement.eligibility import eligible_instruments
+from crossmargin.arrays import Mask
+from crossmargin.book.exceptions import CODES, ExceptionLog, InputError
+from crossmargin.book.schemas import POSITIONS, VOLUMES
+from crossmargin.calculation.classified import ClassifiedTrades
+from crossmargin.calculation.inputs import ParsedInputs
+from crossmargin.calculation.netted import NettedBook, universe_on
+from crossmargin.conventions import CME, FICC
+from crossmargin.engine import Execution
+from crossmargin.instruments.securities import Securities
+from crossmargin.instruments.universe import Universe
+from crossmargin.io.span_pa2 import SpanFile
+from crossmargin.margin.ccps import clearing_houses
+from crossmargin.margin.charges import Charge, ChargeInputs, prepare_charges
+from crossmargin.margin.model import ModelInputs, OwnCube, PreparedModel
+from crossmargin.market import Market
+from crossmargin.market.scenarios import CorrelationError, HistoryShortError
+from crossmargin.policies import CmeConcentration, Policy
+
+
+@dataclass(frozen=True)
+class PreparedModels:
+    """All that turns a book into margin.
+
+    Attributes
+    ----------
+    policy : Policy
+    market : Market
+        With the basis that settlement prices gave.
+    universe : Universe
+        The instruments on this market, [I].
+    eligible : ndarray of bool, [I]
+        The instrument may be cross-margined.
+    ccps : dict of str to PreparedModel
+        By clearing house.
+    charges : tuple of Charge
+        Beside the models' margin.
+    """
+
+    policy: Policy
+    market: Market
+    universe: Universe
+    eligible: Mask
+    ccps: Mapping[str, PreparedModel]
+    charges: tuple[Charge, ...]
+
+
+def prepare_models(
+    policy: Policy,
+    market: Market,
+    universe: Universe,
+    held: Securities,
+    *,
+    cubes: Mapping[str, OwnCube] | None = None,
+    span_file: SpanFile | None = None,
+    volumes: Mapping[str, float] | None = None,
+    execution: Execution | None = None,
+) -> PreparedModels:
+    """Prepare the models and charges of a policy for a market.
+
+    Parameters
+    ----------
+    policy : Policy
+    market : Market
+    universe : Universe
+        The instruments on that market; its first ones are the securities of the book.
+    held : Securities
+        Those securities, in the same order.
+    cubes : mapping of str to OwnCube, optional
+        P&L that the user brings, by clearing house.
+    span_file : SpanFile, optional
+    volumes : mapping of str to float, optional
+        Contracts a day, by contract or root.
+    execution : Execution, optional
+
+    Returns
+    -------
+    PreparedModels
+
+    Raises
+    ------
+    InputError
+        The history is too short, or what the user brought does not fit.
+    """
+    execution = execution or Execution()
+    eligible = eligible_instruments(universe, held, market, policy)
+    prepared = {}
+    try:
+        for house in clearing_houses(policy):
+            inputs = ModelInputs(
+                universe=universe,
+                held=held,
+                market=market,
+                scenarios=policy.scenarios,
+                eligible=eligible,
+                cube=(cubes or {}).get(house.ccp),
+                span_file=span_file if house.ccp == CME else None,
+            )
+            prepared[house.ccp] = house.model.prepare(inputs, execution)
+        of_charges = ChargeInputs(universe, held, market, policy, volumes or {})
+        charges = prepare_charges(of_charges)
+    except (HistoryShortError, CorrelationError) as error:
+        raise InputError(f"par yields: {error}") from None
+    return PreparedModels(policy, market, universe, eligible, prepared, charges)
+
+
+def prepare_for_book(
+    parsed: ParsedInputs,
+    classified: ClassifiedTrades,
+    netted: NettedBook,
+    policy: Policy,
+    market: Market,
+    execution: Execution,
+) -> tuple[PreparedModels, pa.Table]:
+    """Prepare the models for a netted book, on its own market or another one of the same day.
+
+    Parameters
+    ----------
+    parsed, classified, netted
+        The earlier stages.
+    policy : Policy
+    market : Market
+    execution : Execution
+
+    Returns
+    -------
+    models : PreparedModels
+    exceptions : pyarrow.Table
+        What the models do not cover, and notes on the inputs they use.
+
+    Raises
+    ------
+    InputError
+        As `prepare_models`.
+    """
+    universe = netted.universe
+    if market is not parsed.market:
+        universe = universe_on(market, parsed, classified, netted.contracts)
+    cubes = {FICC: parsed.ficc_cube, CME: parsed.cme_cube}
+    models = prepare_models(
+        policy,
+        market,
+        universe,
+        parsed.securities.take(classified.trades.held),
+        cubes={ccp: cube for ccp, cube in cubes.items() if cube is not None},
+        span_file=parsed.span_file,
+        volumes=parsed.volumes,
+        execution=execution,
+    )
+    log = ExceptionLog()
+    _note_inputs(parsed, policy, market, log)
+    for model in models.ccps.values():
+        for note in model.notes():
+            log.add(note.code, file=note.file, message=note.message)
+    _log_unpriced(parsed, classified, netted, models, log)
+    return models, log.table()
+
+
+def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: ExceptionLog) -> None:
+    """Note inputs without use, and a history that begins within a period of stress."""
+    if (
+        policy.get(CmeConcentration) is None
+        and VOLUMES.name in parsed.source
+        and not parsed.open_interest
+    ):
+        log.add(
+            "INPUT_NOT_USED",
+            file=VOLUMES.name,
+            message="volumes were given, but the policy has no cme_concentration: nothing is "
+            "charged for large positions",
+        )
+    for window in policy.scenarios.stress:
+        if window.first < market.date[0] <= window.last:
+            log.add(
+                "STRESS_CUT",
+                file="par_yields",
+                message=f"the history begins on {market.date[0]}, within the period of stress from "
+                f"{window.first} to {window.last}: its first days are no scenarios; give earlier "
+                "yields",
+            )
+
+
+def _log_unpriced(
+    parsed: ParsedInputs,
+    classified: ClassifiedTrades,
+    netted: NettedBook,
+    models: PreparedModels,
+    log: ExceptionLog,
+) -> None:
+    """Log the rows whose instrument a model does not cover, each once, and assumed start cash."""
+    trades, legs, name = classified.trades, netted.legs, models.universe.name
+    account = parsed.accounts["account"]
+    done = np.zeros(name.size, dtype=bool)
+    for ccp, model in models.ccps.items():
+        unpriced = model.unpriced
+        new = (unpriced != "") & ~done
+        done |= new
+        leg = np.flatnonzero(new[legs.instrument])
+        # Both legs of a forward-starting repo have one instrument.
+        pair = np.unique(np.column_stack([legs.trade[leg], legs.instrument[leg]]), axis=0)
+        for code in sorted(set(unpriced[new])):
+            trade, instrument = pair[unpriced[pair[:, 1]] == code].T
+            log.add(
+                code,
+                file=POSITIONS.name,
+                row=trades.row[trade],
+                account=account.take(columns.column(trades.account[trade])),
+                instrument=name[instrument],
+                message=[
+                    f"{text}: {CODES[code].meaning}; V at {ccp} of what holds it is null"
+                    for text in name[instrument]
+                ],
+            )
+    log.add(
+        "START_CASH_ASSUMED",
+        file=POSITIONS.name,
+        row=trades.row[legs.assumed],
+        account=account.take(columns.column(trades.account[legs.assumed])),
+        instrument=trades.instrument.take(columns.column(legs.assumed)),
+        message="start cash was blank: taken as face times the model's dirty price",
+    )

@@ -1,0 +1,196 @@
+"""Last stage: the result tables of a run, stamped and hashed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from crossmargin import columns
+from crossmargin.agreement.clients import Clients
+from crossmargin.agreement.requirement import Requirement
+from crossmargin.arrays import Integer
+from crossmargin.calculation.classified import ClassifiedTrades
+from crossmargin.calculation.inputs import ParsedInputs
+from crossmargin.calculation.margins import AccountMargins, Agreement
+from crossmargin.calculation.netted import NettedBook
+from crossmargin.calculation.prepared import PreparedModels
+from crossmargin.conventions import FICC
+from crossmargin.engine.executor import run_blocks
+from crossmargin.io.hashes import table_hash
+from crossmargin.io.results import write_results
+from crossmargin.policies.sections import LOWER_OF_MODELS
+from crossmargin.results.table import Table
+from crossmargin.results.tables import (
+    STAMPS,
+    account_table,
+    breakdown_table,
+    component_table,
+    position_table,
+    spread_not_modelled,
+    without_basis,
+)
+
+TABLES = ("accounts", "components", "breakdown", "positions", "exceptions")
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What the stages of a run left in memory, for questions about it.
+
+    Attributes
+    ----------
+    parsed, classified, netted, models, margins, agreement, requirement
+        Each stage's own, in their order.
+    clients : Clients
+        What the agreement knows of the accounts.
+    rows_rejected : ndarray of int64, [A]
+        Rejected rows that name each account.
+    cycle : str
+    """
+
+    parsed: ParsedInputs
+    classified: ClassifiedTrades
+    netted: NettedBook
+    models: PreparedModels
+    clients: Clients
+    margins: AccountMargins
+    agreement: Agreement
+    requirement: Requirement
+    rows_rejected: Integer
+    cycle: str
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The results of a run.
+
+    Attributes
+    ----------
+    accounts : Table
+        A row per account: both models' numbers, the saving, the requirement.
+    components : Table
+        What each V is made of, a row per account, clearing firm, ccp, margin portfolio and
+        component.
+    breakdown : Table
+        What those components are made of that have parts: scan risk by root, credits by spread,
+        a reduction by offset. Empty under a policy with none of these.
+    positions : Table
+        Netted lines: where each is margined, and why.
+    exceptions : Table
+        Rows set aside, reassigned or unpriced, and notes.
+    manifest : dict
+        What went in and what came out: versions, hashes, counts.
+    stages : Stages, optional
+        What `Session` and `rerun` go on from.
+    """
+
+    accounts: Table
+    components: Table
+    breakdown: Table
+    positions: Table
+    exceptions: Table
+    manifest: dict[str, Any]
+    stages: Stages | None = field(default=None, repr=False, compare=False)
+
+    def write(self, out: str | Path) -> Path:
+        """Write the tables (Parquet) and the manifest to a directory, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            The directory holds something else, or cannot be written.
+        """
+        tables = {name: getattr(self, name).to_arrow() for name in TABLES}
+        return write_results(out, tables, self.manifest)
+
+    def __repr__(self) -> str:
+        """Tell the run's date and size."""
+        mark = " (synthetic)" if self.manifest["synthetic"] else ""
+        return (
+            f"<RunResult {self.manifest['as_of']} {self.manifest['cycle']}{mark}: "
+            f"{len(self.accounts):,} accounts, {len(self.exceptions):,} exceptions>"
+        )
+
+
+def result_tables(
+    stages: Stages, exceptions: pa.Table, *, run_id: str, threads: int | None
+) -> tuple[dict[str, pa.Table], dict[str, dict[str, Any]]]:
+    """Build the result tables.
+
+    Parameters
+    ----------
+    stages : Stages
+    exceptions : pyarrow.Table
+        Of all stages.
+    run_id : str
+    threads : int, optional
+
+    Returns
+    -------
+    tables : dict of str to pyarrow.Table
+    described : dict of str to dict
+        What the manifest says of each: its rows, and the hash of its values.
+    """
+    builders = _builders(stages, exceptions)
+    built: dict[str, pa.Table] = {}
+    described: dict[str, dict[str, Any]] = {}
+    day = columns.column(np.array([stages.models.market.as_of]))[0]
+    stamps = (day, columns.scalar(stages.cycle), columns.scalar(run_id))
+
+    def finish(first: int, last: int) -> None:
+        for name in TABLES[first:last]:
+            table = builders[name]()
+            described[name] = {"rows": len(table)}
+            for stamp, value in zip(STAMPS, stamps, strict=True):
+                table = table.append_column(stamp, columns.repeated(value, len(table)))
+            built[name] = table
+            described[name]["hash"] = table_hash(table, without=("run_id",))
+
+    # Building and hashing run outside the interpreter's lock for the most part.
+    run_blocks(finish, range(len(TABLES) + 1), threads=threads, unit="tables")
+    return {name: built[name] for name in TABLES}, {name: described[name] for name in TABLES}
+
+
+def _builders(stages: Stages, exceptions: pa.Table) -> dict[str, Callable[[], pa.Table]]:
+    """Return what builds each table."""
+    accounts, assignment = stages.parsed.accounts, stages.classified.assignment
+    margins, models, size = stages.margins, stages.models, len(accounts)
+    book, universe = stages.netted.book, models.universe
+    name = columns.texts(accounts["account"])
+    both = (margins.ficc, margins.cme)
+    group_name, firm = name[assignment.group_account], assignment.group_firm
+    ficc = models.ccps[FICC]
+    return {
+        "accounts": lambda: account_table(
+            accounts,
+            ficc=margins.ficc,
+            cme=margins.cme,
+            saving=stages.agreement.saving,
+            required=stages.requirement,
+            eligible=stages.clients.eligible,
+            rows_rejected=stages.rows_rejected,
+            # A share by tables of the policy does not come from what the models see of a hedge.
+            upper_bound=without_basis(book, universe, ficc.without_basis, size)
+            & (models.policy.agreement.offset_method == LOWER_OF_MODELS),
+            spread_not_modelled=spread_not_modelled(
+                book, universe, ficc.without_spread, assignment.group_account, size
+            ),
+        ),
+        "components": lambda: component_table(
+            both,
+            list(margins.charged),
+            account=group_name,
+            firm=firm,
+            occupied=margins.occupied,
+        ),
+        "breakdown": lambda: breakdown_table(
+            both, stages.agreement.offsets, account=group_name, firm=firm
+        ),
+        "positions": lambda: position_table(stages.netted.lines, universe, assignment, name),
+        "exceptions": lambda: exceptions,
+    }

@@ -1,0 +1,84 @@
+"""What a history of the market must be to be used: one value a day, in percent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from crossmargin import columns
+from crossmargin.arrays import Dates, Float
+from crossmargin.book.exceptions import InputError
+from crossmargin.book.schemas import SOFR, Schema
+from crossmargin.market.curve import TENORS
+from crossmargin.market.rates import below_neighbours, far_below
+
+
+def usable_history(table: pa.Table, schema: Schema, value: str | None) -> pa.Table:
+    """Refuse two rows of one day, or none; leave out days without a value, if it is one column."""
+    key = [column.name for column in schema.columns if column.required and column.name != value]
+    _check_once(table, key, schema)
+    if value is not None:
+        table = table.filter(table[value].is_valid())
+    if not len(table):
+        raise InputError(f"{schema.name}: has no row with a value; give some, or leave it out")
+    return table.drop_columns("row")
+
+
+def check_percent(table: pa.Table, schema: Schema, yields: pa.Table) -> None:
+    """Refuse rates that look like decimals beside the par yields of their day."""
+    names = [column.name for column in schema.columns if column.kind == "number"]
+    rate = np.column_stack([columns.numbers(table[name]) for name in names])
+    largest = np.fmax.reduce(np.abs(rate), axis=1)
+    day = columns.dates(table["date"])
+    short = _short_yield(yields, day)
+    wrong = np.flatnonzero(far_below(largest, short))
+    if wrong.size:
+        first = wrong[0]
+        raise InputError(
+            f"{schema.name}, row {columns.integers(table['row'])[first]}: {largest[first]:g} on "
+            f"{day[first]}, where the shortest par yield is {short[first]:g}%, looks like a "
+            f"decimal or a missing value ({wrong.size} of {day.size} rows do); give percent"
+        )
+
+
+def check_terms(sofr: pa.Table) -> None:
+    """Refuse SOFR rates that look like decimals beside those of other terms."""
+    percent = np.column_stack([columns.numbers(sofr[tenor]) for tenor in TENORS])
+    wrong = below_neighbours(percent)
+    if wrong.any():
+        at, k = (int(v[0]) for v in np.nonzero(wrong))
+        raise InputError(
+            f"{SOFR.name}, row {columns.integers(sofr['row'])[at]}: {TENORS[k]} is "
+            f"{percent[at, k]:g}, far below the terms around it, and looks like a decimal "
+            f"({wrong[:, k].sum()} of {len(sofr)} rows do); give percent"
+        )
+
+
+def _short_yield(yields: pa.Table, day: Dates) -> Float:
+    """Return the shortest par yield known on each day or last before it, percent; else NaN."""
+    percent = np.column_stack([columns.numbers(yields[tenor]) for tenor in TENORS])
+    shortest = np.argmin(np.isnan(percent), axis=1)
+    short = np.append(percent[np.arange(len(percent)), shortest], np.nan)
+    # Days before the first row take the last element.
+    return short[np.searchsorted(columns.dates(yields["date"]), day, side="right") - 1]
+
+
+def _check_once(table: pa.Table, key: list[str], schema: Schema) -> None:
+    """Refuse a history that says two things of one day."""
+    cell = np.zeros(len(table), np.int64)
+    for name in key:
+        number, different = columns.encoded(table[name])
+        cell = cell * len(different) + number
+    _, first, group, count = np.unique(
+        cell, return_index=True, return_inverse=True, return_counts=True
+    )
+    repeated = count > 1
+    if repeated.any():
+        last = np.zeros(count.size, np.int64)
+        np.maximum.at(last, group, columns.integers(table["row"]))
+        row = last[repeated].min()
+        day = columns.dates(table["date"])[first[repeated].min()]
+        raise InputError(
+            f"{schema.name}, row {row}: {', '.join(key)} are there more than once "
+            f"(among them {day}); keep one row"
+        )

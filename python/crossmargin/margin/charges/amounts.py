@@ -1,0 +1,117 @@
+"""Sums over the positions of a book that several charges are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossmargin import exact
+from crossmargin.arrays import Float, Integer
+from crossmargin.conventions import OWN_SEGMENTS, PORTFOLIOS, SEGMENTS, UNIONS
+from crossmargin.engine import Book
+from crossmargin.instruments.universe import Universe
+from crossmargin.margin.portfolios import portfolio_sums, row_of
+
+
+@dataclass(frozen=True)
+class Exposures:
+    """USD per lot of each instrument, in buckets that have a rate each.
+
+    Attributes
+    ----------
+    bucket : ndarray of int64, [I]
+        -1 for an instrument that has none.
+    value : ndarray of float64, [I]
+    rate : ndarray of float64, [B]
+    """
+
+    bucket: Integer
+    value: Float
+    rate: Float
+
+
+def net_cost(book: Book, ccp: str, exposures: Exposures) -> Float:
+    """Return the sum over buckets of |net exposure| times the bucket's rate.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    ccp : str
+        Whose margin portfolios.
+    exposures : Exposures
+
+    Returns
+    -------
+    ndarray of float64, [G x 5]
+        USD.
+    """
+    net = portfolio_sums(book, ccp, exposures.value, exposures.bucket, exposures.rate.size)
+    return exact.ordered_sum(np.abs(net) * exposures.rate)
+
+
+def gross_cost(book: Book, ccp: str, each: Float) -> Float:
+    """Return the sum of |net quantity * each| over the positions that a ccp clears itself.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    ccp : str
+        Whose positions and margin portfolios.
+    each : ndarray of float64, [I]
+        USD of one lot or contract of each instrument.
+
+    Returns
+    -------
+    ndarray of float64, [G x 5]
+        USD.
+    """
+    total = np.zeros((book.rows // len(SEGMENTS), len(PORTFOLIOS)))
+    for portfolio, group, instrument, net in net_positions(book, ccp):
+        total[:, portfolio] = np.bincount(group, np.abs(net * each[instrument]), total.shape[0])
+    return total
+
+
+def net_positions(book: Book, ccp: str) -> Iterator[tuple[int, Integer, Integer, Float]]:
+    """Yield the positions that a ccp clears itself, netted within each margin portfolio.
+
+    Parameters
+    ----------
+    book : Book
+        Rows are group * 4 + segment.
+    ccp : str
+        Whose positions and margin portfolios.
+
+    Yields
+    ------
+    tuple of (int, ndarray, ndarray, ndarray)
+        Portfolio, then columns of group, instrument and net quantity.
+    """
+    row = row_of(book)
+    group, segment = row // len(SEGMENTS), row % len(SEGMENTS)
+    for portfolio, union in enumerate(UNIONS[ccp]):
+        own = np.flatnonzero(np.isin(segment, [s for s in union if s in OWN_SEGMENTS[ccp]]))
+        line, at = np.unique(group[own] * book.columns + book.column[own], return_inverse=True)
+        net = np.asarray(np.bincount(at, book.quantity[own], line.size), np.float64)
+        yield portfolio, line // book.columns, line % book.columns, net
+
+
+def of_root(amounts: tuple[tuple[str, float], ...], universe: Universe) -> Float:
+    """Return the amount of each instrument's root; zero where none is given.
+
+    Parameters
+    ----------
+    amounts : tuple of (str, float)
+        Root and USD.
+    universe : Universe
+        The roots of the contracts.
+
+    Returns
+    -------
+    ndarray of float64, [I]
+    """
+    by_root = dict(amounts)
+    return np.array([by_root.get(root, 0.0) for root in universe.root.tolist()])

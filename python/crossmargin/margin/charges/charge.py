@@ -1,0 +1,70 @@
+"""The one shape of a charge: what it is called, whose it is, and how much a book owes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from crossmargin.arrays import Float
+from crossmargin.engine import Book
+from crossmargin.instruments.securities import Securities
+from crossmargin.instruments.universe import Universe
+from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.market import Market
+from crossmargin.policies import Policy
+
+
+@dataclass(frozen=True)
+class Charge:
+    """A charge beside V, prepared for the instruments of a run.
+
+    Attributes
+    ----------
+    name : str
+        The components table calls it `charge: NAME`.
+    ccp : str
+        The clearing house that charges.
+    reducible : bool
+        Whether the agreement reduces it with V.
+    amount : callable
+        From a book, whose rows are group * 4 + segment, and that ccp's margin of it to the amounts
+        of every margin portfolio, [G x 5], USD.
+    """
+
+    name: str
+    ccp: str
+    reducible: bool
+    amount: Callable[[Book, CcpMargin], Float]
+
+
+@dataclass(frozen=True)
+class Charged:
+    """A charge and its amount for every margin portfolio of its ccp, [G x 5], USD."""
+
+    charge: Charge
+    amount: Float
+
+
+@dataclass(frozen=True)
+class ChargeInputs:
+    """What charges are prepared from.
+
+    Attributes
+    ----------
+    universe : Universe
+        The instruments of the run; the first ones are the securities of the book.
+    held : Securities
+        Those, in the same order.
+    market : Market
+        The as-of date, and the history of what is calibrated.
+    policy : Policy
+        Its tables say what is charged.
+    volumes : mapping of str to float
+        Contracts a day, as given: by contract (`ZNM25`) or root.
+    """
+
+    universe: Universe
+    held: Securities
+    market: Market
+    policy: Policy
+    volumes: Mapping[str, float]

@@ -1,0 +1,118 @@
+"""CME's charge on contracts beyond a share of average daily volume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from crossmargin import exact
+from crossmargin.arrays import Float, Integer
+from crossmargin.book.exceptions import InputError
+from crossmargin.conventions import PORTFOLIOS, SEGMENTS
+from crossmargin.engine import Book
+from crossmargin.instruments.universe import Universe
+from crossmargin.margin.charges.amounts import net_positions, of_root
+from crossmargin.margin.charges.charge import Charge, ChargeInputs
+from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.policies import CmeConcentration
+
+
+@dataclass(frozen=True)
+class Volumes:
+    """Average daily volumes as a universe needs them.
+
+    Attributes
+    ----------
+    adv : ndarray of float64, [N]
+        Contracts a day.
+    number : ndarray of int64, [I]
+        Which of them an instrument has; contracts that share one are counted together. The first
+        is of all that is not charged.
+    """
+
+    adv: Float
+    number: Integer
+
+
+def prepare(inputs: ChargeInputs) -> list[Charge]:
+    """Return the charge: the root's rate for each contract beyond threshold * volume.
+
+    Parameters
+    ----------
+    inputs : ChargeInputs
+
+    Returns
+    -------
+    list of Charge
+        Empty if the policy has no table `cme_concentration`. A root it does not name is not
+        charged.
+
+    Raises
+    ------
+    InputError
+        A contract that may be charged has no volume; the message names it and its root.
+    """
+    rules = inputs.policy.get(CmeConcentration)
+    if rules is None:
+        return []
+    volumes = volumes_of(inputs.universe, inputs.volumes, rules)
+    rate = np.zeros(volumes.adv.size)
+    rate[volumes.number] = of_root(rules.rate, inputs.universe)
+    amount = partial(_amount, volumes, rules.threshold, rate)
+    return [Charge(rules.name, rules.ccp, rules.reducible, amount)]
+
+
+def volumes_of(universe: Universe, adv: Mapping[str, float], rules: CmeConcentration) -> Volumes:
+    """Return the volume of every contract that the policy charges.
+
+    Parameters
+    ----------
+    universe : Universe
+        Names and roots of the contracts.
+    adv : mapping of str to float
+        Contracts a day, by contract (`ZNM25`) or root; a contract's own goes before its root's.
+    rules : CmeConcentration
+        The roots that are charged.
+
+    Returns
+    -------
+    Volumes
+
+    Raises
+    ------
+    InputError
+        A contract that may be charged has no volume; the message names it and its root.
+    """
+    charged = {root for root, _ in rules.rate}
+    place: dict[str, int] = {}
+    number = np.zeros(universe.name.size, dtype=np.int64)
+    for i, (name, root) in enumerate(zip(universe.name, universe.root, strict=True)):
+        if root not in charged:
+            continue
+        key = name if name in adv else root
+        if key not in adv:
+            raise InputError(
+                f"volumes: {root} is charged by its average daily volume, and {name} has none; "
+                f"give a row for {root} or {name} (volumes=, --volumes)"
+            )
+        number[i] = place.setdefault(key, len(place) + 1)
+    return Volumes(np.array([0.0, *(adv[key] for key in place)]), number)
+
+
+def _amount(
+    volumes: Volumes, threshold: float, rate: Float, book: Book, margin: CcpMargin
+) -> Float:
+    """Return the charge, [G x 5]; contracts that share a volume are counted together.
+
+    Long or short, it is the sum of |contracts| (methodology, section 5).
+    """
+    amount = np.zeros((book.rows // len(SEGMENTS), len(PORTFOLIOS)))
+    for portfolio, group, instrument, net in net_positions(book, margin.ccp):
+        cell = group * volumes.adv.size + volumes.number[instrument]
+        held = np.bincount(cell, np.abs(net), amount.shape[0] * volumes.adv.size)
+        beyond = held.reshape(amount.shape[0], -1) - threshold * volumes.adv
+        amount[:, portfolio] = exact.ordered_sum(rate * np.maximum(beyond, 0.0))
+    return amount

@@ -1,0 +1,33 @@
+"""A rate on the gross market value: each entry `[[charge]]` of the policy."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from crossmargin.arrays import Float
+from crossmargin.engine import Book
+from crossmargin.margin.charges.amounts import gross_cost
+from crossmargin.margin.charges.charge import Charge, ChargeInputs
+from crossmargin.margin.portfolios import CcpMargin
+
+
+def prepare(inputs: ChargeInputs) -> list[Charge]:
+    """Return a charge for each entry `[[charge]]`; a ccp charges its own positions only.
+
+    Parameters
+    ----------
+    inputs : ChargeInputs
+
+    Returns
+    -------
+    list of Charge
+    """
+    value = inputs.universe.market_value
+    return [
+        Charge(entry.name, entry.ccp, entry.reducible, partial(_amount, value, entry.rate))
+        for entry in inputs.policy.charges
+    ]
+
+
+def _amount(value: Float, rate: float, book: Book, margin: CcpMargin) -> Float:
+    return rate * gross_cost(book, margin.ccp, value)

@@ -1,0 +1,58 @@
+"""FICC's margin liquidity adjustment: the cost of selling, where it is large beside V."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from crossmargin.arrays import Float
+from crossmargin.engine import Book
+from crossmargin.margin.charges.amounts import Exposures, net_cost
+from crossmargin.margin.charges.charge import Charge, ChargeInputs
+from crossmargin.margin.ficc.haircuts import maturity_group
+from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.policies import LiquidityRules
+
+
+def prepare(inputs: ChargeInputs) -> list[Charge]:
+    """Return the charge: the cost of selling where it is more than a share of V.
+
+    Parameters
+    ----------
+    inputs : ChargeInputs
+
+    Returns
+    -------
+    list of Charge
+        Empty if the policy has no table `liquidity`.
+    """
+    rules = inputs.policy.get(LiquidityRules)
+    if rules is None:
+        return []
+    amount = partial(_amount, exposures(inputs, rules), rules.threshold)
+    return [Charge(rules.name, rules.ccp, False, amount)]
+
+
+def exposures(inputs: ChargeInputs, rules: LiquidityRules) -> Exposures:
+    """Return the market value of each security, and the market impact of its maturity group.
+
+    Parameters
+    ----------
+    inputs : ChargeInputs
+    rules : LiquidityRules
+        From the policy.
+
+    Returns
+    -------
+    Exposures
+    """
+    universe, held = inputs.universe, inputs.held
+    bucket = np.full(universe.name.size, -1)
+    bucket[: held.cusip.size] = maturity_group(held, rules.groups, inputs.market.as_of)
+    return Exposures(bucket, universe.market_value, np.asarray(rules.rates))
+
+
+def _amount(held: Exposures, threshold: float, book: Book, margin: CcpMargin) -> Float:
+    cost = net_cost(book, margin.ccp, held)
+    return np.where(cost > threshold * margin.v, cost, 0.0)

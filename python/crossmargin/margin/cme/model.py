@@ -1,0 +1,236 @@
+"""CME's models as the run takes them: prepared once for a market, then margin books."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from crossmargin.arrays import Mask, Text
+from crossmargin.book.exceptions import InputError
+from crossmargin.engine import Book, Cube, Execution, Measure
+from crossmargin.instruments.contracts import Contract, roots
+from crossmargin.instruments.universe import FORWARD_CASH, FUTURE, TREASURY, Universe
+from crossmargin.margin.cme._scalar import v_cme, v_cme_stressed
+from crossmargin.margin.cme.historical import (
+    cme_cubes,
+    cme_margin,
+    equivalent_contracts,
+    front_contract,
+)
+from crossmargin.margin.cme.span import SpanModel, span_margin, span_model
+from crossmargin.margin.model import Incremental, ModelInputs, Note, OwnCube
+from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules, Span
+from crossmargin.policies.sections import SPAN
+
+
+@dataclass(frozen=True)
+class CmeHvar:
+    """Historical simulation: a mix of VaR over recent and over stressed moves.
+
+    Attributes
+    ----------
+    rules : Cme
+    correlation : CmeCorrelation, optional
+        How far the scenarios take on the correlation of recent days.
+    """
+
+    rules: Cme
+    correlation: CmeCorrelation | None = None
+    name: ClassVar[str] = "hvar"
+
+    def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
+        """Return the contracts that stand for cash."""
+        return [c for c in equivalent_contracts(self.rules, as_of) if c is not None]
+
+    def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedHvar:
+        """Return the model for a market; see `MarginModel.prepare`."""
+        universe, market = inputs.universe, inputs.market
+        if inputs.span_file is not None:
+            raise InputError(f"span file: the policy's cme.model is {self.name}, not {SPAN}")
+        stressed: Cube | None
+        if inputs.cube is None:
+            historical, stressed, priced = cme_cubes(
+                universe,
+                market,
+                self.rules,
+                inputs.scenarios,
+                self.correlation,
+                execution=execution,
+            )
+            unpriced = np.where(priced, "", _lacking(universe)).astype(object)
+        else:
+            historical, unpriced = inputs.cube.of(universe, market.as_of)
+            cash = universe.kind == FORWARD_CASH
+            # Forward cash legs do not enter V_C, whether the cube has them or not.
+            pnl = np.where(cash[:, None], 0.0, historical.pnl)
+            historical = Cube(pnl, scenario=inputs.cube.scenario)
+            unpriced[cash] = ""
+            stressed = _stressed(historical, inputs.cube, inputs.scenarios)
+        unpriced[_never_met(inputs)] = ""
+        return PreparedHvar(self.rules, historical, stressed, unpriced)
+
+
+@dataclass(frozen=True)
+class PreparedHvar:
+    """The model with the P&L of a market.
+
+    Attributes
+    ----------
+    rules : Cme
+    historical : Cube, [I x S]
+        USD per lot or contract.
+    stressed : Cube, [I x S'], optional
+        None where a user's cube has no stress scenario: V is then HVaR alone.
+    unpriced : ndarray of str, [I]
+        See `PreparedModel`.
+    """
+
+    rules: Cme
+    historical: Cube
+    stressed: Cube | None
+    unpriced: Text
+    without_basis: ClassVar[tuple[str, ...]] = ()
+    without_spread: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def incremental(self) -> Incremental | None:
+        """Both tails can be added to."""
+        measures = tuple(Measure(cube, self.rules.level) for cube in self.scenario_pnl().values())
+        if self.stressed is None:
+            return Incremental(measures, None, v_cme)
+        return Incremental(measures, None, partial(v_cme_stressed, self.rules.historical_weight))
+
+    def margin(self, book: Book, execution: Execution) -> CcpMargin:
+        """Return V_C of every portfolio; see `cme_margin`."""
+        return cme_margin(
+            book,
+            self.historical,
+            self.stressed,
+            self.unpriced == "",
+            self.rules,
+            execution=execution,
+        )
+
+    def scenario_pnl(self) -> Mapping[str, Cube]:
+        """Return the cubes of HVaR and, if there is one, SVaR."""
+        stressed = {} if self.stressed is None else {"stressed": self.stressed}
+        return {"historical": self.historical, **stressed}
+
+    def notes(self) -> Sequence[Note]:
+        """Return nothing."""
+        return ()
+
+    def describe(self) -> dict[str, Any]:
+        """Return nothing beside the cubes."""
+        return {}
+
+
+@dataclass(frozen=True)
+class CmeSpan:
+    """Scan ranges and spreads.
+
+    Attributes
+    ----------
+    rules : Cme
+    span : Span
+    """
+
+    rules: Cme
+    span: Span
+    name: ClassVar[str] = SPAN
+
+    def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
+        """Return the contracts that stand for cash, and those that scan ranges come from."""
+        needed = [
+            *equivalent_contracts(self.rules, as_of),
+            *(front_contract(root, as_of) for root in roots()),
+        ]
+        return [contract for contract in needed if contract is not None]
+
+    def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedSpan:
+        """Return the model for a market; see `MarginModel.prepare`."""
+        universe = inputs.universe
+        if inputs.cube is not None:
+            raise InputError(
+                f"{inputs.cube.name}: the policy's cme.model, {self.name}, takes no cube"
+            )
+        model = span_model(
+            universe, inputs.market, self.rules, self.span, inputs.span_file, execution=execution
+        )
+        # A future needs a scan range and no basket.
+        lacking = np.where(universe.kind == FUTURE, "NO_SCAN_RANGE", _lacking(universe))
+        unpriced = np.where(model.priced, "", lacking).astype(object)
+        unpriced[_never_met(inputs)] = ""
+        return PreparedSpan(model, unpriced)
+
+
+@dataclass(frozen=True)
+class PreparedSpan:
+    """The model with the deltas and parameters of a market.
+
+    Attributes
+    ----------
+    model : SpanModel
+    unpriced : ndarray of str, [I]
+        See `PreparedModel`.
+    """
+
+    model: SpanModel
+    unpriced: Text
+    without_basis: ClassVar[tuple[str, ...]] = ()
+    without_spread: ClassVar[tuple[str, ...]] = ()
+    incremental: ClassVar[Incremental | None] = None
+
+    def margin(self, book: Book, execution: Execution) -> CcpMargin:
+        """Return V_C of every portfolio; see `span_margin`."""
+        return span_margin(book, self.model, execution=execution)
+
+    def scenario_pnl(self) -> Mapping[str, Cube]:
+        """Return nothing: the model measures deltas."""
+        return {}
+
+    def notes(self) -> Sequence[Note]:
+        """Return nothing."""
+        return ()
+
+    def describe(self) -> dict[str, Any]:
+        """Return scan ranges and credit rates, and where each came from."""
+        return self.model.describe()
+
+
+def _lacking(universe: Universe) -> Text:
+    """Return why an instrument that the model does not cover is not covered, [I]."""
+    # Cash without a future to stand for it lacks CME's side alone.
+    return np.where(universe.unpriced != "", universe.unpriced, "NO_BASKET").astype(object)
+
+
+def _never_met(inputs: ModelInputs) -> Mask:
+    """Return the securities that the model never meets: they may not be cross-margined, [I]."""
+    return np.asarray((inputs.universe.kind == TREASURY) & ~inputs.eligible)
+
+
+def _stressed(cube: Cube, own: OwnCube, rules: ScenarioRules) -> Cube | None:
+    """Return the scenarios whose names are dates (YYYY-MM-DD) in a stress window."""
+    inside = [
+        number
+        for number, name in enumerate(own.scenario)
+        if (day := _date(name)) is not None
+        and any(window.first <= day <= window.last for window in rules.stress)
+    ]
+    if not inside:
+        return None
+    return Cube(cube.pnl[:, inside], scenario=[own.scenario[number] for number in inside])
+
+
+def _date(name: str) -> np.datetime64 | None:
+    try:
+        day = datetime.date.fromisoformat(name)
+    except ValueError:
+        return None
+    return np.datetime64(day, "D") if day.isoformat() == name else None

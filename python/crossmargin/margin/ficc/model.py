@@ -1,0 +1,197 @@
+"""FICC's model as the run takes it: prepared once for a market, then margins books."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from crossmargin.arrays import Float, Text
+from crossmargin.conventions import FICC, UNIONS
+from crossmargin.engine import Book, Cube, Execution
+from crossmargin.engine.whatif import BucketSums
+from crossmargin.instruments.contracts import Contract, roots
+from crossmargin.instruments.universe import RATE_INDEX, TREASURY, Universe
+from crossmargin.margin.ficc._scalar import v_ficc
+from crossmargin.margin.ficc.haircuts import Haircuts, haircut_amount, haircut_method, without
+from crossmargin.margin.ficc.var import (
+    PROXY,
+    ficc_cube,
+    ficc_margin,
+    ficc_measures,
+    ficc_scenarios,
+    floor_buckets,
+    floor_rates,
+    proxy_covers,
+)
+from crossmargin.margin.model import Incremental, ModelInputs, Note
+from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.policies import Ficc, HaircutRules
+
+
+@dataclass(frozen=True)
+class FiccVar:
+    """VaR of three-day moves, a floor on net market value, and the minimum margin amount.
+
+    Attributes
+    ----------
+    rules : Ficc
+    haircuts : HaircutRules, optional
+        Short securities, and those the model does not cover, take the haircut method.
+    """
+
+    rules: Ficc
+    haircuts: HaircutRules | None = None
+    name: ClassVar[str] = "ficc_var"
+
+    def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
+        """Return no contracts: futures enter by their own P&L."""
+        return ()
+
+    def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedFicc:
+        """Return the model for a market; see `MarginModel.prepare`."""
+        universe, market, rules = inputs.universe, inputs.market, self.rules
+        floor_rate = floor_rates(market, rules)
+        no_basis: dict[str, int] = {}
+        no_sofr: int | None = None
+        if inputs.cube is not None:
+            cube, unpriced = inputs.cube.of(universe, market.as_of)
+        else:
+            cube = ficc_cube(universe, market, rules, inputs.scenarios, execution=execution)
+            unpriced = universe.unpriced
+            chosen = ficc_scenarios(market, rules, inputs.scenarios)
+            known = chosen.no_basis
+            if rules.pnl == PROXY:
+                covered = proxy_covers(universe) | ~universe.priced
+                unpriced = np.where(covered, unpriced, "NO_MODEL").astype(object)
+                known = {}  # Under the proxy no basis moves.
+            no_basis = {root: known.get(root, cube.scenarios) for root in roots("treasury")}
+            no_sofr = None if market.sofr is None else chosen.no_sofr
+        haircuts = None
+        if self.haircuts is not None:
+            haircuts = haircut_method(
+                universe,
+                inputs.held,
+                unpriced,
+                market,
+                self.haircuts,
+                rules,
+                inputs.scenarios,
+                # P&L of the user's own stands.
+                short=inputs.cube is None,
+            )
+            cube = without(cube, haircuts.covered)
+            unpriced = np.where(haircuts.no_price, "NO_PRICE", unpriced)
+            unpriced = np.where(haircuts.covered, "", unpriced)
+        # A user's cube may have the P&L of what no curve values and no price is given for. V has a
+        # floor on market value, so such a security is not covered.
+        bare = (universe.kind == TREASURY) & (universe.market_value == 0.0) & (unpriced == "")
+        return PreparedFicc(
+            rules=rules,
+            universe=universe,
+            cube=cube,
+            floor_rate=floor_rate,
+            haircuts=haircuts,
+            unpriced=np.where(bare, "NO_PRICE", unpriced).astype(object),
+            no_basis=no_basis,
+            no_sofr=no_sofr,
+            own_cube=inputs.cube is not None,
+        )
+
+
+@dataclass(frozen=True)
+class PreparedFicc:
+    """The model with the P&L, floor rates and haircuts of a market.
+
+    Attributes
+    ----------
+    rules : Ficc
+    universe : Universe
+        [I].
+    cube : Cube, [I x S]
+        USD per lot or contract.
+    floor_rate : ndarray of float64, [B]
+        From `floor_rates`.
+    haircuts : Haircuts, optional
+    unpriced : ndarray of str, [I]
+        See `PreparedModel`.
+    no_basis : dict of str to int
+        Of each Treasury root, the scenarios in which no basis moves; empty for a user's cube.
+    no_sofr : int, optional
+        The scenarios in which SOFR moves with the Treasury curve; None if it always does, for lack
+        of a history, or the cube is the user's.
+    own_cube : bool
+        The P&L is the user's.
+    """
+
+    rules: Ficc
+    universe: Universe
+    cube: Cube
+    floor_rate: Float
+    haircuts: Haircuts | None
+    unpriced: Text
+    no_basis: dict[str, int]
+    no_sofr: int | None
+    own_cube: bool
+
+    @property
+    def without_basis(self) -> tuple[str, ...]:
+        """Roots whose basis is missing in most of the scenarios."""
+        most = self.cube.scenarios / 2
+        return tuple(root for root, count in self.no_basis.items() if count > most)
+
+    @property
+    def without_spread(self) -> tuple[str, ...]:
+        """Short-rate roots, if they move with the Treasury curve in most of the scenarios."""
+        if self.no_sofr is not None and self.no_sofr <= self.cube.scenarios / 2:
+            return ()
+        return tuple(RATE_INDEX)
+
+    @property
+    def incremental(self) -> Incremental | None:
+        """Tails and the floor's sums can be added to; haircuts, with their square root, cannot."""
+        if self.haircuts is not None:
+            return None
+        sums = BucketSums(
+            self.universe.market_value,
+            floor_buckets(self.universe, self.rules).astype(np.int32),
+            self.floor_rate,
+            UNIONS[FICC],
+        )
+        return Incremental(tuple(ficc_measures(self.cube, self.rules)), sums, v_ficc)
+
+    def margin(self, book: Book, execution: Execution) -> CcpMargin:
+        """Return V_F of every portfolio; see `ficc_margin`."""
+        haircut = None
+        if self.haircuts is not None:
+            haircut = haircut_amount(book, self.universe, self.haircuts)
+        return ficc_margin(
+            book,
+            self.cube,
+            self.universe,
+            self.unpriced == "",
+            self.floor_rate,
+            self.rules,
+            haircut=haircut,
+            execution=execution,
+        )
+
+    def scenario_pnl(self) -> Mapping[str, Cube]:
+        """Return the one cube there is."""
+        return {"pnl": self.cube}
+
+    def notes(self) -> Sequence[Note]:
+        """Say that V is the margin proxy's, where it is."""
+        if self.rules.pnl != PROXY or self.own_cube:
+            return ()
+        message = (
+            f"V_F is the margin proxy's, over {self.cube.scenarios} scenarios: returns of "
+            "benchmarks by maturity bucket, not the P&L of each instrument"
+        )
+        return (Note("MARGIN_PROXY", "par_yields", message),)
+
+    def describe(self) -> dict[str, Any]:
+        """Return in how many scenarios a basis or SOFR does not move by itself."""
+        return {"scenarios_without_basis": self.no_basis, "scenarios_without_sofr": self.no_sofr}

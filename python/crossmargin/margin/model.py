@@ -1,0 +1,226 @@
+"""What a margin model is to the rest of the package.
+
+A clearing house is data: a name, the kinds of positions it clears, and a model with parameters. A
+model is prepared once for a market and a list of instruments, and then margins any number of books.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from crossmargin.arrays import Float, Mask, Text
+from crossmargin.book.exceptions import InputError
+from crossmargin.engine import Book, Cube, Execution, Measure
+from crossmargin.engine.whatif import BucketSums
+from crossmargin.instruments.contracts import Contract
+from crossmargin.instruments.identifiers import canonical_name
+from crossmargin.instruments.securities import Securities
+from crossmargin.instruments.universe import Universe
+from crossmargin.io.span_pa2 import SpanFile
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
+from crossmargin.market import Market
+from crossmargin.policies import ScenarioRules
+
+LARGEST_MARGIN = 1e11
+"""USD; more than FICC asks of all its members together."""
+
+
+class AmountError(ValueError):
+    """An amount that no account can have; a total of such could not be held in cents.
+
+    Attributes
+    ----------
+    group : int
+        The group of the book it belongs to.
+    """
+
+    def __init__(self, group: int, problem: str) -> None:
+        super().__init__(group, problem)
+        self.group = group
+
+    def __str__(self) -> str:
+        return str(self.args[1])
+
+
+@dataclass(frozen=True)
+class OwnCube:
+    """P&L that a user brings: instruments [N], P&L [N x S], names of the scenarios [S].
+
+    `name` is what errors call it.
+    """
+
+    name: str
+    instrument: Sequence[str]
+    pnl: Float
+    scenario: Sequence[str]
+
+    def of(self, universe: Universe, as_of: np.datetime64) -> tuple[Cube, Text]:
+        """Return the P&L in a universe's order, and why an instrument is not covered, [I].
+
+        Raises
+        ------
+        InputError
+            Two rows are of one instrument.
+        """
+        row: dict[str, int] = {}
+        for number, text in enumerate(self.instrument):
+            symbol = _symbol(text, as_of)
+            if symbol in row:
+                first = self.instrument[row[symbol]]
+                raise InputError(f"{self.name}: {first} and {text} are one instrument; keep one")
+            row[symbol] = number
+        at = np.array([row.get(text, -1) for text in universe.name.tolist()], dtype=np.int64)
+        covered = at >= 0
+        pnl = np.where(covered[:, None], self.pnl[at], 0.0)
+        unpriced = np.where(covered, "", "NOT_IN_CUBE").astype(object)
+        return Cube(pnl, scenario=self.scenario), unpriced
+
+
+def _symbol(text: str, as_of: np.datetime64) -> str:
+    """Return the name of an instrument however it is written; what is wrong stays as it is."""
+    try:
+        return canonical_name(text, as_of)
+    except ValueError:
+        return text
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """What a model is prepared from.
+
+    Attributes
+    ----------
+    universe : Universe
+        The instruments, [I]. Its first ones are the securities of the book.
+    held : Securities
+        Those securities, in the same order.
+    market : Market
+    scenarios : ScenarioRules
+        The look-back and the periods of stress.
+    eligible : ndarray of bool, [I]
+        The instrument may be cross-margined.
+    cube : OwnCube, optional
+        P&L the user brings for this clearing house.
+    span_file : SpanFile, optional
+        Parameters that take the place of the policy's, for a model that knows such files.
+    """
+
+    universe: Universe
+    held: Securities
+    market: Market
+    scenarios: ScenarioRules
+    eligible: Mask
+    cube: OwnCube | None = None
+    span_file: SpanFile | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a user should know of a prepared model: a code of the exceptions, and why."""
+
+    code: str
+    file: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Incremental:
+    """How a model's V is found from tails and sums that can be kept and added to.
+
+    Attributes
+    ----------
+    measures : tuple of Measure
+        VaR is taken by each, for each margin portfolio.
+    sums : BucketSums, optional
+        What is summed beside.
+    v : callable
+        V of each margin portfolio, from VaR by each measure, then the sums; plain floats, with the
+        bits of the model's own V.
+    """
+
+    measures: tuple[Measure, ...]
+    sums: BucketSums | None
+    v: Callable[..., Portfolios]
+
+
+class PreparedModel(Protocol):
+    """A model with the P&L and parameters of one market and one list of instruments."""
+
+    @property
+    def unpriced(self) -> Text:
+        """Why the model does not cover an instrument, a code of the exceptions; else empty, [I]."""
+
+    @property
+    def without_basis(self) -> tuple[str, ...]:
+        """Roots whose basis is missing in most scenarios: savings on them are upper bounds."""
+
+    @property
+    def without_spread(self) -> tuple[str, ...]:
+        """Roots that move with the Treasury curve alone in most scenarios."""
+
+    @property
+    def incremental(self) -> Incremental | None:
+        """How accounts can be kept and added to; None, the safe answer, where they cannot."""
+
+    def margin(self, book: Book, execution: Execution) -> CcpMargin:
+        """Return the margin of every portfolio of a book's groups.
+
+        Parameters
+        ----------
+        book : Book
+            Rows are group * 4 + segment for the two houses of the programme, else a row a group.
+        execution : Execution
+        """
+
+    def scenario_pnl(self) -> Mapping[str, Cube]:
+        """Return the P&L the model measures, by a name each; none for a model without P&L."""
+
+    def notes(self) -> Sequence[Note]:
+        """Return what a user should know."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the manifest says of the model, as plain values."""
+
+
+class MarginModel(Protocol):
+    """A model of a clearing house with its parameters, before any market."""
+
+    @property
+    def name(self) -> str:
+        """What the policy and the manifest call it."""
+
+    def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
+        """Return the contracts that the model needs beside those of the book."""
+
+    def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedModel:
+        """Return the model for a market and its instruments.
+
+        Raises
+        ------
+        HistoryShortError, CorrelationError
+            The market's history does not allow it.
+        InputError
+            What the user brought does not fit the model.
+        """
+
+
+@dataclass(frozen=True)
+class ClearingHouse:
+    """A clearing house as a policy describes it.
+
+    Attributes
+    ----------
+    ccp : str
+        Its name.
+    model : MarginModel
+    clears : tuple of str
+        Kinds of positions that may be cleared there.
+    """
+
+    ccp: str
+    model: MarginModel
+    clears: tuple[str, ...] = field(default=())

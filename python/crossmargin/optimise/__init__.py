@@ -1,0 +1,5 @@
+"""What a book could be margined at if positions or offsets were arranged otherwise."""
+
+from crossmargin.optimise.credits import OptimalCredits, optimal_credits
+
+__all__ = ["OptimalCredits", "optimal_credits"]
