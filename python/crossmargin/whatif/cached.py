@@ -143,9 +143,8 @@ class CachedAccounts:
     def _margins(self, answer: Answer) -> tuple[Portfolios, Portfolios, Flags, Flags]:
         """Return V of each portfolio in both models, and where they are unknown."""
         measured, mark = answer
-        *tails, sums = measured
-        ficc = self._v_ficc(*tails[: self._measures], sums)
-        cme = self._v_cme(*tails[self._measures :])
+        ficc = self._v_ficc(*measured[: self._measures], measured[-1])
+        cme = self._v_cme(*measured[self._measures : -1])
         a, b, c, d = mark
         if not (a | b | c | d) & (NO_FICC | NO_CME):
             return ficc, cme, _KNOWN, _KNOWN
