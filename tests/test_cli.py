@@ -265,7 +265,7 @@ def test_an_internal_error_ends_in_70(
     def fail(**_: object) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(sys.modules["crossmargin.calculation.run"], "run", fail)
+    monkeypatch.setattr("crossmargin.cli.run.margin_book", fail)
     assert cli.main(["run", *write()]) == cli.INTERNAL == 70
     error = capsys.readouterr().err
     assert "a fault of ours" in error
@@ -301,7 +301,9 @@ def test_a_run_that_is_stopped_once_it_is_written_says_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     options = write()
-    monkeypatch.setattr(cli, "print_summary", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(
+        "crossmargin.cli.run.print_summary", lambda *_: signal.raise_signal(signal.SIGINT)
+    )
     assert cli.main(["run", *options]) == 130
     error = capsys.readouterr().err
     assert error == f"crossmargin: stopped by SIGINT; the results are in {tmp_path / 'out'}\n"
@@ -313,7 +315,7 @@ def test_a_signal_that_is_ignored_stays_so(monkeypatch: pytest.MonkeyPatch, caps
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         monkeypatch.setattr(
-            "crossmargin.policies.shipped_policies",
+            "crossmargin.cli.policy.shipped_policies",
             lambda: signal.raise_signal(signal.SIGHUP) or (),
         )
         assert cli.main(["policy", "list"]) == 0
@@ -605,7 +607,7 @@ def test_no_memory_is_no_fault_of_the_program(
     def fail(**_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(sys.modules["crossmargin.calculation.run"], "run", fail)
+    monkeypatch.setattr("crossmargin.cli.run.margin_book", fail)
     assert cli.main(["run", *write()]) == 2
     assert "the memory does not suffice" in capsys.readouterr().err
 
@@ -641,7 +643,7 @@ def test_policy_show_explains_the_default_one(capsys: Any) -> None:
     assert cli.main(["policy", "show", DEFAULT]) == 0
     assert capsys.readouterr().out == default
     assert default.startswith(f"{DEFAULT}: CME-FICC cross-margining for customers")
-    assert "[agreement] How the share is found" in default
+    assert "[agreement] How the offset rate is found" in default
     (cap,) = (line for line in default.splitlines() if line.startswith("cap "))
     assert cap.split()[:3] == ["cap", "0.8", "confirmed"]
     assert "CME programme page" in cap

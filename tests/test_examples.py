@@ -14,7 +14,7 @@ import crossmargin
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(crossmargin.__path__, "crossmargin.")
-    if module.name.split(".")[-1] not in ("__main__", "_core", "cli", "numba_kernels")
+    if module.name.split(".")[-1] not in ("__main__", "_core", "numba_kernels")
 )
 
 

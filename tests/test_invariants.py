@@ -20,16 +20,18 @@ from crossmargin.io.hashes import table_hash
 from crossmargin.market.curve import TENORS
 from crossmargin.policies import (
     ClassDisallowance,
-    CmeConcentration,
     CmeCorrelation,
-    CmeLiquidity,
     HaircutRules,
-    HolidayRules,
-    LiquidityRules,
     Policy,
     Span,
 )
 from crossmargin.policies.sections import CLASS_DISALLOWANCE, LOWER_OF_MODELS, SPREAD_CREDIT
+from crossmargin.policies.sections.charges import (
+    CmeConcentration,
+    CmeLiquidity,
+    HolidayRules,
+    LiquidityRules,
+)
 
 # Books drawn at random have a few rows, and often the same ones.
 pytestmark = pytest.mark.filterwarnings("ignore::crossmargin.InputWarning")

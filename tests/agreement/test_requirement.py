@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crossmargin.agreement.requirement import MONEY, Requirement, require
+from crossmargin.agreement.requirement import AMOUNTS, Requirement, require
 from crossmargin.agreement.savings import Saving
 from crossmargin.margin.charges import Charge, Charged
 from crossmargin.margin.portfolios import CcpMargin
@@ -56,7 +56,7 @@ def required(
 
 
 def cents(result: Requirement, account: int = 0) -> dict[str, int | None]:
-    amounts = {name: getattr(result, name) for name in MONEY}
+    amounts = {name: getattr(result, name) for name in AMOUNTS}
     return {n: int(a.cents[account]) if a.known[account] else None for n, a in amounts.items()}
 
 
@@ -230,7 +230,7 @@ def test_charges_inside_are_reduced_and_those_outside_are_not() -> None:
     for inside, due in ((True, 7_50), (False, 10_00)):
         charge = charged("FICC", amount, reducible=inside)
         result = cents(required(FICC, CME, 0.25, charges=[charge]))
-        more = {n: result[n] - plain[n] for n in MONEY}  # type: ignore[operator]
+        more = {n: result[n] - plain[n] for n in AMOUNTS}  # type: ignore[operator]
         assert more["requirement_ficc"] == due
         assert (more["other_ficc"], more["standalone_requirement"]) == (4_00, 14_00)
         assert more["requirement"] == due + 4_00

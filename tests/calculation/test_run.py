@@ -15,7 +15,7 @@ from pyarrow import csv
 
 import crossmargin as xm
 from crossmargin.book.exceptions import InputError
-from crossmargin.policies import LiquidityRules
+from crossmargin.policies.sections.charges import LiquidityRules
 
 AS_OF = "2025-03-13"
 TIPS = "91282CJH5,2.375,2023-10-31,2028-10-15,tips"

@@ -23,7 +23,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from crossmargin import cli
+from crossmargin.cli.exits import STOPS, StoppedError, stop
 from crossmargin.io import replace
 from crossmargin.io.hashes import table_hash
 from crossmargin.io.results import holds_results, read_results, write_results
@@ -113,16 +113,16 @@ def in_a_process(folder: Path, case: Case, begin: int) -> int:
     if child := os.fork():
         return child
     try:
-        for number in cli.STOPS:
-            signal.signal(number, cli._stop)
+        for number in STOPS:
+            signal.signal(number, stop)
         if not case.exchange:
             replace._exchange = lambda *_: False
         os.read(begin, 1)
         code = 0
         try:
             write(folder, NEW)
-        except cli.StoppedError as stop:
-            code = 128 + stop.number
+        except StoppedError as stopped:
+            code = 128 + stopped.number
             told = holds_results(folder / "out", NEW)
             (folder / "out.told").write_text(json.dumps(told))
         os._exit(code)

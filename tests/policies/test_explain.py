@@ -3,26 +3,21 @@ from __future__ import annotations
 import tomllib
 from dataclasses import fields
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from crossmargin.policies import read_policy
 from crossmargin.policies.explain import (
-    EVIDENCE_MEANS,
-    MEANING,
-    PURPOSE,
     Difference,
     differences,
     explain,
     unconfirmed,
 )
-from crossmargin.policies.policy import (
-    EVIDENCE,
-    OPTIONAL,
-    SECTIONS,
-    parse_policy,
-    shipped_policies,
-)
+from crossmargin.policies.files import shipped_policies
+from crossmargin.policies.policy import parse_policy
+from crossmargin.policies.sections import REQUIRED, SECTIONS
+from crossmargin.policies.sections.common import meanings
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "docs" / "policies").glob("*.toml"))
 
@@ -54,19 +49,19 @@ source = "a test"
 """
 
 
-def test_every_table_parameter_and_evidence_has_its_words() -> None:
-    tables = {**SECTIONS, **OPTIONAL}
-    assert set(PURPOSE) == {*tables, "charge"}
-    assert set(MEANING) == {
-        f"{key}.{field.name}" for key, cls in tables.items() for field in fields(cls)
-    }
-    assert tuple(EVIDENCE_MEANS) == EVIDENCE
+def test_every_table_and_parameter_has_its_words() -> None:
+    for name, section in SECTIONS.items():
+        assert section.table == name
+        assert section.purpose.endswith(".")
+        means = meanings(section)
+        assert list(means) == [field.name for field in fields(cast(Any, section))]
+        assert all(means.values())
 
 
 def test_all_parameters_are_explained_in_their_tables() -> None:
     policy = read_policy()
     sections = explain(policy)
-    assert [section.name for section in sections] == list(SECTIONS)
+    assert [section.name for section in sections] == list(REQUIRED)
     entries = [entry for section in sections for entry in section.entries]
     assert [e.name for e in entries] == [p.name for p in policy.parameters]
     words = {entry.name: entry.value for entry in entries}
@@ -106,6 +101,47 @@ def test_differences_are_in_names_values_and_evidence() -> None:
     assert differences(a, a) == ()
 
 
+CCP = b"""
+name = "third"
+extends = "cme-ficc-2026-04-30"
+[ccp.ABC]
+title = { value = "A B C", evidence = "ours", source = "a test" }
+model = { value = "var", evidence = "ours", source = "a test" }
+clears = { value = ["cash", "future"], evidence = "inferred", source = "a test" }
+level = { value = 0.995, evidence = "unconfirmed", source = "a test" }
+[[charge]]
+name = "liquidity"
+ccp = "CME"
+rate = 0.0001
+reducible = false
+evidence = "ours"
+source = "a test"
+"""
+
+
+def test_another_clearing_house_is_explained_and_compared() -> None:
+    policy = parse_policy(CCP, name="third")
+    table, charge = explain(policy)[-2:]
+    assert charge.name == "charge"
+    assert (table.name, table.purpose) == (
+        "ccp.ABC",
+        "A B C: a clearing house that is margined by the model var.",
+    )
+    assert [(e.name, e.value, e.meaning, e.evidence) for e in table.entries] == [
+        ("ccp.ABC.title", "A B C", "full name of the clearing house", "ours"),
+        ("ccp.ABC.model", "var", "name of its margin model", "ours"),
+        ("ccp.ABC.clears", "cash, future", "kinds of positions that it clears", "inferred"),
+        ("ccp.ABC.level", "0.995", "parameter of the model var", "unconfirmed"),
+    ]
+    assert "ccp.ABC.level" in unconfirmed(policy)
+    other = parse_policy(CCP.replace(b"0.995", b"0.99"), name="third")
+    assert differences(policy, other) == (
+        Difference("ccp.ABC.level", "0.995", "unconfirmed", "0.99", "unconfirmed"),
+    )
+    without = {difference.name for difference in differences(read_policy(), policy)}
+    assert {"ccp.ABC.title", "ccp.ABC.level", "charge.CME.liquidity"} <= without
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_are_marked_as_such(path: Path) -> None:
     policy = read_policy(path)
@@ -134,5 +170,7 @@ def test_examples_show_every_table_that_no_shipped_policy_has() -> None:
     assert len(EXAMPLES) == 4
     examples = [read_policy(path) for path in EXAMPLES]
     shipped = [read_policy(name) for name in shipped_policies()]
-    for table, cls in OPTIONAL.items():
+    for table, cls in SECTIONS.items():
+        if table in REQUIRED:
+            continue
         assert any(policy.get(cls) is not None for policy in (*examples, *shipped)), table

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
 
@@ -12,19 +13,24 @@ import pytest
 from crossmargin.book.exceptions import InputError
 from crossmargin.files import MAX_TOML
 from crossmargin.policies import (
+    CcpTable,
     ClassDisallowance,
-    CmeConcentration,
     CmeCorrelation,
-    CmeLiquidity,
     HaircutRules,
     HigherOfRules,
-    HolidayRules,
-    LiquidityRules,
     Span,
     SpreadCredit,
+    build,
     read_policy,
 )
-from crossmargin.policies.policy import DEFAULT, EVIDENCE, parse_policy
+from crossmargin.policies.building import EVIDENCE
+from crossmargin.policies.policy import DEFAULT, parse_policy
+from crossmargin.policies.sections.charges import (
+    CmeConcentration,
+    CmeLiquidity,
+    HolidayRules,
+    LiquidityRules,
+)
 
 TEXT = resources.files("crossmargin.policies").joinpath(f"{DEFAULT}.toml").read_text("utf-8")
 CHARGE = """
@@ -114,8 +120,8 @@ def test_default_policy_is_the_programme_of_its_date() -> None:
 def test_every_parameter_has_source_and_evidence() -> None:
     policy = read_policy()
     sections = (policy.agreement, policy.eligibility, policy.scenarios, policy.ficc, policy.cme)
-    fields = sum(len(type(section).__dataclass_fields__) for section in sections)
-    assert len({p.name for p in policy.parameters}) == len(policy.parameters) == fields
+    size = sum(len(fields(section)) for section in sections)
+    assert len({p.name for p in policy.parameters}) == len(policy.parameters) == size
     for parameter in policy.parameters:
         assert parameter.evidence in EVIDENCE
         assert parameter.source.strip()
@@ -131,7 +137,7 @@ def test_charges_are_parameters_too() -> None:
         False,
     )
     last = policy.parameters[-1]
-    assert (last.name, last.value, last.evidence) == ("charge.liquidity", 0.0001, "ours")
+    assert (last.name, last.value, last.evidence) == ("charge.FICC.liquidity", 0.0001, "ours")
 
 
 def test_own_file_is_read(tmp_path: Path) -> None:
@@ -232,11 +238,11 @@ def test_senseless_value_is_refused_by_name(parameter: str, value: str) -> None:
             "agreement.cap: evidence '' is not one of confirmed",
         ),
         (
-            lambda t: t.replace('source = "believed; no text read"', 'source = " "'),
+            lambda t: t.replace('source = "recollected; no text read"', 'source = " "'),
             "agreement.minimum_saving: source",
         ),
         (
-            lambda t: t.replace('source = "believed; no text read"', "source = 1"),
+            lambda t: t.replace('source = "recollected; no text read"', "source = 1"),
             "agreement.minimum_saving: source",
         ),
         (lambda t: t.replace('name = "cme', 'nome = "cme', 1), "unknown entry 'nome'"),
@@ -249,13 +255,13 @@ def test_senseless_value_is_refused_by_name(parameter: str, value: str) -> None:
         (lambda t: "charge = 5\n" + t, "charge must be a list"),
         (lambda t: "charge = [5]\n" + t, "charge 1: must be a table"),
         (lambda t: t + CHARGE.replace("rate = 0.0001\n", ""), "charge 1.rate: missing"),
-        (lambda t: t + CHARGE.replace("0.0001", "1.5"), "charge.rate must"),
-        (lambda t: t + CHARGE.replace("FICC", "LCH"), "charge.ccp must"),
+        (lambda t: t + CHARGE.replace("0.0001", "1.5"), "charge 1.rate must"),
+        (lambda t: t + CHARGE.replace("FICC", "LCH"), "charge 1.ccp must"),
         (lambda t: t + CHARGE.replace("false", '"no"'), "charge 1.reducible: 'no' is not of type"),
         (lambda t: t + CHARGE.replace("ours", "sure"), "charge 1: evidence 'sure'"),
         (lambda t: t + CHARGE.replace("a test", ""), "charge 1: source"),
         (lambda t: t + CHARGE + CHARGE, "charge.name"),
-        (lambda t: t + CHARGE.replace('"liquidity"', '"repo rate"'), "charge.name must not be"),
+        (lambda t: t + CHARGE.replace('"liquidity"', '"repo rate"'), "charge 1.name must not be"),
     ],
 )
 def test_malformed_file_is_refused_by_name(change: Callable[[str], str], says: str) -> None:
@@ -676,3 +682,106 @@ def test_liquidity_and_concentration_are_tables_of_their_own() -> None:
 def test_senseless_optional_table_is_refused_by_name(own: dict[str, str], says: str) -> None:
     with pytest.raises(InputError, match=f"policy mine: {says}"):
         parse_policy((TEXT + entries(**own)).encode(), name="mine")
+
+
+def ccp(**values: str) -> str:
+    """Return a policy with another clearing house ABC, some of its parameters given or changed."""
+    given = {"title": '"A B C"', "model": '"var"', "clears": '["cash", "repo"]', **values}
+    named = {f"ccp__ABC__{name}": value for name, value in given.items() if value}
+    return OWN.replace("PARENT", DEFAULT) + entries(**named)
+
+
+def test_another_clearing_house_is_data() -> None:
+    assert read_policy().ccps == ()
+    policy = parse_policy(ccp(level="0.995", buckets='[["a", 1]]').encode(), name="mine")
+    assert policy.ccps == (
+        CcpTable("ABC", "A B C", "var", ("cash", "repo"), {"level": 0.995, "buckets": [["a", 1]]}),
+    )
+    assert [(p.name, p.value, p.evidence) for p in policy.parameters[-5:]] == [
+        ("ccp.ABC.title", "A B C", "ours"),
+        ("ccp.ABC.model", "var", "ours"),
+        ("ccp.ABC.clears", ["cash", "repo"], "ours"),
+        ("ccp.ABC.level", 0.995, "ours"),
+        ("ccp.ABC.buckets", [["a", 1]], "ours"),
+    ]
+
+
+def test_another_clearing_house_is_extended_by_its_parameters(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(ccp(level="0.995", horizon="2"), "utf-8")
+    own = OWN.replace("PARENT", "base.toml").replace("mine", "another")
+    path = tmp_path / "own.toml"
+    path.write_text(own + entries(ccp__ABC__level="0.99", ccp__XY2__title='"X"'), "utf-8")
+    with pytest.raises(InputError, match=r"ccp\.XY2\.model: missing"):
+        read_policy(path)
+    more = entries(ccp__XY2__title='"X"', ccp__XY2__model='"m"', ccp__XY2__clears='["future"]')
+    path.write_text(own + entries(ccp__ABC__level="0.99") + more, "utf-8")
+    assert read_policy(path).ccps == (
+        CcpTable("ABC", "A B C", "var", ("cash", "repo"), {"level": 0.99, "horizon": 2}),
+        CcpTable("XY2", "X", "m", ("future",), {}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (ccp(title=""), "ccp.ABC.title: missing"),
+        (ccp(model=""), "ccp.ABC.model: missing"),
+        (ccp(clears=""), "ccp.ABC.clears: missing"),
+        (ccp(title='" "'), "ccp.ABC.title must not be blank"),
+        (ccp(model='""'), "ccp.ABC.model must not be blank"),
+        (ccp(title="1"), "ccp.ABC.title: 1 is not of type str"),
+        (ccp(clears='"cash"'), "ccp.ABC.clears: must be a list"),
+        (ccp(clears="[]"), "ccp.ABC.clears must name kinds of positions, each once: cash, repo"),
+        (ccp(clears='["cash", "cash"]'), "ccp.ABC.clears must name kinds"),
+        (ccp(clears='["swap"]'), "ccp.ABC.clears must name kinds"),
+        (ccp().replace("ABC.model", "ABC"), "ccp.ABC.value: needs value, evidence and source"),
+        (ccp().replace('evidence = "ours"', 'evidence = "sure"'), "evidence 'sure' is not one of"),
+        (ccp().replace("ABC", "FICC"), "ccp.FICC: FICC has tables of its own; use ficc"),
+        (ccp().replace("ABC", "CME"), "ccp.CME: CME has tables of its own; use cme"),
+        (ccp().replace("ABC", "A"), "ccp.A: the name of a clearing house is 2 to 12 capital"),
+        (ccp().replace("ABC", "A" * 200), f"ccp.{'A' * 100}: the name of a clearing house"),
+        (ccp().replace("ABC", "abc"), "ccp.abc: the name of a clearing house"),
+        (ccp().replace("ABC", "2AB"), "ccp.2AB: the name of a clearing house"),
+        ("ccp = 5\n" + TEXT, "ccp must hold tables: [ccp.NAME.parameter]"),
+        ("ccp = {ABC = 5}\n" + TEXT, "ccp.ABC: the table is missing"),
+    ],
+)
+def test_a_malformed_clearing_house_is_refused_by_name(text: str, says: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse_policy(text.encode(), name="mine")
+    assert str(error.value).startswith("policy mine: ")
+    assert says in str(error.value)
+
+
+@dataclass(frozen=True)
+class Terms:
+    level: float
+    buckets: tuple[tuple[str, int], ...]
+
+    def rules(self) -> dict[str, bool]:
+        return {"level must lie between 0 and 1": 0.0 <= self.level <= 1.0}
+
+
+def test_a_model_checks_the_parameters_of_its_clearing_house() -> None:
+    policy = parse_policy(ccp(level="1", buckets='[["a", 1]]').encode(), name="mine")
+    (table,) = policy.ccps
+    assert build(Terms, table.parameters, "policy mine: ccp.ABC") == Terms(1.0, (("a", 1),))
+    for values, says in (
+        ({"level": 2.0}, "buckets: missing"),
+        ({"level": 0.5, "buckets": [["a"]]}, "buckets: each entry needs 2 parts"),
+        ({"level": 2.0, "buckets": []}, "level must lie between 0 and 1"),
+        ({"level": 0.5, "buckets": [], "more": 1}, "more: unknown parameter; known: level, b"),
+    ):
+        with pytest.raises(InputError, match=rf"^policy mine: ccp\.ABC\.{says}"):
+            build(Terms, values, "policy mine: ccp.ABC")
+
+
+def test_optional_tables_are_reached_by_their_class() -> None:
+    policy = read_policy()
+    with_both = policy.with_sections(HolidayRules(0.1), CmeCorrelation(0.5, 0.97))
+    assert with_both.get(HolidayRules) == HolidayRules(0.1)
+    assert with_both.get(Span) is None
+    again = with_both.with_sections(HolidayRules(0.2))
+    assert again.get(HolidayRules) == HolidayRules(0.2)
+    assert again.get(CmeCorrelation) == CmeCorrelation(0.5, 0.97)
+    assert policy.optional == {}

@@ -27,7 +27,7 @@ def table() -> Table:
 
 def test_a_column_comes_by_its_name(table: Table) -> None:
     assert table["account"].to_pylist() == list("abcde")
-    with pytest.raises(KeyError, match="no column 'savings'; there are account, saving, p"):
+    with pytest.raises(KeyError, match="no column 'savings'; there are account, saving, off"):
         table["savings"]
 
 

@@ -20,7 +20,8 @@ import pytest
 
 import crossmargin as xm
 from crossmargin.margin.model import AmountError
-from crossmargin.policies import GrossValueCharge, read_policy
+from crossmargin.policies import read_policy
+from crossmargin.policies.sections.charges import GrossValueCharge
 
 ACCOUNTS = 120
 Question = tuple[str, dict[str, float], bool]

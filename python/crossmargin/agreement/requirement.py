@@ -50,7 +50,7 @@ class Requirement:
     elsewhere: dict[str, Amount] = field(default_factory=dict)
 
 
-MONEY = tuple(column.name for column in fields(Requirement) if column.name != "elsewhere")
+AMOUNTS = tuple(column.name for column in fields(Requirement) if column.name != "elsewhere")
 """The amounts that every requirement has."""
 
 
@@ -129,7 +129,7 @@ def require(
         ),
         (multiplier, floor, minimum),
     )
-    money: dict[str, Any] = dict(zip(MONEY, map(Amount, cents, known), strict=True))
+    money: dict[str, Any] = dict(zip(AMOUNTS, map(Amount, cents, known), strict=True))
     return Requirement(**money, elsewhere=at_others)
 
 

@@ -15,20 +15,8 @@ from crossmargin import columns
 from crossmargin.book.exceptions import InputError
 from crossmargin.calculation.result import RunResult
 from crossmargin.io.results import read_results
-from crossmargin.results.table import MONEY, Table
-
-SHARE, AMOUNTS = "offset_rate", ("requirement", "saving")
-AS_THEY_ARE = ("reason", "saving_is_upper_bound", "spread_risk")
-"""Columns of which there is no difference."""
-TYPES = {
-    "account": pa.string(),
-    SHARE: pa.float64(),
-    **dict.fromkeys(AMOUNTS, MONEY),
-    "reason": pa.string(),
-    "saving_is_upper_bound": pa.bool_(),
-    "spread_risk": pa.string(),
-}
-"""Of all columns that are compared."""
+from crossmargin.results.schema import ACCOUNTS, COMPARE, COMPARED, has_difference
+from crossmargin.results.table import Table
 
 
 @dataclass(frozen=True)
@@ -51,10 +39,7 @@ def compare(run_a: RunResult | str | Path, run_b: RunResult | str | Path) -> Tab
     -------
     Table
         A row per account: those of `run_a` in its order, then those of `run_b` alone in its own.
-        `only_in` is `a` or `b` where one run alone has the account, else null; `p`, `requirement`,
-        `saving`, `reason`, `saving_is_upper_bound` and `spread_risk` of each run with the suffix
-        `_a` and `_b`; `offset_rate_difference`, `requirement_difference` and `saving_difference`
-        are b minus a. Null where not known.
+        Its columns are those of `crossmargin.results.schema.COMPARE`; differences are b minus a.
 
     Raises
     ------
@@ -80,7 +65,8 @@ def margined(run: RunResult | str | Path) -> Margined:
 def _check_whole(run: str | Path, accounts: pa.Table, manifest: Mapping[str, Any]) -> None:
     """Refuse results that somebody has changed."""
     named = accounts.column_names
-    wrong = [c for c, kind in TYPES.items() if c not in named or accounts[c].type != kind]
+    needed = [ACCOUNTS[name] for name in ("account", *COMPARED)]
+    wrong = [c.name for c in needed if c.name not in named or accounts[c.name].type != c.type]
     if wrong or accounts["account"].null_count:
         raise InputError(
             f"{run}: accounts.parquet has no usable column {', '.join(wrong) or 'account'}; run "
@@ -115,14 +101,14 @@ def differences(a: Margined, b: Margined) -> pa.Table:
     rows = [pc.index_in(account, value_set=run.accounts["account"]) for run in (a, b)]
     in_a, in_b, in_both = columns.scalar("a"), columns.scalar("b"), columns.nothing(pa.string())
     only_in = pc.if_else(rows[1].is_null(), in_a, pc.if_else(rows[0].is_null(), in_b, in_both))
-    table = {"account": account, "only_in": only_in}
-    for name in (SHARE, *AMOUNTS, *AS_THEY_ARE):
+    cells = {"account": account, "only_in": only_in}
+    for name in COMPARED:
         one, other = (run.accounts[name].take(row) for run, row in zip((a, b), rows, strict=True))
-        table |= {f"{name}_a": one, f"{name}_b": other}
-        if name not in AS_THEY_ARE:
-            difference = pc.subtract(other, one)
-            table[f"{name}_difference"] = difference.cast(MONEY) if name in AMOUNTS else difference
-    return pa.table(table)
+        cells |= {f"{name}_a": one, f"{name}_b": other}
+        if has_difference(ACCOUNTS[name]):
+            difference = f"{name}_difference"
+            cells[difference] = pc.subtract(other, one).cast(COMPARE[difference].type)
+    return COMPARE.table(cells)
 
 
 def inputs_that_differ(a: Margined, b: Margined) -> list[str]:

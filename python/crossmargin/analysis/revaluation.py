@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.calculation.result import RunResult
@@ -16,6 +15,7 @@ from crossmargin.margin.model import ModelInputs
 from crossmargin.margin.portfolios import CcpMargin, holds
 from crossmargin.market import Market
 from crossmargin.policies import HaircutRules
+from crossmargin.results.schema import REVALUATION
 from crossmargin.results.table import Table
 
 
@@ -75,7 +75,7 @@ def compare_revaluation(run: RunResult, market: Market, *, threads: int | None =
     by = {"v_sensitivity": sensitivity.v[account, portfolio], "v_full": full.v[account, portfolio]}
     by["difference"] = by["v_full"] - by["v_sensitivity"]
     return Table(
-        pa.table(
+        REVALUATION.table(
             {
                 "account": name.take(columns.column(account)),
                 "portfolio": columns.chosen(PORTFOLIOS, portfolio),

@@ -159,7 +159,7 @@ class ExceptionLog:
     def table(self) -> pa.Table:
         """Return all exceptions by (file, row), those of one row in the order they were added."""
         if not self._parts:
-            return SCHEMA.empty_table()
+            return pa.Table.from_batches([], SCHEMA)  # `empty_table` would import pandas.
         table = pa.concat_tables(self._parts)
         file, _ = columns.ranked(table["file"])
         order = columns.column(np.lexsort((columns.integers(table["row"]), file)))

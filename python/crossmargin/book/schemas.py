@@ -48,6 +48,8 @@ class Column:
         Bounds of a `number`, inclusive.
     unit
         Of a `number`: `percent`, or empty.
+    meaning
+        What a cell says, in Markdown.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Column:
     low: float = -LARGEST_QUANTITY
     high: float = LARGEST_QUANTITY
     unit: str = ""
+    meaning: str = ""
 
     @property
     def may_be_blank(self) -> bool:
@@ -94,20 +97,63 @@ POSITION_KINDS = ("cash", "repo", "reverse", "future")
 POSITIONS = Schema(
     "positions",
     (
-        Column("account", code="ACCOUNT_UNKNOWN", required=True),
+        Column(
+            "account",
+            code="ACCOUNT_UNKNOWN",
+            required=True,
+            meaning="As in accounts.",
+        ),
         Column(
             "kind",
             "choice",
             code="KIND_UNKNOWN",
             required=True,
             choices=POSITION_KINDS,
+            meaning="`cash` is an unsettled purchase or sale; its own payment is not "
+            "modelled. `repo` sells the securities, borrows cash, and buys them back "
+            "at the end: once started it is long the securities. `reverse` is the "
+            "opposite: short.",
         ),
-        Column("instrument", code="INSTRUMENT_UNKNOWN", required=True),
-        Column("quantity", "number", code="QUANTITY_INVALID", required=True),
-        Column("xm", "flag", code="XM_UNREADABLE", required=True),
-        Column("settle_date", "date", code="DATE_INVALID"),
-        Column("start_date", "date", code="DATE_INVALID"),
-        Column("end_date", "date", code="DATE_INVALID"),
+        Column(
+            "instrument",
+            code="INSTRUMENT_UNKNOWN",
+            required=True,
+            meaning="CUSIP, or a contract: root, month letter, year (ZNM25 = ZNM5 = ZNM2025). "
+            "See *names* below.",
+        ),
+        Column(
+            "quantity",
+            "number",
+            code="QUANTITY_INVALID",
+            required=True,
+            meaning="USD of face, in whole lots of 100: signed for cash, positive for repo "
+            "and reverse. Contracts of a future, signed.",
+        ),
+        Column(
+            "xm",
+            "flag",
+            code="XM_UNREADABLE",
+            required=True,
+            meaning="Whether it is in the cross-margin account.",
+        ),
+        Column(
+            "settle_date",
+            "date",
+            code="DATE_INVALID",
+            meaning="Of cash. Blank is unsettled.",
+        ),
+        Column(
+            "start_date",
+            "date",
+            code="DATE_INVALID",
+            meaning="Of repo and reverse, which need it.",
+        ),
+        Column(
+            "end_date",
+            "date",
+            code="DATE_INVALID",
+            meaning="Of repo and reverse, which need it.",
+        ),
         Column(
             "repo_rate",
             "number",
@@ -115,10 +161,28 @@ POSITIONS = Schema(
             low=-20.0,
             high=100.0,
             unit="percent",
+            meaning="Of repo and reverse, which need it.",
         ),
-        Column("start_cash", "number", code="VALUE_INVALID", low=0.0, high=1e13),
-        Column("failed", "flag", code="VALUE_INVALID", default=False),
-        Column("clearing_firm", code="VALUE_INVALID"),
+        Column(
+            "start_cash",
+            "number",
+            code="VALUE_INVALID",
+            low=0.0,
+            high=1e13,
+            meaning="Of repo and reverse, USD. Blank is face times the model's dirty price.",
+        ),
+        Column(
+            "failed",
+            "flag",
+            code="VALUE_INVALID",
+            default=False,
+            meaning="A leg that is due did not settle and is still open.",
+        ),
+        Column(
+            "clearing_firm",
+            code="VALUE_INVALID",
+            meaning="Where it is not the account's: the row is margined apart.",
+        ),
     ),
     account="account",
     instrument="instrument",
@@ -127,13 +191,19 @@ POSITIONS = Schema(
 ACCOUNTS = Schema(
     "accounts",
     (
-        Column("account", code="ACCOUNT_INVALID", required=True),
+        Column(
+            "account",
+            code="ACCOUNT_INVALID",
+            required=True,
+            meaning="The name of the account.",
+        ),
         Column(
             "origin",
             "choice",
             code="ACCOUNT_INVALID",
             required=True,
             choices=("house", "customer"),
+            meaning="Whose account it is: the clearing firm's own, or a customer's.",
         ),
         Column(
             "ficc_role",
@@ -141,13 +211,56 @@ ACCOUNTS = Schema(
             code="ACCOUNT_INVALID",
             required=True,
             choices=("netting_member", "sponsored_member", "executing_firm_customer", "none"),
+            meaning="`netting_member` goes with `house`; `sponsored_member` and "
+            "`executing_firm_customer` go with `customer`. With anything else "
+            "(`none`) the account is not cross-margined.",
         ),
-        Column("opted_in", "flag", code="ACCOUNT_INVALID", required=True),
-        Column("clearing_firm", code="ACCOUNT_INVALID", required=True),
-        Column("customer", code="ACCOUNT_INVALID"),
-        Column("multiplier", "number", code="ACCOUNT_INVALID", default=1.0, low=0.0, high=100.0),
-        Column("floor", "number", code="ACCOUNT_INVALID", default=0.0, low=0.0, high=1e13),
-        Column("minimum", "number", code="ACCOUNT_INVALID", default=0.0, low=0.0, high=1e13),
+        Column(
+            "opted_in",
+            "flag",
+            code="ACCOUNT_INVALID",
+            required=True,
+            meaning="Without it an account, house or customer, is not cross-margined.",
+        ),
+        Column(
+            "clearing_firm",
+            code="ACCOUNT_INVALID",
+            required=True,
+            meaning="The firm that carries the account.",
+        ),
+        Column(
+            "customer",
+            code="ACCOUNT_INVALID",
+            meaning="The legal customer, carried to the results.",
+        ),
+        Column(
+            "multiplier",
+            "number",
+            code="ACCOUNT_INVALID",
+            default=1.0,
+            low=0.0,
+            high=100.0,
+            meaning="The firm's own terms: house requirement = max(multiplier * requirement, "
+            "floor, minimum).",
+        ),
+        Column(
+            "floor",
+            "number",
+            code="ACCOUNT_INVALID",
+            default=0.0,
+            low=0.0,
+            high=1e13,
+            meaning="USD; see multiplier.",
+        ),
+        Column(
+            "minimum",
+            "number",
+            code="ACCOUNT_INVALID",
+            default=0.0,
+            low=0.0,
+            high=1e13,
+            meaning="USD; see multiplier.",
+        ),
     ),
     account="account",
     keep_extra=True,
@@ -156,18 +269,52 @@ ACCOUNTS = Schema(
 FIRMS = Schema(
     "firms",
     (
-        Column("clearing_firm", code="FIRM_INVALID", required=True),
-        Column("broker_dealer", "flag", code="FIRM_INVALID", required=True),
-        Column("fcm", "flag", code="FIRM_INVALID", required=True),
-        Column("cme_member", "flag", code="FIRM_INVALID", required=True),
-        Column("ficc_member", "flag", code="FIRM_INVALID", required=True),
+        Column(
+            "clearing_firm",
+            code="FIRM_INVALID",
+            required=True,
+            meaning="As in accounts and positions.",
+        ),
+        Column(
+            "broker_dealer",
+            "flag",
+            code="FIRM_INVALID",
+            required=True,
+            meaning="Whether it is a broker-dealer.",
+        ),
+        Column(
+            "fcm",
+            "flag",
+            code="FIRM_INVALID",
+            required=True,
+            meaning="Whether it is a futures commission merchant.",
+        ),
+        Column(
+            "cme_member",
+            "flag",
+            code="FIRM_INVALID",
+            required=True,
+            meaning="Whether it is a member of CME.",
+        ),
+        Column(
+            "ficc_member",
+            "flag",
+            code="FIRM_INVALID",
+            required=True,
+            meaning="Whether it is a member of FICC.",
+        ),
     ),
 )
 
 SECURITIES = Schema(
     "securities",
     (
-        Column("cusip", code="SECURITY_INVALID", required=True),
+        Column(
+            "cusip",
+            code="SECURITY_INVALID",
+            required=True,
+            meaning="CUSIP.",
+        ),
         Column(
             "coupon_pct",
             "number",
@@ -176,19 +323,58 @@ SECURITIES = Schema(
             low=0.0,
             high=30.0,
             unit="percent",
+            meaning="The coupon of a year.",
         ),
-        Column("issue_date", "date", code="SECURITY_INVALID", required=True),
-        Column("maturity_date", "date", code="SECURITY_INVALID", required=True),
+        Column(
+            "issue_date",
+            "date",
+            code="SECURITY_INVALID",
+            required=True,
+            meaning="The day it was issued.",
+        ),
+        Column(
+            "maturity_date",
+            "date",
+            code="SECURITY_INVALID",
+            required=True,
+            meaning="The day it matures.",
+        ),
         Column(
             "type",
             "choice",
             code="SECURITY_INVALID",
             choices=("note", "bond", "tips", "frn", "bill", "strip", "mbs"),
+            meaning="Blank is a nominal bill, note or bond by its term, so mark the others.",
         ),
-        Column("first_coupon_date", "date", code="SECURITY_INVALID"),
-        Column("price", "number", code="SECURITY_INVALID", low=0.01, high=1000.0),
-        Column("resold_as", code="SECURITY_INVALID"),
-        Column("outstanding", "number", code="SECURITY_INVALID", low=0.0, high=1e13),
+        Column(
+            "first_coupon_date",
+            "date",
+            code="SECURITY_INVALID",
+            meaning="Of an irregular first period.",
+        ),
+        Column(
+            "price",
+            "number",
+            code="SECURITY_INVALID",
+            low=0.01,
+            high=1000.0,
+            meaning="Clean, per 100. Of bills, STRIPS, TIPS and FRNs all that 100 of face is "
+            "worth: for the haircut method, and for the floor where your own cube has "
+            "the P&L.",
+        ),
+        Column(
+            "resold_as",
+            code="SECURITY_INVALID",
+            meaning="Later sales as a new original issue: `2022-01-31:5-Year;...`.",
+        ),
+        Column(
+            "outstanding",
+            "number",
+            code="SECURITY_INVALID",
+            low=0.0,
+            high=1e13,
+            meaning="USD of face. Positions beyond it are noted.",
+        ),
     ),
     instrument="cusip",
 )
@@ -197,10 +383,33 @@ TREASURY_ROOTS = ("ZT", "Z3N", "ZF", "ZN", "TN", "TWE", "ZB", "UB")
 BASIS = Schema(
     "basis",
     (
-        Column("date", "date", required=True),
-        Column("root", "choice", required=True, choices=TREASURY_ROOTS),
-        Column("contract", required=True),
-        Column("basis", "number", required=True, blank=True, low=-50.0, high=50.0),
+        Column(
+            "date",
+            "date",
+            required=True,
+            meaning="The day.",
+        ),
+        Column(
+            "root",
+            "choice",
+            required=True,
+            choices=TREASURY_ROOTS,
+            meaning="The root of the future.",
+        ),
+        Column(
+            "contract",
+            required=True,
+            meaning="The contract the basis is of.",
+        ),
+        Column(
+            "basis",
+            "number",
+            required=True,
+            blank=True,
+            low=-50.0,
+            high=50.0,
+            meaning="Settlement minus model price, price points.",
+        ),
     ),
     instrument="contract",
 )
@@ -208,9 +417,26 @@ BASIS = Schema(
 SETTLEMENTS = Schema(
     "settlements",
     (
-        Column("date", "date", required=True),
-        Column("contract", required=True),
-        Column("price", "number", required=True, blank=True, low=1.0, high=1000.0),
+        Column(
+            "date",
+            "date",
+            required=True,
+            meaning="The day.",
+        ),
+        Column(
+            "contract",
+            required=True,
+            meaning="A Treasury future.",
+        ),
+        Column(
+            "price",
+            "number",
+            required=True,
+            blank=True,
+            low=1.0,
+            high=1000.0,
+            meaning="Points, or 32nds such as `110-165`.",
+        ),
     ),
     instrument="contract",
 )
@@ -218,9 +444,26 @@ SETTLEMENTS = Schema(
 VOLUMES = Schema(
     "volumes",
     (
-        Column("contract", required=True),
-        Column("adv", "number", required=True, low=0.0, high=1e9),
-        Column("open_interest", "number", low=0.0, high=1e9),
+        Column(
+            "contract",
+            required=True,
+            meaning="A contract, or a root for all its contracts without a row.",
+        ),
+        Column(
+            "adv",
+            "number",
+            required=True,
+            low=0.0,
+            high=1e9,
+            meaning="Average daily volume, contracts a day.",
+        ),
+        Column(
+            "open_interest",
+            "number",
+            low=0.0,
+            high=1e9,
+            meaning="Contracts. Positions beyond it are noted, whatever the policy.",
+        ),
     ),
     instrument="contract",
 )
@@ -236,8 +479,19 @@ SOFR = Schema(
 FIXINGS = Schema(
     "fixings",
     (
-        Column("date", "date", required=True),
-        Column("index", "choice", required=True, choices=("SOFR", "EFFR")),
+        Column(
+            "date",
+            "date",
+            required=True,
+            meaning="The day the fixing is of.",
+        ),
+        Column(
+            "index",
+            "choice",
+            required=True,
+            choices=("SOFR", "EFFR"),
+            meaning="The rate.",
+        ),
         Column(
             "rate_pct",
             "number",
@@ -246,6 +500,7 @@ FIXINGS = Schema(
             low=-5.0,
             high=30.0,
             unit="percent",
+            meaning="The fixing.",
         ),
     ),
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crossmargin.agreement.caveats import Caveats, account_caveats
 from crossmargin.agreement.clients import Clients
 from crossmargin.agreement.offset_methods import scheme
 from crossmargin.agreement.requirement import Requirement, require
@@ -146,6 +147,32 @@ def require_accounts(
         multiplier=clients.multiplier,
         floor=clients.floor,
         minimum=clients.minimum,
+    )
+
+
+def caveats_of(book: Book, models: PreparedModels, clients: Clients) -> Caveats:
+    """Return what is to be said of each account's figures.
+
+    Parameters
+    ----------
+    book : Book
+        As for `margin_accounts`.
+    models : PreparedModels
+    clients : Clients
+
+    Returns
+    -------
+    Caveats
+    """
+    ficc = models.ccps[FICC]
+    return account_caveats(
+        book,
+        models.universe,
+        roots_without_basis=ficc.without_basis,
+        roots_without_spread=ficc.without_spread,
+        group_account=clients.group_account,
+        accounts=clients.eligible.size,
+        rules=models.policy.agreement,
     )
 
 

@@ -26,7 +26,8 @@ from crossmargin.margin.charges import Charge, ChargeInputs, prepare_charges
 from crossmargin.margin.model import ModelInputs, OwnCube, PreparedModel
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationError, HistoryShortError
-from crossmargin.policies import CmeConcentration, Policy
+from crossmargin.policies import Policy
+from crossmargin.policies.sections.charges import CmeConcentration
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ def prepare_models(
     eligible = eligible_instruments(universe, held, market, policy)
     prepared = {}
     try:
+        # A missing volume is an error before anything large is computed.
+        charges = prepare_charges(ChargeInputs(universe, held, market, policy, volumes or {}))
         for house in clearing_houses(policy):
             inputs = ModelInputs(
                 universe=universe,
@@ -108,8 +111,6 @@ def prepare_models(
                 span_file=span_file if house.ccp == CME else None,
             )
             prepared[house.ccp] = house.model.prepare(inputs, execution)
-        of_charges = ChargeInputs(universe, held, market, policy, volumes or {})
-        charges = prepare_charges(of_charges)
     except (HistoryShortError, CorrelationError) as error:
         raise InputError(f"par yields: {error}") from None
     return PreparedModels(policy, market, universe, eligible, prepared, charges)

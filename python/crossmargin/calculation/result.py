@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from crossmargin import columns
@@ -16,26 +15,24 @@ from crossmargin.agreement.requirement import Requirement
 from crossmargin.arrays import Integer
 from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs
-from crossmargin.calculation.margins import AccountMargins, Agreement
+from crossmargin.calculation.margins import AccountMargins, Agreement, caveats_of
 from crossmargin.calculation.netted import NettedBook
 from crossmargin.calculation.prepared import PreparedModels
-from crossmargin.conventions import FICC
 from crossmargin.engine.executor import run_blocks
 from crossmargin.io.hashes import table_hash
 from crossmargin.io.results import write_results
-from crossmargin.policies.sections import LOWER_OF_MODELS
+from crossmargin.results.schema import RUN_TABLES
 from crossmargin.results.table import Table
 from crossmargin.results.tables import (
-    STAMPS,
     account_table,
     breakdown_table,
     component_table,
+    exception_table,
     position_table,
-    spread_not_modelled,
-    without_basis,
+    stamped,
 )
 
-TABLES = ("accounts", "components", "breakdown", "positions", "exceptions")
+TABLES = tuple(schema.name for schema in RUN_TABLES)
 
 
 @dataclass(frozen=True)
@@ -139,17 +136,17 @@ def result_tables(
     builders = _builders(stages, exceptions)
     built: dict[str, pa.Table] = {}
     described: dict[str, dict[str, Any]] = {}
-    day = columns.column(np.array([stages.models.market.as_of]))[0]
-    stamps = (day, columns.scalar(stages.cycle), columns.scalar(run_id))
 
     def finish(first: int, last: int) -> None:
         for name in TABLES[first:last]:
-            table = builders[name]()
-            described[name] = {"rows": len(table)}
-            for stamp, value in zip(STAMPS, stamps, strict=True):
-                table = table.append_column(stamp, columns.repeated(value, len(table)))
+            table = stamped(
+                builders[name](),
+                as_of=stages.models.market.as_of,
+                cycle=stages.cycle,
+                run_id=run_id,
+            )
             built[name] = table
-            described[name]["hash"] = table_hash(table, without=("run_id",))
+            described[name] = {"rows": len(table), "hash": table_hash(table, without=("run_id",))}
 
     # Building and hashing run outside the interpreter's lock for the most part.
     run_blocks(finish, range(len(TABLES) + 1), threads=threads, unit="tables")
@@ -159,12 +156,11 @@ def result_tables(
 def _builders(stages: Stages, exceptions: pa.Table) -> dict[str, Callable[[], pa.Table]]:
     """Return what builds each table."""
     accounts, assignment = stages.parsed.accounts, stages.classified.assignment
-    margins, models, size = stages.margins, stages.models, len(accounts)
-    book, universe = stages.netted.book, models.universe
+    margins, models = stages.margins, stages.models
+    book = stages.netted.book
     name = columns.texts(accounts["account"])
     both = (margins.ficc, margins.cme)
     group_name, firm = name[assignment.group_account], assignment.group_firm
-    ficc = models.ccps[FICC]
     return {
         "accounts": lambda: account_table(
             accounts,
@@ -174,12 +170,7 @@ def _builders(stages: Stages, exceptions: pa.Table) -> dict[str, Callable[[], pa
             required=stages.requirement,
             eligible=stages.clients.eligible,
             rows_rejected=stages.rows_rejected,
-            # A share by tables of the policy does not come from what the models see of a hedge.
-            upper_bound=without_basis(book, universe, ficc.without_basis, size)
-            & (models.policy.agreement.offset_method == LOWER_OF_MODELS),
-            spread_not_modelled=spread_not_modelled(
-                book, universe, ficc.without_spread, assignment.group_account, size
-            ),
+            caveats=caveats_of(book, models, stages.clients),
         ),
         "components": lambda: component_table(
             both,
@@ -191,6 +182,6 @@ def _builders(stages: Stages, exceptions: pa.Table) -> dict[str, Callable[[], pa
         "breakdown": lambda: breakdown_table(
             both, stages.agreement.offsets, account=group_name, firm=firm
         ),
-        "positions": lambda: position_table(stages.netted.lines, universe, assignment, name),
-        "exceptions": lambda: exceptions,
+        "positions": lambda: position_table(stages.netted.lines, models.universe, assignment, name),
+        "exceptions": lambda: exception_table(exceptions),
     }

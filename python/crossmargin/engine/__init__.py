@@ -28,10 +28,10 @@ from crossmargin.engine.tails import (
 )
 
 __all__ = [
-    "DEFAULT_EXECUTION",
     "Book",
     "ClassOffsets",
     "Cube",
+    "DEFAULT_EXECUTION",
     "Execution",
     "Info",
     "Measure",

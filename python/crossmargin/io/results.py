@@ -25,9 +25,8 @@ from crossmargin.io.hashes import table_hash
 from crossmargin.io.limits import MAX_BYTES
 from crossmargin.io.parquet import read_parquet
 from crossmargin.io.replace import flush, recover, rehearse, replacing
+from crossmargin.results.schema import SCHEMA_VERSION
 
-SCHEMA_VERSION = "1"
-"""Of the tables written; it changes when a column changes its name or meaning."""
 MANIFEST = "manifest.json"
 FORMAT = "crossmargin results"
 MAX_MANIFEST = 64 << 20

@@ -1,50 +1,39 @@
-"""Dated policies: the parameters of the agreement and the models, each with source and evidence."""
+"""Dated policies: the parameters of the agreement and the models, each with source and evidence.
 
-from crossmargin.policies.policy import Parameter, Policy, read_policy, shipped_policies
-from crossmargin.policies.sections import (
-    Agreement,
-    BacktestingRules,
-    ClassDisallowance,
-    Cme,
-    CmeConcentration,
-    CmeCorrelation,
-    CmeLiquidity,
-    Eligibility,
-    Ficc,
-    GrossValueCharge,
-    HaircutRules,
-    HigherOfRules,
-    HolidayRules,
-    LiquidityRules,
-    MaturityGroup,
-    RepoRateRules,
-    ScenarioRules,
-    Span,
-    SpreadCredit,
-)
+The tables of single charges are in `policies.sections.charges`.
+"""
+
+from crossmargin.policies.building import build
+from crossmargin.policies.ccps import CcpTable
+from crossmargin.policies.files import shipped_policies
+from crossmargin.policies.policy import Parameter, Policy, read_policy
+from crossmargin.policies.sections.agreement import Agreement, ClassDisallowance, SpreadCredit
+from crossmargin.policies.sections.cme import Cme, CmeCorrelation
+from crossmargin.policies.sections.common import MaturityGroup
+from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
+from crossmargin.policies.sections.eligibility import Eligibility
+from crossmargin.policies.sections.ficc import Ficc, HaircutRules
+from crossmargin.policies.sections.scenarios import ScenarioRules
+from crossmargin.policies.sections.span import Span
 
 __all__ = [
     "Agreement",
     "BacktestingRules",
+    "CcpTable",
     "ClassDisallowance",
     "Cme",
-    "CmeConcentration",
     "CmeCorrelation",
-    "CmeLiquidity",
     "Eligibility",
     "Ficc",
-    "GrossValueCharge",
     "HaircutRules",
     "HigherOfRules",
-    "HolidayRules",
-    "LiquidityRules",
     "MaturityGroup",
     "Parameter",
     "Policy",
-    "RepoRateRules",
     "ScenarioRules",
     "Span",
     "SpreadCredit",
+    "build",
     "read_policy",
     "shipped_policies",
 ]

@@ -4,76 +4,41 @@ from __future__ import annotations
 
 import datetime
 import difflib
-import hashlib
-import math
-import types
-import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from crossmargin.book.exceptions import InputError
-from crossmargin.files import MAX_TOML, parse_toml, read_file
-from crossmargin.policies.sections import (
-    CLASS_DISALLOWANCE,
-    SPAN,
-    SPREAD_CREDIT,
-    Agreement,
-    BacktestingRules,
-    ClassDisallowance,
-    Cme,
-    CmeConcentration,
-    CmeCorrelation,
-    CmeLiquidity,
-    Eligibility,
-    Ficc,
-    GrossValueCharge,
-    HaircutRules,
-    HigherOfRules,
-    HolidayRules,
-    LiquidityRules,
-    RepoRateRules,
-    ScenarioRules,
-    Span,
-    SpreadCredit,
-)
+from crossmargin.policies.building import build, check_origin, entries
+from crossmargin.policies.ccps import CcpTable, build_ccp, check_ccp_name
+from crossmargin.policies.files import merged, policy_bytes, policy_folder
+from crossmargin.policies.sections import REQUIRED, SECTIONS, SPAN, charges
+from crossmargin.policies.sections.agreement import Agreement
+from crossmargin.policies.sections.charges import GrossValueCharge
+from crossmargin.policies.sections.cme import Cme
+from crossmargin.policies.sections.common import Section
+from crossmargin.policies.sections.eligibility import Eligibility
+from crossmargin.policies.sections.ficc import Ficc
+from crossmargin.policies.sections.scenarios import ScenarioRules
 
 T = TypeVar("T")
 
 DEFAULT = "cme-ficc-2026-04-30"
-SHIPPED = Path(__file__).parent
-EVIDENCE = ("confirmed", "inferred", "unconfirmed", "ours")
-SECTIONS: dict[str, type] = {
-    "agreement": Agreement,
-    "eligibility": Eligibility,
-    "scenarios": ScenarioRules,
-    "ficc": Ficc,
-    "cme": Cme,
-}
-"""Tables that every policy has, its own or by what it extends."""
-OPTIONAL: dict[str, type] = {
-    CLASS_DISALLOWANCE: ClassDisallowance,
-    SPREAD_CREDIT: SpreadCredit,
-    "haircuts": HaircutRules,
-    "repo_rate": RepoRateRules,
-    "liquidity": LiquidityRules,
-    "holiday": HolidayRules,
-    "backtesting": BacktestingRules,
-    "higher_of": HigherOfRules,
-    SPAN: Span,
-    "cme_correlation": CmeCorrelation,
-    "cme_liquidity": CmeLiquidity,
-    "cme_concentration": CmeConcentration,
-}
-"""Tables that a policy has where it uses what they are for; None otherwise."""
-DEEPEST = 8
-"""A chain of policies that extend each other may have so many links."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter as the file has it, for reports."""
+    """One parameter as the file has it, for reports.
+
+    Attributes
+    ----------
+    name : str
+        With its table: `agreement.cap`, `ccp.NAME.title`, `charge.CCP.NAME`.
+    value : object
+        As TOML has it; of an entry `[[charge]]` the rate.
+    evidence, source : str
+    """
 
     name: str
     value: Any
@@ -92,8 +57,14 @@ class Policy:
         SHA-256 of the file, and of the hash of the policy it extends.
     extends : str
         The policy whose entries hold where this one is silent; empty for none.
-    optional : mapping of type to object
-        The tables a policy need not have, by their class; see `get`.
+    agreement, eligibility, scenarios, ficc, cme
+        The tables that every policy has.
+    optional : mapping of type to Section
+        The tables that a policy need not have, by their class; see `get`.
+    ccps : tuple of CcpTable
+        Clearing houses beside FICC and CME.
+    charges : tuple of GrossValueCharge
+        The entries `[[charge]]`.
     parameters : tuple of Parameter
         All of them with source and evidence.
     """
@@ -109,7 +80,8 @@ class Policy:
     scenarios: ScenarioRules
     ficc: Ficc
     cme: Cme
-    optional: Mapping[type, object]
+    optional: Mapping[type, Section]
+    ccps: tuple[CcpTable, ...]
     charges: tuple[GrossValueCharge, ...]
     parameters: tuple[Parameter, ...]
 
@@ -127,12 +99,12 @@ class Policy:
         """
         return cast("T | None", self.optional.get(section))
 
-    def with_sections(self, *sections: object) -> Policy:
+    def with_sections(self, *sections: Section) -> Policy:
         """Return the policy with these optional tables, in place of its own of the same kind.
 
         Parameters
         ----------
-        *sections : object
+        *sections : Section
             For example `HolidayRules(0.1)`. Their values are not checked.
 
         Returns
@@ -142,16 +114,6 @@ class Policy:
         """
         given = {type(section): section for section in sections}
         return replace(self, optional={**self.optional, **given})
-
-
-def shipped_policies() -> tuple[str, ...]:
-    """Return the names of the policies that come with the package.
-
-    Returns
-    -------
-    tuple of str
-    """
-    return tuple(sorted(file.stem for file in SHIPPED.glob("*.toml")))
 
 
 def read_policy(path: str | Path | None = None) -> Policy:
@@ -175,7 +137,7 @@ def read_policy(path: str | Path | None = None) -> Policy:
         sense; the message names the parameter.
     """
     name = DEFAULT if path is None else str(path)
-    return parse_policy(_bytes(name, Path()), name=name, folder=_folder(name, Path()))
+    return parse_policy(policy_bytes(name, Path()), name=name, folder=policy_folder(name, Path()))
 
 
 def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Policy:
@@ -194,50 +156,22 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
     -------
     Policy
     """
-    data, digest = _merged(text, name, Path() if folder is None else folder, DEEPEST)
-    known = {"name", "title", "authority", "effective_from", "extends", "charge"}
-    unknown = sorted(set(data) - known - set(SECTIONS) - set(OPTIONAL))
-    if unknown:
-        near = difflib.get_close_matches(unknown[0][:100], [*known, *SECTIONS, *OPTIONAL], n=1)
-        advice = f"is {near[0]} meant?" if near else "remove it"
-        raise InputError(f"policy {name}: unknown entry {unknown[0][:100]!r}; {advice}")
+    data, digest = merged(text, name, Path() if folder is None else folder)
+    where = f"policy {name}"
+    _check_heads(data, where)
     parameters: list[Parameter] = []
     built: dict[str, Any] = {}
-    for key, cls in {**SECTIONS, **OPTIONAL}.items():
-        if key in SECTIONS or key in data:
-            built[key] = _section(cls, data.get(key), key, name, parameters)
-    offset_method = built["agreement"].offset_method
-    if offset_method in OPTIONAL and offset_method not in built:
-        raise InputError(
-            f"policy {name}: agreement.offset_method is {offset_method!r}, and the table "
-            f"{offset_method} is missing"
-        )
-    if built["cme"].model == SPAN and SPAN not in built:
-        raise InputError(f"policy {name}: {SPAN}: the table is missing; cme.model asks for it")
-    charges = []
-    entries = data.get("charge", [])
-    if not isinstance(entries, list):
-        raise InputError(f"policy {name}: charge must be a list of tables: [[charge]]")
-    for number, entry in enumerate(entries, start=1):
-        where = f"policy {name}: charge {number}"
-        charge = _build(GrossValueCharge, entry, where)
-        _check_origin(charge.evidence, charge.source, where)
-        _check(charge.rules(), f"policy {name}: charge")
-        parameters.append(
-            Parameter(f"charge.{charge.name}", charge.rate, charge.evidence, charge.source)
-        )
-        charges.append(charge)
-    named = [
-        *charges,
-        *(built[key] for key in ("cme_liquidity", "cme_concentration") if key in built),
-    ]
-    if len({(x.ccp, x.name) for x in named}) < len(named):
-        raise InputError(f"policy {name}: charge.name must differ for each charge of a house")
-    for key in ("name", "title", "authority"):
-        if not isinstance(data.get(key), str):
-            raise InputError(f"policy {name}: {key} must be a text")
-    if type(data.get("effective_from")) is not datetime.date:
-        raise InputError(f"policy {name}: effective_from must be a date, YYYY-MM-DD")
+    for key, cls in SECTIONS.items():
+        if key in REQUIRED or key in data:
+            values = _values(data.get(key), key, where, parameters)
+            built[key] = build(cls, values, f"{where}: {key}")
+    _check_tables(built, where)
+    ccps = _ccps(data.get("ccp", {}), where, parameters)
+    rates = _rates(data.get("charge", []), where, parameters)
+    own = [section for section in built.values() if isinstance(section, charges.SECTIONS)]
+    names = {(charge.ccp, charge.name) for charge in (*rates, *own)}
+    if len(names) < len(rates) + len(own):
+        raise InputError(f"{where}: charge.name must differ for each charge of a clearing house")
     return Policy(
         name=data["name"],
         title=data["title"],
@@ -245,117 +179,74 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
         effective_from=str(data["effective_from"]),
         hash=digest,
         extends=data.get("extends", ""),
-        charges=tuple(charges),
+        optional={type(built[key]): built[key] for key in built if key not in REQUIRED},
+        ccps=ccps,
+        charges=rates,
         parameters=tuple(parameters),
-        optional={type(built[key]): built[key] for key in OPTIONAL if key in built},
-        **{key: built[key] for key in SECTIONS},
+        **{key: built[key] for key in REQUIRED},
     )
 
 
-def _bytes(name: str, folder: Path) -> bytes:
-    """Return a policy file: a shipped one by its name, any other by its path."""
-    if name in shipped_policies():
-        return (SHIPPED / f"{name}.toml").read_bytes()
-    try:
-        return read_file(folder / name, limit=MAX_TOML, label=f"policy {name}")
-    except InputError as error:
+def _check_heads(data: Mapping[str, Any], where: str) -> None:
+    """Raise unless all entries are known, and a policy says what it is."""
+    known = ["name", "title", "authority", "effective_from", "extends", "charge", "ccp", *SECTIONS]
+    unknown = sorted(set(data) - set(known))
+    if unknown:
+        near = difflib.get_close_matches(unknown[0][:100], known, n=1)
+        advice = f"is {near[0]} meant?" if near else "remove it"
+        raise InputError(f"{where}: unknown entry {unknown[0][:100]!r}; {advice}")
+    for key in ("name", "title", "authority"):
+        if not isinstance(data.get(key), str):
+            raise InputError(f"{where}: {key} must be a text")
+    if type(data.get("effective_from")) is not datetime.date:
+        raise InputError(f"{where}: effective_from must be a date, YYYY-MM-DD")
+
+
+def _check_tables(built: Mapping[str, Any], where: str) -> None:
+    """Raise unless the tables are there that other tables ask for."""
+    offset_method = built["agreement"].offset_method
+    if offset_method in SECTIONS and offset_method not in built:
         raise InputError(
-            f"{error}; give a file or one of {', '.join(shipped_policies())}"
-        ) from None
-
-
-def _folder(name: str, folder: Path) -> Path:
-    """Return where a policy's neighbours are."""
-    return folder if name in shipped_policies() else (folder / name).parent
-
-
-def _merged(text: bytes, name: str, folder: Path, links: int) -> tuple[dict[str, Any], str]:
-    """Return a policy's entries over those of what it extends, and its hash."""
-    data = parse_toml(text, label=f"policy {name}")
-    if "extends" not in data:
-        return data, hashlib.sha256(text).hexdigest()
-    parent = data["extends"]
-    if not isinstance(parent, str):
-        raise InputError(f"policy {name}: extends must be the name of a policy")
-    if links == 0:
-        raise InputError(f"policy {name}: extends goes on for more than {DEEPEST} policies")
-    inherited, digest = _merged(_bytes(parent, folder), parent, _folder(parent, folder), links - 1)
-    if str(data.get("name", "")).strip() in ("", inherited.get("name")):
-        raise InputError(f"policy {name}: needs a name of its own, other than what it extends has")
-    for key, entry in data.items():
-        whole = not isinstance(entry, dict) or not isinstance(inherited.get(key), dict)
-        inherited[key] = entry if whole else {**inherited[key], **entry}
-    return inherited, hashlib.sha256(digest.encode() + text).hexdigest()
-
-
-def _section(
-    cls: type, data: object, section: str, policy: str, parameters: list[Parameter]
-) -> Any:
-    """Build one section from `{parameter: {value, evidence, source}}`; list its parameters."""
-    where = f"policy {policy}: {section}"
-    if not isinstance(data, Mapping):
-        raise InputError(f"{where}: the table is missing")
-    values = {}
-    for key, entry in data.items():
-        if not isinstance(entry, Mapping) or set(entry) != {"value", "evidence", "source"}:
-            raise InputError(f"{where}.{key}: needs value, evidence and source, nothing else")
-        _check_origin(entry["evidence"], entry["source"], f"{where}.{key}")
-        values[key] = entry["value"]
-        parameters.append(
-            Parameter(f"{section}.{key}", entry["value"], entry["evidence"], entry["source"])
+            f"{where}: agreement.offset_method is {offset_method!r}, and the table "
+            f"{offset_method} is missing"
         )
-    built = _build(cls, values, where)
-    _check(built.rules(), where)
-    return built
+    if built["cme"].model == SPAN and SPAN not in built:
+        raise InputError(f"{where}: {SPAN}: the table is missing; cme.model asks for it")
 
 
-def _check(rules: Mapping[str, bool], where: str) -> None:
-    """Raise unless every value makes sense."""
-    for message, holds in rules.items():
-        if not holds:
-            raise InputError(f"{where}.{message}")
+def _values(table: object, name: str, where: str, parameters: list[Parameter]) -> dict[str, Any]:
+    """Return the values of a table; list its parameters."""
+    values = {}
+    for key, value, evidence, source in entries(table, f"{where}: {name}"):
+        values[key] = value
+        parameters.append(Parameter(f"{name}.{key}", value, evidence, source))
+    return values
 
 
-def _check_origin(evidence: object, source: object, where: str) -> None:
-    """Raise unless a parameter says how sure it is and where it comes from."""
-    if evidence not in EVIDENCE:
-        raise InputError(f"{where}: evidence {evidence!r} is not one of " + ", ".join(EVIDENCE))
-    if not isinstance(source, str) or not source.strip():
-        raise InputError(f"{where}: source must be a text that says where the value comes from")
+def _ccps(data: object, where: str, parameters: list[Parameter]) -> tuple[CcpTable, ...]:
+    """Build the clearing houses beside FICC and CME; list their parameters."""
+    if not isinstance(data, Mapping):
+        raise InputError(f"{where}: ccp must hold tables: [ccp.NAME.parameter]")
+    ccps = []
+    for name, table in data.items():
+        check_ccp_name(name, where)
+        values = _values(table, f"ccp.{name}", where, parameters)
+        ccps.append(build_ccp(name, values, f"{where}: ccp.{name}"))
+    return tuple(ccps)
 
 
-def _build(cls: type, values: object, where: str) -> Any:
-    """Build a dataclass from a mapping, every field present and of its type."""
-    if not isinstance(values, Mapping):
-        raise InputError(f"{where}: must be a table")
-    hints = typing.get_type_hints(cls)
-    names = [field.name for field in fields(cls)]
-    for key in values:
-        if key not in names:
-            raise InputError(f"{where}.{key}: unknown parameter; known: {', '.join(names)}")
-    built = {}
-    for key in names:
-        if key not in values:
-            raise InputError(f"{where}.{key}: missing")
-        built[key] = _convert(hints[key], values[key], f"{where}.{key}")
-    return cls(**built)
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    """Return a TOML value as the type of a field: float, int, bool, str or tuples of them."""
-    if isinstance(hint, types.GenericAlias):
-        if not isinstance(value, list):
-            raise InputError(f"{where}: must be a list")
-        inner = typing.get_args(hint)
-        if inner[-1] is Ellipsis:
-            return tuple(_convert(inner[0], item, where) for item in value)
-        if len(value) != len(inner):
-            raise InputError(f"{where}: each entry needs {len(inner)} parts")
-        return tuple(_convert(one, item, where) for one, item in zip(inner, value, strict=True))
-    if hint is float and type(value) is int and abs(value) < 2**53:
-        return float(value)
-    if type(value) is not hint:
-        raise InputError(f"{where}: {value!r} is not of type {hint.__name__}")
-    if hint is float and not math.isfinite(value):
-        raise InputError(f"{where}: {value!r} is not finite")
-    return value
+def _rates(data: object, where: str, parameters: list[Parameter]) -> tuple[GrossValueCharge, ...]:
+    """Build the entries `[[charge]]`; list them as parameters."""
+    if not isinstance(data, list):
+        raise InputError(f"{where}: charge must be a list of tables: [[charge]]")
+    rates = []
+    for number, entry in enumerate(data, start=1):
+        charge = build(GrossValueCharge, entry, f"{where}: charge {number}")
+        check_origin(charge.evidence, charge.source, f"{where}: charge {number}")
+        rates.append(charge)
+        parameters.append(
+            Parameter(
+                f"charge.{charge.ccp}.{charge.name}", charge.rate, charge.evidence, charge.source
+            )
+        )
+    return tuple(rates)

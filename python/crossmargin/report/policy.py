@@ -8,7 +8,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from crossmargin.policies import Policy
-from crossmargin.policies.explain import EVIDENCE_MEANS, differences, explain, unconfirmed
+from crossmargin.policies.building import EVIDENCE
+from crossmargin.policies.explain import differences, explain, unconfirmed
 
 
 def print_policy(policy: Policy, console: Console) -> None:
@@ -42,7 +43,7 @@ def print_policy(policy: Policy, console: Console) -> None:
             grid.add_row(*map(Text, cells))
         console.print(grid)
     console.print()
-    for evidence, meaning in EVIDENCE_MEANS.items():
+    for evidence, meaning in EVIDENCE.items():
         console.print(Text(f"{evidence}: {meaning}"))
     names = unconfirmed(policy)
     console.print()

@@ -7,34 +7,33 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import columns, exact
+from crossmargin.agreement.caveats import (
+    SPREAD_NOT_MODELLED,
+    STATUSES,
+    Caveats,
+    account_status,
+)
 from crossmargin.agreement.eligibility import ASSIGNMENT_REASONS, Assignment
-from crossmargin.agreement.requirement import MONEY, Amount, Requirement
+from crossmargin.agreement.requirement import AMOUNTS, Amount, Requirement
 from crossmargin.agreement.savings import Saving
 from crossmargin.arrays import Integer, Mask, Text
+from crossmargin.book import schemas
 from crossmargin.book.netting import Lines
-from crossmargin.book.schemas import ACCOUNTS
 from crossmargin.book.trades import LOT
-from crossmargin.conventions import CASH, COMBINED, FUTURES, PORTFOLIOS, SEGMENTS
-from crossmargin.engine import Book
+from crossmargin.conventions import CASH, CME, COMBINED, FICC, FUTURES, PORTFOLIOS, SEGMENTS
 from crossmargin.instruments.universe import FUTURE, Universe
 from crossmargin.margin.charges import Charged
-from crossmargin.margin.portfolios import CcpMargin, Items, holds
-from crossmargin.results.table import money
-
-SPREAD_NOT_MODELLED = "not modelled"
-STAMPS = ("as_of", "cycle", "run_id")
-"""Columns that every table carries."""
-CARRIED = ("customer", "clearing_firm", "origin", "ficc_role")
-"""Account columns of ours that are carried to the results, before the user's own."""
-BREAKDOWN = pa.schema(
-    {
-        **dict.fromkeys(("account", "clearing_firm", "ccp", "portfolio", "component"), pa.string()),
-        "item": pa.string(),
-        "quantity": pa.float64(),
-        "scenario": pa.int64(),
-        "amount": pa.float64(),
-    }
+from crossmargin.margin.portfolios import CcpMargin, Items
+from crossmargin.results.schema import (
+    ACCOUNTS,
+    BREAKDOWN,
+    CARRIED,
+    COMPONENTS,
+    EXCEPTIONS,
+    POSITIONS,
+    STAMPS,
 )
+from crossmargin.results.table import money
 
 
 def account_table(
@@ -44,10 +43,9 @@ def account_table(
     cme: CcpMargin,
     saving: Saving,
     required: Requirement,
+    caveats: Caveats,
     eligible: Mask,
     rows_rejected: Integer,
-    upper_bound: Mask,
-    spread_not_modelled: Mask,
 ) -> pa.Table:
     """Return a row per account.
 
@@ -55,56 +53,54 @@ def account_table(
     ----------
     accounts : pyarrow.Table
         The accounts as read; columns we do not know are carried along.
-    ficc, cme, saving, required
+    ficc, cme, saving, required, caveats
         What the models and the agreement say.
-    eligible, upper_bound, spread_not_modelled : ndarray of bool, [A]
-        Whether the account may be cross-margined; holds a Treasury future without a basis history;
-        holds a short-rate future that moves with the Treasury curve.
+    eligible : ndarray of bool, [A]
+        Whether the account may be cross-margined.
     rows_rejected : ndarray of int64, [A]
         Rejected rows that name the account.
 
     Returns
     -------
     pyarrow.Table
-        V and p unrounded (float64), money as decimal, null where unknown.
+        V and offset rates unrounded, money as decimal; null where unknown.
     """
     size = len(accounts)
     v = {
-        f"v_{house.ccp.lower()}_{name}": columns.column(
-            house.v[:size, portfolio], ~house.unknown[:size, portfolio]
+        f"v_{margin.ccp.lower()}_{PORTFOLIOS[portfolio]}": columns.column(
+            margin.v[:size, portfolio], ~margin.unknown[:size, portfolio]
         )
-        for house, portfolios in (
-            (ficc, (("cash", CASH), ("futures", FUTURES), ("combined", COMBINED))),
-            (cme, (("futures", FUTURES), ("cash", CASH), ("combined", COMBINED))),
-        )
-        for name, portfolio in portfolios
+        for margin in (ficc, cme)
+        for portfolio in (CASH, FUTURES, COMBINED)
     }
-    incomplete = (rows_rejected > 0) | ~required.requirement.known | (saving.reason == "INCOMPLETE")
-    status = np.where(incomplete, 0, np.where(eligible, 1, 2))
-    agreed = saving_columns(saving)
-    table = {
+    status = account_status(saving, required, eligible=eligible, rows_rejected=rows_rejected)
+    cells = {
         "account": columns.plain(accounts["account"]),
-        "status": columns.chosen(("incomplete", "complete", "not_eligible"), status),
+        "status": columns.chosen(STATUSES, status),
         "rows_rejected": columns.column(rows_rejected),
-        **{name: v[name] for name in ("v_ficc_cash", "v_ficc_futures", "v_ficc_combined")},
-        "offset_rate_ficc": agreed["offset_rate_ficc"],
-        **{name: v[name] for name in ("v_cme_futures", "v_cme_cash", "v_cme_combined")},
-        "offset_rate_cme": agreed["offset_rate_cme"],
-        **{name: agreed[name] for name in ("offset_rate", "binding", "capped", "reason")},
+        **v,
+        **saving_columns(saving),
         **money_columns(required),
-        **caveat_columns(upper_bound, spread_not_modelled),
-        **{name: columns.plain(accounts[name]) for name in CARRIED},
+        **caveat_columns(caveats),
+        **{column.name: columns.plain(accounts[column.name]) for column in CARRIED},
     }
+    return ACCOUNTS.table(cells, _of_the_user(accounts))
+
+
+def _of_the_user(accounts: pa.Table) -> dict[str, pa.ChunkedArray]:
+    """Return the columns of the accounts that are not ours, under names that are free."""
     given = set(accounts.column_names)
-    ours = {column.name for column in ACCOUNTS.columns} | {"row"}
+    read = {column.name for column in schemas.ACCOUNTS.columns} | {"row"}
+    taken = {column.name for column in (*ACCOUNTS.columns, *STAMPS)}
+    carried: dict[str, pa.ChunkedArray] = {}
     for name in accounts.column_names:
-        if name not in ours:
+        if name not in read:
             # A column of the user's that has a name of ours is carried under another one.
             free = name
-            while free in table or free in STAMPS or (free != name and free in given):
+            while free in taken or free in carried or (free != name and free in given):
                 free = f"input_{free}"
-            table[free] = accounts[name]
-    return pa.table(table)
+            carried[free] = accounts[name]
+    return carried
 
 
 def saving_columns(saving: Saving) -> dict[str, pa.Array]:
@@ -119,19 +115,19 @@ def saving_columns(saving: Saving) -> dict[str, pa.Array]:
     }
 
 
-def caveat_columns(upper_bound: Mask, spread_not_modelled: Mask) -> dict[str, pa.Array]:
+def caveat_columns(caveats: Caveats) -> dict[str, pa.Array]:
     """Return what is to be said of each account's figures."""
     return {
-        "saving_is_upper_bound": columns.column(upper_bound),
+        "saving_is_upper_bound": columns.column(caveats.saving_is_upper_bound),
         "spread_risk": columns.chosen(
-            [SPREAD_NOT_MODELLED], spread_not_modelled.astype(np.int64) - 1
+            [SPREAD_NOT_MODELLED], caveats.spread_not_modelled.astype(np.int64) - 1
         ),
     }
 
 
 def money_columns(required: Requirement) -> dict[str, pa.Array]:
     """Return every amount of a requirement as decimal, null where unknown."""
-    return {name: _money(getattr(required, name)) for name in MONEY}
+    return {name: _money(getattr(required, name)) for name in AMOUNTS}
 
 
 def component_table(
@@ -178,7 +174,7 @@ def component_table(
             # Half up for amounts owed; a gain is rounded like the loss of the other side.
             cents = np.sign(value).astype(np.int64) * exact.cents(np.abs(value))
             parts.append(
-                pa.table(
+                COMPONENTS.table(
                     {
                         "account": account_of,
                         "clearing_firm": firm_of,
@@ -216,7 +212,7 @@ def breakdown_table(
     parts = [] if offsets is None else [_part(offsets, None, account, firm)]
     for margin in houses:
         parts += [_part(items, margin, account, firm) for items in margin.items]
-    return pa.concat_tables(parts) if parts else pa.Table.from_batches([], BREAKDOWN)
+    return pa.concat_tables(parts) if parts else pa.Table.from_batches([], BREAKDOWN.arrow)
 
 
 def _part(items: Items, margin: CcpMargin | None, account: Text, firm: Text) -> pa.Table:
@@ -243,7 +239,7 @@ def _part(items: Items, margin: CcpMargin | None, account: Text, firm: Text) -> 
         else columns.column(scenario),
         "amount": columns.column(items.amount),
     }
-    return pa.table(cells, schema=BREAKDOWN).filter(columns.column(known))
+    return BREAKDOWN.table(cells).filter(columns.column(known))
 
 
 def position_table(
@@ -269,11 +265,11 @@ def position_table(
     """
     future = (universe.kind == FUTURE)[lines.instrument]
     group, instrument = lines.group, lines.instrument
-    return pa.table(
+    return POSITIONS.table(
         {
             "account": columns.chosen(account, assignment.group_account[group]),
             "clearing_firm": columns.chosen(assignment.group_firm, group),
-            "ccp": columns.chosen(("FICC", "CME"), future.astype(np.int64)),
+            "ccp": columns.chosen((FICC, CME), future.astype(np.int64)),
             "xm": columns.column(lines.xm),
             "segment": columns.chosen(SEGMENTS, lines.segment),
             "instrument": columns.chosen(universe.name, instrument),
@@ -284,23 +280,18 @@ def position_table(
     )
 
 
-def without_basis(book: Book, universe: Universe, roots: tuple[str, ...], accounts: int) -> Mask:
-    """Return the accounts that hold a future of these roots cross-margined, [A]."""
-    return holds(book, "CME", np.isin(universe.root, roots))[:accounts, FUTURES]
+def exception_table(table: pa.Table) -> pa.Table:
+    """Return the table of an `ExceptionLog`, checked."""
+    return EXCEPTIONS.table(dict(zip(table.column_names, table.columns, strict=True)))
 
 
-def spread_not_modelled(
-    book: Book,
-    universe: Universe,
-    roots: tuple[str, ...],
-    group_account: Integer,
-    accounts: int,
-) -> Mask:
-    """Return the accounts with a future of these roots: it moves with the Treasury curve, [A]."""
-    held = holds(book, "CME", np.isin(universe.root, roots)).any(axis=1)
-    found = np.zeros(accounts, dtype=bool)
-    found[group_account[held]] = True
-    return found
+def stamped(table: pa.Table, *, as_of: np.datetime64, cycle: str, run_id: str) -> pa.Table:
+    """Return a table of a run with the columns that each of them ends with."""
+    day = columns.column(np.array([as_of]))[0]
+    values = (day, columns.scalar(cycle), columns.scalar(run_id))
+    for stamp, value in zip(STAMPS, values, strict=True):
+        table = table.append_column(stamp.name, columns.repeated(value, len(table)))
+    return table
 
 
 def _money(amount: Amount) -> pa.Array:

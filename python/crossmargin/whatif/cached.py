@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from crossmargin.agreement._scalar import standing_alone, together
+from crossmargin.agreement.caveats import SPREAD_NOT_MODELLED
 from crossmargin.agreement.clients import Clients
 from crossmargin.agreement.single import NOTHING, Alone, Client, settle
 from crossmargin.calculation.prepared import PreparedModels
@@ -24,7 +25,6 @@ from crossmargin.engine.whatif import AskedBook, can_be_asked
 from crossmargin.margin.model import LARGEST_MARGIN, Incremental
 from crossmargin.margin.portfolios import Flags, Portfolios
 from crossmargin.policies.sections import LOWER_OF_MODELS
-from crossmargin.results.tables import SPREAD_NOT_MODELLED
 
 if TYPE_CHECKING:
     from crossmargin.engine._core import Answer, KeptAccount

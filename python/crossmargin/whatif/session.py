@@ -14,22 +14,21 @@ from crossmargin.agreement.clients import Clients
 from crossmargin.arrays import Integer
 from crossmargin.book.netting import net, to_book
 from crossmargin.book.trades import LARGEST_CONTRACTS, LARGEST_FACE, LOT
-from crossmargin.calculation.margins import agree_offsets, margin_accounts, require_accounts
+from crossmargin.calculation.margins import (
+    agree_offsets,
+    caveats_of,
+    margin_accounts,
+    require_accounts,
+)
 from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.calculation.result import RunResult
-from crossmargin.conventions import CME_OTHER, CME_XM, FICC, FICC_OTHER, FICC_XM, SEGMENTS
+from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
 from crossmargin.engine import Book, Execution
 from crossmargin.instruments.identifiers import canonical_name
 from crossmargin.instruments.universe import FORWARD_CASH, FUTURE
-from crossmargin.policies.sections import LOWER_OF_MODELS
+from crossmargin.results.schema import WHAT_IFS
 from crossmargin.results.table import Table
-from crossmargin.results.tables import (
-    caveat_columns,
-    money_columns,
-    saving_columns,
-    spread_not_modelled,
-    without_basis,
-)
+from crossmargin.results.tables import caveat_columns, money_columns, saving_columns
 from crossmargin.whatif.cached import CachedAccounts, Leg, can_be_cached
 
 Trades = Mapping[str, SupportsFloat]
@@ -180,9 +179,7 @@ class Session:
         Returns
         -------
         Table
-            A row per question: account, `offset_rate_ficc`, `offset_rate_cme`, `p`, `binding`,
-            `capped`, `reason`, the money columns of the accounts table, `saving_is_upper_bound` and
-            `spread_risk`.
+            A row per question; its columns are those of `crossmargin.results.schema.WHAT_IFS`.
 
         Raises
         ------
@@ -219,23 +216,12 @@ class Session:
         margins = margin_accounts(book, self._models, execution)
         agreement = agree_offsets(book, self._models, margins, clients, execution)
         required = require_accounts(margins, agreement, clients)
-        universe, ficc = self._models.universe, self._models.ccps[FICC]
-        by_models = self._models.policy.agreement.offset_method == LOWER_OF_MODELS
-        return pa.table(
+        return WHAT_IFS.table(
             {
                 "account": columns.text_column([self.accounts[number] for number in accounts]),
                 **saving_columns(agreement.saving),
                 **money_columns(required),
-                **caveat_columns(
-                    without_basis(book, universe, ficc.without_basis, asked.size) & by_models,
-                    spread_not_modelled(
-                        book,
-                        universe,
-                        ficc.without_spread,
-                        clients.group_account,
-                        asked.size,
-                    ),
-                ),
+                **caveat_columns(caveats_of(book, self._models, clients)),
             }
         )
 

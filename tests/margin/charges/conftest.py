@@ -12,7 +12,8 @@ from crossmargin.instruments.securities import Securities
 from crossmargin.margin.charges import ChargeInputs
 from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.market import Market
-from crossmargin.policies import GrossValueCharge, Policy, ScenarioRules, read_policy
+from crossmargin.policies import Policy, ScenarioRules, read_policy
+from crossmargin.policies.sections.charges import GrossValueCharge
 
 InputsOf = Callable[..., ChargeInputs]
 Margins = Callable[..., dict[str, CcpMargin]]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from crossmargin.book.exceptions import InputError
 from crossmargin.margin.charges import Charged, charge_book, cme_concentration, cme_liquidity
 from crossmargin.margin.charges.cme_concentration import volumes_of
-from crossmargin.policies import CmeConcentration, CmeLiquidity
+from crossmargin.policies.sections.charges import CmeConcentration, CmeLiquidity
 
 BOOK: list[dict[int, int]] = [
     # FICC XM, CME XM, FICC other, CME other of two accounts.

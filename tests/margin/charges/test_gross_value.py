@@ -7,7 +7,7 @@ import pytest
 
 from crossmargin.margin.charges import charge_book
 from crossmargin.margin.charges.gross_value import prepare
-from crossmargin.policies import GrossValueCharge
+from crossmargin.policies.sections.charges import GrossValueCharge
 
 
 def at(ccp: str, rate: float = 0.5, name: str = "liquidity") -> GrossValueCharge:

@@ -8,7 +8,7 @@ import pytest
 from crossmargin.conventions import FICC
 from crossmargin.margin.charges import charge_book
 from crossmargin.margin.charges.holiday import before_holiday, prepare
-from crossmargin.policies import HolidayRules
+from crossmargin.policies.sections.charges import HolidayRules
 
 
 def test_it_is_a_share_of_v(futures: Any, inputs_of: Any, book_of: Any, margins: Any) -> None:

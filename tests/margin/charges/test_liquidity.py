@@ -7,7 +7,7 @@ import pytest
 from crossmargin.conventions import CASH, FICC, OTHER
 from crossmargin.margin.charges import charge_book
 from crossmargin.margin.charges.liquidity import exposures, prepare
-from crossmargin.policies import LiquidityRules
+from crossmargin.policies.sections.charges import LiquidityRules
 
 RULES = LiquidityRules((("a", ("note",), 12), ("b", ("tips",), 24)), (0.5, 0.25), 0.4)
 

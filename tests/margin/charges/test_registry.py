@@ -8,7 +8,7 @@ import numpy as np
 
 import crossmargin.margin.charges
 from crossmargin.margin.charges import CHARGES, charge_book, prepare_charges
-from crossmargin.policies import (
+from crossmargin.policies.sections.charges import (
     CmeConcentration,
     CmeLiquidity,
     GrossValueCharge,

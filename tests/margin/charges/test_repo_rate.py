@@ -11,7 +11,8 @@ import crossmargin as xm
 from crossmargin.conventions import ALL, CASH, FICC, OTHER
 from crossmargin.margin.charges import charge_book
 from crossmargin.margin.charges.repo_rate import exposures, prepare
-from crossmargin.policies import RepoRateRules, read_policy
+from crossmargin.policies import read_policy
+from crossmargin.policies.sections.charges import RepoRateRules
 
 DAYS = ("2025-03-13", "2025-04-13", "2025-04-14", "2026-03-13", "2027-03-13")
 

@@ -17,7 +17,7 @@ from crossmargin.instruments.universe import Universe
 from crossmargin.margin.charges.amounts import net_positions, of_root
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
 from crossmargin.margin.portfolios import CcpMargin
-from crossmargin.policies import CmeConcentration
+from crossmargin.policies.sections.charges import CmeConcentration
 
 
 @dataclass(frozen=True)

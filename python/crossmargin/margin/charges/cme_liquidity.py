@@ -9,7 +9,7 @@ from crossmargin.engine import Book
 from crossmargin.margin.charges.amounts import gross_cost, of_root
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
 from crossmargin.margin.portfolios import CcpMargin
-from crossmargin.policies import CmeLiquidity
+from crossmargin.policies.sections.charges import CmeLiquidity
 
 
 def prepare(inputs: ChargeInputs) -> list[Charge]:

@@ -11,7 +11,7 @@ from crossmargin.engine import Book
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
 from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.market.calendars import DAY, add_business_days
-from crossmargin.policies import HolidayRules
+from crossmargin.policies.sections.charges import HolidayRules
 
 
 def prepare(inputs: ChargeInputs) -> list[Charge]:

@@ -12,7 +12,7 @@ from crossmargin.margin.charges.amounts import Exposures, net_cost
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
 from crossmargin.margin.ficc.haircuts import maturity_group
 from crossmargin.margin.portfolios import CcpMargin
-from crossmargin.policies import LiquidityRules
+from crossmargin.policies.sections.charges import LiquidityRules
 
 
 def prepare(inputs: ChargeInputs) -> list[Charge]:

@@ -15,7 +15,7 @@ from crossmargin.margin.charges.charge import Charge, ChargeInputs
 from crossmargin.margin.ficc.haircuts import node_moves, worst_moves
 from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.market.curve import years_between
-from crossmargin.policies import RepoRateRules
+from crossmargin.policies.sections.charges import RepoRateRules
 
 
 def prepare(inputs: ChargeInputs) -> list[Charge]:

@@ -1,0 +1,79 @@
+"""`crossmargin check`: read the inputs of a run, and say what it would set aside."""
+
+from __future__ import annotations
+
+from crossmargin.calculation.inputs import read_inputs
+from crossmargin.cli.exits import exit_if_rejected
+from crossmargin.cli.inputs import Inputs
+from crossmargin.cli.options import (
+    AccountsFile,
+    AsOf,
+    BasisFile,
+    CmeCubeFile,
+    ColumnsFile,
+    Cycle,
+    FiccCubeFile,
+    FirmsFile,
+    FixingsFile,
+    ParYieldsFile,
+    PolicyName,
+    PositionsFile,
+    SecuritiesFile,
+    SettlementsFile,
+    SofrFile,
+    SpanFile,
+    VolumesFile,
+)
+from crossmargin.cli.output import show
+from crossmargin.policies import read_policy
+from crossmargin.report.terminal import print_check
+
+
+def check(
+    positions: PositionsFile = None,
+    accounts: AccountsFile = None,
+    securities: SecuritiesFile = None,
+    par_yields: ParYieldsFile = None,
+    as_of: AsOf = None,
+    firms: FirmsFile = None,
+    basis: BasisFile = None,
+    settlements: SettlementsFile = None,
+    fixings: FixingsFile = None,
+    sofr: SofrFile = None,
+    policy: PolicyName = None,
+    ficc_cube: FiccCubeFile = None,
+    cme_cube: CmeCubeFile = None,
+    span_file: SpanFile = None,
+    volumes: VolumesFile = None,
+    columns: ColumnsFile = None,
+    cycle: Cycle = "EOD",
+) -> None:
+    """Read the inputs of a run and say what it would set aside; nothing is computed or written.
+
+    Exit codes are those of `run`: 0; 3, some rows would be rejected; 2, an input cannot be used.
+    A history that is too short for the models shows in the run alone.
+    """
+    inputs = Inputs(
+        positions=positions,
+        accounts=accounts,
+        securities=securities,
+        par_yields=par_yields,
+        as_of=as_of,
+        firms=firms,
+        basis=basis,
+        settlements=settlements,
+        fixings=fixings,
+        sofr=sofr,
+        policy=policy,
+        ficc_cube=ficc_cube,
+        cme_cube=cme_cube,
+        span_file=span_file,
+        volumes=volumes,
+        columns=columns,
+        cycle=cycle,
+    )
+    inputs.check_given("must be given")
+    read_policy(policy)
+    read = read_inputs(**inputs.of_the_book(), market=inputs.market(), column_map=columns)
+    show(lambda console: print_check(read.source, read.log.table(), console))
+    exit_if_rejected(read.log.counts())

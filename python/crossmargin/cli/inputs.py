@@ -1,0 +1,77 @@
+"""The inputs of a run, as the options name them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crossmargin.book.exceptions import InputError
+from crossmargin.io.market import as_of_date, read_market
+from crossmargin.market import Market
+
+REQUIRED = ("positions", "accounts", "securities", "par_yields", "as_of")
+"""What a run on a book of the user's own needs."""
+OF_THE_MARKET = ("par_yields", "as_of", "basis", "fixings", "sofr", "columns")
+"""What makes a market."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What `run` and `check` read; the fields are the options of these names."""
+
+    positions: Path | None
+    accounts: Path | None
+    securities: Path | None
+    par_yields: list[Path] | None
+    as_of: str | None
+    firms: Path | None
+    basis: Path | None
+    settlements: Path | None
+    fixings: Path | None
+    sofr: Path | None
+    policy: str | None
+    ficc_cube: Path | None
+    cme_cube: Path | None
+    span_file: Path | None
+    volumes: Path | None
+    columns: Path | None
+    cycle: str
+
+    def check_given(self, what: str) -> None:
+        """Refuse a command without an input that it needs, which `what` says."""
+        lacking = [f"--{name.replace('_', '-')}" for name in REQUIRED if not getattr(self, name)]
+        if lacking:
+            raise InputError(f"{', '.join(lacking)} {what}")
+
+    def check_leaves_room_for_sample(self) -> None:
+        """Refuse inputs that the sample brings itself."""
+        own = {*REQUIRED, *OF_THE_MARKET, "settlements"}
+        if any(getattr(self, name) for name in own):
+            raise InputError("--sample brings its own market and book; leave the other inputs out")
+
+    def market(self) -> Market:
+        """Read the market."""
+        return read_market(
+            self.par_yields,
+            as_of=as_of_date(self.as_of or ""),
+            basis=self.basis,
+            fixings=self.fixings,
+            sofr=self.sofr,
+            columns=self.columns,
+        )
+
+    def of_the_book(self) -> dict[str, Any]:
+        """Return the arguments that margining a book and reading it have in common."""
+        return {
+            "positions": self.positions,
+            "accounts": self.accounts,
+            "securities": self.securities,
+            "firms": self.firms,
+            "settlements": self.settlements,
+            "ficc_cube": self.ficc_cube,
+            "cme_cube": self.cme_cube,
+            "span_file": self.span_file,
+            "volumes": self.volumes,
+            "cycle": self.cycle,
+        }

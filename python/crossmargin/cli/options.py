@@ -1,0 +1,134 @@
+"""The options of the command's subcommands, and what their help says of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def _input(text: str) -> Any:
+    """Describe an option that names an input file."""
+    return typer.Option(
+        help=text,
+        metavar="FILE",
+        show_default=False,
+        rich_help_panel="Input (CSV, Parquet or Excel)",
+    )
+
+
+PositionsFile = Annotated[
+    Path | None,
+    _input(
+        "account, kind (cash, repo, reverse, future), instrument, quantity, xm; and where "
+        "they apply settle_date, start_date, end_date, repo_rate, start_cash, failed, "
+        "clearing_firm."
+    ),
+]
+AccountsFile = Annotated[
+    Path | None,
+    _input(
+        "account, origin (house, customer), ficc_role, opted_in, clearing_firm; optional "
+        "customer, multiplier, floor, minimum. Other columns are carried to the results."
+    ),
+]
+SecuritiesFile = Annotated[
+    Path | None,
+    _input(
+        "cusip, coupon_pct, issue_date, maturity_date; optional type, first_coupon_date, "
+        "price, resold_as, outstanding. Or the Treasury's auction results, or its list of the "
+        "public debt, as they come."
+    ),
+]
+ParYieldsFile = Annotated[
+    list[Path] | None,
+    _input(
+        "The official Treasury download (CSV or XML) or FRED's as it comes, or date, 1mo, ..., "
+        "30y; percent. May be given several times, such as a file a year."
+    ),
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(help="The day the book is margined for, YYYY-MM-DD.", show_default=False),
+]
+FirmsFile = Annotated[
+    Path | None,
+    _input("clearing_firm, broker_dealer, fcm, cme_member, ficc_member."),
+]
+BasisFile = Annotated[
+    Path | None,
+    _input("date, root, contract, basis. Without it hedges look better than they are."),
+]
+SettlementsFile = Annotated[
+    Path | None,
+    _input(
+        "date, contract, price of Treasury futures, today's and earlier: give the basis by "
+        "our own model price."
+    ),
+]
+FixingsFile = Annotated[
+    Path | None,
+    _input(
+        "date, index (SOFR, EFFR), rate_pct. Or the New York Fed's or FRED's download as it comes."
+    ),
+]
+SofrFile = Annotated[
+    Path | None,
+    _input(
+        "date, 1mo, ..., 30y (some of them): swap rates against SOFR, percent. Without it "
+        "short-rate futures move with the Treasury curve."
+    ),
+]
+PolicyName = Annotated[
+    str | None,
+    typer.Option(
+        help="Policy file (TOML), or the name of a shipped one, instead of the default.",
+        metavar="FILE|NAME",
+        show_default=False,
+    ),
+]
+FiccCubeFile = Annotated[
+    Path | None,
+    _input("P&L of your own for FICC: instrument and a column for each scenario, USD."),
+]
+CmeCubeFile = Annotated[Path | None, _input("P&L of your own for CME; goes with --ficc-cube.")]
+SpanFile = Annotated[
+    Path | None,
+    _input("SPAN risk parameters (.pa2), for a policy whose cme.model is span."),
+]
+VolumesFile = Annotated[
+    Path | None,
+    _input(
+        "contract (or root), adv, for a policy that charges concentration; optional "
+        "open_interest: larger positions are noted."
+    ),
+]
+Cycle = Annotated[str, typer.Option(help="Margin cycle of the day: ITD, EOD, EODXM or CUR.")]
+ColumnsFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="What our columns are called in your files, with units (TOML).",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option(help="Directory for the results; earlier results there are replaced."),
+]
+UseSample = Annotated[
+    bool, typer.Option("--sample", help="Run the embedded synthetic market and book.")
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="Threads; default: what this process may use."),
+]
+MaxRejected = Annotated[
+    int | None,
+    typer.Option(min=0, help="Write nothing and exit 2 if more rows are rejected."),
+]
+AllowEmpty = Annotated[
+    bool,
+    typer.Option("--allow-empty", help="Margin a book without a usable row too; otherwise exit 2."),
+]

@@ -1,0 +1,38 @@
+"""`crossmargin sample`: write a synthetic market and book."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossmargin.book.exceptions import InputError
+from crossmargin.cli.output import print_line
+from crossmargin.io.market import as_of_date
+
+
+def sample(
+    out: Annotated[
+        Path, typer.Option(help="Directory; a file of yours with the same name is not replaced.")
+    ],
+    accounts: Annotated[int, typer.Option(min=10, help="Accounts of the book.")] = 3000,
+    seed: Annotated[int, typer.Option(min=0, help="One seed gives the same files.")] = 2026,
+    as_of: Annotated[
+        str | None, typer.Option(help="A business day, YYYY-MM-DD.", show_default=False)
+    ] = None,
+) -> None:
+    """Write a synthetic market and book as CSV files, ready for `run`."""
+    from crossmargin.sample import AS_OF, write_sample
+
+    day = AS_OF if as_of is None else as_of_date(as_of)
+    try:
+        written = write_sample(out, accounts=accounts, seed=seed, as_of=day)
+    except (ValueError, OSError) as error:
+        raise InputError(f"sample: {error}") from error
+    options = " ".join(
+        f"--{path.stem.replace('_', '-')} {shlex.quote(str(path))}" for path in written
+    )
+    print_line(f"SYNTHETIC: {', '.join(path.name for path in written)} in {out}")
+    print_line(f"crossmargin run {options} --as-of {day} --out RESULTS")

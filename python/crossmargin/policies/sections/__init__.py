@@ -1,0 +1,50 @@
+"""The tables of a policy: each owns its parameters, its checks and its words for people."""
+
+from __future__ import annotations
+
+from crossmargin.policies.sections import charges
+from crossmargin.policies.sections.agreement import (
+    CLASS_DISALLOWANCE,
+    LOWER_OF_MODELS,
+    SPREAD_CREDIT,
+    Agreement,
+    ClassDisallowance,
+    SpreadCredit,
+)
+from crossmargin.policies.sections.cme import Cme, CmeCorrelation
+from crossmargin.policies.sections.common import Section
+from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
+from crossmargin.policies.sections.eligibility import Eligibility
+from crossmargin.policies.sections.ficc import Ficc, HaircutRules
+from crossmargin.policies.sections.scenarios import ScenarioRules
+from crossmargin.policies.sections.span import SPAN, Span
+
+_ALL: tuple[type[Section], ...] = (
+    Agreement,
+    Eligibility,
+    ScenarioRules,
+    Ficc,
+    Cme,
+    ClassDisallowance,
+    SpreadCredit,
+    HaircutRules,
+    CmeCorrelation,
+    Span,
+    *charges.SECTIONS,
+    BacktestingRules,
+    HigherOfRules,
+)
+SECTIONS = {section.table: section for section in _ALL}
+"""Every table by its name, in the order in which a policy is shown."""
+
+REQUIRED = ("agreement", "eligibility", "scenarios", "ficc", "cme")
+"""Tables that every policy has, its own or by what it extends: attributes of `Policy`."""
+
+__all__ = [
+    "CLASS_DISALLOWANCE",
+    "LOWER_OF_MODELS",
+    "REQUIRED",
+    "SECTIONS",
+    "SPAN",
+    "SPREAD_CREDIT",
+]

@@ -1,0 +1,77 @@
+"""CME's model by historical simulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from crossmargin.instruments.contracts import roots
+from crossmargin.policies.sections.common import HIGHEST_LEVEL, Rules
+from crossmargin.policies.sections.span import SPAN
+
+
+@dataclass(frozen=True)
+class Cme:
+    """The CME-like model."""
+
+    table: ClassVar[str] = "cme"
+    purpose: ClassVar[str] = (
+        "The CME-like model: historical VaR mixed with stressed VaR, or scan ranges and spreads; "
+        "cash enters as futures."
+    )
+    model: Annotated[
+        str, "hvar: historical simulation; span: scan ranges and spreads, by that table"
+    ]
+    level: Annotated[float, "confidence of both VaRs"]
+    horizon: Annotated[int, "business days a move takes"]
+    historical_weight: Annotated[
+        float, "weight of historical VaR; the rest is that of stressed VaR"
+    ]
+    volatility_decay: Annotated[float, "daily decay of the volatility that scales the scenarios"]
+    volatility_seed_rows: Annotated[int, "rows that volatility begins with"]
+    volatility_limit: Annotated[
+        float, "scenarios are scaled up or down by no more than this factor"
+    ]
+    equivalent_roots: Annotated[
+        tuple[tuple[float, str], ...],
+        "up to so many remaining years, the future that stands for cash",
+    ]
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values."""
+        limits = [limit for limit, _ in self.equivalent_roots]
+        return {
+            "model must be 'hvar' or 'span'": self.model in ("hvar", SPAN),
+            f"level must lie above 0 and be at most {HIGHEST_LEVEL}": (
+                0.0 < self.level <= HIGHEST_LEVEL
+            ),
+            "horizon must be 1 to 60": 1 <= self.horizon <= 60,
+            "historical_weight must lie between 0 and 1": 0.0 <= self.historical_weight <= 1.0,
+            "volatility_decay must lie between 0 and 1": 0.0 < self.volatility_decay < 1.0,
+            "volatility_seed_rows must be positive": self.volatility_seed_rows >= 1,
+            "volatility_limit must be at least 1": self.volatility_limit >= 1.0,
+            "equivalent_roots must ascend and name Treasury futures": (
+                limits == sorted(set(limits))
+                and len(limits) > 0
+                and {root for _, root in self.equivalent_roots} <= set(roots("treasury"))
+            ),
+        }
+
+
+@dataclass(frozen=True)
+class CmeCorrelation:
+    """How far the CME-like model's scenarios take on the correlation of recent days."""
+
+    table: ClassVar[str] = "cme_correlation"
+    purpose: ClassVar[str] = (
+        "The CME-like model's scenarios take on the correlation of recent days."
+    )
+    weight: Annotated[float, "of the recent correlation; the rest is the look-back's"]
+    decay: Annotated[float, "daily decay of the recent correlation"]
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values."""
+        return {
+            "weight must lie between 0 and 1": 0.0 <= self.weight <= 1.0,
+            "decay must lie between 0 and 1": 0.0 < self.decay < 1.0,
+        }

@@ -1,0 +1,100 @@
+"""What the tables of a policy share: their form, and checks that several of them make."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any, ClassVar, Protocol, cast
+
+from crossmargin.book.schemas import SECURITIES, Schema
+from crossmargin.instruments.contracts import roots
+
+HIGHEST_LEVEL = 0.9999
+"""Beyond it a tail can come to nothing (methodology, section 1)."""
+
+MOST_USD = 1e9
+"""No charge a contract is beyond it."""
+
+Rules = dict[str, bool]
+"""What must hold of a table's values, and whether it does."""
+
+MaturityGroup = tuple[str, tuple[str, ...], int]
+"""Name, types of securities, and the last month of remaining term that is in."""
+
+
+class Section(Protocol):
+    """A table of a policy: a frozen dataclass whose fields are its parameters.
+
+    The type of each field is `Annotated` with the meaning of the parameter, in words for people.
+
+    Attributes
+    ----------
+    table : str
+        Its name in the file.
+    purpose : str
+        A sentence that says what it is for.
+    """
+
+    table: ClassVar[str]
+    purpose: ClassVar[str]
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values; each message begins with a parameter's name."""
+        ...
+
+
+def meanings(section: type) -> dict[str, str]:
+    """Return what each parameter of a table means.
+
+    Parameters
+    ----------
+    section : type
+        A dataclass, some of whose fields are annotated.
+
+    Returns
+    -------
+    dict of str to str
+        By parameter, in their order.
+    """
+    hints = typing.get_type_hints(section, include_extras=True)
+    annotated = {field.name: hints[field.name] for field in fields(cast(Any, section))}
+    return {
+        name: hint.__metadata__[0]
+        for name, hint in annotated.items()
+        if hasattr(hint, "__metadata__")
+    }
+
+
+def shares(values: Iterable[float]) -> bool:
+    """Tell whether all values lie between 0 and 1."""
+    return all(0.0 <= value <= 1.0 for value in values)
+
+
+def by_root(amounts: tuple[tuple[str, float], ...], most: float = MOST_USD) -> bool:
+    """Tell whether each root is known and named once, with an amount that is not too large."""
+    names = [root for root, _ in amounts]
+    return (
+        len(set(names)) == len(names)
+        and set(names) <= set(roots())
+        and all(0.0 <= usd <= most for _, usd in amounts)
+    )
+
+
+def all_choices(values: tuple[str, ...], schema: Schema, name: str) -> bool:
+    """Tell whether all values may stand in a column of an input table."""
+    return all(set(values) <= set(c.choices) for c in schema.columns if c.name == name)
+
+
+def group_rules(name: str, groups: tuple[MaturityGroup, ...]) -> Rules:
+    """Return what must hold of maturity groups, the parameter `name`."""
+    names = [group for group, _, _ in groups]
+    return {
+        f"{name} must have names, each once": len(names) > 0 and len(set(names)) == len(names),
+        f"{name} holds an unknown type": all(
+            types and all_choices(types, SECURITIES, "type") for _, types, _ in groups
+        ),
+        f"{name} must have a last month from 1 to 1200": all(
+            1 <= months <= 1200 for _, _, months in groups
+        ),
+    }

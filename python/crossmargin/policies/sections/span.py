@@ -1,0 +1,122 @@
+"""CME's model by scan ranges and spreads."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from crossmargin.instruments.contracts import roots
+from crossmargin.policies.sections.common import (
+    HIGHEST_LEVEL,
+    MOST_USD,
+    Rules,
+    by_root,
+    shares,
+)
+
+SPAN = "span"
+"""The value of `cme.model` that asks for the table of that name."""
+
+MOST_RATIO = 1e6
+"""No delta ratio of a spread is beyond it."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """The CME-like model by scan ranges and spreads; a combined commodity is a root."""
+
+    table: ClassVar[str] = SPAN
+    purpose: ClassVar[str] = (
+        "The CME-like model by scan ranges and spreads; a combined commodity is a root."
+    )
+    scan_ranges: Annotated[
+        tuple[tuple[str, float], ...],
+        "futures and USD a contract; calibrated for those not named",
+    ]
+    extreme_multiple: Annotated[float, "the extreme move in scan ranges"]
+    extreme_cover: Annotated[float, "share of the extreme move's loss that counts"]
+    tiers: Annotated[
+        tuple[tuple[str, int, int], ...],
+        "futures, first and last month after the as-of month, both included; a root's tiers are "
+        "numbered from 1 as listed",
+    ]
+    intra_spreads: Annotated[
+        tuple[tuple[str, int, int, float], ...],
+        "futures, tier, tier, USD a spread; in the order of priority",
+    ]
+    delivery_charges: Annotated[
+        tuple[tuple[str, float], ...],
+        "futures and USD a delta, once the delivery month has begun",
+    ]
+    spreads: Annotated[
+        tuple[tuple[tuple[str, float, str], ...], ...],
+        "legs of each spread: futures, delta ratio, side A or B; in the order of priority",
+    ]
+    spread_rates: Annotated[
+        tuple[float, ...], "credit of each spread, share of its legs' scan risk; none: calibrated"
+    ]
+    calibration_rows: Annotated[int, "latest rows of the history that are calibrated on"]
+    calibration_level: Annotated[float, "confidence of what is calibrated"]
+    product_codes: Annotated[
+        tuple[tuple[str, str, str], ...],
+        "futures, and their exchange and product in a SPAN parameter file",
+    ]
+
+    def tiers_of(self, root: str) -> list[tuple[int, int]]:
+        """Return the first and last month of each tier of a root."""
+        return [(first, last) for name, first, last in self.tiers if name == root]
+
+    def rules(self) -> Rules:
+        """Return what must hold of the values."""
+        tiers = {root: self.tiers_of(root) for root, _, _ in self.tiers}
+        return {
+            "scan_ranges must name each root once, above 0 USD": (
+                by_root(self.scan_ranges) and all(usd > 0.0 for _, usd in self.scan_ranges)
+            ),
+            "extreme_multiple must be at least 1": 1.0 <= self.extreme_multiple <= 100.0,
+            "extreme_cover must lie between 0 and 1": 0.0 <= self.extreme_cover <= 1.0,
+            "tiers must name known roots, and months that ascend without overlap": (
+                set(tiers) <= set(roots()) and all(map(_tiers_ok, tiers.values()))
+            ),
+            "intra_spreads must name tiers of a root, and not a negative charge": all(
+                1 <= min(a, b) <= max(a, b) <= len(tiers.get(root, [])) and 0.0 <= usd <= MOST_USD
+                for root, a, b, usd in self.intra_spreads
+            ),
+            "delivery_charges must name each root once, not below 0 USD": by_root(
+                self.delivery_charges
+            ),
+            "spreads need legs on sides A and B, each of another known root, ratio above 0": (
+                all(map(_legs_ok, self.spreads))
+            ),
+            "spread_rates must be empty, or a rate between 0 and 1 for each spread": (
+                len(self.spread_rates) in (0, len(self.spreads)) and shares(self.spread_rates)
+            ),
+            "calibration_rows must be positive": self.calibration_rows >= 1,
+            f"calibration_level must lie above 0 and be at most {HIGHEST_LEVEL}": (
+                0.0 < self.calibration_level <= HIGHEST_LEVEL
+            ),
+            "product_codes must name each root and each product once": (
+                {root for root, _, _ in self.product_codes} <= set(roots())
+                and len({root for root, _, _ in self.product_codes}) == len(self.product_codes)
+                and len({code[1:] for code in self.product_codes}) == len(self.product_codes)
+            ),
+        }
+
+
+def _tiers_ok(tiers: list[tuple[int, int]]) -> bool:
+    """Tell whether the tiers of one root ascend."""
+    months = [month for tier in tiers for month in tier]
+    apart = all(after > last for (_, last), (after, _) in itertools.pairwise(tiers))
+    return months == sorted(months) and apart
+
+
+def _legs_ok(legs: tuple[tuple[str, float, str], ...]) -> bool:
+    """Tell whether the legs of an inter-commodity spread make one."""
+    named = [root for root, _, _ in legs]
+    return (
+        {side for _, _, side in legs} == {"A", "B"}
+        and len(set(named)) == len(named)
+        and set(named) <= set(roots())
+        and all(0.0 < ratio <= MOST_RATIO for _, ratio, _ in legs)
+    )

@@ -1,0 +1,100 @@
+"""The tables of ``docs/columns.md``, written from the schemas of inputs and results.
+
+``python -m crossmargin.results.describe docs/columns.md`` brings the page up to date.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from crossmargin.book import schemas
+from crossmargin.book.schemas import LARGEST_QUANTITY
+from crossmargin.results.schema import SCHEMAS, STAMPS, Column
+
+INPUTS = (
+    schemas.POSITIONS,
+    schemas.ACCOUNTS,
+    schemas.FIRMS,
+    schemas.SECURITIES,
+    schemas.BASIS,
+    schemas.SETTLEMENTS,
+    schemas.FIXINGS,
+    schemas.VOLUMES,
+)
+"""The input tables that are described column by column."""
+MARK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def result_table(columns: tuple[Column, ...]) -> str:
+    """Return columns of a result as a table in Markdown, a line for each."""
+    head = "| column | type | what | null where |\n|---|---|---|---|\n"
+    return head + "".join(map(_result, columns))
+
+
+def input_table(columns: tuple[schemas.Column, ...]) -> str:
+    """Return columns of an input as a table in Markdown, a line for each."""
+    head = "| column | cells | what | required |\n|---|---|---|---|\n"
+    return head + "".join(map(_input, columns))
+
+
+def tables() -> dict[str, str]:
+    """Return every table that a page can have, by the name in its mark."""
+    return {
+        **{f"input_{schema.name}": input_table(schema.columns) for schema in INPUTS},
+        **{schema.name: result_table(schema.columns) for schema in SCHEMAS},
+        "stamps": result_table(STAMPS),
+    }
+
+
+def filled(page: str) -> str:
+    """Return a page with its tables as the schemas have them.
+
+    Parameters
+    ----------
+    page : str
+        Each table stands between the lines ``<!-- generated: NAME -->`` and ``<!-- end -->``.
+
+    Raises
+    ------
+    KeyError
+        There is no table of this name.
+    """
+    known = tables()
+    return MARK.sub(lambda mark: f"{mark[1]}{known[mark[2]]}{mark[3]}", page)
+
+
+def _result(column: Column) -> str:
+    kind = str(column.type) + (f", {column.unit}" if column.unit else "")
+    meaning = column.meaning + (f" ({column.evidence})" if column.evidence else "")
+    return f"| `{column.name}` | {kind} | {meaning} | {column.null} |\n"
+
+
+def _input(column: schemas.Column) -> str:
+    kinds = {
+        "text": "text",
+        "number": column.unit or "number",
+        "date": "date",
+        "flag": "yes/no",
+        "choice": ", ".join(f"`{choice}`" for choice in column.choices),
+    }
+    cells = kinds[column.kind]
+    if column.kind == "number" and column.high < LARGEST_QUANTITY:
+        cells += f", {column.low:,.15g} to {column.high:,.15g}"
+    return f"| `{column.name}` | {cells} | {column.meaning} | {_required(column)} |\n"
+
+
+def _required(column: schemas.Column) -> str:
+    """Return whether every row needs a cell, or only the file the column."""
+    if column.required:
+        return "the column" if column.may_be_blank else "yes"
+    if column.default is None:
+        return "no"
+    return "no" if column.default is False else f"no: {column.default:g}"
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        path = Path(name)
+        path.write_text(filled(path.read_text("utf-8")), "utf-8")

@@ -1,0 +1,482 @@
+"""The result tables as data: which columns they have, and what each one says.
+
+Every result table is built by its schema, so that no column exists without its description.
+`crossmargin.results.describe` writes the tables of ``docs/columns.md`` from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pyarrow as pa
+
+from crossmargin.columns import Column as Cells
+from crossmargin.results.table import MONEY
+
+SCHEMA_VERSION = "2"
+"""Of the result tables; it changes when a column changes its name or meaning."""
+
+Evidence = Literal["confirmed", "inferred", "unconfirmed", "ours"]
+
+TEXT, NUMBER, WHOLE, FLAG, DATE = (
+    pa.string(),
+    pa.float64(),
+    pa.int64(),
+    pa.bool_(),
+    pa.date32(),
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a result table.
+
+    Attributes
+    ----------
+    name, type
+        The header, and the Arrow type.
+    meaning
+        What a cell says, in Markdown.
+    unit
+        Of a number; empty for a plain count, a share, and all that is no number.
+    null
+        When a cell is null; empty: never.
+    evidence
+        How the rule behind the column is known, in the words of policies; empty where no single one
+        fits. The parameters of a rule have their own, in the policy.
+    """
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    unit: str = ""
+    null: str = ""
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """One result table.
+
+    Attributes
+    ----------
+    name
+        What the table is called.
+    columns
+        Its columns, in their order.
+    carries
+        Whether columns of the user's own follow them.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    carries: bool = False
+
+    def __getitem__(self, name: str) -> Column:
+        """Return the column of a name; KeyError if there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """The columns as Arrow has them."""
+        return pa.schema([(column.name, column.type) for column in self.columns])
+
+    def table(
+        self, cells: Mapping[str, Cells], carried: Mapping[str, Cells] | None = None
+    ) -> pa.Table:
+        """Return the table of these cells, checked.
+
+        Parameters
+        ----------
+        cells : dict of str to Arrow array, [N] each
+            Exactly the columns of the schema, in any order.
+        carried : dict of str to Arrow array, [N] each, optional
+            Columns of the user's own, where the table carries them; they come after ours.
+
+        Returns
+        -------
+        pyarrow.Table
+
+        Raises
+        ------
+        ValueError
+            A column is missing, not in the schema, of another type, or null where it never is.
+        """
+        names = [column.name for column in self.columns]
+        if set(cells) != set(names):
+            lacking, unknown = set(names) - set(cells), set(cells) - set(names)
+            raise ValueError(
+                f"{self.name}: lacks {', '.join(sorted(lacking)) or 'nothing'}, has "
+                f"{', '.join(sorted(unknown)) or 'nothing'} beside the columns of its schema"
+            )
+        for column in self.columns:
+            given = cells[column.name]
+            if given.type != column.type:
+                raise ValueError(
+                    f"{self.name}.{column.name}: {column.type} expected, got {given.type}"
+                )
+            if given.null_count and not column.null:
+                raise ValueError(
+                    f"{self.name}.{column.name}: {given.null_count} nulls, none expected"
+                )
+        if carried and (not self.carries or set(carried) & set(names)):
+            raise ValueError(f"{self.name}: does not carry {', '.join(carried)}")
+        return pa.table({**{name: cells[name] for name in names}, **(carried or {})})
+
+
+STAMPS = (
+    Column("as_of", DATE, "The day the book is margined for."),
+    Column("cycle", TEXT, "The margin cycle: `ITD`, `EOD`, `EODXM` or `CUR`; see below."),
+    Column("run_id", TEXT, "The run that wrote the row. No two runs have the same one."),
+)
+"""The last columns of every table of a run."""
+
+_ACCOUNT = Column("account", TEXT, "As in the accounts given.")
+_FIRM = Column(
+    "clearing_firm",
+    TEXT,
+    "The firm that carries the positions. Rows of an account at another firm are margined apart.",
+)
+
+_UNPRICED = "the clearing house's model does not price an instrument in it"
+_NO_RATE = f"{_UNPRICED}, or cash and futures are both zero"
+
+
+def _v(name: str, ccp: str, what: str) -> Column:
+    """Return the column of a model's margin."""
+    return Column(
+        name, NUMBER, f"{ccp}-like margin of the cross-margined {what}.", "USD", _UNPRICED
+    )
+
+
+_SAVING = (
+    Column(
+        "offset_rate_ficc",
+        NUMBER,
+        "The share that FICC's model saves: 1 - combined / (cash + futures), before cap and "
+        "minimum. Negative where the two together need more.",
+        null=_NO_RATE,
+    ),
+    Column(
+        "offset_rate_cme",
+        NUMBER,
+        "The same in CME's model.",
+        null=_NO_RATE,
+    ),
+    Column(
+        "offset_rate",
+        NUMBER,
+        "The share both clearing houses take off: the smaller of the two, at most the cap, or what "
+        "the policy's table gives. Zero where `reason` says why.",
+        evidence="inferred",
+    ),
+    Column(
+        "binding",
+        TEXT,
+        "`FICC` or `CME`: the one whose saving is smaller; FICC on a tie.",
+        null="the offset rate is zero, or comes from a table of the policy",
+    ),
+    Column("capped", FLAG, "Whether the cap took over.", evidence="confirmed"),
+    Column(
+        "reason",
+        TEXT,
+        "Why the offset rate is zero. The first that holds: `NOT_ELIGIBLE`; `INCOMPLETE`, a row is "
+        "rejected or a cross-margined position is unpriced; `ONE_SIDED`, cash or futures are "
+        "lacking; `NO_SAVING`, not positive; `BELOW_MINIMUM`.",
+        null="the offset rate is not zero",
+    ),
+)
+"""What was agreed for an account; `tables.saving_columns` has the cells."""
+
+
+def _amount(
+    name: str, meaning: str, null: str = _UNPRICED, evidence: Evidence | None = None
+) -> Column:
+    """Return a column of money."""
+    return Column(name, MONEY, meaning, "USD", null, evidence)
+
+
+_ANY_UNPRICED = "an instrument of the account is unpriced at its own clearing house"
+
+_MONEY = (
+    _amount(
+        "requirement_ficc",
+        "What is left of the cross-margined cash at FICC, with the charges on it.",
+        evidence="inferred",
+    ),
+    _amount(
+        "requirement_cme",
+        "What is left of the cross-margined futures at CME, with the charges on them.",
+        evidence="inferred",
+    ),
+    _amount("other_ficc", "Margin of all other positions at FICC, with their charges."),
+    _amount("other_cme", "Margin of all other futures at CME, with their charges."),
+    _amount("requirement", "The sum of the four.", _ANY_UNPRICED),
+    _amount(
+        "house_requirement",
+        "After the firm's own terms: max(multiplier * requirement, floor, minimum).",
+        _ANY_UNPRICED,
+    ),
+    _amount(
+        "programme_saving",
+        "`offset_rate` * (`v_ficc_cash` + `v_cme_futures`): what the clearing houses report.",
+        "one of the two V is null",
+    ),
+    _amount(
+        "standalone_requirement",
+        "What the account would pay with all its positions in ordinary accounts.",
+        _ANY_UNPRICED,
+    ),
+    _amount(
+        "saving",
+        "`standalone_requirement` - `requirement`. Negative where moving futures into the "
+        "cross-margin account costs more than it saves.",
+        _ANY_UNPRICED,
+    ),
+)
+"""The fields of `Requirement`; `tables.money_columns` has the cells."""
+
+_CAVEATS = (
+    Column(
+        "saving_is_upper_bound",
+        FLAG,
+        "A cross-margined Treasury future moves without its basis in most scenarios. Hedges look "
+        "better than they are, and the saving is likely too large. False where the offset rate "
+        "comes from a table of the policy.",
+        evidence="ours",
+    ),
+    Column(
+        "spread_risk",
+        TEXT,
+        "`not modelled`: short-rate futures move with the Treasury curve. There is no SOFR "
+        "history, or it covers less than half of the scenarios.",
+        null="it is modelled, or there are no short-rate futures",
+        evidence="ours",
+    ),
+)
+"""What is to be said of an account's figures; `tables.caveat_columns` has the cells."""
+
+CARRIED = (
+    Column("customer", TEXT, "The legal customer, as given.", null="none is given"),
+    replace(_FIRM, meaning="The firm that carries the account, as given."),
+    Column("origin", TEXT, "`house` or `customer`, as given."),
+    Column("ficc_role", TEXT, "The account's role at FICC, as given."),
+)
+"""Columns of the accounts given that go to the results, before the user's own."""
+
+ACCOUNTS = Schema(
+    "accounts",
+    (
+        _ACCOUNT,
+        Column(
+            "status",
+            TEXT,
+            "`complete`; `incomplete`, rows are rejected or something is unpriced, anywhere in the "
+            "account; `not_eligible`.",
+        ),
+        Column(
+            "rows_rejected",
+            WHOLE,
+            "Input rows that name the account and are set aside. The amounts are those of the "
+            "other rows: too low.",
+        ),
+        _v("v_ficc_cash", "FICC", "cash"),
+        _v("v_ficc_futures", "FICC", "futures"),
+        _v("v_ficc_combined", "FICC", "cash and futures together"),
+        _SAVING[0],
+        _v("v_cme_futures", "CME", "futures"),
+        _v("v_cme_cash", "CME", "cash"),
+        _v("v_cme_combined", "CME", "cash and futures together"),
+        *_SAVING[1:],
+        *_MONEY,
+        *_CAVEATS,
+        *CARRIED,
+    ),
+    carries=True,
+)
+
+COMPONENTS = Schema(
+    "components",
+    (
+        _ACCOUNT,
+        _FIRM,
+        Column("ccp", TEXT, "The clearing house: `FICC` or `CME`."),
+        Column(
+            "portfolio",
+            TEXT,
+            "`cash`, `futures` and `combined` are cross-margined; `other` is the rest; `all` is "
+            "what the clearing house would margin without the programme.",
+        ),
+        Column(
+            "component",
+            TEXT,
+            "At FICC `VaR`, `floor`, `MMA` (minimum margin amount) and `haircut`. At CME `HVaR` "
+            "and `SVaR`, or by scan ranges `scan`, `intra`, `delivery` and `credit`. `V` is what "
+            "they come to. A charge is `charge: ` and its name.",
+        ),
+        Column(
+            "amount",
+            MONEY,
+            "The component, to the cent. A negative measure is a gain; `credit` is negative.",
+            "USD",
+            _UNPRICED,
+        ),
+        Column("reducible", FLAG, "Whether the offset rate reduces it."),
+    ),
+)
+
+BREAKDOWN = Schema(
+    "breakdown",
+    (
+        _ACCOUNT,
+        _FIRM,
+        replace(COMPONENTS["ccp"], null="a `reduction`, which both clearing houses have together"),
+        replace(COMPONENTS["portfolio"], meaning="As in components.", null="a `reduction`"),
+        Column(
+            "component",
+            TEXT,
+            "`scan`, `intra`, `delivery` or `credit` of the model by scan ranges; `reduction`, by "
+            "a table of the policy.",
+        ),
+        Column(
+            "item",
+            TEXT,
+            "`scan`, `intra`, `delivery`: the root. `credit`: the spread's legs and ratios. "
+            "`reduction`: class of cash : class or root of futures.",
+        ),
+        Column(
+            "quantity",
+            NUMBER,
+            "`scan`: the root's net delta. `credit`: how many spreads are formed. `reduction`: the "
+            "margin offset, USD.",
+            "contracts, spreads or USD",
+            "the component has no quantity",
+        ),
+        Column(
+            "scenario",
+            WHOLE,
+            "`scan`: the active scenario, 1 to 16.",
+            null="any other component",
+        ),
+        Column(
+            "amount",
+            NUMBER,
+            "What the item adds to the component, unrounded and never zero; that of a `credit` is "
+            "negative. Of a `reduction` its part of R, before cap and minimum, also where `reason` "
+            "says that the offset rate is zero.",
+            "USD",
+        ),
+    ),
+)
+
+POSITIONS = Schema(
+    "positions",
+    (
+        _ACCOUNT,
+        _FIRM,
+        Column("ccp", TEXT, "The clearing house of the position: `FICC` or `CME`."),
+        Column("xm", FLAG, "Whether it was booked in the cross-margin account."),
+        Column(
+            "segment",
+            TEXT,
+            "Where it is margined: `FICC cross-margined`, `CME cross-margined`, `FICC other` or "
+            "`CME other`.",
+        ),
+        Column("instrument", TEXT, "CUSIP, contract, or `USD 2025-03-20` for a forward cash leg."),
+        Column("kind", TEXT, "`treasury`, `forward cash leg` or `future`."),
+        Column("quantity", WHOLE, "Net, long is positive.", "USD of face, or contracts"),
+        Column(
+            "assignment_reason",
+            TEXT,
+            "Why it is there: `CROSS_MARGINED`, `NOT_XM`, or the code that reassigned it.",
+        ),
+    ),
+)
+
+EXCEPTIONS = Schema(
+    "exceptions",
+    (
+        Column("file", TEXT, "The input."),
+        Column("row", WHOLE, "Data row, from 1.", null="it is about the whole input"),
+        Column("account", TEXT, "The account of the row.", null="it names none"),
+        Column("instrument", TEXT, "The instrument of the row.", null="it names none"),
+        Column("severity", TEXT, "`rejected`, `reassigned`, `unpriced` or `note`."),
+        Column("code", TEXT, "Its kind; `crossmargin.book.exceptions.CODES` has them all."),
+        Column("message", TEXT, "What is the matter with this row, and what to do."),
+    ),
+)
+
+RUN_TABLES = (ACCOUNTS, COMPONENTS, BREAKDOWN, POSITIONS, EXCEPTIONS)
+"""What a run writes, each followed by `STAMPS`."""
+
+COMPARED = (
+    "offset_rate",
+    "requirement",
+    "saving",
+    "reason",
+    "saving_is_upper_bound",
+    "spread_risk",
+)
+"""Columns of accounts that a comparison puts side by side."""
+
+
+def has_difference(column: Column) -> bool:
+    """Say whether a comparison has the difference of a column too: that of numbers."""
+    return column.type in (NUMBER, MONEY)
+
+
+def _side_by_side(column: Column) -> Iterator[Column]:
+    """Return the columns of a comparison for one of accounts."""
+    for end in "ab":
+        lacks = f"run {end.upper()} lacks the account"
+        yield replace(
+            column,
+            name=f"{column.name}_{end}",
+            meaning=f"`{column.name}` of run {end.upper()}.",
+            null=f"{lacks}, or it is null there" if column.null else lacks,
+            evidence=None,
+        )
+    if has_difference(column):
+        yield replace(
+            column,
+            name=f"{column.name}_difference",
+            meaning="B minus A.",
+            null="one of the two is null",
+            evidence=None,
+        )
+
+
+COMPARE = Schema(
+    "compare",
+    (
+        replace(_ACCOUNT, meaning="The accounts of A in its order, then those of B alone."),
+        Column(
+            "only_in",
+            TEXT,
+            "`a` or `b` where one run alone has the account.",
+            null="both have it",
+        ),
+        *(column for name in COMPARED for column in _side_by_side(ACCOUNTS[name])),
+    ),
+)
+
+WHAT_IFS = Schema("what_ifs", (_ACCOUNT, *_SAVING, *_MONEY, *_CAVEATS))
+
+REVALUATION = Schema(
+    "revaluation",
+    (
+        _ACCOUNT,
+        replace(COMPONENTS["portfolio"], meaning="One that holds anything; as in components."),
+        Column("v_sensitivity", NUMBER, "FICC-like margin by sensitivities.", "USD", _UNPRICED),
+        Column("v_full", NUMBER, "FICC-like margin by full revaluation.", "USD", _UNPRICED),
+        Column("difference", NUMBER, "Full minus sensitivities.", "USD", _UNPRICED),
+    ),
+)
+
+SCHEMAS = (*RUN_TABLES, COMPARE, WHAT_IFS, REVALUATION)
+"""Every result table."""
