@@ -240,14 +240,17 @@ def cents_of(x: float) -> int:
     ValueError
         The amount is negative, too large or not a number.
     """
-    if not 0.0 <= x < 9e13:
+    if 0.0 <= x < 4e10:
+        up = x * 100.0 + 0.5
+        whole = int(up)
+        # Below 2^42 both roundings together are off by at most 2^-11.
+        if 0.001 < up - whole < 0.999:
+            return whole
+    elif not 0.0 <= x < 9e13:
         raise ValueError("cents: every amount must be at least 0 and below 9e13 USD")
     product = x * 100.0
     whole = int(product)
     part = product - whole
-    # Below 2^42 the product is off by less than 2^-11.
-    if product < 2.0**42 and not 0.499 < part < 0.501:
-        return whole + (part > 0.5)
     split = x * 134217729.0
     high = split - (split - x)
     error = (high * 100.0 - product) + (x - high) * 100.0

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
-from crossmargin.agreement.requirement import Requirement, require
+from crossmargin.agreement.requirement import AMOUNTS, Requirement, require
 from crossmargin.agreement.savings import Saving
 from crossmargin.margin.charges import Charge, Charged
 from crossmargin.margin.portfolios import CcpMargin
-
-COLUMNS = tuple(Requirement.__dataclass_fields__)
 
 
 def house(name: str, *groups: tuple[float | None, ...]) -> CcpMargin:
@@ -40,6 +39,7 @@ def required(
     multiplier: float = 1.0,
     floor: float = 0.0,
     minimum: float = 0.0,
+    elsewhere: Sequence[CcpMargin] = (),
 ) -> Requirement:
     size = len(p)
     return require(
@@ -51,11 +51,12 @@ def required(
         multiplier=np.full(size, multiplier),
         floor=np.full(size, floor),
         minimum=np.full(size, minimum),
+        elsewhere=elsewhere,
     )
 
 
 def cents(result: Requirement, account: int = 0) -> dict[str, int | None]:
-    amounts = {name: getattr(result, name) for name in COLUMNS}
+    amounts = {name: getattr(result, name) for name in AMOUNTS}
     return {n: int(a.cents[account]) if a.known[account] else None for n, a in amounts.items()}
 
 
@@ -229,7 +230,7 @@ def test_charges_inside_are_reduced_and_those_outside_are_not() -> None:
     for inside, due in ((True, 7_50), (False, 10_00)):
         charge = charged("FICC", amount, reducible=inside)
         result = cents(required(FICC, CME, 0.25, charges=[charge]))
-        more = {n: result[n] - plain[n] for n in COLUMNS}  # type: ignore[operator]
+        more = {n: result[n] - plain[n] for n in AMOUNTS}  # type: ignore[operator]
         assert more["requirement_ficc"] == due
         assert (more["other_ficc"], more["standalone_requirement"]) == (4_00, 14_00)
         assert more["requirement"] == due + 4_00
@@ -244,3 +245,48 @@ def test_charges_are_rounded_one_by_one() -> None:
     result = cents(required(FICC, CME, 0.0, charges=both))
     assert result["requirement_cme"] == 600_00 + 13 + 13
     assert result["requirement_ficc"] == 1000_00
+
+
+def test_further_clearing_houses_are_added_without_a_reduction() -> None:
+    # Account 0 has 40.005 and, at another firm, 2.5 at the third house; account 1 has 10 there.
+    ficc = house("FICC", *([(1000.0, 800.0, 900.0, 50.0, 1020.0)] * 2), (0, 0, 0, 0, 0))
+    cme = house("CME", *([(700.0, 600.0, 650.0, 40.0, 610.0)] * 2), (0, 0, 0, 0, 0))
+    third = house("ICE", (40.005,), (10.0,), (2.5,))
+    fourth = house("CMESC", (0.0,), (7.0,), (0.0,))
+    charge = charged("ICE", [[1.125], [0.0], [4.0]], reducible=True)
+    result = required(
+        ficc,
+        cme,
+        *(0.25, 0.25),
+        charges=[charge],
+        group_account=[0, 1, 0],
+        multiplier=2.0,
+        elsewhere=[third, fourth],
+    )
+    # 40.01 + 1.13 + 2.50 + 4.00, each rounded by itself; the charge is not reduced.
+    assert result.elsewhere["ICE"].cents.tolist() == [47_64, 10_00]
+    assert result.elsewhere["CMESC"].cents.tolist() == [0, 7_00]
+    first, second = cents(result), cents(result, 1)
+    assert first == {
+        "requirement_ficc": 750_00,
+        "requirement_cme": 450_00,
+        "other_ficc": 50_00,
+        "other_cme": 40_00,
+        "requirement": 1290_00 + 47_64,
+        "house_requirement": 2 * (1290_00 + 47_64),
+        "programme_saving": 400_00,
+        "standalone_requirement": 1630_00 + 47_64,
+        "saving": 340_00,
+    }
+    assert (second["requirement"], second["saving"]) == (1290_00 + 17_00, 340_00)
+    assert required(FICC, CME, 0.25).elsewhere == {}
+
+
+def test_unknown_at_a_further_clearing_house_reaches_the_totals() -> None:
+    ficc, cme = (house(name, *([(1.0, 1.0, 1.0, 1.0, 1.0)] * 3)) for name in ("FICC", "CME"))
+    third = house("ICE", (1.0,), (1.0,), (None,))
+    result = required(ficc, cme, 0.0, 0.0, group_account=[0, 1, 1], elsewhere=[third])
+    assert result.elsewhere["ICE"].known.tolist() == [True, False]
+    lost = {name for name, value in cents(result, 1).items() if value is None}
+    assert lost == {"requirement", "house_requirement", "standalone_requirement", "saving"}
+    assert None not in cents(result).values()

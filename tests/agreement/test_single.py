@@ -11,19 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crossmargin.agreement._scalar import standing_alone, together
 from crossmargin.agreement.requirement import require
 from crossmargin.agreement.savings import agree
-from crossmargin.agreement.single import (
-    Client,
-    Elsewhere,
-    Flags,
-    Portfolios,
-    settle,
-    v_cme,
-    v_ficc,
-)
+from crossmargin.agreement.single import NOTHING, Client, settle
 from crossmargin.conventions import CME, FICC
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.portfolios import CcpMargin, Flags, Portfolios
 from crossmargin.policies import Agreement
 from crossmargin.policies.sections import LOWER_OF_MODELS
 from crossmargin.results.tables import money_columns, saving_columns
@@ -91,7 +84,7 @@ def same_bits(a: dict[str, Any], b: dict[str, Any]) -> bool:
     *[st.booleans()] * 3,
     *terms,
     st.sampled_from([0.0, 50.0, 1e13]),
-    st.sampled_from([(0.8, 0.01), (1.0, 0.0), (0.25, 0.5)]),
+    st.sampled_from([(0.8, 0.01), (1.0, 0.0), (0.25, 0.5), (0.0, 0.0)]),
 )
 def test_one_account_is_the_row_of_the_columns(
     groups: list[tuple[Portfolios, Portfolios, Flags, Flags]],
@@ -104,11 +97,11 @@ def test_one_account_is_the_row_of_the_columns(
     limits: tuple[float, float],
 ) -> None:
     rules = Agreement(LOWER_OF_MODELS, *limits)
-    there = Elsewhere()
-    for ficc, cme, no_ficc, no_cme in groups[1:]:
-        there = there.plus(ficc, cme, no_ficc, no_cme)
+    there = NOTHING
+    for group in groups[1:]:
+        there = together(there, standing_alone(*group))
     client = Client("A", eligible, complete, multiplier, floor, minimum, there)
-    ours = settle(*groups[0], two_sided=two_sided, client=client, rules=rules)
+    ours = settle(*groups[0], two_sided, client, rules)
     expected = by_columns(
         groups,
         eligible=eligible,
@@ -122,6 +115,13 @@ def test_one_account_is_the_row_of_the_columns(
     assert same_bits(ours, expected)
 
 
+def test_a_cap_of_nothing_leaves_nothing_that_binds() -> None:
+    v = (60.0, 40.0, 50.0, 1.0, 2.0)
+    client = Client("A", True, True, 1.0, 0.0, 0.0)
+    row = settle(v, v, KNOWN, KNOWN, True, client, Agreement(LOWER_OF_MODELS, 0.0, 0.0))
+    assert (row["offset_rate"], row["binding"], row["capped"]) == (0.0, None, True)
+
+
 # Below the cap, a tie, at the cap, beyond it, below the minimum, nothing to save.
 @pytest.mark.parametrize("both", [50.0, 75.0, 20.0, 19.0, 99.5, 100.0, 130.0])
 @pytest.mark.parametrize("other_model", [50.0, 75.0, 0.0])
@@ -130,33 +130,17 @@ def test_every_way_a_percentage_comes_about(both: float, other_model: float) -> 
     groups = [(ficc, cme, KNOWN, KNOWN)]
     terms = {"eligible": True, "complete": True}
     own = {"multiplier": 1.0, "floor": 0.0, "minimum": 0.0}
-    client = Client("A", **terms, **own, elsewhere=Elsewhere())
-    ours = settle(*groups[0], two_sided=True, client=client, rules=RULES)
+    client = Client("A", **terms, **own)
+    ours = settle(*groups[0], True, client, RULES)
     assert same_bits(ours, by_columns(groups, two_sided=True, rules=RULES, **terms, **own))
     binding = "FICC" if both >= other_model else "CME"
     assert ours["binding"] == (None if both > 99.0 else binding)
     assert ours["capped"] == (both < 20.0 and other_model == 0.0)
 
 
-@given(portfolios, portfolios, portfolios)
-def test_v_ficc_is_the_largest(var: Portfolios, mma: Portfolios, floor: Portfolios) -> None:
-    expected = np.maximum(np.maximum(np.array(var), np.array(mma)), np.array(floor))
-    assert np.array(v_ficc(var, mma, floor)).tobytes() == expected.tobytes()
-    lower = tuple(-x - 1.0 for x in var)
-    assert v_ficc(lower, lower, floor) == floor  # type: ignore[arg-type]
-
-
-@given(st.tuples(*[st.floats(-1e10, 1e10)] * 5), portfolios, st.sampled_from([0.0, 0.75, 1.0]))
-def test_v_cme_is_the_mean_but_never_negative(hvar: Portfolios, svar: Portfolios, x: float) -> None:
-    h, s = np.array(hvar), np.array(svar)
-    mixed = np.maximum(x * h + (1.0 - x) * s, 0.0)
-    assert v_cme(hvar, svar, x) == tuple(mixed.tolist())
-    assert v_cme(hvar, None, x) == tuple(np.maximum(h, 0.0).tolist())
-
-
 def test_the_callers_decimal_context_does_not_matter() -> None:
     amount = (12_345_678.91, 0.0, 0.0, 0.0, 12_345_678.91)
-    client = Client("A", True, True, 1.0, 0.0, 0.0, Elsewhere())
+    client = Client("A", True, True, 1.0, 0.0, 0.0)
     with localcontext(prec=3):
-        row = settle(amount, amount, KNOWN, KNOWN, two_sided=False, client=client, rules=RULES)
+        row = settle(amount, amount, KNOWN, KNOWN, False, client, RULES)
     assert row["standalone_requirement"] == Decimal("24691357.82")

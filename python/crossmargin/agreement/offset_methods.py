@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossmargin import exact
+from crossmargin.agreement.rule import unpriced
 from crossmargin.arrays import Float, Integer
 from crossmargin.conventions import CASH, CME_XM, FICC_XM, FUTURES, SEGMENTS
 from crossmargin.engine import DEFAULT_EXECUTION, Book, Execution, tier_charges
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
-from crossmargin.margin.portfolios import CcpMargin, Items, any_unknown, row_of
+from crossmargin.margin.portfolios import CcpMargin, Items, row_of
 from crossmargin.policies import ClassDisallowance, Policy, SpreadCredit
 from crossmargin.policies.sections import CLASS_DISALLOWANCE, SPREAD_CREDIT
 
@@ -119,7 +120,7 @@ class Scheme:
         used, credit = credited(
             cash * side[:, :, FICC_XM], futures * side[:, :, CME_XM], self.offsets, execution
         )
-        unknown = any_unknown(*whole, accounts)
+        unknown = unpriced(*(margin.unknown[:accounts].T for margin in whole))
         at = np.nonzero(np.where(unknown[:, None], 0.0, credit))
         items = Items(
             "reduction", self.name, group=at[0], item=at[1], amount=credit[at], quantity=used[at]

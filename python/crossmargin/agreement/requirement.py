@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from crossmargin import exact
+from crossmargin.agreement import rule
 from crossmargin.agreement.savings import Saving
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.conventions import ALL, CASH, FUTURES, OTHER
@@ -25,14 +29,14 @@ class Amount:
         """Return the sum; what lacks a part is not known."""
         return Amount(self.cents + other.cents, self.known & other.known)
 
-    def __sub__(self, other: Amount) -> Amount:
-        """Return the difference; what lacks a part is not known."""
-        return Amount(self.cents - other.cents, self.known & other.known)
-
 
 @dataclass(frozen=True)
 class Requirement:
-    """The money columns of the accounts table; each is the sum of components rounded once."""
+    """The money columns of the accounts table; each is the sum of components rounded once.
+
+    `elsewhere` holds, by clearing house, what is due at those without an agreement. It is part of
+    `requirement` and of `standalone_requirement`.
+    """
 
     requirement_ficc: Amount
     requirement_cme: Amount
@@ -43,6 +47,11 @@ class Requirement:
     programme_saving: Amount
     standalone_requirement: Amount
     saving: Amount
+    elsewhere: dict[str, Amount] = field(default_factory=dict)
+
+
+AMOUNTS = tuple(column.name for column in fields(Requirement) if column.name != "elsewhere")
+"""The amounts that every requirement has."""
 
 
 def require(
@@ -55,6 +64,7 @@ def require(
     multiplier: Float,
     floor: Float,
     minimum: Float,
+    elsewhere: Sequence[CcpMargin] = (),
 ) -> Requirement:
     """Return what the percentages leave to be paid.
 
@@ -71,58 +81,79 @@ def require(
         The account of each group.
     multiplier, floor, minimum : ndarray of float64, [A]
         The firm's own terms.
+    elsewhere : sequence of CcpMargin
+        [G x 1], of clearing houses without an agreement; nothing there is reduced, charges neither.
 
     Returns
     -------
     Requirement
     """
     accounts = saving.offset_rate.size
-    left = 1.0 - saving.offset_rate
-
-    def whole(margin: CcpMargin, portfolio: int, share: Float | None = None) -> Amount:
-        """Round V and each charge of a portfolio to the cent, and add them up by account."""
-        amount = margin.v[:, portfolio] if share is None else margin.v[:accounts, portfolio] * share
-        groups = amount.size
-        unknown = margin.unknown[:groups, portfolio]
-        total = exact.cents(np.where(unknown, 0.0, amount))
-        for charged in charges:
-            if charged.charge.ccp == margin.ccp:
-                due = charged.amount[:groups, portfolio]
-                if share is not None and charged.charge.reducible:
-                    due = due * share
-                total = np.add(total, exact.cents(due))
-        cents = np.zeros(accounts, dtype=np.int64)
-        np.add.at(cents, group_account[:groups], total)
-        known = np.ones(accounts, dtype=bool)
-        known[group_account[:groups][unknown]] = False
-        return Amount(cents, known)
-
-    requirement_ficc, requirement_cme = whole(ficc, CASH, left), whole(cme, FUTURES, left)
-    other_ficc, other_cme = whole(ficc, OTHER), whole(cme, OTHER)
-    requirement = requirement_ficc + requirement_cme + other_ficc + other_cme
-    own_terms = np.maximum(np.maximum(multiplier * (requirement.cents / 100.0), floor), minimum)
-    saved = [
-        Amount(
-            exact.cents(
-                np.where(
-                    m.unknown[:accounts, portfolio],
-                    0.0,
-                    saving.offset_rate * m.v[:accounts, portfolio],
-                )
-            ),
-            ~m.unknown[:accounts, portfolio],
-        )
-        for m, portfolio in ((ficc, CASH), (cme, FUTURES))
-    ]
-    standalone_requirement = whole(ficc, ALL) + whole(cme, ALL)
-    return Requirement(
-        requirement_ficc=requirement_ficc,
-        requirement_cme=requirement_cme,
-        other_ficc=other_ficc,
-        other_cme=other_cme,
-        requirement=requirement,
-        house_requirement=Amount(exact.cents(own_terms), requirement.known),
-        programme_saving=saved[0] + saved[1],
-        standalone_requirement=standalone_requirement,
-        saving=standalone_requirement - requirement,
+    groups = group_account.size
+    by_account = partial(_by_account, group_account, accounts)
+    other_ficc, other_cme, whole, knows_other_ficc, knows_other_cme, knows_whole = (
+        rule.standing_alone(ficc.v.T, cme.v.T, ficc.unknown.T, cme.unknown.T)
     )
+    for margin in (ficc, cme):
+        whole = whole + _charged(charges, margin.ccp, ALL, groups)
+    alone = (
+        by_account(other_ficc + _charged(charges, ficc.ccp, OTHER, groups), knows_other_ficc),
+        by_account(other_cme + _charged(charges, cme.ccp, OTHER, groups), knows_other_cme),
+        by_account(whole, knows_whole),
+    )
+    at_others = {
+        margin.ccp: by_account(
+            rule.due(margin.v[:, 0], margin.unknown[:, 0])
+            + _charged(charges, margin.ccp, 0, groups),
+            ~margin.unknown[:, 0],
+        )
+        for margin in elsewhere
+    }
+    nothing = Amount(np.zeros(accounts, dtype=np.int64), np.ones(accounts, dtype=bool))
+    further = sum(at_others.values(), nothing)
+    cents, known = rule.required(
+        saving.offset_rate,
+        ficc.v[:accounts].T,
+        cme.v[:accounts].T,
+        ficc.unknown[:accounts].T,
+        cme.unknown[:accounts].T,
+        (
+            *(alone[0].cents, alone[1].cents, alone[2].cents),
+            *(alone[0].known, alone[1].known, alone[2].known),
+        ),
+        (
+            _charged(charges, ficc.ccp, CASH, accounts, saving.offset_rate),
+            _charged(charges, cme.ccp, FUTURES, accounts, saving.offset_rate),
+            further.cents,
+            further.known,
+        ),
+        (multiplier, floor, minimum),
+    )
+    money: dict[str, Any] = dict(zip(AMOUNTS, map(Amount, cents, known), strict=True))
+    return Requirement(**money, elsewhere=at_others)
+
+
+def _by_account(group_account: Integer, accounts: int, cents: Integer, known: Mask) -> Amount:
+    """Return what is due for each group, added up by account, [A]."""
+    total = np.zeros(accounts, dtype=np.int64)
+    np.add.at(total, group_account, cents)
+    all_known = np.ones(accounts, dtype=bool)
+    all_known[group_account[~known]] = False
+    return Amount(total, all_known)
+
+
+def _charged(
+    charges: list[Charged], ccp: str, portfolio: int, groups: int, rate: Float | None = None
+) -> Integer:
+    """Return the charges on a portfolio of the first groups, each rounded to the cent, [groups].
+
+    A rate reduces those that it applies to.
+    """
+    total = np.zeros(groups, dtype=np.int64)
+    for charged in charges:
+        if charged.charge.ccp == ccp:
+            amount = charged.amount[:groups, portfolio]
+            if rate is not None and charged.charge.reducible:
+                amount = rule.reduced(amount, rate)
+            total += exact.cents(amount)
+    return total

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crossmargin.agreement import rule
 from crossmargin.arrays import Float, Mask, Text
-from crossmargin.conventions import CASH, CME, COMBINED, FICC, FUTURES
-from crossmargin.margin.portfolios import CcpMargin, any_unknown
+from crossmargin.conventions import CASH, FUTURES
+from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.policies import Agreement
 
 
@@ -79,43 +80,35 @@ def agree(
     not positive or below the minimum.
     """
     accounts = eligible.size
-    offset_rate_ficc, known_ficc = _offset(ficc, accounts)
-    offset_rate_cme, known_cme = _offset(cme, accounts)
-    if reduction is None:
-        offered, known = np.minimum(offset_rate_ficc, offset_rate_cme), known_ficc & known_cme
-    else:
-        apart = ficc.v[:accounts, CASH] + cme.v[:accounts, FUTURES]
+    v_ficc, v_cme = ficc.v[:accounts].T, cme.v[:accounts].T
+    no_ficc, no_cme = ficc.unknown[:accounts].T, cme.unknown[:accounts].T
+    rate_ficc, known_ficc, rate_cme, known_cme, offered, known, lower = rule.lower_of_models(
+        v_ficc, v_cme, no_ficc, no_cme
+    )
+    if reduction is not None:
+        apart = v_ficc[CASH] + v_cme[FUTURES]
         offered, known = np.zeros(accounts), apart > 0.0
         np.divide(2.0 * reduction, apart, out=offered, where=known)
-    # The last one set is the first in rank.
-    reason = np.full(accounts, "", dtype=object)
-    reason[offered < rules.minimum_saving] = "BELOW_MINIMUM"
-    reason[offered <= 0.0] = "NO_SAVING"
-    reason[~(two_sided & known)] = "ONE_SIDED"
-    reason[~complete | any_unknown(ficc, cme, accounts)] = "INCOMPLETE"
-    reason[~eligible] = "NOT_ELIGIBLE"
-    saves = reason == ""
-    offset_rate = np.where(saves, np.minimum(offered, rules.cap), 0.0)
-    binds = (offset_rate > 0.0) & (reduction is None)
-    return Saving(
-        offset_rate_ficc=offset_rate_ficc,
-        known_ficc=known_ficc,
-        offset_rate_cme=offset_rate_cme,
-        known_cme=known_cme,
-        offset_rate=offset_rate,
-        binding=np.where(
-            binds, np.where(offset_rate_ficc <= offset_rate_cme, FICC, CME), ""
-        ).astype(object),
-        capped=saves & (offered > rules.cap),
-        reason=reason,
+        lower = np.full(accounts, rule.NEITHER)
+    rate, binding, capped, reason = rule.agreed(
+        offered,
+        known,
+        lower,
+        no_ficc,
+        no_cme,
+        eligible,
+        complete,
+        two_sided,
+        rules.cap,
+        rules.minimum_saving,
     )
-
-
-def _offset(margin: CcpMargin, accounts: int) -> tuple[Float, Mask]:
-    """Return 1 - V(combined) / (V(cash) + V(futures)), and where it exists."""
-    v = margin.v[:accounts]
-    apart = v[:, CASH] + v[:, FUTURES]
-    known = (apart > 0.0) & ~margin.unknown[:accounts, COMBINED]
-    ratio = np.ones(accounts)
-    np.divide(v[:, COMBINED], apart, out=ratio, where=known)
-    return 1.0 - ratio, known
+    return Saving(
+        offset_rate_ficc=rate_ficc,
+        known_ficc=known_ficc,
+        offset_rate_cme=rate_cme,
+        known_cme=known_cme,
+        offset_rate=rate,
+        binding=np.array(rule.BINDING, dtype=object)[binding],
+        capped=capped,
+        reason=np.array(rule.REASONS, dtype=object)[reason],
+    )

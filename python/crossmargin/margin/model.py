@@ -21,7 +21,7 @@ from crossmargin.instruments.identifiers import canonical_name
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe
 from crossmargin.io.span_pa2 import SpanFile
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.market import Market
 from crossmargin.policies import ScenarioRules
 
@@ -125,10 +125,6 @@ class Note:
     code: str
     file: str
     message: str
-
-
-Portfolios = tuple[float, float, float, float, float]
-"""A number of USD for each margin portfolio of one account."""
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from crossmargin.arrays import Float, Integer, Mask
-from crossmargin.conventions import (
-    CASH,
-    FUTURES,
-    PORTFOLIOS,
-    SEGMENTS,
-    UNIONS,
-)
+from crossmargin.conventions import PORTFOLIOS, SEGMENTS, UNIONS
 from crossmargin.engine import Book
 
+PortfolioColumns = Float
+"""USD for each portfolio of each account."""
+FlagColumns = Mask
+"""A flag for each portfolio of each account."""
+Portfolios = tuple[float, float, float, float, float]
+"""USD for each portfolio of one account."""
+Flags = tuple[bool, bool, bool, bool, bool]
+"""A flag for each portfolio of one account."""
 WHOLE = ("all",)
 """The margin portfolio of a clearing house outside the programme."""
 
@@ -91,15 +93,6 @@ class CcpMargin:
     component: dict[str, Float]
     items: Sequence[Items] = ()
     portfolios: tuple[str, ...] = PORTFOLIOS
-
-
-def any_unknown(ficc: CcpMargin, cme: CcpMargin, accounts: int) -> Mask:
-    """Return whether any V of an account's cross-margined positions is unknown, [A].
-
-    Either house's, of cash or of futures alone; the first groups are the accounts.
-    """
-    unknown = ficc.unknown[:accounts] | cme.unknown[:accounts]
-    return np.asarray(unknown[:, [CASH, FUTURES]].any(axis=1))
 
 
 def holds(book: Book, house: str, mark: Mask | None = None) -> Mask:

@@ -14,7 +14,7 @@ from crossmargin.agreement.caveats import (
     account_status,
 )
 from crossmargin.agreement.eligibility import ASSIGNMENT_REASONS, Assignment
-from crossmargin.agreement.requirement import Amount, Requirement
+from crossmargin.agreement.requirement import AMOUNTS, Amount, Requirement
 from crossmargin.agreement.savings import Saving
 from crossmargin.arrays import Integer, Mask, Text
 from crossmargin.book import schemas
@@ -127,7 +127,7 @@ def caveat_columns(caveats: Caveats) -> dict[str, pa.Array]:
 
 def money_columns(required: Requirement) -> dict[str, pa.Array]:
     """Return every amount of a requirement as decimal, null where unknown."""
-    return {name: _money(getattr(required, name)) for name in Requirement.__dataclass_fields__}
+    return {name: _money(getattr(required, name)) for name in AMOUNTS}
 
 
 def component_table(

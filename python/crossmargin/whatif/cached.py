@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from crossmargin.agreement._scalar import standing_alone, together
 from crossmargin.agreement.caveats import SPREAD_NOT_MODELLED
 from crossmargin.agreement.clients import Clients
-from crossmargin.agreement.single import Client, Elsewhere, Flags, Portfolios, settle
+from crossmargin.agreement.single import NOTHING, Alone, Client, settle
 from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.conventions import CME, CME_OTHER, CME_XM, FICC, FICC_XM, SEGMENTS, UNIONS
 from crossmargin.engine import Book
 from crossmargin.engine.whatif import AskedBook, can_be_asked
 from crossmargin.margin.model import LARGEST_MARGIN, Incremental
+from crossmargin.margin.portfolios import Flags, Portfolios
 from crossmargin.policies.sections import LOWER_OF_MODELS
 
 if TYPE_CHECKING:
@@ -123,9 +125,9 @@ class CachedAccounts:
             cme,
             no_ficc,
             no_cme,
-            two_sided=mark[FICC_XM] != 0 and mark[CME_XM] != 0,
-            client=resident.client,
-            rules=self._agreement,
+            mark[FICC_XM] != 0 and mark[CME_XM] != 0,
+            resident.client,
+            self._agreement,
         )
         row["saving_is_upper_bound"] = mark[CME_XM] & NO_BASIS != 0
         spread = (mark[CME_XM] | mark[CME_OTHER]) & NO_SPREAD or resident.spread_elsewhere
@@ -141,9 +143,8 @@ class CachedAccounts:
     def _margins(self, answer: Answer) -> tuple[Portfolios, Portfolios, Flags, Flags]:
         """Return V of each portfolio in both models, and where they are unknown."""
         measured, mark = answer
-        *tails, sums = measured
-        ficc = self._v_ficc(*tails[: self._measures], sums)
-        cme = self._v_cme(*tails[self._measures :])
+        ficc = self._v_ficc(*measured[: self._measures], measured[-1])
+        cme = self._v_cme(*measured[self._measures : -1])
         a, b, c, d = mark
         if not (a | b | c | d) & (NO_FICC | NO_CME):
             return ficc, cme, _KNOWN, _KNOWN
@@ -175,18 +176,18 @@ class CachedAccounts:
         self._used += size
         return resident
 
-    def _there(self, account: int) -> tuple[Elsewhere, bool] | None:
+    def _there(self, account: int) -> tuple[Alone, bool] | None:
         """Return what is due for positions at other clearing firms; None if it may be rounded.
 
         With it whether spread risk of theirs is not modelled.
         """
-        there, spread = Elsewhere(), False
+        there, spread = NOTHING, False
         for group in self._elsewhere.get(account, ()):
             kept = self._asked.keep(group)
             answer = None if kept is None else kept.ask([])
             if answer is None:
                 return None
-            there = there.plus(*self._margins(answer))
+            there = together(there, standing_alone(*self._margins(answer)))
             spread |= any(mark & NO_SPREAD for mark in answer[1])
             del kept  # Before the next one: the memory counts one of them.
         return there, spread

@@ -23,6 +23,7 @@ from crossmargin.engine import (
 )
 from crossmargin.instruments.contracts import Contract, was_listed
 from crossmargin.instruments.universe import TREASURY, Universe
+from crossmargin.margin.cme.rule import v_cme, v_cme_stressed
 from crossmargin.margin.portfolios import CcpMargin, holds
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationScaling, HistoryShortError, VolatilityScaling
@@ -218,10 +219,11 @@ def cme_margin(
         **execution.kernels,
         es=False,
     )
-    component = {"HVaR": tail.var[:, :, 0]}
-    measure = component["HVaR"]
-    if stressed is not None:
-        component["SVaR"] = tail.var[:, :, 1]
-        x = rules.historical_weight
-        measure = x * component["HVaR"] + (1.0 - x) * component["SVaR"]
-    return CcpMargin(CME, np.maximum(measure, 0.0), holds(book, CME, ~priced), component)
+    hvar = tail.var[:, :, 0]
+    component = {"HVaR": hvar}
+    if stressed is None:
+        v = v_cme(hvar)
+    else:
+        component["SVaR"] = svar = tail.var[:, :, 1]
+        v = v_cme_stressed(rules.historical_weight, hvar, svar)
+    return CcpMargin(CME, v, holds(book, CME, ~priced), component)

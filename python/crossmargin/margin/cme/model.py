@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from crossmargin.book.exceptions import InputError
 from crossmargin.engine import Book, Cube, Execution, Measure
 from crossmargin.instruments.contracts import Contract, roots
 from crossmargin.instruments.universe import FORWARD_CASH, FUTURE, TREASURY, Universe
+from crossmargin.margin.cme._scalar import v_cme, v_cme_stressed
 from crossmargin.margin.cme.historical import (
     cme_cubes,
     cme_margin,
@@ -21,7 +23,7 @@ from crossmargin.margin.cme.historical import (
     front_contract,
 )
 from crossmargin.margin.cme.span import SpanModel, span_margin, span_model
-from crossmargin.margin.model import Incremental, ModelInputs, Note, OwnCube, Portfolios
+from crossmargin.margin.model import Incremental, ModelInputs, Note, OwnCube
 from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules, Span
 from crossmargin.policies.sections import SPAN
@@ -100,27 +102,9 @@ class PreparedHvar:
     def incremental(self) -> Incremental | None:
         """Both tails can be added to."""
         measures = tuple(Measure(cube, self.rules.level) for cube in self.scenario_pnl().values())
-        return Incremental(measures, None, self._mix)
-
-    def _mix(self, hvar: Portfolios, svar: Portfolios | None = None) -> Portfolios:
-        """Return V_C of each portfolio: x HVaR + (1 - x) SVaR, at least zero; see `cme_margin`."""
-        cash, futures, both, other, whole = hvar
-        if svar is not None:
-            x = self.rules.historical_weight
-            y = 1.0 - x
-            a, b, c, d, e = svar
-            cash = x * cash + y * a
-            futures = x * futures + y * b
-            both = x * both + y * c
-            other = x * other + y * d
-            whole = x * whole + y * e
-        return (
-            cash if cash > 0.0 else 0.0,
-            futures if futures > 0.0 else 0.0,
-            both if both > 0.0 else 0.0,
-            other if other > 0.0 else 0.0,
-            whole if whole > 0.0 else 0.0,
-        )
+        if self.stressed is None:
+            return Incremental(measures, None, v_cme)
+        return Incremental(measures, None, partial(v_cme_stressed, self.rules.historical_weight))
 
     def margin(self, book: Book, execution: Execution) -> CcpMargin:
         """Return V_C of every portfolio; see `cme_margin`."""

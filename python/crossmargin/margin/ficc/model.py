@@ -14,6 +14,7 @@ from crossmargin.engine import Book, Cube, Execution
 from crossmargin.engine.whatif import BucketSums
 from crossmargin.instruments.contracts import Contract, roots
 from crossmargin.instruments.universe import RATE_INDEX, TREASURY, Universe
+from crossmargin.margin.ficc._scalar import v_ficc
 from crossmargin.margin.ficc.haircuts import Haircuts, haircut_amount, haircut_method, without
 from crossmargin.margin.ficc.var import (
     PROXY,
@@ -25,7 +26,7 @@ from crossmargin.margin.ficc.var import (
     floor_rates,
     proxy_covers,
 )
-from crossmargin.margin.model import Incremental, ModelInputs, Note, Portfolios
+from crossmargin.margin.model import Incremental, ModelInputs, Note
 from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.policies import Ficc, HaircutRules
 
@@ -159,7 +160,7 @@ class PreparedFicc:
             self.floor_rate,
             UNIONS[FICC],
         )
-        return Incremental(tuple(ficc_measures(self.cube, self.rules)), sums, largest_of)
+        return Incremental(tuple(ficc_measures(self.cube, self.rules)), sums, v_ficc)
 
     def margin(self, book: Book, execution: Execution) -> CcpMargin:
         """Return V_F of every portfolio; see `ficc_margin`."""
@@ -194,22 +195,3 @@ class PreparedFicc:
     def describe(self) -> dict[str, Any]:
         """Return in how many scenarios a basis or SOFR does not move by itself."""
         return {"scenarios_without_basis": self.no_basis, "scenarios_without_sofr": self.no_sofr}
-
-
-def largest_of(var: Portfolios, minimum_margin: Portfolios, floor: Portfolios) -> Portfolios:
-    """Return V_F of each portfolio: the largest of the three; see `ficc_margin`."""
-    cash, futures, both, other, whole = var
-    a, b, c, d, e = minimum_margin
-    cash = a if a > cash else cash
-    futures = b if b > futures else futures
-    both = c if c > both else both
-    other = d if d > other else other
-    whole = e if e > whole else whole
-    a, b, c, d, e = floor
-    return (
-        a if a > cash else cash,
-        b if b > futures else futures,
-        c if c > both else both,
-        d if d > other else other,
-        e if e > whole else whole,
-    )

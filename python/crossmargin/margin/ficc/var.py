@@ -19,6 +19,7 @@ from crossmargin.engine import (
     taylor,
 )
 from crossmargin.instruments.universe import FORWARD_CASH, Universe
+from crossmargin.margin.ficc.rule import v_ficc
 from crossmargin.margin.portfolios import CcpMargin, holds, portfolio_sums
 from crossmargin.market import Market
 from crossmargin.market.curve import NODE_NAMES, NODES
@@ -248,6 +249,5 @@ def ficc_margin(
         # A gain in the scenarios does not pay for a haircut.
         var, minimum = (np.maximum(measure, 0.0) + haircut for measure in (var, minimum))
         component |= {"MMA": minimum, "haircut": haircut}
-    # The floor is never negative, so V is not either.
-    v = np.maximum(np.maximum(var, minimum), floor)
+    v = v_ficc(var, minimum, floor)
     return CcpMargin(FICC, v, holds(book, FICC, ~priced), component)

@@ -1,0 +1,31 @@
+# Written by tools/scalar.py from rule.py; do not edit.
+# fmt: off
+# ruff: noqa
+"""What `crossmargin.margin.cme.rule` says of one account, in plain numbers."""
+
+from __future__ import annotations
+
+from crossmargin.margin.portfolios import Portfolios
+
+
+def v_cme(
+    hvar: Portfolios,
+) -> Portfolios:
+    hvar_cash, hvar_futures, hvar_combined, hvar_other, hvar_all = hvar
+    return (hvar_cash if hvar_cash > 0.0 else 0.0, hvar_futures if hvar_futures > 0.0 else 0.0, hvar_combined if hvar_combined > 0.0 else 0.0, hvar_other if hvar_other > 0.0 else 0.0, hvar_all if hvar_all > 0.0 else 0.0)
+
+
+def v_cme_stressed(
+    historical_weight: float,
+    hvar: Portfolios,
+    svar: Portfolios,
+) -> Portfolios:
+    hvar_cash, hvar_futures, hvar_combined, hvar_other, hvar_all = hvar
+    svar_cash, svar_futures, svar_combined, svar_other, svar_all = svar
+    stressed_weight = 1.0 - historical_weight
+    mean_cash = historical_weight * hvar_cash + stressed_weight * svar_cash
+    mean_futures = historical_weight * hvar_futures + stressed_weight * svar_futures
+    mean_combined = historical_weight * hvar_combined + stressed_weight * svar_combined
+    mean_other = historical_weight * hvar_other + stressed_weight * svar_other
+    mean_all = historical_weight * hvar_all + stressed_weight * svar_all
+    return (mean_cash if mean_cash > 0.0 else 0.0, mean_futures if mean_futures > 0.0 else 0.0, mean_combined if mean_combined > 0.0 else 0.0, mean_other if mean_other > 0.0 else 0.0, mean_all if mean_all > 0.0 else 0.0)

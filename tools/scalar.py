@@ -1,0 +1,293 @@
+"""Write the `_scalar.py` beside each `rule.py`: the same rule for one account in plain numbers.
+
+``python tools/scalar.py`` writes them all. A rule is stated once, on columns; on columns of length
+one most of the time would go into NumPy's calls.
+
+A function of a rule is assignments and a return. It may use arithmetic, comparisons, tuples, items
+of tuples, ``&``, ``|`` and ``~`` of flags, ``np.where``, ``np.select``, ``np.minimum``,
+``np.maximum``, ``np.asarray``, ``cents``, and other functions of its module, which are written in
+place. Names are needed for what would be evaluated twice, such as the arguments of ``np.minimum``.
+A function that returns `PortfolioColumns` is applied to each margin portfolio in turn.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).resolve().parents[1] / "python" / "crossmargin"
+RULES = {
+    "agreement": ("standing_alone", "together", "settled"),
+    "margin/ficc": ("v_ficc",),
+    "margin/cme": ("v_cme", "v_cme_stressed"),
+}
+"""The packages that have a rule, and the functions that are wanted in plain numbers."""
+
+COLUMNS = "PortfolioColumns"
+PORTFOLIOS = ("cash", "futures", "combined", "other", "all")
+TYPES = {
+    "Float": "float",
+    "Mask": "bool",
+    "Integer": "int",
+    "PortfolioColumns": "Portfolios",
+    "FlagColumns": "Flags",
+}
+SAME = (
+    *(ast.Name, ast.Constant, ast.Load, ast.Tuple, ast.Subscript, ast.BinOp, ast.Compare),
+    *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.USub, ast.cmpop),
+)
+"""What means the same in plain numbers."""
+
+Functions = dict[str, ast.FunctionDef]
+
+
+class RuleError(ValueError):
+    """A rule uses what has no form in plain numbers."""
+
+    def __init__(self, node: ast.AST, problem: str) -> None:
+        super().__init__(f"line {getattr(node, 'lineno', '?')}: {problem}: {ast.unparse(node)}")
+
+
+class Renamed(ast.NodeTransformer):
+    """Puts expressions in the place of names."""
+
+    def __init__(self, by: dict[str, ast.expr]) -> None:
+        self._by = by
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Return what stands for a name."""
+        return self._by.get(node.id, node)
+
+
+class PlainNumbers(ast.NodeTransformer):
+    """Turns an expression over columns into one over numbers."""
+
+    def __init__(self, functions: Functions) -> None:
+        self._functions = functions
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Return what means the same, or raise."""
+        if not isinstance(node, SAME):
+            raise RuleError(node, "not among the expressions of a rule")
+        return super().generic_visit(node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        """Return ``not`` for ``~``."""
+        operator = ast.Not() if isinstance(node.op, ast.Invert) else self.visit(node.op)
+        return ast.UnaryOp(op=operator, operand=self.visit(node.operand))
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """Return ``and`` for ``&``, ``or`` for ``|``."""
+        if not isinstance(node.op, ast.BitAnd | ast.BitOr):
+            return self.generic_visit(node)
+        operator = ast.And() if isinstance(node.op, ast.BitAnd) else ast.Or()
+        return ast.BoolOp(op=operator, values=[self.visit(node.left), self.visit(node.right)])
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """Return the expression a function stands for."""
+        name = ast.unparse(node.func)
+        if node.keywords:
+            raise RuleError(node, "give arguments by position")
+        if name in self._functions:
+            before, value = in_place(self._functions[name], node)
+            if before:
+                raise RuleError(node, "assign it first, its statements have to go before")
+            result: ast.expr = self.visit(value)
+            return result
+        if name == "np.select":
+            conditions, choices, otherwise = node.args
+            if not isinstance(conditions, ast.List) or not isinstance(choices, ast.List):
+                raise RuleError(node, "write both lists out")
+            result = self.visit(otherwise)
+            for pair in reversed(list(zip(conditions.elts, choices.elts, strict=True))):
+                condition, choice = map(self.visit, pair)
+                result = ast.IfExp(test=condition, body=choice, orelse=result)
+            return result
+        args: list[ast.expr] = [self.visit(arg) for arg in node.args]
+        if name == "np.asarray":
+            (same,) = args
+            return same
+        if name == "np.where":
+            condition, a, b = args
+            return ast.IfExp(test=condition, body=a, orelse=b)
+        if name in ("np.minimum", "np.maximum"):
+            a, b = map(atom, args)
+            order = ast.LtE() if name == "np.minimum" else ast.Gt()
+            condition = ast.Compare(left=a, ops=[order], comparators=[b])
+            return ast.IfExp(test=condition, body=a, orelse=b)
+        if name == "cents":
+            return ast.Call(func=ast.Name("cents_of"), args=args, keywords=[])
+        raise RuleError(node, "not among the functions of a rule")
+
+
+def atom(node: ast.expr) -> ast.expr:
+    """Return an expression that may be evaluated twice."""
+    if not isinstance(node, ast.Name | ast.Constant):
+        raise RuleError(node, "give it a name first, it would be evaluated twice")
+    return node
+
+
+def parts(function: ast.FunctionDef) -> tuple[list[ast.Assign], ast.expr]:
+    """Return the assignments of a function, and what it returns."""
+    *before, last = copy.deepcopy(function.body[ast.get_docstring(function) is not None :])
+    assignments = [line for line in before if isinstance(line, ast.Assign)]
+    if len(assignments) < len(before) or not isinstance(last, ast.Return) or last.value is None:
+        raise RuleError(function, "a function of a rule is assignments and a return")
+    return assignments, last.value
+
+
+def names_in(*nodes: ast.AST) -> list[str]:
+    """Return the names that are used, as often as they are."""
+    return [n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)]
+
+
+def in_place(
+    function: ast.FunctionDef, call: ast.Call, target: ast.expr | None = None
+) -> tuple[list[ast.Assign], ast.expr]:
+    """Return the assignments of a function and what it returns, for the arguments of a call.
+
+    Its own names become those they are assigned to after the call, or begin with its name.
+    """
+    if call.keywords:
+        raise RuleError(call, "give arguments by position")
+    before, value = parts(function)
+    parameters = [parameter.arg for parameter in function.args.args]
+    by = dict(zip(parameters, call.args, strict=True))
+    used = names_in(*before, value)
+    for parameter, argument in by.items():
+        if used.count(parameter) > 1:
+            atom(argument)
+    own = set(names_in(*(name for line in before for name in line.targets)))
+    by |= {name: ast.Name(f"{function.name}_{name}") for name in own}
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        for to, what in zip(target.elts, value.elts, strict=True):
+            if isinstance(to, ast.Name) and isinstance(what, ast.Name) and what.id in own:
+                by[what.id] = ast.Name(to.id)
+                if to.id in names_in(*call.args):
+                    raise RuleError(call, f"{to.id} is an argument, assign to another name")
+    return [Renamed(by).visit(line) for line in before], Renamed(by).visit(value)
+
+
+def in_plain_numbers(lines: list[ast.Assign], functions: Functions) -> list[ast.Assign]:
+    """Return assignments of numbers for those of columns."""
+    result = []
+    for line in lines:
+        call = line.value
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in functions:
+            (target,) = line.targets
+            before, value = in_place(functions[ast.unparse(call.func)], call, target)
+            result += in_plain_numbers([*before, ast.Assign([target], value)], functions)
+        else:
+            line.value = PlainNumbers(functions).visit(line.value)
+            result += one_by_one(line)
+    return result
+
+
+def one_by_one(line: ast.Assign) -> list[ast.Assign]:
+    """Return an assignment for each name, if none of them is used in what is assigned to others."""
+    (target,) = line.targets
+    if not isinstance(target, ast.Tuple) or not isinstance(line.value, ast.Tuple):
+        return [line]
+    pairs = [
+        (name, value)
+        for name, value in zip(target.elts, line.value.elts, strict=True)
+        if ast.unparse(name) != ast.unparse(value)
+    ]
+    changed = {changed for name, _ in pairs for changed in names_in(name)}
+    if changed & set(names_in(*(value for _, value in pairs))):
+        return [line]
+    return [one for name, value in pairs for one in one_by_one(ast.Assign([name], value))]
+
+
+def by_portfolio(
+    parameters: list[str], lines: list[ast.Assign], value: ast.expr
+) -> tuple[list[ast.Assign], ast.expr]:
+    """Return assignments and what is returned for each margin portfolio in turn."""
+    varying = set(parameters)
+
+    def of_each(node: ast.AST) -> list[Any]:
+        return [
+            Renamed({name: ast.Name(f"{name}_{portfolio}") for name in varying}).visit(
+                copy.deepcopy(node)
+            )
+            for portfolio in PORTFOLIOS
+        ]
+
+    result = [
+        ast.Assign([ast.Tuple(of_each(ast.Name(name)))], ast.Name(name)) for name in parameters
+    ]
+    for line in lines:
+        if varying & set(names_in(line.value)):
+            varying |= set(names_in(*line.targets))
+            result += of_each(line)
+        else:
+            result.append(line)
+    return result, ast.Tuple(of_each(value))
+
+
+def scalar_function(
+    function: ast.FunctionDef, functions: Functions, types: dict[str, ast.expr]
+) -> str:
+    """Return the source of a function in plain numbers."""
+
+    def text(node: ast.expr | None) -> str:
+        return "" if node is None else ast.unparse(node)
+
+    def in_types(annotation: ast.expr | None) -> str:
+        assert annotation is not None
+        return text(Renamed(types).visit(copy.deepcopy(annotation)))
+
+    before, value = parts(function)
+    before, value = in_plain_numbers(before, functions), PlainNumbers(functions).visit(value)
+    given = {parameter.arg: parameter.annotation for parameter in function.args.args}
+    if text(function.returns) == COLUMNS:
+        columns = [name for name in given if text(given[name]) == COLUMNS]
+        before, value = by_portfolio(columns, before, value)
+    lines = [ast.fix_missing_locations(line) for line in (*before, ast.Return(value))]
+    parameters = "".join(f"    {name}: {in_types(given[name])},\n" for name in given)
+    body = "".join(f"    {ast.unparse(line)}\n" for line in lines)
+    return f"def {function.name}(\n{parameters}) -> {in_types(function.returns)}:\n{body}"
+
+
+def scalar_module(package: str) -> str:
+    """Return the source of a package's `_scalar.py`."""
+    module = ast.parse((PACKAGE / package / "rule.py").read_text(encoding="utf-8"))
+    here = f"crossmargin.{package.replace('/', '.')}.rule"
+    functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+    types: dict[str, ast.expr] = {name: ast.Name(plain) for name, plain in TYPES.items()}
+    source = {"cents_of": "crossmargin.exact"}
+    source |= dict.fromkeys(("Portfolios", "Flags"), "crossmargin.margin.portfolios")
+    for node in module.body:
+        if isinstance(node, ast.ImportFrom):
+            source |= {alias.name: str(node.module) for alias in node.names}
+        elif isinstance(node, ast.Assign):
+            (target,) = node.targets
+            if isinstance(node.value, ast.Subscript):
+                types[ast.unparse(target)] = Renamed(types).visit(copy.deepcopy(node.value))
+            source |= dict.fromkeys(names_in(target), here)
+    bodies = "\n\n".join(
+        scalar_function(functions[name], functions, types) for name in RULES[package]
+    )
+    imports: dict[str, list[str]] = {}
+    for name in sorted(set(names_in(ast.parse(bodies))) & set(source)):
+        imports.setdefault(source[name], []).append(name)
+    return (
+        "# Written by tools/scalar.py from rule.py; do not edit.\n"
+        "# fmt: off\n# ruff: noqa\n"
+        f'"""What `{here}` says of one account, in plain numbers."""\n\n'
+        "from __future__ import annotations\n\n"
+        + "".join(f"from {m} import {', '.join(names)}\n" for m, names in sorted(imports.items()))
+        + f"\n\n{bodies}"
+    )
+
+
+def main() -> None:
+    """Write every `_scalar.py`."""
+    for package in RULES:
+        (PACKAGE / package / "_scalar.py").write_text(scalar_module(package), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
