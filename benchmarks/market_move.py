@@ -25,6 +25,7 @@ from crossmargin.io.parse import parse
 from crossmargin.margin.cubes import HouseCubes, house_cubes
 from crossmargin.margin.ficc.var import floor_rates
 from crossmargin.market.curve import Curve
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.sample import sample_tables
 
 MONTHS_AHEAD = 60
@@ -43,6 +44,7 @@ class Desk:
             parsed, curve=self.market.curve, file="", log=ExceptionLog()
         )
         self.contracts = canonical_order(next_contracts(self.market.as_of, generator.FUTURES))
+        self.scenarios = ScenarioStore()
         self.floor_rate = floor_rates(self.market, self.policy.ficc)
 
     def move(self, number: int) -> tuple[Universe, HouseCubes]:
@@ -58,7 +60,7 @@ class Desk:
             contracts=self.contracts,
             market=moved,
         )
-        return universe, house_cubes(universe, moved, self.policy)
+        return universe, house_cubes(universe, moved, self.policy, store=self.scenarios)
 
 
 def next_contracts(as_of: np.datetime64, count: int) -> set[Contract]:

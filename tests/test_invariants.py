@@ -163,7 +163,7 @@ def policy(variant: str = LOWER_OF_MODELS, model: str = HVAR) -> Policy:
     elif variant == LOWER_OF_MODELS:
         source = "cme-ficc-2026-04-30-span" if model == SPAN else None
     rules = xm.read_policy(source)
-    first, last = (str(market(0).date[row]) for row in (0, 60))
+    first, last = (str(market(0).history.date[row]) for row in (0, 60))
     span = rules.span and replace(
         rules.span,
         calibration_rows=100,

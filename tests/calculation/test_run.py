@@ -55,17 +55,18 @@ def _accounts(*names: str) -> pa.Table:
 
 def _basis_market(real_data: Callable[[str], Path], scale: float) -> xm.Market:
     """Return the market with a basis of ZNM25 that jumps up and down by `scale` price points."""
-    plain = xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF)
-    sign = np.where(np.random.default_rng(5).integers(0, 2, plain.date.size) == 1, 1.0, -1.0)
+    yields = real_data("us_treasury_par_yields.csv.gz")
+    date = xm.read_market(yields, as_of=AS_OF).history.date
+    sign = np.where(np.random.default_rng(5).integers(0, 2, date.size) == 1, 1.0, -1.0)
     basis = pa.table(
         {
-            "date": pa.array(plain.date, pa.date32()),
-            "root": pa.repeat("ZN", plain.date.size),
-            "contract": pa.repeat("ZNM25", plain.date.size),
+            "date": pa.array(date, pa.date32()),
+            "root": pa.repeat("ZN", date.size),
+            "contract": pa.repeat("ZNM25", date.size),
             "basis": sign * scale,
         }
     )
-    return xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF, basis=basis)
+    return xm.read_market(yields, as_of=AS_OF, basis=basis)
 
 
 def _row(run: xm.Run, account: str) -> dict[str, Any]:
@@ -569,7 +570,7 @@ def test_columns_of_the_user_never_displace_ours(market: xm.Market, securities: 
         positions=_positions(ONE_LINE), accounts=accounts, securities=securities, market=market
     )
     row = _row(run, "A")
-    assert (row["input_p"], row["input_run_id"], row["desk"]) == ("mine", "mine", "mine")
+    assert (row["input_offset_rate"], row["input_run_id"], row["desk"]) == ("mine", "mine", "mine")
     assert row["offset_rate"] == 0.0
     assert row["run_id"] == run.manifest["run_id"]
 
@@ -593,7 +594,7 @@ def test_both_legs_of_a_repo_are_listed_once(market: xm.Market, securities: pa.T
 def test_settlements_give_the_run_that_their_basis_gives(
     real_data: Callable[[str], Path], market: xm.Market, securities: pa.Table
 ) -> None:
-    days = market.date[-100:]
+    days = market.history.date[-100:]
     settled = pa.table(
         {
             "date": pa.array(np.tile(days, 2), pa.date32()),
@@ -608,7 +609,7 @@ def test_settlements_give_the_run_that_their_basis_gives(
     }
     by_price = xm.run(**book, market=market, settlements=settled)
     assert by_price.state is not None
-    found = by_price.state.market.basis
+    found = by_price.state.market.history.basis
     assert list(found) == ["TN", "ZN"]
     basis = pa.concat_tables(
         pa.table(

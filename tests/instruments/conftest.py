@@ -18,6 +18,7 @@ from crossmargin.io.par_yields import read_par_yields
 from crossmargin.io.parse import parse
 from crossmargin.io.tables import read_table
 from crossmargin.market.curve import POINTS, Curve
+from crossmargin.market.history import History
 from crossmargin.market.market import Market
 
 
@@ -25,16 +26,13 @@ from crossmargin.market.market import Market
 def flat_market() -> Callable[..., Market]:
     """Return a maker of markets with one continuous rate, and nothing but the curve."""
 
-    def make(as_of: str, rate: float = 0.04, **fields: Any) -> Market:
+    def make(as_of: str, rate: float = 0.04, *, basis: Any = None, fixings: Any = None) -> Market:
         day = np.datetime64(as_of)
         return Market(
             as_of=day,
             curve=Curve(day, -rate * POINTS),
-            date=np.array([day]),
-            zero_rate=np.full((1, 11), rate),
-            skipped_rows=0,
-            par_yield=np.full((1, 11), rate),
-            **fields,
+            history=History(np.array([day]), *[np.full((1, 11), rate)] * 2, basis=basis or {}),
+            fixings=fixings or {},
         )
 
     return make

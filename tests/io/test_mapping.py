@@ -205,8 +205,8 @@ def test_par_yields_and_fixings_of_a_vendor() -> None:
             "rate_pct": {"column": "Level", "unit": "basis point"},
         },
     }
-    market = read_market(yields, as_of="2025-03-13", fixings=fixings, column_map=names)
-    assert market.par_yield[0].tolist() == [0.0425] * 11
+    market = read_market(yields, as_of="2025-03-13", fixings=fixings, columns=names)
+    assert market.history.par_yield[0].tolist() == [0.0425] * 11
     assert market.fixings["SOFR"][1].tolist() == [0.0433] * 21
 
 

@@ -25,6 +25,7 @@ from crossmargin.margin.charges import (
     volumes_of,
 )
 from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import (
     Charge,
     CmeConcentration,
@@ -178,7 +179,9 @@ def test_rules_of_a_run(held: Securities, by_hand: Any, market: Any, scenario_ru
     # 80 USD a lot times the days: none, 31, 32, 365, 730.
     expected = 80.0 * np.array([0, 31, 32, 365, 730]) / 365.25
     np.testing.assert_allclose(rules.repo_rate.value[2:], expected, rtol=1e-15)
-    moves = market.scenarios(horizon=3, look_back=100, minimum=100, stress=scenario_rules.stress)
+    moves = ScenarioStore().of(
+        market.history, horizon=3, look_back=100, minimum=100, stress=scenario_rules.stress
+    )
     # The second largest of 140 moves.
     second = np.sort(np.abs(moves.shock[:, [0, 3]]), axis=0)[-2]
     assert rules.repo_rate.rate.tolist() == second.tolist()

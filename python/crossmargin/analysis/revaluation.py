@@ -46,7 +46,7 @@ def compare_revaluation(run: Run, market: Market, *, threads: int | None = None)
         raise ValueError("this run has no models; ask one that was made in this process")
     if market.as_of != run.state.as_of:
         raise ValueError(f"the market is of {market.as_of}, the run of {run.state.as_of}")
-    if market.factor != run.state.market.factor:
+    if market.history.factor != run.state.market.history.factor:
         raise ValueError(
             "the market has other factors than the run's, such as a basis from settlement prices; "
             "give run.state.market"

@@ -134,7 +134,7 @@ def read_inputs(
         accounts=accounts_read,
         securities=known,
         as_of=market.as_of,
-        short_rate_pct=100.0 * float(market.zero_rate[-1, 0]),
+        short_rate_pct=100.0 * float(market.history.zero_rate[-1, 0]),
         cycle=cycle,
         file=POSITIONS.name,
         log=log,
@@ -230,21 +230,22 @@ def _with_settlements(
         raise InputError(f"{SETTLEMENTS.name}, {error}") from error
     for note in notes:
         log.add("READ_AS", file=SETTLEMENTS.name, message=note)
-    twice = sorted(basis.keys() & market.basis.keys())
+    twice = sorted(basis.keys() & market.history.basis.keys())
     if twice:
         raise InputError(
             f"{SETTLEMENTS.name}: {', '.join(twice)} has a basis history too; give one of both"
         )
-    return replace(market, basis=dict(sorted({**market.basis, **basis}.items())))
+    basis = dict(sorted({**market.history.basis, **basis}.items()))
+    return replace(market, history=replace(market.history, basis=basis))
 
 
 def _note_market(market: Market, contracts: tuple[Contract, ...], log: ExceptionLog) -> None:
     """Log what the market lacks on the as-of date: its curves, and the fixings of contracts."""
     for note in market.notes:
         log.add(note.code, file=note.file, message=note.message)
-    curves = {"par_yields": market.date}
-    if market.sofr is not None:
-        curves["sofr"] = market.sofr.date
+    curves = {"par_yields": market.history.date}
+    if market.history.sofr is not None:
+        curves["sofr"] = market.history.sofr.date
     for file, date in curves.items():
         if date[-1] != market.as_of:
             log.add(

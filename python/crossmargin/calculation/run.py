@@ -51,7 +51,7 @@ from crossmargin.margin.cubes import HouseCubes, house_cubes
 from crossmargin.margin.ficc.haircuts import Haircuts, haircut_method, without
 from crossmargin.margin.ficc.var import PROXY, floor_rates
 from crossmargin.market import Market
-from crossmargin.market.scenarios import CorrelationError, HistoryShortError
+from crossmargin.market.scenarios import CorrelationError, HistoryShortError, ScenarioStore
 from crossmargin.policies import Policy, read_policy
 from crossmargin.policies.sections import LOWER_OF_MODELS, SPAN
 from crossmargin.results.table import Table
@@ -320,6 +320,7 @@ def run(
         )
 
     tell("scenarios", 0.35)
+    store = ScenarioStore()
     work: Work = {"threads": threads, "backend": backend}
     try:
         floor = floor_rates(market, rules.ficc)
@@ -330,6 +331,7 @@ def run(
             own_ficc=inputs.ficc_cube,
             own_cme=inputs.cme_cube,
             span_file=inputs.span_file,
+            store=store,
             **work,
         )
         haircuts = None
@@ -346,18 +348,20 @@ def run(
                 rules.scenarios,
                 # P&L of the user's own stands.
                 short=ficc_cube is None,
+                store=store,
             )
             cubes = _with_haircuts(cubes, haircuts, eligible)
         cubes = _without_price(cubes, universe)
-        of_ficc = charge_rules(universe, held, market, rules)
+        of_ficc = charge_rules(universe, held, market, rules, store)
     except (HistoryShortError, CorrelationError) as error:
         raise InputError(f"par yields: {error}") from None
+    begin = market.history.date[0]
     for window in rules.scenarios.stress:
-        if window.first < market.date[0] <= window.last:
+        if window.first < begin <= window.last:
             log.add(
                 "STRESS_CUT",
                 file="par_yields",
-                message=f"the history begins on {market.date[0]}, within the period of stress from "
+                message=f"the history begins on {begin}, within the period of stress from "
                 f"{window.first} to {window.last}: its first days are no scenarios; give earlier "
                 "yields",
             )
@@ -647,16 +651,17 @@ def _describe_policy(rules: Policy) -> dict[str, Any]:
 
 
 def _describe_market(market: Market, cubes: HouseCubes) -> dict[str, Any]:
+    history = market.history
     return {
-        "curve_date": str(market.date[-1]),
-        "sofr_curve_date": None if market.sofr is None else str(market.sofr.date[-1]),
+        "curve_date": str(history.date[-1]),
+        "sofr_curve_date": None if history.sofr is None else str(history.sofr.date[-1]),
         "fixings_to": {
             index: None if market.fixings_to(index) is None else str(market.fixings_to(index))
             for index in market.fixings
         },
-        "history_from": str(market.date[0]),
-        "history_rows": int(market.date.size),
-        "rows_skipped": market.skipped_rows,
+        "history_from": str(history.date[0]),
+        "history_rows": int(history.date.size),
+        "rows_skipped": history.skipped_rows,
         "scenarios_without_basis": cubes.without_basis,
         "scenarios_without_sofr": cubes.without_sofr,
     }

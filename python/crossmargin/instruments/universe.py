@@ -153,7 +153,7 @@ def build_universe(
     roots = [c.root for c in contracts]
     scale = np.ones(len(lines_of))
     scale[len(lines_of) - len(contracts) :] = [c.rule.usd_per_point for c in contracts]
-    factor = {name: k for k, name in enumerate(market.factor)}
+    factor = {name: k for k, name in enumerate(market.history.factor)}
     linear = [-1] * (len(lines_of) - len(contracts)) + [
         factor.get(f"basis:{root}", -1) for root in roots
     ]
@@ -204,7 +204,7 @@ def build_universe(
         market_value=market_value,
         years=years,
         terms=terms,
-        curve_factors=len(market.factor) - len(market.basis),
+        curve_factors=len(market.history.factor) - len(market.history.basis),
     )
 
 
@@ -289,7 +289,7 @@ def _rate_line(contract: Contract, market: Market) -> Line:
             time[:1],
             time[1:],
             offset=100.0 + annual,
-            sofr=market.sofr is not None,
+            sofr=market.history.sofr is not None,
         )
     open_days = np.arange(first_open, end)
     time = years_between(market.as_of, np.arange(first_open, end + DAY))
@@ -300,7 +300,7 @@ def _rate_line(contract: Contract, market: Market) -> Line:
         time[:-1],
         time[1:],
         offset=100.0 + daily * open_days.size - known,
-        sofr=market.sofr is not None,
+        sofr=market.history.sofr is not None,
     )
 
 
@@ -330,7 +330,8 @@ def _overnight_rates(contract: Contract, market: Market) -> _Overnight:
     start, end = reference_period(contract)
     days = np.arange(start, min(max(start, market.as_of + DAY), end))
     day = np.where(is_business_day(days, calendar), days, add_business_days(days, -1, calendar))
-    curve = market.curve if market.sofr is None else market.sofr.curve
+    sofr = market.history.sofr
+    curve = market.curve if sofr is None else sofr.curve
     tomorrow = years_between(market.as_of, np.array(market.as_of + DAY))
     value = np.full(day.size, (1.0 / float(curve.discount_factor(tomorrow)) - 1.0) * 360.0)
     known = np.zeros(day.size, dtype=np.bool_)

@@ -27,6 +27,7 @@ from crossmargin.margin.portfolios import CcpMargin, portfolio_sums, row_of
 from crossmargin.market import Market
 from crossmargin.market.calendars import DAY, add_business_days
 from crossmargin.market.curve import years_between
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import Charge, CmeConcentration, CmeLiquidity, Policy
 from crossmargin.policies.sections import OWN_CHARGES
 
@@ -90,7 +91,11 @@ class ChargeRules:
 
 
 def charge_rules(
-    universe: Universe, held: Securities, market: Market, policy: Policy
+    universe: Universe,
+    held: Securities,
+    market: Market,
+    policy: Policy,
+    store: ScenarioStore | None = None,
 ) -> ChargeRules:
     """Return what the policy's tables of charges say of a run's instruments.
 
@@ -103,6 +108,8 @@ def charge_rules(
     market : Market
         The as-of date, and the history of what is calibrated.
     policy : Policy
+    store : ScenarioStore, optional
+        Keeps the scenarios for the next call.
 
     Returns
     -------
@@ -125,7 +132,8 @@ def charge_rules(
         value = np.zeros(universe.name.size)
         value[cash] = universe.price[cash] * np.maximum(years_between(market.as_of, due), 0.0)
         rate = rules.rates or worst_moves(
-            node_moves(market, rules.nodes, policy.ficc, policy.scenarios), policy.ficc.level
+            node_moves(market, rules.nodes, policy.ficc, policy.scenarios, store),
+            policy.ficc.level,
         )
         repo = Exposures(bucket, value, np.asarray(rate))
     if policy.liquidity is not None:

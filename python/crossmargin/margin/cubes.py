@@ -19,6 +19,7 @@ from crossmargin.margin.cme.historical import cme_cubes
 from crossmargin.margin.cme.span import SpanModel, span_model
 from crossmargin.margin.ficc.var import PROXY, ficc_cube, ficc_scenarios, proxy_covers
 from crossmargin.market import Market
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import Policy, ScenarioRules
 from crossmargin.policies.sections import SPAN
 
@@ -87,6 +88,7 @@ def house_cubes(
     own_ficc: OwnCube | None = None,
     own_cme: OwnCube | None = None,
     span_file: SpanFile | None = None,
+    store: ScenarioStore | None = None,
     threads: int | None = None,
     backend: str = "auto",
 ) -> HouseCubes:
@@ -104,6 +106,8 @@ def house_cubes(
         Take the place of ours.
     span_file : SpanFile, optional
         Takes the place of the span model's parameters that it holds.
+    store : ScenarioStore, optional
+        Keeps the scenarios for the next call.
     threads, backend
         As in `engine.revalue`.
 
@@ -120,21 +124,28 @@ def house_cubes(
     InputError
         A user's cube names an instrument twice, or an input is for another model.
     """
+    store = store or ScenarioStore()
     if span_file is not None and policy.cme.model != SPAN:
         raise InputError(f"span file: the policy's cme.model is {policy.cme.model}, not {SPAN}")
     if own_ficc is None:
         ficc = ficc_cube(
-            universe, market, policy.ficc, policy.scenarios, threads=threads, backend=backend
+            universe,
+            market,
+            policy.ficc,
+            policy.scenarios,
+            store=store,
+            threads=threads,
+            backend=backend,
         )
         unpriced_ficc = universe.unpriced
         if policy.ficc.pnl == PROXY:
             covered = proxy_covers(universe) | ~universe.priced
             unpriced_ficc = np.where(covered, unpriced_ficc, "NO_MODEL").astype(object)
-        chosen = ficc_scenarios(market, policy.ficc, policy.scenarios)
+        chosen = ficc_scenarios(market, policy.ficc, policy.scenarios, store)
         # Under the proxy no basis moves.
         known = {} if policy.ficc.pnl == PROXY else chosen.no_basis
         without_basis = {root: known.get(root, ficc.scenarios) for root in roots("treasury")}
-        without_sofr = None if market.sofr is None else chosen.no_sofr
+        without_sofr = None if market.history.sofr is None else chosen.no_sofr
     else:
         ficc, unpriced_ficc = _align(own_ficc, universe, market.as_of)
         without_basis, without_sofr = {}, None
@@ -153,6 +164,7 @@ def house_cubes(
             policy.cme,
             policy.span,
             span_file,
+            store=store,
             threads=threads,
             backend=backend,
         )
@@ -166,6 +178,7 @@ def house_cubes(
             policy.cme,
             policy.scenarios,
             policy.cme_correlation,
+            store=store,
             threads=threads,
             backend=backend,
         )

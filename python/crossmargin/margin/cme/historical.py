@@ -17,7 +17,12 @@ from crossmargin.instruments.contracts import Contract, was_listed
 from crossmargin.instruments.universe import TREASURY, Universe
 from crossmargin.margin.portfolios import CcpMargin, holds
 from crossmargin.market import Market
-from crossmargin.market.scenarios import CorrelationScaling, HistoryShortError, VolatilityScaling
+from crossmargin.market.scenarios import (
+    CorrelationScaling,
+    HistoryShortError,
+    ScenarioStore,
+    VolatilityScaling,
+)
 from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules
 
 
@@ -57,6 +62,7 @@ def cme_cubes(
     scenarios: ScenarioRules,
     correlation: CmeCorrelation | None = None,
     *,
+    store: ScenarioStore | None = None,
     threads: int | None = None,
     backend: str = "auto",
 ) -> tuple[Cube, Cube, Mask]:
@@ -73,6 +79,8 @@ def cme_cubes(
         Parameters.
     correlation : CmeCorrelation, optional
         How far HVaR's scenarios take on the correlation of recent days.
+    store : ScenarioStore, optional
+        Keeps the scenarios for the next call.
     threads, backend
         As in `engine.revalue`.
 
@@ -98,8 +106,10 @@ def cme_cubes(
     recorrelation = (
         None if correlation is None else CorrelationScaling(correlation.decay, correlation.weight)
     )
+    store = store or ScenarioStore()
     scaled, plain = (
-        market.scenarios(
+        store.of(
+            market.history,
             horizon=rules.horizon,
             look_back=scenarios.look_back,
             minimum=scenarios.minimum_rows,

@@ -25,6 +25,7 @@ from crossmargin.margin.cme.historical import equivalents, front_contract
 from crossmargin.margin.portfolios import CcpMargin, Items, holds, joined, portfolio_sums
 from crossmargin.market import Market
 from crossmargin.market.calendars import business_days_between
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import Cme, Span
 
 THIRDS = (0, 0, 1, 1, -1, -1, 2, 2, -2, -2, 3, 3, -3, -3)
@@ -225,6 +226,7 @@ def span_model(
     rules: Span,
     file: SpanFile | None = None,
     *,
+    store: ScenarioStore | None = None,
     threads: int | None = None,
     backend: str = "auto",
 ) -> SpanModel:
@@ -242,6 +244,8 @@ def span_model(
         From the policy.
     file : SpanFile, optional
         What it holds takes the place of the policy's parameters.
+    store : ScenarioStore, optional
+        Keeps the scenarios for the next call.
     threads, backend
         As in `engine.revalue`.
 
@@ -265,7 +269,8 @@ def span_model(
     from_file: tuple[str, ...] = ()
     if file is not None:
         rules, from_file = with_file(rules, file, market.as_of)
-    scenarios = market.scenarios(
+    scenarios = (store or ScenarioStore()).of(
+        market.history,
         horizon=cme.horizon,
         look_back=rules.calibration_rows,
         minimum=rules.calibration_rows,
