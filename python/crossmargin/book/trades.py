@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -75,6 +74,10 @@ class Trades:
         In the canonical order of futures.
     firms : tuple of str
         Ascending.
+    cash_dates : ndarray of datetime64[D]
+        Days on which an open repo leg pays cash, ascending.
+    held : ndarray of int64
+        Numbers of the securities traded, ascending.
     """
 
     row: Integer
@@ -94,17 +97,15 @@ class Trades:
     start_cash: Float
     contracts: tuple[Contract, ...]
     firms: tuple[str, ...]
+    cash_dates: Dates = field(init=False)
+    held: Integer = field(init=False)
 
-    @cached_property
-    def cash_dates(self) -> Dates:
-        """Days on which an open repo leg pays cash, ascending."""
+    def __post_init__(self) -> None:
+        """Find the dates and securities of the trades."""
         due = [self.start_date[self.start_open], self.end_date[self.end_open]]
-        return _different(np.concatenate(due).astype(np.int64)).astype("datetime64[D]")
-
-    @cached_property
-    def held(self) -> Integer:
-        """Numbers of the securities traded, ascending."""
-        return _different(self.security[self.security >= 0])
+        cash_dates = _different(np.concatenate(due).astype(np.int64)).astype("datetime64[D]")
+        object.__setattr__(self, "cash_dates", cash_dates)
+        object.__setattr__(self, "held", _different(self.security[self.security >= 0]))
 
 
 def read_trades(

@@ -6,8 +6,7 @@ Methodology, section 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -60,6 +59,8 @@ class Universe:
         All lines. An unpriced instrument has an empty one.
     curve_factors : int
         How many of the first factors are zero rates.
+    sensitivities : Sensitivities
+        Exact derivatives by these, each instrument valued by its base line.
     """
 
     name: Text
@@ -72,6 +73,12 @@ class Universe:
     years: Float
     terms: Terms
     curve_factors: int = NODES.size
+    sensitivities: Sensitivities = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Differentiate: both models and the offsets of the agreement need it."""
+        found = sensitivities(self.fixed_terms(), self.curve_factors)
+        object.__setattr__(self, "sensitivities", found)
 
     @property
     def priced(self) -> Mask:
@@ -81,11 +88,6 @@ class Universe:
     def fixed_terms(self) -> Terms:
         """Return every instrument valued by its base line alone (`fixed` P&L)."""
         return self.terms.only_lines(self.terms.base_line)
-
-    @cached_property
-    def sensitivities(self) -> Sensitivities:
-        """Exact derivatives by the zero rates at the nodes."""
-        return sensitivities(self.fixed_terms(), self.curve_factors)
 
 
 def forward_cash_name(date: np.datetime64) -> str:
