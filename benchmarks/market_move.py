@@ -14,11 +14,11 @@ import numpy as np
 
 import crossmargin as xm
 from crossmargin.agreement.outcome import Clients, Models, margin_book
-from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.book.schemas import SECURITIES
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import canonical_order
 from crossmargin.conventions import SEGMENTS
+from crossmargin.exceptions import ExceptionLog
 from crossmargin.instruments.contracts import Contract, roots
 from crossmargin.instruments.universe import Universe, build_universe
 from crossmargin.io.parse import parse

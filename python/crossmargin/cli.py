@@ -35,7 +35,7 @@ except ModuleNotFoundError as error:
     )
     raise SystemExit(2) from None
 
-from crossmargin.book.exceptions import CODES, InputError, InputWarning
+from crossmargin.exceptions import CODES, InputError, InputWarning
 from crossmargin.io.market import as_of_date, read_market
 from crossmargin.io.results import check_target, holds_results
 from crossmargin.results.shown import shown

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.netting import Lines
 from crossmargin.book.plausible import (
     market_size,
@@ -22,6 +21,7 @@ from crossmargin.book.plausible import (
     refuse_empty,
 )
 from crossmargin.book.schemas import POSITIONS
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.io.parse import parse
 
 ROW = {"account": "A", "kind": "cash", "instrument": "X", "quantity": "100", "xm": "yes"}

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crossmargin.book.exceptions import InputError
 from crossmargin.book.schemas import POSITION_KINDS
 from crossmargin.book.trades import CYCLES, canonical_order
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import Contract
 
 CASH = {"kind": "cash", "instrument": "91282CMM0", "quantity": "1000000"}

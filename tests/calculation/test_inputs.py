@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 import pytest
 
 import crossmargin as xm
-from crossmargin.book.exceptions import InputError
 from crossmargin.calculation.inputs import read_inputs, rejected_rows
+from crossmargin.exceptions import InputError
 
 
 def test_inputs_are_read_whole_and_nothing_is_computed(

@@ -15,7 +15,7 @@ import pytest
 from pyarrow import csv
 
 import crossmargin as xm
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.policies import LiquidityRules
 
 AS_OF = "2025-03-13"

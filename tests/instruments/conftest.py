@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.book.schemas import SECURITIES
 from crossmargin.book.securities import read_securities
+from crossmargin.exceptions import ExceptionLog
 from crossmargin.instruments.securities import Securities
 from crossmargin.io.market_tables import market_from_tables
 from crossmargin.io.par_yields import read_par_yields

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 import crossmargin as xm
-from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.book.schemas import SECURITIES
 from crossmargin.book.securities import read_securities
+from crossmargin.exceptions import ExceptionLog
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.settlement_basis import model_prices, settlement_basis

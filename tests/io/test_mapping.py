@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import ACCOUNTS, POSITIONS
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.io.column_map import read_column_map
 from crossmargin.io.market import read_market
 from crossmargin.io.parse import parse

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.pages import Chunk, column_chunks, unpacked_size
 from crossmargin.io.parquet import read_parquet
 

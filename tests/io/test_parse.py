@@ -10,8 +10,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import ACCOUNTS, BASIS, FIRMS, FIXINGS, POSITIONS, SECURITIES, Schema
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.io.parse import Parsed, parse
 from crossmargin.io.tables import read_table
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import crossmargin as xm
-from crossmargin.book.exceptions import InputError
 from crossmargin.conventions import ALL, CASH, COMBINED, FICC, FUTURES, OTHER
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.securities import Securities
 from crossmargin.margin.charges import (
     ChargeRules,

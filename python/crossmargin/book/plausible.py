@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from crossmargin import columns
 from crossmargin.arrays import Float
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.netting import Lines
 from crossmargin.book.schemas import Schema
 from crossmargin.book.trades import LOT
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.universe import FUTURE, Universe
 
 SIDES = ("side", "sign", "direction", "buysell", "bs", "longshort", "ls")

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.arrays import Dates, Float, Integer, Mask, Text
-from crossmargin.book.exceptions import ExceptionLog, InputError
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.baskets import parse_resold
 from crossmargin.instruments.identifiers import canonical_cusip, resolved_message
 from crossmargin.instruments.schedule import dated_dates, first_payment

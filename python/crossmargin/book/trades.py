@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from crossmargin import columns
 from crossmargin.arrays import Dates, Float, Integer, Mask
-from crossmargin.book.exceptions import ExceptionLog, InputError, Texts
 from crossmargin.book.schemas import POSITION_KINDS
+from crossmargin.exceptions import ExceptionLog, InputError, Texts
 from crossmargin.instruments.contracts import Contract, last_day, roots
 from crossmargin.instruments.identifiers import (
     CUSIP_LENGTH,

@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from crossmargin import columns
 from crossmargin.book.accounts import read_accounts
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.plausible import note_repeats, note_same_inputs, note_side, refuse_empty
 from crossmargin.book.schemas import (
     ACCOUNTS,
@@ -26,6 +25,7 @@ from crossmargin.book.schemas import (
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import Trades, read_trades
 from crossmargin.book.volumes import read_volumes
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.settlement_basis import settlement_basis
@@ -34,8 +34,9 @@ from crossmargin.io.column_map import ColumnsSource, read_column_map
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.sources import read_source
-from crossmargin.io.span_pa2 import SpanFile, read_span_pa2
+from crossmargin.io.span_pa2 import read_span_pa2
 from crossmargin.io.tables import Source, read_table
+from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.cubes import OwnCube
 from crossmargin.market import Market
 

@@ -29,7 +29,6 @@ from crossmargin.agreement.eligibility import (
 )
 from crossmargin.agreement.outcome import AmountError, Clients, Models, margin_book
 from crossmargin.arrays import Integer, Mask
-from crossmargin.book.exceptions import CODES, ExceptionLog, InputError, InputWarning
 from crossmargin.book.netting import Legs, net, open_legs, to_book
 from crossmargin.book.plausible import market_size, note_sizes
 from crossmargin.book.schemas import ACCOUNTS, POSITIONS, VOLUMES
@@ -39,6 +38,7 @@ from crossmargin.columns import column, numbers, texts
 from crossmargin.conventions import CME, FICC
 from crossmargin.engine import Book, Cube
 from crossmargin.engine.executor import check_threads, run_blocks
+from crossmargin.exceptions import CODES, ExceptionLog, InputError, InputWarning
 from crossmargin.instruments.contracts import Contract, roots
 from crossmargin.instruments.universe import TREASURY, Universe, build_universe
 from crossmargin.io.column_map import ColumnsSource

@@ -9,7 +9,6 @@ import numpy as np
 
 from crossmargin import exact
 from crossmargin.arrays import Float, Integer
-from crossmargin.book.exceptions import InputError
 from crossmargin.conventions import (
     CME,
     FICC,
@@ -19,6 +18,7 @@ from crossmargin.conventions import (
     UNIONS,
 )
 from crossmargin.engine import Book
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import FORWARD_CASH, Universe

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossmargin.arrays import Float, Text
-from crossmargin.book.exceptions import InputError
 from crossmargin.engine import Cube
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.identifiers import canonical_name
 from crossmargin.instruments.universe import FORWARD_CASH, FUTURE, RATE_INDEX, Universe
-from crossmargin.io.span_pa2 import SpanFile
 from crossmargin.margin.cme.historical import cme_cubes
 from crossmargin.margin.cme.span import SpanModel, span_model
+from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.ficc.var import PROXY, ficc_cube, ficc_scenarios, proxy_covers
 from crossmargin.market import Market
 from crossmargin.market.scenarios import ScenarioStore

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.files import MAX_TOML, parse_toml, read_file
 from crossmargin.policies.sections import (
     CLASS_DISALLOWANCE,

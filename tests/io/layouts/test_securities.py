@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import SECURITIES
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.io.parse import parse
 from crossmargin.io.sources import read_source
 

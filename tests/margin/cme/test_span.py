@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from crossmargin.book.exceptions import InputError
 from crossmargin.conventions import ALL, CASH, COMBINED, FUTURES, OTHER
 from crossmargin.engine import Book, revalue
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import roots
-from crossmargin.io.span_pa2 import FileSpread, SpanFile
 from crossmargin.margin.cme import span
 from crossmargin.margin.cme.span import (
     ScanRanges,
@@ -27,6 +26,7 @@ from crossmargin.margin.cme.span import (
     spread_credits,
     with_file,
 )
+from crossmargin.margin.cme.span_file import FileSpread, SpanFile
 from crossmargin.market.scenarios import HistoryShortError, ScenarioStore
 from crossmargin.policies import read_policy
 

@@ -79,10 +79,8 @@ def cme_cubes(
         Parameters.
     correlation : CmeCorrelation, optional
         How far HVaR's scenarios take on the correlation of recent days.
-    store : ScenarioStore, optional
-        Keeps the scenarios for the next call.
-    threads, backend
-        As in `engine.revalue`.
+    store, threads, backend
+        As in `ficc_cube`.
 
     Returns
     -------

@@ -14,14 +14,14 @@ import numpy as np
 
 from crossmargin import engine, exact
 from crossmargin.arrays import Float, Integer, Mask
-from crossmargin.book.exceptions import InputError
 from crossmargin.conventions import CME, PORTFOLIOS, SEGMENTS
 from crossmargin.engine import Book, revalue, tail_size
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
-from crossmargin.io.span_pa2 import Key, SpanFile
 from crossmargin.margin.cme.historical import equivalents, front_contract
+from crossmargin.margin.cme.span_file import Key, SpanFile
 from crossmargin.margin.portfolios import CcpMargin, Items, holds, joined, portfolio_sums
 from crossmargin.market import Market
 from crossmargin.market.calendars import business_days_between

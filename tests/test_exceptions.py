@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from crossmargin.book import schemas
-from crossmargin.book.exceptions import CODES, SEVERITIES, ExceptionLog
+from crossmargin.exceptions import CODES, SEVERITIES, ExceptionLog
 
 
 def test_every_code_has_a_known_severity_and_a_meaning() -> None:
