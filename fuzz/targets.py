@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 import crossmargin
 from crossmargin import columns
 from crossmargin.book.accounts import read_accounts
+from crossmargin.book.positions import read_trades
 from crossmargin.book.schemas import (
     ACCOUNTS,
     BASIS,
@@ -38,7 +39,6 @@ from crossmargin.book.schemas import (
     Schema,
 )
 from crossmargin.book.securities import read_securities
-from crossmargin.book.trades import read_trades
 from crossmargin.book.volumes import read_volumes
 from crossmargin.engine import Book, Cube, Measure, segment_tails
 from crossmargin.exceptions import CODES, SCHEMA, SEVERITIES, ExceptionLog, InputError

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from crossmargin import columns
 from crossmargin.book.accounts import read_accounts
 from crossmargin.book.plausible import note_repeats, note_same_inputs, note_side, refuse_empty
+from crossmargin.book.positions import read_trades
 from crossmargin.book.schemas import (
     ACCOUNTS,
     FIRMS,
@@ -23,7 +24,7 @@ from crossmargin.book.schemas import (
     Schema,
 )
 from crossmargin.book.securities import read_securities
-from crossmargin.book.trades import Trades, read_trades
+from crossmargin.book.trades import Trades
 from crossmargin.book.volumes import read_volumes
 from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.contracts import Contract

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crossmargin.book.positions import CYCLES
 from crossmargin.book.schemas import POSITION_KINDS
-from crossmargin.book.trades import CYCLES, canonical_order
+from crossmargin.book.trades import canonical_order
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import Contract
 
