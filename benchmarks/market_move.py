@@ -20,6 +20,7 @@ from crossmargin.book.trades import canonical_order
 from crossmargin.conventions import SEGMENTS
 from crossmargin.exceptions import ExceptionLog
 from crossmargin.instruments.contracts import Contract, roots
+from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.instruments.universe import Universe, build_universe
 from crossmargin.io.parse import parse
 from crossmargin.margin.cubes import HouseCubes, house_cubes
@@ -44,7 +45,7 @@ class Desk:
             parsed, curve=self.market.curve, file="", log=ExceptionLog()
         )
         self.contracts = canonical_order(next_contracts(self.market.as_of, generator.FUTURES))
-        self.scenarios = ScenarioStore()
+        self.scenarios, self.baskets = ScenarioStore(), BasketStore()
         self.floor_rate = floor_rates(self.market, self.policy.ficc)
 
     def move(self, number: int) -> tuple[Universe, HouseCubes]:
@@ -59,6 +60,7 @@ class Desk:
             cash_dates=dates,
             contracts=self.contracts,
             market=moved,
+            baskets=self.baskets,
         )
         return universe, house_cubes(universe, moved, self.policy, store=self.scenarios)
 

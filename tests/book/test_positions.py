@@ -7,9 +7,7 @@ import pytest
 
 from crossmargin.book.positions import CYCLES
 from crossmargin.book.schemas import POSITION_KINDS
-from crossmargin.book.trades import canonical_order
 from crossmargin.exceptions import InputError
-from crossmargin.instruments.contracts import Contract
 
 CASH = {"kind": "cash", "instrument": "91282CMM0", "quantity": "1000000"}
 FUTURE = {"kind": "future", "instrument": "ZNM25", "quantity": "-10"}
@@ -114,16 +112,6 @@ def test_names_of_one_contract_are_one_contract(read: Any) -> None:
     # By root as contracts.toml lists them, then by month.
     assert [c.symbol for c in trades.contracts] == ["ZTM25", "ZNM25", "ZNU25", "SR3U25"]
     assert trades.contract.tolist() == [1, 3, 1, 0, 2]
-
-
-def test_canonical_order_does_not_depend_on_the_order_given() -> None:
-    contracts = [
-        Contract(root, np.datetime64(month, "M"))
-        for root, month in (("UB", "2025-06"), ("ZT", "2025-09"), ("ZT", "2025-06"))
-    ]
-    expected = ["ZTM25", "ZTU25", "UBM25"]
-    for given in (contracts, contracts[::-1], contracts[1:] + contracts[:1]):
-        assert [c.symbol for c in canonical_order(given)] == expected
 
 
 @pytest.mark.parametrize("cycle", CYCLES)

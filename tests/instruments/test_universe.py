@@ -15,7 +15,8 @@ from crossmargin.instruments.contracts import last_delivery_day, reference_perio
 from crossmargin.instruments.conversion import conversion_factors
 from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.securities import accrued
-from crossmargin.instruments.universe import build_universe, missing_fixings
+from crossmargin.instruments.short_rates import missing_fixings
+from crossmargin.instruments.universe import build_universe
 from crossmargin.io.market_tables import market_from_tables
 from crossmargin.market.curve import NODES, POINTS, Curve
 from crossmargin.market.scenarios import ScenarioStore

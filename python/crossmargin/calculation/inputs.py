@@ -30,7 +30,7 @@ from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.settlement_basis import settlement_basis
-from crossmargin.instruments.universe import RATE_INDEX, missing_fixings
+from crossmargin.instruments.short_rates import RATE_INDEX, missing_fixings
 from crossmargin.io.column_map import ColumnsSource, read_column_map
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
@@ -101,12 +101,10 @@ def read_inputs(
     Parameters
     ----------
     positions, accounts, securities, market, firms, settlements, volumes, ficc_cube, cme_cube,
-    span_file
+    span_file, cycle, max_rejected, allow_empty
         As in `crossmargin.run`.
     column_map
         What `crossmargin.run` takes as `columns`.
-    cycle, max_rejected, allow_empty
-        As in `crossmargin.run`.
 
     Returns
     -------
@@ -141,27 +139,7 @@ def read_inputs(
         file=POSITIONS.name,
         log=log,
     )
-    _check_rejected(log, max_rejected)
-    if not allow_empty:
-        used = {
-            ACCOUNTS.name: len(accounts_read),
-            FIRMS.name: None if firms_read is None else len(firms_read),
-            SECURITIES.name: known.cusip.size if _has_securities(positions_read) else None,
-            VOLUMES.name: None if volumes is None else len(adv),
-            POSITIONS.name: trades.row.size,
-        }
-        for name, count in used.items():
-            if count == 0:
-                refuse_empty(name, read.source[name]["rows_read"], log)
-    note_repeats(positions_read, POSITIONS, log)
-    extra = read.source[POSITIONS.name]["extra_columns"]
-    note_side(positions_read, extra, POSITIONS.name, log)
-    _note_market(market, trades.contracts, log)
-    own_ficc, own_cme = read.cube(ficc_cube, "ficc_cube"), read.cube(cme_cube, "cme_cube")
-    span = read.span_file(span_file)
-    source = {**read.source, **market.source}
-    note_same_inputs({name: entry["hash"] for name, entry in source.items()}, log)
-    return Inputs(
+    inputs = Inputs(
         accounts=accounts_read,
         firms=firms_read,
         securities=known,
@@ -169,12 +147,40 @@ def read_inputs(
         market=market,
         volumes=adv,
         open_interest=open_interest,
-        ficc_cube=own_ficc,
-        cme_cube=own_cme,
-        span_file=span,
-        source=source,
+        ficc_cube=read.cube(ficc_cube, "ficc_cube"),
+        cme_cube=read.cube(cme_cube, "cme_cube"),
+        span_file=read.span_file(span_file),
+        source={**read.source, **market.source},
         log=log,
     )
+    _check_rejected(log, max_rejected)
+    if not allow_empty:
+        _refuse_empty(inputs, _has_securities(positions_read))
+    _note_what_is_odd(inputs, positions_read)
+    return inputs
+
+
+def _refuse_empty(inputs: Inputs, has_securities: bool) -> None:
+    """Refuse inputs of which no row can be used; a book of futures needs no securities."""
+    used = {
+        ACCOUNTS.name: len(inputs.accounts),
+        FIRMS.name: None if inputs.firms is None else len(inputs.firms),
+        SECURITIES.name: inputs.securities.cusip.size if has_securities else None,
+        VOLUMES.name: len(inputs.volumes) if VOLUMES.name in inputs.source else None,
+        POSITIONS.name: inputs.trades.row.size,
+    }
+    for name, count in used.items():
+        if count == 0:
+            refuse_empty(name, inputs.source[name]["rows_read"], inputs.log)
+
+
+def _note_what_is_odd(inputs: Inputs, positions: pa.Table) -> None:
+    """Log what may not be meant in inputs that can be used."""
+    note_repeats(positions, POSITIONS, inputs.log)
+    extra = inputs.source[POSITIONS.name]["extra_columns"]
+    note_side(positions, extra, POSITIONS.name, inputs.log)
+    _note_market(inputs.market, inputs.trades.contracts, inputs.log)
+    note_same_inputs({name: entry["hash"] for name, entry in inputs.source.items()}, inputs.log)
 
 
 class _Reader:

@@ -30,8 +30,8 @@ from crossmargin.agreement.eligibility import (
 from crossmargin.agreement.outcome import AmountError, Clients, Models, margin_book
 from crossmargin.arrays import Integer, Mask
 from crossmargin.book.netting import Legs, net, open_legs, to_book
-from crossmargin.book.plausible import market_size, note_sizes
 from crossmargin.book.schemas import ACCOUNTS, POSITIONS, VOLUMES
+from crossmargin.book.sizes import market_size, note_sizes
 from crossmargin.book.trades import Trades, canonical_order
 from crossmargin.calculation.inputs import read_inputs, rejected_rows
 from crossmargin.columns import column, numbers, texts

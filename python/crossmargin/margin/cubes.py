@@ -13,7 +13,8 @@ from crossmargin.engine import Cube
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.identifiers import canonical_name
-from crossmargin.instruments.universe import FORWARD_CASH, FUTURE, RATE_INDEX, Universe
+from crossmargin.instruments.short_rates import RATE_INDEX
+from crossmargin.instruments.universe import FORWARD_CASH, FUTURE, Universe
 from crossmargin.margin.cme.historical import cme_cubes
 from crossmargin.margin.cme.span import SpanModel, span_model
 from crossmargin.margin.cme.span_file import SpanFile

@@ -101,12 +101,11 @@ def cme_cubes(
     scaling = VolatilityScaling(
         rules.volatility_decay, rules.volatility_seed_rows, rules.volatility_limit
     )
-    recorrelation = (
-        None if correlation is None else CorrelationScaling(correlation.decay, correlation.weight)
-    )
-    store = store or ScenarioStore()
+    recorrelation = None
+    if correlation is not None:
+        recorrelation = CorrelationScaling(correlation.decay, correlation.weight)
     scaled, plain = (
-        store.of(
+        (store or ScenarioStore()).of(
             market.history,
             horizon=rules.horizon,
             look_back=scenarios.look_back,
