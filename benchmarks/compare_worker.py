@@ -84,6 +84,14 @@ class Inputs:
         curve = self.market.curve
         return self.market.with_curve(Curve(curve.as_of, curve.log_df * 1.001))
 
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """What keeps the scenarios over moves; in older revisions it is the market itself."""
+        from crossmargin.market import scenarios
+
+        store = getattr(scenarios, "ScenarioStore", None)
+        return {} if store is None else {"store": store()}
+
     def run(self, policy: str | None = None) -> Any:
         """Run the sample's book, from its files."""
         import crossmargin as xm
@@ -133,8 +141,8 @@ def move_ficc(inputs: Inputs) -> Call:
     from crossmargin.margin.ficc.var import ficc_cube
 
     universe, policy = inputs.finished.stages.models.universe, read_policy()
-    market = inputs.moved
-    return lambda: [ficc_cube(universe, market, policy.ficc, policy.scenarios).pnl]
+    market, kept = inputs.moved, inputs.kept
+    return lambda: [ficc_cube(universe, market, policy.ficc, policy.scenarios, **kept).pnl]
 
 
 def move_cme(inputs: Inputs) -> Call:
@@ -143,10 +151,10 @@ def move_cme(inputs: Inputs) -> Call:
     from crossmargin.margin.cme.historical import cme_cubes
 
     universe, policy = inputs.finished.stages.models.universe, read_policy()
-    market = inputs.moved
+    market, kept = inputs.moved, inputs.kept
 
     def call() -> Sequence[Any]:
-        cme, stressed, _ = cme_cubes(universe, market, policy.cme, policy.scenarios)
+        cme, stressed, _ = cme_cubes(universe, market, policy.cme, policy.scenarios, **kept)
         return cme.pnl, stressed.pnl
 
     return call

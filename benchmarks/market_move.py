@@ -14,7 +14,6 @@ import numpy as np
 
 import crossmargin as xm
 from crossmargin.agreement.clients import Clients
-from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.book.schemas import SECURITIES
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import canonical_order
@@ -22,10 +21,13 @@ from crossmargin.calculation.margins import agree_offsets, margin_accounts, requ
 from crossmargin.calculation.prepared import PreparedModels, prepare_models
 from crossmargin.conventions import SEGMENTS
 from crossmargin.engine import Execution
+from crossmargin.exceptions import ExceptionLog
 from crossmargin.instruments.contracts import Contract, roots
+from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.instruments.universe import build_universe
 from crossmargin.io.parse import parse
 from crossmargin.market.curve import Curve
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.sample import sample_tables
 
 MONTHS_AHEAD = 60
@@ -38,6 +40,7 @@ class Desk:
     def __init__(self) -> None:
         self.market = xm.sample_market()
         self.policy = xm.read_policy()
+        self.store, self.baskets = ScenarioStore(), BasketStore()
         table = sample_tables()["securities"]
         parsed = parse(table, SECURITIES, file="", log=ExceptionLog()).table
         self.securities = read_securities(
@@ -57,8 +60,9 @@ class Desk:
             cash_dates=dates,
             contracts=self.contracts,
             market=moved,
+            baskets=self.baskets,
         )
-        return prepare_models(self.policy, moved, universe, self.securities)
+        return prepare_models(self.policy, moved, universe, self.securities, store=self.store)
 
 
 def next_contracts(as_of: np.datetime64, count: int) -> set[Contract]:

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 import crossmargin
 from crossmargin import columns
 from crossmargin.book.accounts import read_accounts
-from crossmargin.book.exceptions import CODES, SCHEMA, SEVERITIES, ExceptionLog, InputError
+from crossmargin.book.positions import read_trades
 from crossmargin.book.schemas import (
     ACCOUNTS,
     BASIS,
@@ -39,9 +39,9 @@ from crossmargin.book.schemas import (
     Schema,
 )
 from crossmargin.book.securities import read_securities
-from crossmargin.book.trades import read_trades
 from crossmargin.book.volumes import read_volumes
 from crossmargin.engine import Book, Cube, Measure, segment_tails
+from crossmargin.exceptions import CODES, SCHEMA, SEVERITIES, ExceptionLog, InputError
 from crossmargin.instruments.contracts import last_day
 from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.securities import Securities, cash_flows

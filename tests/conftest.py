@@ -199,7 +199,7 @@ def wild_market() -> Market:
 @pytest.fixture(scope="session")
 def scenario_rules(market: Market) -> ScenarioRules:
     """Return rules for the small market: 100 rows, and stress rows before and among them."""
-    first, last = str(market.date[20]), str(market.date[79])
+    first, last = str(market.history.date[20]), str(market.history.date[79])
     return replace(
         read_policy().scenarios, look_back=100, minimum_rows=100, stress_windows=((first, last),)
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.files import read_file
 
 

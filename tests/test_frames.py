@@ -16,7 +16,7 @@ import pyarrow.csv as pacsv
 import pytest
 
 import crossmargin as xm
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 
 Tables = dict[str, Any]
 Frames = dict[str, pd.DataFrame]

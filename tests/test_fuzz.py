@@ -19,7 +19,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossmargin import cli
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import (
     ACCOUNTS,
     BASIS,
@@ -28,6 +27,7 @@ from crossmargin.book.schemas import (
     SECURITIES,
     SETTLEMENTS,
 )
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.par_yields import read_par_yields
 from crossmargin.io.parse import parse

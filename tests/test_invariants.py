@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crossmargin as xm
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.hashes import table_hash
 from crossmargin.market.curve import TENORS
 from crossmargin.policies import (
@@ -165,7 +165,7 @@ def policy(variant: str = LOWER_OF_MODELS, model: str = HVAR) -> Policy:
     elif variant == LOWER_OF_MODELS:
         source = "cme-ficc-2026-04-30-span" if model == SPAN else None
     rules = xm.read_policy(source)
-    first, last = (str(market(0).date[row]) for row in (0, 60))
+    first, last = (str(market(0).history.date[row]) for row in (0, 60))
     span = rules.get(Span)
     if span is not None:
         rules = rules.with_sections(

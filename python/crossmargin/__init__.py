@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from crossmargin.analysis.compare import compare
 from crossmargin.analysis.revaluation import compare_revaluation
-from crossmargin.book.exceptions import InputWarning
 from crossmargin.calculation.result import RunResult
 from crossmargin.calculation.run import rerun, run
 from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
+from crossmargin.exceptions import InputWarning
 from crossmargin.instruments.baskets import deliverable_basket
 from crossmargin.instruments.conversion import conversion_factor
 from crossmargin.instruments.treasury import price_from_yield, yield_from_price

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 
 MAX_TOML = 1 << 20
 """Largest TOML file, bytes."""

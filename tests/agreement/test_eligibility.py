@@ -17,10 +17,10 @@ from crossmargin.agreement.eligibility import (
     assign,
     log_assignment,
 )
-from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.book.schemas import POSITION_KINDS
 from crossmargin.book.trades import Trades
 from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM
+from crossmargin.exceptions import ExceptionLog
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.securities import Securities
 from crossmargin.policies import read_policy

@@ -16,7 +16,7 @@ import pytest
 import crossmargin as xm
 from crossmargin import cli
 from crossmargin.analysis.compare import Margined, differences, inputs_that_differ
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.hashes import table_hash
 from crossmargin.results.table import MONEY
 from crossmargin.sample import sample_tables

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from crossmargin.book.exceptions import ExceptionLog
+from crossmargin.book.positions import read_trades
 from crossmargin.book.schemas import ACCOUNTS, POSITIONS
-from crossmargin.book.trades import Trades, read_trades
+from crossmargin.book.trades import Trades
+from crossmargin.exceptions import ExceptionLog
 from crossmargin.instruments.securities import Securities
 from crossmargin.io.parse import parse
 

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import SECURITIES
 from crossmargin.book.securities import read_securities
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.io.parse import parse
 from crossmargin.market.curve import POINTS, Curve
 

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import VOLUMES
 from crossmargin.book.volumes import read_volumes
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.io.parse import parse
 
 AS_OF = np.datetime64("2025-03-13")

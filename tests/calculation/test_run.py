@@ -14,7 +14,7 @@ import pytest
 from pyarrow import csv
 
 import crossmargin as xm
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.policies.sections.charges import LiquidityRules
 
 AS_OF = "2025-03-13"
@@ -54,17 +54,18 @@ def _accounts(*names: str) -> pa.Table:
 
 def _basis_market(real_data: Callable[[str], Path], scale: float) -> xm.Market:
     """Return the market with a basis of ZNM25 that jumps up and down by `scale` price points."""
-    plain = xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF)
-    sign = np.where(np.random.default_rng(5).integers(0, 2, plain.date.size) == 1, 1.0, -1.0)
+    yields = real_data("us_treasury_par_yields.csv.gz")
+    date = xm.read_market(yields, as_of=AS_OF).history.date
+    sign = np.where(np.random.default_rng(5).integers(0, 2, date.size) == 1, 1.0, -1.0)
     basis = pa.table(
         {
-            "date": pa.array(plain.date, pa.date32()),
-            "root": pa.repeat("ZN", plain.date.size),
-            "contract": pa.repeat("ZNM25", plain.date.size),
+            "date": pa.array(date, pa.date32()),
+            "root": pa.repeat("ZN", date.size),
+            "contract": pa.repeat("ZNM25", date.size),
             "basis": sign * scale,
         }
     )
-    return xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of=AS_OF, basis=basis)
+    return xm.read_market(yields, as_of=AS_OF, basis=basis)
 
 
 def _row(run: xm.RunResult, account: str) -> dict[str, Any]:
@@ -594,7 +595,7 @@ def test_both_legs_of_a_repo_are_listed_once(market: xm.Market, securities: pa.T
 def test_settlements_give_the_run_that_their_basis_gives(
     real_data: Callable[[str], Path], market: xm.Market, securities: pa.Table
 ) -> None:
-    days = market.date[-100:]
+    days = market.history.date[-100:]
     settled = pa.table(
         {
             "date": pa.array(np.tile(days, 2), pa.date32()),
@@ -609,7 +610,7 @@ def test_settlements_give_the_run_that_their_basis_gives(
     }
     by_price = xm.run(**book, market=market, settlements=settled)
     assert by_price.stages is not None
-    found = by_price.stages.models.market.basis
+    found = by_price.stages.models.market.history.basis
     assert list(found) == ["TN", "ZN"]
     basis = pa.concat_tables(
         pa.table(

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import crossmargin as xm
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 
 AS_OF = "2025-03-13"
 CUSIP = "91282CMM0"

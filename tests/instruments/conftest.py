@@ -9,15 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.book.schemas import SECURITIES
 from crossmargin.book.securities import read_securities
+from crossmargin.exceptions import ExceptionLog, counts
 from crossmargin.instruments.securities import Securities
 from crossmargin.io.market_tables import market_from_tables
 from crossmargin.io.par_yields import read_par_yields
 from crossmargin.io.parse import parse
 from crossmargin.io.tables import read_table
 from crossmargin.market.curve import POINTS, Curve
+from crossmargin.market.history import History
 from crossmargin.market.market import Market
 
 
@@ -25,16 +26,13 @@ from crossmargin.market.market import Market
 def flat_market() -> Callable[..., Market]:
     """Return a maker of markets with one continuous rate, and nothing but the curve."""
 
-    def make(as_of: str, rate: float = 0.04, **fields: Any) -> Market:
+    def make(as_of: str, rate: float = 0.04, *, basis: Any = None, fixings: Any = None) -> Market:
         day = np.datetime64(as_of)
         return Market(
             as_of=day,
             curve=Curve(day, -rate * POINTS),
-            date=np.array([day]),
-            zero_rate=np.full((1, 11), rate),
-            skipped_rows=0,
-            par_yield=np.full((1, 11), rate),
-            **fields,
+            history=History(np.array([day]), *[np.full((1, 11), rate)] * 2, basis=basis or {}),
+            fixings=fixings or {},
         )
 
     return make
@@ -58,5 +56,5 @@ def real_securities(real_data, real_market) -> Securities:
     log = ExceptionLog()
     table = parse(source, SECURITIES, file="securities", log=log).table
     found = read_securities(table, curve=real_market.curve, file="securities", log=log)
-    assert log.counts() == {"TYPE_ASSUMED": 1}
+    assert counts(log.table()) == {"TYPE_ASSUMED": 1}
     return found

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 import crossmargin as xm
-from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.book.schemas import SECURITIES
 from crossmargin.book.securities import read_securities
+from crossmargin.exceptions import ExceptionLog
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.settlement_basis import model_prices, settlement_basis
@@ -51,8 +51,8 @@ def settlements(*rows: tuple[str, str, float]) -> pa.Table:
 def models(
     market: xm.Market, securities: Securities, contract: Contract, days: np.ndarray
 ) -> np.ndarray:
-    log_df = bootstrap(market.date, market.par_yield)
-    rows = np.searchsorted(market.date, days)
+    log_df = bootstrap(market.history.date, market.history.par_yield)
+    rows = np.searchsorted(market.history.date, days)
     return model_prices(contract, days, log_df[rows], securities)
 
 
@@ -79,7 +79,7 @@ def test_a_past_days_model_price_is_that_of_a_run_of_the_day(
 def test_settlements_made_of_model_and_basis_give_the_basis_back(
     market: xm.Market, securities: Securities
 ) -> None:
-    days = market.date[-100:]
+    days = market.history.date[-100:]
     basis = np.random.default_rng(7).integers(-900_000, 900_000, days.size) / 1e6
     made = []
     for root in ("ZN", "UB"):
@@ -99,7 +99,7 @@ def test_a_price_in_the_securities_table_is_of_today_and_not_used(
     market: xm.Market, make_securities: Callable[..., Securities]
 ) -> None:
     note = {"issue_date": "2024-11-15", "maturity_date": "2034-11-15", "coupon": 0.0425}
-    contract, days = Contract("TN", np.datetime64("2025-06")), market.date[-3:]
+    contract, days = Contract("TN", np.datetime64("2025-06")), market.history.date[-3:]
     bare, priced = (make_securities(note | extra) for extra in ({}, {"price": 80.0}))
     assert np.array_equal(
         models(market, bare, contract, days), models(market, priced, contract, days)

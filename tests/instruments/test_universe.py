@@ -15,9 +15,11 @@ from crossmargin.instruments.contracts import last_delivery_day, reference_perio
 from crossmargin.instruments.conversion import conversion_factors
 from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.securities import accrued
-from crossmargin.instruments.universe import build_universe, missing_fixings
+from crossmargin.instruments.short_rates import missing_fixings
+from crossmargin.instruments.universe import build_universe
 from crossmargin.io.market_tables import market_from_tables
 from crossmargin.market.curve import NODES, POINTS, Curve
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.market.sofr import Sofr
 
 NO_CASH = np.array([], "datetime64[D]")
@@ -433,7 +435,8 @@ def sofr_market(flat_market, as_of, fixed=None, rate=0.03, node=SOFR_NODES):
     market = rate_market(flat_market, as_of, fixed)
     day = np.array([market.as_of])
     curve = Curve(market.as_of, -rate * POINTS)
-    return replace(market, sofr=Sofr(curve, node, day, np.full((1, len(node)), rate)))
+    sofr = Sofr(curve, node, day, np.full((1, len(node)), rate))
+    return replace(market, history=replace(market.history, sofr=sofr))
 
 
 def test_short_rates_stand_on_the_sofr_curve(flat_market, note):
@@ -592,13 +595,13 @@ def test_a_future_on_one_bond_by_hand(flat_market, make_securities):
 def test_a_basis_loads_the_futures_of_its_root(flat_market, note, real_market):
     market = flat_market("2025-03-13", basis={"UB": None, "ZN": None})
     found = build(market, note, ["ZNM25", "ZNU25", "TNM25", "SR3M25"], held=[0])
-    names = [*market.factor, ""]
+    names = [*market.history.factor, ""]
     factors = [names[k] for k in found.terms.linear_factor]
     assert factors == ["", "basis:ZN", "basis:ZN", "", ""]
     assert found.terms.linear_loading.tolist() == [0.0, 1000.0, 1000.0, 0.0, 0.0]
     # A basis up by 1/32 is 31.25 USD a contract, under `fixed` and `switching` alike.
-    shock = np.zeros((1, len(market.factor)))
-    shock[0, market.factor.index("basis:ZN")] = 1 / 32
+    shock = np.zeros((1, len(market.history.factor)))
+    shock[0, market.history.factor.index("basis:ZN")] = 1 / 32
     for terms in (found.terms, found.fixed_terms()):
         pnl = revalue(terms, shock, backend="reference")[:, 0]
         assert pnl.tolist() == [0.0, 31.25, 31.25, 0.0, 0.0]
@@ -607,7 +610,7 @@ def test_a_basis_loads_the_futures_of_its_root(flat_market, note, real_market):
 def test_switching_never_gains_on_fixed(real_market, real_securities):
     names = [f"{root}{month}" for root in TREASURY_ROOTS for month in ("M25", "U25")]
     found = build(real_market, real_securities, [*names, "SR3U25"])
-    shock = real_market.scenarios(horizon=1).shock[::25] * 10.0
+    shock = ScenarioStore().of(real_market.history, horizon=1).shock[::25] * 10.0
     switching = revalue(found.terms, shock, backend="reference")
     fixed = revalue(found.fixed_terms(), shock, backend="reference")
     assert np.all(switching <= fixed)
@@ -621,7 +624,7 @@ def test_fixed_is_the_base_cheapest_alone(real_market, real_securities):
     found = build(real_market, real_securities, ["ZNM25"])
     at = np.flatnonzero(real_securities.cusip == "91282CMC2")
     alone = build(real_market, real_securities.take(at), ["ZNM25"])
-    shock = real_market.scenarios(horizon=3).shock[:50]
+    shock = ScenarioStore().of(real_market.history, horizon=3).shock[:50]
     ours = revalue(found.fixed_terms(), shock, backend="reference")
     assert np.array_equal(ours, revalue(alone.terms, shock, backend="reference"))
 

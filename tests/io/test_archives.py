@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io import limits
 from crossmargin.io.tables import read_bytes, read_table
 

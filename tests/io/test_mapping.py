@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import ACCOUNTS, POSITIONS
+from crossmargin.exceptions import ExceptionLog, InputError, counts
 from crossmargin.io.column_map import read_column_map
 from crossmargin.io.market import read_market
 from crossmargin.io.parse import parse
@@ -80,7 +80,7 @@ def test_units_are_exact(tmp_path: Path, cell: str, unit: str, value: float) -> 
     text = f"account,kind,instrument,Face,xm\nA,cash,91282CMM0,{cell},yes\n"
     rows, log = positions(tmp_path, text, toml)
     assert [r["quantity"] for r in rows] == [value]
-    assert log.counts() == {}
+    assert counts(log.table()) == {}
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=5, min_value=-1e6, max_value=1e6))
@@ -205,8 +205,8 @@ def test_par_yields_and_fixings_of_a_vendor() -> None:
             "rate_pct": {"column": "Level", "unit": "basis point"},
         },
     }
-    market = read_market(yields, as_of="2025-03-13", fixings=fixings, column_map=names)
-    assert market.par_yield[0].tolist() == [0.0425] * 11
+    market = read_market(yields, as_of="2025-03-13", fixings=fixings, columns=names)
+    assert market.history.par_yield[0].tolist() == [0.0425] * 11
     assert market.fixings["SOFR"][1].tolist() == [0.0433] * 21
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.market import as_of_date, read_market
 from crossmargin.market.curve import TENORS
 
@@ -37,7 +37,7 @@ def test_a_market_of_real_files(real_data: Callable[[str], Path]) -> None:
     market = read_market(
         real_data("us_treasury_par_yields.csv.gz"), as_of="2025-03-13", fixings=fixings
     )
-    assert market.date[-1] == np.datetime64("2025-03-13")
+    assert market.history.date[-1] == np.datetime64("2025-03-13")
     dates, rates = market.fixings["SOFR"]
     assert (dates.tolist(), rates.tolist()) == ([datetime.date(2025, 3, 12)], [0.0431])
 
@@ -98,12 +98,12 @@ def test_a_sofr_history_has_some_tenors() -> None:
     rates[5] = ""
     given = swaps(**{"3mo": rates, "2y": ["3.9"] * 21, "overnight": ["4.3"] * 21})
     market = read_market(YIELDS, as_of="2025-03-13", sofr=given)
-    assert market.sofr is not None
-    assert market.sofr.factor == ("sofr:1/4", "sofr:2")
-    assert market.sofr.date.size == 20
-    assert market.factor[11:] == ("sofr:1/4", "sofr:2")
+    assert market.history.sofr is not None
+    assert market.history.sofr.factor == ("sofr:1/4", "sofr:2")
+    assert market.history.sofr.date.size == 20
+    assert market.history.factor[11:] == ("sofr:1/4", "sofr:2")
     assert market.source["sofr"]["extra_columns"] == ["overnight"]
-    assert read_market(YIELDS, as_of="2025-03-13").sofr is None
+    assert read_market(YIELDS, as_of="2025-03-13").history.sofr is None
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ def test_par_yields_in_several_files_are_one_history(
     whole = tmp_path / "whole.csv"
     whole.write_text("\n".join([head, *(r for r in rows if "2023" <= r[:4] <= "2025")]) + "\n")
     one, joined = (read_market(given, as_of="2025-03-13") for given in (whole, files))
-    assert np.array_equal(one.zero_rate, joined.zero_rate)
-    assert np.array_equal(one.date, joined.date)
+    assert np.array_equal(one.history.zero_rate, joined.history.zero_rate)
+    assert np.array_equal(one.history.date, joined.history.date)
     hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     assert joined.source["par_yields"]["files"] == hashes
     turned = read_market(files[::-1], as_of="2025-03-13")
@@ -168,7 +168,8 @@ def test_low_fixings_are_right_where_the_par_yields_are_low_or_not_known() -> No
     low = low.set_column(low.column_names.index("30y"), "30y", pa.array(np.full(21, 2.0)))
     rates = ["0.01"] * 21
     assert read_market(low, as_of="2025-03-13", fixings=fixings(DAYS, rates)).fixings
-    assert read_market(low, as_of="2025-03-13", sofr=swaps(**{"3mo": rates, "1y": rates})).sofr
+    both = swaps(**{"3mo": rates, "1y": rates})
+    assert read_market(low, as_of="2025-03-13", sofr=both).history.sofr
     early = fixings(["2021-03-12"], ["0.01"])
     assert read_market(YIELDS, as_of="2025-03-13", fixings=early).fixings
 

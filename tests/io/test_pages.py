@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.pages import Chunk, column_chunks, unpacked_size
 from crossmargin.io.parquet import read_parquet
 
@@ -141,7 +141,7 @@ def test_any_footer_has_columns_or_is_damaged(footer: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("footer", "assignment_reason"),
+    ("footer", "why"),
     [
         (b"\x49\x1c\x36\x02\0\0", "lacks a part"),  # a row group with rows and no columns
         (b"\x49\x1c\x19\x1c\0\x26\x02\0\0", "lacks a part"),  # a column with no metadata

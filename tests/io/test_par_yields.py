@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.par_yields import join_par_yields, read_par_yields
 from crossmargin.io.parse import Parsed
 from crossmargin.io.tables import Given, read_table

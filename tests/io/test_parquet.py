@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import ACCOUNTS, POSITIONS
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.io import limits
 from crossmargin.io.parse import parse
 from crossmargin.io.tables import read_table
 
 READ = """
 import sys
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.tables import read_table
 
 def peak():

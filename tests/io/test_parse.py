@@ -10,8 +10,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import ACCOUNTS, BASIS, FIRMS, FIXINGS, POSITIONS, SECURITIES, Schema
+from crossmargin.exceptions import ExceptionLog, InputError, counts
 from crossmargin.io.parse import Parsed, parse
 from crossmargin.io.tables import read_table
 
@@ -70,7 +70,7 @@ def one_fault(schema: Schema, row: dict[str, Any], **cells: str) -> dict[str, An
 
 def test_a_good_row_is_typed() -> None:
     parsed, log = read(POSITIONS, POSITION)
-    assert log.counts() == {}
+    assert counts(log.table()) == {}
     assert parsed.table.to_pylist() == [
         {
             "account": "00123",
@@ -196,7 +196,7 @@ def test_a_bad_firm_is_rejected() -> None:
 
 def test_each_bad_cell_of_a_row_is_listed() -> None:
     _, log = read(POSITIONS, {**POSITION, "quantity": "x", "xm": "x"})
-    assert log.counts() == {"QUANTITY_INVALID": 1, "XM_UNREADABLE": 1}
+    assert counts(log.table()) == {"QUANTITY_INVALID": 1, "XM_UNREADABLE": 1}
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_how_numbers_were_read_is_told_by_column() -> None:
         '`quantity`: "(1,000)" is read as -1000',
         '`repo_rate`: "4.25%" is read as 4.25',
     )
-    assert log.counts() == {"READ_AS": 2}
+    assert counts(log.table()) == {"READ_AS": 2}
 
 
 def test_two_digit_years_turn_at_69_and_leap_days_exist() -> None:
@@ -284,7 +284,7 @@ def test_missing_words_in_optional_columns(word: str) -> None:
         POSITIONS,
         {**POSITION, "settle_date": word, "repo_rate": word, "failed": word, "clearing_firm": word},
     )
-    assert log.counts() == {}
+    assert counts(log.table()) == {}
     row = parsed.table.to_pylist()[0]
     assert (row["settle_date"], row["repo_rate"], row["clearing_firm"]) == (None, None, None)
     assert row["failed"] is False
@@ -292,7 +292,7 @@ def test_missing_words_in_optional_columns(word: str) -> None:
 
 def test_an_identifier_may_be_called_na() -> None:
     parsed, log = read(ACCOUNTS, {**ACCOUNT, "account": "NA", "clearing_firm": "null"})
-    assert log.counts() == {}
+    assert counts(log.table()) == {}
     assert parsed.table.select(["account", "clearing_firm"]).to_pylist() == [
         {"account": "NA", "clearing_firm": "null"}
     ]
@@ -314,14 +314,14 @@ def test_blank_rows_are_not_rows_but_keep_the_count() -> None:
     parsed, log = read(POSITIONS, POSITION, blank, POSITION)
     assert parsed.table["row"].to_pylist() == [1, 3]
     assert parsed.rows_read == 2
-    assert log.counts() == {}
+    assert counts(log.table()) == {}
 
 
 def test_a_row_with_something_in_an_unknown_column_is_not_blank() -> None:
     blank = dict.fromkeys(ACCOUNT, "")
     parsed, log = read(ACCOUNTS, {**ACCOUNT, "desk": ""}, {**blank, "desk": "rates"})
     assert parsed.rows_read == 2
-    assert log.counts()["ACCOUNT_INVALID"] == 5  # the five required cells
+    assert counts(log.table())["ACCOUNT_INVALID"] == 5  # the five required cells
 
 
 def test_a_missing_column_is_named_with_the_one_that_may_be_meant() -> None:
@@ -349,13 +349,13 @@ def test_case_blanks_dots_and_hyphens_of_a_name_do_not_matter(name: str) -> None
     assert parsed.table["clearing_firm"].to_pylist() == ["F9"]
     assert parsed.extra_columns == ()
     assert parsed.notes == (f"column `{name}` is read as `clearing_firm`",)
-    assert log.counts() == {"READ_AS": 1}
+    assert counts(log.table()) == {"READ_AS": 1}
 
 
 def test_a_name_that_two_columns_may_mean_is_left_alone() -> None:
     parsed, log = read(POSITIONS, {**POSITION, "Clearing Firm": "F9"})
     assert parsed.table["clearing_firm"].to_pylist() == [None]
-    assert log.counts() == {"COLUMN_NAME_NEAR": 1}
+    assert counts(log.table()) == {"COLUMN_NAME_NEAR": 1}
 
 
 def test_extra_columns_are_carried_for_accounts_and_listed_elsewhere() -> None:
@@ -367,7 +367,7 @@ def test_extra_columns_are_carried_for_accounts_and_listed_elsewhere() -> None:
     parsed, _ = read(POSITIONS, {**POSITION, "trader": "x"})
     assert parsed.extra_columns == ("trader",)
     assert "trader" not in parsed.table.column_names
-    assert log.counts() == {}
+    assert counts(log.table()) == {}
 
 
 def test_a_hole_in_a_market_history_stops_the_run() -> None:
@@ -420,7 +420,7 @@ def test_typed_tables(cells: dict[str, Any], wanted: dict[str, Any], library: An
     log = ExceptionLog()
     table = read_table(library({**TYPED, **cells}), name="positions").table
     parsed = parse(table, POSITIONS, file="positions", log=log)
-    assert log.counts() == {}
+    assert counts(log.table()) == {}
     row = parsed.table.to_pylist()[0]
     assert {name: row[name] for name in wanted} == wanted
 
@@ -451,7 +451,7 @@ def test_typed_bad_cells_are_rejected(cells: dict[str, Any], code: str) -> None:
     log = ExceptionLog()
     parsed = parse(pa.table({**TYPED, **cells}), POSITIONS, file="positions", log=log)
     assert len(parsed.table) == 0
-    assert log.counts() == {code: 1}
+    assert counts(log.table()) == {code: 1}
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io import results
 from crossmargin.io.hashes import table_hash
 from crossmargin.io.results import check_target, read_results, write_results, write_table

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.span_pa2 import parse_span_pa2, read_span_pa2, settlement_price
 
 JUNE, SEPTEMBER = np.datetime64("2025-06"), np.datetime64("2025-09")

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crossmargin.book.exceptions import InputError
 from crossmargin.columns import TEXT
+from crossmargin.exceptions import InputError
 from crossmargin.io import delimited, limits
 from crossmargin.io.tables import read_table
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.markup import MAX_ELEMENTS
 from crossmargin.io.workbooks import LARGEST, read_workbook
 

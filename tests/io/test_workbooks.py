@@ -12,8 +12,8 @@ from typing import Any
 import openpyxl
 import pytest
 
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import POSITIONS
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.io import workbooks
 from crossmargin.io.parse import parse
 from crossmargin.io.tables import Given, read_table

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io import xml_feed
 from crossmargin.io.xml_feed import looks_like_xml, read_xml_feed
 

@@ -16,6 +16,7 @@ from crossmargin.io.par_yields import read_par_yields
 from crossmargin.io.tables import read_table
 from crossmargin.market.calendars import is_business_day
 from crossmargin.market.curve import TENORS, Curve
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.sample import sample_market
 
 
@@ -41,13 +42,13 @@ def test_later_rows_are_not_looked_at(as_of):
     market = market_from_tables(par_yields(MARCH), as_of=as_of)
     assert market.as_of == np.datetime64("2025-03-13")
     assert market.as_of.dtype == market.curve.as_of.dtype == np.dtype("datetime64[D]")
-    assert market.date.tolist() == MARCH[:9].tolist()
+    assert market.history.date.tolist() == MARCH[:9].tolist()
     # Eight rows before it a basis point each: 4.08%, compounded half-yearly.
-    assert market.zero_rate[-1, -1] == pytest.approx(2 * np.log(1.0204), abs=1e-15)
+    assert market.history.zero_rate[-1, -1] == pytest.approx(2 * np.log(1.0204), abs=1e-15)
     cut = market_from_tables(par_yields(MARCH[:9]), as_of=as_of)
     assert np.array_equal(cut.curve.log_df, market.curve.log_df)
     assert not market.synthetic
-    assert (market.basis, market.fixings) == ({}, {})
+    assert (market.history.basis, market.fixings) == ({}, {})
 
 
 @pytest.mark.parametrize(
@@ -55,12 +56,13 @@ def test_later_rows_are_not_looked_at(as_of):
 )
 def test_neither_a_history_nor_its_scenarios_can_be_written_to(how):
     market = market_from_tables(par_yields(MARCH), as_of="2025-03-31")
-    chosen = market.scenarios(horizon=1, look_back=5, minimum=1)
+    chosen = ScenarioStore().of(market.history, horizon=1, look_back=5, minimum=1)
     for other in (market, how(market)):
-        again = other.scenarios(horizon=1, look_back=5, minimum=1)
+        again = ScenarioStore().of(other.history, horizon=1, look_back=5, minimum=1)
         assert again.shock.tolist() == chosen.shock.tolist()
         assert again.factor == chosen.factor
-        held = (other.date, other.zero_rate, other.par_yield, other.curve.log_df)
+        history = other.history
+        held = (history.date, history.zero_rate, history.par_yield, other.curve.log_df)
         for array in (*held, again.shock, again.date, again.tag):
             with pytest.raises(ValueError, match="read-only"):
                 array[0] = array[-1]
@@ -72,7 +74,7 @@ def test_neither_basis_nor_fixings_can_be_written_to(how):
     rate = (np.array(["2026-06-09"], "datetime64[D]"), np.array([0.04]))
     market = replace(sample, fixings={"SOFR": rate})
     for other in (market, how(market)):
-        arrays = [a for basis in other.basis.values() for a in (basis.date, basis.level)]
+        arrays = [a for basis in other.history.basis.values() for a in (basis.date, basis.level)]
         for array in (*arrays, *other.fixings["SOFR"]):
             assert not array.flags.writeable
 
@@ -81,10 +83,10 @@ def test_rows_that_lack_a_node_are_skipped_and_counted():
     table = par_yields(MARCH, missing=[(2, 0), (2, 5), (4, 10), (12, 3)])
     market = market_from_tables(table, as_of="2025-03-13")
     # Rows 2 and 4; row 12 is after the as-of date.
-    assert market.skipped_rows == 2
-    assert market.date.tolist() == MARCH[[0, 1, 3, 5, 6, 7, 8]].tolist()
+    assert market.history.skipped_rows == 2
+    assert market.history.date.tolist() == MARCH[[0, 1, 3, 5, 6, 7, 8]].tolist()
     # A change runs over usable rows: from row 3 to row 5 are two basis points of par yield.
-    change = market.zero_rate_change(1)[2, -1]
+    change = market.history.zero_rate_change(1)[2, -1]
     assert change == pytest.approx(2 * np.log(1.02025 / 1.02015), abs=1e-15)
 
 
@@ -92,7 +94,7 @@ def test_an_as_of_date_without_a_row_takes_the_last_one_before_it():
     table = par_yields(MARCH[:9])
     market = market_from_tables(table, as_of="2025-03-16")
     assert market.as_of == np.datetime64("2025-03-16")
-    assert market.date[-1] == np.datetime64("2025-03-13")
+    assert market.history.date[-1] == np.datetime64("2025-03-13")
     # Time runs from the as-of date, not from the row's.
     assert float(market.discount_factor("2025-03-16")) == 1.0
 
@@ -100,7 +102,7 @@ def test_an_as_of_date_without_a_row_takes_the_last_one_before_it():
 def test_a_row_more_than_five_business_days_back_is_too_old():
     table = par_yields(MARCH[:9])
     # Thursday 13 March; five business days on is Thursday 20 March.
-    assert market_from_tables(table, as_of="2025-03-20").date[-1] == MARCH[8]
+    assert market_from_tables(table, as_of="2025-03-20").history.date[-1] == MARCH[8]
     with pytest.raises(ValueError, match="2025-03-21 is of 2025-03-13, more than 5 business days"):
         market_from_tables(table, as_of="2025-03-21")
     # A row that lacks a node is none.
@@ -118,17 +120,17 @@ def test_the_history_begins_after_the_last_hole_of_more_than_ten_days(hole, kept
     date[4:] += np.timedelta64(hole - 1, "D")
     assert np.diff(date).max() == np.timedelta64(hole, "D")
     market = market_from_tables(par_yields(date), as_of=date[-1])
-    assert market.date.size == kept
-    assert market.zero_rate.shape == (kept, 11)
+    assert market.history.date.size == kept
+    assert market.history.zero_rate.shape == (kept, 11)
 
 
 def test_only_the_last_of_several_holes_counts_and_skipped_rows_make_holes():
     date = np.arange(np.datetime64("2025-01-01"), np.datetime64("2025-03-11"))
     missing = [(row, 10) for row in [*range(3, 15), *range(30, 41)]]
     market = market_from_tables(par_yields(date, missing=missing), as_of=date[-1])
-    assert market.date[0] == date[41]
+    assert market.history.date[0] == date[41]
     # None is missing in the history that is used.
-    assert market.skipped_rows == 0
+    assert market.history.skipped_rows == 0
 
 
 def test_discount_factors_of_dates():
@@ -178,9 +180,9 @@ def test_basis_rows_after_the_as_of_date_are_not_looked_at():
         }
     )
     market = market_from_tables(par_yields(MARCH), as_of="2025-03-13", basis=basis)
-    assert market.factor[-1] == "basis:ZN"
-    assert market.basis["ZN"].date[-1] == np.datetime64("2025-03-13")
-    scenarios = market.scenarios(horizon=2, minimum=1)
+    assert market.history.factor[-1] == "basis:ZN"
+    assert market.history.basis["ZN"].date[-1] == np.datetime64("2025-03-13")
+    scenarios = ScenarioStore().of(market.history, horizon=2, minimum=1)
     assert scenarios.shock[:, -1].tolist() == [0.25] * 7
     assert scenarios.no_basis == {"ZN": 0}
 
@@ -195,9 +197,9 @@ def real_yields(real_data):
 def test_the_real_history_gives_2750_scenarios(real_yields):
     market = market_from_tables(real_yields, as_of="2025-03-13")
     # The 30-year yield came back on 2006-02-09, after a hole of four years.
-    assert str(market.date[0]) == "2006-02-09"
+    assert str(market.history.date[0]) == "2006-02-09"
     for horizon in (1, 3):
-        scenarios = market.scenarios(horizon=horizon)
+        scenarios = ScenarioStore().of(market.history, horizon=horizon)
         assert scenarios.shock.shape == (2750, 11)
         assert scenarios.stressed.tolist() == list(range(250))
         assert np.all(np.diff(scenarios.date[:250]).astype(int) > 0)
@@ -205,17 +207,17 @@ def test_the_real_history_gives_2750_scenarios(real_yields):
         ends = [str(scenarios.date[n]) for n in (0, 249, 2749)]
         assert ends == ["2008-07-01", "2009-06-30", "2025-03-13"]
         # An independent reading: the change that ended on the last row.
-        change = market.zero_rate[-1] - market.zero_rate[-1 - horizon]
+        change = market.history.zero_rate[-1] - market.history.zero_rate[-1 - horizon]
         assert np.array_equal(scenarios.shock[-1], change)
-        worst = market.date.tolist().index(datetime.date(2008, 9, 29))
+        worst = market.history.date.tolist().index(datetime.date(2008, 9, 29))
         at = scenarios.date.tolist().index(datetime.date(2008, 9, 29))
-        change = market.zero_rate[worst] - market.zero_rate[worst - horizon]
+        change = market.history.zero_rate[worst] - market.history.zero_rate[worst - horizon]
         assert np.array_equal(scenarios.shock[at], change)
 
 
 def test_an_earlier_as_of_date_keeps_the_crisis_within_its_look_back(real_yields):
     market = market_from_tables(real_yields, as_of="2016-03-11")
-    scenarios = market.scenarios(horizon=1)
+    scenarios = ScenarioStore().of(market.history, horizon=1)
     # 2,500 rows reach back to 2006: the crisis is tagged where it stands.
     assert scenarios.shock.shape == (2500, 11)
     assert scenarios.stressed.size == 250
@@ -225,7 +227,7 @@ def test_an_earlier_as_of_date_keeps_the_crisis_within_its_look_back(real_yields
 def test_too_short_a_real_history_says_so(real_yields):
     market = market_from_tables(real_yields, as_of="2010-03-12")
     with pytest.raises(ValueError, match="HISTORY_SHORT"):
-        market.scenarios(horizon=3)
+        ScenarioStore().of(market.history, horizon=3)
 
 
 def test_the_real_curve_reprices_its_par_yields(real_yields):
@@ -242,14 +244,15 @@ def test_the_real_curve_reprices_its_par_yields(real_yields):
 def test_another_curve_keeps_the_history():
     market = market_from_tables(par_yields(MARCH), as_of="2025-03-13")
     steeper = Curve(market.as_of, market.curve.log_df * 1.1)
-    moved = market.with_curve(steeper)
+    moved, store = market.with_curve(steeper), ScenarioStore()
     assert moved.curve is steeper
-    assert moved.date is market.date
+    assert moved.history is market.history
     options = {"horizon": 1, "look_back": 3, "minimum": 1, "stress": ()}
     # Scenarios are chosen once, for both.
-    assert moved.scenarios(**options) is market.scenarios(**options)
-    assert market.scenarios(**options | {"horizon": 2}) is not market.scenarios(**options)
-    assert not market.scenarios(**options).shock.flags.writeable
+    chosen = store.of(market.history, **options)
+    assert store.of(moved.history, **options) is chosen
+    assert store.of(market.history, **options | {"horizon": 2}) is not chosen
+    assert not chosen.shock.flags.writeable
     with pytest.raises(ValueError, match="the curve is of 2025-03-14, the market of 2025-03-13"):
         market.with_curve(Curve(np.datetime64("2025-03-14"), steeper.log_df))
 
@@ -257,7 +260,8 @@ def test_another_curve_keeps_the_history():
 def test_another_history_has_scenarios_of_its_own():
     market = market_from_tables(par_yields(MARCH), as_of="2025-03-13")
     options = {"horizon": 1, "look_back": 3, "minimum": 1, "stress": ()}
-    before = market.scenarios(**options)
-    moved = replace(market, zero_rate=market.zero_rate * 2.0)
-    assert moved.scenarios(**options).shock.tolist() == (before.shock * 2.0).tolist()
-    assert market.scenarios(**options) is before
+    store, history = ScenarioStore(), market.history
+    before = store.of(history, **options)
+    other = replace(history, zero_rate=history.zero_rate * 2.0)
+    assert store.of(other, **options).shock.tolist() == (before.shock * 2.0).tolist()
+    assert store.of(history, **options) is before

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from crossmargin.market.basis import Basis
 from crossmargin.market.curve import TREASURY_FACTORS, Curve
+from crossmargin.market.history import History
 from crossmargin.market.market import Market
 from crossmargin.market.scenarios import (
     DEFAULT_STRESS,
     CorrelationError,
     CorrelationScaling,
     HistoryShortError,
+    ScenarioStore,
     StressWindow,
     VolatilityScaling,
     build_scenarios,
@@ -275,11 +277,7 @@ def market(zero_rate, basis=()):
     return Market(
         as_of=date[-1],
         curve=Curve(date[-1], np.zeros(63)),
-        date=date,
-        zero_rate=zero_rate,
-        skipped_rows=0,
-        par_yield=zero_rate,
-        basis={b.root: b for b in basis},
+        history=History(date, zero_rate, zero_rate, basis={b.root: b for b in basis}),
     )
 
 
@@ -288,7 +286,7 @@ def test_shocks_are_overlapping_changes_dated_by_their_end(horizon):
     rows = 12
     # The zero rate of node k on row r is r^2 + k: its change over h rows is 2rh - h^2.
     zero = np.arange(rows)[:, None] ** 2 + np.arange(11.0)
-    found = market(zero).scenarios(horizon=horizon, look_back=100, minimum=1)
+    found = ScenarioStore().of(market(zero).history, horizon=horizon, look_back=100, minimum=1)
     ends = np.arange(horizon, rows)
     assert row_of(found) == ends.tolist()
     assert found.factor == TREASURY_FACTORS
@@ -298,15 +296,16 @@ def test_shocks_are_overlapping_changes_dated_by_their_end(horizon):
 
 def test_a_history_needs_the_minimum_of_changes():
     flat = np.zeros((103, 11))
-    assert market(flat).scenarios(horizon=3, minimum=100).date.size == 100
+    assert ScenarioStore().of(market(flat).history, horizon=3, minimum=100).date.size == 100
     with pytest.raises(HistoryShortError, match="HISTORY_SHORT: 99 usable"):
-        market(flat[:102]).scenarios(horizon=3, minimum=100)
+        ScenarioStore().of(market(flat[:102]).history, horizon=3, minimum=100)
 
 
 def test_bases_are_factors_after_the_nodes():
     level = np.array([[0.5], [0.25], [np.nan], [1.0], [3.0]])
     basis = Basis("ZN", ("ZNM20",), FIRST + np.arange(5), level)
-    found = market(np.zeros((5, 11)), [basis]).scenarios(horizon=1, minimum=1)
+    history = market(np.zeros((5, 11)), [basis]).history
+    found = ScenarioStore().of(history, horizon=1, minimum=1)
     assert found.factor == (*TREASURY_FACTORS, "basis:ZN")
     assert found.shock[:, -1].tolist() == [-0.25, 0.0, 0.0, 2.0]
     assert found.no_basis == {"ZN": 2}

@@ -17,8 +17,9 @@ from crossmargin.market.curve import (
     Curve,
     swap_discount_factors,
 )
+from crossmargin.market.history import History
 from crossmargin.market.market import Market
-from crossmargin.market.scenarios import VolatilityScaling
+from crossmargin.market.scenarios import ScenarioStore, VolatilityScaling
 from crossmargin.market.sofr import Sofr, build_sofr
 
 AS_OF = np.datetime64("2025-03-13")
@@ -145,12 +146,7 @@ def market(zero_rate, own, basis=()):
     return Market(
         as_of=date[-1],
         curve=Curve(date[-1], np.zeros(POINTS.size)),
-        date=date,
-        zero_rate=zero_rate,
-        skipped_rows=0,
-        par_yield=zero_rate,
-        basis={b.root: b for b in basis},
-        sofr=own,
+        history=History(date, zero_rate, zero_rate, basis={b.root: b for b in basis}, sofr=own),
     )
 
 
@@ -158,7 +154,9 @@ def test_sofr_factors_stand_between_the_nodes_and_the_bases():
     zero = np.random.default_rng(2).normal(size=(11, 11))
     own = sofr([7, 8, 9, 10], np.random.default_rng(3).normal(size=(4, 2)))
     basis = Basis("ZN", ("ZNM24",), FIRST + np.arange(11), np.arange(11.0)[:, None])
-    found = market(zero, own, [basis]).scenarios(horizon=1, minimum=1, look_back=8)
+    found = ScenarioStore().of(
+        market(zero, own, [basis]).history, horizon=1, minimum=1, look_back=8
+    )
     assert found.factor == (*TREASURY_FACTORS, "sofr:1", "sofr:2", "basis:ZN")
     # Of the last eight changes the first five lack a row of SOFR.
     assert (found.no_sofr, found.no_basis) == (5, {"ZN": 0})
@@ -175,12 +173,12 @@ def test_sofr_is_scaled_from_the_first_row_on():
     # The same history under another name: nothing tells the factors apart.
     curve = Curve(FIRST + np.timedelta64(300, "D"), -0.04 * POINTS)
     same = Sofr(curve, (3, 4), FIRST + np.arange(301), zero[:, [3, 4]])
-    found = market(zero, same).scenarios(**how)
+    found = ScenarioStore().of(market(zero, same).history, **how)
     assert found.no_sofr == 0
     assert np.array_equal(found.shock[:, 11:], found.shock[:, 3:5])
     # Half a history: the Treasury's moves before count for its volatility as they are.
     late = Sofr(same.curve, (3, 4), same.date[200:], 2.0 * zero[200:, [3, 4]])
-    found = market(zero, late).scenarios(**how)
+    found = ScenarioStore().of(market(zero, late).history, **how)
     assert found.no_sofr == 200
     joined = np.vstack([np.diff(zero[:201, [3, 4]], axis=0), np.diff(late.zero_rate, axis=0)])
     assert np.array_equal(found.shock[:, 11:], scaling.scale(joined, np.zeros(2, np.int64)))
@@ -189,7 +187,7 @@ def test_sofr_is_scaled_from_the_first_row_on():
 def test_a_market_without_sofr_has_none():
     found = market(np.zeros((5, 11)), None)
     assert found.sofr_factors is None
-    assert found.scenarios(horizon=1, minimum=1).no_sofr == 0
+    assert ScenarioStore().of(found.history, horizon=1, minimum=1).no_sofr == 0
 
 
 def test_the_factors_of_a_markets_sofr_curve_follow_the_treasurys():

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from crossmargin.book.exceptions import ExceptionLog
+from crossmargin.exceptions import ExceptionLog
 from crossmargin.report.terminal import print_summary
 from crossmargin.results.table import Table, money
 

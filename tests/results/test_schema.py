@@ -7,8 +7,9 @@ from typing import get_args
 import pyarrow as pa
 import pytest
 
+from crossmargin import exceptions
 from crossmargin.agreement.requirement import Requirement
-from crossmargin.book import exceptions, schemas
+from crossmargin.book import schemas
 from crossmargin.policies.building import EVIDENCE
 from crossmargin.results.schema import (
     ACCOUNTS,

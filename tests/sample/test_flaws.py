@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import crossmargin
-from crossmargin.book.exceptions import CODES
+from crossmargin.exceptions import CODES
 from crossmargin.sample import sample_market, sample_tables
 
 ACCOUNTS = 1500

@@ -5,6 +5,7 @@ import pytest
 
 from crossmargin.market.calendars import is_business_day
 from crossmargin.market.market import Market
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.sample import AS_OF, sample_market
 from crossmargin.sample.market import (
     BASIS_ROOTS,
@@ -143,10 +144,10 @@ def test_every_allowed_day_has_its_scenarios(as_of: np.datetime64) -> None:
     market = sample_market(as_of=as_of)
     assert isinstance(market, Market)
     assert market.synthetic
-    scenarios = market.scenarios(horizon=3)
+    scenarios = ScenarioStore().of(market.history, horizon=3)
     assert scenarios.shock.shape[0] >= 2_745
     assert np.isfinite(scenarios.shock).all()
-    assert market.factor[-1].startswith("basis:")
+    assert market.history.factor[-1].startswith("basis:")
 
 
 def test_symbols_have_two_digits_of_the_year() -> None:

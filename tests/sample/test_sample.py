@@ -89,8 +89,8 @@ def test_the_market_alone_is_the_same_market() -> None:
     assert market.synthetic
     assert set(market.source) == {"par_yields", "basis"}
     assert market.as_of == AS_OF
-    assert np.array_equal(market.date, tables["par_yields"]["date"].to_numpy())
-    assert sorted(market.basis) == sorted(set(tables["basis"]["root"].to_pylist()))
+    assert np.array_equal(market.history.date, tables["par_yields"]["date"].to_numpy())
+    assert sorted(market.history.basis) == sorted(set(tables["basis"]["root"].to_pylist()))
 
 
 @pytest.mark.parametrize(

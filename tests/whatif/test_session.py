@@ -105,7 +105,7 @@ def test_answers_carry_the_caveats_of_their_figures(
     tables: dict[str, pa.Table], market: xm.Market, memory: int
 ) -> None:
     """A market without bases and SOFR: futures carry a caveat, kept in memory or not."""
-    bare = margin(tables, replace(market, basis={}, sofr=None))
+    bare = margin(tables, replace(market, history=replace(market.history, basis={}, sofr=None)))
     session = xm.Session(bare, memory=memory)
     caveats = ("saving_is_upper_bound", "spread_risk")
     for account in session.accounts:

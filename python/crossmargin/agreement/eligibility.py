@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.arrays import Integer, Mask, Text
-from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.book.trades import FUTURE, NEAR, Trades
 from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM
+from crossmargin.exceptions import ExceptionLog
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import TREASURY, Universe

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
-from crossmargin.book.exceptions import InputError
 from crossmargin.calculation.result import RunResult
+from crossmargin.exceptions import InputError
 from crossmargin.io.results import read_results
 from crossmargin.results.schema import ACCOUNTS, COMPARE, COMPARED, has_difference
 from crossmargin.results.table import Table

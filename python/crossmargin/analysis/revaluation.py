@@ -14,6 +14,7 @@ from crossmargin.margin.ficc.model import FiccVar
 from crossmargin.margin.model import ModelInputs
 from crossmargin.margin.portfolios import CcpMargin, holds
 from crossmargin.market import Market
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import HaircutRules
 from crossmargin.results.schema import REVALUATION
 from crossmargin.results.table import Table
@@ -49,7 +50,7 @@ def compare_revaluation(run: RunResult, market: Market, *, threads: int | None =
     models, book = run.stages.models, run.stages.netted.book
     if market.as_of != models.market.as_of:
         raise ValueError(f"the market is of {market.as_of}, the run of {models.market.as_of}")
-    if market.factor != models.market.factor:
+    if market.history.factor != models.market.history.factor:
         raise ValueError(
             "the market has other factors than the run's, such as a basis from settlement prices; "
             "give run.stages.models.market"
@@ -62,6 +63,7 @@ def compare_revaluation(run: RunResult, market: Market, *, threads: int | None =
         market=market,
         scenarios=policy.scenarios,
         eligible=models.eligible,
+        store=ScenarioStore(),
     )
 
     def margin(pnl: str) -> CcpMargin:

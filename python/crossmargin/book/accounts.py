@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from crossmargin import columns
-from crossmargin.book.exceptions import ExceptionLog
+from crossmargin.exceptions import ExceptionLog
 
 
 def read_accounts(table: pa.Table, *, file: str, log: ExceptionLog) -> pa.Table:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.arrays import Dates, Float, Integer, Mask, Text
-from crossmargin.book.exceptions import ExceptionLog, InputError
+from crossmargin.book.rows import Names, Rows
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.baskets import parse_resold
 from crossmargin.instruments.identifiers import canonical_cusip, resolved_message
 from crossmargin.instruments.schedule import dated_dates, first_payment
@@ -47,114 +47,171 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
     InputError
         Most coupons look like decimals.
     """
-    row = columns.integers(table["row"])
-    named = columns.texts(table["cusip"])
-    cusip, trouble = _canonical(named)
+    given = _given(table)
+    rows = Rows(table["row"], Names(table["cusip"]), file=file, log=log)
+    blank = int(np.count_nonzero(given.untyped))
+    if blank:
+        rows.note_file(
+            "TYPE_ASSUMED",
+            f"{blank} of {rows.row.size} rows have no type and are taken as nominal by their "
+            "term; mark TIPS, FRNs and STRIPS, or they are margined as notes",
+        )
+    cusip, trouble = _canonical(given.name)
+    _reject_each(rows, trouble)
+    _check_coupons(rows, given)
+    _check_dates(rows, given)
+    _reject_each(rows, _wrong_sales_and_first_coupons(given, rows.ok))
+    kept = _drop_repeats(rows, given, cusip)
+    _note_names(rows, given.name[kept], cusip[kept])
+    securities = Securities(
+        cusip=cusip[kept],
+        type=given.type[kept].astype(object),
+        coupon=given.coupon_pct[kept] / 100.0,
+        issue_date=given.issue[kept],
+        maturity_date=given.maturity[kept],
+        first_coupon_date=given.first_coupon[kept],
+        price=given.price[kept],
+        resold_as=given.resold[kept],
+        outstanding=columns.numbers(table["outstanding"])[kept],
+    )
+    _check_prices(rows, kept, securities, curve)
+    return securities.take(np.flatnonzero(rows.ok[kept]))
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What the rows say, [N]; `type` is the one assumed where it is blank, `untyped`."""
+
+    name: Text
+    type: Text
+    untyped: Mask
+    coupon_pct: Float
+    issue: Dates
+    maturity: Dates
+    first_coupon: Dates
+    price: Float
+    resold: Text
+
+
+def _given(table: pa.Table) -> _Given:
     issue, maturity, first_coupon = (
         columns.dates(table[name]) for name in ("issue_date", "maturity_date", "first_coupon_date")
     )
-    resold = columns.texts(table["resold_as"])
+    resold, kind = columns.texts(table["resold_as"]), columns.texts(table["type"])
     resold[resold == None] = ""  # noqa: E711
-    coupon_pct, price = columns.numbers(table["coupon_pct"]), columns.numbers(table["price"])
-    coupon = coupon_pct / 100.0
-    given = columns.texts(table["type"])
-    kind = np.where(given == None, default_type(issue, maturity), given)  # noqa: E711
-    blank = int(np.count_nonzero(given == None))  # noqa: E711
-    if blank:
-        log.add(
-            "TYPE_ASSUMED",
-            file=file,
-            message=f"{blank} of {row.size} rows have no type and are taken as nominal by their "
-            "term; mark TIPS, FRNs and STRIPS, or they are margined as notes",
-        )
-    ok = np.ones(row.size, dtype=bool)
+    untyped = np.asarray(kind == None)  # noqa: E711
+    return _Given(
+        name=columns.texts(table["cusip"]),
+        type=np.where(untyped, default_type(issue, maturity), kind),
+        untyped=untyped,
+        coupon_pct=columns.numbers(table["coupon_pct"]),
+        issue=issue,
+        maturity=maturity,
+        first_coupon=first_coupon,
+        price=columns.numbers(table["price"]),
+        resold=resold,
+    )
 
-    def reject(at: npt.NDArray[np.int64], code: str, message: Callable[[int], str]) -> None:
-        log.add(
-            code,
-            file=file,
-            row=row[at],
-            instrument=named[at],
-            message=[message(i) for i in at.tolist()],
-        )
-        ok[at] = False
 
-    reject(np.array(sorted(trouble), dtype=np.int64), "SECURITY_INVALID", trouble.__getitem__)
-    on_grid = np.isin(kind.astype(str), ON_GRID)
-    _refuse_decimals(coupon_pct[on_grid], row[on_grid], file)
-    reject(
-        np.flatnonzero(ok & on_grid & off_grid(coupon_pct)),
+def _reject_each(rows: Rows, trouble: dict[int, str]) -> None:
+    """Reject rows by number, each for a reason of its own."""
+    wrong = np.zeros(rows.row.size, dtype=bool)
+    wrong[list(trouble)] = True
+    rows.reject(wrong, "SECURITY_INVALID", trouble.__getitem__)
+
+
+def _check_coupons(rows: Rows, given: _Given) -> None:
+    """Reject coupons that are no multiple of 1/8 percent; refuse a file of decimals."""
+    on_grid = np.isin(given.type.astype(str), ON_GRID)
+    _refuse_decimals(given.coupon_pct[on_grid], rows.row[on_grid], rows.file)
+    rows.reject(
+        on_grid & off_grid(given.coupon_pct),
         "SECURITY_INVALID",
         lambda i: (
-            f"coupon_pct {decimal_message(coupon_pct[i])}"
-            + ("; if it is the spread of an FRN, give the type" if given[i] is None else "")
+            f"coupon_pct {decimal_message(given.coupon_pct[i])}"
+            + ("; if it is the spread of an FRN, give the type" if given.untyped[i] else "")
         ),
     )
-    reject(
-        np.flatnonzero(ok & (maturity <= issue)),
+
+
+def _check_dates(rows: Rows, given: _Given) -> None:
+    """Reject what matures before it is issued, or was issued in years we do not know."""
+    issue, maturity = given.issue, given.maturity
+    rows.reject(
+        maturity <= issue,
         "SECURITY_INVALID",
         lambda i: f"maturity_date {maturity[i]} is not after issue_date {issue[i]}",
     )
     # The date interest starts may lie half a year before issue.
     covered = (issue >= FIRST_DATE + np.timedelta64(366, "D")) & (issue <= LAST_DATE)
-    reject(
-        np.flatnonzero(ok & ~covered),
+    rows.reject(
+        ~covered,
         "SECURITY_INVALID",
         lambda i: f"issue_date {issue[i]} is outside the years we know, 1972 to 2100",
     )
-    trouble = _wrong_sales_and_first_coupons(resold, issue, maturity, first_coupon, ok)
-    reject(np.array(sorted(trouble), dtype=np.int64), "SECURITY_INVALID", trouble.__getitem__)
 
-    kept = np.flatnonzero(ok)
-    but_issue = list(
-        zip(coupon, maturity, kind, first_coupon.astype(str), price, resold, strict=True)
+
+def _drop_repeats(rows: Rows, given: _Given, cusip: Text) -> Integer:
+    """Return the row of each CUSIP, in its order; reject repeats, and all of rows that differ."""
+    kept = np.flatnonzero(rows.ok)
+    terms = list(
+        zip(
+            given.coupon_pct / 100.0,
+            given.maturity,
+            given.type,
+            given.first_coupon.astype(str),
+            given.price,
+            given.resold,
+            strict=True,
+        )
     )
-    first, conflict, resale = _compared(cusip[kept], issue[kept], [but_issue[i] for i in kept])
-    reject(
-        kept[resale],
+    first, conflict, resale = _compared(cusip[kept], given.issue[kept], [terms[i] for i in kept])
+    differ, reopened, used = (np.zeros(rows.row.size, dtype=bool) for _ in range(3))
+    differ[kept[conflict]] = True
+    reopened[kept[resale]] = True
+    used[kept[first]] = True
+    rows.reject(
+        reopened,
         "SECURITY_DUPLICATE",
         lambda i: (
             f"{cusip[i]} has rows of different issue dates, as a reopened security has: none "
             "is used; keep the row with the earliest issue date"
         ),
     )
-    reject(
-        kept[conflict & ~resale],
+    rows.reject(
+        differ,
         "SECURITY_DUPLICATE",
         lambda i: f"{cusip[i]} has rows that differ: none is used; keep the right one",
     )
-    reject(
-        np.setdiff1d(kept[~conflict], kept[first]),
+    rows.reject(
+        ~used,
         "SECURITY_DUPLICATE",
         lambda i: f"{cusip[i]} has an earlier row that says the same; keep one",
     )
-    first = first[ok[kept[first]]]
-    kept = kept[first]
-    pairs = zip(named[kept], cusip[kept], strict=True)
-    resolved = {text: name for text, name in pairs if text.strip().upper() != name}
+    return kept[first[rows.ok[kept[first]]]]
+
+
+def _note_names(rows: Rows, name: Text, cusip: Text) -> None:
+    """Note the CUSIPs that are written in another way."""
+    pairs = zip(name, cusip, strict=True)
+    resolved = {text: own for text, own in pairs if text.strip().upper() != own}
     if resolved:
-        log.add("NAME_RESOLVED", file=file, message=resolved_message(resolved))
-    securities = Securities(
-        cusip=cusip[kept],
-        type=kind[kept].astype(object),
-        coupon=coupon[kept],
-        issue_date=issue[kept],
-        maturity_date=maturity[kept],
-        first_coupon_date=first_coupon[kept],
-        price=price[kept],
-        resold_as=resold[kept],
-        outstanding=columns.numbers(table["outstanding"])[kept],
-    )
+        rows.note_file("NAME_RESOLVED", resolved_message(resolved))
+
+
+def _check_prices(rows: Rows, kept: Integer, securities: Securities, curve: Curve) -> None:
+    """Reject securities whose price no z-spread meets; `kept` are their rows."""
     with_price = np.flatnonzero(
         securities.nominal & (securities.maturity_date > curve.as_of) & ~np.isnan(securities.price)
     )
-    unmet = with_price[np.isnan(cash_flows(securities.take(with_price), curve).spread)]
-    reject(
-        kept[unmet],
+    spread = cash_flows(securities.take(with_price), curve).spread
+    unmet = np.zeros(rows.row.size, dtype=bool)
+    unmet[kept[with_price[np.isnan(spread)]]] = True
+    rows.reject(
+        unmet,
         "SECURITY_INVALID",
         lambda i: "no z-spread within 100% of the curve meets the price; check it",
     )
-    return securities.take(np.setdiff1d(np.arange(kept.size), unmet))
 
 
 def _canonical(named: Text) -> tuple[Text, dict[int, str]]:
@@ -168,25 +225,19 @@ def _canonical(named: Text) -> tuple[Text, dict[int, str]]:
     return cusip, trouble
 
 
-def _wrong_sales_and_first_coupons(
-    resold: Text,
-    issue: Dates,
-    maturity: Dates,
-    first_coupon: Dates,
-    ok: Mask,
-) -> dict[int, str]:
+def _wrong_sales_and_first_coupons(given: _Given, ok: Mask) -> dict[int, str]:
     """Return what is wrong with `resold_as` and first coupons of the rows accepted, by number."""
     trouble = {}
-    for i in np.flatnonzero(ok & (resold != "")).tolist():
+    for i in np.flatnonzero(ok & (given.resold != "")).tolist():
         try:
-            parse_resold(resold[i])
+            parse_resold(given.resold[i])
         except ValueError as error:
             trouble[i] = str(error)
-    for i in np.flatnonzero(ok & ~np.isnat(first_coupon)).tolist():
+    for i in np.flatnonzero(ok & ~np.isnat(given.first_coupon)).tolist():
         one = slice(i, i + 1)
         try:
-            dated = dated_dates(issue[one], maturity[one])
-            first_payment(maturity[one], dated, first_coupon[one])
+            dated = dated_dates(given.issue[one], given.maturity[one])
+            first_payment(given.maturity[one], dated, given.first_coupon[one])
         except ValueError as error:
             trouble[i] = str(error)
     return trouble

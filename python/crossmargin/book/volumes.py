@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from crossmargin.book.exceptions import InputError
 from crossmargin.book.schemas import VOLUMES
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.identifiers import parse_contract
 

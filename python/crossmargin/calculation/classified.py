@@ -13,10 +13,10 @@ from crossmargin.agreement.eligibility import (
     log_assignment,
 )
 from crossmargin.arrays import Text
-from crossmargin.book.exceptions import ExceptionLog
 from crossmargin.book.schemas import ACCOUNTS, POSITIONS
 from crossmargin.book.trades import Trades
 from crossmargin.calculation.inputs import ParsedInputs
+from crossmargin.exceptions import ExceptionLog
 from crossmargin.policies import Policy
 
 

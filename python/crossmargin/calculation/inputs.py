@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from crossmargin import columns
 from crossmargin.book.accounts import read_accounts
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.plausible import note_repeats, note_same_inputs, note_side, refuse_empty
+from crossmargin.book.positions import read_trades
 from crossmargin.book.schemas import (
     ACCOUNTS,
     FIRMS,
@@ -24,25 +24,55 @@ from crossmargin.book.schemas import (
     Schema,
 )
 from crossmargin.book.securities import read_securities
-from crossmargin.book.trades import Trades, read_trades
+from crossmargin.book.trades import Trades
 from crossmargin.book.volumes import read_volumes
+from crossmargin.conventions import CME, FICC
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.settlement_basis import settlement_basis
-from crossmargin.instruments.universe import RATE_INDEX, missing_fixings
+from crossmargin.instruments.short_rates import RATE_INDEX, missing_fixings
 from crossmargin.io.column_map import ColumnsSource, read_column_map
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.sources import read_source
-from crossmargin.io.span_pa2 import SpanFile, read_span_pa2
+from crossmargin.io.span_pa2 import read_span_pa2
 from crossmargin.io.tables import Source, read_table
+from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import OwnCube
 from crossmargin.market import Market
 
 
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a user gives for a run, unread.
+
+    Attributes
+    ----------
+    positions, accounts, securities, market, firms, ficc_cube, cme_cube, span_file, settlements,
+    volumes, columns, cycle, max_rejected, allow_empty
+        As in `crossmargin.run`.
+    """
+
+    positions: Source
+    accounts: Source
+    securities: Source
+    market: Market
+    firms: Source | None = None
+    ficc_cube: Source | None = None
+    cme_cube: Source | None = None
+    span_file: str | Path | None = None
+    settlements: Source | None = None
+    volumes: Source | None = None
+    columns: ColumnsSource | None = None
+    cycle: str = "EOD"
+    max_rejected: int | None = None
+    allow_empty: bool = False
+
+
 @dataclass(frozen=True)
 class ParsedInputs:
-    """What a run is computed from.
+    """What was read: typed and checked.
 
     Attributes
     ----------
@@ -52,15 +82,16 @@ class ParsedInputs:
     trades : Trades
     market : Market
         With the basis that settlement prices give, where they were given.
+    cycle : str
     volumes, open_interest : dict of str to float
         Average daily volume, and contracts open, by contract or root.
-    ficc_cube, cme_cube : OwnCube, optional
-        The user's own P&L.
+    cubes : dict of str to OwnCube
+        The user's own P&L, by clearing house.
     span_file : SpanFile, optional
     source : dict of str to dict
         What the manifest says of each table and file, those of the market included.
-    log : ExceptionLog
-        What was set aside while reading, and notes; later stages add to it.
+    exceptions : pyarrow.Table
+        What was set aside while reading, and notes.
     """
 
     accounts: pa.Table
@@ -68,43 +99,21 @@ class ParsedInputs:
     securities: Securities
     trades: Trades
     market: Market
+    cycle: str
     volumes: dict[str, float]
     open_interest: dict[str, float]
-    ficc_cube: OwnCube | None
-    cme_cube: OwnCube | None
+    cubes: dict[str, OwnCube]
     span_file: SpanFile | None
     source: dict[str, dict[str, Any]]
-    log: ExceptionLog
+    exceptions: pa.Table
 
 
-def read_inputs(
-    *,
-    positions: Source,
-    accounts: Source,
-    securities: Source,
-    market: Market,
-    firms: Source | None = None,
-    settlements: Source | None = None,
-    volumes: Source | None = None,
-    ficc_cube: Source | None = None,
-    cme_cube: Source | None = None,
-    span_file: str | Path | None = None,
-    column_map: ColumnsSource | None = None,
-    cycle: str = "EOD",
-    max_rejected: int | None = None,
-    allow_empty: bool = False,
-) -> ParsedInputs:
+def read_inputs(inputs: Inputs) -> ParsedInputs:
     """Read all inputs of a run.
 
     Parameters
     ----------
-    positions, accounts, securities, market, firms, settlements, volumes, ficc_cube, cme_cube,
-    span_file
-        As in `crossmargin.run`.
-    column_map
-        What `crossmargin.run` takes as `columns`.
-    cycle, max_rejected, allow_empty
-        As in `crossmargin.run`.
+    inputs : Inputs
 
     Returns
     -------
@@ -115,64 +124,80 @@ def read_inputs(
     InputError
         An input cannot be used, or more rows are rejected than allowed.
     """
-    log = ExceptionLog()
-    read = _Reader(log, column_map)
-    accounts_read = read_accounts(read.table(accounts, ACCOUNTS), file=ACCOUNTS.name, log=log)
-    firms_read = None if firms is None else read.table(firms, FIRMS)
-    known = read_securities(
-        read.table(securities, SECURITIES), curve=market.curve, file=SECURITIES.name, log=log
+    log, market = ExceptionLog(), inputs.market
+    read = _Reader(log, inputs.columns)
+    accounts = read_accounts(read.table(inputs.accounts, ACCOUNTS), file=ACCOUNTS.name, log=log)
+    firms = None if inputs.firms is None else read.table(inputs.firms, FIRMS)
+    securities = read_securities(
+        read.table(inputs.securities, SECURITIES),
+        curve=market.curve,
+        file=SECURITIES.name,
+        log=log,
     )
-    if settlements is not None:
-        market = _with_settlements(market, read.table(settlements, SETTLEMENTS), known, log)
+    if inputs.settlements is not None:
+        settlements = read.table(inputs.settlements, SETTLEMENTS)
+        market = _with_settlements(market, settlements, securities, log)
     adv: dict[str, float] = {}
     open_interest: dict[str, float] = {}
-    if volumes is not None:
-        adv, open_interest = read_volumes(read.table(volumes, VOLUMES), as_of=market.as_of)
-    positions_read = read.table(positions, POSITIONS)
+    if inputs.volumes is not None:
+        adv, open_interest = read_volumes(read.table(inputs.volumes, VOLUMES), as_of=market.as_of)
+    positions = read.table(inputs.positions, POSITIONS)
     trades = read_trades(
-        positions_read,
-        accounts=accounts_read,
-        securities=known,
+        positions,
+        accounts=accounts,
+        securities=securities,
         as_of=market.as_of,
-        short_rate_pct=100.0 * float(market.zero_rate[-1, 0]),
-        cycle=cycle,
+        short_rate_pct=100.0 * float(market.history.zero_rate[-1, 0]),
+        cycle=inputs.cycle,
         file=POSITIONS.name,
         log=log,
     )
-    _check_rejected(log, max_rejected)
-    if not allow_empty:
-        used = {
-            ACCOUNTS.name: len(accounts_read),
-            FIRMS.name: None if firms_read is None else len(firms_read),
-            SECURITIES.name: known.cusip.size if _has_securities(positions_read) else None,
-            VOLUMES.name: None if volumes is None else len(adv),
-            POSITIONS.name: trades.row.size,
-        }
-        for name, count in used.items():
-            if count == 0:
-                refuse_empty(name, read.source[name]["rows_read"], log)
-    note_repeats(positions_read, POSITIONS, log)
-    extra = read.source[POSITIONS.name]["extra_columns"]
-    note_side(positions_read, extra, POSITIONS.name, log)
-    _note_market(market, trades.contracts, log)
-    own_ficc, own_cme = read.cube(ficc_cube, "ficc_cube"), read.cube(cme_cube, "cme_cube")
-    span = read.span_file(span_file)
-    source = {**read.source, **market.source}
-    note_same_inputs({name: entry["hash"] for name, entry in source.items()}, log)
-    return ParsedInputs(
-        accounts=accounts_read,
-        firms=firms_read,
-        securities=known,
+    cubes = {
+        FICC: read.cube(inputs.ficc_cube, "ficc_cube"),
+        CME: read.cube(inputs.cme_cube, "cme_cube"),
+    }
+    parsed = ParsedInputs(
+        accounts=accounts,
+        firms=firms,
+        securities=securities,
         trades=trades,
         market=market,
+        cycle=inputs.cycle,
         volumes=adv,
         open_interest=open_interest,
-        ficc_cube=own_ficc,
-        cme_cube=own_cme,
-        span_file=span,
-        source=source,
-        log=log,
+        cubes={ccp: cube for ccp, cube in cubes.items() if cube is not None},
+        span_file=read.span_file(inputs.span_file),
+        source={**read.source, **market.source},
+        exceptions=log.table(),
     )
+    _check_rejected(log, inputs.max_rejected)
+    if not inputs.allow_empty:
+        _refuse_empty(parsed, _has_securities(positions), log)
+    _note_what_is_odd(parsed, positions, log)
+    return replace(parsed, exceptions=log.table())
+
+
+def _refuse_empty(parsed: ParsedInputs, has_securities: bool, log: ExceptionLog) -> None:
+    """Refuse inputs of which no row can be used; a book of futures needs no securities."""
+    used = {
+        ACCOUNTS.name: len(parsed.accounts),
+        FIRMS.name: None if parsed.firms is None else len(parsed.firms),
+        SECURITIES.name: parsed.securities.cusip.size if has_securities else None,
+        VOLUMES.name: len(parsed.volumes) if VOLUMES.name in parsed.source else None,
+        POSITIONS.name: parsed.trades.row.size,
+    }
+    for name, count in used.items():
+        if count == 0:
+            refuse_empty(name, parsed.source[name]["rows_read"], log)
+
+
+def _note_what_is_odd(parsed: ParsedInputs, positions: pa.Table, log: ExceptionLog) -> None:
+    """Log what may not be meant in inputs that can be used."""
+    note_repeats(positions, POSITIONS, log)
+    extra = parsed.source[POSITIONS.name]["extra_columns"]
+    note_side(positions, extra, POSITIONS.name, log)
+    _note_market(parsed.market, parsed.trades.contracts, log)
+    note_same_inputs({name: entry["hash"] for name, entry in parsed.source.items()}, log)
 
 
 class _Reader:
@@ -230,21 +255,22 @@ def _with_settlements(
         raise InputError(f"{SETTLEMENTS.name}, {error}") from error
     for note in notes:
         log.add("READ_AS", file=SETTLEMENTS.name, message=note)
-    twice = sorted(basis.keys() & market.basis.keys())
+    twice = sorted(basis.keys() & market.history.basis.keys())
     if twice:
         raise InputError(
             f"{SETTLEMENTS.name}: {', '.join(twice)} has a basis history too; give one of both"
         )
-    return replace(market, basis=dict(sorted({**market.basis, **basis}.items())))
+    basis = dict(sorted({**market.history.basis, **basis}.items()))
+    return replace(market, history=replace(market.history, basis=basis))
 
 
 def _note_market(market: Market, contracts: tuple[Contract, ...], log: ExceptionLog) -> None:
     """Log what the market lacks on the as-of date: its curves, and the fixings of contracts."""
     for note in market.notes:
         log.add(note.code, file=note.file, message=note.message)
-    curves = {"par_yields": market.date}
-    if market.sofr is not None:
-        curves["sofr"] = market.sofr.date
+    curves = {"par_yields": market.history.date}
+    if market.history.sofr is not None:
+        curves["sofr"] = market.history.sofr.date
     for file, date in curves.items():
         if date[-1] != market.as_of:
             log.add(

@@ -77,16 +77,17 @@ def _describe_policy(policy: Policy) -> dict[str, Any]:
 
 
 def _describe_market(market: Market) -> dict[str, Any]:
+    history = market.history
     fixings_to = {index: market.fixings_to(index) for index in market.fixings}
     return {
-        "curve_date": str(market.date[-1]),
-        "sofr_curve_date": None if market.sofr is None else str(market.sofr.date[-1]),
+        "curve_date": str(history.date[-1]),
+        "sofr_curve_date": None if history.sofr is None else str(history.sofr.date[-1]),
         "fixings_to": {
             index: None if day is None else str(day) for index, day in fixings_to.items()
         },
-        "history_from": str(market.date[0]),
-        "history_rows": int(market.date.size),
-        "rows_skipped": market.skipped_rows,
+        "history_from": str(history.date[0]),
+        "history_rows": int(history.date.size),
+        "rows_skipped": history.skipped_rows,
     }
 
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.netting import Legs, Lines, net, open_legs, to_book
-from crossmargin.book.plausible import market_size, note_sizes
 from crossmargin.book.schemas import POSITIONS
+from crossmargin.book.sizes import market_size, note_sizes
 from crossmargin.book.trades import canonical_order
 from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs
 from crossmargin.columns import column
 from crossmargin.engine import Book
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.universe import Universe, build_universe
 from crossmargin.margin.model import ClearingHouse

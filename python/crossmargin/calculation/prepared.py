@@ -11,21 +11,21 @@ import pyarrow as pa
 from crossmargin import columns
 from crossmargin.agreement.eligibility import eligible_instruments
 from crossmargin.arrays import Mask
-from crossmargin.book.exceptions import CODES, ExceptionLog, InputError
 from crossmargin.book.schemas import POSITIONS, VOLUMES
 from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs
 from crossmargin.calculation.netted import NettedBook, universe_on
-from crossmargin.conventions import CME, FICC
-from crossmargin.engine import Execution
+from crossmargin.conventions import CME
+from crossmargin.engine import DEFAULT_EXECUTION, Execution
+from crossmargin.exceptions import CODES, ExceptionLog, InputError
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe
-from crossmargin.io.span_pa2 import SpanFile
 from crossmargin.margin.ccps import clearing_houses
 from crossmargin.margin.charges import Charge, ChargeInputs, prepare_charges
+from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import ModelInputs, OwnCube, PreparedModel
 from crossmargin.market import Market
-from crossmargin.market.scenarios import CorrelationError, HistoryShortError
+from crossmargin.market.scenarios import CorrelationError, HistoryShortError, ScenarioStore
 from crossmargin.policies import Policy
 from crossmargin.policies.sections.charges import CmeConcentration
 
@@ -66,7 +66,8 @@ def prepare_models(
     cubes: Mapping[str, OwnCube] | None = None,
     span_file: SpanFile | None = None,
     volumes: Mapping[str, float] | None = None,
-    execution: Execution | None = None,
+    store: ScenarioStore | None = None,
+    execution: Execution = DEFAULT_EXECUTION,
 ) -> PreparedModels:
     """Prepare the models and charges of a policy for a market.
 
@@ -83,7 +84,9 @@ def prepare_models(
     span_file : SpanFile, optional
     volumes : mapping of str to float, optional
         Contracts a day, by contract or root.
-    execution : Execution, optional
+    store : ScenarioStore, optional
+        Keeps the scenarios for the next call: a market move leaves them as they are.
+    execution : Execution
 
     Returns
     -------
@@ -94,12 +97,14 @@ def prepare_models(
     InputError
         The history is too short, or what the user brought does not fit.
     """
-    execution = execution or Execution()
+    store = store or ScenarioStore()
     eligible = eligible_instruments(universe, held, market, policy)
     prepared = {}
     try:
         # A missing volume is an error before anything large is computed.
-        charges = prepare_charges(ChargeInputs(universe, held, market, policy, volumes or {}))
+        charges = prepare_charges(
+            ChargeInputs(universe, held, market, policy, volumes or {}, store)
+        )
         for house in clearing_houses(policy):
             inputs = ModelInputs(
                 universe=universe,
@@ -107,6 +112,7 @@ def prepare_models(
                 market=market,
                 scenarios=policy.scenarios,
                 eligible=eligible,
+                store=store,
                 cube=(cubes or {}).get(house.ccp),
                 span_file=span_file if house.ccp == CME else None,
             )
@@ -148,13 +154,12 @@ def prepare_for_book(
     universe = netted.universe
     if market is not parsed.market:
         universe = universe_on(market, parsed, classified, netted.contracts)
-    cubes = {FICC: parsed.ficc_cube, CME: parsed.cme_cube}
     models = prepare_models(
         policy,
         market,
         universe,
         parsed.securities.take(classified.trades.held),
-        cubes={ccp: cube for ccp, cube in cubes.items() if cube is not None},
+        cubes=parsed.cubes,
         span_file=parsed.span_file,
         volumes=parsed.volumes,
         execution=execution,
@@ -182,13 +187,13 @@ def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: Exce
             "charged for large positions",
         )
     for window in policy.scenarios.stress:
-        if window.first < market.date[0] <= window.last:
+        if window.first < market.history.date[0] <= window.last:
             log.add(
                 "STRESS_CUT",
                 file="par_yields",
-                message=f"the history begins on {market.date[0]}, within the period of stress from "
-                f"{window.first} to {window.last}: its first days are no scenarios; give earlier "
-                "yields",
+                message=f"the history begins on {market.history.date[0]}, within the period of "
+                f"stress from {window.first} to {window.last}: its first days are no scenarios; "
+                "give earlier yields",
             )
 
 

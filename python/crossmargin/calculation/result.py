@@ -47,7 +47,6 @@ class Stages:
         What the agreement knows of the accounts.
     rows_rejected : ndarray of int64, [A]
         Rejected rows that name each account.
-    cycle : str
     """
 
     parsed: ParsedInputs
@@ -59,7 +58,6 @@ class Stages:
     agreement: Agreement
     requirement: Requirement
     rows_rejected: Integer
-    cycle: str
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ def result_tables(
             table = stamped(
                 builders[name](),
                 as_of=stages.models.market.as_of,
-                cycle=stages.cycle,
+                cycle=stages.parsed.cycle,
                 run_id=run_id,
             )
             built[name] = table

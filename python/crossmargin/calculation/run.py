@@ -18,10 +18,9 @@ import pyarrow.compute as pc
 from crossmargin import columns as arrow
 from crossmargin.agreement.clients import Clients
 from crossmargin.arrays import Integer
-from crossmargin.book.exceptions import ExceptionLog, InputError, InputWarning
 from crossmargin.book.schemas import POSITIONS
 from crossmargin.calculation.classified import ClassifiedTrades, classify_trades
-from crossmargin.calculation.inputs import ParsedInputs, read_inputs, rejected_rows
+from crossmargin.calculation.inputs import Inputs, ParsedInputs, read_inputs, rejected_rows
 from crossmargin.calculation.manifest import describe_run
 from crossmargin.calculation.margins import agree_offsets, margin_accounts, require_accounts
 from crossmargin.calculation.netted import NettedBook, net_trades
@@ -29,6 +28,7 @@ from crossmargin.calculation.prepared import prepare_for_book
 from crossmargin.calculation.result import RunResult, Stages, result_tables
 from crossmargin.engine import Execution
 from crossmargin.engine.execution import Progress
+from crossmargin.exceptions import ExceptionLog, InputError, InputWarning, counts
 from crossmargin.io.column_map import ColumnsSource
 from crossmargin.io.tables import Source
 from crossmargin.margin.ccps import clearing_houses
@@ -125,28 +125,28 @@ def run(
     rules = policy if isinstance(policy, Policy) else read_policy(policy)
     execution.tell("reading", 0.0)
     parsed = read_inputs(
-        positions=positions,
-        accounts=accounts,
-        securities=securities,
-        market=market,
-        firms=firms,
-        settlements=settlements,
-        volumes=volumes,
-        ficc_cube=ficc_cube,
-        cme_cube=cme_cube,
-        span_file=span_file,
-        column_map=columns,
-        cycle=cycle,
-        max_rejected=max_rejected,
-        allow_empty=allow_empty,
+        Inputs(
+            positions=positions,
+            accounts=accounts,
+            securities=securities,
+            market=market,
+            firms=firms,
+            settlements=settlements,
+            volumes=volumes,
+            ficc_cube=ficc_cube,
+            cme_cube=cme_cube,
+            span_file=span_file,
+            columns=columns,
+            cycle=cycle,
+            max_rejected=max_rejected,
+            allow_empty=allow_empty,
+        )
     )
     _warn(parsed)
     execution.tell("netting", 0.2)
     classified = classify_trades(parsed, rules)
     netted = net_trades(parsed, classified, clearing_houses(rules))
-    return _from_book(
-        parsed, classified, netted, rules, parsed.market, cycle, execution, started=started
-    )
+    return _from_book(parsed, classified, netted, rules, parsed.market, execution, started=started)
 
 
 def rerun(
@@ -192,7 +192,6 @@ def rerun(
         stages.netted,
         stages.models.policy,
         market,
-        stages.cycle,
         Execution(threads, backend, progress),
         started=_now(),
     )
@@ -204,7 +203,6 @@ def _from_book(
     netted: NettedBook,
     policy: Policy,
     market: Market,
-    cycle: str,
     execution: Execution,
     *,
     started: str,
@@ -214,7 +212,7 @@ def _from_book(
     models, noted = prepare_for_book(parsed, classified, netted, policy, market, execution)
     execution.tell("margin", 0.6)
     log = ExceptionLog()
-    for table in (parsed.log.table(), classified.exceptions, netted.exceptions, noted):
+    for table in (parsed.exceptions, classified.exceptions, netted.exceptions, noted):
         log.extend(table)
     exceptions = log.table()
     rejected = _rejected_rows(exceptions, parsed.accounts)
@@ -238,7 +236,6 @@ def _from_book(
         agreement,
         requirement,
         rejected,
-        cycle,
     )
     run_id = uuid.uuid4().hex
     tables, described = result_tables(stages, exceptions, run_id=run_id, threads=execution.threads)
@@ -247,9 +244,9 @@ def _from_book(
         "started": started,
         "finished": _now(),
         "as_of": str(market.as_of),
-        "cycle": cycle,
+        "cycle": parsed.cycle,
         **describe_run(parsed, models, rejected, execution),
-        "exceptions": log.counts(),
+        "exceptions": counts(exceptions),
         "results": described,
     }
     execution.tell("agreement", 1.0)
@@ -286,7 +283,7 @@ def _warn(parsed: ParsedInputs) -> None:
             InputWarning,
             stacklevel=3,
         )
-    if "FILE_REPEATED" in parsed.log.counts():
+    if pc.any(pc.equal(parsed.exceptions["code"], arrow.scalar("FILE_REPEATED"))).as_py():
         warnings.warn(
             "every row of positions is there more than once, as if the file had been given twice; "
             "each is counted",

@@ -16,7 +16,6 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand
 
-from crossmargin.book.exceptions import InputError
 from crossmargin.cli.check import check
 from crossmargin.cli.compare import compare
 from crossmargin.cli.exits import INTERNAL, STOPS, UNUSABLE, StoppedError, complain, stop
@@ -24,6 +23,7 @@ from crossmargin.cli.output import print_line
 from crossmargin.cli.policy import policies
 from crossmargin.cli.run import run
 from crossmargin.cli.sample import sample
+from crossmargin.exceptions import InputError
 
 # typer exports one kind of usage error; where the others live differs by its version.
 UsageError: Any = typer.BadParameter.__mro__[1]

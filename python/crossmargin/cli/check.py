@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from crossmargin.calculation.inputs import read_inputs
+from crossmargin.calculation.inputs import Inputs, read_inputs
 from crossmargin.cli.exits import exit_if_rejected
-from crossmargin.cli.inputs import Inputs
+from crossmargin.cli.inputs import InputOptions
 from crossmargin.cli.options import (
     AccountsFile,
     AsOf,
@@ -25,6 +25,7 @@ from crossmargin.cli.options import (
     VolumesFile,
 )
 from crossmargin.cli.output import show
+from crossmargin.exceptions import counts
 from crossmargin.policies import read_policy
 from crossmargin.report.terminal import print_check
 
@@ -53,7 +54,7 @@ def check(
     Exit codes are those of `run`: 0; 3, some rows would be rejected; 2, an input cannot be used.
     A history that is too short for the models shows in the run alone.
     """
-    inputs = Inputs(
+    inputs = InputOptions(
         positions=positions,
         accounts=accounts,
         securities=securities,
@@ -74,6 +75,6 @@ def check(
     )
     inputs.check_given("must be given")
     read_policy(policy)
-    read = read_inputs(**inputs.of_the_book(), market=inputs.market(), column_map=columns)
-    show(lambda console: print_check(read.source, read.log.table(), console))
-    exit_if_rejected(read.log.counts())
+    read = read_inputs(Inputs(**inputs.of_the_book(), market=inputs.market()))
+    show(lambda console: print_check(read.source, read.exceptions, console))
+    exit_if_rejected(counts(read.exceptions))

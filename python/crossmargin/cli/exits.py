@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from crossmargin.book.exceptions import CODES
+from crossmargin.exceptions import CODES
 from crossmargin.io.results import holds_results
 from crossmargin.results.shown import shown
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.market import as_of_date, read_market
 from crossmargin.market import Market
 
@@ -17,7 +17,7 @@ OF_THE_MARKET = ("par_yields", "as_of", "basis", "fixings", "sofr", "columns")
 
 
 @dataclass(frozen=True)
-class Inputs:
+class InputOptions:
     """What `run` and `check` read; the fields are the options of these names."""
 
     positions: Path | None
@@ -73,5 +73,6 @@ class Inputs:
             "cme_cube": self.cme_cube,
             "span_file": self.span_file,
             "volumes": self.volumes,
+            "columns": self.columns,
             "cycle": self.cycle,
         }

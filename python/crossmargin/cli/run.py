@@ -8,10 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
-from crossmargin.book.exceptions import InputWarning
 from crossmargin.calculation.run import run as margin_book
 from crossmargin.cli.exits import exit_if_rejected, telling
-from crossmargin.cli.inputs import Inputs
+from crossmargin.cli.inputs import InputOptions
 from crossmargin.cli.options import (
     AccountsFile,
     AllowEmpty,
@@ -37,6 +36,7 @@ from crossmargin.cli.options import (
     VolumesFile,
 )
 from crossmargin.cli.output import show
+from crossmargin.exceptions import InputWarning
 from crossmargin.io.results import check_target
 from crossmargin.market import Market
 from crossmargin.report.progress import DelayedProgress
@@ -72,7 +72,7 @@ def run(
     Inputs are CSV, Parquet or Excel, told by content. A row that cannot be read is
     rejected and listed in exceptions.parquet; the rest is run.
     """
-    inputs = Inputs(
+    inputs = InputOptions(
         positions=positions,
         accounts=accounts,
         securities=securities,
@@ -106,7 +106,7 @@ def run(
     )
 
 
-def _run(inputs: Inputs, out: Path, *, sample: bool, **options: Any) -> None:
+def _run(inputs: InputOptions, out: Path, *, sample: bool, **options: Any) -> None:
     """Margin, write and summarise a book; `options` go to the run as they are."""
     with (
         telling(out) as done,
@@ -124,7 +124,6 @@ def _run(inputs: Inputs, out: Path, *, sample: bool, **options: Any) -> None:
             **book,
             market=market,
             policy=inputs.policy,
-            columns=inputs.columns,
             progress=progress,
             **options,
         )

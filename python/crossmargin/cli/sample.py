@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from crossmargin.book.exceptions import InputError
 from crossmargin.cli.output import print_line
+from crossmargin.exceptions import InputError
 from crossmargin.io.market import as_of_date
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from crossmargin import exact
 from crossmargin.arrays import Dates, Float, Integer, Mask, Text
-from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.schedule import (
     accrued_interest,
     add_months,
@@ -21,31 +20,9 @@ NOMINAL = ("note", "bond")
 """Types whose value is the sum of their discounted cash flows; no model covers the others yet."""
 
 
-@dataclass(frozen=True)
-class Basket:
-    """What can be delivered into a Treasury future, N of the nominal securities not yet due.
-
-    Attributes
-    ----------
-    bond : ndarray of int64, [N]
-        Numbers among those securities.
-    factor : ndarray of float64, [N]
-        Conversion factors.
-    offset : ndarray of float64, [N]
-        What interest accrued at delivery adds to a price over its factor: negative.
-    delivery : datetime64[D]
-        The last day of delivery.
-    """
-
-    bond: Integer
-    factor: Float
-    offset: Float
-    delivery: np.datetime64
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Securities:
-    """Securities sorted by CUSIP, each once.
+    """Securities sorted by CUSIP, each once. Two are equal if they are one.
 
     Attributes
     ----------
@@ -62,8 +39,6 @@ class Securities:
         Later sales as a new original issue, `2022-01-31:5-Year;...`.
     outstanding : ndarray of float64, [N]
         USD of face, NaN where it is not given.
-    baskets : dict of (Contract, datetime64[D]) to Basket
-        Those found so far, by the as-of date: no move of the curve changes them.
     """
 
     cusip: Text
@@ -75,9 +50,6 @@ class Securities:
     price: Float
     resold_as: Text
     outstanding: Float
-    baskets: dict[tuple[Contract, np.datetime64], Basket] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
 
     @property
     def nominal(self) -> Mask:

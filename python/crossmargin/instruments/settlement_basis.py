@@ -83,12 +83,15 @@ def settlement_basis(settlements: pa.Table, *, market: Market, securities: Secur
     _check_traded(contracts, number, date, row)
 
     treasury = np.array([c.rule.kind == "treasury" for c in contracts], bool)[number]
-    at = np.searchsorted(market.date, date)
-    has_curve = market.date[np.minimum(at, market.date.size - 1)] == date
+    history = market.history
+    at = np.searchsorted(history.date, date)
+    has_curve = history.date[np.minimum(at, history.date.size - 1)] == date
     whole_from = _whole_from(securities, market.as_of)
     whole = np.array([_shortest(c) >= whole_from for c in contracts], bool)[number]
     used = treasury & has_curve & whole
-    log_df = bootstrap(market.date, market.par_yield) if used.any() else np.empty((0, POINTS.size))
+    log_df = (
+        bootstrap(history.date, history.par_yield) if used.any() else np.empty((0, POINTS.size))
+    )
     model = np.full(date.size, np.nan)
     for n, contract in enumerate(contracts):
         mine = np.flatnonzero(used & (number == n))

@@ -50,6 +50,10 @@ class Line:
     sofr: bool = False
 
 
+NOTHING = Line(np.empty(0), np.empty(0), np.empty(0))
+"""Of an instrument that no model covers."""
+
+
 @dataclass(frozen=True)
 class Terms:
     """Instruments resolved against a curve, as flat arrays.

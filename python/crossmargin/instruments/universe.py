@@ -6,29 +6,28 @@ Methodology, section 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from crossmargin import exact
 from crossmargin.arrays import Dates, Float, Integer, Mask, Text
-from crossmargin.instruments.baskets import deliverable
-from crossmargin.instruments.contracts import Contract, last_delivery_day, reference_period
-from crossmargin.instruments.conversion import conversion_factors
-from crossmargin.instruments.securities import Basket, CashFlows, Securities, accrued, cash_flows
-from crossmargin.instruments.terms import Line, Sensitivities, Terms, resolve, sensitivities
+from crossmargin.instruments.contracts import Contract
+from crossmargin.instruments.deliverables import BasketStore, basket_lines
+from crossmargin.instruments.securities import CashFlows, Securities, cash_flows
+from crossmargin.instruments.short_rates import RATE_INDEX, rate_line
+from crossmargin.instruments.terms import (
+    NOTHING,
+    Line,
+    Sensitivities,
+    Terms,
+    resolve,
+    sensitivities,
+)
 from crossmargin.market import Market
-from crossmargin.market.calendars import DAY, Calendar, add_business_days, is_business_day
 from crossmargin.market.curve import NODES, years_between
 
 TREASURY, FORWARD_CASH, FUTURE = "treasury", "forward cash leg", "future"
-RATE_INDEX = {"SR3": "SOFR", "SR1": "SOFR", "ZQ": "EFFR"}
-"""The fixings that settle a short-rate future."""
-_PUBLISHED: dict[str, Calendar] = {"SOFR": "sofr", "EFFR": "effr"}
-"""The days that have a fixing."""
-
-_NOTHING = Line(np.empty(0), np.empty(0), np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,8 @@ class Universe:
         All lines. An unpriced instrument has an empty one.
     curve_factors : int
         How many of the first factors are zero rates.
+    sensitivities : Sensitivities
+        Exact derivatives by these, each instrument valued by its base line.
     """
 
     name: Text
@@ -72,6 +73,12 @@ class Universe:
     years: Float
     terms: Terms
     curve_factors: int = NODES.size
+    sensitivities: Sensitivities = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Differentiate: both models and the offsets of the agreement need it."""
+        found = sensitivities(self.fixed_terms(), self.curve_factors)
+        object.__setattr__(self, "sensitivities", found)
 
     @property
     def priced(self) -> Mask:
@@ -82,16 +89,6 @@ class Universe:
         """Return every instrument valued by its base line alone (`fixed` P&L)."""
         return self.terms.only_lines(self.terms.base_line)
 
-    @cached_property
-    def sensitivities(self) -> Sensitivities:
-        """Exact derivatives by the zero rates at the nodes."""
-        return sensitivities(self.fixed_terms(), self.curve_factors)
-
-
-def forward_cash_name(date: np.datetime64) -> str:
-    """Return the name of cash due on a date."""
-    return f"USD {date}"
-
 
 def build_universe(
     *,
@@ -100,6 +97,7 @@ def build_universe(
     cash_dates: Dates,
     contracts: Sequence[Contract],
     market: Market,
+    baskets: BasketStore | None = None,
 ) -> Universe:
     """Resolve the instruments of a book.
 
@@ -115,252 +113,139 @@ def build_universe(
         Futures, in the order they shall have.
     market : Market
         The curve, fixings and the roots with a basis history.
+    baskets : BasketStore, optional
+        Keeps the baskets for the next call.
 
     Returns
     -------
     Universe
     """
-    curve = market.curve
-    alive = securities.nominal & (securities.maturity_date > market.as_of)
-    nominal = np.flatnonzero(alive)
-    bonds = securities.take(nominal)
-    flows = cash_flows(bonds, curve)
+    own = securities.take(held)
+    alive = np.flatnonzero(securities.nominal & (securities.maturity_date > market.as_of))
+    bonds = securities.take(alive)
+    flows = cash_flows(bonds, market.curve)
     bond_of = np.full(securities.cusip.size, -1)
-    bond_of[nominal] = np.arange(nominal.size)
-
-    lines: list[Line] = []
-    lines_of: list[int] = []
-    line_bond: list[int] = []
-    for b in bond_of[held]:
-        lines.append(_NOTHING if b < 0 else _spot_line(flows, b))
-        lines_of.append(1)
-        line_bond.append(b)
-    for time in np.maximum(years_between(market.as_of, cash_dates), 0.0):
-        # Cash that was due and failed is worth itself and moves no more.
-        lines.append(Line(np.array([100.0]), np.array([time]), np.zeros(1)))
-        lines_of.append(1)
-        line_bond.append(-1)
+    bond_of[alive] = np.arange(alive.size)
+    baskets = baskets or BasketStore()
+    valued = [
+        *(_Valued.by_one(_spot_line(flows, b), b) for b in bond_of[held].tolist()),
+        *(_Valued.by_one(line) for line in _cash_lines(cash_dates, market.as_of)),
+    ]
     for contract in contracts:
         if contract.root in RATE_INDEX:
-            own, basket = [_rate_line(contract, market)], np.array([-1])
+            valued.append(_Valued.by_one(rate_line(contract, market)))
         else:
-            known = _basket(contract, securities, bonds, market.as_of)
-            own, basket = _basket_lines(known, flows, market.as_of)
-        lines += own
-        lines_of.append(len(own))
-        line_bond += basket.tolist()
-
-    roots = [c.root for c in contracts]
-    scale = np.ones(len(lines_of))
-    scale[len(lines_of) - len(contracts) :] = [c.rule.usd_per_point for c in contracts]
-    factor = {name: k for k, name in enumerate(market.factor)}
-    linear = [-1] * (len(lines_of) - len(contracts)) + [
-        factor.get(f"basis:{root}", -1) for root in roots
-    ]
-    linear_factor = np.array(linear, dtype=np.int32)
-    terms = resolve(
-        lines,
-        lines_of,
-        curve,
-        scale,
-        linear_factor,
-        np.where(linear_factor >= 0, scale, 0.0),
-        sofr=market.sofr_factors,
-    )
-    base_line = terms.base_line
-    base_bond = np.array(line_bond)[base_line]
-    has_bond = base_bond >= 0
-
-    kind = np.array(
-        [TREASURY] * held.size + [FORWARD_CASH] * cash_dates.size + [FUTURE] * len(contracts),
-        dtype=object,
-    )
-    root = np.array([""] * (held.size + cash_dates.size) + roots, dtype=object)
+            basket = baskets.of(securities, contract, bonds, market.as_of)
+            valued.append(_Valued(*basket_lines(basket, flows, market.as_of)))
+    scale = np.ones(len(valued))
+    scale[len(valued) - len(contracts) :] = [c.rule.usd_per_point for c in contracts]
+    terms = _resolved(valued, contracts, scale, market)
+    base = terms.base_line
     # No flow is no lack of a model: a future whose days are all fixed has none either.
-    unknown = np.array([lines[number] is _NOTHING for number in base_line], dtype=np.bool_)
-    unpriced = np.where(unknown, np.where(kind == TREASURY, "NO_MODEL", "NO_BASKET"), "")
-    years = np.zeros(kind.size)
-    years[has_bond] = years_between(market.as_of, bonds.maturity_date[base_bond[has_bond]])
-    market_value = np.where(has_bond, terms.line_amount[base_line] * scale, 0.0)
-    # A security without a model is worth its price, where one is given.
-    by_price = np.flatnonzero(unknown[: held.size] & ~np.isnan(securities.price[held]))
-    market_value[by_price] = securities.price[held[by_price]]
-    years[by_price] = years_between(market.as_of, securities.maturity_date[held[by_price]])
+    lines = [line for one in valued for line in one.lines]
+    unknown = np.array([lines[number] is NOTHING for number in base], dtype=np.bool_)
+    bond = np.concatenate([np.empty(0, np.int64), *(one.bond for one in valued)])[base]
+    kind, root, name = _described(own.cusip, cash_dates, contracts)
+    value = terms.line_amount[base] * scale
+    years, market_value = _worth(value, bond, bonds, own, unknown, market.as_of)
+    lacks = np.where(kind == TREASURY, "NO_MODEL", "NO_BASKET")
     cheapest = np.full(kind.size, "", dtype=object)
-    treasury_future = has_bond & (kind == FUTURE)
-    cheapest[treasury_future] = bonds.cusip[base_bond[treasury_future]]
-    names = [
-        *securities.cusip[held].tolist(),
-        *(forward_cash_name(d) for d in cash_dates),
-        *(c.symbol for c in contracts),
-    ]
+    into = (bond >= 0) & (kind == FUTURE)
+    cheapest[into] = bonds.cusip[bond[into]]
     return Universe(
-        name=np.array(names, dtype=object),
+        name=name,
         kind=kind,
         root=root,
-        unpriced=unpriced.astype(object),
+        unpriced=np.where(unknown, lacks, "").astype(object),
         cheapest=cheapest,
-        price=np.where(unknown, np.nan, terms.line_value[base_line]),
+        price=np.where(unknown, np.nan, terms.line_value[base]),
         market_value=market_value,
         years=years,
         terms=terms,
-        curve_factors=len(market.factor) - len(market.basis),
+        curve_factors=len(market.history.factor) - len(market.history.basis),
     )
 
 
+class _Valued(NamedTuple):
+    """The ways to value an instrument: lines, and the bond of each, -1 where it is none's."""
+
+    lines: list[Line]
+    bond: Integer
+
+    @classmethod
+    def by_one(cls, line: Line, bond: int = -1) -> _Valued:
+        return cls([line], np.array([bond]))
+
+
 def _spot_line(flows: CashFlows, bond: int) -> Line:
+    """Return the line of a bond; -1 has none."""
+    if bond < 0:
+        return NOTHING
     own = slice(flows.ptr[bond], flows.ptr[bond + 1])
     time = flows.time[own]
     return Line(flows.amount[own], time, np.zeros(time.size), float(flows.spread[bond]))
 
 
-def _basket(
-    contract: Contract, securities: Securities, bonds: Securities, as_of: np.datetime64
-) -> Basket:
-    """Return a contract's basket among the bonds; the securities keep it for the next curve."""
-    known = securities.baskets.get((contract, as_of))
-    if known is not None:
-        return known
-    into = deliverable(
-        contract,
-        issue_date=bonds.issue_date,
-        maturity_date=bonds.maturity_date,
-        as_of=as_of,
-        resold_as=bonds.resold_as,
-    )
-    bond = np.flatnonzero(into)
-    chosen = bonds.take(bond)
-    delivery = last_delivery_day(contract)
-    factor = conversion_factors(contract, chosen.coupon, chosen.maturity_date)
-    basket = Basket(bond, factor, -accrued(chosen, delivery) / factor, delivery)
-    securities.baskets[contract, as_of] = basket
-    return basket
+def _cash_lines(date: Dates, as_of: np.datetime64) -> list[Line]:
+    """Return the lines of cash due; what was due and failed is worth itself and moves no more."""
+    time = np.maximum(years_between(as_of, date), 0.0)
+    return [Line(np.array([100.0]), np.array([t]), np.zeros(1)) for t in time]
 
 
-def _basket_lines(
-    basket: Basket, flows: CashFlows, as_of: np.datetime64
-) -> tuple[list[Line], Integer]:
-    """Return a line for each deliverable bond: its forward clean price over its factor.
-
-    Forward clean price = sum of flows after delivery, cf DF(t) / DF(d), minus interest accrued at
-    d (methodology, section 4).
-    """
-    if basket.bond.size == 0:
-        return [_NOTHING], np.array([-1])
-    horizon = float(years_between(as_of, np.array(basket.delivery)))
-    lines = []
-    for b, cf, constant in zip(basket.bond, basket.factor, basket.offset, strict=True):
-        own = slice(flows.ptr[b], flows.ptr[b + 1])
-        later = flows.date[own] > basket.delivery
-        time = flows.time[own][later]
-        lines.append(
-            Line(
-                flows.amount[own][later] / cf,
-                time,
-                np.full(time.size, horizon),
-                float(flows.spread[b]),
-                float(constant),
-            )
-        )
-    return lines, basket.bond
-
-
-def _rate_line(contract: Contract, market: Market) -> Line:
-    """Return the line of a short-rate future: 100 minus the rate of its period, in percent.
-
-    SR3 compounds over the period, SR1 and ZQ average over the month, both actual/360. Days on or
-    before the as-of date have their fixing, or else the curve's overnight rate, and do not move
-    (methodology, section 4). The curve is that of SOFR where the market has one.
-    """
-    start, end = reference_period(contract)
-    first_open = min(max(start, market.as_of + DAY), end)
-    rate = _overnight_rates(contract, market)
-    days = int((end - start).astype(np.int64))
-    if contract.root == "SR3":
-        growth = 1.0
-        # A fixing compounds over all the days it stands for, not day by day.
-        for fixing_day in np.unique(rate.day):
-            same = rate.day == fixing_day
-            growth *= 1.0 + rate.value[same][0] * np.count_nonzero(same) / 360.0
-        time = years_between(market.as_of, np.array([first_open, end]))
-        annual = 100.0 * 360.0 / days
-        return Line(
-            np.array([-annual * growth]),
-            time[:1],
-            time[1:],
-            offset=100.0 + annual,
-            sofr=market.sofr is not None,
-        )
-    open_days = np.arange(first_open, end)
-    time = years_between(market.as_of, np.arange(first_open, end + DAY))
-    daily = 100.0 * 360.0 / days
-    known = 100.0 * float(exact.ordered_sum(rate.value)) / days
-    return Line(
-        np.full(open_days.size, -daily),
-        time[:-1],
-        time[1:],
-        offset=100.0 + daily * open_days.size - known,
-        sofr=market.sofr is not None,
+def _resolved(
+    valued: Sequence[_Valued], contracts: Sequence[Contract], scale: Float, market: Market
+) -> Terms:
+    """Discount the lines; the futures, which come last, move with the basis of their root too."""
+    factor = {name: k for k, name in enumerate(market.history.factor)}
+    linear = np.full(len(valued), -1, np.int32)
+    linear[len(valued) - len(contracts) :] = [factor.get(f"basis:{c.root}", -1) for c in contracts]
+    return resolve(
+        [line for one in valued for line in one.lines],
+        [len(one.lines) for one in valued],
+        market.curve,
+        scale,
+        linear,
+        np.where(linear >= 0, scale, 0.0),
+        sofr=market.sofr_factors,
     )
 
 
-@dataclass(frozen=True)
-class _Overnight:
-    """The rate of each past day of a period, decimal.
+def _described(
+    cusip: Text, cash_dates: Dates, contracts: Sequence[Contract]
+) -> tuple[Text, Text, Text]:
+    """Return kind, root and name of securities, cash and futures, [I]."""
+    kind = [TREASURY] * cusip.size + [FORWARD_CASH] * cash_dates.size + [FUTURE] * len(contracts)
+    root = [""] * (cusip.size + cash_dates.size) + [c.root for c in contracts]
+    name = [
+        *cusip.tolist(),
+        *(forward_cash_name(date) for date in cash_dates),
+        *(c.symbol for c in contracts),
+    ]
+    return np.array(kind, object), np.array(root, object), np.array(name, object)
 
-    Attributes
-    ----------
-    day : ndarray of datetime64[D]
-        The day of the fixing that counts: the last one published on or before each day.
-    value : ndarray of float64
-        That fixing, or the curve's overnight rate where it is not known.
-    known : ndarray of bool
-        Whether it is.
+
+def _worth(
+    value: Float,
+    bond: Integer,
+    bonds: Securities,
+    own: Securities,
+    unknown: Mask,
+    as_of: np.datetime64,
+) -> tuple[Float, Float]:
+    """Return remaining years and USD for the floor, [I].
+
+    What has a bond has its years and value; a security without a model is worth its price, if it
+    has one; all else counts nothing.
     """
-
-    day: Dates
-    value: Float
-    known: Mask
-
-
-def _overnight_rates(contract: Contract, market: Market) -> _Overnight:
-    """Return the overnight rates of a contract's period up to the as-of date."""
-    index = RATE_INDEX[contract.root]
-    calendar = _PUBLISHED[index]
-    start, end = reference_period(contract)
-    days = np.arange(start, min(max(start, market.as_of + DAY), end))
-    day = np.where(is_business_day(days, calendar), days, add_business_days(days, -1, calendar))
-    curve = market.curve if market.sofr is None else market.sofr.curve
-    tomorrow = years_between(market.as_of, np.array(market.as_of + DAY))
-    value = np.full(day.size, (1.0 / float(curve.discount_factor(tomorrow)) - 1.0) * 360.0)
-    known = np.zeros(day.size, dtype=np.bool_)
-    if index in market.fixings:
-        date, rate = market.fixings[index]
-        at = np.minimum(np.searchsorted(date, day), date.size - 1)
-        known = date[at] == day
-        value[known] = rate[at][known]
-    return _Overnight(day, value, known)
+    has_bond = bond >= 0
+    years, market_value = np.zeros(bond.size), np.where(has_bond, value, 0.0)
+    years[has_bond] = years_between(as_of, bonds.maturity_date[bond[has_bond]])
+    by_price = np.flatnonzero(unknown[: own.cusip.size] & ~np.isnan(own.price))
+    market_value[by_price] = own.price[by_price]
+    years[by_price] = years_between(as_of, own.maturity_date[by_price])
+    return years, market_value
 
 
-def missing_fixings(contract: Contract, market: Market) -> Dates:
-    """Return the days whose fixing a short-rate future needs and the market does not have.
-
-    Parameters
-    ----------
-    contract : Contract
-        Any of ours; a Treasury future needs none.
-    market : Market
-        With the as-of date and fixings.
-
-    Returns
-    -------
-    ndarray of datetime64[D]
-        Ascending, each once. A fixing is published the next morning: the last one on or before the
-        as-of date cannot be known yet and is not missing.
-    """
-    if contract.root not in RATE_INDEX:
-        return np.empty(0, "datetime64[D]")
-    rate = _overnight_rates(contract, market)
-    calendar = _PUBLISHED[RATE_INDEX[contract.root]]
-    published = add_business_days(market.as_of + DAY, -1, calendar)
-    return np.unique(rate.day[~rate.known & (rate.day < published)])
+def forward_cash_name(date: np.datetime64) -> str:
+    """Return the name of cash due on a date."""
+    return f"USD {date}"

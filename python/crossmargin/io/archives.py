@@ -6,7 +6,7 @@ import gzip
 import io
 import zipfile
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io import limits
 
 GZIP = b"\x1f\x8b"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from crossmargin.book import schemas
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.files import MAX_TOML, parse_toml, read_file
 from crossmargin.market.curve import TENORS
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from crossmargin import columns
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.cells import CellTypeError, read_cells, shown_cells
 
 INSTRUMENT = "instrument"

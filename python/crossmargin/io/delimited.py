@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from crossmargin import columns
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io import limits
 from crossmargin.io.headers import FIRST_ROWS, filled, header_row, rows_left_out
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 
 FIRST_ROWS = 20
 """So many rows are looked at for the header."""

@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.arrays import Dates, Float
-from crossmargin.book.exceptions import InputError
 from crossmargin.book.schemas import SOFR, Schema
+from crossmargin.exceptions import InputError
 from crossmargin.market.curve import TENORS
 from crossmargin.market.rates import below_neighbours, far_below
 

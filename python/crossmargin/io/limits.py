@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 
 MAX_BYTES = 1 << 30
 """Largest file, also once unpacked."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.cells import read_cells
 from crossmargin.io.column_map import ColumnMap, Origin
 from crossmargin.io.tables import Given

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import BASIS, FIXINGS, SOFR
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.io.column_map import ColumnMap, ColumnsSource, read_column_map
 from crossmargin.io.histories import check_percent, check_terms, usable_history
 from crossmargin.io.market_tables import market_from_tables

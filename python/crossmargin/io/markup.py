@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from xml.parsers import expat
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 
 PIECE = 1 << 18
 """Bytes given to the parser at a time."""

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.arrays import Dates, Float, Integer, Mask
-from crossmargin.book.exceptions import InputError
 from crossmargin.book.schemas import Kind
+from crossmargin.exceptions import InputError
 from crossmargin.io.cells import Cells, CellTypeError, is_words, read_cells, shown_cells
 from crossmargin.io.dates import slash_order
 from crossmargin.io.parse import Parsed, missing_columns

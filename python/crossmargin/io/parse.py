@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from crossmargin import columns
 from crossmargin.arrays import Mask
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import ARROW_TYPE, Column, Schema
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.io.cells import Cells, CellTypeError, is_words, read_cells, shown_cells
 from crossmargin.io.dates import FIRST_YEAR, LAST_YEAR, Order, slash_order
 from crossmargin.io.tables import Given

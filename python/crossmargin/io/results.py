@@ -18,8 +18,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from crossmargin import columns
-from crossmargin.book.exceptions import InputError
 from crossmargin.engine.executor import run_blocks
+from crossmargin.exceptions import InputError
 from crossmargin.files import read_file
 from crossmargin.io.hashes import table_hash
 from crossmargin.io.limits import MAX_BYTES

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import files
-from crossmargin.book.exceptions import InputError
 from crossmargin.columns import TEXT
+from crossmargin.exceptions import InputError
 from crossmargin.io import limits
 from crossmargin.io.archives import unpacked
 from crossmargin.io.delimited import read_delimited

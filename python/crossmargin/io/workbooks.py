@@ -15,7 +15,7 @@ from typing import NoReturn
 import pyarrow as pa
 
 from crossmargin import columns
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.archives import ZIP, opened_zip
 from crossmargin.io.headers import FIRST_ROWS, header_row, rows_left_out
 from crossmargin.io.markup import PIECE, parse_xml

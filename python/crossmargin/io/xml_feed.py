@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from crossmargin import columns
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.markup import PIECE, parse_xml
 
 MAX_BYTES = 64 << 20

@@ -13,16 +13,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from crossmargin.arrays import Float, Mask, Text
-from crossmargin.book.exceptions import InputError
 from crossmargin.engine import Book, Cube, Execution, Measure
 from crossmargin.engine.whatif import BucketSums
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.identifiers import canonical_name
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe
-from crossmargin.io.span_pa2 import SpanFile
+from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.market import Market
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import ScenarioRules
 
 LARGEST_MARGIN = 1e11
@@ -103,6 +104,8 @@ class ModelInputs:
         The look-back and the periods of stress.
     eligible : ndarray of bool, [I]
         The instrument may be cross-margined.
+    store : ScenarioStore
+        Keeps the scenarios chosen from the market's history.
     cube : OwnCube, optional
         P&L the user brings for this clearing house.
     span_file : SpanFile, optional
@@ -114,6 +117,7 @@ class ModelInputs:
     market: Market
     scenarios: ScenarioRules
     eligible: Mask
+    store: ScenarioStore
     cube: OwnCube | None = None
     span_file: SpanFile | None = None
 

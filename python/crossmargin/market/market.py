@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
@@ -24,14 +23,7 @@ from crossmargin.market.curve import (
     zero_rates,
 )
 from crossmargin.market.frozen import Frozen, read_only
-from crossmargin.market.scenarios import (
-    DEFAULT_STRESS,
-    CorrelationScaling,
-    Scenarios,
-    StressWindow,
-    VolatilityScaling,
-    build_scenarios,
-)
+from crossmargin.market.history import History
 from crossmargin.market.sofr import Sofr
 
 LONGEST_HOLE = 10
@@ -60,20 +52,10 @@ class Market(Frozen):
         The day the book is margined for.
     curve : Curve
         Bootstrapped from the last row on or before `as_of`.
-    date : ndarray of datetime64[D], [T]
-        Days of the history used, ascending; the last one is the curve's.
-    zero_rate : ndarray of float64, [T x 11]
-        Continuous zero rates at the nodes, decimal.
-    skipped_rows : int
-        Rows of the par yields that lack a node, in the history used.
-    par_yield : ndarray of float64, [T x 11]
-        What the curves of those days come from, decimal.
-    basis : dict of str to Basis
-        By root; a root without one moves with its model price alone.
+    history : History
+        The days used, the last one the curve's.
     fixings : dict of str to (dates, rates)
         `SOFR` and `EFFR`: days and rates, decimal.
-    sofr : Sofr, optional
-        The curve of short-rate futures; without it they move with the Treasury curve.
     synthetic : bool
         Whether the figures are made up.
     source : dict of str to dict
@@ -84,22 +66,14 @@ class Market(Frozen):
 
     as_of: np.datetime64
     curve: Curve
-    date: Dates
-    zero_rate: Float
-    skipped_rows: int
-    par_yield: Float
-    basis: dict[str, Basis] = field(default_factory=dict)
+    history: History
     fixings: dict[str, tuple[Dates, Float]] = field(default_factory=dict)
-    sofr: Sofr | None = None
     synthetic: bool = False
     source: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
-    _chosen: dict[tuple[Any, ...], Scenarios] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
-        """Freeze copies of the history: `source` has the hashes of what it was read from."""
+        """Freeze copies of the fixings."""
         super().__post_init__()
         fixings = {
             index: (read_only(date), read_only(rate))
@@ -110,7 +84,7 @@ class Market(Frozen):
     def with_curve(self, curve: Curve) -> Market:
         """Return the same market with another Treasury curve of the day, as after a market move.
 
-        The history, and the scenarios taken from it, stay as they are.
+        The history stays as it is, and so do the scenarios chosen from it.
 
         Raises
         ------
@@ -119,15 +93,13 @@ class Market(Frozen):
         """
         if curve.as_of != self.as_of:
             raise ValueError(f"the curve is of {curve.as_of}, the market of {self.as_of}")
-        moved = dataclasses.replace(self, curve=curve)
-        # The history is one, so the scenarios chosen from it are too.
-        object.__setattr__(moved, "_chosen", self._chosen)
-        return moved
+        return dataclasses.replace(self, curve=curve)
 
     def __repr__(self) -> str:
         """Tell the day and the history's size."""
         mark = " (synthetic)" if self.synthetic else ""
-        return f"<Market {self.as_of}{mark}: {self.date.size:,} rows from {self.date[0]}>"
+        date = self.history.date
+        return f"<Market {self.as_of}{mark}: {date.size:,} rows from {date[0]}>"
 
     def discount_factor(self, dates: npt.ArrayLike) -> Float:
         """Return discount factors for dates on or after the as-of date.
@@ -144,82 +116,19 @@ class Market(Frozen):
         day = np.asarray(dates, dtype="datetime64[D]")
         return self.curve.discount_factor(years_between(self.as_of, day))
 
-    def scenarios(
-        self,
-        *,
-        horizon: int,
-        look_back: int = 2500,
-        minimum: int = 2500,
-        stress: Sequence[StressWindow] = DEFAULT_STRESS,
-        scaling: VolatilityScaling | None = None,
-        correlation: CorrelationScaling | None = None,
-    ) -> Scenarios:
-        """Return historical scenarios of all factors (methodology, section 3).
-
-        Parameters
-        ----------
-        horizon : int
-            Rows of the history between the two ends of a change.
-        look_back, minimum, stress, scaling, correlation
-            As in `build_scenarios`.
-
-        Returns
-        -------
-        Scenarios
-            `.shock` [S x K], `.factor` [K], `.date` [S], `.tag` [S].
-
-        Raises
-        ------
-        HistoryShortError
-            The history has fewer rows than `minimum`.
-        CorrelationError
-            The look-back's correlation cannot be replaced.
-        """
-        key = (horizon, look_back, minimum, tuple(stress), scaling, correlation)
-        if key in self._chosen:
-            return self._chosen[key]
-        zero_rate = self.zero_rate_change(horizon)
-        moves = [(zero_rate, np.ones(zero_rate.shape, bool))]
-        if self.sofr is not None:
-            change, own = self.sofr.change(self.date, horizon, zero_rate)
-            moves.append((change, np.repeat(own[:, None], change.shape[1], axis=1)))
-        moves += [basis.change(self.date, horizon) for basis in self.basis.values()]
-        chosen = build_scenarios(
-            self.date[horizon:],
-            np.column_stack([change for change, _ in moves]),
-            self.factor,
-            np.column_stack([known for _, known in moves]),
-            look_back=look_back,
-            minimum=minimum,
-            stress=stress,
-            scaling=scaling,
-            correlation=correlation,
-        )
-        self._chosen[key] = chosen
-        return chosen
-
-    @property
-    def factor(self) -> tuple[str, ...]:
-        """Names of the factors, [K]: the nodes of the Treasury and SOFR curves, then the bases."""
-        swaps = () if self.sofr is None else self.sofr.factor
-        return TREASURY_FACTORS + swaps + tuple(f"basis:{root}" for root in self.basis)
-
     @property
     def sofr_factors(self) -> FactorCurve | None:
         """The SOFR curve and its factors, if there is a history of it."""
-        if self.sofr is None:
+        sofr = self.history.sofr
+        if sofr is None:
             return None
-        return FactorCurve(self.sofr.curve, NODES[list(self.sofr.node)], len(TREASURY_FACTORS))
+        return FactorCurve(sofr.curve, NODES[list(sofr.node)], len(TREASURY_FACTORS))
 
     def fixings_to(self, index: str) -> np.datetime64 | None:
         """Return the last day on or before the as-of date with a fixing of an index."""
         date, _ = self.fixings.get(index, (np.empty(0, "datetime64[D]"), None))
         past = date[date <= self.as_of]
         return cast(np.datetime64, past[-1]) if past.size else None
-
-    def zero_rate_change(self, horizon: int) -> Float:
-        """Return all `horizon`-row changes of the zero rates, [T - horizon x 11]."""
-        return np.asarray(self.zero_rate[horizon:] - self.zero_rate[:-horizon])
 
 
 def build_market(
@@ -244,7 +153,9 @@ def build_market(
         Decimal, NaN where missing.
     as_of : datetime64[D]
         The day the book is margined for.
-    basis, fixings, sofr, synthetic, source, notes
+    basis, sofr
+        As in `History`.
+    fixings, synthetic, source, notes
         As in `Market`.
 
     Returns
@@ -282,13 +193,15 @@ def build_market(
     return Market(
         as_of=as_of,
         curve=Curve(as_of, exact.log(df[-1])),
-        date=date,
-        zero_rate=zero_rates(df),
-        skipped_rows=incomplete.size,
-        par_yield=par_yield,
-        basis=basis or {},
+        history=History(
+            date=date,
+            par_yield=par_yield,
+            zero_rate=zero_rates(df),
+            basis=basis or {},
+            sofr=sofr,
+            skipped_rows=incomplete.size,
+        ),
         fixings=fixings or {},
-        sofr=sofr,
         synthetic=synthetic,
         source=source or {},
         notes=notes,

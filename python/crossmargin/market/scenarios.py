@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,11 @@ import numpy.typing as npt
 from crossmargin import exact
 from crossmargin.arrays import Dates, Float, Integer, Mask
 from crossmargin.market.frozen import Frozen
+from crossmargin.market.history import History
 
 STRESS = "stress"
+LOOK_BACK = 2500
+"""Rows: ten years of business days."""
 NEARLY_DEPENDENT = 1e-3
 """The least share of a factor's size that the factors before it must leave unexplained."""
 
@@ -247,42 +251,131 @@ def build_scenarios(
     CorrelationError
         As in `CorrelationScaling.scale`.
     """
-    rows = date.size
-    if rows < minimum:
-        since = f" from {date[0]}" if rows else ""
-        raise HistoryShortError(
-            f"HISTORY_SHORT: {rows} usable rows{since}, {minimum} needed; give a longer history of "
-            "par yields, without a gap, or set a lower minimum in the policy"
-        )
+    _check_long_enough(date, minimum)
+    look_back = min(look_back, date.size)
     if scaling is not None:
-        basis = np.array([name.startswith("basis:") for name in factor])
-        shock = scaling.scale(shock, np.where(basis, known.argmax(axis=0), 0))
-    look_back = min(look_back, rows)
+        shock = scaling.scale(shock, np.where(_is_basis(factor), known.argmax(axis=0), 0))
     if correlation is not None and correlation.weight > 0.0:
-        # A basis history has holes, whose zeros would pass for a lack of correlation.
-        curve = [k for k, name in enumerate(factor) if not name.startswith("basis:")]
-        names = [factor[k] for k in curve]
-        shock = shock.copy()
-        shock[:, curve] = correlation.scale(shock[:, curve], look_back, names)
-    in_window = np.zeros(rows, dtype=bool)
+        shock = _recorrelated(shock, look_back, factor, correlation)
+    chosen, in_window = _chosen_rows(date, look_back, stress)
+    return _scenarios(date[chosen], shock[chosen], known[chosen], factor, in_window[chosen])
+
+
+def _check_long_enough(date: Dates, minimum: int) -> None:
+    if date.size < minimum:
+        since = f" from {date[0]}" if date.size else ""
+        raise HistoryShortError(
+            f"HISTORY_SHORT: {date.size} usable rows{since}, {minimum} needed; give a longer "
+            "history of par yields, without a gap, or set a lower minimum in the policy"
+        )
+
+
+def _is_basis(factor: Sequence[str]) -> Mask:
+    return np.array([name.startswith("basis:") for name in factor])
+
+
+def _recorrelated(
+    shock: Float, look_back: int, factor: Sequence[str], correlation: CorrelationScaling
+) -> Float:
+    """Replace the correlation of the curves' factors.
+
+    A basis history has holes, whose zeros would pass for a lack of correlation.
+    """
+    curve = np.flatnonzero(~_is_basis(factor))
+    names = [factor[k] for k in curve.tolist()]
+    shock = shock.copy()
+    shock[:, curve] = correlation.scale(shock[:, curve], look_back, names)
+    return shock
+
+
+def _chosen_rows(
+    date: Dates, look_back: int, stress: Sequence[StressWindow]
+) -> tuple[Integer, Mask]:
+    """Return the rows chosen, those of a stress window first, and which of all rows are in one."""
+    in_window = np.zeros(date.size, dtype=bool)
     for window in stress:
         in_window |= (date >= window.first) & (date <= window.last)
-    recent = np.arange(rows) >= rows - look_back
-    chosen = np.concatenate([np.flatnonzero(in_window & ~recent), np.flatnonzero(recent)])
-    taken = np.ascontiguousarray(shock[chosen])
-    taken.setflags(write=False)
+    recent = np.arange(date.size) >= date.size - look_back
+    return np.concatenate([np.flatnonzero(in_window & ~recent), np.flatnonzero(recent)]), in_window
+
+
+def _scenarios(
+    date: Dates, shock: Float, known: Mask, factor: tuple[str, ...], in_window: Mask
+) -> Scenarios:
+    """Return the chosen rows as scenarios, with the count of those a factor has no change in."""
+    lacking = dict(zip(factor, np.count_nonzero(~known, axis=0).tolist(), strict=True))
+    shock = np.ascontiguousarray(shock)
+    shock.setflags(write=False)
     return Scenarios(
-        shock=taken,
+        shock=shock,
         factor=factor,
-        date=date[chosen],
-        tag=np.where(in_window[chosen], STRESS, ""),
+        date=date,
+        tag=np.where(in_window, STRESS, ""),
         no_basis={
-            name.removeprefix("basis:"): int(np.count_nonzero(~known[chosen, k]))
-            for k, name in enumerate(factor)
+            name.removeprefix("basis:"): count
+            for name, count in lacking.items()
             if name.startswith("basis:")
         },
         no_sofr=max(
-            int(np.count_nonzero(~known[chosen, k])) if name.startswith("sofr:") else 0
-            for k, name in enumerate(factor)
+            (count for name, count in lacking.items() if name.startswith("sofr:")), default=0
         ),
     )
+
+
+class ScenarioStore:
+    """Scenarios chosen from histories, each once.
+
+    For whoever asks the same of one history again and again: the models of a run, and what-ifs of
+    market moves, which leave the history as it is. It keeps what it was asked for.
+    """
+
+    def __init__(self) -> None:
+        self._chosen: dict[tuple[Any, ...], Scenarios] = {}
+
+    def of(
+        self,
+        history: History,
+        *,
+        horizon: int,
+        look_back: int = LOOK_BACK,
+        minimum: int = LOOK_BACK,
+        stress: Sequence[StressWindow] = DEFAULT_STRESS,
+        scaling: VolatilityScaling | None = None,
+        correlation: CorrelationScaling | None = None,
+    ) -> Scenarios:
+        """Return historical scenarios of all factors (methodology, section 3).
+
+        Parameters
+        ----------
+        history : History
+            Its last row is that of the as-of date. A copy counts as another history.
+        horizon : int
+            Rows of the history between the two ends of a change.
+        look_back, minimum, stress, scaling, correlation
+            As in `build_scenarios`.
+
+        Returns
+        -------
+        Scenarios
+            Those of the last time if the same were asked for before.
+
+        Raises
+        ------
+        HistoryShortError, CorrelationError
+            As in `build_scenarios`.
+        """
+        key = (history, horizon, look_back, minimum, tuple(stress), scaling, correlation)
+        if key not in self._chosen:
+            change, known = history.factor_change(horizon)
+            self._chosen[key] = build_scenarios(
+                history.date[horizon:],
+                change,
+                history.factor,
+                known,
+                look_back=look_back,
+                minimum=minimum,
+                stress=stress,
+                scaling=scaling,
+                correlation=correlation,
+            )
+        return self._chosen[key]

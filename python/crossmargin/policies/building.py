@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any, Protocol, TypeVar, cast
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 
 EVIDENCE = {
     "confirmed": "read in the named source",

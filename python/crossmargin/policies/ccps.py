@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from crossmargin.book.exceptions import InputError
 from crossmargin.book.schemas import POSITION_KINDS
 from crossmargin.conventions import CME, FICC
+from crossmargin.exceptions import InputError
 from crossmargin.policies.building import check, convert
 from crossmargin.policies.sections.common import Rules, meanings
 

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.files import MAX_TOML, parse_toml, read_file
 
 SHIPPED = Path(__file__).parent

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.policies.building import build, check_origin, entries
 from crossmargin.policies.ccps import CcpTable, build_ccp, check_ccp_name
 from crossmargin.policies.files import merged, policy_bytes, policy_folder

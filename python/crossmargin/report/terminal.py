@@ -16,7 +16,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from crossmargin import columns
-from crossmargin.book.exceptions import CODES, SEVERITIES
+from crossmargin.exceptions import CODES, SEVERITIES
 from crossmargin.results.table import Table
 
 TOP = 10

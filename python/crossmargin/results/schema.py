@@ -406,7 +406,7 @@ EXCEPTIONS = Schema(
         Column("account", TEXT, "The account of the row.", null="it names none"),
         Column("instrument", TEXT, "The instrument of the row.", null="it names none"),
         Column("severity", TEXT, "`rejected`, `reassigned`, `unpriced` or `note`."),
-        Column("code", TEXT, "Its kind; `crossmargin.book.exceptions.CODES` has them all."),
+        Column("code", TEXT, "Its kind; `crossmargin.exceptions.CODES` has them all."),
         Column("message", TEXT, "What is the matter with this row, and what to do."),
     ),
 )

@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import FIXINGS
+from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.io.parse import Parsed, parse
 from crossmargin.io.sources import read_source
 from crossmargin.io.tables import Given

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.par_yields import read_par_yields
 from crossmargin.io.sources import read_source
 

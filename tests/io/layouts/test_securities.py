@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from crossmargin.book.exceptions import ExceptionLog, InputError
 from crossmargin.book.schemas import SECURITIES
+from crossmargin.exceptions import ExceptionLog, InputError, counts
 from crossmargin.io.parse import parse
 from crossmargin.io.sources import read_source
 
@@ -76,7 +76,7 @@ def test_auction_results_give_the_first_sale(read: Callable[[str], Any]) -> None
     assert "3 later sales of a security" in note
     assert "1 sales of an old security as a new, shorter issue" in note
     assert "1 rows without an interest rate yet left out" in note
-    assert log.counts() == {}
+    assert counts(log.table()) == {}
 
 
 def test_auction_results_of_the_interface_name_the_original_issue(
@@ -117,7 +117,7 @@ def test_reopenings_alone_are_told(read: Callable[[str], Any]) -> None:
 def test_a_bad_row_of_auction_results_is_rejected_by_its_number(read: Callable[[str], Any]) -> None:
     _, _, log = read(QUERY.replace("Note,2-Year", "Nought,2-Year").replace("No,No,Yes", "No,No,No"))
     assert set(log.table()["row"].to_pylist()) == {8}
-    assert set(log.counts()) == {"SECURITY_INVALID"}
+    assert set(counts(log.table())) == {"SECURITY_INVALID"}
 
 
 def test_the_list_of_the_public_debt(read: Callable[[str], Any]) -> None:
@@ -131,7 +131,7 @@ def test_the_list_of_the_public_debt(read: Callable[[str], Any]) -> None:
         "1 more rows of a security: its earliest issue date is used; "
         "2 rows that are no security (totals) left out; 1 rows of earlier months left out"
     )
-    assert log.counts() == {}
+    assert counts(log.table()) == {}
 
 
 def test_our_own_table_stays_as_it_is(read: Callable[[str], Any]) -> None:

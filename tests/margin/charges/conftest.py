@@ -12,6 +12,7 @@ from crossmargin.instruments.securities import Securities
 from crossmargin.margin.charges import ChargeInputs
 from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.market import Market
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import Policy, ScenarioRules, read_policy
 from crossmargin.policies.sections.charges import GrossValueCharge
 
@@ -41,6 +42,7 @@ def inputs_of(
             day,
             policy.with_sections(*sections),
             volumes or {},
+            ScenarioStore(),
         )
 
     return make

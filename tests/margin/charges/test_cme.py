@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.margin.charges import Charged, charge_book, cme_concentration, cme_liquidity
 from crossmargin.margin.charges.cme_concentration import volumes_of
 from crossmargin.policies.sections.charges import CmeConcentration, CmeLiquidity

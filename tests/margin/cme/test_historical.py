@@ -9,7 +9,12 @@ import pytest
 from crossmargin.conventions import ALL, CASH, COMBINED, FUTURES, OTHER
 from crossmargin.engine import Cube
 from crossmargin.margin.cme.historical import cme_cubes, cme_margin, equivalent_contracts
-from crossmargin.market.scenarios import CorrelationScaling, HistoryShortError, VolatilityScaling
+from crossmargin.market.scenarios import (
+    CorrelationScaling,
+    HistoryShortError,
+    ScenarioStore,
+    VolatilityScaling,
+)
 from crossmargin.policies import CmeCorrelation, read_policy
 
 RULES = read_policy().cme
@@ -75,13 +80,13 @@ def test_historical_moves_are_scaled_and_stressed_ones_are_not(
     universe = build(market)
     historical, stressed, _ = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules)
     how = {"horizon": 1, "look_back": 100, "minimum": 100, "stress": scenario_rules.stress}
-    plain = market.scenarios(**how)
-    scaled = market.scenarios(scaling=VolatilityScaling(0.97, 250, 3.0), **how)
+    plain = ScenarioStore().of(market.history, **how)
+    scaled = ScenarioStore().of(market.history, scaling=VolatilityScaling(0.97, 250, 3.0), **how)
     # The last 100 rows, 60 to 159, and before them rows 20 to 59; of these 20 to 79 are stressed.
     assert historical.pnl.shape == (7, 140)
     assert stressed.pnl.shape == (7, 60)
     assert stressed.scenario is not None
-    assert stressed.scenario.tolist() == market.date[20:80].astype(str).tolist()
+    assert stressed.scenario.tolist() == market.history.date[20:80].astype(str).tolist()
     assert plain.stressed.tolist() == list(range(60))
     # ZTM25 by its only bond: forward value at the end of June's delivery.
     zt = universe.name.tolist().index("ZTM25")
@@ -104,7 +109,8 @@ def test_historical_moves_take_on_recent_correlations_and_stressed_ones_do_not(
     plain = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules)
     how = CmeCorrelation(weight=0.75, decay=0.97)
     historical, stressed, _ = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules, how)
-    scaled = market.scenarios(
+    scaled = ScenarioStore().of(
+        market.history,
         horizon=1,
         look_back=100,
         minimum=100,

@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from crossmargin.book.exceptions import InputError
 from crossmargin.conventions import ALL, CASH, COMBINED, FUTURES, OTHER
 from crossmargin.engine import Book, Execution, revalue
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import roots
-from crossmargin.io.span_pa2 import FileSpread, SpanFile
 from crossmargin.margin.cme import span
 from crossmargin.margin.cme.span import (
     ScanRanges,
@@ -27,7 +26,8 @@ from crossmargin.margin.cme.span import (
     spread_credits,
     with_file,
 )
-from crossmargin.market.scenarios import HistoryShortError
+from crossmargin.margin.cme.span_file import FileSpread, SpanFile
+from crossmargin.market.scenarios import HistoryShortError, ScenarioStore
 from crossmargin.policies import Span, read_policy
 
 POLICY = read_policy("cme-ficc-2026-04-30-span")
@@ -219,7 +219,9 @@ def test_parameters_are_calibrated_from_the_front_contracts(
     absent = (("ZT", 3.0, "A"), ("UB", 2.0, "B"))
     own = span_model(universe, market, CME, replace(RULES, spreads=(legs, absent)))
 
-    plain = market.scenarios(horizon=1, look_back=100, minimum=100, stress=(), scaling=None)
+    plain = ScenarioStore().of(
+        market.history, horizon=1, look_back=100, minimum=100, stress=(), scaling=None
+    )
     pnl = revalue(universe.terms, plain.shock)
     zt, zn = (pnl[universe.name.tolist().index(name)] for name in ("ZTM25", "ZNM25"))
     # Of 100 rows at 99% the worst one.

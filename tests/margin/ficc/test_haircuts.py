@@ -25,6 +25,7 @@ from crossmargin.margin.ficc.haircuts import (
 )
 from crossmargin.margin.ficc.model import PreparedFicc
 from crossmargin.margin.ficc.var import ficc_margin
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import HaircutRules, read_policy
 
 POLICY = "cme-ficc-2026-04-30-charges"
@@ -112,9 +113,11 @@ def test_calibrated_figures_come_from_the_model_s_scenarios(
     method: Any, market: Any, scenario_rules: Any
 ) -> None:
     haircuts = method(replace(RULES, rates=(), correlations=()))
-    shock = market.scenarios(
-        horizon=3, look_back=100, minimum=100, stress=scenario_rules.stress
-    ).shock[:, [2, 3, 6]]
+    shock = (
+        ScenarioStore()
+        .of(market.history, horizon=3, look_back=100, minimum=100, stress=scenario_rules.stress)
+        .shock[:, [2, 3, 6]]
+    )
     # 140 scenarios: 1% of them are 1.4, so the second largest move; times 1/2, 1 and 5 years.
     second = np.sort(np.abs(shock), axis=0)[-2]
     np.testing.assert_array_equal(haircuts.rate, [0.5, 1.0, 5.0] * second)

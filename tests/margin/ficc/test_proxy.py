@@ -12,6 +12,7 @@ from crossmargin.conventions import CASH, FICC
 from crossmargin.engine import Book
 from crossmargin.margin.ficc.var import ficc_cube, ficc_margin, floor_rates
 from crossmargin.market.curve import NODES
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import read_policy
 
 PROXY = replace(read_policy().ficc, pnl="proxy")
@@ -28,9 +29,11 @@ def test_an_instrument_moves_with_its_bucket_s_benchmark(
         years=[2.0, 9.0, 0.0],
     )
     cube = ficc_cube(universe, market, PROXY, scenario_rules)
-    shock = market.scenarios(
-        horizon=3, look_back=100, minimum=1, stress=scenario_rules.stress
-    ).shock
+    shock = (
+        ScenarioStore()
+        .of(market.history, horizon=3, look_back=100, minimum=1, stress=scenario_rules.stress)
+        .shock
+    )
     # Two years and ten years are nodes 4 and 8.
     np.testing.assert_allclose(cube.pnl[0], 99.5 * -2.0 * shock[:, 4], rtol=0, atol=2.0**-20)
     np.testing.assert_allclose(cube.pnl[1], 104.0 * -10.0 * shock[:, 8], rtol=0, atol=2.0**-20)
@@ -53,9 +56,11 @@ def test_proxy_var_is_that_of_the_net_value_of_each_bucket(
     bucket = np.searchsorted(PROXY.floor_bucket_years, universe.years)
     net = np.bincount(bucket, lots * universe.market_value, 8)
     node = [2, 4, 5, 6, 7, 8, 9, 10]
-    shock = market.scenarios(
-        horizon=3, look_back=100, minimum=1, stress=scenario_rules.stress
-    ).shock
+    shock = (
+        ScenarioStore()
+        .of(market.history, horizon=3, look_back=100, minimum=1, stress=scenario_rules.stress)
+        .shock
+    )
     loss = -((-NODES[node] * shock[:, node]) @ net)
     # 140 scenarios: 1% of them are 1.4, so the second largest.
     assert v.component["VaR"][0, CASH] == pytest.approx(np.sort(loss)[-2], abs=0.01)
@@ -64,7 +69,7 @@ def test_proxy_var_is_that_of_the_net_value_of_each_bucket(
 def test_proxy_takes_the_history_there_is(market: Any, build: Any, scenario_rules: Any) -> None:
     long = replace(scenario_rules, look_back=2500, minimum_rows=2500)
     cube = ficc_cube(build(market), market, PROXY, long)
-    assert cube.scenarios == market.date.size - 3
+    assert cube.scenarios == market.history.date.size - 3
 
 
 def test_proxy_moves_no_basis_and_covers_no_short_rate_future(

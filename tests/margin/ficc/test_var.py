@@ -11,7 +11,8 @@ from crossmargin.engine import Cube
 from crossmargin.margin.ficc.var import ficc_cube, ficc_margin, floor_rates
 from crossmargin.market import Market
 from crossmargin.market.curve import NODES, POINTS, Curve
-from crossmargin.market.scenarios import HistoryShortError
+from crossmargin.market.history import History
+from crossmargin.market.scenarios import HistoryShortError, ScenarioStore
 from crossmargin.policies import Ficc, read_policy
 
 AS_OF = np.datetime64("2025-03-13")
@@ -136,7 +137,7 @@ def history(two_year: list[float]) -> Market:
     zero = np.full((len(two_year), NODES.size), 0.04)
     zero[:, 4] = two_year
     date = np.busday_offset(AS_OF, np.arange(1 - len(two_year), 1))
-    return Market(AS_OF, Curve(AS_OF, np.zeros(POINTS.size)), date, zero, 0, zero)
+    return Market(AS_OF, Curve(AS_OF, np.zeros(POINTS.size)), History(date, zero, zero))
 
 
 def test_floor_rate_is_a_share_of_the_quietest_window() -> None:
@@ -171,7 +172,9 @@ def test_sensitivity_is_the_second_order_formula(
 ) -> None:
     universe = build(market)
     cube = ficc_cube(universe, market, RULES, scenario_rules)
-    chosen = market.scenarios(horizon=3, look_back=100, minimum=100, stress=scenario_rules.stress)
+    chosen = ScenarioStore().of(
+        market.history, horizon=3, look_back=100, minimum=100, stress=scenario_rules.stress
+    )
     assert chosen.factor[-1] == "basis:ZN"
     shock = chosen.shock[:, :-1]
     derivatives = universe.sensitivities
@@ -197,7 +200,7 @@ def test_scenarios_are_three_row_moves_of_all_rows(
     assert cube.pnl.shape[1] == 140
     # A forward cash leg in the last scenario by hand: it lies 81 days on, between 1/12 and 1/4 of a
     # year.
-    move = market.zero_rate[-1] - market.zero_rate[-4]
+    move = market.history.zero_rate[-1] - market.history.zero_rate[-4]
     t = 81 / 365.25
     weight = (t - 1 / 12) / (1 / 4 - 1 / 12)
     shift = (1 - weight) * move[0] + weight * move[1]
@@ -234,7 +237,9 @@ def test_futures_enter_by_their_base_cheapest(market: Any, build: Any, scenario_
     zn = universe.name.tolist().index("ZNM25")
     assert universe.cheapest[zn] in ("ZN0000001", "ZN0000002")
     cube = ficc_cube(universe, market, replace(RULES, pnl="full"), scenario_rules)
-    chosen = market.scenarios(horizon=3, look_back=100, minimum=100, stress=scenario_rules.stress)
+    chosen = ScenarioStore().of(
+        market.history, horizon=3, look_back=100, minimum=100, stress=scenario_rules.stress
+    )
     fixed = universe.fixed_terms()
     first, last = fixed.line_ptr[zn], fixed.line_ptr[zn + 1]
     change = np.zeros(len(chosen.shock))

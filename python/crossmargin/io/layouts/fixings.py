@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
-from crossmargin.book.exceptions import InputError
+from crossmargin.exceptions import InputError
 from crossmargin.io.layouts.headers import blanked, plain_names, text
 
 _NOT_USED = ("BGCR", "TGCR", "OBFR", "SOFRAI")

@@ -11,6 +11,7 @@ from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.market import Market
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import Policy
 
 
@@ -61,6 +62,8 @@ class ChargeInputs:
         Its tables say what is charged.
     volumes : mapping of str to float
         Contracts a day, as given: by contract (`ZNM25`) or root.
+    store : ScenarioStore
+        Keeps the scenarios chosen from the market's history.
     """
 
     universe: Universe
@@ -68,3 +71,4 @@ class ChargeInputs:
     market: Market
     policy: Policy
     volumes: Mapping[str, float]
+    store: ScenarioStore

@@ -10,9 +10,9 @@ import numpy as np
 
 from crossmargin import exact
 from crossmargin.arrays import Float, Integer
-from crossmargin.book.exceptions import InputError
 from crossmargin.conventions import PORTFOLIOS, SEGMENTS
 from crossmargin.engine import Book
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.charges.amounts import net_positions, of_root
 from crossmargin.margin.charges.charge import Charge, ChargeInputs

@@ -65,7 +65,8 @@ def exposures(inputs: ChargeInputs, rules: RepoRateRules) -> Exposures:
     value = np.zeros(universe.name.size)
     value[cash] = universe.price[cash] * np.maximum(years_between(market.as_of, due), 0.0)
     rate = rules.rates or worst_moves(
-        node_moves(market, rules.nodes, policy.ficc, policy.scenarios), policy.ficc.level
+        node_moves(market, rules.nodes, policy.ficc, policy.scenarios, inputs.store),
+        policy.ficc.level,
     )
     return Exposures(bucket, value, np.asarray(rate))
 

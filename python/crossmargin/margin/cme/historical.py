@@ -26,7 +26,12 @@ from crossmargin.instruments.universe import TREASURY, Universe
 from crossmargin.margin.cme.rule import v_cme, v_cme_stressed
 from crossmargin.margin.portfolios import CcpMargin, holds
 from crossmargin.market import Market
-from crossmargin.market.scenarios import CorrelationScaling, HistoryShortError, VolatilityScaling
+from crossmargin.market.scenarios import (
+    CorrelationScaling,
+    HistoryShortError,
+    ScenarioStore,
+    VolatilityScaling,
+)
 from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules
 
 
@@ -66,6 +71,7 @@ def cme_cubes(
     scenarios: ScenarioRules,
     correlation: CmeCorrelation | None = None,
     *,
+    store: ScenarioStore | None = None,
     execution: Execution = DEFAULT_EXECUTION,
 ) -> tuple[Cube, Cube, Mask]:
     """Return the P&L of every instrument for HVaR and for SVaR, and which ones they cover.
@@ -81,6 +87,8 @@ def cme_cubes(
         Parameters.
     correlation : CmeCorrelation, optional
         How far HVaR's scenarios take on the correlation of recent days.
+    store : ScenarioStore, optional
+        Keeps the scenarios for the next call.
     execution : Execution
 
     Returns
@@ -102,11 +110,12 @@ def cme_cubes(
     scaling = VolatilityScaling(
         rules.volatility_decay, rules.volatility_seed_rows, rules.volatility_limit
     )
-    recorrelation = (
-        None if correlation is None else CorrelationScaling(correlation.decay, correlation.weight)
-    )
+    recorrelation = None
+    if correlation is not None:
+        recorrelation = CorrelationScaling(correlation.decay, correlation.weight)
     scaled, plain = (
-        market.scenarios(
+        (store or ScenarioStore()).of(
+            market.history,
             horizon=rules.horizon,
             look_back=scenarios.look_back,
             minimum=scenarios.minimum_rows,

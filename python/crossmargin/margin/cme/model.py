@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crossmargin.arrays import Mask, Text
-from crossmargin.book.exceptions import InputError
 from crossmargin.engine import Book, Cube, Execution, Measure
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import Contract, roots
 from crossmargin.instruments.universe import FORWARD_CASH, FUTURE, TREASURY, Universe
 from crossmargin.margin.cme._scalar import v_cme, v_cme_stressed
@@ -61,6 +61,7 @@ class CmeHvar:
                 self.rules,
                 inputs.scenarios,
                 self.correlation,
+                store=inputs.store,
                 execution=execution,
             )
             unpriced = np.where(priced, "", _lacking(universe)).astype(object)
@@ -161,7 +162,13 @@ class CmeSpan:
                 f"{inputs.cube.name}: the policy's cme.model, {self.name}, takes no cube"
             )
         model = span_model(
-            universe, inputs.market, self.rules, self.span, inputs.span_file, execution=execution
+            universe,
+            inputs.market,
+            self.rules,
+            self.span,
+            inputs.span_file,
+            store=inputs.store,
+            execution=execution,
         )
         # A future needs a scan range and no basket.
         lacking = np.where(universe.kind == FUTURE, "NO_SCAN_RANGE", _lacking(universe))

@@ -14,17 +14,18 @@ import numpy as np
 
 from crossmargin import engine, exact
 from crossmargin.arrays import Float, Integer, Mask
-from crossmargin.book.exceptions import InputError
 from crossmargin.conventions import CME, PORTFOLIOS, SEGMENTS
 from crossmargin.engine import DEFAULT_EXECUTION, Book, Execution, revalue, tail_size
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
-from crossmargin.io.span_pa2 import Key, SpanFile
 from crossmargin.margin.cme.historical import equivalents, front_contract
+from crossmargin.margin.cme.span_file import Key, SpanFile
 from crossmargin.margin.portfolios import CcpMargin, Items, holds, joined, portfolio_sums
 from crossmargin.market import Market
 from crossmargin.market.calendars import business_days_between
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import Cme, Span
 
 THIRDS = (0, 0, 1, 1, -1, -1, 2, 2, -2, -2, 3, 3, -3, -3)
@@ -225,6 +226,7 @@ def span_model(
     rules: Span,
     file: SpanFile | None = None,
     *,
+    store: ScenarioStore | None = None,
     execution: Execution = DEFAULT_EXECUTION,
 ) -> SpanModel:
     """Resolve the parameters: those supplied, and from history those that are not.
@@ -241,6 +243,8 @@ def span_model(
         From the policy.
     file : SpanFile, optional
         What it holds takes the place of the policy's parameters.
+    store : ScenarioStore, optional
+        Keeps the scenarios for the next call.
     execution : Execution
 
     Returns
@@ -263,7 +267,8 @@ def span_model(
     from_file: tuple[str, ...] = ()
     if file is not None:
         rules, from_file = with_file(rules, file, market.as_of)
-    scenarios = market.scenarios(
+    scenarios = (store or ScenarioStore()).of(
+        market.history,
         horizon=cme.horizon,
         look_back=rules.calibration_rows,
         minimum=rules.calibration_rows,

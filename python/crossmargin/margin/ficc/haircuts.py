@@ -20,6 +20,7 @@ from crossmargin.margin.ficc.var import ficc_scenarios
 from crossmargin.margin.portfolios import portfolio_sums
 from crossmargin.market import Market
 from crossmargin.market.curve import NODE_NAMES, NODES
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import Ficc, HaircutRules, MaturityGroup, ScenarioRules
 
 
@@ -75,11 +76,15 @@ def maturity_group(
 
 
 def node_moves(
-    market: Market, nodes: tuple[str, ...], ficc: Ficc, scenarios: ScenarioRules
+    market: Market,
+    nodes: tuple[str, ...],
+    ficc: Ficc,
+    scenarios: ScenarioRules,
+    store: ScenarioStore | None = None,
 ) -> Float:
     """Return the model's moves of the zero rates at some nodes, [S x B], decimal."""
     at = [NODE_NAMES.index(name) for name in nodes]
-    return np.asarray(ficc_scenarios(market, ficc, scenarios).shock[:, at])
+    return np.asarray(ficc_scenarios(market, ficc, scenarios, store).shock[:, at])
 
 
 def worst_moves(move: Float, level: float) -> Float:
@@ -101,6 +106,7 @@ def haircut_method(
     scenarios: ScenarioRules,
     *,
     short: bool = True,
+    store: ScenarioStore | None = None,
 ) -> Haircuts:
     """Return which instruments take the method, with what it needs to know of them.
 
@@ -118,6 +124,8 @@ def haircut_method(
         From the policy.
     short : bool
         Short securities take it though the model covers them.
+    store : ScenarioStore, optional
+        Keeps the scenarios for the next call.
 
     Returns
     -------
@@ -143,7 +151,7 @@ def haircut_method(
 
     rate, correlation = np.array(rules.rates), np.array(rules.correlations)
     if not (rate.size and correlation.size):
-        move = node_moves(market, rules.nodes, ficc, scenarios)
+        move = node_moves(market, rules.nodes, ficc, scenarios, store)
         time = NODES[[NODE_NAMES.index(name) for name in rules.nodes]]
         rate = rate if rate.size else time * worst_moves(move, ficc.level)
         correlation = correlation if correlation.size else _correlation(move)

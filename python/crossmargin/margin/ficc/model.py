@@ -13,7 +13,8 @@ from crossmargin.conventions import FICC, UNIONS
 from crossmargin.engine import Book, Cube, Execution
 from crossmargin.engine.whatif import BucketSums
 from crossmargin.instruments.contracts import Contract, roots
-from crossmargin.instruments.universe import RATE_INDEX, TREASURY, Universe
+from crossmargin.instruments.short_rates import RATE_INDEX
+from crossmargin.instruments.universe import TREASURY, Universe
 from crossmargin.margin.ficc._scalar import v_ficc
 from crossmargin.margin.ficc.haircuts import Haircuts, haircut_amount, haircut_method, without
 from crossmargin.margin.ficc.var import (
@@ -59,16 +60,18 @@ class FiccVar:
         if inputs.cube is not None:
             cube, unpriced = inputs.cube.of(universe, market.as_of)
         else:
-            cube = ficc_cube(universe, market, rules, inputs.scenarios, execution=execution)
+            cube = ficc_cube(
+                universe, market, rules, inputs.scenarios, store=inputs.store, execution=execution
+            )
             unpriced = universe.unpriced
-            chosen = ficc_scenarios(market, rules, inputs.scenarios)
+            chosen = ficc_scenarios(market, rules, inputs.scenarios, inputs.store)
             known = chosen.no_basis
             if rules.pnl == PROXY:
                 covered = proxy_covers(universe) | ~universe.priced
                 unpriced = np.where(covered, unpriced, "NO_MODEL").astype(object)
                 known = {}  # Under the proxy no basis moves.
             no_basis = {root: known.get(root, cube.scenarios) for root in roots("treasury")}
-            no_sofr = None if market.sofr is None else chosen.no_sofr
+            no_sofr = None if market.history.sofr is None else chosen.no_sofr
         haircuts = None
         if self.haircuts is not None:
             haircuts = haircut_method(
@@ -81,6 +84,7 @@ class FiccVar:
                 inputs.scenarios,
                 # P&L of the user's own stands.
                 short=inputs.cube is None,
+                store=inputs.store,
             )
             cube = without(cube, haircuts.covered)
             unpriced = np.where(haircuts.no_price, "NO_PRICE", unpriced)

@@ -23,7 +23,7 @@ from crossmargin.margin.ficc.rule import v_ficc
 from crossmargin.margin.portfolios import CcpMargin, holds, portfolio_sums
 from crossmargin.market import Market
 from crossmargin.market.curve import NODE_NAMES, NODES
-from crossmargin.market.scenarios import HistoryShortError, Scenarios
+from crossmargin.market.scenarios import HistoryShortError, Scenarios, ScenarioStore
 from crossmargin.policies import Ficc, ScenarioRules
 
 PROXY = "proxy"
@@ -36,6 +36,7 @@ def ficc_cube(
     rules: Ficc,
     scenarios: ScenarioRules,
     *,
+    store: ScenarioStore | None = None,
     execution: Execution = DEFAULT_EXECUTION,
 ) -> Cube:
     """Return the P&L of every instrument under the model's scenarios.
@@ -49,6 +50,8 @@ def ficc_cube(
     rules, scenarios : Ficc, ScenarioRules
         `rules.pnl` is `sensitivity`, second order in the zero rates, `full` revaluation, or
         `proxy`, market value times the price return of the bucket's node.
+    store : ScenarioStore, optional
+        Keeps the scenarios for the next call.
     execution : Execution
 
     Returns
@@ -56,7 +59,7 @@ def ficc_cube(
     Cube
         [I x S], USD per lot or contract, on the grid; zero where unpriced.
     """
-    chosen = ficc_scenarios(market, rules, scenarios)
+    chosen = ficc_scenarios(market, rules, scenarios, store)
     if rules.pnl == PROXY:
         pnl = _proxy(universe, chosen.shock, rules)
     elif rules.pnl == "full":
@@ -71,12 +74,15 @@ def ficc_cube(
     return Cube(pnl, scenario=chosen.date.astype(str).tolist())
 
 
-def ficc_scenarios(market: Market, rules: Ficc, scenarios: ScenarioRules) -> Scenarios:
+def ficc_scenarios(
+    market: Market, rules: Ficc, scenarios: ScenarioRules, store: ScenarioStore | None = None
+) -> Scenarios:
     """Return the model's scenarios: moves over its horizon, unscaled.
 
-    The proxy takes the history there is.
+    The proxy takes the history there is. A store keeps them for the next call.
     """
-    return market.scenarios(
+    return (store or ScenarioStore()).of(
+        market.history,
         horizon=rules.horizon,
         look_back=scenarios.look_back,
         minimum=1 if rules.pnl == PROXY else scenarios.minimum_rows,
@@ -162,7 +168,7 @@ def floor_rates(market: Market, rules: Ficc) -> Float:
     of -t * (horizon-row change of z) at the bucket's node.
     """
     node = [NODE_NAMES.index(name) for name in rules.floor_bucket_nodes]
-    move = -NODES[node] * market.zero_rate_change(rules.horizon)[:, node]
+    move = -NODES[node] * market.history.zero_rate_change(rules.horizon)[:, node]
     if move.shape[0] == 0:
         raise HistoryShortError(
             f"HISTORY_SHORT: no change over {rules.horizon} rows; give a longer history of par "

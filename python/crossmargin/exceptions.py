@@ -166,14 +166,12 @@ class ExceptionLog:
         cells = [columns.one_array(column).take(order) for column in table.columns]
         return pa.table(cells, schema=SCHEMA)
 
-    def counts(self) -> dict[str, int]:
-        """Return how many exceptions there are of each code, in the order of `CODES`."""
-        counted = dict.fromkeys(CODES, 0)
-        for part in self._parts:
-            number, code = columns.encoded(part["code"])
-            for name, count in zip(code.to_pylist(), np.bincount(number).tolist(), strict=True):
-                counted[name] += count
-        return {code: count for code, count in counted.items() if count}
+
+def counts(exceptions: pa.Table) -> dict[str, int]:
+    """Return how many exceptions a table has of each code, in the order of `CODES`."""
+    number, code = columns.encoded(exceptions["code"])
+    counted = dict(zip(code.to_pylist(), np.bincount(number).tolist(), strict=True))
+    return {code: counted[code] for code in CODES if code in counted}
 
 
 def _is_array(value: object) -> TypeGuard[Sequence[Any]]:

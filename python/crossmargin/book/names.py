@@ -1,0 +1,136 @@
+"""What the names in positions stand for: accounts, securities, contracts, clearing firms."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crossmargin import columns
+from crossmargin.arrays import Integer, Mask
+from crossmargin.book.rows import Names, Rows
+from crossmargin.book.trades import canonical_order, different_numbers
+from crossmargin.instruments.contracts import Contract, last_day
+from crossmargin.instruments.identifiers import (
+    CUSIP_LENGTH,
+    canonical_cusip,
+    is_plain,
+    parse_contract,
+)
+from crossmargin.instruments.securities import Securities
+
+
+def find_accounts(rows: Rows, name: Names, known: pa.ChunkedArray) -> Integer:
+    """Return each row's number among the accounts known; reject rows of others."""
+    account = name.index_in(known)
+    zeros = _known_with_zeros(known) if (account < 0).any() else {}
+    rows.reject(
+        account < 0,
+        "ACCOUNT_UNKNOWN",
+        lambda i: (
+            f"account {name[i]!r} has no usable row in the accounts table; "
+            + zeros.get(name[i], "add it")
+        ),
+    )
+    return account
+
+
+def _known_with_zeros(accounts: pa.ChunkedArray) -> dict[str, str]:
+    """Return what to do about accounts that look like known ones without their leading zeros."""
+    names = [name for name in columns.texts(accounts) if name.startswith("0")]
+    return {name.lstrip("0"): f"if it is {name!r}, read the column as text" for name in names}
+
+
+def resolve_securities(
+    rows: Rows,
+    cash: Mask,
+    securities: Securities,
+    as_of: np.datetime64,
+    resolved: dict[str, str],
+) -> Integer:
+    """Return each row's number among the securities, -1 for others; add what names stand for."""
+    instrument = rows.instrument
+    number_of = {cusip: number for number, cusip in enumerate(securities.cusip.tolist())}
+    place = np.full(len(instrument.different), -1)
+    trouble: dict[int, str] = {}
+    for number in different_numbers(instrument.number[rows.ok & cash]).tolist():
+        text = str(instrument.different[number])
+        try:
+            cusip = canonical_cusip(text)
+        except ValueError as error:
+            trouble[number] = str(error)
+            continue
+        place[number] = number_of.get(cusip, -1)
+        if place[number] < 0:
+            name = repr(text) if text == cusip else f"{text!r}, taken as {cusip},"
+            trouble[number] = (
+                f"CUSIP {name} has no usable row in the securities table; {_advice(cusip, as_of)}"
+            )
+        elif text.strip().upper() != cusip:
+            resolved[text] = cusip
+    security = np.where(cash, place[instrument.number], -1)
+    rows.reject(
+        cash & (security < 0), "INSTRUMENT_UNKNOWN", lambda i: trouble[instrument.number[i]]
+    )
+    return security
+
+
+def _advice(cusip: str, as_of: np.datetime64) -> str:
+    """Return what to do about a security that is not known."""
+    if cusip.isdigit() and len(cusip) < CUSIP_LENGTH:
+        return "its leading zeros may be lost"
+    with suppress(ValueError):
+        return f"if it is the contract {parse_contract(cusip, as_of).symbol}, its kind is future"
+    return "add it"
+
+
+def resolve_contracts(
+    rows: Rows, future: Mask, as_of: np.datetime64, resolved: dict[str, str]
+) -> tuple[Integer, tuple[Contract, ...]]:
+    """Return each row's number in the contracts of the book, in canonical order.
+
+    Adds what names stand for to `resolved`.
+    """
+    instrument = rows.instrument
+    found: dict[int, Contract] = {}
+    trouble: dict[int, tuple[str, str]] = {}
+    for number in different_numbers(instrument.number[rows.ok & future]).tolist():
+        text = str(instrument.different[number])
+        try:
+            contract = parse_contract(text, as_of)
+            end = last_day(contract)
+        except ValueError as error:
+            trouble[number] = ("CONTRACT_UNKNOWN", str(error))
+            continue
+        if end < as_of:
+            name = "its" if text == contract.symbol else f"taken as {contract.symbol}, whose"
+            trouble[number] = ("CONTRACT_EXPIRED", f"{text}: {name} last day was {end}")
+        else:
+            found[number] = contract
+            if not is_plain(text, contract, as_of):
+                resolved[text] = contract.symbol
+    for code in ("CONTRACT_UNKNOWN", "CONTRACT_EXPIRED"):
+        wrong = np.zeros(len(instrument.different), dtype=bool)
+        wrong[[number for number, (its_code, _) in trouble.items() if its_code == code]] = True
+        rows.reject(
+            future & wrong[instrument.number],
+            code,
+            lambda i: trouble[instrument.number[i]][1],
+        )
+    usable = canonical_order(set(found.values()))
+    place = np.full(len(instrument.different), -1)
+    place[list(found)] = [usable.index(contract) for contract in found.values()]
+    return np.where(future, place[instrument.number], -1), tuple(usable)
+
+
+def other_firms(
+    row_firm: pa.ChunkedArray, own: pa.ChunkedArray, row: Integer, account: Integer
+) -> tuple[Integer, list[str]]:
+    """Return the firms of some rows where they are not their account's, else -1, and all names."""
+    number, name = columns.ranked(row_firm)
+    own_number, own_name = columns.encoded(own)
+    owner = columns.integers(pc.index_in(own_name, value_set=columns.text_column(name)))[own_number]
+    firm = number[row]
+    return np.where(firm == owner[account[row]], -1, firm), name

@@ -1,0 +1,324 @@
+"""From rows of the positions table to trades we can margin; other rows are set aside and listed.
+
+The checks run over whole columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from crossmargin import columns
+from crossmargin.arrays import Dates, Float, Integer, Mask
+from crossmargin.book.names import find_accounts, other_firms, resolve_contracts, resolve_securities
+from crossmargin.book.rows import Names, Rows
+from crossmargin.book.schemas import POSITION_KINDS
+from crossmargin.book.trades import (
+    CASH,
+    FUTURE,
+    LARGEST_CONTRACTS,
+    LARGEST_FACE,
+    LOT,
+    NEAR,
+    REPO,
+    REVERSE,
+    Trades,
+)
+from crossmargin.exceptions import ExceptionLog, InputError
+from crossmargin.instruments.contracts import Contract
+from crossmargin.instruments.identifiers import resolved_message
+from crossmargin.instruments.securities import Securities
+from crossmargin.market.calendars import DAY, add_business_days
+from crossmargin.market.rates import DECIMAL_UNDER, far_below
+
+HANDFUL = 5
+"""So many repo rates may be far below the market's without a word on the file as a whole."""
+CYCLES = ("ITD", "EOD", "EODXM", "CUR")
+
+
+def read_trades(
+    positions: pa.Table,
+    *,
+    accounts: pa.Table,
+    securities: Securities,
+    as_of: np.datetime64,
+    short_rate_pct: float,
+    cycle: str,
+    file: str,
+    log: ExceptionLog,
+) -> Trades:
+    """Check the rows of a positions table and resolve their accounts and instruments.
+
+    Parameters
+    ----------
+    positions, accounts : pyarrow.Table
+        Typed, as `io.parse` leaves them.
+    securities : Securities
+        Sorted by CUSIP.
+    as_of : datetime64[D]
+        The margin date.
+    short_rate_pct : float
+        The market's, percent: repo rates far below it are noted.
+    cycle : str
+        In `ITD` a leg is settled if dated before `as_of`, else on or before.
+    file : str
+        What exceptions call the positions table.
+    log : ExceptionLog
+        Takes rejected rows and notes.
+
+    Returns
+    -------
+    Trades
+
+    Raises
+    ------
+    InputError
+        The cycle is unknown, or the repo rates look like decimals.
+    """
+    if cycle not in CYCLES:
+        raise InputError(f"cycle: {cycle!r} is not one of {', '.join(CYCLES)}")
+    settled_to = as_of - DAY if cycle == "ITD" else as_of
+    given = _given(positions)
+    name = Names(positions["account"])
+    rows = Rows(positions["row"], Names(positions["instrument"]), name, file=file, log=log)
+    account = find_accounts(rows, name, accounts["account"])
+    named = _find_instruments(rows, given, securities, as_of)
+    lots = _check_quantities(rows, given)
+    _check_dates(rows, given, named)
+    _check_settled(rows, given, settled_to)
+    _check_interest(rows, given)
+    _check_repo_rates(rows, given, short_rate_pct)
+    _check_start_cash(rows, given, named)
+    _note_ends(rows, given, settled_to, as_of)
+    keep = np.flatnonzero(rows.ok)
+    firm, firms = other_firms(positions["clearing_firm"], accounts["clearing_firm"], keep, account)
+    return Trades(
+        row=rows.row[keep],
+        account=account[keep],
+        firm=firm,
+        kind=given.kind[keep],
+        instrument=rows.instrument.take(keep),
+        security=named.security[keep],
+        contract=named.contract[keep],
+        lots=lots[keep].astype(np.int64),
+        xm=columns.flags(positions["xm"])[keep],
+        start_open=_start_open(given, settled_to)[keep],
+        end_open=given.repo[keep],
+        start_date=given.start[keep],
+        end_date=given.end[keep],
+        repo_rate=given.rate[keep],
+        start_cash=given.start_cash[keep],
+        contracts=named.contracts,
+        firms=tuple(firms),
+    )
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What the rows say, [N]: `rate` is a decimal, `repo` true of a reverse too."""
+
+    kind: Integer
+    future: Mask
+    repo: Mask
+    quantity: Float
+    settle: Dates
+    start: Dates
+    end: Dates
+    failed: Mask
+    rate: Float
+    start_cash: Float
+
+    def kind_name(self, i: int) -> str:
+        return POSITION_KINDS[self.kind[i]]
+
+
+@dataclass(frozen=True)
+class _Named:
+    """What the instruments of the rows are, [N]: numbers, -1 where it is none of these.
+
+    Of a security when it matures, NaT of another, and whether a model prices it.
+    """
+
+    security: Integer
+    contract: Integer
+    contracts: tuple[Contract, ...]
+    matures: Dates
+    no_model: Mask
+
+
+def _given(positions: pa.Table) -> _Given:
+    kind = Names(positions["kind"]).index_in(columns.text_column(POSITION_KINDS))
+    settle, start, end = (
+        columns.dates(positions[name]) for name in ("settle_date", "start_date", "end_date")
+    )
+    return _Given(
+        kind=kind,
+        future=kind == FUTURE,
+        repo=(kind == REPO) | (kind == REVERSE),
+        quantity=columns.numbers(positions["quantity"]),
+        settle=settle,
+        start=start,
+        end=end,
+        failed=columns.flags(positions["failed"]),
+        rate=columns.numbers(positions["repo_rate"]) / 100.0,
+        start_cash=columns.numbers(positions["start_cash"]),
+    )
+
+
+def _find_instruments(
+    rows: Rows, given: _Given, securities: Securities, as_of: np.datetime64
+) -> _Named:
+    """Resolve what the rows name; reject what is not known, matured or expired."""
+    resolved: dict[str, str] = {}
+    security = resolve_securities(rows, ~given.future, securities, as_of, resolved)
+    # Number -1, of what is no security, takes the last element.
+    matures = np.append(securities.maturity_date, np.datetime64("NaT", "D"))[security]
+    rows.reject(
+        matures <= as_of,
+        "SECURITY_MATURED",
+        lambda i: f"{rows.instrument[i]} matured on {matures[i]}",
+    )
+    contract, contracts = resolve_contracts(rows, given.future, as_of, resolved)
+    if resolved:
+        rows.note_file("NAME_RESOLVED", resolved_message(resolved))
+    no_model = np.append(~securities.nominal, False)[security]
+    return _Named(security, contract, contracts, matures, no_model)
+
+
+def _check_quantities(rows: Rows, given: _Given) -> Float:
+    """Return the quantities in lots; reject what is too large, negative or no whole number."""
+    quantity, future = given.quantity, given.future
+    largest = np.where(future, LARGEST_CONTRACTS, LARGEST_FACE)
+    rows.reject(
+        np.abs(quantity) > largest,
+        "QUANTITY_INVALID",
+        lambda i: f"quantity {quantity[i]:g} is beyond {largest[i]:g}; check the units",
+    )
+    rows.reject(
+        given.repo & (quantity <= 0),
+        "QUANTITY_INVALID",
+        lambda i: (
+            f"quantity {quantity[i]:g} of a {given.kind_name(i)} must be positive; "
+            "the kind tells the side"
+        ),
+    )
+    lot = np.where(future, 1, LOT)
+    lots = np.rint(quantity / lot)
+    rows.reject(
+        lots * lot != quantity,
+        "QUANTITY_NOT_WHOLE_LOT",
+        lambda i: (
+            f"quantity {quantity[i].item()!r} is no whole number of "
+            + ("contracts" if future[i] else f"lots of {LOT} USD face")
+        ),
+    )
+    return np.asarray(lots)
+
+
+def _check_dates(rows: Rows, given: _Given, named: _Named) -> None:
+    """Reject repos without dates, or with dates that cannot be."""
+    repo, start, end, matures = given.repo, given.start, given.end, named.matures
+    rows.reject(
+        repo & (np.isnat(start) | np.isnat(end)),
+        "DATE_INVALID",
+        lambda i: f"a {given.kind_name(i)} needs start_date and end_date",
+    )
+    rows.reject(
+        repo & (end <= start),
+        "DATE_INVALID",
+        lambda i: f"end_date {end[i]} is not after start_date {start[i]}",
+    )
+    rows.reject(
+        repo & (end > matures),
+        "DATE_INVALID",
+        lambda i: f"end_date {end[i]} is after {rows.instrument[i]} matures, {matures[i]}",
+    )
+
+
+def _check_settled(rows: Rows, given: _Given, settled_to: np.datetime64) -> None:
+    """Reject what is settled and did not fail."""
+    settle, end = given.settle, given.end
+    rows.reject(
+        (given.kind == CASH) & (settle <= settled_to) & ~given.failed,
+        "SETTLED",
+        lambda i: f"settled on {settle[i]}: no position at the clearing house; drop the row",
+    )
+    rows.reject(
+        given.repo & (end <= settled_to) & ~given.failed,
+        "SETTLED",
+        lambda i: f"the repo ended on {end[i]}: no position at the clearing house; drop the row",
+    )
+
+
+def _check_interest(rows: Rows, given: _Given) -> None:
+    """Reject repos without a rate, or with one that makes the interest as much as the cash."""
+    start, end, rate = given.start, given.end, given.rate
+    rows.reject(
+        given.repo & np.isnan(rate),
+        "VALUE_INVALID",
+        lambda i: f"a {given.kind_name(i)} needs repo_rate, in percent",
+    )
+    interest = rate * (end - start).astype(np.int64) / 360.0
+    rows.reject(
+        given.repo & (np.abs(interest) >= 1.0),
+        "VALUE_INVALID",
+        lambda i: (
+            f"at repo_rate {100.0 * rate[i]:g} the interest from {start[i]} to {end[i]} is as much "
+            "as the cash; check the rate (percent) and the dates"
+        ),
+    )
+
+
+def _check_start_cash(rows: Rows, given: _Given, named: _Named) -> None:
+    rows.reject(
+        given.repo & named.no_model & np.isnan(given.start_cash),
+        "VALUE_INVALID",
+        lambda i: f"no model prices {rows.instrument[i]}, so start_cash must be given",
+    )
+
+
+def _start_open(given: _Given, settled_to: np.datetime64) -> Mask:
+    """Return the repos whose first leg is open: one that failed on it still has both."""
+    failed = given.failed & (given.end > settled_to)
+    return np.asarray(given.repo & ((given.start > settled_to) | failed))
+
+
+def _check_repo_rates(rows: Rows, given: _Given, short_rate_pct: float) -> None:
+    """Note repo rates that look like decimals; refuse a file in which all do.
+
+    Rates of zero and below say nothing of the unit.
+    """
+    rate_pct = 100.0 * given.rate
+    stated = np.flatnonzero(rows.ok & given.repo & (rate_pct > 0.0))
+    low = far_below(rate_pct[stated], short_rate_pct)
+    if stated.size > HANDFUL and low.all():
+        raise InputError(
+            f"{rows.file}, row {rows.row[stated[0]]}: no repo_rate of the file reaches "
+            f"{DECIMAL_UNDER:g} where the market's short rate is {short_rate_pct:.2f}%; they look "
+            "like decimals: give percent"
+        )
+    at = stated[low]
+    rows.note(
+        at,
+        "RATE_SUSPICIOUS",
+        [
+            f"repo_rate {rate:.10g} looks like a decimal where the market's short rate is "
+            f"{short_rate_pct:.2f}%; give percent, unless the repo is special"
+            for rate in rate_pct[at].tolist()
+        ],
+    )
+
+
+def _note_ends(rows: Rows, given: _Given, settled_to: np.datetime64, as_of: np.datetime64) -> None:
+    """Note the repos that end soon."""
+    soon = add_business_days(as_of, NEAR, "bond")
+    # Most repos of a book end soon: one text for each day, not for each row.
+    days = settled_to + np.arange(1, int((soon - settled_to).astype(np.int64)) + 1)
+    ends = [
+        f"ends on {day}; without a new one its securities leave the margin account" for day in days
+    ]
+    end = given.end
+    at = np.flatnonzero(rows.ok & given.repo & (end > settled_to) & (end <= soon))
+    rows.note(at, "REPO_ENDS", columns.chosen(ends, (end[at] - days[0]).astype(np.int64)))

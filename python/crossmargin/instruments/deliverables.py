@@ -1,0 +1,114 @@
+"""Bonds of a run that can be delivered into its Treasury futures, and their worth there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossmargin.arrays import Float, Integer
+from crossmargin.instruments.baskets import deliverable
+from crossmargin.instruments.contracts import Contract, last_delivery_day
+from crossmargin.instruments.conversion import conversion_factors
+from crossmargin.instruments.securities import CashFlows, Securities, accrued
+from crossmargin.instruments.terms import NOTHING, Line
+from crossmargin.market.curve import years_between
+
+
+@dataclass(frozen=True)
+class Basket:
+    """What can be delivered into a Treasury future, N of the nominal securities not yet due.
+
+    Attributes
+    ----------
+    bond : ndarray of int64, [N]
+        Numbers among those securities.
+    factor : ndarray of float64, [N]
+        Conversion factors.
+    offset : ndarray of float64, [N]
+        What interest accrued at delivery adds to a price over its factor: negative.
+    delivery : datetime64[D]
+        The last day of delivery.
+    """
+
+    bond: Integer
+    factor: Float
+    offset: Float
+    delivery: np.datetime64
+
+
+class BasketStore:
+    """Baskets of futures, each found once: no move of the curve changes them.
+
+    It keeps what it was asked for.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Securities, Contract, np.datetime64], Basket] = {}
+
+    def of(
+        self, securities: Securities, contract: Contract, bonds: Securities, as_of: np.datetime64
+    ) -> Basket:
+        """Return what can be delivered into a Treasury future.
+
+        Parameters
+        ----------
+        securities : Securities
+            All that are known. A copy counts as others.
+        contract : Contract
+        bonds : Securities
+            The nominal ones of these that are not yet due.
+        as_of : datetime64[D]
+
+        Returns
+        -------
+        Basket
+        """
+        key = (securities, contract, as_of)
+        if key not in self._found:
+            self._found[key] = find_basket(contract, bonds, as_of)
+        return self._found[key]
+
+
+def find_basket(contract: Contract, bonds: Securities, as_of: np.datetime64) -> Basket:
+    """Return which bonds can be delivered into a Treasury future, and their factors."""
+    into = deliverable(
+        contract,
+        issue_date=bonds.issue_date,
+        maturity_date=bonds.maturity_date,
+        as_of=as_of,
+        resold_as=bonds.resold_as,
+    )
+    bond = np.flatnonzero(into)
+    chosen = bonds.take(bond)
+    delivery = last_delivery_day(contract)
+    factor = conversion_factors(contract, chosen.coupon, chosen.maturity_date)
+    return Basket(bond, factor, -accrued(chosen, delivery) / factor, delivery)
+
+
+def basket_lines(
+    basket: Basket, flows: CashFlows, as_of: np.datetime64
+) -> tuple[list[Line], Integer]:
+    """Return a line for each deliverable bond: its forward clean price over its factor.
+
+    Forward clean price = sum of flows after delivery, cf DF(t) / DF(d), minus interest accrued at
+    d (methodology, section 4).
+    """
+    if basket.bond.size == 0:
+        return [NOTHING], np.array([-1])
+    horizon = float(years_between(as_of, np.array(basket.delivery)))
+    lines = []
+    for b, cf, constant in zip(basket.bond, basket.factor, basket.offset, strict=True):
+        own = slice(flows.ptr[b], flows.ptr[b + 1])
+        later = flows.date[own] > basket.delivery
+        time = flows.time[own][later]
+        lines.append(
+            Line(
+                flows.amount[own][later] / cf,
+                time,
+                np.full(time.size, horizon),
+                float(flows.spread[b]),
+                float(constant),
+            )
+        )
+    return lines, basket.bond

@@ -1,0 +1,57 @@
+"""What a file of SPAN risk parameters says, as far as its layout is confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+Key = tuple[str, str]
+"""Exchange and product, or exchange and combined commodity."""
+
+
+@dataclass(frozen=True)
+class FileSpread:
+    """An inter-commodity spread: priority, credit as a share, legs (key, ratio, side)."""
+
+    priority: int
+    rate: float
+    legs: tuple[tuple[Key, float, str], ...]
+
+
+@dataclass(frozen=True)
+class SpanFile:
+    """What was decoded of a file.
+
+    Attributes
+    ----------
+    hash : str
+        SHA-256 of the file, decompressed.
+    business_date : datetime64[D]
+    commodity : mapping of (exchange, product) to (exchange, combined commodity)
+        Of futures.
+    in_dollars : frozenset of (exchange, combined commodity)
+        Amounts are whole US dollars.
+    scan_range : mapping of (exchange, product) to {month: amount}
+        Loss of one future over the whole scan range.
+    settlement : mapping of (exchange, product) to {month: price}
+        Where the alignment is one we can decode.
+    tiers : mapping of combined commodity to ((first month, last month), ...)
+    delivery : mapping of combined commodity to {month: amount per delta}
+    spreads : tuple of FileSpread
+        Delta-based ones with a percentage, in order of priority.
+    not_decoded : mapping of str to int
+        Records by type that were counted only, or are of a method that we do not decode.
+    """
+
+    hash: str
+    business_date: np.datetime64
+    commodity: Mapping[Key, Key]
+    in_dollars: frozenset[Key]
+    scan_range: Mapping[Key, Mapping[np.datetime64, float]]
+    settlement: Mapping[Key, Mapping[np.datetime64, float]]
+    tiers: Mapping[str, tuple[tuple[np.datetime64, np.datetime64], ...]]
+    delivery: Mapping[str, Mapping[np.datetime64, float]]
+    spreads: tuple[FileSpread, ...]
+    not_decoded: Mapping[str, int]
