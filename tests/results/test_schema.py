@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from crossmargin import exceptions
-from crossmargin.agreement.requirement import Requirement
+from crossmargin.agreement import requirement
 from crossmargin.book import schemas
 from crossmargin.policies.building import EVIDENCE
 from crossmargin.results.schema import (
@@ -101,7 +101,7 @@ def test_evidence_is_in_the_words_of_policies() -> None:
 def test_schemas_agree_with_what_they_are_made_from() -> None:
     assert EXCEPTIONS.arrow == exceptions.SCHEMA
     money = [column.name for column in ACCOUNTS.columns if column.type == MONEY]
-    assert money == list(Requirement.__dataclass_fields__)
+    assert money == list(requirement.AMOUNTS)
     assert {column.name for column in CARRIED} < {c.name for c in schemas.ACCOUNTS.columns}
 
 

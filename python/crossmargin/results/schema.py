@@ -239,7 +239,7 @@ _MONEY = (
         _ANY_UNPRICED,
     ),
 )
-"""The fields of `Requirement`; `tables.money_columns` has the cells."""
+"""The amounts of every `Requirement`; `tables.money_columns` has the cells."""
 
 _CAVEATS = (
     Column(
