@@ -9,9 +9,9 @@ from crossmargin.calculation.result import RunResult
 from crossmargin.calculation.run import rerun, run
 from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
 from crossmargin.exceptions import InputWarning
-from crossmargin.instruments.baskets import deliverable_basket
 from crossmargin.instruments.conversion import conversion_factor
 from crossmargin.instruments.treasury import price_from_yield, yield_from_price
+from crossmargin.io.baskets import deliverable_basket
 from crossmargin.io.market import read_market
 from crossmargin.market import Market
 from crossmargin.market.rates import RateWarning

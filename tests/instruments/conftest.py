@@ -58,3 +58,8 @@ def real_securities(real_data, real_market) -> Securities:
     found = read_securities(table, curve=real_market.curve, file="securities", log=log)
     assert counts(log.table()) == {"TYPE_ASSUMED": 1}
     return found
+
+
+@pytest.fixture
+def note(make_securities: Callable[..., Securities]) -> Securities:
+    return make_securities({"issue_date": "2022-02-15", "maturity_date": "2032-02-15"})

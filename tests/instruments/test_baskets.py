@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 
-from crossmargin.instruments.baskets import deliverable, deliverable_basket, parse_resold
+from crossmargin.instruments.baskets import deliverable, parse_resold
 from crossmargin.instruments.contracts import Contract
+from crossmargin.io.baskets import deliverable_basket
 
 AS_OF = "2025-03-13"
 

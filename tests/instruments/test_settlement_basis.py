@@ -10,10 +10,11 @@ import pytest
 import crossmargin as xm
 from crossmargin.book.schemas import SECURITIES
 from crossmargin.book.securities import read_securities
+from crossmargin.book.settlements import read_settlements
 from crossmargin.exceptions import ExceptionLog
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.securities import Securities
-from crossmargin.instruments.settlement_basis import model_prices, settlement_basis
+from crossmargin.instruments.settlement_basis import Derived, model_prices, settlement_basis
 from crossmargin.instruments.universe import build_universe
 from crossmargin.io.parse import parse
 from crossmargin.io.tables import read_table
@@ -46,6 +47,11 @@ def settlements(*rows: tuple[str, str, float]) -> pa.Table:
             "row": pa.array(range(1, len(rows) + 1), pa.int64()),
         }
     )
+
+
+def basis_of(table: pa.Table, *, market: xm.Market, securities: Securities) -> Derived:
+    prices = read_settlements(table, as_of=market.as_of)
+    return settlement_basis(prices, market=market, securities=securities)
 
 
 def models(
@@ -85,7 +91,7 @@ def test_settlements_made_of_model_and_basis_give_the_basis_back(
     for root in ("ZN", "UB"):
         price = models(market, securities, Contract(root, np.datetime64("2025-06")), days) + basis
         made += zip(days.astype(str), [f"{root}M5"] * days.size, price, strict=True)
-    found = settlement_basis(settlements(*made), market=market, securities=securities)
+    found = basis_of(settlements(*made), market=market, securities=securities)
     assert list(found.basis) == ["UB", "ZN"]
     for root in ("ZN", "UB"):
         assert found.basis[root].contract == (f"{root}M25",)
@@ -138,7 +144,7 @@ def test_what_cannot_be_used_is_left_out_and_counted(
         ("2025-03-08", "ZNM5", 110.9),  # a Saturday
         ("2025-03-14", "ZNM5", 10.0),  # after the as-of date: not looked at
     )
-    found = settlement_basis(given, market=market, securities=securities)
+    found = basis_of(given, market=market, securities=securities)
     assert {root: b.contract for root, b in found.basis.items()} == {"ZN": ("ZNM25",)}
     assert found.notes[1:] == (
         "1 rows left out of short-rate futures",
@@ -154,14 +160,14 @@ def test_a_table_of_today_reaches_back_as_far_as_its_baskets_are_whole(
     today = securities.take(np.flatnonzero(securities.maturity_date > market.as_of))
     # Two-year futures take notes of at least 21 months: of June 2023, from 2025-03-01 on.
     given = settlements(("2023-06-15", "ZTM3", 101.5), ("2023-06-15", "ZTU3", 101.5))
-    found = settlement_basis(given, market=market, securities=today)
+    found = basis_of(given, market=market, securities=today)
     assert found.basis["ZT"].contract == ("ZTU23",)
     assert "due before 2025-03-14" in found.notes[-1]
 
 
 def test_one_digit_is_the_contract_of_its_day(market: xm.Market, securities: Securities) -> None:
     given = settlements(("2015-03-13", "UBM5", 160.0), ("2025-03-13", "UBM5", 123.0))
-    found = settlement_basis(given, market=market, securities=securities)
+    found = basis_of(given, market=market, securities=securities)
     assert found.basis["UB"].contract == ("UBM15", "UBM25")
 
 
@@ -184,4 +190,4 @@ def test_what_is_wrong_is_refused_by_row(
     market: xm.Market, securities: Securities, rows: list[tuple[str, str, float]], says: str
 ) -> None:
     with pytest.raises(ValueError, match=says):
-        settlement_basis(settlements(*rows), market=market, securities=securities)
+        basis_of(settlements(*rows), market=market, securities=securities)

@@ -24,6 +24,7 @@ from crossmargin.book.schemas import (
     Schema,
 )
 from crossmargin.book.securities import read_securities
+from crossmargin.book.settlements import read_settlements
 from crossmargin.book.trades import Trades
 from crossmargin.book.volumes import read_volumes
 from crossmargin.conventions import CME, FICC
@@ -250,7 +251,8 @@ def _with_settlements(
             "it out"
         )
     try:
-        basis, notes = settlement_basis(settlements, market=market, securities=securities)
+        prices = read_settlements(settlements, as_of=market.as_of)
+        basis, notes = settlement_basis(prices, market=market, securities=securities)
     except ValueError as error:
         raise InputError(f"{SETTLEMENTS.name}, {error}") from error
     for note in notes:

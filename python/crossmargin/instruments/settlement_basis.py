@@ -6,22 +6,15 @@ Methodology, section 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
 
 import numpy as np
-import pyarrow as pa
 
-from crossmargin import columns
 from crossmargin.arrays import Dates, Float, Integer, Mask, Text
 from crossmargin.instruments.baskets import ANNOUNCED_DAYS, deliverable, parse_resold
-from crossmargin.instruments.contracts import (
-    Contract,
-    last_delivery_day,
-    last_trading_day,
-)
+from crossmargin.instruments.contracts import Contract, last_delivery_day
 from crossmargin.instruments.conversion import conversion_factors
-from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities, accrued, cash_flows
 from crossmargin.market import Market
@@ -50,16 +43,41 @@ class Derived(NamedTuple):
     notes: tuple[str, ...]
 
 
-def settlement_basis(settlements: pa.Table, *, market: Market, securities: Securities) -> Derived:
+@dataclass(frozen=True)
+class Settlements:
+    """Settlement prices of futures, each of a day on which the contract was traded.
+
+    Attributes
+    ----------
+    contracts : list of Contract
+    number : ndarray of int64, [N]
+        Of each row's contract among these.
+    date : ndarray of datetime64[D], [N]
+    price : ndarray of float64, [N]
+        Price points.
+    row : ndarray of int64, [N]
+        Rows of the file, as errors call them.
+    """
+
+    contracts: list[Contract]
+    number: Integer
+    date: Dates
+    price: Float
+    row: Integer
+
+
+def settlement_basis(
+    settlements: Settlements, *, market: Market, securities: Securities
+) -> Derived:
     """Return the basis of Treasury futures: settlement minus model price of the day.
 
-    Rows after the as-of date are not looked at. Left out and counted are rows of short-rate
-    futures, of days without a curve, and of contracts whose basket the table no longer holds whole.
+    Left out and counted are rows of short-rate futures, of days without a curve, and of contracts
+    whose basket the table of securities no longer holds whole.
 
     Parameters
     ----------
-    settlements : pyarrow.Table
-        Typed: `date`, `contract`, `price` (price points, null where missing), `row`.
+    settlements : Settlements
+        None is of a day after the as-of date.
     market : Market
         Its par yields give the curve of each day.
     securities : Securities
@@ -72,16 +90,10 @@ def settlement_basis(settlements: pa.Table, *, market: Market, securities: Secur
     Raises
     ------
     ValueError
-        A contract is unknown or was no longer traded, has two prices on one day, or a price is
-        implausible; the message names the row.
+        A price is implausible; the message names the row.
     """
-    past = columns.dates(settlements["date"]) <= market.as_of
-    settlements = settlements.filter(columns.column(past)).drop_null()
-    date, row = columns.dates(settlements["date"]), columns.integers(settlements["row"])
-    price = columns.numbers(settlements["price"])
-    contracts, number = _contracts(settlements["contract"], date, row)
-    _check_traded(contracts, number, date, row)
-
+    contracts, number = settlements.contracts, settlements.number
+    date, price = settlements.date, settlements.price
     treasury = np.array([c.rule.kind == "treasury" for c in contracts], bool)[number]
     history = market.history
     at = np.searchsorted(history.date, date)
@@ -98,7 +110,7 @@ def settlement_basis(settlements: pa.Table, *, market: Market, securities: Secur
         if mine.size:
             model[mine] = model_prices(contract, date[mine], log_df[at[mine]], securities)
     basis = np.rint((price - model) * PLACES) / PLACES
-    _check_plausible(basis, price, contracts, number, date, row)
+    _check_plausible(basis, settlements)
 
     known = np.flatnonzero(~np.isnan(basis))
     root = np.array([c.root for c in contracts], object)
@@ -192,65 +204,15 @@ def _basket_by_day(contract: Contract, bonds: Securities, date: Dates) -> Mask:
     return np.stack([_into(contract, bonds, date[first[s]]) for s in range(stage.size)])[of_day]
 
 
-def _contracts(names: pa.ChunkedArray, date: Dates, row: Integer) -> tuple[list[Contract], Integer]:
-    """Return the different contracts, and the number of each row's as of its date."""
-    code, different = columns.encoded(names)
-    text = columns.texts(different)
-    found: dict[Contract, int] = {}
-    number = np.empty(date.size, np.int64)
-
-    def of(at: int) -> int:
-        try:
-            contract = parse_contract(text[code[at]], date[at])
-        except ValueError as error:
-            raise ValueError(f"row {row[at]}: {error}") from None
-        return found.setdefault(contract, len(found))
-
-    order = np.lexsort((date, code))
-    for mine in np.split(order, np.flatnonzero(np.diff(code[order])) + 1):
-        if mine.size:
-            # One digit of a year may mean two contracts over the years, the later one later.
-            ends = of(mine[0]), of(mine[-1])
-            number[mine] = ends[0] if ends[0] == ends[1] else [of(at) for at in mine]
-    return list(found), number
-
-
-def _check_traded(contracts: list[Contract], number: Integer, date: Dates, row: Integer) -> None:
-    """Refuse a price after trading ended, and two prices of one contract on one day."""
-    last = np.array([last_trading_day(c) for c in contracts], "datetime64[D]")[number]
-    late = np.flatnonzero(date > last)
-    if late.size:
-        at = late[0]
-        raise ValueError(
-            f"row {row[at]}: {contracts[number[at]].symbol} stopped trading on {last[at]}, before "
-            f"{date[at]}; check the contract's year and the date"
-        )
-    order = np.lexsort((row, date, number))
-    again = (np.diff(number[order]) == 0) & (np.diff(date[order]).astype(np.int64) == 0)
-    if again.any():
-        at = order[1:][again][0]
-        raise ValueError(
-            f"row {row[at]}: {contracts[number[at]].symbol} has another price on {date[at]}; keep "
-            "one row"
-        )
-
-
-def _check_plausible(
-    basis: Float,
-    price: Float,
-    contracts: list[Contract],
-    number: Integer,
-    date: Dates,
-    row: Integer,
-) -> None:
+def _check_plausible(basis: Float, given: Settlements) -> None:
     far = np.flatnonzero(np.abs(basis) > LARGEST)
     if far.size:
         at = far[0]
         raise ValueError(
-            f"row {row[at]}: {contracts[number[at]].symbol} at {price[at]:g} on {date[at]} is "
-            f"{abs(basis[at]):.4g} points from its model price; check that the price is in points "
-            "(32nds as 110-165), its contract and date, and that the securities table has all "
-            "notes and bonds outstanding"
+            f"row {given.row[at]}: {given.contracts[given.number[at]].symbol} at "
+            f"{given.price[at]:g} on {given.date[at]} is {abs(basis[at]):.4g} points from its "
+            "model price; check that the price is in points (32nds as 110-165), its contract and "
+            "date, and that the securities table has all notes and bonds outstanding"
         )
 
 
