@@ -7,6 +7,7 @@ from crossmargin.analysis.compare import compare
 from crossmargin.analysis.revaluation import compare_revaluation
 from crossmargin.calculation.result import RunResult
 from crossmargin.calculation.run import rerun, run
+from crossmargin.calculation.store import read_run, write_run
 from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
 from crossmargin.exceptions import InputWarning
 from crossmargin.instruments.conversion import conversion_factor
@@ -49,11 +50,13 @@ __all__ = [
     "price_from_yield",
     "read_market",
     "read_policy",
+    "read_run",
     "rerun",
     "run",
     "sample_market",
     "segment_tails",
     "segment_tails_batches",
     "tails",
+    "write_run",
     "yield_from_price",
 ]

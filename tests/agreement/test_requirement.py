@@ -8,7 +8,7 @@ import pytest
 
 from crossmargin.agreement.requirement import AMOUNTS, Requirement, require
 from crossmargin.agreement.savings import Saving
-from crossmargin.margin.charges import Charge, Charged
+from crossmargin.margin.charges import Charged
 from crossmargin.margin.portfolios import CcpMargin
 
 
@@ -27,7 +27,7 @@ def with_share(*p: float) -> Saving:
 
 def charged(house: str, amount: list[list[float]], *, reducible: bool) -> Charged:
     due = np.array(amount)
-    return Charged(Charge("x", house, reducible, lambda _book, _margin: due), due)
+    return Charged("x", house, reducible, due)
 
 
 def required(

@@ -146,9 +146,9 @@ def _charged(
     """
     total = np.zeros(groups, dtype=np.int64)
     for charged in charges:
-        if charged.charge.ccp == ccp:
+        if charged.ccp == ccp:
             amount = charged.amount[:groups, portfolio]
-            if rate is not None and charged.charge.reducible:
+            if rate is not None and charged.reducible:
                 amount = rule.reduced(amount, rate)
             total += exact.cents(amount)
     return total

@@ -46,7 +46,9 @@ def compare_revaluation(run: RunResult, market: Market, *, threads: int | None =
         The run has no models, or the market is of another day or has other factors.
     """
     if run.stages is None:
-        raise ValueError("this run has no models; ask one that was made in this process")
+        raise ValueError(
+            "this run has no models; ask one made in this process, or read with its stages"
+        )
     models, book = run.stages.models, run.stages.netted.book
     if market.as_of != models.market.as_of:
         raise ValueError(f"the market is of {market.as_of}, the run of {models.market.as_of}")

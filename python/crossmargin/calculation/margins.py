@@ -86,7 +86,7 @@ def margin_accounts(
     ficc, cme = _both_houses(book, models, execution)
     charges = charge_book(book, models.charges, {FICC: ficc, CME: cme})
     for charged in charges:
-        what = f"its charge {charged.charge.name} at {charged.charge.ccp}"
+        what = f"its charge {charged.name} at {charged.ccp}"
         _refuse_absurd(charged.amount, what)
     occupied = {ccp: holds(book, ccp) for ccp in UNIONS}
     occupied |= {ccp: np.diff(own.row_ptr)[:, None] > 0 for ccp, own in elsewhere.items()}

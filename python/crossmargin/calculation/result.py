@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from crossmargin.results.tables import (
     stamped,
 )
 
+STAGES = "stages.arrow"
+"""The file of a run's stages, where they are kept."""
 TABLES = tuple(schema.name for schema in RUN_TABLES)
 
 
@@ -92,8 +94,15 @@ class RunResult:
     manifest: dict[str, Any]
     stages: Stages | None = field(default=None, repr=False, compare=False)
 
-    def write(self, out: str | Path) -> Path:
+    def write(self, out: str | Path, files: Mapping[str, bytes] | None = None) -> Path:
         """Write the tables (Parquet) and the manifest to a directory, whole or not at all.
+
+        Parameters
+        ----------
+        out : str or Path
+            The directory.
+        files : mapping of str to bytes, optional
+            Other files beside them, by name; see `write_run`.
 
         Raises
         ------
@@ -101,7 +110,7 @@ class RunResult:
             The directory holds something else, or cannot be written.
         """
         tables = {name: getattr(self, name).to_arrow() for name in TABLES}
-        return write_results(out, tables, self.manifest)
+        return write_results(out, tables, self.manifest, files)
 
     def __repr__(self) -> str:
         """Tell the run's date and size."""

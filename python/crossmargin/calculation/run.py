@@ -182,7 +182,9 @@ def rerun(
     """
     stages = result.stages
     if stages is None:
-        raise ValueError("this run has no models; ask one that was made in this process")
+        raise ValueError(
+            "this run has no models; ask one made in this process, or read with its stages"
+        )
     if market.as_of != stages.parsed.market.as_of:
         raise ValueError(
             f"the market is of {market.as_of}, the run of {stages.parsed.market.as_of}"

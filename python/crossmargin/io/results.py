@@ -36,7 +36,10 @@ FORMULA = "^[=+@\t\r\n-]"
 
 
 def write_results(
-    out: str | Path, tables: Mapping[str, pa.Table], manifest: Mapping[str, Any]
+    out: str | Path,
+    tables: Mapping[str, pa.Table],
+    manifest: Mapping[str, Any],
+    files: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Write all tables and the manifest to a directory, whole or not at all.
 
@@ -53,6 +56,8 @@ def write_results(
     manifest
         Plain JSON; its `run_id` goes into each table's metadata. It is written with `files`: the
         size and the SHA-256 of every file.
+    files
+        Other files beside the tables, by name.
 
     Returns
     -------
@@ -73,17 +78,21 @@ def write_results(
         with replacing(target, _added) as fresh:
             fresh.mkdir()
             names = list(tables)
-            files: dict[str, dict[str, Any]] = {}
+            described: dict[str, dict[str, Any]] = {}
+            for name, data in (files or {}).items():
+                (fresh / name).write_bytes(data)
+                flush(fresh / name)
+                described[name] = _described(fresh / name)
 
             def write(first: int, last: int) -> None:
                 for name in names[first:last]:
                     path = fresh / f"{name}.parquet"
                     _write_table(tables[name].replace_schema_metadata(metadata), path)
-                    files[path.name] = _described(path)
+                    described[path.name] = _described(path)
 
             # Compression, writing and hashing run outside the interpreter's lock.
             run_blocks(write, range(len(names) + 1), threads=None, unit="tables")
-            content = {**mark, **manifest, "files": dict(sorted(files.items()))}
+            content = {**mark, **manifest, "files": dict(sorted(described.items()))}
             text = json.dumps(content, indent=2, allow_nan=False) + "\n"
             (fresh / MANIFEST).write_text(text, encoding="utf-8")
             flush(fresh / MANIFEST)
@@ -159,6 +168,28 @@ def read_results(directory: str | Path, *names: str) -> tuple[dict[str, pa.Table
             raise InputError(f"{path}: results cannot be read: {error}") from error
         _check_hash(tables[name], manifest, name, folder)
     return tables, manifest
+
+
+def read_file_beside(directory: str | Path, name: str) -> bytes | None:
+    """Read another file of a run, checked against the manifest; None if the run wrote none.
+
+    Raises
+    ------
+    InputError
+        It is not the one the run wrote.
+    """
+    folder = _located(directory)
+    manifest = _manifest(folder) or {}
+    if name not in _listed(manifest):
+        return None
+    data = read_file(folder / name, limit=MAX_BYTES, label=str(folder / name))
+    described = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    if manifest["files"][name] != described:
+        raise InputError(
+            f"{folder / name}: was changed after the run, its hash is not that of {MANIFEST}; run "
+            "the book again"
+        )
+    return data
 
 
 def _read_table(path: Path) -> pa.Table:

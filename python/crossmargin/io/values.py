@@ -18,9 +18,8 @@ import pyarrow as pa
 from crossmargin import columns
 from crossmargin.exceptions import InputError
 
-SCHEMA = pa.schema(
-    [("dtype", pa.string()), ("shape", pa.list_(pa.int64())), ("data", pa.large_binary())]
-)
+SHAPE, DATA = pa.list_(pa.int64()), pa.large_binary()
+SCHEMA = pa.schema([("dtype", pa.string()), ("shape", SHAPE), ("data", DATA)])
 ARRAYS = "bifuM"
 """Kinds of NumPy arrays that are kept as they are: flags, numbers and dates."""
 TABLE, COLUMN, TEXT = "table", "column", "text"
@@ -34,8 +33,8 @@ def to_bytes(value: object, types: Sequence[type]) -> bytes:
     Parameters
     ----------
     value : object
-        Dataclasses and named tuples of `types`, tuples, lists, dicts and sets, NumPy arrays and
-        dates, Arrow tables and arrays, texts, numbers, flags and None.
+        Dataclasses and named tuples of `types`, these types themselves, tuples, lists, dicts and
+        sets, NumPy arrays and dates, Arrow tables and arrays, texts, numbers, flags and None.
     types : sequence of type
         The dataclasses and named tuples that may occur.
 
@@ -48,14 +47,13 @@ def to_bytes(value: object, types: Sequence[type]) -> bytes:
     TypeError
         Something else occurs.
     """
-    writer = _Writer({cls: cls.__name__ for cls in types})
+    writer = _Writer({cls: _name(cls) for cls in types})
     tree = json.dumps(writer.node(value), allow_nan=False)
-    schema = SCHEMA.with_metadata({"tree": tree})
-    table = pa.Table.from_pylist(writer.rows, schema)
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema) as stream:
-        # A row a batch: none is copied into a longer one.
-        stream.write_table(table, max_chunksize=1)
+    with pa.ipc.new_stream(sink, SCHEMA.with_metadata({"tree": tree})) as stream:
+        for dtype, shape, data in writer.rows:
+            cells = [pa.array([dtype]), pa.array([shape], SHAPE), pa.array([data], DATA)]
+            stream.write_batch(pa.record_batch(cells, schema=SCHEMA))
     return bytes(sink.getvalue())
 
 
@@ -82,14 +80,16 @@ def from_bytes(data: bytes, types: Sequence[type], *, label: str) -> Any:
                 raise ValueError("other columns")
             tree = json.loads((stream.schema.metadata or {})[b"tree"])
             rows = stream.read_all()
-        reader = _Reader({cls.__name__: cls for cls in types}, rows)
+        reader = _Reader({_name(cls): cls for cls in types}, rows)
         return reader.value(tree, DEEPEST)
     except (
+        OSError,
         pa.ArrowException,
         ValueError,
         TypeError,
         KeyError,
         IndexError,
+        AttributeError,
         OverflowError,
         RecursionError,
     ) as error:
@@ -103,7 +103,7 @@ class _Writer:
     """Turns values into nodes of a tree, and arrays into rows."""
 
     def __init__(self, names: Mapping[type, str]) -> None:
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[tuple[str, list[int], bytes]] = []
         self._names = names
 
     def node(self, value: Any) -> Any:
@@ -114,6 +114,8 @@ class _Writer:
             return {"float": value.hex()}
         if isinstance(value, np.datetime64):
             return {"date": [value.dtype.str, str(value)]}
+        if isinstance(value, type) and value in self._names:
+            return {"class": self._names[value]}
         if type(value) in self._names:
             return {"type": [self._names[type(value)], *map(self.node, _parts(value))]}
         if isinstance(value, np.ndarray):
@@ -137,7 +139,7 @@ class _Writer:
         raise TypeError(f"an array of {array.dtype} cannot be kept")
 
     def _row(self, dtype: str, shape: tuple[int, ...], data: bytes) -> dict[str, int]:
-        self.rows.append({"dtype": dtype, "shape": list(shape), "data": data})
+        self.rows.append((dtype, list(shape), data))
         return {"row": len(self.rows) - 1}
 
 
@@ -164,6 +166,8 @@ class _Reader:
             name, *parts = content
             cls = self._types[name]
             return cls(**dict(zip(_fields(cls), map(self._below(deep), parts), strict=True)))
+        if kind == "class":
+            return self._types[content]
         if kind == "float":
             return float.fromhex(content)
         if kind == "date":
@@ -203,6 +207,11 @@ def _date_type(text: str) -> np.dtype[np.datetime64]:
     if kind.kind != "M":
         raise ValueError(f"a date of type {text!r:.20}")
     return kind
+
+
+def _name(cls: type) -> str:
+    """Return what a file calls a type; two packages may have one of the same name."""
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _fields(cls: type) -> tuple[str, ...]:

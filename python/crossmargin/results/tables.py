@@ -160,12 +160,12 @@ def component_table(
     """
     parts = []
     for margin in ccps:
-        of_house = [c for c in charges if c.charge.ccp == margin.ccp]
+        of_house = [c for c in charges if c.ccp == margin.ccp]
         amounts = {**margin.component, "V": margin.v}
         inside = dict.fromkeys(amounts, True)
         for charged in of_house:
-            name = f"charge: {charged.charge.name}"
-            amounts[name], inside[name] = charged.amount, charged.charge.reducible
+            name = f"charge: {charged.name}"
+            amounts[name], inside[name] = charged.amount, charged.reducible
         group, portfolio = np.nonzero(occupied[margin.ccp])
         known = ~margin.unknown[group, portfolio]
         account_of, firm_of = columns.chosen(account, group), columns.chosen(firm, group)

@@ -85,7 +85,9 @@ class Session:
         if not isinstance(run, RunResult):
             raise TypeError(f"a session needs a run, from xm.run(...), not {type(run).__name__}")
         if run.stages is None:
-            raise ValueError("this run has no models; ask one that was made in this process")
+            raise ValueError(
+                "this run has no models; ask one made in this process, or read with its stages"
+            )
         if isinstance(memory, bool) or not isinstance(memory, int) or memory < 0:
             raise ValueError(f"memory: a number of bytes expected, got {memory!r}")
         stages = run.stages

@@ -50,7 +50,7 @@ def test_liquidity_is_the_cost_of_every_contract_net(charged: Any) -> None:
         [0.0, 837.25, 837.25, 156.25, 681.0],
         [0.0, 0.0, 0.0, 125.0, 125.0],
     ]
-    assert (found.charge.name, found.charge.ccp, found.charge.reducible) == (
+    assert (found.name, found.ccp, found.reducible) == (
         "liquidity",
         "CME",
         False,
@@ -63,7 +63,7 @@ def test_concentration_counts_the_contracts_that_share_a_volume(charged: Any) ->
     # XM: ZN 3 * (30 + 20 - 25) = 75, ZT 10 * (7 - 2) = 50; other: 10 < 25. In `all` ZN counts
     # 20 + 20: 3 * 15 = 45.
     assert found.amount.tolist() == [[0.0, 125.0, 125.0, 0.0, 95.0], [0.0] * 5]
-    assert (found.charge.name, found.charge.ccp, found.charge.reducible) == (
+    assert (found.name, found.ccp, found.reducible) == (
         "concentration",
         "CME",
         True,

@@ -32,7 +32,7 @@ def test_a_ccp_charges_the_gross_value_of_its_own_positions(
     # one of 90 are 290 again, -3 + 5 futures of 1000 are 2000.
     assert ficc.amount.tolist() == [[145.0, 0.0, 145.0, 200.0, 145.0], [0.0] * 5]
     assert cme.amount.tolist() == [[0.0, 750.0, 750.0, 1250.0, 500.0], [0.0] * 5]
-    assert (ficc.charge.ccp, cme.charge.ccp) == ("FICC", "CME")
+    assert (ficc.ccp, cme.ccp) == ("FICC", "CME")
 
 
 def test_no_entry_is_no_charge(universe: Any, inputs_of: Any) -> None:
@@ -43,5 +43,5 @@ def test_charges_are_kept_apart(universe: Any, book_of: Any, inputs_of: Any, mar
     entries = (at("FICC", 0.1, "a"), at("FICC", 0.2, "b"))
     charges = tuple(prepare(inputs_of(universe, charges=entries)))
     found = charge_book(book_of([{0: 1}, {}, {}, {}]), charges, margins())
-    assert [c.charge.name for c in found] == ["a", "b"]
+    assert [c.name for c in found] == ["a", "b"]
     np.testing.assert_allclose([c.amount[0, 0] for c in found], [10.0, 20.0])

@@ -52,7 +52,7 @@ def test_charges_come_in_the_order_of_the_registry(
     book = book_of([{}, {3: 2}, {}, {}])
     given = margins(8.0)
     found = charge_book(book, charges, given)
-    assert [c.charge for c in found] == list(charges)
+    assert [(c.ccp, c.name) for c in found] == [(c.ccp, c.name) for c in charges]
     assert [c.amount[0, 1] for c in found] == [0.0, 0.0, 0.0, 4.0, 8.0, 4.0]
     # They reach another process as they are.
     again = charge_book(book, pickle.loads(pickle.dumps(charges)), given)

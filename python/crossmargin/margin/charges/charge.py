@@ -40,9 +40,19 @@ class Charge:
 
 @dataclass(frozen=True)
 class Charged:
-    """A charge and its amount for every margin portfolio of its ccp, [G x 5], USD."""
+    """What a charge comes to.
 
-    charge: Charge
+    Attributes
+    ----------
+    name, ccp, reducible
+        As of the `Charge`.
+    amount : ndarray of float64, [G x 5]
+        USD, for every margin portfolio of the ccp.
+    """
+
+    name: str
+    ccp: str
+    reducible: bool
     amount: Float
 
 

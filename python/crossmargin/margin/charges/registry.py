@@ -61,4 +61,4 @@ def charge_book(
     list of Charged
         One for each charge, in the same order.
     """
-    return [Charged(charge, charge.amount(book, margins[charge.ccp])) for charge in charges]
+    return [Charged(c.name, c.ccp, c.reducible, c.amount(book, margins[c.ccp])) for c in charges]

@@ -1,0 +1,187 @@
+"""Stages of a run kept beside its results, and read again: no pickle.
+
+What depends on the market's scenarios alone, the prepared models, is made anew: the same market and
+policy give the same bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from crossmargin.agreement.clients import Clients
+from crossmargin.agreement.eligibility import Assignment
+from crossmargin.agreement.requirement import Amount, Requirement
+from crossmargin.agreement.savings import Saving
+from crossmargin.book.netting import Legs, Lines
+from crossmargin.book.trades import Trades
+from crossmargin.calculation.classified import ClassifiedTrades
+from crossmargin.calculation.inputs import ParsedInputs
+from crossmargin.calculation.margins import AccountMargins, Agreement
+from crossmargin.calculation.netted import NettedBook
+from crossmargin.calculation.prepared import prepare_for_book
+from crossmargin.calculation.result import STAGES, TABLES, RunResult, Stages
+from crossmargin.engine import Book, Execution
+from crossmargin.exceptions import InputError
+from crossmargin.instruments.contracts import Contract
+from crossmargin.instruments.securities import Securities
+from crossmargin.instruments.terms import Terms
+from crossmargin.instruments.universe import Universe
+from crossmargin.io.results import read_file_beside, read_results
+from crossmargin.io.values import from_bytes, to_bytes
+from crossmargin.margin.charges import Charged
+from crossmargin.margin.cme.span_file import FileSpread, SpanFile
+from crossmargin.margin.model import OwnCube
+from crossmargin.margin.portfolios import CcpMargin, Items
+from crossmargin.market import Market
+from crossmargin.market.basis import Basis
+from crossmargin.market.curve import Curve
+from crossmargin.market.history import History
+from crossmargin.market.market import Note
+from crossmargin.market.sofr import Sofr
+from crossmargin.policies import CcpTable, Parameter, Policy
+from crossmargin.policies.sections import SECTIONS
+from crossmargin.policies.sections.charges import GrossValueCharge
+from crossmargin.results.table import Table
+
+TYPES: tuple[type, ...] = (
+    *(ParsedInputs, Securities, Trades, Contract, OwnCube, SpanFile, FileSpread),
+    *(Market, Curve, History, Basis, Sofr, Note),
+    *(Policy, Parameter, CcpTable, GrossValueCharge, *SECTIONS.values()),
+    *(ClassifiedTrades, Assignment),
+    *(NettedBook, Universe, Terms, Legs, Lines, Book),
+    *(AccountMargins, CcpMargin, Items, Charged),
+    *(Agreement, Saving, Requirement, Amount, Clients),
+)
+"""All that stages are made of; a file can hold nothing else."""
+
+
+def stage_bytes(stage: object) -> bytes:
+    """Return a stage as the bytes of a file.
+
+    Parameters
+    ----------
+    stage : object
+        `ParsedInputs`, `ClassifiedTrades`, `NettedBook`, `AccountMargins`, `Agreement`,
+        `Requirement`, or a tuple of such.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    TypeError
+        It holds something else, as `PreparedModels` do.
+    """
+    return to_bytes(stage, TYPES)
+
+
+def stage_from_bytes(data: bytes, *, label: str = "stage") -> Any:
+    """Return the stage that `stage_bytes` wrote.
+
+    Parameters
+    ----------
+    data : bytes
+    label : str
+        What errors call the file.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    InputError
+        The bytes are no stage.
+    """
+    return from_bytes(data, TYPES, label=label)
+
+
+def write_run(result: RunResult, out: str | Path) -> Path:
+    """Write the results of a run with its stages, whole or not at all.
+
+    Parameters
+    ----------
+    result : RunResult
+        From `crossmargin.run` in this process, or from `read_run`.
+    out : str or Path
+        The directory, as for `RunResult.write`.
+
+    Returns
+    -------
+    Path
+        The directory.
+
+    Raises
+    ------
+    ValueError
+        The result has no stages.
+    InputError
+        The directory holds something else, or cannot be written.
+    """
+    stages = result.stages
+    if stages is None:
+        raise ValueError("this run has no stages; write one that was made in this process")
+    kept = (getattr(stages, name) for name in _KEPT)
+    market = stages.models.market
+    moved = None if market is stages.parsed.market else market
+    data = stage_bytes((*kept, stages.models.policy, moved))
+    return result.write(out, files={STAGES: data})
+
+
+def read_run(
+    directory: str | Path, *, threads: int | None = None, backend: str = "auto"
+) -> RunResult:
+    """Read the results of a run, with its stages if they were kept.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Where `write_run`, or `RunResult.write`, put them.
+    threads, backend
+        For making the models anew, as in `crossmargin.run`.
+
+    Returns
+    -------
+    RunResult
+        What the run returned; without stages if they were not kept.
+
+    Raises
+    ------
+    InputError
+        The directory holds no results, those of another version, or a file that was changed.
+    """
+    tables, manifest = read_results(directory, *TABLES)
+    data = read_file_beside(directory, STAGES)
+    stages = None if data is None else _stages(data, f"{directory}/{STAGES}", threads, backend)
+    return RunResult(
+        **{name: Table(table) for name, table in tables.items()}, manifest=manifest, stages=stages
+    )
+
+
+_KEPT = tuple(field.name for field in fields(Stages) if field.name != "models")
+
+
+def _stages(data: bytes, label: str, threads: int | None, backend: str) -> Stages:
+    """Return the stages in a file, their models prepared anew."""
+    content = stage_from_bytes(data, label=label)
+    if not isinstance(content, tuple) or len(content) != len(_KEPT) + 2:
+        raise InputError(f"{label}: is not as a run wrote it; run the book again")
+    *values, policy, moved = content
+    kept: dict[str, Any] = dict(zip(_KEPT, values, strict=True))
+    parsed, classified, netted = (kept[name] for name in ("parsed", "classified", "netted"))
+    right = (
+        isinstance(policy, Policy)
+        and isinstance(parsed, ParsedInputs)
+        and isinstance(classified, ClassifiedTrades)
+        and isinstance(netted, NettedBook)
+        and isinstance(moved, Market | None)
+    )
+    if not right:
+        raise InputError(f"{label}: is not as a run wrote it; run the book again")
+    market = parsed.market if moved is None else moved
+    execution = Execution(threads, backend)
+    models, _ = prepare_for_book(parsed, classified, netted, policy, market, execution)
+    return Stages(models=models, **kept)

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import dataclasses
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import crossmargin as xm
+from crossmargin.calculation.store import TYPES, stage_bytes, stage_from_bytes
+from crossmargin.exceptions import InputError
+from crossmargin.market.curve import Curve
+from crossmargin.sample import sample_tables
+
+POLICIES = Path(__file__).resolve().parents[2] / "docs/policies"
+TABLES = ("accounts", "components", "breakdown", "positions", "exceptions")
+
+
+def run_of(policy: str | Path | None) -> xm.RunResult:
+    tables = sample_tables(accounts=30)
+    return xm.run(
+        positions=tables["positions"],
+        accounts=tables["accounts"],
+        securities=tables["securities"],
+        market=xm.sample_market(),
+        policy=policy,
+    )
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        None,
+        "cme-ficc-2026-04-30-span",
+        "cme-ficc-2026-04-30-charges",
+        POLICIES / "example-class-disallowance.toml",
+        POLICIES / "example-third-ccp.toml",
+    ],
+    ids=["default", "span", "charges", "classes", "third"],
+)
+def run(request: pytest.FixtureRequest) -> xm.RunResult:
+    return run_of(request.param)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two values are equal to the bit, NaN included."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, np.ndarray):
+        if one.dtype != other.dtype or one.shape != other.shape:
+            return False
+        if one.dtype.kind == "O":
+            return bool(one.tolist() == other.tolist())
+        return one.tobytes() == other.tobytes()
+    if dataclasses.is_dataclass(one):
+        names = [f.name for f in dataclasses.fields(one)]
+        return all(same(getattr(one, name), getattr(other, name)) for name in names)
+    if isinstance(one, pa.Table | pa.Array):
+        return bool(one.equals(other))
+    if isinstance(one, tuple | list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(same(one[k], other[k]) for k in one)
+    return bool(one == other)
+
+
+def test_every_stage_comes_back_to_the_bit(run: xm.RunResult) -> None:
+    assert run.stages is not None
+    for field in dataclasses.fields(run.stages):
+        stage = getattr(run.stages, field.name)
+        if field.name == "models":
+            with pytest.raises(TypeError, match="cannot be kept"):
+                stage_bytes(stage)
+            continue
+        assert same(stage_from_bytes(stage_bytes(stage)), stage), field.name
+
+
+def test_a_run_is_read_with_its_stages_and_goes_on_from_them(
+    run: xm.RunResult, tmp_path: Path
+) -> None:
+    read = xm.read_run(xm.write_run(run, tmp_path / "run"))
+    assert read.manifest["results"] == run.manifest["results"]
+    for name in TABLES:
+        assert getattr(read, name).to_arrow().equals(getattr(run, name).to_arrow())
+    account = run.accounts["account"][3].as_py()
+    asked = [xm.Session(one).what_if(account, {"ZNU26": -5}) for one in (run, read)]
+    assert asked[0] == asked[1]
+    # Once more to a directory of results: nothing is lost.
+    again = xm.read_run(xm.write_run(read, tmp_path / "run"))
+    assert same(again.stages, read.stages) or again.manifest == read.manifest
+
+
+def test_a_market_move_is_kept_too(tmp_path: Path) -> None:
+    run = run_of(None)
+    assert run.stages is not None
+    market = run.stages.models.market
+    moved = market.with_curve(Curve(market.as_of, market.curve.log_df * 1.01))
+    after = xm.rerun(run, moved)
+    assert after.manifest["results"] != run.manifest["results"]
+    read = xm.read_run(xm.write_run(after, tmp_path / "run"))
+    account = run.accounts["account"][3].as_py()
+    asked = [xm.Session(one).what_if(account, {"ZNU26": -5}) for one in (after, read)]
+    assert asked[0] == asked[1]
+    back = xm.rerun(after, market)
+    for name in TABLES:
+        assert back.manifest["results"][name] == run.manifest["results"][name]
+
+
+def test_without_stages_the_tables_are_read(tmp_path: Path) -> None:
+    run = run_of(None)
+    read = xm.read_run(run.write(tmp_path / "run"))
+    assert read.stages is None
+    with pytest.raises(ValueError, match="no stages"):
+        xm.write_run(read, tmp_path / "other")
+    with pytest.raises(ValueError, match="no models"):
+        xm.rerun(read, xm.sample_market())
+
+
+def test_changed_stages_are_refused(tmp_path: Path) -> None:
+    out = xm.write_run(run_of(None), tmp_path / "run")
+    file = out / "stages.arrow"
+    data = file.read_bytes()
+    file.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+    with pytest.raises(InputError, match=r"stages\.arrow: was changed after the run"):
+        xm.read_run(out)
+    file.unlink()
+    with pytest.raises(InputError, match=r"stages\.arrow"):
+        xm.read_run(out)
+
+
+SMALL = stage_bytes((1, "a", np.array([1.5]), {"k": [np.datetime64("2026-01-02"), None]}))
+
+
+def test_small_values_come_back() -> None:
+    number, text, array, names = stage_from_bytes(SMALL)
+    assert (number, text, array.tolist()) == (1, "a", [1.5])
+    assert names == {"k": [np.datetime64("2026-01-02"), None]}
+
+
+@given(at=st.integers(0, len(SMALL) - 1), bit=st.integers(0, 7))
+def test_damaged_bytes_are_a_value_or_refused(at: int, bit: int) -> None:
+    data = bytearray(SMALL)
+    data[at] ^= 1 << bit
+    with suppress(InputError):
+        stage_from_bytes(bytes(data))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), {1: object()}, np.array([object()]), np.array([1 + 2j]), b"bytes"],
+)
+def test_what_no_stage_holds_cannot_be_kept(value: object) -> None:
+    with pytest.raises((TypeError, AttributeError)):
+        stage_bytes(value)
+
+
+def test_only_types_of_ours_are_made() -> None:
+    from crossmargin.io.values import from_bytes, to_bytes
+
+    @dataclasses.dataclass(frozen=True)
+    class Foreign:
+        number: int
+
+    data = to_bytes(Foreign(1), [Foreign])
+    with pytest.raises(InputError, match="KeyError"):
+        from_bytes(data, TYPES, label="file")
+    assert all(kind.__module__.startswith("crossmargin.") for kind in TYPES)
