@@ -14,7 +14,8 @@ from crossmargin import exact
 from crossmargin.agreement.rule import unpriced
 from crossmargin.arrays import Float, Integer
 from crossmargin.conventions import CASH, CME_XM, FICC_XM, FUTURES, SEGMENTS
-from crossmargin.engine import DEFAULT_EXECUTION, Book, Execution, tier_charges
+from crossmargin.engine import Book, Execution, tier_charges
+from crossmargin.engine.execution import DEFAULT_EXECUTION
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
 from crossmargin.margin.portfolios import CcpMargin, Items, row_of
 from crossmargin.policies import ClassDisallowance, Policy, SpreadCredit

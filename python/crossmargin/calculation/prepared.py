@@ -16,7 +16,8 @@ from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs
 from crossmargin.calculation.netted import NettedBook, universe_on
 from crossmargin.conventions import CME
-from crossmargin.engine import DEFAULT_EXECUTION, Execution
+from crossmargin.engine import Execution
+from crossmargin.engine.execution import DEFAULT_EXECUTION
 from crossmargin.exceptions import CODES, ExceptionLog, InputError
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe

@@ -7,7 +7,7 @@
 from crossmargin.engine.backends import Info, info
 from crossmargin.engine.book import Book
 from crossmargin.engine.cube import Cube, Measure, tail_size
-from crossmargin.engine.execution import DEFAULT_EXECUTION, Execution
+from crossmargin.engine.execution import Execution
 from crossmargin.engine.executor import default_threads
 from crossmargin.engine.faults import PnlError
 from crossmargin.engine.netting import (
@@ -28,7 +28,6 @@ from crossmargin.engine.tails import (
 )
 
 __all__ = [
-    "DEFAULT_EXECUTION",
     "Book",
     "ClassOffsets",
     "Cube",

@@ -12,15 +12,8 @@ import numpy as np
 from crossmargin import exact
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.conventions import CME, SEGMENTS, UNIONS
-from crossmargin.engine import (
-    DEFAULT_EXECUTION,
-    Book,
-    Cube,
-    Execution,
-    Measure,
-    revalue,
-    segment_tails,
-)
+from crossmargin.engine import Book, Cube, Execution, Measure, revalue, segment_tails
+from crossmargin.engine.execution import DEFAULT_EXECUTION
 from crossmargin.instruments.contracts import Contract, was_listed
 from crossmargin.instruments.universe import TREASURY, Universe
 from crossmargin.margin.cme.rule import v_cme, v_cme_stressed

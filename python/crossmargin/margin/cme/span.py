@@ -15,7 +15,8 @@ import numpy as np
 from crossmargin import engine, exact
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.conventions import CME, PORTFOLIOS, SEGMENTS
-from crossmargin.engine import DEFAULT_EXECUTION, Book, Execution, revalue, tail_size
+from crossmargin.engine import Book, Execution, revalue, tail_size
+from crossmargin.engine.execution import DEFAULT_EXECUTION
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.identifiers import parse_contract

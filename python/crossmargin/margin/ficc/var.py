@@ -8,7 +8,6 @@ from crossmargin import exact
 from crossmargin.arrays import Float, Int32, Integer, Mask
 from crossmargin.conventions import FICC, SEGMENTS, UNIONS
 from crossmargin.engine import (
-    DEFAULT_EXECUTION,
     Book,
     Cube,
     Execution,
@@ -18,6 +17,7 @@ from crossmargin.engine import (
     segment_tails,
     taylor,
 )
+from crossmargin.engine.execution import DEFAULT_EXECUTION
 from crossmargin.instruments.universe import FORWARD_CASH, Universe
 from crossmargin.margin.ficc.rule import v_ficc
 from crossmargin.margin.portfolios import CcpMargin, holds, portfolio_sums
