@@ -4,6 +4,8 @@ from __future__ import annotations
 
 FICC, CME = "FICC", "CME"
 """The central counterparties (ccp) of the programme."""
+CLEARS = {FICC: ("cash", "repo", "reverse"), CME: ("future",)}
+"""Kinds of positions that they clear."""
 
 FICC_XM, CME_XM, FICC_OTHER, CME_OTHER = range(4)
 SEGMENTS = ("FICC cross-margined", "CME cross-margined", "FICC other", "CME other")

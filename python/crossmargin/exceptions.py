@@ -42,6 +42,7 @@ CODES: dict[str, Code] = {
     "INSTRUMENT_UNKNOWN": Code("rejected", "the CUSIP is not in the securities table"),
     "CONTRACT_UNKNOWN": Code("rejected", "no contract is known by this name"),
     "CONTRACT_EXPIRED": Code("rejected", "the contract's last day is past"),
+    "CCP_UNKNOWN": Code("rejected", "no clearing house of the policy clears this there"),
     "KIND_UNKNOWN": Code("rejected", "the kind of position is not one of ours"),
     "QUANTITY_INVALID": Code("rejected", "the quantity is no finite number, or has the wrong sign"),
     "QUANTITY_NOT_WHOLE_LOT": Code("rejected", "the quantity is not a whole number of lots"),

@@ -138,6 +138,8 @@ def trades(*rows: dict[str, Any]) -> Trades:
         start_cash=np.zeros(size),
         contracts=CONTRACTS,
         firms=tuple(firms),
+        ccp=np.full(len(rows), -1),
+        ccps=(),
     )
 
 

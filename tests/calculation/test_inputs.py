@@ -16,7 +16,7 @@ def test_inputs_are_read_whole_and_nothing_is_computed(
     sample_book: Callable[[int], dict[str, Any]],
 ) -> None:
     book = sample_book(12)
-    inputs = read_inputs(Inputs(**book, market=xm.sample_market()))
+    inputs = read_inputs(Inputs(**book, market=xm.sample_market(), policy=xm.read_policy()))
     assert inputs.source["positions"]["rows_read"] == len(book["positions"])
     assert set(inputs.source) == {"positions", "accounts", "securities", "par_yields", "basis"}
     rejected = rejected_rows(inputs.exceptions)
@@ -28,7 +28,14 @@ def test_more_rejected_rows_than_allowed_are_refused(
     sample_book: Callable[[int], dict[str, Any]],
 ) -> None:
     with pytest.raises(InputError, match=r"rows rejected, 0 allowed; the first: accounts, row"):
-        read_inputs(Inputs(**sample_book(12), market=xm.sample_market(), max_rejected=0))
+        read_inputs(
+            Inputs(
+                **sample_book(12),
+                market=xm.sample_market(),
+                policy=xm.read_policy(),
+                max_rejected=0,
+            )
+        )
 
 
 @pytest.mark.parametrize(
@@ -40,7 +47,14 @@ def test_settlements_without_a_price_are_refused(
     date, price = zip(*rows, strict=True)
     table = pa.table({"date": date, "contract": ["ZNU26"] * len(rows), "price": price})
     with pytest.raises(InputError, match="settlements: has no price of a day up to 2026-06-10"):
-        read_inputs(Inputs(**sample_book(12), market=xm.sample_market(), settlements=table))
+        read_inputs(
+            Inputs(
+                **sample_book(12),
+                market=xm.sample_market(),
+                policy=xm.read_policy(),
+                settlements=table,
+            )
+        )
 
 
 def test_a_side_beside_quantities_without_sign_is_noted(
@@ -52,5 +66,9 @@ def test_a_side_beside_quantities_without_sign_is_noted(
     at = positions.column_names.index("quantity")
     positions = positions.set_column(at, "quantity", quantity)
     positions = positions.append_column("side", pa.array(["S"] * len(positions)))
-    inputs = read_inputs(Inputs(**(book | {"positions": positions}), market=xm.sample_market()))
+    inputs = read_inputs(
+        Inputs(
+            **(book | {"positions": positions}), market=xm.sample_market(), policy=xm.read_policy()
+        )
+    )
     assert any("column `side` is not read" in m for m in inputs.exceptions["message"].to_pylist())

@@ -87,5 +87,5 @@ def settled(
     required_knows_saved = not required_no_cash and (not required_no_futures)
     required_knows = ((required_knows_saved and required_knows_other_ficc) and required_knows_other_cme) and required_knows_further
     required_knows_whole = required_knows_standalone and required_knows_further
-    amounts = ((required_due_ficc, required_due_cme, required_other_ficc, required_other_cme, required_total, required_house, required_saved, required_whole, required_whole - required_total), (not required_no_cash, not required_no_futures, required_knows_other_ficc, required_knows_other_cme, required_knows, required_knows, required_knows_saved, required_knows_whole, required_knows and required_knows_whole))
+    amounts = ((required_due_ficc, required_due_cme, required_other_ficc, required_other_cme, required_further, required_total, required_house, required_saved, required_whole, required_whole - required_total), (not required_no_cash, not required_no_futures, required_knows_other_ficc, required_knows_other_cme, required_knows_further, required_knows, required_knows, required_knows_saved, required_knows_whole, required_knows and required_knows_whole))
     return (rate_ficc, known_ficc, rate_cme, known_cme, rate, binding, capped, reason, amounts)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from crossmargin import columns
 from crossmargin.arrays import Integer, Mask, Text
 from crossmargin.book.trades import FUTURE, NEAR, Trades
-from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM
+from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
 from crossmargin.exceptions import ExceptionLog
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities
@@ -22,7 +22,7 @@ from crossmargin.market import Market
 from crossmargin.market.calendars import add_business_days
 from crossmargin.policies import Eligibility, Policy
 
-CROSS_MARGINED, NOT_XM = "CROSS_MARGINED", "NOT_XM"
+CROSS_MARGINED, NOT_XM, CLEARED_ELSEWHERE = "CROSS_MARGINED", "NOT_XM", "CLEARED_ELSEWHERE"
 INELIGIBILITY_REASONS = {
     "ROLE_NOT_ELIGIBLE": "the policy does not allow its origin this role at FICC",
     "NOT_OPTED_IN": "it has not opted in",
@@ -36,6 +36,7 @@ ASSIGNMENT_REASONS = (
     *INELIGIBILITY_REASONS,
     "CONTRACT_INELIGIBLE",
     "SECURITY_INELIGIBLE",
+    CLEARED_ELSEWHERE,
 )
 """Why a trade is margined where it is: as booked, or the code of what reassigned it."""
 
@@ -107,7 +108,7 @@ class Assignment:
     group : ndarray of int64
         Number of the (account, clearing firm); the first A groups are the accounts themselves.
     segment : ndarray of int64
-        One of `book.netting.SEGMENTS`.
+        One of `conventions.SEGMENTS`; beyond them, one of `Trades.ccps`.
     assignment_reason : ndarray of int64
         One of `ASSIGNMENT_REASONS`.
     group_account : ndarray of int64, [G]
@@ -173,6 +174,9 @@ def assign(
     segment = np.where(
         future, np.where(inside, CME_XM, CME_OTHER), np.where(inside, FICC_XM, FICC_OTHER)
     )
+    outside = trades.ccp >= 0
+    assignment_reason[outside] = ASSIGNMENT_REASONS.index(CLEARED_ELSEWHERE)
+    segment = np.where(outside, len(SEGMENTS) + trades.ccp, segment)
     firms = max(len(trades.firms), 1)
     pair, extra = np.unique(trades.account[away] * firms + trades.firm[away], return_inverse=True)
     group = trades.account.copy()

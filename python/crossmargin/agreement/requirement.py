@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -34,7 +34,7 @@ class Amount:
 class Requirement:
     """The money columns of the accounts table; each is the sum of components rounded once.
 
-    `elsewhere` holds, by clearing house, what is due at those without an agreement. It is part of
+    `other_ccps` is what is due at clearing houses without an agreement, in all. It is part of
     `requirement` and of `standalone_requirement`.
     """
 
@@ -42,16 +42,16 @@ class Requirement:
     requirement_cme: Amount
     other_ficc: Amount
     other_cme: Amount
+    other_ccps: Amount
     requirement: Amount
     house_requirement: Amount
     programme_saving: Amount
     standalone_requirement: Amount
     saving: Amount
-    elsewhere: dict[str, Amount] = field(default_factory=dict)
 
 
-AMOUNTS = tuple(column.name for column in fields(Requirement) if column.name != "elsewhere")
-"""The amounts that every requirement has."""
+AMOUNTS = tuple(column.name for column in fields(Requirement))
+"""Names of the amounts."""
 
 
 def require(
@@ -101,16 +101,11 @@ def require(
         by_account(other_cme + _charged(charges, cme.ccp, OTHER, groups), knows_other_cme),
         by_account(whole, knows_whole),
     )
-    at_others = {
-        margin.ccp: by_account(
-            rule.due(margin.v[:, 0], margin.unknown[:, 0])
-            + _charged(charges, margin.ccp, 0, groups),
-            ~margin.unknown[:, 0],
-        )
-        for margin in elsewhere
-    }
-    nothing = Amount(np.zeros(accounts, dtype=np.int64), np.ones(accounts, dtype=bool))
-    further = sum(at_others.values(), nothing)
+    further = Amount(np.zeros(accounts, dtype=np.int64), np.ones(accounts, dtype=bool))
+    for margin in elsewhere:
+        unknown = margin.unknown[:, 0]
+        owed = rule.due(margin.v[:, 0], unknown) + _charged(charges, margin.ccp, 0, groups)
+        further += by_account(owed, ~unknown)
     cents, known = rule.required(
         saving.offset_rate,
         ficc.v[:accounts].T,
@@ -130,7 +125,7 @@ def require(
         (multiplier, floor, minimum),
     )
     money: dict[str, Any] = dict(zip(AMOUNTS, map(Amount, cents, known), strict=True))
-    return Requirement(**money, elsewhere=at_others)
+    return Requirement(**money)
 
 
 def _by_account(group_account: Integer, accounts: int, cents: Integer, known: Mask) -> Amount:

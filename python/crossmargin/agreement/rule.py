@@ -218,12 +218,24 @@ def required(
     knows = knows_saved & knows_other_ficc & knows_other_cme & knows_further
     knows_whole = knows_standalone & knows_further
     return (
-        (due_ficc, due_cme, other_ficc, other_cme, total, house, saved, whole, whole - total),
+        (
+            due_ficc,
+            due_cme,
+            other_ficc,
+            other_cme,
+            further,
+            total,
+            house,
+            saved,
+            whole,
+            whole - total,
+        ),
         (
             ~no_cash,
             ~no_futures,
             knows_other_ficc,
             knows_other_cme,
+            knows_further,
             knows,
             knows,
             knows_saved,

@@ -151,7 +151,8 @@ def net(
     Lines
     """
     instruments = int(instrument.max(initial=-1)) + 1
-    key = ((group * len(SEGMENTS) + segment) * instruments + instrument) * 2 + xm
+    segments = max(len(SEGMENTS), int(segment.max(initial=-1)) + 1)
+    key = ((group * segments + segment) * instruments + instrument) * 2 + xm
     # Books come by account: a stable sort makes use of it.
     order = np.argsort(key, kind="stable")
     total, first = _add_up(key[order], lots[order])
@@ -160,8 +161,14 @@ def net(
     return Lines(group[at], segment[at], instrument[at], total[kept], xm[at], assignment_reason[at])
 
 
-def to_book(lines: Lines, *, groups: int, instruments: int) -> Book:
-    """Return the engine's book: row = group * 4 + segment, each instrument once.
+def to_book(
+    lines: Lines,
+    *,
+    groups: int,
+    instruments: int,
+    segments: range = range(len(SEGMENTS)),
+) -> Book:
+    """Return the engine's book of some segments: a row for each of a group, each instrument once.
 
     Parameters
     ----------
@@ -169,19 +176,24 @@ def to_book(lines: Lines, *, groups: int, instruments: int) -> Book:
         In the order `net` leaves them.
     groups, instruments : int
         Rows and columns; a group without lines has zero rows.
+    segments : range
+        Those of the book: row = group * len(segments) + segment - segments[0]. The four of the
+        programme if not given.
 
     Returns
     -------
     Book
     """
-    row = lines.group * len(SEGMENTS) + lines.segment
-    lots, first = _add_up(row * instruments + lines.instrument, lines.lots)
+    inside = np.flatnonzero((lines.segment >= segments.start) & (lines.segment < segments.stop))
+    row = lines.group[inside] * len(segments) + lines.segment[inside] - segments.start
+    instrument = lines.instrument[inside]
+    lots, first = _add_up(row * instruments + instrument, lines.lots[inside])
     kept = lots != 0
-    rows = groups * len(SEGMENTS)
+    rows = groups * len(segments)
     count = np.bincount(row[first[kept]], minlength=rows)
     return Book.from_arrays(
         np.concatenate([np.zeros(1, np.int64), np.cumsum(count)]),
-        lines.instrument[first[kept]].astype(np.int32),
+        instrument[first[kept]].astype(np.int32),
         lots[kept],
         columns=instruments,
     )

@@ -5,6 +5,7 @@ The checks run over whole columns.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ from crossmargin.book.trades import (
     REVERSE,
     Trades,
 )
+from crossmargin.conventions import CLEARS
 from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.identifiers import resolved_message
@@ -48,6 +50,7 @@ def read_trades(
     cycle: str,
     file: str,
     log: ExceptionLog,
+    clears: Mapping[str, Sequence[str]] = CLEARS,
 ) -> Trades:
     """Check the rows of a positions table and resolve their accounts and instruments.
 
@@ -67,6 +70,8 @@ def read_trades(
         What exceptions call the positions table.
     log : ExceptionLog
         Takes rejected rows and notes.
+    clears : mapping of str to sequence of str
+        Kinds of positions by clearing house of the policy.
 
     Returns
     -------
@@ -85,6 +90,8 @@ def read_trades(
     rows = Rows(positions["row"], Names(positions["instrument"]), name, file=file, log=log)
     account = find_accounts(rows, name, accounts["account"])
     named = _find_instruments(rows, given, securities, as_of)
+    ccps = tuple(ccp for ccp in clears if ccp not in CLEARS)
+    ccp = _find_ccps(rows, given, positions["ccp"], clears, ccps)
     lots = _check_quantities(rows, given)
     _check_dates(rows, given, named)
     _check_settled(rows, given, settled_to)
@@ -112,6 +119,8 @@ def read_trades(
         start_cash=given.start_cash[keep],
         contracts=named.contracts,
         firms=tuple(firms),
+        ccp=ccp[keep],
+        ccps=ccps,
     )
 
 
@@ -185,6 +194,32 @@ def _find_instruments(
         rows.note_file("NAME_RESOLVED", resolved_message(resolved))
     no_model = np.append(~securities.nominal, False)[security]
     return _Named(security, contract, contracts, matures, no_model)
+
+
+def _find_ccps(
+    rows: Rows,
+    given: _Given,
+    named: pa.ChunkedArray,
+    clears: Mapping[str, Sequence[str]],
+    ccps: Sequence[str],
+) -> Integer:
+    """Return the number in `ccps` of each row's clearing house, -1 for FICC and CME, [N].
+
+    Reject what is not cleared where the row says.
+    """
+    number, different = columns.encoded(named)
+    # A blank cell has number -1, the last row of these.
+    ccp = [*columns.texts(different).tolist(), None]
+    cleared = np.array(
+        [[name is None or kind in clears.get(name, ()) for kind in POSITION_KINDS] for name in ccp]
+    )
+    houses = "; ".join(f"{house} clears {', '.join(kinds)}" for house, kinds in clears.items())
+    rows.reject(
+        ~cleared[number, given.kind],
+        "CCP_UNKNOWN",
+        lambda i: f"ccp {ccp[number[i]]!r} of a {given.kind_name(i)}: {houses}",
+    )
+    return np.array([ccps.index(name) if name in ccps else -1 for name in ccp])[number]
 
 
 def _check_quantities(rows: Rows, given: _Given) -> Float:

@@ -183,6 +183,12 @@ POSITIONS = Schema(
             code="VALUE_INVALID",
             meaning="Where it is not the account's: the row is margined apart.",
         ),
+        Column(
+            "ccp",
+            code="CCP_UNKNOWN",
+            meaning="The clearing house, where the policy has others beside FICC and CME. Blank is "
+            "FICC for cash, repo and reverse, CME for futures.",
+        ),
     ),
     account="account",
     instrument="instrument",

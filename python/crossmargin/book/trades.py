@@ -54,6 +54,10 @@ class Trades:
         In the canonical order of futures.
     firms : tuple of str
         Ascending.
+    ccp : ndarray of int64
+        Number in `ccps` of the clearing house outside the programme that holds it, else -1.
+    ccps : tuple of str
+        Clearing houses of the policy outside the programme.
     cash_dates : ndarray of datetime64[D]
         Days on which an open repo leg pays cash, ascending.
     held : ndarray of int64
@@ -77,6 +81,8 @@ class Trades:
     start_cash: Float
     contracts: tuple[Contract, ...]
     firms: tuple[str, ...]
+    ccp: Integer
+    ccps: tuple[str, ...]
     cash_dates: Dates = field(init=False)
     held: Integer = field(init=False)
 

@@ -39,9 +39,11 @@ from crossmargin.io.parse import describe_input, parse
 from crossmargin.io.sources import read_source
 from crossmargin.io.span_pa2 import read_span_pa2
 from crossmargin.io.tables import Source, read_table
+from crossmargin.margin.ccps import clearing_houses
 from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import OwnCube
 from crossmargin.market import Market
+from crossmargin.policies import Policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,8 @@ class Inputs:
 
     Attributes
     ----------
+    policy : Policy
+        Its clearing houses say what is cleared where.
     positions, accounts, securities, market, firms, ficc_cube, cme_cube, span_file, settlements,
     volumes, columns, cycle, max_rejected, allow_empty
         As in `crossmargin.run`.
@@ -59,6 +63,7 @@ class Inputs:
     accounts: Source
     securities: Source
     market: Market
+    policy: Policy
     firms: Source | None = None
     ficc_cube: Source | None = None
     cme_cube: Source | None = None
@@ -126,6 +131,7 @@ def read_inputs(inputs: Inputs) -> ParsedInputs:
         An input cannot be used, or more rows are rejected than allowed.
     """
     log, market = ExceptionLog(), inputs.market
+    clears = {house.ccp: house.clears for house in clearing_houses(inputs.policy)}
     read = _Reader(log, inputs.columns)
     accounts = read_accounts(read.table(inputs.accounts, ACCOUNTS), file=ACCOUNTS.name, log=log)
     firms = None if inputs.firms is None else read.table(inputs.firms, FIRMS)
@@ -152,6 +158,7 @@ def read_inputs(inputs: Inputs) -> ParsedInputs:
         cycle=inputs.cycle,
         file=POSITIONS.name,
         log=log,
+        clears=clears,
     )
     cubes = {
         FICC: read.cube(inputs.ficc_cube, "ficc_cube"),

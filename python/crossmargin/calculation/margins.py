@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -33,12 +33,15 @@ class AccountMargins:
     charged : tuple of Charged
     occupied : dict of str to ndarray of bool, [G x 5]
         By clearing house, the margin portfolios that hold anything.
+    elsewhere : tuple of CcpMargin
+        [G x 1], of the clearing houses outside the programme.
     """
 
     ficc: CcpMargin
     cme: CcpMargin
     charged: tuple[Charged, ...]
     occupied: dict[str, Mask]
+    elsewhere: tuple[CcpMargin, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,17 @@ class Agreement:
     offsets: Items | None
 
 
-def margin_accounts(book: Book, models: PreparedModels, execution: Execution) -> AccountMargins:
-    """Margin a netted book at both clearing houses.
+def margin_accounts(
+    book: Book, elsewhere: Mapping[str, Book], models: PreparedModels, execution: Execution
+) -> AccountMargins:
+    """Margin a netted book at every clearing house.
 
     Parameters
     ----------
     book : Book
         Rows are group * 4 + segment, columns the universe's instruments.
+    elsewhere : mapping of str to Book
+        By clearing house outside the programme; rows are groups.
     models : PreparedModels
     execution : Execution
 
@@ -82,7 +89,9 @@ def margin_accounts(book: Book, models: PreparedModels, execution: Execution) ->
         what = f"its charge {charged.charge.name} at {charged.charge.ccp}"
         _refuse_absurd(charged.amount, what)
     occupied = {ccp: holds(book, ccp) for ccp in UNIONS}
-    return AccountMargins(ficc, cme, tuple(charges), occupied)
+    occupied |= {ccp: np.diff(own.row_ptr)[:, None] > 0 for ccp, own in elsewhere.items()}
+    further = tuple(_at_ccp(ccp, own, models, execution) for ccp, own in elsewhere.items())
+    return AccountMargins(ficc, cme, tuple(charges), occupied, further)
 
 
 def agree_offsets(
@@ -147,6 +156,7 @@ def require_accounts(
         multiplier=clients.multiplier,
         floor=clients.floor,
         minimum=clients.minimum,
+        elsewhere=margins.elsewhere,
     )
 
 

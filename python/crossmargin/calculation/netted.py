@@ -15,6 +15,7 @@ from crossmargin.book.trades import canonical_order
 from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs
 from crossmargin.columns import column
+from crossmargin.conventions import SEGMENTS
 from crossmargin.engine import Book
 from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.contracts import Contract
@@ -40,6 +41,8 @@ class NettedBook:
         Netted, as results show them.
     book : Book
         Rows are group * 4 + segment, columns the universe's instruments.
+    elsewhere : dict of str to Book
+        By clearing house outside the programme; rows are groups.
     exceptions : pyarrow.Table
         Positions that are larger than what there is.
     """
@@ -49,6 +52,7 @@ class NettedBook:
     legs: Legs
     lines: Lines
     book: Book
+    elsewhere: dict[str, Book]
     exceptions: pa.Table
 
 
@@ -109,9 +113,15 @@ def net_trades(
     )
     if universe.name.size == 0:
         raise InputError("there is no instrument to margin; check positions and the as-of date")
-    groups = assignment.group_account.size
-    book = to_book(lines, groups=groups, instruments=universe.name.size)
-    return NettedBook(contracts, universe, legs, lines, book, log.table())
+    groups, instruments = assignment.group_account.size, universe.name.size
+    book = to_book(lines, groups=groups, instruments=instruments)
+    elsewhere = {
+        ccp: to_book(
+            lines, groups=groups, instruments=instruments, segments=range(segment, segment + 1)
+        )
+        for segment, ccp in enumerate(trades.ccps, start=len(SEGMENTS))
+    }
+    return NettedBook(contracts, universe, legs, lines, book, elsewhere, log.table())
 
 
 def universe_on(

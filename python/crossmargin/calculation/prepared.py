@@ -212,12 +212,17 @@ def _log_unpriced(
     """Log the rows whose instrument a model does not cover, each once, and assumed start cash."""
     trades, legs, name = classified.trades, netted.legs, models.universe.name
     account = parsed.accounts["account"]
+    at = trades.ccp[legs.trade]
     done = np.zeros(name.size, dtype=bool)
     for ccp, model in models.ccps.items():
         unpriced = model.unpriced
-        new = (unpriced != "") & ~done
-        done |= new
-        leg = np.flatnonzero(new[legs.instrument])
+        if ccp in trades.ccps:
+            new, there = unpriced != "", at == trades.ccps.index(ccp)
+        else:
+            # What both FICC and CME do not cover is told once.
+            new, there = (unpriced != "") & ~done, at < 0
+            done |= new
+        leg = np.flatnonzero(new[legs.instrument] & there)
         # Both legs of a forward-starting repo have one instrument.
         pair = np.unique(np.column_stack([legs.trade[leg], legs.instrument[leg]]), axis=0)
         for code in sorted(set(unpriced[new])):

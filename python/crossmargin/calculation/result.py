@@ -162,6 +162,7 @@ def _builders(stages: Stages, exceptions: pa.Table) -> dict[str, Callable[[], pa
     book = stages.netted.book
     name = columns.texts(accounts["account"])
     both = (margins.ficc, margins.cme)
+    every = (*both, *margins.elsewhere)
     group_name, firm = name[assignment.group_account], assignment.group_firm
     return {
         "accounts": lambda: account_table(
@@ -175,7 +176,7 @@ def _builders(stages: Stages, exceptions: pa.Table) -> dict[str, Callable[[], pa
             caveats=caveats_of(book, models, stages.clients),
         ),
         "components": lambda: component_table(
-            both,
+            every,
             list(margins.charged),
             account=group_name,
             firm=firm,
@@ -184,6 +185,12 @@ def _builders(stages: Stages, exceptions: pa.Table) -> dict[str, Callable[[], pa
         "breakdown": lambda: breakdown_table(
             both, stages.agreement.offsets, account=group_name, firm=firm
         ),
-        "positions": lambda: position_table(stages.netted.lines, models.universe, assignment, name),
+        "positions": lambda: position_table(
+            stages.netted.lines,
+            models.universe,
+            assignment,
+            name,
+            stages.classified.trades.ccps,
+        ),
         "exceptions": lambda: exception_table(exceptions),
     }

@@ -131,6 +131,7 @@ def run(
             accounts=accounts,
             securities=securities,
             market=market,
+            policy=rules,
             firms=firms,
             settlements=settlements,
             volumes=volumes,
@@ -224,7 +225,7 @@ def _from_book(
     rejected = _rejected_rows(exceptions, parsed.accounts)
     clients = _clients(parsed.accounts, classified, rejected)
     try:
-        margins = margin_accounts(netted.book, models, execution)
+        margins = margin_accounts(netted.book, netted.elsewhere, models, execution)
         agreement = agree_offsets(netted.book, models, margins, clients, execution)
     except AmountError as error:
         number = int(clients.group_account[error.group])

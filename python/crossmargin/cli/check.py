@@ -74,7 +74,8 @@ def check(
         cycle=cycle,
     )
     inputs.check_given("must be given")
-    read_policy(policy)
-    read = read_inputs(Inputs(**inputs.of_the_book(), market=inputs.market()))
+    rules = read_policy(policy)
+    given = Inputs(**inputs.of_the_book(), market=inputs.market(), policy=rules)
+    read = read_inputs(given)
     show(lambda console: print_check(read.source, read.exceptions, console))
     exit_if_rejected(counts(read.exceptions))

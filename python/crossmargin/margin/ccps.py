@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from crossmargin.conventions import CME, FICC
+from typing import Any
+
+from crossmargin.conventions import CLEARS, CME, FICC
+from crossmargin.exceptions import InputError
 from crossmargin.margin.cme.model import CmeHvar, CmeSpan
 from crossmargin.margin.ficc.model import FiccVar
+from crossmargin.margin.historical_var import HistoricalVar
 from crossmargin.margin.model import ClearingHouse, MarginModel
-from crossmargin.policies import CmeCorrelation, HaircutRules, Policy, Span
+from crossmargin.policies import CcpTable, CmeCorrelation, HaircutRules, Policy, Span, build
 from crossmargin.policies.sections import SPAN
+
+MODELS = {HistoricalVar.name: HistoricalVar}
+"""Models of clearing houses that a policy adds beside FICC and CME."""
 
 
 def clearing_houses(policy: Policy) -> tuple[ClearingHouse, ...]:
@@ -20,14 +27,28 @@ def clearing_houses(policy: Policy) -> tuple[ClearingHouse, ...]:
     Returns
     -------
     tuple of ClearingHouse
+
+    Raises
+    ------
+    InputError
+        There is no such model, or its parameters make no sense.
     """
     cme: MarginModel = CmeHvar(policy.cme, policy.get(CmeCorrelation))
     span = policy.get(Span)
     if policy.cme.model == SPAN and span is not None:
         cme = CmeSpan(policy.cme, span)
+    ficc = FiccVar(policy.ficc, policy.get(HaircutRules))
     return (
-        ClearingHouse(
-            FICC, FiccVar(policy.ficc, policy.get(HaircutRules)), ("cash", "repo", "reverse")
-        ),
-        ClearingHouse(CME, cme, ("future",)),
+        ClearingHouse(FICC, ficc, CLEARS[FICC]),
+        ClearingHouse(CME, cme, CLEARS[CME]),
+        *(_further(table, f"policy {policy.name}: ccp.{table.name}") for table in policy.ccps),
     )
+
+
+def _further(table: CcpTable, where: str) -> ClearingHouse:
+    """Return a clearing house that a policy adds."""
+    if table.model not in MODELS:
+        raise InputError(f"{where}.model: {table.model!r} is not one of {', '.join(MODELS)}")
+    model = MODELS[table.model]
+    rules: Any = build(model.parameters, table.parameters, where)
+    return ClearingHouse(table.name, model(table.name, rules), table.clears)

@@ -125,6 +125,15 @@ def row_of(book: Book) -> Integer:
     return np.repeat(np.arange(book.rows), np.diff(book.row_ptr))
 
 
+def rows_of(book: Book, row: Integer) -> Book:
+    """Return some rows of a book, [N], in the order given; a row may be there more than once."""
+    count = book.row_ptr[row + 1] - book.row_ptr[row]
+    end = np.cumsum(count)
+    at = np.repeat(book.row_ptr[row] - end + count, count) + np.arange(count.sum())
+    ptr = np.concatenate([np.zeros(1, np.int64), end])
+    return Book.from_arrays(ptr, book.column[at], book.quantity[at], book.columns)
+
+
 def portfolio_sums(book: Book, house: str, value: Float, bucket: Integer, buckets: int) -> Float:
     """Add up quantity * value by portfolio and bucket.
 

@@ -216,7 +216,8 @@ _MONEY = (
     ),
     _amount("other_ficc", "Margin of all other positions at FICC, with their charges."),
     _amount("other_cme", "Margin of all other futures at CME, with their charges."),
-    _amount("requirement", "The sum of the four.", _ANY_UNPRICED),
+    _amount("other_ccps", "Margin at clearing houses outside the programme."),
+    _amount("requirement", "The sum of the five.", _ANY_UNPRICED),
     _amount(
         "house_requirement",
         "After the firm's own terms: max(multiplier * requirement, floor, minimum).",
@@ -379,13 +380,13 @@ POSITIONS = Schema(
     (
         _ACCOUNT,
         _FIRM,
-        Column("ccp", TEXT, "The clearing house of the position: `FICC` or `CME`."),
+        Column("ccp", TEXT, "The clearing house: `FICC`, `CME`, or another one of the policy."),
         Column("xm", FLAG, "Whether it was booked in the cross-margin account."),
         Column(
             "segment",
             TEXT,
-            "Where it is margined: `FICC cross-margined`, `CME cross-margined`, `FICC other` or "
-            "`CME other`.",
+            "Where it is margined: `FICC cross-margined`, `CME cross-margined`, `FICC other`, "
+            "`CME other`, or the name of another clearing house.",
         ),
         Column("instrument", TEXT, "CUSIP, contract, or `USD 2025-03-20` for a forward cash leg."),
         Column("kind", TEXT, "`treasury`, `forward cash leg` or `future`."),
@@ -393,7 +394,8 @@ POSITIONS = Schema(
         Column(
             "assignment_reason",
             TEXT,
-            "Why it is there: `CROSS_MARGINED`, `NOT_XM`, or the code that reassigned it.",
+            "Why it is there: `CROSS_MARGINED`, `NOT_XM`, `CLEARED_ELSEWHERE`, or the code that "
+            "reassigned it.",
         ),
     ),
 )

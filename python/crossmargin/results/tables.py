@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -131,7 +133,7 @@ def money_columns(required: Requirement) -> dict[str, pa.Array]:
 
 
 def component_table(
-    houses: tuple[CcpMargin, CcpMargin],
+    ccps: Sequence[CcpMargin],
     charges: list[Charged],
     *,
     account: Text,
@@ -142,8 +144,8 @@ def component_table(
 
     Parameters
     ----------
-    houses : pair of CcpMargin
-        [G x 5] each.
+    ccps : sequence of CcpMargin
+        [G x P] each.
     charges : list of Charged
         Beside V.
     account, firm : ndarray of str, [G]
@@ -157,7 +159,7 @@ def component_table(
         Amounts to the cent; null where an instrument is unpriced. A negative measure is a gain.
     """
     parts = []
-    for margin in houses:
+    for margin in ccps:
         of_house = [c for c in charges if c.charge.ccp == margin.ccp]
         amounts = {**margin.component, "V": margin.v}
         inside = dict.fromkeys(amounts, True)
@@ -168,7 +170,7 @@ def component_table(
         known = ~margin.unknown[group, portfolio]
         account_of, firm_of = columns.chosen(account, group), columns.chosen(firm, group)
         house = columns.repeated(columns.scalar(margin.ccp), group.size)
-        segment = columns.chosen(PORTFOLIOS, portfolio)
+        segment = columns.chosen(margin.portfolios, portfolio)
         for name, amount in amounts.items():
             value = np.where(known, amount[group, portfolio], 0.0)
             # Half up for amounts owed; a gain is rounded like the loss of the other side.
@@ -243,7 +245,11 @@ def _part(items: Items, margin: CcpMargin | None, account: Text, firm: Text) -> 
 
 
 def position_table(
-    lines: Lines, universe: Universe, assignment: Assignment, account: Text
+    lines: Lines,
+    universe: Universe,
+    assignment: Assignment,
+    account: Text,
+    ccps: Sequence[str] = (),
 ) -> pa.Table:
     """Return each netted line, its segment, and why it is there.
 
@@ -257,6 +263,8 @@ def position_table(
         Account and firm of the groups.
     account : ndarray of str, [A]
         Names of the accounts.
+    ccps : sequence of str
+        Clearing houses outside the programme.
 
     Returns
     -------
@@ -269,9 +277,9 @@ def position_table(
         {
             "account": columns.chosen(account, assignment.group_account[group]),
             "clearing_firm": columns.chosen(assignment.group_firm, group),
-            "ccp": columns.chosen((FICC, CME), future.astype(np.int64)),
+            "ccp": columns.chosen((FICC, CME, FICC, CME, *ccps), lines.segment),
             "xm": columns.column(lines.xm),
-            "segment": columns.chosen(SEGMENTS, lines.segment),
+            "segment": columns.chosen((*SEGMENTS, *ccps), lines.segment),
             "instrument": columns.chosen(universe.name, instrument),
             "kind": columns.chosen(universe.kind, instrument),
             "quantity": columns.column(lines.lots * np.where(future, 1, LOT)),

@@ -26,6 +26,7 @@ from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGM
 from crossmargin.engine import Book, Execution
 from crossmargin.instruments.identifiers import canonical_name
 from crossmargin.instruments.universe import FORWARD_CASH, FUTURE
+from crossmargin.margin.portfolios import row_of, rows_of
 from crossmargin.results.schema import WHAT_IFS
 from crossmargin.results.table import Table
 from crossmargin.results.tables import caveat_columns, money_columns, saving_columns
@@ -91,6 +92,7 @@ class Session:
         self._models: PreparedModels = stages.models
         self._clients: Clients = stages.clients
         self._book: Book = stages.netted.book
+        self._at_other_ccps = stages.netted.elsewhere
         self._execution = Execution(threads)
         self._as_of = stages.models.market.as_of
         names = run.accounts.to_arrow()["account"].to_pylist()
@@ -213,7 +215,8 @@ class Session:
             minimum=self._clients.minimum[asked],
             group_account=np.concatenate(owner),
         )
-        margins = margin_accounts(book, self._models, execution)
+        there = {ccp: rows_of(own, groups) for ccp, own in self._at_other_ccps.items()}
+        margins = margin_accounts(book, there, self._models, execution)
         agreement = agree_offsets(book, self._models, margins, clients, execution)
         required = require_accounts(margins, agreement, clients)
         return WHAT_IFS.table(
@@ -228,11 +231,8 @@ class Session:
     def _book_with(self, groups: Integer, trades: list[list[Leg]]) -> Book:
         """Return the lines of some groups, the trades of the first ones added."""
         width = len(SEGMENTS)
-        row = (groups[:, None] * width + np.arange(width)).ravel()
-        count = self._book.row_ptr[row + 1] - self._book.row_ptr[row]
-        at = np.repeat(self._book.row_ptr[row] - np.cumsum(count) + count, count)
-        at = at + np.arange(count.sum())
-        place = np.repeat(np.arange(row.size), count)
+        own = rows_of(self._book, (groups[:, None] * width + np.arange(width)).ravel())
+        place = row_of(own)
         new = np.array(
             [(group, *leg) for group, legs in enumerate(trades) for leg in legs], np.int64
         ).reshape(-1, 4)
@@ -240,8 +240,8 @@ class Session:
         lines = net(
             group=np.concatenate([place // width, new[:, 0]]),
             segment=np.concatenate([place % width, new[:, 1]]),
-            instrument=np.concatenate([self._book.column[at], new[:, 2]]).astype(np.int64),
-            lots=np.concatenate([self._book.quantity[at].astype(np.int64), new[:, 3]]),
+            instrument=np.concatenate([own.column, new[:, 2]]).astype(np.int64),
+            lots=np.concatenate([own.quantity.astype(np.int64), new[:, 3]]),
             xm=np.zeros(size, dtype=bool),
             assignment_reason=np.zeros(size, dtype=np.int64),
         )

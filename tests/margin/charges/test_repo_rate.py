@@ -11,6 +11,7 @@ import crossmargin as xm
 from crossmargin.conventions import ALL, CASH, FICC, OTHER
 from crossmargin.margin.charges import charge_book
 from crossmargin.margin.charges.repo_rate import exposures, prepare
+from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import read_policy
 from crossmargin.policies.sections.charges import RepoRateRules
 
@@ -35,7 +36,9 @@ def test_exposure_is_value_times_years_in_its_term(
     # 80 USD a lot times the days: none, 31, 32, 365, 730.
     expected = 80.0 * np.array([0, 31, 32, 365, 730]) / 365.25
     np.testing.assert_allclose(found.value[2:], expected, rtol=1e-15)
-    moves = market.scenarios(horizon=3, look_back=100, minimum=100, stress=scenario_rules.stress)
+    moves = ScenarioStore().of(
+        market.history, horizon=3, look_back=100, minimum=100, stress=scenario_rules.stress
+    )
     # The second largest of 140 moves.
     second = np.sort(np.abs(moves.shock[:, [0, 3]]), axis=0)[-2]
     assert found.rate.tolist() == second.tolist()

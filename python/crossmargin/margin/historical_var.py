@@ -1,0 +1,142 @@
+"""A plain historical VaR, for a clearing house that a policy adds beside FICC and CME.
+
+V = max(VaR, 0): full revaluation of moves over the horizon, in the look-back and in the periods of
+stress (methodology, sections 3 and 5). Every position of an account there is one margin portfolio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from crossmargin.arrays import Text
+from crossmargin.conventions import VAR
+from crossmargin.engine import Book, Cube, Execution, Measure, revalue, segment_tails
+from crossmargin.instruments.contracts import Contract
+from crossmargin.margin.model import Incremental, ModelInputs, Note
+from crossmargin.margin.portfolios import WHOLE, CcpMargin, row_of
+from crossmargin.policies import ScenarioRules
+from crossmargin.policies.sections.common import HIGHEST_LEVEL
+
+
+@dataclass(frozen=True)
+class HistoricalVarRules:
+    """Parameters of the model, from the policy's table of the clearing house.
+
+    Attributes
+    ----------
+    level : float
+        Confidence of the VaR.
+    horizon : int
+        Business days a move takes.
+    look_back, minimum_rows, stress_windows
+        As in the policy's `scenarios`.
+    """
+
+    level: float
+    horizon: int
+    look_back: int
+    minimum_rows: int
+    stress_windows: tuple[tuple[str, str], ...]
+
+    @property
+    def scenarios(self) -> ScenarioRules:
+        """Which days of the history are scenarios."""
+        return ScenarioRules(self.look_back, self.minimum_rows, self.stress_windows)
+
+    def rules(self) -> dict[str, bool]:
+        """Return what must hold of the values."""
+        return {
+            f"level must lie above 0 and be at most {HIGHEST_LEVEL}": (
+                0.0 < self.level <= HIGHEST_LEVEL
+            ),
+            "horizon must be 1 to 20": 1 <= self.horizon <= 20,
+            **self.scenarios.rules(),
+        }
+
+
+@dataclass(frozen=True)
+class HistoricalVar:
+    """The model of one clearing house."""
+
+    ccp: str
+    rules: HistoricalVarRules
+    name: ClassVar[str] = "historical_var"
+    parameters: ClassVar[type] = HistoricalVarRules
+
+    def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
+        """Return no contracts: nothing stands for anything else."""
+        return ()
+
+    def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedHistoricalVar:
+        """Return the model for a market; see `MarginModel.prepare`."""
+        universe, market, rules = inputs.universe, inputs.market, self.rules
+        if inputs.cube is not None:
+            cube, unpriced = inputs.cube.of(universe, market.as_of)
+        else:
+            chosen = inputs.store.of(
+                market.history,
+                horizon=rules.horizon,
+                look_back=rules.look_back,
+                minimum=rules.minimum_rows,
+                stress=rules.scenarios.stress,
+            )
+            pnl = revalue(universe.terms, chosen.shock, **execution.kernels)
+            cube = Cube(pnl, scenario=chosen.date.astype(str).tolist())
+            unpriced = universe.unpriced
+        return PreparedHistoricalVar(self.ccp, rules, cube, unpriced)
+
+
+@dataclass(frozen=True)
+class PreparedHistoricalVar:
+    """The model with the P&L of a market.
+
+    Attributes
+    ----------
+    ccp : str
+    rules : HistoricalVarRules
+    cube : Cube, [I x S]
+        USD per lot or contract.
+    unpriced : ndarray of str, [I]
+        See `PreparedModel`.
+    """
+
+    ccp: str
+    rules: HistoricalVarRules
+    cube: Cube
+    unpriced: Text
+    without_basis: ClassVar[tuple[str, ...]] = ()
+    without_spread: ClassVar[tuple[str, ...]] = ()
+    incremental: ClassVar[Incremental | None] = None
+
+    def margin(self, book: Book, execution: Execution) -> CcpMargin:
+        """Return V of every group: rows of the book are groups."""
+        tail = segment_tails(
+            book,
+            [Measure(self.cube, self.rules.level)],
+            segments=1,
+            unions=[[0]],
+            es=False,
+            **execution.kernels,
+        )
+        var = tail.var[:, :, 0]
+        lacking = (self.unpriced != "")[book.column]
+        unknown = np.bincount(row_of(book)[lacking], minlength=book.rows) > 0
+        return CcpMargin(
+            self.ccp, np.maximum(var, 0.0), unknown[:, None], {VAR: var}, portfolios=WHOLE
+        )
+
+    def scenario_pnl(self) -> Mapping[str, Cube]:
+        """Return the one cube there is."""
+        return {"pnl": self.cube}
+
+    def notes(self) -> Sequence[Note]:
+        """Return nothing."""
+        return ()
+
+    def describe(self) -> dict[str, Any]:
+        """Return nothing beside the cube."""
+        return {}
