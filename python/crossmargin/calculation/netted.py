@@ -19,6 +19,7 @@ from crossmargin.conventions import SEGMENTS
 from crossmargin.engine import Book
 from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.contracts import Contract
+from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.instruments.universe import Universe, build_universe
 from crossmargin.margin.model import ClearingHouse
 from crossmargin.market import Market
@@ -56,7 +57,10 @@ class NettedBook:
 
 
 def net_trades(
-    parsed: ParsedInputs, classified: ClassifiedTrades, houses: Sequence[ClearingHouse]
+    parsed: ParsedInputs,
+    classified: ClassifiedTrades,
+    houses: Sequence[ClearingHouse],
+    baskets: BasketStore | None = None,
 ) -> NettedBook:
     """Net the trades.
 
@@ -67,6 +71,8 @@ def net_trades(
     classified : ClassifiedTrades
     houses : sequence of ClearingHouse
         Their models may need contracts beside those of the trades.
+    baskets : BasketStore, optional
+        Keeps the baskets of the futures for the next call.
 
     Returns
     -------
@@ -80,7 +86,7 @@ def net_trades(
     trades, assignment = classified.trades, classified.assignment
     needed = [c for house in houses for c in house.model.contracts(parsed.market.as_of)]
     contracts = tuple(canonical_order({*trades.contracts, *needed}))
-    universe = universe_on(parsed.market, parsed, classified, contracts)
+    universe = universe_on(parsed.market, parsed, classified, contracts, baskets)
     first = universe.name.size - len(contracts)
     legs = open_legs(
         trades,
@@ -123,6 +129,7 @@ def universe_on(
     parsed: ParsedInputs,
     classified: ClassifiedTrades,
     contracts: Sequence[Contract],
+    baskets: BasketStore | None = None,
 ) -> Universe:
     """Return the instruments of a book on a market, in an order that the market has no part in.
 
@@ -135,6 +142,8 @@ def universe_on(
     classified : ClassifiedTrades
         Its trades say what is held.
     contracts : sequence of Contract
+    baskets : BasketStore, optional
+        Keeps the baskets of the futures for the next call.
 
     Returns
     -------
@@ -146,4 +155,5 @@ def universe_on(
         cash_dates=classified.trades.cash_dates,
         contracts=contracts,
         market=market,
+        baskets=baskets,
     )

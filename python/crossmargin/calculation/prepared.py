@@ -14,6 +14,7 @@ from crossmargin.arrays import Mask
 from crossmargin.book.schemas import POSITIONS, VOLUMES
 from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs
+from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.netted import NettedBook, universe_on
 from crossmargin.conventions import CME
 from crossmargin.engine import Execution
@@ -129,6 +130,7 @@ def prepare_for_book(
     netted: NettedBook,
     policy: Policy,
     market: Market,
+    kept: Kept,
     execution: Execution,
 ) -> tuple[PreparedModels, pa.Table]:
     """Prepare the models for a netted book, on its own market or another one of the same day.
@@ -139,6 +141,8 @@ def prepare_for_book(
         The earlier stages.
     policy : Policy
     market : Market
+    kept : Kept
+        What earlier runs of the book found, for this one and the next.
     execution : Execution
 
     Returns
@@ -154,7 +158,7 @@ def prepare_for_book(
     """
     universe = netted.universe
     if market is not parsed.market:
-        universe = universe_on(market, parsed, classified, netted.contracts)
+        universe = universe_on(market, parsed, classified, netted.contracts, kept.baskets)
     models = prepare_models(
         policy,
         market,
@@ -163,6 +167,7 @@ def prepare_for_book(
         cubes=parsed.cubes,
         span_file=parsed.span_file,
         volumes=parsed.volumes,
+        store=kept.scenarios,
         execution=execution,
     )
     log = ExceptionLog()

@@ -15,6 +15,7 @@ from crossmargin.agreement.requirement import Requirement
 from crossmargin.arrays import Integer
 from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs
+from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.margins import AccountMargins, Agreement, caveats_of
 from crossmargin.calculation.netted import NettedBook
 from crossmargin.calculation.prepared import PreparedModels
@@ -49,6 +50,8 @@ class Stages:
         What the agreement knows of the accounts.
     rows_rejected : ndarray of int64, [A]
         Rejected rows that name each account.
+    kept : Kept
+        What a rerun on a moved market need not find again.
     """
 
     parsed: ParsedInputs
@@ -60,6 +63,7 @@ class Stages:
     agreement: Agreement
     requirement: Requirement
     rows_rejected: Integer
+    kept: Kept
 
 
 @dataclass(frozen=True)

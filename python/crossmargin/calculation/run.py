@@ -21,6 +21,7 @@ from crossmargin.arrays import Integer
 from crossmargin.book.schemas import POSITIONS
 from crossmargin.calculation.classified import ClassifiedTrades, classify_trades
 from crossmargin.calculation.inputs import Inputs, ParsedInputs, read_inputs, rejected_rows
+from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.manifest import describe_run
 from crossmargin.calculation.margins import agree_offsets, margin_accounts, require_accounts
 from crossmargin.calculation.netted import NettedBook, net_trades
@@ -146,8 +147,11 @@ def run(
     _warn(parsed)
     execution.tell("netting", 0.2)
     classified = classify_trades(parsed, rules)
-    netted = net_trades(parsed, classified, clearing_houses(rules))
-    return _from_book(parsed, classified, netted, rules, parsed.market, execution, started=started)
+    kept = Kept()
+    netted = net_trades(parsed, classified, clearing_houses(rules), kept.baskets)
+    return _from_book(
+        parsed, classified, netted, rules, parsed.market, kept, execution, started=started
+    )
 
 
 def rerun(
@@ -195,6 +199,7 @@ def rerun(
         stages.netted,
         stages.models.policy,
         market,
+        stages.kept,
         Execution(threads, backend, progress),
         started=_now(),
     )
@@ -206,13 +211,14 @@ def _from_book(
     netted: NettedBook,
     policy: Policy,
     market: Market,
+    kept: Kept,
     execution: Execution,
     *,
     started: str,
 ) -> RunResult:
     """Return the results of a netted book on a market."""
     execution.tell("scenarios", 0.35)
-    models, noted = prepare_for_book(parsed, classified, netted, policy, market, execution)
+    models, noted = prepare_for_book(parsed, classified, netted, policy, market, kept, execution)
     execution.tell("margin", 0.6)
     log = ExceptionLog()
     for table in (parsed.exceptions, classified.exceptions, netted.exceptions, noted):
@@ -239,6 +245,7 @@ def _from_book(
         agreement,
         requirement,
         rejected,
+        kept,
     )
     run_id = uuid.uuid4().hex
     tables, described = result_tables(stages, exceptions, run_id=run_id, threads=execution.threads)

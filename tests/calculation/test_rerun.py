@@ -1,0 +1,59 @@
+"""The book of a run on another market of the same day."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import crossmargin as xm
+from crossmargin.market.curve import Curve
+from crossmargin.sample import sample_tables
+
+
+@pytest.fixture(scope="module")
+def book() -> dict[str, Any]:
+    tables = sample_tables(accounts=40)
+    return {name: tables[name] for name in ("positions", "accounts", "securities")}
+
+
+def hashes(result: xm.RunResult) -> dict[str, str]:
+    return {name: entry["hash"] for name, entry in result.manifest["results"].items()}
+
+
+@pytest.mark.parametrize("policy", [None, "cme-ficc-2026-04-30-span"])
+def test_a_rerun_is_a_run_on_that_market(book: dict[str, Any], policy: str | None) -> None:
+    market = xm.sample_market()
+    moved = market.with_curve(Curve(market.as_of, market.curve.log_df * 1.01))
+    first = xm.run(**book, market=market, policy=policy)
+    again = xm.rerun(first, moved)
+    whole = xm.run(**book, market=moved, policy=policy)
+    assert hashes(again)["accounts"] == hashes(whole)["accounts"]
+    assert hashes(again)["accounts"] != hashes(first)["accounts"]
+    assert hashes(xm.rerun(again, market)) == hashes(first)
+
+
+def test_a_rerun_keeps_the_scenarios_and_baskets_of_the_run(
+    book: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = xm.sample_market()
+    first = xm.run(**book, market=market)
+
+    def refuse(*args: Any, **options: Any) -> None:
+        raise AssertionError("found again")
+
+    monkeypatch.setattr("crossmargin.market.scenarios.build_scenarios", refuse)
+    monkeypatch.setattr("crossmargin.instruments.deliverables.find_basket", refuse)
+    moved = market.with_curve(Curve(market.as_of, market.curve.log_df * 0.99))
+    again = xm.rerun(xm.rerun(first, moved), market)
+    assert hashes(again) == hashes(first)
+
+
+def test_another_day_and_results_without_stages_are_refused(book: dict[str, Any]) -> None:
+    market = xm.sample_market()
+    first = xm.run(**book, market=market)
+    with pytest.raises(ValueError, match="the market is of 2026-06-09, the run of 2026-06-10"):
+        xm.rerun(first, xm.sample_market(as_of="2026-06-09"))
+    with pytest.raises(ValueError, match="no models"):
+        xm.rerun(replace(first, stages=None), market)
