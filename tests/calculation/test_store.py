@@ -73,7 +73,7 @@ def test_every_stage_comes_back_to_the_bit(run: xm.RunResult) -> None:
     assert run.stages is not None
     for field in dataclasses.fields(run.stages):
         stage = getattr(run.stages, field.name)
-        if field.name == "models":
+        if field.name in ("models", "kept"):
             with pytest.raises(TypeError, match="cannot be kept"):
                 stage_bytes(stage)
             continue
@@ -92,7 +92,7 @@ def test_a_run_is_read_with_its_stages_and_goes_on_from_them(
     assert asked[0] == asked[1]
     # Once more to a directory of results: nothing is lost.
     again = xm.read_run(xm.write_run(read, tmp_path / "run"))
-    assert same(again.stages, read.stages) or again.manifest == read.manifest
+    assert again.manifest == read.manifest
 
 
 def test_a_market_move_is_kept_too(tmp_path: Path) -> None:

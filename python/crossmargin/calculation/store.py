@@ -18,6 +18,7 @@ from crossmargin.book.netting import Legs, Lines
 from crossmargin.book.trades import Trades
 from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs
+from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.margins import AccountMargins, Agreement
 from crossmargin.calculation.netted import NettedBook
 from crossmargin.calculation.prepared import prepare_for_book
@@ -124,10 +125,10 @@ def write_run(result: RunResult, out: str | Path) -> Path:
     stages = result.stages
     if stages is None:
         raise ValueError("this run has no stages; write one that was made in this process")
-    kept = (getattr(stages, name) for name in _KEPT)
+    written = (getattr(stages, name) for name in _WRITTEN)
     market = stages.models.market
     moved = None if market is stages.parsed.market else market
-    data = stage_bytes((*kept, stages.models.policy, moved))
+    data = stage_bytes((*written, stages.models.policy, moved))
     return result.write(out, files={STAGES: data})
 
 
@@ -161,17 +162,17 @@ def read_run(
     )
 
 
-_KEPT = tuple(field.name for field in fields(Stages) if field.name != "models")
+_WRITTEN = tuple(field.name for field in fields(Stages) if field.name not in ("models", "kept"))
 
 
 def _stages(data: bytes, label: str, threads: int | None, backend: str) -> Stages:
     """Return the stages in a file, their models prepared anew."""
     content = stage_from_bytes(data, label=label)
-    if not isinstance(content, tuple) or len(content) != len(_KEPT) + 2:
+    if not isinstance(content, tuple) or len(content) != len(_WRITTEN) + 2:
         raise InputError(f"{label}: is not as a run wrote it; run the book again")
     *values, policy, moved = content
-    kept: dict[str, Any] = dict(zip(_KEPT, values, strict=True))
-    parsed, classified, netted = (kept[name] for name in ("parsed", "classified", "netted"))
+    written: dict[str, Any] = dict(zip(_WRITTEN, values, strict=True))
+    parsed, classified, netted = (written[name] for name in ("parsed", "classified", "netted"))
     right = (
         isinstance(policy, Policy)
         and isinstance(parsed, ParsedInputs)
@@ -182,6 +183,6 @@ def _stages(data: bytes, label: str, threads: int | None, backend: str) -> Stage
     if not right:
         raise InputError(f"{label}: is not as a run wrote it; run the book again")
     market = parsed.market if moved is None else moved
-    execution = Execution(threads, backend)
-    models, _ = prepare_for_book(parsed, classified, netted, policy, market, execution)
-    return Stages(models=models, **kept)
+    kept, execution = Kept(), Execution(threads, backend)
+    models, _ = prepare_for_book(parsed, classified, netted, policy, market, kept, execution)
+    return Stages(models=models, kept=kept, **written)
