@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crossmargin.agreement.caveats import STATUSES, account_caveats, account_status
-from crossmargin.agreement.requirement import Amount, Requirement
+from crossmargin.agreement.requirement import Amount, Requirements
 from crossmargin.agreement.savings import Saving
 from crossmargin.conventions import CME_OTHER, CME_XM, FICC_XM, SEGMENTS
 from crossmargin.engine import Book
@@ -79,7 +79,7 @@ def test_figures_that_lack_something_are_incomplete(
 ) -> None:
     saving = cast(Saving, SimpleNamespace(reason=np.array([reason], dtype=object)))
     amount = Amount(np.zeros(1, dtype=np.int64), np.array([known]))
-    required = Requirement(*[amount] * len(Requirement.__dataclass_fields__))
+    required = Requirements(*[amount] * len(Requirements.__dataclass_fields__))
     number = account_status(
         saving,
         required,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crossmargin.agreement.requirement import AMOUNTS, Requirement, require
+from crossmargin.agreement.requirement import AMOUNTS, Requirements, require
 from crossmargin.agreement.savings import Saving
 from crossmargin.margin.charges import Charged
 from crossmargin.margin.portfolios import CcpMargin
@@ -40,7 +40,7 @@ def required(
     floor: float = 0.0,
     minimum: float = 0.0,
     elsewhere: Sequence[CcpMargin] = (),
-) -> Requirement:
+) -> Requirements:
     size = len(p)
     return require(
         ficc,
@@ -55,7 +55,7 @@ def required(
     )
 
 
-def cents(result: Requirement, account: int = 0) -> dict[str, int | None]:
+def cents(result: Requirements, account: int = 0) -> dict[str, int | None]:
     amounts = {name: getattr(result, name) for name in AMOUNTS}
     return {n: int(a.cents[account]) if a.known[account] else None for n, a in amounts.items()}
 

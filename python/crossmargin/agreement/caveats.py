@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crossmargin.agreement.requirement import Requirement
+from crossmargin.agreement.requirement import Requirements
 from crossmargin.agreement.savings import Saving
 from crossmargin.arrays import Integer, Mask
 from crossmargin.conventions import CME, FUTURES
@@ -78,7 +78,7 @@ def account_caveats(
 
 
 def account_status(
-    saving: Saving, required: Requirement, *, eligible: Mask, rows_rejected: Integer
+    saving: Saving, required: Requirements, *, eligible: Mask, rows_rejected: Integer
 ) -> Integer:
     """Return the number of each account's status among `STATUSES`, [A].
 
@@ -86,7 +86,7 @@ def account_status(
     ----------
     saving : Saving
         [A].
-    required : Requirement
+    required : Requirements
         [A].
     eligible : ndarray of bool, [A]
         Whether the account may be cross-margined.

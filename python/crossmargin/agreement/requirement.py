@@ -31,7 +31,7 @@ class Amount:
 
 
 @dataclass(frozen=True)
-class Requirement:
+class Requirements:
     """The money columns of the accounts table; each is the sum of components rounded once.
 
     `other_ccps` is what is due at clearing houses without an agreement, in all. It is part of
@@ -50,7 +50,7 @@ class Requirement:
     saving: Amount
 
 
-AMOUNTS = tuple(column.name for column in fields(Requirement))
+AMOUNTS = tuple(column.name for column in fields(Requirements))
 """Names of the amounts."""
 
 
@@ -65,7 +65,7 @@ def require(
     floor: Float,
     minimum: Float,
     elsewhere: Sequence[CcpMargin] = (),
-) -> Requirement:
+) -> Requirements:
     """Return what the percentages leave to be paid.
 
     Parameters
@@ -86,7 +86,7 @@ def require(
 
     Returns
     -------
-    Requirement
+    Requirements
     """
     accounts = saving.offset_rate.size
     groups = group_account.size
@@ -125,7 +125,7 @@ def require(
         (multiplier, floor, minimum),
     )
     money: dict[str, Any] = dict(zip(AMOUNTS, map(Amount, cents, known), strict=True))
-    return Requirement(**money)
+    return Requirements(**money)
 
 
 def _by_account(group_account: Integer, accounts: int, cents: Integer, known: Mask) -> Amount:

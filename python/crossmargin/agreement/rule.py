@@ -29,7 +29,7 @@ Beside = tuple[Integer, Integer, Integer, Mask]
 """Cents of charges on cross-margined positions at FICC and at CME; cents due at clearing houses
 without an agreement, and whether they are known."""
 Amounts = tuple[tuple[Integer, ...], tuple[Mask, ...]]
-"""Cents of each amount of a `Requirement`, in its order, and whether it is known."""
+"""Cents of each amount of a `Requirements`, in its order, and whether it is known."""
 
 
 def lower_of_models(

@@ -75,7 +75,7 @@ def settle(
     Returns
     -------
     dict
-        Name, then the columns of `Saving` and `Requirement` as results show them: amounts as
+        Name, then the columns of `Saving` and `Requirements` as results show them: amounts as
         `decimal.Decimal`, None where unknown or empty.
     """
     rate_ficc, known_ficc, rate_cme, known_cme, rate, binding, capped, reason, amounts = settled(

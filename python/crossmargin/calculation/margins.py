@@ -11,7 +11,7 @@ import numpy as np
 from crossmargin.agreement.caveats import Caveats, account_caveats
 from crossmargin.agreement.clients import Clients
 from crossmargin.agreement.offset_methods import scheme
-from crossmargin.agreement.requirement import Requirement, require
+from crossmargin.agreement.requirement import Requirements, require
 from crossmargin.agreement.savings import Saving, agree
 from crossmargin.arrays import Float, Mask
 from crossmargin.calculation.prepared import PreparedModels
@@ -134,7 +134,7 @@ def agree_offsets(
 
 def require_accounts(
     margins: AccountMargins, agreement: Agreement, clients: Clients
-) -> Requirement:
+) -> Requirements:
     """Return what each account has to pay.
 
     Parameters
@@ -145,7 +145,7 @@ def require_accounts(
 
     Returns
     -------
-    Requirement
+    Requirements
     """
     return require(
         margins.ficc,

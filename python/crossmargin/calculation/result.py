@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.agreement.clients import Clients
-from crossmargin.agreement.requirement import Requirement
+from crossmargin.agreement.requirement import Requirements
 from crossmargin.arrays import Integer
 from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs
@@ -44,7 +44,7 @@ class Stages:
 
     Attributes
     ----------
-    parsed, classified, netted, models, margins, agreement, requirement
+    parsed, classified, netted, models, margins, agreement, requirements
         Each stage's own, in their order.
     clients : Clients
         What the agreement knows of the accounts.
@@ -61,7 +61,7 @@ class Stages:
     clients: Clients
     margins: AccountMargins
     agreement: Agreement
-    requirement: Requirement
+    requirements: Requirements
     rows_rejected: Integer
     kept: Kept
 
@@ -179,7 +179,7 @@ def _builders(stages: Stages, exceptions: pa.Table) -> dict[str, Callable[[], pa
             ficc=margins.ficc,
             cme=margins.cme,
             saving=stages.agreement.saving,
-            required=stages.requirement,
+            required=stages.requirements,
             eligible=stages.clients.eligible,
             rows_rejected=stages.rows_rejected,
             caveats=caveats_of(book, models, stages.clients),

@@ -234,7 +234,7 @@ def _from_book(
         name = parsed.accounts["account"][number].as_py()
         raise InputError(f"account {name}: {error}; check the units of its quantities") from None
     execution.tell("agreement", 0.9)
-    requirement = require_accounts(margins, agreement, clients)
+    requirements = require_accounts(margins, agreement, clients)
     stages = Stages(
         parsed,
         classified,
@@ -243,7 +243,7 @@ def _from_book(
         clients,
         margins,
         agreement,
-        requirement,
+        requirements,
         rejected,
         kept,
     )

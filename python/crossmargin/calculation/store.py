@@ -12,7 +12,7 @@ from typing import Any
 
 from crossmargin.agreement.clients import Clients
 from crossmargin.agreement.eligibility import Assignment
-from crossmargin.agreement.requirement import Amount, Requirement
+from crossmargin.agreement.requirement import Amount, Requirements
 from crossmargin.agreement.savings import Saving
 from crossmargin.book.netting import Legs, Lines
 from crossmargin.book.trades import Trades
@@ -53,7 +53,7 @@ TYPES: tuple[type, ...] = (
     *(ClassifiedTrades, Assignment),
     *(NettedBook, Universe, Terms, Legs, Lines, Book),
     *(AccountMargins, CcpMargin, Items, Charged),
-    *(Agreement, Saving, Requirement, Amount, Clients),
+    *(Agreement, Saving, Requirements, Amount, Clients),
 )
 """All that stages are made of; a file can hold nothing else."""
 
@@ -65,7 +65,7 @@ def stage_bytes(stage: object) -> bytes:
     ----------
     stage : object
         `ParsedInputs`, `ClassifiedTrades`, `NettedBook`, `AccountMargins`, `Agreement`,
-        `Requirement`, or a tuple of such.
+        `Requirements`, or a tuple of such.
 
     Returns
     -------

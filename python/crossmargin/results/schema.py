@@ -240,7 +240,7 @@ _MONEY = (
         _ANY_UNPRICED,
     ),
 )
-"""The amounts of every `Requirement`; `tables.money_columns` has the cells."""
+"""The amounts of every `Requirements`; `tables.money_columns` has the cells."""
 
 _CAVEATS = (
     Column(

@@ -16,7 +16,7 @@ from crossmargin.agreement.caveats import (
     account_status,
 )
 from crossmargin.agreement.eligibility import ASSIGNMENT_REASONS, Assignment
-from crossmargin.agreement.requirement import AMOUNTS, Amount, Requirement
+from crossmargin.agreement.requirement import AMOUNTS, Amount, Requirements
 from crossmargin.agreement.savings import Saving
 from crossmargin.arrays import Integer, Mask, Text
 from crossmargin.book import schemas
@@ -44,7 +44,7 @@ def account_table(
     ficc: CcpMargin,
     cme: CcpMargin,
     saving: Saving,
-    required: Requirement,
+    required: Requirements,
     caveats: Caveats,
     eligible: Mask,
     rows_rejected: Integer,
@@ -127,7 +127,7 @@ def caveat_columns(caveats: Caveats) -> dict[str, pa.Array]:
     }
 
 
-def money_columns(required: Requirement) -> dict[str, pa.Array]:
+def money_columns(required: Requirements) -> dict[str, pa.Array]:
     """Return every amount of a requirement as decimal, null where unknown."""
     return {name: _money(getattr(required, name)) for name in AMOUNTS}
 
