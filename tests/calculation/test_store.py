@@ -123,13 +123,13 @@ def test_without_stages_the_tables_are_read(tmp_path: Path) -> None:
 
 def test_changed_stages_are_refused(tmp_path: Path) -> None:
     out = xm.write_run(run_of(None), tmp_path / "run")
-    file = out / "stages.arrow"
+    file = out / "stages.bin"
     data = file.read_bytes()
     file.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
-    with pytest.raises(InputError, match=r"stages\.arrow: was changed after the run"):
+    with pytest.raises(InputError, match=r"stages\.bin: was changed after the run"):
         xm.read_run(out)
     file.unlink()
-    with pytest.raises(InputError, match=r"stages\.arrow"):
+    with pytest.raises(InputError, match=r"stages\.bin"):
         xm.read_run(out)
 
 

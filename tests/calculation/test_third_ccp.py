@@ -93,6 +93,7 @@ def test_positions_there_are_margined_by_its_model(
     assert account["v_ficc_cash"] == 0.0
     parts = [part for part in run.components if part["ccp"] == "XYZ"]
     assert [(p["portfolio"], p["component"]) for p in parts] == [("all", "VaR"), ("all", "V")]
+    assert not any(part["reducible"] for part in parts)
     line = next(part for part in run.positions if part["instrument"] == notes[0])
     assert (line["ccp"], line["segment"]) == ("XYZ", "XYZ")
     assert line["assignment_reason"] == "CLEARED_ELSEWHERE"

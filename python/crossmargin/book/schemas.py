@@ -8,6 +8,7 @@ from typing import Literal
 import pyarrow as pa
 
 from crossmargin.columns import TEXT
+from crossmargin.instruments.contracts import roots
 from crossmargin.market.curve import TENORS
 
 Kind = Literal["text", "number", "date", "flag", "choice"]
@@ -385,7 +386,6 @@ SECURITIES = Schema(
     instrument="cusip",
 )
 
-TREASURY_ROOTS = ("ZT", "Z3N", "ZF", "ZN", "TN", "TWE", "ZB", "UB")
 BASIS = Schema(
     "basis",
     (
@@ -399,7 +399,7 @@ BASIS = Schema(
             "root",
             "choice",
             required=True,
-            choices=TREASURY_ROOTS,
+            choices=roots("treasury"),
             meaning="The root of the future.",
         ),
         Column(

@@ -33,7 +33,7 @@ from crossmargin.results.tables import (
     stamped,
 )
 
-STAGES = "stages.arrow"
+STAGES = "stages.bin"
 """The file of a run's stages, where they are kept."""
 TABLES = tuple(schema.name for schema in RUN_TABLES)
 

@@ -11,16 +11,13 @@ import uuid
 import warnings
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns as arrow
-from crossmargin.agreement.clients import Clients
-from crossmargin.arrays import Integer
 from crossmargin.book.schemas import POSITIONS
 from crossmargin.calculation.classified import ClassifiedTrades, classify_trades
-from crossmargin.calculation.inputs import Inputs, ParsedInputs, read_inputs, rejected_rows
+from crossmargin.calculation.clients import clients_of, rows_rejected
+from crossmargin.calculation.inputs import Inputs, ParsedInputs, read_inputs
 from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.manifest import describe_run
 from crossmargin.calculation.margins import agree_offsets, margin_accounts, require_accounts
@@ -224,8 +221,8 @@ def _from_book(
     for table in (parsed.exceptions, classified.exceptions, netted.exceptions, noted):
         log.extend(table)
     exceptions = log.table()
-    rejected = _rejected_rows(exceptions, parsed.accounts)
-    clients = _clients(parsed.accounts, classified, rejected)
+    rejected = rows_rejected(parsed, exceptions)
+    clients = clients_of(parsed, classified, rejected)
     try:
         margins = margin_accounts(netted.book, netted.elsewhere, models, execution)
         agreement = agree_offsets(netted.book, models, margins, clients, execution)
@@ -300,25 +297,6 @@ def _warn(parsed: ParsedInputs) -> None:
             InputWarning,
             stacklevel=3,
         )
-
-
-def _rejected_rows(exceptions: pa.Table, accounts: pa.Table) -> Integer:
-    """Return how many rejected rows name each account, [A]."""
-    rows = rejected_rows(exceptions)
-    at = arrow.integers(pc.index_in(rows["account"], value_set=arrow.plain(accounts["account"])))
-    return np.bincount(at[at >= 0], minlength=len(accounts)).astype(np.int64)
-
-
-def _clients(accounts: pa.Table, classified: ClassifiedTrades, rejected: Integer) -> Clients:
-    """Return what the agreement has to know of the accounts."""
-    return Clients(
-        eligible=classified.ineligibility_reason == "",
-        complete=rejected == 0,
-        multiplier=arrow.numbers(accounts["multiplier"]),
-        floor=arrow.numbers(accounts["floor"]),
-        minimum=arrow.numbers(accounts["minimum"]),
-        group_account=classified.assignment.group_account,
-    )
 
 
 def _now() -> str:

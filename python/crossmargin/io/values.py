@@ -1,15 +1,17 @@
 """Frozen values of plain data in one file: no pickle, and only types that the reader names.
 
-A file is an Arrow IPC stream with a row for each array or table. Its metadata holds a tree, as
-JSON, of what the rows belong to.
+A file is a line that says so, the length of a header, the header, and the bytes of arrays. The
+header is JSON: a tree of the values, and of each array its type, shape and length. Arrow columns
+are taken apart into arrays and texts, since Arrow's own reader ends the process on damaged bytes.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +20,23 @@ import pyarrow as pa
 from crossmargin import columns
 from crossmargin.exceptions import InputError
 
-SHAPE, DATA = pa.list_(pa.int64()), pa.large_binary()
-SCHEMA = pa.schema([("dtype", pa.string()), ("shape", SHAPE), ("data", DATA)])
+MAGIC = b"crossmargin values 1\n"
+SIZE = 8
+"""Bytes of the header's length, little-endian."""
+TEXT = "text"
+"""The type of a list of texts and nulls, as JSON."""
 ARRAYS = "bifuM"
-"""Kinds of NumPy arrays that are kept as they are: flags, numbers and dates."""
-TABLE, COLUMN, TEXT = "table", "column", "text"
+"""Kinds of NumPy arrays: flags, numbers and dates."""
+NUMBERS = {
+    str(kind): (kind, dtype)
+    for kind, dtype in (
+        (pa.float64(), "<f8"),
+        (pa.int64(), "<i8"),
+        (pa.bool_(), "|b1"),
+        (pa.date32(), "<M8[D]"),
+    )
+}
+"""Arrow types by name, and what their cells are in NumPy."""
 DEEPEST = 32
 """Levels of the tree; ours has a dozen."""
 
@@ -34,7 +48,8 @@ def to_bytes(value: object, types: Sequence[type]) -> bytes:
     ----------
     value : object
         Dataclasses and named tuples of `types`, these types themselves, tuples, lists, dicts and
-        sets, NumPy arrays and dates, Arrow tables and arrays, texts, numbers, flags and None.
+        sets, NumPy arrays and dates, Arrow tables and columns of texts, numbers, flags and dates,
+        texts, numbers, flags and None.
     types : sequence of type
         The dataclasses and named tuples that may occur.
 
@@ -48,13 +63,9 @@ def to_bytes(value: object, types: Sequence[type]) -> bytes:
         Something else occurs.
     """
     writer = _Writer({cls: _name(cls) for cls in types})
-    tree = json.dumps(writer.node(value), allow_nan=False)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, SCHEMA.with_metadata({"tree": tree})) as stream:
-        for dtype, shape, data in writer.rows:
-            cells = [pa.array([dtype]), pa.array([shape], SHAPE), pa.array([data], DATA)]
-            stream.write_batch(pa.record_batch(cells, schema=SCHEMA))
-    return bytes(sink.getvalue())
+    tree = writer.node(value)
+    header = json.dumps({"tree": tree, "blobs": writer.blobs}, allow_nan=False).encode()
+    return b"".join((MAGIC, len(header).to_bytes(SIZE, "little"), header, *writer.data))
 
 
 def from_bytes(data: bytes, types: Sequence[type], *, label: str) -> Any:
@@ -75,15 +86,14 @@ def from_bytes(data: bytes, types: Sequence[type], *, label: str) -> Any:
         The bytes are no such file.
     """
     try:
-        with pa.ipc.open_stream(pa.py_buffer(data)) as stream:
-            if not stream.schema.remove_metadata().equals(SCHEMA):
-                raise ValueError("other columns")
-            tree = json.loads((stream.schema.metadata or {})[b"tree"])
-            rows = stream.read_all()
-        reader = _Reader({_name(cls): cls for cls in types}, rows)
-        return reader.value(tree, DEEPEST)
+        begin = len(MAGIC) + SIZE
+        if data[: len(MAGIC)] != MAGIC:
+            raise ValueError("another kind of file")
+        end = begin + int.from_bytes(data[len(MAGIC) : begin], "little")
+        header = json.loads(data[begin:end])
+        reader = _Reader({_name(cls): cls for cls in types}, header["blobs"], data, end)
+        return reader.value(header["tree"], DEEPEST)
     except (
-        OSError,
         pa.ArrowException,
         ValueError,
         TypeError,
@@ -100,10 +110,11 @@ def from_bytes(data: bytes, types: Sequence[type], *, label: str) -> Any:
 
 
 class _Writer:
-    """Turns values into nodes of a tree, and arrays into rows."""
+    """Turns values into nodes of a tree, and arrays into blobs."""
 
     def __init__(self, names: Mapping[type, str]) -> None:
-        self.rows: list[tuple[str, list[int], bytes]] = []
+        self.blobs: list[list[Any]] = []
+        self.data: list[bytes] = []
         self._names = names
 
     def node(self, value: Any) -> Any:
@@ -121,9 +132,10 @@ class _Writer:
         if isinstance(value, np.ndarray):
             return self._array(value)
         if isinstance(value, pa.Table):
-            return self._row(TABLE, (), _ipc(value))
+            cells = [self._column(column) for column in value.columns]
+            return {"table": [value.column_names, cells]}
         if isinstance(value, pa.Array | pa.ChunkedArray):
-            return self._row(COLUMN, (), _ipc(pa.table({"": value})))
+            return self._column(value)
         for name, kind in (("tuple", tuple), ("list", list), ("set", frozenset)):
             if type(value) is kind:
                 return {name: [self.node(item) for item in value]}
@@ -133,22 +145,60 @@ class _Writer:
 
     def _array(self, array: npt.NDArray[Any]) -> Any:
         if array.dtype.kind in ARRAYS:
-            return self._row(array.dtype.str, array.shape, np.ascontiguousarray(array).tobytes())
-        if array.dtype.kind == "O" and array.ndim == 1:
-            return self._row(TEXT, (), _ipc(pa.table({"": columns.text_column(array)})))
+            data = np.ascontiguousarray(array).tobytes()
+            return self._blob(array.dtype.str, list(array.shape), data)
+        texts = array.dtype.kind == "O" and array.ndim == 1
+        if texts and all(text is None or isinstance(text, str) for text in array):
+            return self._texts(array.tolist())
         raise TypeError(f"an array of {array.dtype} cannot be kept")
 
-    def _row(self, dtype: str, shape: tuple[int, ...], data: bytes) -> dict[str, int]:
-        self.rows.append((dtype, list(shape), data))
-        return {"row": len(self.rows) - 1}
+    def _column(self, column: pa.Array | pa.ChunkedArray) -> Any:
+        kind = column.type
+        if pa.types.is_string(kind):
+            return {"column": ["string", self._texts(columns.texts(column).tolist())]}
+        if kind == columns.TEXT:
+            number, different = columns.encoded(column)
+            words = self._texts(columns.texts(different).tolist())
+            return {"column": ["dictionary", words, self._array(number.astype(np.int32))]}
+        if str(kind) not in NUMBERS:
+            raise TypeError(f"a column of {kind} cannot be kept")
+        known = columns.is_known(column)
+        cells: npt.NDArray[Any] = np.zeros(0)
+        if kind == pa.float64():
+            cells = columns.numbers(column)
+        elif kind == pa.int64():
+            cells = columns.integers(column)
+        elif kind == pa.bool_():
+            cells = columns.flags(column)
+        else:
+            cells = columns.dates(column)
+        return {"column": [str(kind), self._array(cells), self._array(known)]}
+
+    def _texts(self, texts: list[str | None]) -> Any:
+        return self._blob(TEXT, [len(texts)], json.dumps(texts).encode())
+
+    def _blob(self, dtype: str, shape: list[int], data: bytes) -> dict[str, int]:
+        self.blobs.append([dtype, shape, len(data)])
+        self.data.append(data)
+        return {"blob": len(self.blobs) - 1}
 
 
 class _Reader:
     """Turns nodes of a tree into values."""
 
-    def __init__(self, types: Mapping[str, type], rows: pa.Table) -> None:
+    def __init__(
+        self, types: Mapping[str, type], blobs: list[list[Any]], data: bytes, begin: int
+    ) -> None:
         self._types = types
-        self._rows = rows
+        self._blobs = []
+        view = memoryview(data)
+        for dtype, shape, size in blobs:
+            if size < 0 or begin + size > len(data):
+                raise ValueError("an array is beyond the end of the file")
+            self._blobs.append((dtype, shape, view[begin : begin + size]))
+            begin += size
+        if begin != len(data):
+            raise ValueError("bytes are left over")
 
     def value(self, node: Any, deep: int) -> Any:
         """Return the value of a node that has so many levels left."""
@@ -157,56 +207,77 @@ class _Reader:
         if deep == 0 or not isinstance(node, dict) or len(node) != 1:
             raise ValueError("a node of another kind")
         ((kind, content),) = node.items()
-        inner = [self.value(item, deep - 1) for item in content] if kind in _MANY else []
         if kind in _MANY:
-            return _MANY[kind](inner)
+            return _MANY[kind]([self.value(item, deep - 1) for item in content])
         if kind == "dict":
             return {self.value(k, deep - 1): self.value(v, deep - 1) for k, v in content}
         if kind == "type":
             name, *parts = content
             cls = self._types[name]
-            return cls(**dict(zip(_fields(cls), map(self._below(deep), parts), strict=True)))
-        if kind == "class":
-            return self._types[content]
-        if kind == "float":
-            return float.fromhex(content)
-        if kind == "date":
-            dtype, text = content
-            return np.array(text, _date_type(dtype))[()]
-        if kind == "row":
-            return self._row(content)
-        raise ValueError(f"a node of kind {kind!r:.20}")
+            values = (self.value(part, deep - 1) for part in parts)
+            return cls(**dict(zip(_fields(cls), values, strict=True)))
+        if kind == "table":
+            names, cells = content
+            read = [self.value(cell, deep - 1) for cell in cells]
+            return pa.Table.from_arrays(read, names=names)
+        simple: dict[str, Callable[[Any], Any]] = {
+            "class": self._types.__getitem__,
+            "float": float.fromhex,
+            "date": _date,
+            "blob": self._array,
+            "column": self._column,
+        }
+        return simple[kind](content)
 
-    def _below(self, deep: int) -> Callable[[Any], Any]:
-        return lambda node: self.value(node, deep - 1)
-
-    def _row(self, number: int) -> Any:
-        if not 0 <= number < len(self._rows):
-            raise IndexError(f"no row {number}")
-        row = self._rows.slice(number, 1)
-        dtype, data = row["dtype"][0].as_py(), row["data"][0].as_buffer()
-        if dtype in (TABLE, COLUMN, TEXT):
-            with pa.ipc.open_stream(data) as stream:
-                table = stream.read_all()
-            table.validate(full=True)
-            if dtype == TABLE:
-                return table
-            column = columns.one_array(table.column(0))
-            return column if dtype == COLUMN else columns.texts(column)
+    def _array(self, number: int) -> Any:
+        """Return an array, or the texts of one."""
+        if type(number) is not int or not 0 <= number < len(self._blobs):
+            raise IndexError(f"no array {number!r:.20}")
+        dtype, shape, data = self._blobs[number]
+        if dtype == TEXT:
+            texts = json.loads(bytes(data))
+            if not all(text is None or isinstance(text, str) for text in texts):
+                raise ValueError("a text that is none")
+            words = np.empty(len(texts), dtype=object)
+            words[:] = texts
+            return words
         kind = np.dtype(dtype)
         if kind.kind not in ARRAYS or kind.hasobject:
             raise ValueError(f"an array of {dtype!r:.20}")
-        return np.frombuffer(data, kind).reshape(row["shape"][0].as_py()).copy()
+        if any(type(n) is not int or n < 0 for n in shape) or (
+            math.prod(shape) * kind.itemsize != len(data)
+        ):
+            raise ValueError(f"an array of shape {shape!r:.40}")
+        return np.frombuffer(data, kind).reshape(shape).copy()
+
+    def _column(self, content: Any) -> pa.Array:
+        kind, *parts = content
+        cells = [self._array(part["blob"]) for part in parts]
+        if kind == "string":
+            (texts,) = cells
+            return columns.text_column(texts)
+        if kind == "dictionary":
+            words, number = cells
+            if number.min(initial=0) < -1 or number.max(initial=-1) >= len(words):
+                raise ValueError("a text beyond the list")
+            index = columns.column(number.astype(np.int64), number >= 0).cast(pa.int32())
+            return pa.DictionaryArray.from_arrays(index, columns.text_column(words))
+        _, dtype = NUMBERS[kind]
+        value, known = cells
+        if value.dtype != dtype or known.dtype != bool or value.shape != known.shape:
+            raise ValueError(f"a column of {kind!r:.20}")
+        return columns.column(value, known)
 
 
 _MANY: Mapping[str, Callable[[list[Any]], Any]] = {"tuple": tuple, "list": list, "set": frozenset}
 
 
-def _date_type(text: str) -> np.dtype[np.datetime64]:
-    kind = np.dtype(text)
-    if kind.kind != "M":
-        raise ValueError(f"a date of type {text!r:.20}")
-    return kind
+def _date(content: Any) -> np.datetime64:
+    dtype, text = content
+    kind = np.dtype(dtype)
+    if kind.kind != "M" or not isinstance(text, str):
+        raise ValueError(f"a date of type {dtype!r:.20}")
+    return cast(np.datetime64, np.array(text, kind)[()])
 
 
 def _name(cls: type) -> str:
@@ -224,10 +295,3 @@ def _fields(cls: type) -> tuple[str, ...]:
 
 def _parts(value: Any) -> list[Any]:
     return [getattr(value, name) for name in _fields(type(value))]
-
-
-def _ipc(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return bytes(sink.getvalue())

@@ -162,7 +162,8 @@ def component_table(
     for margin in ccps:
         of_house = [c for c in charges if c.ccp == margin.ccp]
         amounts = {**margin.component, "V": margin.v}
-        inside = dict.fromkeys(amounts, True)
+        # No agreement reduces what a clearing house outside the programme asks for.
+        inside = dict.fromkeys(amounts, margin.portfolios == PORTFOLIOS)
         for charged in of_house:
             name = f"charge: {charged.name}"
             amounts[name], inside[name] = charged.amount, charged.reducible
