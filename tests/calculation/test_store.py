@@ -133,6 +133,19 @@ def test_changed_stages_are_refused(tmp_path: Path) -> None:
         xm.read_run(out)
 
 
+def test_models_that_come_out_otherwise_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = xm.write_run(run_of(None), tmp_path / "run")
+    # As if a later version had another rule for the scenarios.
+    monkeypatch.setattr(
+        "crossmargin.market.history.History.zero_rate_change",
+        lambda self, horizon: 2.0 * (self.zero_rate[horizon:] - self.zero_rate[:-horizon]),
+    )
+    with pytest.raises(InputError, match="models are not those of the run; run the book again"):
+        xm.read_run(out)
+
+
 SMALL = stage_bytes((1, "a", np.array([1.5]), {"k": [np.datetime64("2026-01-02"), None]}))
 
 
