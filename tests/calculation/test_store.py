@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import crossmargin as xm
 from crossmargin.calculation.store import TYPES, stage_bytes, stage_from_bytes
@@ -155,12 +153,14 @@ def test_small_values_come_back() -> None:
     assert names == {"k": [np.datetime64("2026-01-02"), None]}
 
 
-@given(at=st.integers(0, len(SMALL) - 1), bit=st.integers(0, 7))
-def test_damaged_bytes_are_a_value_or_refused(at: int, bit: int) -> None:
-    data = bytearray(SMALL)
-    data[at] ^= 1 << bit
-    with suppress(InputError):
-        stage_from_bytes(bytes(data))
+def test_damaged_bytes_are_a_value_or_refused() -> None:
+    # Every bit: a few of them ended the process, or were read by NumPy as a program.
+    for at in range(len(SMALL)):
+        for bit in range(8):
+            data = bytearray(SMALL)
+            data[at] ^= 1 << bit
+            with suppress(InputError):
+                stage_from_bytes(bytes(data))
 
 
 @pytest.mark.parametrize(

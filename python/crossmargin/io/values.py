@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -80,6 +81,8 @@ def from_bytes(data: bytes, types: Sequence[type], *, label: str) -> Any:
                 raise ValueError("other columns")
             tree = json.loads((stream.schema.metadata or {})[b"tree"])
             rows = stream.read_all()
+            # Arrow ends the process where offsets lie outside their buffer.
+            rows.validate(full=True)
         reader = _Reader({_name(cls): cls for cls in types}, rows)
         return reader.value(tree, DEEPEST)
     except (
@@ -172,7 +175,7 @@ class _Reader:
             return float.fromhex(content)
         if kind == "date":
             dtype, text = content
-            return np.array(text, _date_type(dtype))[()]
+            return np.array(text, _dtype(dtype, "M"))[()]
         if kind == "row":
             return self._row(content)
         raise ValueError(f"a node of kind {kind!r:.20}")
@@ -193,20 +196,17 @@ class _Reader:
                 return table
             column = columns.one_array(table.column(0))
             return column if dtype == COLUMN else columns.texts(column)
-        kind = np.dtype(dtype)
-        if kind.kind not in ARRAYS or kind.hasobject:
-            raise ValueError(f"an array of {dtype!r:.20}")
-        return np.frombuffer(data, kind).reshape(row["shape"][0].as_py()).copy()
+        return np.frombuffer(data, _dtype(dtype, ARRAYS)).reshape(row["shape"][0].as_py()).copy()
 
 
 _MANY: Mapping[str, Callable[[list[Any]], Any]] = {"tuple": tuple, "list": list, "set": frozenset}
 
 
-def _date_type(text: str) -> np.dtype[np.datetime64]:
-    kind = np.dtype(text)
-    if kind.kind != "M":
-        raise ValueError(f"a date of type {text!r:.20}")
-    return kind
+def _dtype(text: str, kinds: str) -> np.dtype[Any]:
+    """Return a type of one of some kinds by its name; NumPy reads other texts as programs."""
+    if not re.fullmatch(rf"[<>|][{kinds}][0-9]{{1,2}}(\[[A-Za-z]{{1,2}}\])?", text):
+        raise ValueError(f"an array of {text!r:.20}")
+    return np.dtype(text)
 
 
 def _name(cls: type) -> str:
