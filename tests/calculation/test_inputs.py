@@ -18,7 +18,7 @@ def test_inputs_are_read_whole_and_nothing_is_computed(
     book = sample_book(12)
     inputs = read_inputs(Inputs(**book, market=xm.sample_market(), policy=xm.read_policy()))
     assert inputs.source["positions"]["rows_read"] == len(book["positions"])
-    assert set(inputs.source) == {"positions", "accounts", "securities", "par_yields", "basis"}
+    assert set(inputs.source) == {"positions", "accounts", "securities"}
     rejected = rejected_rows(inputs.exceptions)
     of_positions = [row for row in rejected.to_pylist() if row["file"] == "positions"]
     assert inputs.trades.row.size + len(of_positions) == len(book["positions"])

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 import crossmargin as xm
 from crossmargin.market.curve import Curve
+from crossmargin.market.market import Note
 from crossmargin.sample import sample_tables
 
 
@@ -57,3 +60,52 @@ def test_another_day_and_results_without_stages_are_refused(book: dict[str, Any]
         xm.rerun(first, xm.sample_market(as_of="2026-06-09"))
     with pytest.raises(ValueError, match="no models"):
         xm.rerun(replace(first, stages=None), market)
+
+
+def test_a_rerun_tells_of_its_own_market(book: dict[str, Any]) -> None:
+    market = xm.sample_market()
+    noted = replace(
+        market,
+        notes=(Note("READ_AS", "par_yields", "as percent"),),
+        source={"par_yields": {"hash": "other"}},
+    )
+    plain, told = (xm.run(**book, market=each) for each in (market, noted))
+    assert hashes(told)["exceptions"] != hashes(plain)["exceptions"]
+    for first, other in ((plain, told), (told, plain)):
+        assert other.stages is not None
+        again = xm.rerun(first, other.stages.models.market)
+        assert hashes(again) == hashes(other)
+        assert again.manifest["inputs"] == other.manifest["inputs"]
+        assert again.manifest["exceptions"] == other.manifest["exceptions"]
+
+
+def test_a_market_without_the_basis_of_the_settlements_is_refused(book: dict[str, Any]) -> None:
+    market = xm.sample_market()
+    given = {root: own for root, own in market.history.basis.items() if root != "ZN"}
+    market = replace(market, history=replace(market.history, basis=given))
+    days = market.history.date[-70:]
+    settlements = pa.table(
+        {
+            "date": pa.array(days, pa.date32()),
+            "contract": ["ZNU26"] * days.size,
+            "price": 110.0 + np.arange(days.size) / 64.0,
+        }
+    )
+    first = xm.run(**book, market=market, settlements=settlements)
+    with pytest.raises(ValueError, match=r"no basis of ZN, .* make it from result\.stages\.models"):
+        xm.rerun(first, market)
+    assert first.stages is not None
+    assert hashes(xm.rerun(first, first.stages.models.market)) == hashes(first)
+
+
+def test_scenarios_of_one_history_are_kept(book: dict[str, Any]) -> None:
+    market = xm.sample_market()
+    first = xm.run(**book, market=market)
+    assert first.stages is not None
+    kept = first.stages.kept.scenarios._kept
+    for _ in range(2):
+        copy = replace(market, history=replace(market.history))
+        assert hashes(xm.rerun(first, copy)) == hashes(first)
+        history, chosen = first.stages.kept.scenarios._kept
+        assert history is copy.history
+        assert len(chosen) == len(kept[1])

@@ -263,5 +263,10 @@ def test_another_history_has_scenarios_of_its_own():
     store, history = ScenarioStore(), market.history
     before = store.of(history, **options)
     other = replace(history, zero_rate=history.zero_rate * 2.0)
-    assert store.of(other, **options).shock.tolist() == (before.shock * 2.0).tolist()
-    assert store.of(history, **options) is before
+    after = store.of(other, **options)
+    assert after.shock.tolist() == (before.shock * 2.0).tolist()
+    # Those of the latest history are kept.
+    assert store.of(other, **options) is after
+    again = store.of(history, **options)
+    assert again is not before
+    assert again.shock.tolist() == before.shock.tolist()

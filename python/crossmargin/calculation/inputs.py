@@ -95,9 +95,9 @@ class ParsedInputs:
         The user's own P&L, by clearing house.
     span_file : SpanFile, optional
     source : dict of str to dict
-        What the manifest says of each table and file, those of the market included.
+        What the manifest says of each table and file; the market has its own.
     exceptions : pyarrow.Table
-        What was set aside while reading, and notes.
+        What was set aside while reading, and notes; see `market_notes` for those on the market.
     """
 
     accounts: pa.Table
@@ -175,7 +175,7 @@ def read_inputs(inputs: Inputs) -> ParsedInputs:
         open_interest=open_interest,
         cubes={ccp: cube for ccp, cube in cubes.items() if cube is not None},
         span_file=read.span_file(inputs.span_file),
-        source={**read.source, **market.source},
+        source=read.source,
         exceptions=log.table(),
     )
     _check_rejected(log, inputs.max_rejected)
@@ -204,8 +204,8 @@ def _note_what_is_odd(parsed: ParsedInputs, positions: pa.Table, log: ExceptionL
     note_repeats(positions, POSITIONS, log)
     extra = parsed.source[POSITIONS.name]["extra_columns"]
     note_side(positions, extra, POSITIONS.name, log)
-    _note_market(parsed.market, parsed.trades.contracts, log)
-    note_same_inputs({name: entry["hash"] for name, entry in parsed.source.items()}, log)
+    source = {**parsed.source, **parsed.market.source}
+    note_same_inputs({name: entry["hash"] for name, entry in source.items()}, log)
 
 
 class _Reader:
@@ -273,8 +273,21 @@ def _with_settlements(
     return replace(market, history=replace(market.history, basis=basis))
 
 
-def _note_market(market: Market, contracts: tuple[Contract, ...], log: ExceptionLog) -> None:
-    """Log what the market lacks on the as-of date: its curves, and the fixings of contracts."""
+def market_notes(market: Market, contracts: tuple[Contract, ...]) -> pa.Table:
+    """Return what is to be said of a market's files, and what it lacks on the as-of date.
+
+    Parameters
+    ----------
+    market : Market
+    contracts : tuple of Contract
+        Those of the trades: they need fixings.
+
+    Returns
+    -------
+    pyarrow.Table
+        Exceptions.
+    """
+    log = ExceptionLog()
     for note in market.notes:
         log.add(note.code, file=note.file, message=note.message)
     curves = {"par_yields": market.history.date}
@@ -300,6 +313,7 @@ def _note_market(market: Market, contracts: tuple[Contract, ...], log: Exception
                 f"{lacks[-1]} is not given (the last one given: {given or 'none'}); the curve's "
                 "overnight rate stands for it",
             )
+    return log.table()
 
 
 def _has_securities(positions: pa.Table) -> bool:

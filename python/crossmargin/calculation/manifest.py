@@ -53,9 +53,9 @@ def describe_run(
         "backend": kernels.backend,
         "instruction_set": kernels.instruction_set,
         "policy": _describe_policy(models.policy),
-        "inputs": parsed.source,
+        "inputs": {**parsed.source, **models.market.source},
         "market": _describe_market(models.market),
-        "ccps": _describe_ccps(models),
+        "ccps": describe_ccps(models),
         "rows": {"read": read, "used": used, "rejected": read - used},
         "accounts": {
             "read": parsed.source[ACCOUNTS.name]["rows_read"],
@@ -91,8 +91,18 @@ def _describe_market(market: Market) -> dict[str, Any]:
     }
 
 
-def _describe_ccps(models: PreparedModels) -> dict[str, dict[str, Any]]:
-    """Return of each clearing house its model, the P&L it measures, and what the model says."""
+def describe_ccps(models: PreparedModels) -> dict[str, dict[str, Any]]:
+    """Return of each clearing house its model, the P&L it measures, and what the model says.
+
+    Parameters
+    ----------
+    models : PreparedModels
+
+    Returns
+    -------
+    dict
+        Plain values, by clearing house.
+    """
     return {
         house.ccp: {
             "model": house.model.name,

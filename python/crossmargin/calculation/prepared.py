@@ -13,7 +13,7 @@ from crossmargin.agreement.eligibility import eligible_instruments
 from crossmargin.arrays import Mask
 from crossmargin.book.schemas import POSITIONS, VOLUMES
 from crossmargin.calculation.classified import ClassifiedTrades
-from crossmargin.calculation.inputs import ParsedInputs
+from crossmargin.calculation.inputs import ParsedInputs, market_notes
 from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.netted import NettedBook, universe_on
 from crossmargin.conventions import CME
@@ -149,7 +149,7 @@ def prepare_for_book(
     -------
     models : PreparedModels
     exceptions : pyarrow.Table
-        What the models do not cover, and notes on the inputs they use.
+        What the models do not cover, and notes on the market and the inputs they use.
 
     Raises
     ------
@@ -171,6 +171,7 @@ def prepare_for_book(
         execution=execution,
     )
     log = ExceptionLog()
+    log.extend(market_notes(market, parsed.trades.contracts))
     _note_inputs(parsed, policy, market, log)
     for model in models.ccps.values():
         for note in model.notes():

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from crossmargin import columns as arrow
-from crossmargin.book.schemas import POSITIONS
+from crossmargin.book.schemas import POSITIONS, SETTLEMENTS
 from crossmargin.calculation.classified import ClassifiedTrades, classify_trades
 from crossmargin.calculation.clients import clients_of, rows_rejected
 from crossmargin.calculation.inputs import Inputs, ParsedInputs, read_inputs
@@ -174,12 +174,13 @@ def rerun(
     Returns
     -------
     RunResult
-        With the inputs of the first run in its manifest.
+        Its manifest has the tables of the first run, and the files of this market.
 
     Raises
     ------
     ValueError
-        The result has no stages, or the market is of another day.
+        The result has no stages, or the market is of another day, or lacks the basis that
+        settlement prices gave in the run.
     """
     stages = result.stages
     if stages is None:
@@ -189,6 +190,12 @@ def rerun(
     if market.as_of != stages.parsed.market.as_of:
         raise ValueError(
             f"the market is of {market.as_of}, the run of {stages.parsed.market.as_of}"
+        )
+    lacking = sorted(stages.parsed.market.history.basis.keys() - market.history.basis.keys())
+    if lacking and SETTLEMENTS.name in stages.parsed.source:
+        raise ValueError(
+            f"the market has no basis of {', '.join(lacking)}, which settlement prices gave in the "
+            "run; make it from result.stages.models.market"
         )
     return _from_book(
         stages.parsed,

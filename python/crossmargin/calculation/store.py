@@ -6,6 +6,7 @@ policy give the same bits.
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from crossmargin.book.trades import Trades
 from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs
 from crossmargin.calculation.kept import Kept
+from crossmargin.calculation.manifest import describe_ccps
 from crossmargin.calculation.margins import AccountMargins, Agreement
 from crossmargin.calculation.netted import NettedBook
 from crossmargin.calculation.prepared import prepare_for_book
@@ -152,11 +154,19 @@ def read_run(
     Raises
     ------
     InputError
-        The directory holds no results, those of another version, or a file that was changed.
+        The directory holds no results, those of another version, or a file that was changed; or
+        its models come out otherwise here.
     """
     tables, manifest = read_results(directory, *TABLES)
     data = read_file_beside(directory, STAGES)
-    stages = None if data is None else _stages(data, f"{directory}/{STAGES}", threads, backend)
+    stages = None
+    if data is not None:
+        stages = _stages(data, f"{directory}/{STAGES}", threads, backend)
+        described = json.loads(json.dumps(describe_ccps(stages.models)))
+        if described != manifest.get("ccps"):
+            raise InputError(
+                f"{directory}: this version's models are not those of the run; run the book again"
+            )
     return RunResult(
         **{name: Table(table) for name, table in tables.items()}, manifest=manifest, stages=stages
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossmargin.calculation.inputs import Inputs, read_inputs
+from crossmargin.calculation.inputs import Inputs, market_notes, read_inputs
 from crossmargin.cli.exits import exit_if_rejected
 from crossmargin.cli.inputs import InputOptions
 from crossmargin.cli.options import (
@@ -25,7 +25,7 @@ from crossmargin.cli.options import (
     VolumesFile,
 )
 from crossmargin.cli.output import show
-from crossmargin.exceptions import counts
+from crossmargin.exceptions import ExceptionLog, counts
 from crossmargin.policies import read_policy
 from crossmargin.report.terminal import print_check
 
@@ -77,5 +77,10 @@ def check(
     rules = read_policy(policy)
     given = Inputs(**inputs.of_the_book(), market=inputs.market(), policy=rules)
     read = read_inputs(given)
-    show(lambda console: print_check(read.source, read.exceptions, console))
-    exit_if_rejected(counts(read.exceptions))
+    log = ExceptionLog()
+    log.extend(read.exceptions)
+    log.extend(market_notes(read.market, read.trades.contracts))
+    exceptions = log.table()
+    source = {**read.source, **read.market.source}
+    show(lambda console: print_check(source, exceptions, console))
+    exit_if_rejected(counts(exceptions))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -241,9 +242,7 @@ class _Reader:
             words = np.empty(len(texts), dtype=object)
             words[:] = texts
             return words
-        kind = np.dtype(dtype)
-        if kind.kind not in ARRAYS or kind.hasobject:
-            raise ValueError(f"an array of {dtype!r:.20}")
+        kind = _dtype(dtype, ARRAYS)
         if any(type(n) is not int or n < 0 for n in shape) or (
             math.prod(shape) * kind.itemsize != len(data)
         ):
@@ -255,16 +254,22 @@ class _Reader:
         cells = [self._array(part["blob"]) for part in parts]
         if kind == "string":
             (texts,) = cells
+            if texts.dtype != object:
+                raise ValueError("texts of another kind")
             return columns.text_column(texts)
         if kind == "dictionary":
             words, number = cells
+            if words.dtype != object or number.dtype != np.int32 or number.ndim != 1:
+                raise ValueError("a list of texts of another kind")
             if number.min(initial=0) < -1 or number.max(initial=-1) >= len(words):
                 raise ValueError("a text beyond the list")
             index = columns.column(number.astype(np.int64), number >= 0).cast(pa.int32())
             return pa.DictionaryArray.from_arrays(index, columns.text_column(words))
         _, dtype = NUMBERS[kind]
         value, known = cells
-        if value.dtype != dtype or known.dtype != bool or value.shape != known.shape:
+        if value.dtype != dtype or known.dtype != bool or value.ndim != 1:
+            raise ValueError(f"a column of {kind!r:.20}")
+        if value.shape != known.shape:
             raise ValueError(f"a column of {kind!r:.20}")
         return columns.column(value, known)
 
@@ -274,10 +279,14 @@ _MANY: Mapping[str, Callable[[list[Any]], Any]] = {"tuple": tuple, "list": list,
 
 def _date(content: Any) -> np.datetime64:
     dtype, text = content
-    kind = np.dtype(dtype)
-    if kind.kind != "M" or not isinstance(text, str):
-        raise ValueError(f"a date of type {dtype!r:.20}")
-    return cast(np.datetime64, np.array(text, kind)[()])
+    return cast(np.datetime64, np.array(text, _dtype(dtype, "M"))[()])
+
+
+def _dtype(text: str, kinds: str) -> np.dtype[Any]:
+    """Return a type of one of some kinds by its name; NumPy reads other texts as programs."""
+    if not re.fullmatch(rf"[<>|][{kinds}][0-9]{{1,2}}(\[[A-Za-z]{{1,2}}\])?", text):
+        raise ValueError(f"an array of {text!r:.20}")
+    return np.dtype(text)
 
 
 def _name(cls: type) -> str:

@@ -38,7 +38,7 @@ class Items:
     amount : ndarray of float64
         USD; the component is their sum.
     portfolio : ndarray of int64, optional
-        The house's portfolio; none for what both houses have together.
+        Of the clearing house; none for what both have together.
     quantity : ndarray of float64, optional
         How much of the item there is, in units of its own.
     scenario : ndarray of int64, optional
@@ -95,7 +95,7 @@ class CcpMargin:
     portfolios: tuple[str, ...] = PORTFOLIOS
 
 
-def holds(book: Book, house: str, mark: Mask | None = None) -> Mask:
+def holds(book: Book, ccp: str, mark: Mask | None = None) -> Mask:
     """Return whether a portfolio holds any marked instrument.
 
     Parameters
@@ -117,7 +117,7 @@ def holds(book: Book, house: str, mark: Mask | None = None) -> Mask:
         held = np.zeros(book.rows, dtype=bool)
         held[row_of(book)[mark[book.column]]] = True
     by_segment = held.reshape(-1, len(SEGMENTS))
-    return np.column_stack([by_segment[:, union].any(axis=1) for union in UNIONS[house]])
+    return np.column_stack([by_segment[:, union].any(axis=1) for union in UNIONS[ccp]])
 
 
 def row_of(book: Book) -> Integer:
@@ -134,7 +134,7 @@ def rows_of(book: Book, row: Integer) -> Book:
     return Book.from_arrays(ptr, book.column[at], book.quantity[at], book.columns)
 
 
-def portfolio_sums(book: Book, house: str, value: Float, bucket: Integer, buckets: int) -> Float:
+def portfolio_sums(book: Book, ccp: str, value: Float, bucket: Integer, buckets: int) -> Float:
     """Add up quantity * value by portfolio and bucket.
 
     Parameters
@@ -159,7 +159,7 @@ def portfolio_sums(book: Book, house: str, value: Float, bucket: Integer, bucket
     by_row = np.bincount(cell, book.quantity * each[book.column], book.rows * buckets)
     by_segment = by_row.reshape(-1, len(SEGMENTS), buckets)
     total = np.zeros((by_segment.shape[0], len(PORTFOLIOS), buckets))
-    for portfolio, union in enumerate(UNIONS[house]):
+    for portfolio, union in enumerate(UNIONS[ccp]):
         for segment in union:
             total[:, portfolio] += by_segment[:, segment]
     return total

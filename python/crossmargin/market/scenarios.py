@@ -323,14 +323,16 @@ def _scenarios(
 
 
 class ScenarioStore:
-    """Scenarios chosen from histories, each once.
+    """Scenarios chosen from a history, each once.
 
     For whoever asks the same of one history again and again: the models of a run, and what-ifs of
-    market moves, which leave the history as it is. It keeps what it was asked for.
+    market moves, which leave the history as it is. It keeps those of the latest history. Several
+    threads may ask.
     """
 
     def __init__(self) -> None:
-        self._chosen: dict[tuple[Any, ...], Scenarios] = {}
+        # One pair: a thread with another history puts another pair in its place.
+        self._kept: tuple[History | None, dict[tuple[Any, ...], Scenarios]] = (None, {})
 
     def of(
         self,
@@ -357,17 +359,21 @@ class ScenarioStore:
         Returns
         -------
         Scenarios
-            Those of the last time if the same were asked for before.
+            Those of the last time if the same were asked of this history before.
 
         Raises
         ------
         HistoryShortError, CorrelationError
             As in `build_scenarios`.
         """
-        key = (history, horizon, look_back, minimum, tuple(stress), scaling, correlation)
-        if key not in self._chosen:
+        of, chosen = self._kept
+        if of is not history:
+            chosen = {}
+            self._kept = history, chosen
+        key = (horizon, look_back, minimum, tuple(stress), scaling, correlation)
+        if key not in chosen:
             change, known = history.factor_change(horizon)
-            self._chosen[key] = build_scenarios(
+            chosen[key] = build_scenarios(
                 history.date[horizon:],
                 change,
                 history.factor,
@@ -378,4 +384,4 @@ class ScenarioStore:
                 scaling=scaling,
                 correlation=correlation,
             )
-        return self._chosen[key]
+        return chosen[key]

@@ -101,18 +101,18 @@ class CachedAccounts:
             A row of `Session.what_ifs`.
         """
         with self._lock:
-            resident = self._kept.get(account)
-            if resident is not None:
+            cached = self._kept.get(account)
+            if cached is not None:
                 self._kept.move_to_end(account)
             elif account in self._refused:
                 return None
             else:
-                resident = self._add(account)
-        if resident is None:
+                cached = self._add(account)
+        if cached is None:
             return None
         if len(legs) > 1:
             legs = _merged(legs)
-        answer = resident.kept.ask(legs)
+        answer = cached.kept.ask(legs)
         if answer is None:
             return None
         ficc, cme, no_ficc, no_cme = self._margins(answer)
@@ -126,11 +126,11 @@ class CachedAccounts:
             no_ficc,
             no_cme,
             mark[FICC_XM] != 0 and mark[CME_XM] != 0,
-            resident.client,
+            cached.client,
             self._agreement,
         )
         row["saving_is_upper_bound"] = mark[CME_XM] & NO_BASIS != 0
-        spread = (mark[CME_XM] | mark[CME_OTHER]) & NO_SPREAD or resident.spread_elsewhere
+        spread = (mark[CME_XM] | mark[CME_OTHER]) & NO_SPREAD or cached.spread_elsewhere
         row["spread_risk"] = SPREAD_NOT_MODELLED if spread else None
         return row
 
@@ -171,10 +171,10 @@ class CachedAccounts:
             minimum=float(clients.minimum[account]),
             elsewhere=there[0],
         )
-        resident = _Cached(kept, client, spread_elsewhere=there[1])
-        self._kept[account] = resident
+        cached = _Cached(kept, client, spread_elsewhere=there[1])
+        self._kept[account] = cached
         self._used += size
-        return resident
+        return cached
 
     def _there(self, account: int) -> tuple[Alone, bool] | None:
         """Return what is due for positions at other clearing firms; None if it may be rounded.
@@ -219,9 +219,11 @@ def can_be_cached(models: PreparedModels) -> bool:
         return False
     if models.policy.agreement.offset_method != LOWER_OF_MODELS:
         return False
-    parts = [models.ccps[ccp].incremental for ccp in (FICC, CME)]
-    measures = [measure for part in parts if part is not None for measure in part.measures]
-    return None not in parts and can_be_asked([measure.cube for measure in measures])
+    ficc, cme = (models.ccps[ccp].incremental for ccp in (FICC, CME))
+    # An answer holds the sums of FICC's model, and no others.
+    if ficc is None or ficc.sums is None or cme is None or cme.sums is not None:
+        return False
+    return can_be_asked([measure.cube for measure in (*ficc.measures, *cme.measures)])
 
 
 def asked_book(book: Book, models: PreparedModels) -> AskedBook:
@@ -277,9 +279,9 @@ def _merged(legs: list[Leg]) -> list[Leg]:
     return [(*key, lots) for key, lots in sorted(total.items()) if lots]
 
 
-def _unknown(mark: tuple[int, ...], house: str, lacks: int) -> Flags:
+def _unknown(mark: tuple[int, ...], ccp: str, lacks: int) -> Flags:
     """Return which portfolios hold an instrument with this mark."""
     cash, futures, both, other, whole = (
-        any(mark[g] & lacks for g in union) for union in UNIONS[house]
+        any(mark[g] & lacks for g in union) for union in UNIONS[ccp]
     )
     return cash, futures, both, other, whole
