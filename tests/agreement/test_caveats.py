@@ -15,10 +15,10 @@ from crossmargin.agreement.savings import Saving
 from crossmargin.conventions import CME_OTHER, CME_XM, FICC_XM, SEGMENTS
 from crossmargin.engine import Book
 from crossmargin.instruments.universe import Universe
-from crossmargin.policies import Agreement
+from crossmargin.policies import AgreementRules
 from crossmargin.policies.sections import LOWER_OF_MODELS
 
-RULES = Agreement(offset_method=LOWER_OF_MODELS, cap=0.8, minimum_saving=0.01)
+RULES = AgreementRules(offset_method=LOWER_OF_MODELS, cap=0.8, minimum_saving=0.01)
 # A Treasury, ZN, SR3.
 UNIVERSE = cast(Universe, SimpleNamespace(root=np.array(["", "ZN", "SR3"])))
 

@@ -17,11 +17,11 @@ from crossmargin.agreement.savings import agree
 from crossmargin.agreement.single import NOTHING, Client, settle
 from crossmargin.conventions import CME, FICC
 from crossmargin.margin.portfolios import CcpMargin, Flags, Portfolios
-from crossmargin.policies import Agreement
+from crossmargin.policies import AgreementRules
 from crossmargin.policies.sections import LOWER_OF_MODELS
 from crossmargin.results.tables import money_columns, saving_columns
 
-RULES = Agreement(offset_method=LOWER_OF_MODELS, cap=0.8, minimum_saving=0.01)
+RULES = AgreementRules(offset_method=LOWER_OF_MODELS, cap=0.8, minimum_saving=0.01)
 KNOWN: Flags = (False,) * 5
 
 # Amounts that meet the cap, the minimum, ties and whole cents, and any others.
@@ -44,7 +44,7 @@ def by_columns(
     multiplier: float,
     floor: float,
     minimum: float,
-    rules: Agreement,
+    rules: AgreementRules,
 ) -> dict[str, Any]:
     """Return the row that `agree` and `require` give; the first group is the account's own."""
     ficc, cme, no_ficc, no_cme = (np.array(column) for column in zip(*groups, strict=True))
@@ -96,7 +96,7 @@ def test_one_account_is_the_row_of_the_columns(
     minimum: float,
     limits: tuple[float, float],
 ) -> None:
-    rules = Agreement(LOWER_OF_MODELS, *limits)
+    rules = AgreementRules(LOWER_OF_MODELS, *limits)
     there = NOTHING
     for group in groups[1:]:
         there = together(there, standing_alone(*group))
@@ -118,7 +118,7 @@ def test_one_account_is_the_row_of_the_columns(
 def test_a_cap_of_nothing_leaves_nothing_that_binds() -> None:
     v = (60.0, 40.0, 50.0, 1.0, 2.0)
     client = Client("A", True, True, 1.0, 0.0, 0.0)
-    row = settle(v, v, KNOWN, KNOWN, True, client, Agreement(LOWER_OF_MODELS, 0.0, 0.0))
+    row = settle(v, v, KNOWN, KNOWN, True, client, AgreementRules(LOWER_OF_MODELS, 0.0, 0.0))
     assert (row["offset_rate"], row["binding"], row["capped"]) == (0.0, None, True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,8 @@ from crossmargin.arrays import Integer, Mask
 from crossmargin.conventions import CME, FUTURES
 from crossmargin.engine import Book
 from crossmargin.instruments.universe import Universe
-from crossmargin.margin.portfolios import holds
-from crossmargin.policies import Agreement
+from crossmargin.margin.portfolios import holds, row_of
+from crossmargin.policies import AgreementRules
 from crossmargin.policies.sections import LOWER_OF_MODELS
 
 STATUSES = ("incomplete", "complete", "not_eligible")
@@ -46,7 +47,8 @@ def account_caveats(
     roots_without_spread: tuple[str, ...],
     group_account: Integer,
     accounts: int,
-    rules: Agreement,
+    elsewhere: Sequence[tuple[Book, tuple[str, ...]]] = (),
+    rules: AgreementRules,
 ) -> Caveats:
     """Return what is to be said of each account's figures.
 
@@ -62,7 +64,10 @@ def account_caveats(
         The account of each group.
     accounts : int
         Number of accounts A.
-    rules : Agreement
+    elsewhere : sequence of (Book, tuple of str)
+        At each clearing house outside the programme: its book, whose rows are groups, and the
+        futures that move with the Treasury curve there.
+    rules : AgreementRules
         An offset rate from a table does not come from what the models see of a hedge.
 
     Returns
@@ -74,6 +79,9 @@ def account_caveats(
     held = holds(book, CME, np.isin(universe.root, roots_without_spread)).any(axis=1)
     spread_not_modelled = np.zeros(accounts, dtype=bool)
     spread_not_modelled[group_account[held]] = True
+    for own, roots in elsewhere:
+        group = row_of(own)[np.isin(universe.root, roots)[own.column]]
+        spread_not_modelled[group_account[group]] = True
     return Caveats(without_basis[:accounts, FUTURES] & by_models, spread_not_modelled)
 
 

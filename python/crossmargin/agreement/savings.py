@@ -10,7 +10,7 @@ from crossmargin.agreement import rule
 from crossmargin.arrays import Float, Mask, Text
 from crossmargin.conventions import CASH, FUTURES
 from crossmargin.margin.portfolios import CcpMargin
-from crossmargin.policies import Agreement
+from crossmargin.policies import AgreementRules
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def agree(
     eligible: Mask,
     complete: Mask,
     two_sided: Mask,
-    rules: Agreement,
+    rules: AgreementRules,
     reduction: Float | None = None,
 ) -> Saving:
     """Return the percentage each account's cross-margined requirements are reduced by.
@@ -64,7 +64,7 @@ def agree(
     eligible, complete, two_sided : ndarray of bool, [A]
         The account may be cross-margined; none of its rows was rejected; it has both cash and
         futures in the cross-margin account.
-    rules : Agreement
+    rules : AgreementRules
         The cap and the smallest saving.
     reduction : ndarray of float64, [A], optional
         USD for each house, by a table of the policy instead of the smaller saving.

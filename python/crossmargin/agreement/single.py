@@ -12,7 +12,7 @@ from decimal import Context, Decimal
 from crossmargin.agreement._scalar import settled
 from crossmargin.agreement.rule import BINDING, REASONS
 from crossmargin.margin.portfolios import Flags, Portfolios
-from crossmargin.policies import Agreement
+from crossmargin.policies import AgreementRules
 
 Alone = tuple[int, int, int, bool, bool, bool]
 """What an account's positions need without a reduction, as `rule.standing_alone` returns it."""
@@ -57,7 +57,7 @@ def settle(
     no_cme: Flags,
     two_sided: bool,
     client: Client,
-    rules: Agreement,
+    rules: AgreementRules,
 ) -> dict[str, object]:
     """Return what one account is reduced by and has to pay; see `agree` and `require`.
 
@@ -69,7 +69,7 @@ def settle(
         The account has both cash and futures in the cross-margin account.
     client : Client
         The account.
-    rules : Agreement
+    rules : AgreementRules
         The cap and the smallest saving.
 
     Returns

@@ -14,7 +14,6 @@ from crossmargin.agreement.eligibility import (
 )
 from crossmargin.arrays import Text
 from crossmargin.book.schemas import ACCOUNTS, POSITIONS
-from crossmargin.book.trades import Trades
 from crossmargin.calculation.inputs import ParsedInputs
 from crossmargin.exceptions import ExceptionLog
 from crossmargin.policies import Policy
@@ -26,8 +25,6 @@ class ClassifiedTrades:
 
     Attributes
     ----------
-    trades : Trades
-        [R].
     ineligibility_reason : ndarray of str, [A]
         Why an account may not be cross-margined; empty where it may.
     assignment : Assignment
@@ -36,7 +33,6 @@ class ClassifiedTrades:
         What was reassigned, and what will soon have to be.
     """
 
-    trades: Trades
     ineligibility_reason: Text
     assignment: Assignment
     exceptions: pa.Table
@@ -77,4 +73,4 @@ def classify_trades(parsed: ParsedInputs, policy: Policy) -> ClassifiedTrades:
         accounts_file=ACCOUNTS.name,
         log=log,
     )
-    return ClassifiedTrades(parsed.trades, reason, assignment, log.table())
+    return ClassifiedTrades(reason, assignment, log.table())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from importlib.metadata import version
 from typing import Any
@@ -81,6 +82,7 @@ def _describe_market(market: Market) -> dict[str, Any]:
     fixings_to = {index: market.fixings_to(index) for index in market.fixings}
     return {
         "curve_date": str(history.date[-1]),
+        "curve_hash": hashlib.sha256(market.curve.log_df.tobytes()).hexdigest(),
         "sofr_curve_date": None if history.sofr is None else str(history.sofr.date[-1]),
         "fixings_to": {
             index: None if day is None else str(day) for index, day in fixings_to.items()

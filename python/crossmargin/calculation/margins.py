@@ -160,12 +160,14 @@ def require_accounts(
     )
 
 
-def caveats_of(book: Book, models: PreparedModels, clients: Clients) -> Caveats:
+def caveats_of(
+    book: Book, elsewhere: Mapping[str, Book], models: PreparedModels, clients: Clients
+) -> Caveats:
     """Return what is to be said of each account's figures.
 
     Parameters
     ----------
-    book : Book
+    book, elsewhere
         As for `margin_accounts`.
     models : PreparedModels
     clients : Clients
@@ -182,6 +184,7 @@ def caveats_of(book: Book, models: PreparedModels, clients: Clients) -> Caveats:
         roots_without_spread=ficc.without_spread,
         group_account=clients.group_account,
         accounts=clients.eligible.size,
+        elsewhere=[(own, models.ccps[ccp].without_spread) for ccp, own in elsewhere.items()],
         rules=models.policy.agreement,
     )
 

@@ -83,7 +83,7 @@ def net_trades(
     InputError
         There is no instrument at all.
     """
-    trades, assignment = classified.trades, classified.assignment
+    trades, assignment = parsed.trades, classified.assignment
     needed = [c for house in houses for c in house.model.contracts(parsed.market.as_of)]
     contracts = tuple(canonical_order({*trades.contracts, *needed}))
     universe = universe_on(parsed.market, parsed, classified, contracts, baskets)
@@ -151,8 +151,8 @@ def universe_on(
     """
     return build_universe(
         securities=parsed.securities,
-        held=classified.trades.held,
-        cash_dates=classified.trades.cash_dates,
+        held=parsed.trades.held,
+        cash_dates=parsed.trades.cash_dates,
         contracts=contracts,
         market=market,
         baskets=baskets,

@@ -16,7 +16,6 @@ from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs, market_notes
 from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.netted import NettedBook, universe_on
-from crossmargin.conventions import CME
 from crossmargin.engine import Execution
 from crossmargin.engine.execution import DEFAULT_EXECUTION
 from crossmargin.exceptions import CODES, ExceptionLog, InputError
@@ -116,7 +115,7 @@ def prepare_models(
                 eligible=eligible,
                 store=store,
                 cube=(cubes or {}).get(house.ccp),
-                span_file=span_file if house.ccp == CME else None,
+                span_file=span_file,
             )
             prepared[house.ccp] = house.model.prepare(inputs, execution)
     except (HistoryShortError, CorrelationError) as error:
@@ -163,7 +162,7 @@ def prepare_for_book(
         policy,
         market,
         universe,
-        parsed.securities.take(classified.trades.held),
+        parsed.securities.take(parsed.trades.held),
         cubes=parsed.cubes,
         span_file=parsed.span_file,
         volumes=parsed.volumes,
@@ -212,7 +211,7 @@ def _log_unpriced(
     log: ExceptionLog,
 ) -> None:
     """Log the rows whose instrument a model does not cover, each once, and assumed start cash."""
-    trades, legs, name = classified.trades, netted.legs, models.universe.name
+    trades, legs, name = parsed.trades, netted.legs, models.universe.name
     account = parsed.accounts["account"]
     at = trades.ccp[legs.trade]
     done = np.zeros(name.size, dtype=bool)

@@ -182,7 +182,7 @@ def _builders(stages: Stages, exceptions: pa.Table) -> dict[str, Callable[[], pa
             required=stages.requirements,
             eligible=stages.clients.eligible,
             rows_rejected=stages.rows_rejected,
-            caveats=caveats_of(book, models, stages.clients),
+            caveats=caveats_of(book, stages.netted.elsewhere, models, stages.clients),
         ),
         "components": lambda: component_table(
             every,
@@ -199,7 +199,7 @@ def _builders(stages: Stages, exceptions: pa.Table) -> dict[str, Callable[[], pa
             models.universe,
             assignment,
             name,
-            stages.classified.trades.ccps,
+            stages.parsed.trades.ccps,
         ),
         "exceptions": lambda: exception_table(exceptions),
     }

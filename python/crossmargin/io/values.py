@@ -139,7 +139,9 @@ class _Writer:
             return self._column(value)
         for name, kind in (("tuple", tuple), ("list", list), ("set", frozenset)):
             if type(value) is kind:
-                return {name: [self.node(item) for item in value]}
+                nodes = [self.node(item) for item in value]
+                # A set has no order of its own.
+                return {name: sorted(nodes, key=json.dumps) if kind is frozenset else nodes}
         if isinstance(value, Mapping):
             return {"dict": [[self.node(key), self.node(item)] for key, item in value.items()]}
         raise TypeError(f"a value of type {type(value).__name__} cannot be kept")

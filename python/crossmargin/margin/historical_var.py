@@ -16,8 +16,10 @@ from crossmargin.arrays import Text
 from crossmargin.conventions import VAR
 from crossmargin.engine import Book, Cube, Execution, Measure, revalue, segment_tails
 from crossmargin.instruments.contracts import Contract
-from crossmargin.margin.model import Incremental, ModelInputs, Note
+from crossmargin.instruments.short_rates import RATE_INDEX
+from crossmargin.margin.model import Incremental, ModelInputs
 from crossmargin.margin.portfolios import WHOLE, CcpMargin, row_of
+from crossmargin.market.market import Note
 from crossmargin.policies import ScenarioRules
 from crossmargin.policies.sections.common import HIGHEST_LEVEL
 
@@ -74,6 +76,7 @@ class HistoricalVar:
     def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedHistoricalVar:
         """Return the model for a market; see `MarginModel.prepare`."""
         universe, market, rules = inputs.universe, inputs.market, self.rules
+        without_spread: tuple[str, ...] = ()
         if inputs.cube is not None:
             cube, unpriced = inputs.cube.of(universe, market.as_of)
         else:
@@ -87,7 +90,9 @@ class HistoricalVar:
             pnl = revalue(universe.terms, chosen.shock, **execution.kernels)
             cube = Cube(pnl, scenario=chosen.date.astype(str).tolist())
             unpriced = universe.unpriced
-        return PreparedHistoricalVar(self.ccp, rules, cube, unpriced)
+            if market.history.sofr is None or chosen.no_sofr > cube.scenarios / 2:
+                without_spread = tuple(RATE_INDEX)
+        return PreparedHistoricalVar(self.ccp, rules, cube, unpriced, without_spread)
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,7 @@ class PreparedHistoricalVar:
     cube : Cube, [I x S]
         USD per lot or contract.
     unpriced : ndarray of str, [I]
+    without_spread : tuple of str
         See `PreparedModel`.
     """
 
@@ -108,8 +114,8 @@ class PreparedHistoricalVar:
     rules: HistoricalVarRules
     cube: Cube
     unpriced: Text
+    without_spread: tuple[str, ...]
     without_basis: ClassVar[tuple[str, ...]] = ()
-    without_spread: ClassVar[tuple[str, ...]] = ()
     incremental: ClassVar[Incremental | None] = None
 
     def margin(self, book: Book, execution: Execution) -> CcpMargin:

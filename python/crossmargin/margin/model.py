@@ -23,6 +23,7 @@ from crossmargin.instruments.universe import Universe
 from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.market import Market
+from crossmargin.market.market import Note
 from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import ScenarioRules
 
@@ -120,15 +121,6 @@ class ModelInputs:
     store: ScenarioStore
     cube: OwnCube | None = None
     span_file: SpanFile | None = None
-
-
-@dataclass(frozen=True)
-class Note:
-    """What a user should know of a prepared model: a code of the exceptions, and why."""
-
-    code: str
-    file: str
-    message: str
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ SYNTHETIC = "synthetic"
 
 
 class Note(NamedTuple):
-    """What a user should know of a market's file: a code of the exceptions table, and why."""
+    """What a user should know of an input: a code of the exceptions table, its file, and why."""
 
     code: str
     file: str

@@ -7,7 +7,7 @@ from crossmargin.policies.building import build
 from crossmargin.policies.ccps import CcpTable
 from crossmargin.policies.files import shipped_policies
 from crossmargin.policies.policy import Parameter, Policy, read_policy
-from crossmargin.policies.sections.agreement import Agreement, ClassDisallowance, SpreadCredit
+from crossmargin.policies.sections.agreement import AgreementRules, ClassDisallowance, SpreadCredit
 from crossmargin.policies.sections.cme import Cme, CmeCorrelation
 from crossmargin.policies.sections.common import MaturityGroup
 from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
@@ -17,7 +17,7 @@ from crossmargin.policies.sections.scenarios import ScenarioRules
 from crossmargin.policies.sections.span import Span
 
 __all__ = [
-    "Agreement",
+    "AgreementRules",
     "BacktestingRules",
     "CcpTable",
     "ClassDisallowance",

@@ -14,7 +14,7 @@ from crossmargin.policies.building import build, check_origin, entries
 from crossmargin.policies.ccps import CcpTable, build_ccp, check_ccp_name
 from crossmargin.policies.files import merged, policy_bytes, policy_folder
 from crossmargin.policies.sections import REQUIRED, SECTIONS, SPAN, charges
-from crossmargin.policies.sections.agreement import Agreement
+from crossmargin.policies.sections.agreement import AgreementRules
 from crossmargin.policies.sections.charges import GrossValueCharge
 from crossmargin.policies.sections.cme import Cme
 from crossmargin.policies.sections.common import Section
@@ -75,7 +75,7 @@ class Policy:
     effective_from: str
     hash: str
     extends: str
-    agreement: Agreement
+    agreement: AgreementRules
     eligibility: Eligibility
     scenarios: ScenarioRules
     ficc: Ficc

@@ -10,10 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from crossmargin import columns
-from crossmargin.agreement.clients import Clients
-from crossmargin.arrays import Integer
 from crossmargin.book.netting import net, to_book
 from crossmargin.book.trades import LARGEST_CONTRACTS, LARGEST_FACE, LOT
+from crossmargin.calculation.batches import Batch
 from crossmargin.calculation.margins import (
     agree_offsets,
     caveats_of,
@@ -26,7 +25,7 @@ from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGM
 from crossmargin.engine import Book, Execution
 from crossmargin.instruments.identifiers import canonical_name
 from crossmargin.instruments.universe import FORWARD_CASH, FUTURE
-from crossmargin.margin.portfolios import row_of, rows_of
+from crossmargin.margin.portfolios import row_of
 from crossmargin.results.schema import WHAT_IFS
 from crossmargin.results.table import Table
 from crossmargin.results.tables import caveat_columns, money_columns, saving_columns
@@ -92,9 +91,7 @@ class Session:
             raise ValueError(f"memory: a number of bytes expected, got {memory!r}")
         stages = run.stages
         self._models: PreparedModels = stages.models
-        self._clients: Clients = stages.clients
-        self._book: Book = stages.netted.book
-        self._at_other_ccps = stages.netted.elsewhere
+        self._batch = Batch(stages.netted.book, stages.netted.elsewhere, stages.clients)
         self._execution = Execution(threads)
         self._as_of = stages.models.market.as_of
         names = run.accounts.to_arrow()["account"].to_pylist()
@@ -111,18 +108,18 @@ class Session:
         self._inside: list[int] = np.where(
             self._models.eligible, np.where(future, CME_XM, FICC_XM), self._other
         ).tolist()
-        self._eligible: list[bool] = self._clients.eligible.tolist()
-        extra = np.arange(len(names), self._clients.group_account.size)
-        owner = self._clients.group_account[extra]
+        self._eligible: list[bool] = self._batch.clients.eligible.tolist()
+        extra = np.arange(len(names), self._batch.clients.group_account.size)
+        owner = self._batch.clients.group_account[extra]
         self._elsewhere: dict[int, list[int]] = {}
         for group, account in zip(extra.tolist(), owner.tolist(), strict=True):
             self._elsewhere.setdefault(account, []).append(group)
         self._cached: CachedAccounts | None = None
         if can_be_cached(self._models):
             self._cached = CachedAccounts(
-                self._book,
+                self._batch.book,
                 self._models,
-                self._clients,
+                self._batch.clients,
                 names=names,
                 elsewhere=self._elsewhere,
                 memory=memory,
@@ -201,23 +198,9 @@ class Session:
     def _ask(self, accounts: list[int], trades: list[list[Leg]], execution: Execution) -> pa.Table:
         """Answer questions by the columnar models."""
         asked = np.array(accounts, dtype=np.int64)
-        # The account's own group for each question, then its groups at other firms.
-        group, owner = [asked], [np.arange(asked.size)]
-        for question, account in enumerate(accounts):
-            for other in self._elsewhere.get(account, ()):
-                group.append(np.array([other]))
-                owner.append(np.array([question]))
-        groups = np.concatenate(group)
-        book = self._book_with(groups, trades)
-        clients = Clients(
-            eligible=self._clients.eligible[asked],
-            complete=self._clients.complete[asked],
-            multiplier=self._clients.multiplier[asked],
-            floor=self._clients.floor[asked],
-            minimum=self._clients.minimum[asked],
-            group_account=np.concatenate(owner),
-        )
-        there = {ccp: rows_of(own, groups) for ccp, own in self._at_other_ccps.items()}
+        batch = self._batch.take(asked)
+        clients, there = batch.clients, batch.elsewhere
+        book = _with_trades(batch.book, trades)
         margins = margin_accounts(book, there, self._models, execution)
         agreement = agree_offsets(book, self._models, margins, clients, execution)
         required = require_accounts(margins, agreement, clients)
@@ -226,28 +209,9 @@ class Session:
                 "account": columns.text_column([self.accounts[number] for number in accounts]),
                 **saving_columns(agreement.saving),
                 **money_columns(required),
-                **caveat_columns(caveats_of(book, self._models, clients)),
+                **caveat_columns(caveats_of(book, there, self._models, clients)),
             }
         )
-
-    def _book_with(self, groups: Integer, trades: list[list[Leg]]) -> Book:
-        """Return the lines of some groups, the trades of the first ones added."""
-        width = len(SEGMENTS)
-        own = rows_of(self._book, (groups[:, None] * width + np.arange(width)).ravel())
-        place = row_of(own)
-        new = np.array(
-            [(group, *leg) for group, legs in enumerate(trades) for leg in legs], np.int64
-        ).reshape(-1, 4)
-        size = place.size + len(new)
-        lines = net(
-            group=np.concatenate([place // width, new[:, 0]]),
-            segment=np.concatenate([place % width, new[:, 1]]),
-            instrument=np.concatenate([own.column, new[:, 2]]).astype(np.int64),
-            lots=np.concatenate([own.quantity.astype(np.int64), new[:, 3]]),
-            xm=np.zeros(size, dtype=bool),
-            assignment_reason=np.zeros(size, dtype=np.int64),
-        )
-        return to_book(lines, groups=groups.size, instruments=self._book.columns)
 
     def _number(self, account: str) -> int:
         if not isinstance(account, str) or account not in self._account:
@@ -311,3 +275,22 @@ def _lots(name: str, quantity: SupportsFloat, future: bool) -> int:
             + ("contracts" if future else f"lots of {LOT} USD face")
         )
     return lots
+
+
+def _with_trades(book: Book, trades: list[list[Leg]]) -> Book:
+    """Return a book with the trades of its first groups added."""
+    width = len(SEGMENTS)
+    place = row_of(book)
+    new = np.array(
+        [(group, *leg) for group, legs in enumerate(trades) for leg in legs], np.int64
+    ).reshape(-1, 4)
+    size = place.size + len(new)
+    lines = net(
+        group=np.concatenate([place // width, new[:, 0]]),
+        segment=np.concatenate([place % width, new[:, 1]]),
+        instrument=np.concatenate([book.column, new[:, 2]]).astype(np.int64),
+        lots=np.concatenate([book.quantity.astype(np.int64), new[:, 3]]),
+        xm=np.zeros(size, dtype=bool),
+        assignment_reason=np.zeros(size, dtype=np.int64),
+    )
+    return to_book(lines, groups=book.rows // width, instruments=book.columns)

@@ -23,8 +23,9 @@ from crossmargin.margin.cme.historical import (
     front_contract,
 )
 from crossmargin.margin.cme.span import SpanModel, span_margin, span_model
-from crossmargin.margin.model import Incremental, ModelInputs, Note, OwnCube
+from crossmargin.margin.model import Incremental, ModelInputs, OwnCube
 from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.market.market import Note
 from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules, Span
 from crossmargin.policies.sections import SPAN
 

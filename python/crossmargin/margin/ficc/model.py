@@ -27,8 +27,9 @@ from crossmargin.margin.ficc.var import (
     floor_rates,
     proxy_covers,
 )
-from crossmargin.margin.model import Incremental, ModelInputs, Note
+from crossmargin.margin.model import Incremental, ModelInputs
 from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.market.market import Note
 from crossmargin.policies import Ficc, HaircutRules
 
 

@@ -7,7 +7,7 @@ from crossmargin.policies.sections.agreement import (
     CLASS_DISALLOWANCE,
     LOWER_OF_MODELS,
     SPREAD_CREDIT,
-    Agreement,
+    AgreementRules,
     ClassDisallowance,
     SpreadCredit,
 )
@@ -20,7 +20,7 @@ from crossmargin.policies.sections.scenarios import ScenarioRules
 from crossmargin.policies.sections.span import SPAN, Span
 
 _ALL: tuple[type[Section], ...] = (
-    Agreement,
+    AgreementRules,
     Eligibility,
     ScenarioRules,
     Ficc,

@@ -18,7 +18,7 @@ OFFSET_METHODS = (LOWER_OF_MODELS, CLASS_DISALLOWANCE, SPREAD_CREDIT)
 
 
 @dataclass(frozen=True)
-class Agreement:
+class AgreementRules:
     """How much the requirements are reduced by."""
 
     table: ClassVar[str] = "agreement"
