@@ -526,7 +526,7 @@ def test_cube_that_names_an_instrument_twice_is_refused(
     market: xm.Market, securities: pa.Table
 ) -> None:
     cube = pa.table({"instrument": ["ZNM25", "ZNM5"], "a": [1.0, 2.0]})
-    with pytest.raises(InputError, match="ZNM25 and ZNM5 are one instrument"):
+    with pytest.raises(InputError, match="ZNM25 and ZNM5 name the same instrument"):
         xm.run(
             positions=_positions(ONE_LINE),
             accounts=_accounts("A"),

@@ -300,7 +300,7 @@ def test_what_a_file_holds_takes_the_place_of_the_policys() -> None:
 
 
 def test_a_file_of_which_nothing_is_used_is_refused() -> None:
-    with pytest.raises(InputError, match="span file: nothing in it is for a root of ours"):
+    with pytest.raises(InputError, match="span file: it has nothing for our roots"):
         with_file(replace(RULES, product_codes=()), FILE, np.datetime64("2025-03-13"))
 
 
