@@ -1,4 +1,4 @@
-"""What is to be said of an account's figures: its status, and what the models do not see."""
+"""The caveats on an account's figures: its status, and what the models leave out."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from crossmargin.policies import Agreement
 from crossmargin.policies.sections import LOWER_OF_MODELS
 
 STATUSES = ("incomplete", "complete", "not_eligible")
-"""What an account's figures are."""
+"""Status of an account's figures, by number."""
 SPREAD_NOT_MODELLED = "not modelled"
-"""What stands for a spread risk that no model sees."""
+"""The value in results for a spread risk that no model covers."""
 
 
 @dataclass(frozen=True)
 class Caveats:
-    """What is to be said of each account's figures.
+    """The caveats on each account's figures.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ def account_caveats(
     accounts: int,
     rules: Agreement,
 ) -> Caveats:
-    """Return what is to be said of each account's figures.
+    """Return the caveats on each account's figures.
 
     Parameters
     ----------
@@ -57,13 +57,13 @@ def account_caveats(
     universe : Universe
         The instruments of the book.
     roots_without_basis, roots_without_spread : tuple of str
-        Futures that move without their basis in most scenarios; with the Treasury curve.
+        Futures that in most scenarios move without their basis, or with the Treasury curve.
     group_account : ndarray of int64, [G]
         The account of each group.
     accounts : int
         Number of accounts A.
     rules : Agreement
-        An offset rate from a table does not come from what the models see of a hedge.
+        An offset rate from a table does not depend on what the models see of a hedge.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def account_status(
     Returns
     -------
     ndarray of int64
-        Incomplete where a row is rejected or anything is unpriced.
+        Incomplete if a row is rejected or anything is unpriced.
     """
     unpriced = ~required.requirement.known | (saving.reason == "INCOMPLETE")
     status = np.where(eligible, STATUSES.index("complete"), STATUSES.index("not_eligible"))
