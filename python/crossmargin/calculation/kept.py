@@ -1,4 +1,4 @@
-"""What stays as it is when the market moves, so that a rerun need not find it again."""
+"""What does not change when the market moves, kept for reruns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from crossmargin.market.scenarios import ScenarioStore
 
 @dataclass(frozen=True)
 class Kept:
-    """Scenarios of the history, and what can be delivered into the futures."""
+    """The scenarios of the history, and the delivery baskets of the futures."""
 
     scenarios: ScenarioStore = field(default_factory=ScenarioStore)
     baskets: BasketStore = field(default_factory=BasketStore)

@@ -1,4 +1,4 @@
-"""What a run says of itself: versions, policy, inputs, models, counts and hashes."""
+"""What a run records about itself: versions, policy, inputs, models, counts and hashes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from crossmargin.policies import Policy
 def describe_run(
     parsed: ParsedInputs, models: PreparedModels, rejected: Integer, execution: Execution
 ) -> dict[str, Any]:
-    """Return what the manifest says of inputs and models.
+    """Return what the manifest records about inputs and models.
 
     Parameters
     ----------
@@ -92,17 +92,17 @@ def _describe_market(market: Market) -> dict[str, Any]:
 
 
 def _describe_ccps(models: PreparedModels) -> dict[str, dict[str, Any]]:
-    """Return of each clearing house its model, the P&L it measures, and what the model says."""
+    """Return each clearing house's model, the P&L it measures, and what it says of itself."""
     return {
-        house.ccp: {
-            "model": house.model.name,
+        place.ccp: {
+            "model": place.model.name,
             "cubes": {
                 name: _describe_cube(cube)
-                for name, cube in models.ccps[house.ccp].scenario_pnl().items()
+                for name, cube in models.ccps[place.ccp].scenario_pnl().items()
             },
-            **models.ccps[house.ccp].describe(),
+            **models.ccps[place.ccp].describe(),
         }
-        for house in clearing_houses(models.policy)
+        for place in clearing_houses(models.policy)
     }
 
 
