@@ -609,7 +609,7 @@ def test_no_memory_is_no_fault_of_the_program(
 
     monkeypatch.setattr("crossmargin.cli.run.margin_book", fail)
     assert cli.main(["run", *write()]) == 2
-    assert "the memory does not suffice" in capsys.readouterr().err
+    assert "there is not enough memory" in capsys.readouterr().err
 
 
 def test_unusable_input_always_exits_with_2(write: Any, tmp_path: Path) -> None:
