@@ -190,7 +190,7 @@ def test_v_is_the_sum_of_its_parts(book_of: Any) -> None:
 
 def test_portfolios_net_across_their_segments_only(book_of: Any) -> None:
     own = model({"ZN": 1000.0}, {"ZN": 3}, cash=0.5)
-    # Cash +6 lots stand for 3 contracts; futures -2; another house's cash +8; outside +1.
+    # Cash +6 lots stand for 3 contracts; futures -2; another ccp's cash +8; outside +1.
     result = span_margin(book_of([{1: 6}, {0: -2}, {1: 8}, {0: 1}]), own)
     portfolios = [CASH, FUTURES, COMBINED, OTHER, ALL]
     assert result.v[0, portfolios].tolist() == [3000.0, 2000.0, 1000.0, 1000.0, 1000.0]
