@@ -21,8 +21,6 @@ from typing import Any
 import numpy as np
 from pyarrow import csv
 
-from crossmargin.conventions import CME, FICC, UNIONS
-
 LINES = 40
 """Lines of an account of the book of tails, on average."""
 PASS_UNIONS = [[0], [1], [0, 1]]
@@ -124,6 +122,7 @@ def find_pass(inputs: Inputs, full: bool) -> Call:
 def find_run_set(inputs: Inputs) -> Call:
     """Find the tails that a run finds, over the portfolios of both clearing houses."""
     import crossmargin as xm
+    from crossmargin.conventions import CME, FICC, UNIONS
 
     book, (ficc, cme, stressed) = inputs.book(4), inputs.cubes
     last = slice(ficc.scenarios - 500, None)

@@ -88,6 +88,7 @@ def test_requirement_by_hand() -> None:
         "requirement_cme": 450_00,
         "other_ficc": 50_00,
         "other_cme": 40_00,
+        "other_ccps": 0,
         "requirement": 1290_00,
         "house_requirement": 1290_00,
         "programme_saving": 400_00,
