@@ -253,7 +253,7 @@ def end_group(process: subprocess.Popen[str]) -> None:
 
 
 def build(commit: str, folder: Path) -> Path:
-    """Install a commit in a directory of its own, without dependencies, and return that."""
+    """Install a commit in its own directory, without dependencies, and return that."""
     archive, tree, target = (folder / name for name in ("tree.zip", "tree", "installed"))
     folder.mkdir()
     git("archive", f"--output={archive}", commit).check_returncode()
@@ -347,7 +347,7 @@ def main() -> int:
         return 0
     for name, commit in zip(names, commits, strict=True):
         if not commit:
-            parser.error(f"{name} is no commit of this repository")
+            parser.error(f"{name} is not a commit of this repository")
     for side, commit in zip(("base", "head"), commits, strict=True):
         print(f"{side} {git('log', '-1', '--format=%h %s', commit).stdout.strip()}", flush=True)
     if git("diff", "--quiet", *commits, "--", *SOURCES).returncode == 0:

@@ -306,7 +306,7 @@ def compared(data: bytes) -> None:
 
 
 def results(data: bytes) -> None:
-    """Read a manifest, beside no tables."""
+    """Read a manifest from a directory without tables."""
     folder = Path(tempfile.mkdtemp(dir="/dev/shm"))
     try:
         (folder / MANIFEST).write_bytes(data)

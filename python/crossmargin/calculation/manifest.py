@@ -94,15 +94,15 @@ def _describe_market(market: Market) -> dict[str, Any]:
 def _describe_ccps(models: PreparedModels) -> dict[str, dict[str, Any]]:
     """Return each clearing house's model, the P&L it measures, and what it says of itself."""
     return {
-        place.ccp: {
-            "model": place.model.name,
+        clearing_house.ccp: {
+            "model": clearing_house.model.name,
             "cubes": {
                 name: _describe_cube(cube)
-                for name, cube in models.ccps[place.ccp].scenario_pnl().items()
+                for name, cube in models.ccps[clearing_house.ccp].scenario_pnl().items()
             },
-            **models.ccps[place.ccp].describe(),
+            **models.ccps[clearing_house.ccp].describe(),
         }
-        for place in clearing_houses(models.policy)
+        for clearing_house in clearing_houses(models.policy)
     }
 
 

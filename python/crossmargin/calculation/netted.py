@@ -59,7 +59,7 @@ class NettedBook:
 def net_trades(
     parsed: ParsedInputs,
     classified: ClassifiedTrades,
-    places: Sequence[ClearingHouse],
+    clearing_houses: Sequence[ClearingHouse],
     baskets: BasketStore | None = None,
 ) -> NettedBook:
     """Return the netted book of the trades.
@@ -69,8 +69,8 @@ def net_trades(
     parsed : ParsedInputs
         The market's prices replace start cash that is blank.
     classified : ClassifiedTrades
-    places : sequence of ClearingHouse
-        The clearing houses; their models may need contracts besides those of the trades.
+    clearing_houses : sequence of ClearingHouse
+        Their models may need contracts besides those of the trades.
     baskets : BasketStore, optional
         Keeps the baskets of the futures for the next call.
 
@@ -84,7 +84,7 @@ def net_trades(
         There is no instrument to margin.
     """
     trades, assignment = classified.trades, classified.assignment
-    needed = [c for place in places for c in place.model.contracts(parsed.market.as_of)]
+    needed = [c for one in clearing_houses for c in one.model.contracts(parsed.market.as_of)]
     contracts = tuple(canonical_order({*trades.contracts, *needed}))
     universe = universe_on(parsed.market, parsed, classified, contracts, baskets)
     first = universe.name.size - len(contracts)

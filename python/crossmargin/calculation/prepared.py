@@ -107,7 +107,7 @@ def prepare_models(
         charges = prepare_charges(
             ChargeInputs(universe, held, market, policy, volumes or {}, store)
         )
-        for place in clearing_houses(policy):
+        for clearing_house in clearing_houses(policy):
             inputs = ModelInputs(
                 universe=universe,
                 held=held,
@@ -115,10 +115,10 @@ def prepare_models(
                 scenarios=policy.scenarios,
                 eligible=eligible,
                 store=store,
-                cube=(cubes or {}).get(place.ccp),
-                span_file=span_file if place.ccp == CME else None,
+                cube=(cubes or {}).get(clearing_house.ccp),
+                span_file=span_file if clearing_house.ccp == CME else None,
             )
-            prepared[place.ccp] = place.model.prepare(inputs, execution)
+            prepared[clearing_house.ccp] = clearing_house.model.prepare(inputs, execution)
     except (HistoryShortError, CorrelationError) as error:
         raise InputError(f"par yields: {error}") from None
     return PreparedModels(policy, market, universe, eligible, prepared, charges)

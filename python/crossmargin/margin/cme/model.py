@@ -213,7 +213,7 @@ class PreparedSpan:
 
 def _reason_unpriced(universe: Universe) -> Text:
     """Return why an instrument is not covered, for those that are not, [I]."""
-    # What the universe prices lacks only the futures that would stand for it.
+    # If the universe prices it, only the futures that stand for it are missing.
     return np.where(universe.unpriced != "", universe.unpriced, "NO_BASKET").astype(object)
 
 
