@@ -253,7 +253,7 @@ def test_the_sample_takes_no_other_book(
     write: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["run", "--sample", *write()]) == 2
-    assert "leave the other inputs out" in capsys.readouterr().err
+    assert "leave out the other inputs" in capsys.readouterr().err
 
 
 def test_an_internal_error_ends_in_70(
