@@ -1,4 +1,4 @@
-"""The questions of the benchmarks: a book, and the tails that are asked of it."""
+"""The cases of the benchmarks: a book, and the tails to find for it."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Case:
 
 @cache
 def cubes() -> dict[str, xm.Cube]:
-    """Return the cubes, as users make them: once, outside the timings."""
+    """Return the cubes, made once and outside the timings, as users make them."""
     stressed = generator.make_pnl(2, generator.STRESS_SCENARIOS, turmoil=2.0)
     pnl = {FICC: generator.make_pnl(0), CME: generator.make_pnl(1), "stressed": stressed}
     return {name: xm.Cube(values) for name, values in pnl.items()}
@@ -101,7 +101,7 @@ def cubes() -> dict[str, xm.Cube]:
 
 def pass_measures() -> list[xm.Measure]:
     """Return the measures of the pass: one on each cube."""
-    return [xm.Measure(cubes()[house], LEVEL) for house in (FICC, CME)]
+    return [xm.Measure(cubes()[ccp], LEVEL) for ccp in (FICC, CME)]
 
 
 def pass_case(tier: generator.Tier, book: xm.Book | None = None, name: str = "Pass") -> Case:

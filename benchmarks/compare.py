@@ -3,20 +3,20 @@
 ``python benchmarks/compare.py [BASE] [HEAD]`` builds both commits in a temporary directory and runs
 the benchmarks of `compare_worker.py`, those of the tree this file is in, against both in one job.
 Each revision answers in a process that stays alive. A round times one call in each, one right after
-the other, in turns base head, head base; rounds go over all benchmarks. So whatever else the
-machine does meets both alike. Where memory and code happen to lie moves the times of a process as
-long as it lives, so each measurement is spread over three processes of each revision.
+the other, in turns base head, head base; rounds go over all benchmarks. So other load affects both
+alike. The places of memory and code change the times of a process for as long as it lives, so each
+measurement is spread over three processes of each revision.
 
-- **Ratio**: the median over the rounds of head's time over base's; above one head is slower.
+- **Ratio**: the median over the rounds of head's time over base's; above one, head is slower.
 - **Noise**: how far the ends of the median's 95% interval are from it. The interval is that of the
-  sign test: it goes from one order statistic of the rounds' ratios to another, and supposes nothing
-  of their distribution. Never less than 3%.
-- **Verdict**: a ratio beyond the noise makes a suspect, which is measured again, with twice the
-  rounds and new processes. Only what is beyond its noise both times, in the same direction, is
-  slower or faster.
+  sign test: it goes from one order statistic of the rounds' ratios to another, and assumes nothing
+  about their distribution. It is never less than 3%.
+- **Verdict**: a benchmark with a ratio beyond the noise is a suspect. It is measured again, with
+  twice the rounds and new processes. Only if it is beyond the noise both times, in the same
+  direction, is it slower or faster.
 
 Exit code 1: a loss above ``--fail-above`` both times, or head fails where base does not, runs
-nothing, or does not build. What base cannot run is listed with the reason.
+nothing, or does not build. Benchmarks that base cannot run are listed with the reason.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from compare_worker import BENCHMARKS
 ROOT = Path(__file__).resolve().parents[1]
 WORKER = Path(__file__).with_name("compare_worker.py")
 SOURCES = ("cpp", "python", "CMakeLists.txt", "pyproject.toml")
-"""What the built package is made of."""
+"""The paths that the built package is made from."""
 CONFIDENCE, LEAST_NOISE = 0.95, 0.03
 PROCESSES = 3
-"""Of each revision, one after the other, in a measurement."""
+"""Processes of each revision in a measurement, one after the other."""
 FEWEST_ROUNDS = 6
-"""Fewer do not bound a median with that confidence."""
+"""Fewer rounds do not bound a median with that confidence."""
 WRITE_SAMPLE = """
 import sys
 from crossmargin.sample import write_sample
@@ -70,14 +70,14 @@ FULL, SMALL = Size(42, 5_000, 1_000), Size(24, 2_000, 300)
 
 @dataclass
 class Timings:
-    """What one revision said of one benchmark: seconds of each round, hash, why it failed."""
+    """One revision's answers on one benchmark: seconds of each round, hash, error."""
 
     seconds: list[float] = field(default_factory=list)
     answer: str = ""
     error: str = ""
 
     def add(self, reply: dict[str, object]) -> None:
-        """Take a worker's reply."""
+        """Add a worker's reply."""
         if "error" in reply:
             self.error = str(reply["error"])
         else:
@@ -108,7 +108,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of a benchmark, of what numbers, and whether it fails the comparison."""
+    """The verdict on a benchmark, its numbers, and whether it fails the comparison."""
 
     text: str
     shown: Comparison | None = None
@@ -124,7 +124,7 @@ def rank_below(rounds: int) -> int:
 
 
 def compare(pair: Pair) -> Comparison:
-    """Return what the rounds of a benchmark say, `FEWEST_ROUNDS` or more in both revisions."""
+    """Return the comparison of a benchmark's rounds, at least `FEWEST_ROUNDS` of each revision."""
     base, head = (timings.seconds for timings in pair)
     ratios = sorted(h / b for b, h in zip(base, head, strict=True))
     ratio, k = median(ratios), rank_below(len(ratios))
@@ -135,7 +135,7 @@ def compare(pair: Pair) -> Comparison:
 def judge(first: Pair, again: Pair | None, limit: float) -> Verdict:
     """Return the verdict on a benchmark, measured again if it was a suspect.
 
-    A loss above the limit, a share of base's time, fails if both measurements show it.
+    A loss above the limit, as a share of base's time, fails if both measurements show it.
     """
     base_error, head_error = (
         next((timings.error for timings in runs if timings.error), "")
@@ -158,12 +158,12 @@ def judge(first: Pair, again: Pair | None, limit: float) -> Verdict:
 
 
 def is_suspect(pair: Pair) -> bool:
-    """Say whether the first measurement is beyond the noise."""
+    """Return whether the first measurement is beyond the noise."""
     return not any(timings.error for timings in pair) and compare(pair).direction != "same"
 
 
 class Worker:
-    """A process that times benchmarks in one revision; it starts, or starts anew, when asked."""
+    """A process that times benchmarks in one revision. It starts, or starts again, when asked."""
 
     def __init__(self, command: Sequence[str], environment: dict[str, str]) -> None:
         self._command = command
@@ -184,7 +184,7 @@ class Worker:
             self._process = None
 
     def ask(self, name: str) -> dict[str, object]:
-        """Return the reply to a request; an error if the process ends over it."""
+        """Return the reply to a request, or an error if the process ends."""
         if self._process is None:
             self._process = subprocess.Popen(
                 self._command,
@@ -211,7 +211,7 @@ class Worker:
 def measure(
     workers: Sequence[Worker], names: Iterable[str], rounds: int
 ) -> dict[str, list[Timings]]:
-    """Return what each worker says of each benchmark, asked in turns; a failed one rests."""
+    """Return each worker's timings of each benchmark, asked in turns; failed ones are left out."""
     found = {name: [Timings() for _ in workers] for name in names}
     for turn in range(rounds):
         if turn % -(-rounds // PROCESSES) == 0:
@@ -253,7 +253,7 @@ def end_group(process: subprocess.Popen[str]) -> None:
 
 
 def build(commit: str, folder: Path) -> Path:
-    """Install a commit in a directory of its own, without dependencies, and return that."""
+    """Install a commit in its own directory, without dependencies, and return that."""
     archive, tree, target = (folder / name for name in ("tree.zip", "tree", "installed"))
     folder.mkdir()
     git("archive", f"--output={archive}", commit).check_returncode()
@@ -281,9 +281,9 @@ def build(commit: str, folder: Path) -> Path:
 
 
 def environment(target: Path) -> dict[str, str]:
-    """Return what makes ``python -P -S`` import the package in `target`, and our dependencies.
+    """Return an environment in which ``python -P -S`` imports the package in `target`.
 
-    Without `site` (-S) no hook of an editable install can put itself before them.
+    It also has our dependencies. Without `site` (-S) no editable install can come before them.
     """
     ours = [path for path in sys.path if path and Path(path) != WORKER.parent]
     paths = [str(target), *ours, str(WORKER.parent)]
@@ -293,10 +293,10 @@ def environment(target: Path) -> dict[str, str]:
 def measure_builds(
     targets: Sequence[Path], sample: Path, size: Size
 ) -> dict[str, tuple[Pair, Pair | None]]:
-    """Return both measurements of each benchmark; the second one of suspects alone."""
+    """Return both measurements of each benchmark; only suspects have a second one."""
     python = [sys.executable, "-P", "-S"]
     write = [*python, "-c", WRITE_SAMPLE, str(sample), str(size.sample)]
-    # Without a sample the benchmarks that read it say so.
+    # If there is no sample, the benchmarks that read it say so.
     subprocess.run(write, env=environment(targets[1]), check=False)
 
     with ExitStack() as stack:
@@ -347,7 +347,7 @@ def main() -> int:
         return 0
     for name, commit in zip(names, commits, strict=True):
         if not commit:
-            parser.error(f"{name} is no commit of this repository")
+            parser.error(f"{name} is not a commit of this repository")
     for side, commit in zip(("base", "head"), commits, strict=True):
         print(f"{side} {git('log', '-1', '--format=%h %s', commit).stdout.strip()}", flush=True)
     if git("diff", "--quiet", *commits, "--", *SOURCES).returncode == 0:

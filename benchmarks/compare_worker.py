@@ -22,7 +22,7 @@ import numpy as np
 from pyarrow import csv
 
 LINES = 40
-"""Of an account of the book of tails, on average."""
+"""Lines of an account of the book of tails, on average."""
 PASS_UNIONS = [[0], [1], [0, 1]]
 TRADED = "ZNU26"
 """A contract of the sample."""
@@ -32,7 +32,7 @@ Call = Callable[[], Sequence[Any]]
 
 
 class Inputs:
-    """What the benchmarks are made from, each when first asked for.
+    """The inputs of the benchmarks, each made when first used.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Inputs:
 
     @cached_property
     def cubes(self) -> list[Any]:
-        """Both houses' cubes and the stressed one."""
+        """Both clearing houses' cubes and the stressed one."""
         import generator
 
         from crossmargin.engine import Cube
@@ -70,7 +70,7 @@ class Inputs:
 
         path = self.sample / "par_yields.csv"
         as_of = str(csv.read_csv(path)["date"][-1])
-        # The revision compared with may have the older name.
+        # An older revision may have the older name.
         read = xm.read_market if hasattr(xm, "read_market") else xm.Market.read
         return read(path, as_of=as_of, basis=self.sample / "basis.csv")
 
@@ -84,7 +84,7 @@ class Inputs:
 
     @cached_property
     def kept(self) -> dict[str, Any]:
-        """What keeps the scenarios over moves; in older revisions it is the market itself."""
+        """The store that keeps scenarios between moves; in older revisions the market does."""
         from crossmargin.market import scenarios
 
         store = getattr(scenarios, "ScenarioStore", None)
@@ -120,7 +120,7 @@ def find_pass(inputs: Inputs, full: bool) -> Call:
 
 
 def find_run_set(inputs: Inputs) -> Call:
-    """Find the tails that a run finds, over the portfolios of both houses."""
+    """Find the tails that a run finds, over the portfolios of both clearing houses."""
     import crossmargin as xm
     from crossmargin.conventions import CME, FICC, UNIONS
 
@@ -205,7 +205,7 @@ def digest(answer: Sequence[Any]) -> str:
 
 
 class Timer:
-    """Times benchmarks by name, and remembers those that are set up."""
+    """Times benchmarks by name, and keeps those that are set up."""
 
     def __init__(self, inputs: Inputs) -> None:
         self._inputs = inputs
@@ -228,7 +228,7 @@ class Timer:
 def main() -> None:
     """Answer requests until there are no more."""
     build, sample, accounts = sys.argv[1:]
-    # Whatever a benchmark prints must not be taken for an answer.
+    # Output of a benchmark must not be mistaken for an answer.
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     import crossmargin

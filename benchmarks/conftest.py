@@ -1,6 +1,6 @@
-"""Says on which machine and with which backends a benchmark ran.
+"""Prints the machine and the backends that a benchmark runs on.
 
-Run with ``pytest benchmarks``. Every benchmark checks its own answer; none of them fails on time.
+Run with ``pytest benchmarks``. Every benchmark checks its own answer; none fails for being slow.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from crossmargin.engine import info
 
-# The modules beside this one, such as the generator, are no package.
+# The modules beside this one, such as the generator, are not a package.
 sys.path.insert(0, str(Path(__file__).parent))
 
 

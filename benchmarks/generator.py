@@ -2,9 +2,9 @@
 
 Accounts have log-normal numbers of lines and log-normal sizes; instruments are popular in falling
 order (1 / (10 + rank)). Three in ten accounts trade the basis (futures against their cash risk),
-three in ten the curve (neighbouring lines against each other), the others hold what they hold. One
-in five has cash alone or futures alone. No account is a copy or a multiple of another, except in
-the variant that `with_copies` makes. In the one that `with_hedges` makes, every account is hedged.
+three in ten the curve (neighbouring lines against each other), and the others neither. One in five
+has only cash or only futures. No account is a copy or a multiple of another, except in the variant
+that `with_copies` makes. In the variant that `with_hedges` makes, every account is hedged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CASH, FUTURES, SCENARIOS = 450, 150, 2750
 INSTRUMENTS = CASH + FUTURES
 STRESS_SCENARIOS = 250
 BATCH = 20_000
-"""Accounts that are made at once, and that tier XL is measured in."""
+"""Most accounts that are made at once; tier XL is measured in batches of this size."""
 SEED = 20_260
 SPREAD = 0.8
 """Standard deviation of the logarithm of an account's number of lines."""
@@ -127,7 +127,7 @@ def with_copies(book: Book, segments: int = 2) -> Book:
 
 
 def with_hedges(book: Book) -> Book:
-    """Return the accounts that hold cash, each long of it and short of futures or the reverse.
+    """Return the accounts that hold cash, each long cash and short futures or the reverse.
 
     One future for each maturity offsets the cash nearest to it, its basis points within 1%.
     """
@@ -136,7 +136,7 @@ def with_hedges(book: Book) -> Book:
     maturity, future = np.unique(years[CASH:], return_index=True)
     row = np.repeat(np.arange(book.rows), np.diff(book.row_ptr))
     cash = row % 2 == 0
-    # Accounts without cash are left out, the others numbered anew.
+    # Accounts without cash are left out, and the others are renumbered.
     _, account = np.unique(row[cash] // 2, return_inverse=True)
     accounts = account[-1] + 1
     column = book.column[cash].astype(np.int64)
@@ -162,7 +162,7 @@ def with_hedges(book: Book) -> Book:
 
 
 def count_copies(book: Book, segments: int = 2) -> int:
-    """Return how many accounts are a multiple of an earlier one: two random sums tell."""
+    """Return how many accounts are a multiple of an earlier one, found by two random sums."""
     start = book.row_ptr[:-1:segments]
     rng = np.random.default_rng(0)
     sums = [
@@ -182,7 +182,7 @@ def _lengths(rng: np.random.Generator, accounts: int, lines: int, segments: int)
         one_sided = rng.random(accounts) < 0.2
         side = rng.integers(0, 2, accounts)
         alone = np.eye(2)[side[one_sided]]
-        # Two lines at least: accounts of a single one would all be multiples of each other.
+        # At least two lines: accounts with one line would all be multiples of each other.
         share[one_sided], least[one_sided] = alone, 2.0 * alone
     wanted = np.maximum(np.rint(total[:, None] * share), least)
     available = np.array([CASH, FUTURES] * (segments // 2))

@@ -2,8 +2,8 @@
 
 ``python benchmarks/latency.py`` prints: the time from a trade to its answer, median and
 99th percentile, by kind of trade; the time to cache an account; a question's share of a
-call of `what_ifs`. Accounts are drawn at random from more than any cache holds, every trade is
-new, and some answers are compared with those of `what_ifs`. Nothing fails on time.
+call of `what_ifs`. Accounts are drawn at random from more than any processor cache holds, every
+trade is new, and some answers are compared with those of `what_ifs`. Nothing fails for being slow.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def book(lines: int, accounts: int) -> dict[str, pa.Table]:
     for number in range(accounts):
         held = set()
         for row in usable[number * lines : (number + 1) * lines]:
-            # What an account would have twice becomes some other note, 100,000 USD for a contract.
+            # A second line of an instrument becomes another note, 100,000 USD for a contract.
             face = row["quantity"] * (1e5 if row["kind"] == "future" else 1.0)
             while (line := (row["instrument"], row["xm"])) in held:
                 note = notes[rng.integers(len(notes))]

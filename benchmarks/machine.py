@@ -1,4 +1,4 @@
-"""What this machine can do at most: multiply-adds a second, and bytes read a second.
+"""The limits of this machine: multiply-adds a second, and bytes read a second.
 
 The probes are a few lines of C, compiled here by the system's compiler for this very CPU, called by
 ctypes (which releases the GIL) from one thread on each core. Run it alone: ``python
@@ -83,7 +83,7 @@ class Rate:
 
     @property
     def gain(self) -> float:
-        """How many times one core all of them are."""
+        """The rate of all cores as a multiple of that of one."""
         return self.every / self.one
 
     def best_of(self, other: Rate) -> Rate:
@@ -102,7 +102,7 @@ class Machine:
     cores : int
         Those this process may use.
     instruction_sets : tuple of str
-        Those that matter here.
+        The ones that matter here.
     cache : dict of str to int
         L1, L2 and L3, bytes.
     how : str
@@ -123,7 +123,7 @@ class Machine:
     read: dict[str, Rate]
 
     def best_of(self, other: Machine) -> Machine:
-        """Return the better of two measurements, rate by rate: what others use is lost to both."""
+        """Return the better of two measurements, rate by rate, since other load lowers each."""
         if self.float32 is None or other.float32 is None:
             return self
         assert self.float64 is not None
@@ -158,7 +158,7 @@ class Machine:
 
 
 def measure(cores: int | None = None) -> Machine:
-    """Measure this machine: some seconds.
+    """Return the measured limits of this machine, after some seconds.
 
     Parameters
     ----------
@@ -206,11 +206,11 @@ def rate(call: Callable[[int], object], work: float, cores: int) -> Rate:
 
 def together(call: Callable[[int], object], threads: int) -> float:
     """Return the seconds until calls that start together on some threads have all ended."""
-    ineligibility_reason = threading.Barrier(threads)
+    barrier = threading.Barrier(threads)
     spans: list[tuple[float, float]] = []
 
     def work(core: int) -> None:
-        ineligibility_reason.wait()
+        barrier.wait()
         begin = time.perf_counter()
         call(core)
         spans.append((begin, time.perf_counter()))

@@ -1,8 +1,8 @@
 """A market move: new cubes of both models from a new curve, and the whole book on them.
 
-The universe has the size of the headline book's: all securities of the sample, forward cash leg,
-and the next futures of every root. Nothing is read again: securities, policy and book stay in
-memory.
+The universe is as large as that of the headline book: all securities of the sample, their forward
+cash legs, and the next futures of every root. Nothing is read again: securities, policy and book
+stay in memory.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MONTHS_AHEAD = 60
 
 
 class Desk:
-    """Everything that a market move leaves as it is."""
+    """Everything that a market move does not change."""
 
     def __init__(self) -> None:
         self.market = xm.sample_market()
@@ -49,7 +49,7 @@ class Desk:
         self.contracts = canonical_order(next_contracts(self.market.as_of, generator.FUTURES))
 
     def move(self, number: int) -> PreparedModels:
-        """Return the models after the curve has moved by as many thousandths."""
+        """Return the models after the curve has moved by so many thousandths."""
         curve = Curve(self.market.as_of, self.market.curve.log_df * (1.0 + number / 1000.0))
         moved = self.market.with_curve(curve)
         held = np.arange(self.securities.cusip.size)
@@ -98,7 +98,7 @@ def measure(rounds: int = 5) -> dict[str, float]:
         begin = time.perf_counter()
         models = desk.move(turn)
         moved = time.perf_counter()
-        # New cubes have no screens: making them is part of the margin's time.
+        # New cubes have no screens yet; making them is part of the margin's time.
         margins = margin_accounts(book, models, Execution())
         agreement = agree_offsets(book, models, margins, clients, Execution())
         require_accounts(margins, agreement, clients)

@@ -1,7 +1,7 @@
-"""The same tails by what users would pick instead, each written as its users would.
+"""The same tails by the libraries that users would pick instead, written as users would.
 
-All in float64, on the same book and cubes. A peer is a function of a `Problem`, of whether ES and
-the tail's scenarios are wanted too, and of the threads it may use.
+All use float64 and the same book and cubes. A peer is a function of a `Problem`, of whether ES and
+the tail's scenarios are wanted too, and of the number of threads.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ PEERS: dict[str, tuple[Peer, tuple[str, ...]]] = {
 
 
 def missing(name: str) -> str:
-    """Return why a peer cannot run here, or nothing."""
+    """Return the reason a peer cannot run here, or an empty text."""
     try:
         for package in PEERS[name][1]:
             _mkl() if package == "sparse_dot_mkl" else import_module(package)
@@ -201,7 +201,7 @@ def _mkl() -> Any:
 
 @cache
 def _torch(threads: int) -> Any:
-    """Import torch, quiet about sparse tensors and read-only arrays, and set its threads."""
+    """Import torch, without warnings on sparse tensors and read-only arrays; set its threads."""
     torch = import_module("torch")
     warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
     warnings.filterwarnings("ignore", message="The given NumPy array is not", category=UserWarning)
@@ -315,7 +315,7 @@ def _numba(problem: Problem, full: bool, threads: int, select: str) -> list[Answ
     for job in problem.jobs:
         members = np.array([g for union in job.unions for g in union])
         pointer = np.cumsum([0, *(len(union) for union in job.unions)])
-        # One call for all windows, lest the sums be made again; their answers share an array.
+        # One call for all windows, so that sums are made once; their answers share an array.
         window = np.array([(w.start, w.stop, w.k) for w in job.windows])
         weight = np.zeros((len(window), window[:, 2].max()))
         for row, w in zip(weight, job.windows, strict=True):

@@ -16,10 +16,10 @@ from cases import Case
 from crossmargin.engine import info
 
 PEER_SECONDS = 6.0
-"""Timings of a peer in one case end after so long."""
+"""Seconds after which a peer's timings in one case end."""
 GOAL, LEAST, PEAK_SHARE, THREAD_SHARE, XL_GIB = 10.0, 6.0, 1.0 / 3.0, 0.9, 3.0
 LINEAR = 1.5
-"""A line may take so much longer on one of tiers M, L and XL than on another."""
+"""Largest ratio of the times of a line on tiers M, L and XL."""
 OURS = "crossmargin"
 MODES = ("VaR only", "VaR, ES, scenarios, weights")
 VARIANTS = ("Pass with copies", "Pass, hedged")
@@ -38,7 +38,7 @@ class Row:
     seconds : list of float
         One for each timing; empty if it did not run.
     note : str
-        Why it did not run, or how far its answers are from ours.
+        The reason it did not run, or how far its answers are from ours.
     """
 
     who: str
@@ -75,7 +75,7 @@ class Result:
 
 
 def on_threads(threads: int) -> str:
-    """Return our name on some threads."""
+    """Return our name with the number of threads."""
     return f"{OURS}, {threads} thread{'s' if threads > 1 else ''}"
 
 
@@ -105,7 +105,7 @@ def table(result: Result, limits: machine.Machine) -> list[str]:
 
 
 def roofline(result: Result, limits: machine.Machine) -> list[str]:
-    """Return how near the limit ours is."""
+    """Return how near our time is to the machine's limit."""
     if limits.float32 is None:
         return []
     case, best = result.case, result.rows[0].best
@@ -233,7 +233,7 @@ def verdict(
     xl: Figures | None,
     threads: int,
 ) -> list[str]:
-    """Say of each target whether it is met."""
+    """Return the lines that say whether each target is met."""
     text = ["## Targets", ""]
     large = [r for r in results if r.case.tier.name == "L" and r.case.name not in VARIANTS]
     for result in large:
@@ -248,7 +248,7 @@ def verdict(
 
 
 def against_peers(result: Result, threads: int) -> list[str]:
-    """Say how much faster ours is than the best peer."""
+    """Return the lines on how much faster ours is than the best peer."""
     ours = result.row(on_threads(threads))
     beside = [row for row in result.rows if row.who in peers.PEERS and row.seconds]
     if not beside:
@@ -263,7 +263,7 @@ def against_peers(result: Result, threads: int) -> list[str]:
 
 
 def against_machine(result: Result, float32: machine.Rate, threads: int) -> list[str]:
-    """Say how near the machine's limits ours is."""
+    """Return the lines on how near ours is to the machine's limits."""
     ours = result.row(on_threads(threads))
     share = result.case.operations / ours.best / float32.every
     met = said(share >= PEAK_SHARE, "missed")
@@ -274,8 +274,8 @@ def against_machine(result: Result, float32: machine.Rate, threads: int) -> list
         met = said(part >= THREAD_SHARE, "missed")
         if gain > 1.05 * threads:
             met = (
-                "**not told** (more than the threads can: one thread is disturbed or pays for what "
-                "two do not)"
+                "**not judged** (more than the threads can gain: the time of one thread was "
+                "disturbed)"
             )
         text.append(
             f"- {met}: {result.what}: {threads} threads gain {gain:.2f}, {part:.2f} of what the "
@@ -285,7 +285,7 @@ def against_machine(result: Result, float32: machine.Rate, threads: int) -> list
 
 
 def linear(found: list[Size]) -> list[str]:
-    """Say whether the time grows with the lines, from tier M on; S is told but not judged."""
+    """Return the line on linear growth with lines, from tier M on; S is shown but not judged."""
     line = {size.tier: size.line for size in found if not size.full}
     judged = {tier: line[tier] for tier in ("M", "L", "XL") if tier in line}
     if len(judged) < 2:

@@ -1,9 +1,9 @@
-"""How fast the engine finds every account's tails, beside what users would pick instead.
+"""How fast the engine finds every account's tails, compared with what users would pick instead.
 
 One command: ``python benchmarks/tails.py`` prints the table of tiers S, M and L and the sections
 beside it, ``--tier L`` that of one tier, ``--figure pass`` only one of the figures, ``--xl`` adds
 tier XL in batches, and ``--write`` writes ``benchmarks/README.md``. Every answer is compared with
-the engine's; nothing fails on time.
+the engine's; nothing fails for being slow.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ import crossmargin as xm
 from crossmargin.engine import default_threads
 
 SETTLE = 0.25
-"""Seconds of rest before each timing, in which the threads of the one before stop spinning."""
+"""Seconds of rest before each timing, in which threads of the previous one stop spinning."""
 RELATIVE = 1e-9
 README = Path(__file__).with_name("README.md")
 SECTIONS = {"move": "market_move", "latency": "latency", "process": "whole_process"}
-"""Figures of modules of their own: each has a function `measure` that returns them by name."""
+"""Figures from other modules: each has a function `measure` that returns them by name."""
 
 
 def measure(case: Case, full: bool, *, beside: bool, rounds: int, threads: int) -> Result:
-    """Time ours and, if asked for, the peers: in turns, after one untimed call that is checked."""
+    """Return timings of ours and, if asked for, of peers, in turns after a checked first call."""
     contenders: dict[str, Callable[[], list[peers.Answer]]] = {
         on_threads(count): partial(case.ours, full, count)
         for count in sorted({1, threads}, reverse=True)
@@ -59,8 +59,8 @@ def measure(case: Case, full: bool, *, beside: bool, rounds: int, threads: int) 
     absent = {}
     problem = case.problem()
     for name, (peer, _) in peers.PEERS.items() if beside else ():
-        if why := peers.missing(name):
-            absent[name] = why
+        if reason := peers.missing(name):
+            absent[name] = reason
         else:
             contenders[name] = partial(peer, problem, full, threads)
     expected = case.ours(full, threads)
@@ -75,7 +75,7 @@ def measure(case: Case, full: bool, *, beside: bool, rounds: int, threads: int) 
             call()
             seconds[name].append(time.perf_counter() - begin)
     rows = [Row(name, times, notes[name]) for name, times in seconds.items()]
-    return Result(case, full, rows + [Row(name, [], why) for name, why in absent.items()])
+    return Result(case, full, rows + [Row(name, [], reason) for name, reason in absent.items()])
 
 
 def difference(expected: list[peers.Answer], found: list[peers.Answer], full: bool) -> str:
@@ -91,10 +91,10 @@ def difference(expected: list[peers.Answer], found: list[peers.Answer], full: bo
 
 
 def stream() -> Figures:
-    """Take tier XL through in batches; seconds of each mode and threads, and the peak memory."""
+    """Return tier XL's seconds in each mode and number of threads, and the peak memory."""
     tier, measures = generator.TIERS["XL"], pass_measures()
     for m in measures:
-        m.prepare(tier.accounts)  # Made once, and outside the timings as in all figures.
+        m.prepare(tier.accounts)  # Once, and outside the timings, as for all figures.
     total: Figures = {}
     making = 0.0
 
@@ -128,13 +128,13 @@ def stream() -> Figures:
             total[f"{full} {threads}"] = time.perf_counter() - begin - making
     if len(sums) > 1:
         raise AssertionError("the answers depend on the threads or on what is asked for")
-    # Not getrusage: its maximum begins with that of the process which started this one.
+    # Not getrusage: its maximum includes that of the process that started this one.
     total["rss"] = float(machine.proc_field("self/status", "VmHWM").removesuffix(" kB")) * 1024.0
     return total
 
 
 def apart(section: str) -> Figures:
-    """Measure a section in a process of its own."""
+    """Return the figures of a section, measured in another process."""
     command = [sys.executable, __file__, "--apart", section]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     figures: Figures = json.loads(done.stdout)
@@ -142,7 +142,7 @@ def apart(section: str) -> Figures:
 
 
 def measure_section(section: str) -> Figures:
-    """Measure a section here."""
+    """Return the figures of a section, measured in this process."""
     if section == "xl":
         return stream()
     figures: Figures = import_module(SECTIONS[section]).measure()
@@ -169,7 +169,7 @@ def main() -> None:
     results = []
 
     def add(case: Case, full: bool, beside: bool) -> None:
-        # Small tiers take no time: more rounds calm them.
+        # Small tiers are fast and noisy: they get more rounds.
         rounds = options.rounds if case.accounts > 1000 else 2 * options.rounds
         result = measure(case, full, beside=beside, rounds=rounds, threads=threads)
         results.append(result)
@@ -190,7 +190,7 @@ def main() -> None:
         add(pass_case(large, hedged, VARIANTS[1]), False, False)
     sections = {name: apart(name) for name in SECTIONS if name in wanted}
     xl = apart("xl") if options.xl else None
-    # Other jobs on the machine hide its limits: the better of the first and this last measurement.
+    # Other jobs on the machine hide its limits, so the better of two measurements counts.
     limits = limits.best_of(machine.measure(threads))
     print("\n".join(["", *limits.lines()]), flush=True)
     found = sizes(results, xl, threads)

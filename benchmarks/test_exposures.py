@@ -2,7 +2,7 @@
 
 The first sums a line at a time over all scenarios, the second a feature at a time. With 600
 instruments, 2,750 scenarios and two cores the second order (71 features) overtakes the cube between
-160 and 480 lines an account, where it takes about half the time; for smaller books the cube wins.
+160 and 480 lines an account. At 480 it takes about half the time; for smaller books the cube wins.
 """
 
 from __future__ import annotations

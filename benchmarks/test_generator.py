@@ -1,4 +1,4 @@
-"""The headline book's variants are what they are called."""
+"""Tests that the headline book's variants are as their names say."""
 
 from __future__ import annotations
 

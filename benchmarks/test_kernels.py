@@ -1,6 +1,6 @@
 """Each kernel by itself: 600 instruments x 2,750 scenarios, every backend, one thread and all.
 
-`accounts/s` and `cells/s` (instrument x scenario) stand in the extra info of each benchmark.
+Each benchmark's extra info has `accounts/s` or `cells/s` (instrument x scenario).
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def test_segment_tails(benchmark, cubes, backend, threads):
 
 
 def test_revalue(benchmark, shock, backend, threads):
-    """Like a universe of notes and futures: 1,500 dates, 20 flows a line, baskets of ten."""
+    """Terms like those of notes and futures: 1,500 dates, 20 flows a line, baskets of ten."""
     rng = np.random.default_rng(5)
     dates, flows = 1500, 20
     lines = np.where(np.arange(INSTRUMENTS) < INSTRUMENTS - 24, 1, 10)

@@ -1,4 +1,4 @@
-"""Spread credits and tier charges of 20,000 accounts, beside NumPy and plain numba.
+"""Spread credits and tier charges of 20,000 accounts, compared with NumPy and plain numba.
 
 Both peers follow the same rule with the same arithmetic, so their answers have the same bits: NumPy
 goes over the spreads and takes all accounts at once, numba goes over the accounts on all threads.

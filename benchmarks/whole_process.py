@@ -2,8 +2,8 @@
 
 One command: ``python benchmarks/whole_process.py`` writes a seeded book of tier L (20,000 accounts,
 319,000 rows) to a temporary directory, runs ``crossmargin run`` on it again and again, each time in
-a process of its own, and prints the best and the median wall time, and how long each stage takes.
-Every run must give the same results; nothing fails on time.
+a new process, and prints the best and the median wall time, and how long each stage takes. Every
+run must give the same results; nothing fails for being slow.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def measure(accounts: int = 20_000, rounds: int = 5) -> dict[str, float]:
         folder = Path(name)
         rows = write_book(folder, accounts)
         walls, stages, results = [], [], []
-        # The first round fills caches of files and bytecode, as installing and using would.
+        # The first round fills caches of files and bytecode, as installation and use do.
         for _ in range(rounds + 1):
             begin = time.perf_counter()
             launch(folder, *command(folder), expect=REJECTED)
@@ -72,7 +72,7 @@ def measure(accounts: int = 20_000, rounds: int = 5) -> dict[str, float]:
         if any(result != results[0] for result in results):
             sys.exit("the results differ between runs")
     del walls[0], stages[0]
-    # Of one run, so that the stages add up: the rest is a difference between two processes.
+    # All from one run, so that stages add up; the rest is a difference between two processes.
     best = min(stages, key=lambda seconds: sum(seconds.values()))
     rest = min(walls) - sum(best.values())
     return {
@@ -86,7 +86,7 @@ def measure(accounts: int = 20_000, rounds: int = 5) -> dict[str, float]:
 
 
 def write_book(folder: Path, accounts: int) -> dict[str, int]:
-    """Write the sample as Parquet, in a process that is gone when the timing begins."""
+    """Write the sample as Parquet, in a process that has ended when the timing begins."""
     script = (
         "import json, sys, pyarrow.parquet as pq\n"
         "from crossmargin.sample import sample_tables\n"

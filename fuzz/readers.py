@@ -1,6 +1,6 @@
 """Fuzz one reader, guided by coverage: ``python fuzz/readers.py TARGET [OPTION OF LIBFUZZER...]``.
 
-Inputs that reach something new go to build/fuzz/TARGET, a failing one too; corpus/TARGET is read.
+Inputs that reach new code, or fail, go to build/fuzz/TARGET. It starts from corpus/TARGET.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ with atheris.instrument_imports(include=[f"crossmargin.{part}" for part in READI
 LIMITS = ["-rss_limit_mb=1024", "-timeout=10", "-max_len=2048"]
 BINARY = ("typed", "arrays", "parquet")
 MARKS = re.compile(rb'([,\n=\[\]{}": ])')
-"""What parts the cells of CSV, the values of TOML and JSON, and lines."""
+"""Separators of CSV cells, TOML and JSON values, and lines."""
 WORDS = (
     *(b"", b" ", b"nan", b"inf", b"-0", b"1e999", b"9" * 40, b"1e-400", b"null", b'"', b'""'),
     *(b",", b"\n", b"\r", b"\r\n", b"\0", b"\xef\xbb\xbf", b"\xff\xfe", b"0x1", b"true", b"N/A"),
@@ -33,7 +33,7 @@ WORDS = (
 
 
 def mutate(data: bytes, max_size: int, seed: int) -> bytes:
-    """Change bytes as libFuzzer does, or else cells and lines as a desk's mistakes do."""
+    """Change bytes as libFuzzer does, or cells and lines as people's mistakes do."""
     draw = random.Random(seed)
     if draw.random() < 0.3:
         return bytes(atheris.Mutate(data, max_size))
@@ -77,7 +77,7 @@ def main(name: str, *options: str) -> None:
     found = Path("build/fuzz") / name
     found.mkdir(parents=True, exist_ok=True)
     corpora = [str(found), str(targets.CORPUS / name)]
-    # To merge corpora libFuzzer calls this command line again, by its first word.
+    # To merge corpora, libFuzzer runs this command line again from its first word.
     command = f"{sys.executable} {sys.argv[0]} {name}"
     arguments = [command, *LIMITS, f"-artifact_prefix={found}-", *options, *corpora]
     mutator = {} if name in BINARY else {"custom_mutator": mutate}

@@ -1,7 +1,7 @@
-"""What is fuzzed: one function a reader, from any bytes to nothing but InputError.
+"""The fuzz targets: a function for each reader, which takes any bytes and raises only InputError.
 
-Each function reads the bytes as a user's file, goes on as far as a run would, and asserts what must
-hold of the result. To add a reader, write such a function and name it in `TARGETS`.
+Each function reads the bytes as a user's file, goes on as far as a run would, and checks what must
+hold for the result. To add a reader, write such a function and name it in `TARGETS`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ Target = Callable[[bytes], object]
 
 @contextlib.contextmanager
 def as_file(data: bytes) -> Iterator[Path]:
-    """Give the bytes as a file in memory."""
+    """Yield the path of a file in memory with these bytes."""
     handle = os.memfd_create("fuzz")
     try:
         os.write(handle, data)
@@ -80,7 +80,7 @@ def as_file(data: bytes) -> Iterator[Path]:
 
 
 def parsed(source: Source, schema: Schema) -> tuple[pa.Table, ExceptionLog]:
-    """Read a table of a schema, check what must hold of it, and return it with its exceptions."""
+    """Return a table read by a schema and checked, with its exceptions."""
     given = read_source(source, name=schema.name)
     log = ExceptionLog()
     read = parse(given.table, schema, file=schema.name, log=log, point=given.point)
@@ -89,7 +89,7 @@ def parsed(source: Source, schema: Schema) -> tuple[pa.Table, ExceptionLog]:
 
 
 def check_parsed(given: pa.Table, schema: Schema, read: Parsed, log: pa.Table) -> None:
-    """Every row is read, rejected or blank, and every cell is what its column says."""
+    """Check that rows are read, rejected or blank, and that cells are as their column says."""
     table = read.table
     table.validate(full=True)
     check_log(log, len(given))
@@ -119,7 +119,7 @@ def check_parsed(given: pa.Table, schema: Schema, read: Parsed, log: pa.Table) -
 
 
 def check_log(log: pa.Table, rows: int) -> None:
-    """Check that exceptions are of codes and rows that there are, and say something."""
+    """Check that exceptions have a known code, an existing row and a message."""
     assert log.schema == SCHEMA
     log.validate(full=True)
     assert set(log["severity"].to_pylist()) <= set(SEVERITIES)
@@ -145,7 +145,7 @@ def table(
 
 @cache
 def yields() -> pa.Table:
-    """Return par yields of some weeks, so plain that a curve takes no time."""
+    """Return par yields of some weeks, so few that a curve takes no time."""
     days = np.arange(AS_OF - np.timedelta64(40, "D"), AS_OF + np.timedelta64(1, "D"))
     return pa.table({"date": days, **dict.fromkeys(TENORS, np.full(days.size, 4.25))})
 
@@ -306,7 +306,7 @@ def compared(data: bytes) -> None:
 
 
 def results(data: bytes) -> None:
-    """Read a manifest, beside no tables."""
+    """Read a manifest from a directory without tables."""
     folder = Path(tempfile.mkdtemp(dir="/dev/shm"))
     try:
         (folder / MANIFEST).write_bytes(data)
@@ -351,8 +351,8 @@ class Drawn:
 def typed(data: bytes) -> None:
     """Read a table that comes as one, of any types.
 
-    A byte chooses the schema, one the number of rows; of each column one its type, one which rows
-    are null, and 16 a row its values.
+    One byte chooses the schema and one the number of rows. For each column, one byte chooses its
+    type, one which rows are null, and 16 bytes a row its values.
     """
     drawn = Drawn(data)
     schema, rows = TABLES[drawn.below(len(TABLES))], drawn.below(MOST_ROWS + 1)
@@ -364,7 +364,7 @@ def typed(data: bytes) -> None:
 
 
 def typed_column(kind: str, data: bytes, rows: int) -> pa.Array:
-    """Return a column of a type that more often than not fits, its values any bits."""
+    """Return a column of a type that usually fits, with any bits as values."""
     fitting = FITTING.get(kind, TEXTS)
     choice, nulls, bits = data[0], data[1:2], data[2:]
     type_ = fitting[choice % len(fitting)] if choice < 192 else ANY[choice % len(ANY)]
@@ -372,7 +372,7 @@ def typed_column(kind: str, data: bytes, rows: int) -> pa.Array:
         words = [bits[16 * r : 16 * r + 16].rstrip(b"\0").decode("latin-1") for r in range(rows)]
         missing = [bool(nulls[0] >> r & 1) or type_ == pa.null() for r in range(rows)]
         return pa.array(words, mask=np.array(missing, bool)).cast(type_)
-    # Of the widest types a value takes 32 bytes.
+    # A value of the widest types takes 32 bytes.
     return pa.Array.from_buffers(type_, rows, [pa.py_buffer(nulls), pa.py_buffer(bits * 2)])
 
 
@@ -380,7 +380,7 @@ DTYPES = ("i1", "i1", "i1", "u1", "i8", "u8", "f2", "f4", "f8", "?", "S1", "U1",
 
 
 def arrays(data: bytes) -> None:
-    """Make a book and a cube of any arrays; measure them natively and by the specification."""
+    """Make a book and a cube of any arrays; find tails natively and by the specification."""
     drawn = Drawn(data)
     scenarios, segments = 1 + drawn.below(4), 1 + drawn.below(2)
     row_ptr, column, quantity, pnl = (any_array(drawn) for _ in range(4))
@@ -438,13 +438,13 @@ TARGETS: dict[str, Target] = {
     "compared": compared,
     "typed": typed,
     "arrays": arrays,
-    # The same reader as `positions`; in a corpus of its own, since Parquet is decoded outside.
+    # The same reader as `positions`, with its own corpus, since Parquet is decoded elsewhere.
     "parquet": table(POSITIONS, trades),
 }
 
 
 def feed(name: str, data: bytes) -> str | None:
-    """Give bytes to a target and return what it has against them; any other error passes."""
+    """Return a target's InputError on bytes as text, or None; other errors are raised."""
     try:
         TARGETS[name](data)
         return None

@@ -253,7 +253,7 @@ def test_the_sample_takes_no_other_book(
     write: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["run", "--sample", *write()]) == 2
-    assert "leave the other inputs out" in capsys.readouterr().err
+    assert "leave out the other inputs" in capsys.readouterr().err
 
 
 def test_an_internal_error_ends_in_70(
@@ -609,7 +609,7 @@ def test_no_memory_is_no_fault_of_the_program(
 
     monkeypatch.setattr("crossmargin.cli.run.margin_book", fail)
     assert cli.main(["run", *write()]) == 2
-    assert "the memory does not suffice" in capsys.readouterr().err
+    assert "there is not enough memory" in capsys.readouterr().err
 
 
 def test_unusable_input_always_exits_with_2(write: Any, tmp_path: Path) -> None:

@@ -119,8 +119,10 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "policies"
 OFFSET_METHODS = (LOWER_OF_MODELS, CLASS_DISALLOWANCE, SPREAD_CREDIT)
 CHARGED = "charges"
 EVERYTHING = "everything"
-BY_REDUCER = [(offset_method, model) for model in (HVAR, SPAN) for offset_method in OFFSET_METHODS]
-every_offset_method = pytest.mark.parametrize(("offset_method", "model"), BY_REDUCER)
+BY_OFFSET_METHOD = [
+    (offset_method, model) for model in (HVAR, SPAN) for offset_method in OFFSET_METHODS
+]
+every_offset_method = pytest.mark.parametrize(("offset_method", "model"), BY_OFFSET_METHOD)
 every_policy = pytest.mark.parametrize("variant", [*OFFSET_METHODS, CHARGED, SPAN, EVERYTHING])
 
 
@@ -343,7 +345,7 @@ def test_shares_and_money_are_bounded_and_add_up(
             )
         if row["offset_rate"] > 0.0:
             assert row["status"] == "complete" or row["requirement"] is None
-        # Cross-margined, a house asks for no more than V alone, to the cent.
+        # Cross-margined, a clearing house asks for no more than V alone, to the cent.
         for required, alone in (("ficc", "v_ficc_cash"), ("cme", "v_cme_futures")):
             if row[alone] is not None:
                 assert row[alone] >= 0.0
@@ -361,8 +363,8 @@ def test_shares_and_money_are_bounded_and_add_up(
 
 
 NUMBERS = tuple(
-    f"v_{house}_{portfolio}"
-    for house in ("ficc", "cme")
+    f"v_{ccp}_{portfolio}"
+    for ccp in ("ficc", "cme")
     for portfolio in ("cash", "futures", "combined")
 )
 
@@ -571,7 +573,7 @@ def test_class_disallowance_is_that_of_accounts_of_one_class_each(
             reduction += used * (0.75 if i == j else 0.5)
     apart = row["v_ficc_cash"] + row["v_cme_futures"]
     assert reduction <= min(row["v_ficc_cash"], row["v_cme_futures"]) * (1.0 + 1e-12)
-    # Each house takes it off.
+    # Each clearing house takes it off.
     if row["reason"] is None:
         assert row["offset_rate"] == pytest.approx(min(2.0 * reduction / apart, 0.8), rel=1e-12)
     elif row["reason"] != "ONE_SIDED":

@@ -1,12 +1,12 @@
 """Write the `_scalar.py` beside each `rule.py`: the same rule for one account in plain numbers.
 
-``python tools/scalar.py`` writes them all. A rule is stated once, on columns; on columns of length
-one most of the time would go into NumPy's calls.
+``python tools/scalar.py`` writes them all. A rule is stated once, on columns. On columns of length
+one, NumPy's calls would take most of the time.
 
 A function of a rule is assignments and a return. It may use arithmetic, comparisons, tuples, items
 of tuples, ``&``, ``|`` and ``~`` of flags, ``np.where``, ``np.select``, ``np.minimum``,
-``np.maximum``, ``np.asarray``, ``cents``, and other functions of its module, which are written in
-place. Names are needed for what would be evaluated twice, such as the arguments of ``np.minimum``.
+``np.maximum``, ``np.asarray``, ``cents``, and other functions of its module, which are inlined. An
+expression that would be evaluated twice needs a name, such as an argument of ``np.minimum``.
 A function that returns `PortfolioColumns` is applied to each margin portfolio in turn.
 """
 
@@ -23,7 +23,7 @@ RULES = {
     "margin/ficc": ("v_ficc",),
     "margin/cme": ("v_cme", "v_cme_stressed"),
 }
-"""The packages that have a rule, and the functions that are wanted in plain numbers."""
+"""The packages that have a rule, and the functions to write in plain numbers."""
 
 COLUMNS = "PortfolioColumns"
 PORTFOLIOS = ("cash", "futures", "combined", "other", "all")
@@ -38,26 +38,26 @@ SAME = (
     *(ast.Name, ast.Constant, ast.Load, ast.Tuple, ast.Subscript, ast.BinOp, ast.Compare),
     *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.USub, ast.cmpop),
 )
-"""What means the same in plain numbers."""
+"""Expressions that mean the same in plain numbers."""
 
 Functions = dict[str, ast.FunctionDef]
 
 
 class RuleError(ValueError):
-    """A rule uses what has no form in plain numbers."""
+    """A rule uses an expression that has no form in plain numbers."""
 
     def __init__(self, node: ast.AST, problem: str) -> None:
         super().__init__(f"line {getattr(node, 'lineno', '?')}: {problem}: {ast.unparse(node)}")
 
 
 class Renamed(ast.NodeTransformer):
-    """Puts expressions in the place of names."""
+    """Replaces names by expressions."""
 
     def __init__(self, by: dict[str, ast.expr]) -> None:
         self._by = by
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        """Return what stands for a name."""
+        """Return the expression that replaces a name."""
         return self._by.get(node.id, node)
 
 
@@ -68,9 +68,9 @@ class PlainNumbers(ast.NodeTransformer):
         self._functions = functions
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        """Return what means the same, or raise."""
+        """Return an expression with the same meaning, or raise."""
         if not isinstance(node, SAME):
-            raise RuleError(node, "not among the expressions of a rule")
+            raise RuleError(node, "a rule cannot use this expression")
         return super().generic_visit(node)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
@@ -86,14 +86,14 @@ class PlainNumbers(ast.NodeTransformer):
         return ast.BoolOp(op=operator, values=[self.visit(node.left), self.visit(node.right)])
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        """Return the expression a function stands for."""
+        """Return the expression that replaces a call."""
         name = ast.unparse(node.func)
         if node.keywords:
             raise RuleError(node, "give arguments by position")
         if name in self._functions:
             before, value = in_place(self._functions[name], node)
             if before:
-                raise RuleError(node, "assign it first, its statements have to go before")
+                raise RuleError(node, "assign it first: its statements have to come before")
             result: ast.expr = self.visit(value)
             return result
         if name == "np.select":
@@ -119,13 +119,13 @@ class PlainNumbers(ast.NodeTransformer):
             return ast.IfExp(test=condition, body=a, orelse=b)
         if name == "cents":
             return ast.Call(func=ast.Name("cents_of"), args=args, keywords=[])
-        raise RuleError(node, "not among the functions of a rule")
+        raise RuleError(node, "a rule cannot use this function")
 
 
 def atom(node: ast.expr) -> ast.expr:
-    """Return an expression that may be evaluated twice."""
+    """Return the expression if it may be evaluated twice, or raise."""
     if not isinstance(node, ast.Name | ast.Constant):
-        raise RuleError(node, "give it a name first, it would be evaluated twice")
+        raise RuleError(node, "give it a name first: it would be evaluated twice")
     return node
 
 
@@ -134,12 +134,12 @@ def parts(function: ast.FunctionDef) -> tuple[list[ast.Assign], ast.expr]:
     *before, last = copy.deepcopy(function.body[ast.get_docstring(function) is not None :])
     assignments = [line for line in before if isinstance(line, ast.Assign)]
     if len(assignments) < len(before) or not isinstance(last, ast.Return) or last.value is None:
-        raise RuleError(function, "a function of a rule is assignments and a return")
+        raise RuleError(function, "a function of a rule has only assignments and a return")
     return assignments, last.value
 
 
 def names_in(*nodes: ast.AST) -> list[str]:
-    """Return the names that are used, as often as they are."""
+    """Return the names in use, once for each use."""
     return [n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)]
 
 
@@ -148,7 +148,7 @@ def in_place(
 ) -> tuple[list[ast.Assign], ast.expr]:
     """Return the assignments of a function and what it returns, for the arguments of a call.
 
-    Its own names become those they are assigned to after the call, or begin with its name.
+    Its own names become those that the call's result is assigned to, or get its name in front.
     """
     if call.keywords:
         raise RuleError(call, "give arguments by position")
@@ -166,12 +166,12 @@ def in_place(
             if isinstance(to, ast.Name) and isinstance(what, ast.Name) and what.id in own:
                 by[what.id] = ast.Name(to.id)
                 if to.id in names_in(*call.args):
-                    raise RuleError(call, f"{to.id} is an argument, assign to another name")
+                    raise RuleError(call, f"{to.id} is an argument: assign to another name")
     return [Renamed(by).visit(line) for line in before], Renamed(by).visit(value)
 
 
 def in_plain_numbers(lines: list[ast.Assign], functions: Functions) -> list[ast.Assign]:
-    """Return assignments of numbers for those of columns."""
+    """Return assignments on numbers, from those on columns."""
     result = []
     for line in lines:
         call = line.value
@@ -186,7 +186,7 @@ def in_plain_numbers(lines: list[ast.Assign], functions: Functions) -> list[ast.
 
 
 def one_by_one(line: ast.Assign) -> list[ast.Assign]:
-    """Return an assignment for each name, if none of them is used in what is assigned to others."""
+    """Return an assignment for each name, if none is used in what others are assigned."""
     (target,) = line.targets
     if not isinstance(target, ast.Tuple) or not isinstance(line.value, ast.Tuple):
         return [line]
@@ -204,7 +204,7 @@ def one_by_one(line: ast.Assign) -> list[ast.Assign]:
 def by_portfolio(
     parameters: list[str], lines: list[ast.Assign], value: ast.expr
 ) -> tuple[list[ast.Assign], ast.expr]:
-    """Return assignments and what is returned for each margin portfolio in turn."""
+    """Return the assignments and the return value for each margin portfolio in turn."""
     varying = set(parameters)
 
     def of_each(node: ast.AST) -> list[Any]:

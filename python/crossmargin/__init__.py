@@ -1,4 +1,4 @@
-"""Margin of a client book under CME-FICC cross-margining: both houses' numbers, and why."""
+"""Margin of a client book under CME-FICC cross-margining, by both clearing houses' models."""
 
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """Import the sample when it is first asked for: a run has no use for it."""
+        """Import the sample when it is first used: a run does not need it."""
         if name == "sample_market":
             from crossmargin.sample import sample_market
 

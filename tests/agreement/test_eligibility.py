@@ -322,9 +322,9 @@ def test_rows_at_another_firm_are_groups_of_their_own(assigned: Assigned) -> Non
     assert [(e["row"], e["code"]) for e in exceptions] == [(n, "OTHER_FIRM") for n in (2, 3, 6)]
 
 
-def test_why_says_the_first_in_rank(assigned: Assigned) -> None:
+def test_the_assignment_reason_is_the_first_in_rank(assigned: Assigned) -> None:
     bill = ("bill", "2025-09-01")
-    for row, ineligibility_reason, why in (
+    for row, ineligibility_reason, assignment_reason in (
         ({"xm": False, "firm": "F9"}, "NOT_OPTED_IN", NOT_XM),
         ({"firm": "F9"}, "NOT_OPTED_IN", "OTHER_FIRM"),
         ({}, "NOT_OPTED_IN", "NOT_OPTED_IN"),
@@ -332,7 +332,7 @@ def test_why_says_the_first_in_rank(assigned: Assigned) -> None:
     ):
         assert reasons(
             assigned(row, known=bill, ineligibility_reason=(ineligibility_reason, ""))[0]
-        ) == [why]
+        ) == [assignment_reason]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "policies"
         ((30.0, 50.0), (-40.0, 0.0), [(0, 0, 0.75), (1, 0, 0.25)], [22.5, 2.5]),
         # In the other order class 1 uses all 40 at the lower share, and nothing is left.
         ((30.0, 50.0), (-40.0, 0.0), [(1, 0, 0.25), (0, 0, 0.75)], [10.0, 0.0]),
-        # Class 1 is short at both houses: its cash offsets class 0's long future, no more than 20.
+        # Class 1 is short at both ccps: its cash offsets class 0's long future, no more than 20.
         ((8.0, -50.0), (20.0, -6.0), [(0, 0, 1.0), (1, 1, 1.0), (1, 0, 0.5)], [0.0, 0.0, 10.0]),
         # A share of nothing still uses the legs.
         ((30.0, 50.0), (-40.0, 0.0), [(0, 0, 0.0), (1, 0, 1.0)], [0.0, 10.0]),
@@ -124,7 +124,7 @@ PNL = {
 
 
 def margined(rules: Policy, *positions: str) -> dict[str, Any]:
-    """Return the account's row: each V is |sum of position * PNL|, at either house."""
+    """Return the account's row: each V is |sum of position * PNL|, at either ccp."""
     cells = [line.split(",") for line in positions]
     names = ("kind", "instrument", "quantity")
     cube = pa.table(
@@ -187,7 +187,7 @@ def test_class_disallowance_of_a_book_by_hand() -> None:
         "2Y : 2Y": (100_000, 75_000),
         "5Y : 2Y": (pytest.approx(left, rel=1e-12), pytest.approx(0.5 * left, rel=1e-12)),
     }
-    # Each house takes it off.
+    # Each clearing house takes it off.
     reduction *= 2
     assert row["offset_rate"] == pytest.approx(reduction / (300_000 + 140_000), rel=1e-14)
     assert (row["binding"], row["capped"], row["reason"]) == (None, False, None)
@@ -213,7 +213,7 @@ def test_spread_credit_of_a_book_by_hand() -> None:
         "2Y : ZT": (pytest.approx(zt, rel=1e-12), pytest.approx(0.75 * zt, rel=1e-12)),
         "10Y : ZN": (pytest.approx(zn, rel=1e-12), pytest.approx(0.75 * zn, rel=1e-12)),
     }
-    # Off at each house.
+    # Off at each clearing house.
     assert row["offset_rate"] == pytest.approx(
         2 * 0.75 * (zn + zt) / (150_000 + 107_000), rel=1e-14
     )

@@ -12,8 +12,8 @@ from crossmargin.margin.charges import Charged
 from crossmargin.margin.portfolios import CcpMargin
 
 
-def house(name: str, *groups: tuple[float | None, ...]) -> CcpMargin:
-    """Return V of cash, futures, both, other and all of a house; None is unknown."""
+def margin_at(name: str, *groups: tuple[float | None, ...]) -> CcpMargin:
+    """Return V of cash, futures, both, other and all at a clearing house; None is unknown."""
     values = np.array([[np.nan if v is None else v for v in group] for group in groups])
     unknown = np.isnan(values)
     return CcpMargin(name, np.where(unknown, 5e12, values), unknown, {})
@@ -25,9 +25,9 @@ def with_share(*p: float) -> Saving:
     return Saving(share, mask, share, mask, share, text, mask, text)
 
 
-def charged(house: str, amount: list[list[float]], *, reducible: bool) -> Charged:
+def charged(ccp: str, amount: list[list[float]], *, reducible: bool) -> Charged:
     due = np.array(amount)
-    return Charged("x", house, reducible, due)
+    return Charged("x", ccp, reducible, due)
 
 
 def required(
@@ -60,19 +60,19 @@ def cents(result: Requirements, account: int = 0) -> dict[str, int | None]:
     return {n: int(a.cents[account]) if a.known[account] else None for n, a in amounts.items()}
 
 
-FICC = house("FICC", (1000.0, 800.0, 900.0, 50.0, 1020.0))
-CME = house("CME", (700.0, 600.0, 650.0, 40.0, 610.0))
+FICC = margin_at("FICC", (1000.0, 800.0, 900.0, 50.0, 1020.0))
+CME = margin_at("CME", (700.0, 600.0, 650.0, 40.0, 610.0))
 
 
 @pytest.mark.parametrize("futures", [0.0, 143.24, 171.62])
 def test_published_example_of_the_largest_reduction(futures: float) -> None:
     # CFTC proposal, 90 FR 58525: 343.24 million stand-alone, 80% less, leaves 68.648 million. The
-    # split between the houses is ours, and makes no difference.
+    # split between the clearing houses is ours, and makes no difference.
     cash = 343.24 - futures
     found = cents(
         required(
-            house("FICC", (cash * 1e6, 0.0, 0.0, 0.0, cash * 1e6)),
-            house("CME", (0.0, futures * 1e6, 0.0, 0.0, futures * 1e6)),
+            margin_at("FICC", (cash * 1e6, 0.0, 0.0, 0.0, cash * 1e6)),
+            margin_at("CME", (0.0, futures * 1e6, 0.0, 0.0, futures * 1e6)),
             0.8,
         )
     )
@@ -108,12 +108,12 @@ def test_without_a_share_nothing_is_taken_off() -> None:
 def test_each_component_is_rounded_half_up_and_totals_are_their_sums() -> None:
     # Half a cent each, exact in binary at 1/8: 0.125 -> 0.13. Four times 0.13, not round(0.50).
     tiny = (0.125, 0.125, 0.125, 0.125, 0.125)
-    result = cents(required(house("FICC", tiny), house("CME", tiny), 0.0))
+    result = cents(required(margin_at("FICC", tiny), margin_at("CME", tiny), 0.0))
     assert result["requirement_ficc"] == result["other_cme"] == 13
     assert result["requirement"] == 52
     assert result["standalone_requirement"] == 26
     # 1 - p = 0.5: 0.0625 -> 0.06; 0.06 + 0.06.
-    result = cents(required(house("FICC", tiny), house("CME", tiny), 0.5))
+    result = cents(required(margin_at("FICC", tiny), margin_at("CME", tiny), 0.5))
     assert (result["requirement_ficc"], result["requirement_cme"]) == (6, 6)
     assert result["programme_saving"] == 12
     assert result["requirement"] == 6 + 6 + 13 + 13
@@ -123,8 +123,8 @@ def test_reduced_requirement_is_never_above_the_stand_alone_one() -> None:
     rng = np.random.default_rng(3)
     for v, p in zip(rng.random(200) * 1e6, rng.random(200) * 0.8, strict=True):
         one = (v, v, v, 0.0, v)
-        reduced = cents(required(house("FICC", one), house("CME", one), p))
-        alone = cents(required(house("FICC", one), house("CME", one), 0.0))
+        reduced = cents(required(margin_at("FICC", one), margin_at("CME", one), p))
+        alone = cents(required(margin_at("FICC", one), margin_at("CME", one), 0.0))
         for name in ("requirement_ficc", "requirement_cme", "requirement"):
             assert 0 <= reduced[name] <= alone[name]  # type: ignore[operator]
 
@@ -142,7 +142,7 @@ def test_unknown_ficc_portfolio_reaches_every_total_above_it(
 ) -> None:
     values: list[float | None] = [1000.0, 800.0, 900.0, 50.0, 1020.0]
     values[portfolio] = None
-    result = cents(required(house("FICC", tuple(values)), CME, 0.0))
+    result = cents(required(margin_at("FICC", tuple(values)), CME, 0.0))
     above = {"saving"} if portfolio == 4 else {"requirement", "house_requirement", "saving"}
     assert {name for name, value in result.items() if value is None} == lost | above
 
@@ -158,7 +158,7 @@ def test_unknown_ficc_portfolio_reaches_every_total_above_it(
 def test_unknown_cme_portfolio_reaches_every_total_above_it(portfolio: int, lost: set[str]) -> None:
     values: list[float | None] = [700.0, 600.0, 650.0, 40.0, 610.0]
     values[portfolio] = None
-    result = cents(required(FICC, house("CME", tuple(values)), 0.0))
+    result = cents(required(FICC, margin_at("CME", tuple(values)), 0.0))
     above = {"saving"} if portfolio == 4 else {"requirement", "house_requirement", "saving"}
     assert {name for name, value in result.items() if value is None} == lost | above
 
@@ -167,7 +167,7 @@ def test_unknown_cme_portfolio_reaches_every_total_above_it(portfolio: int, lost
 def test_portfolios_that_only_make_the_share_leave_the_money_known(of: str, portfolio: int) -> None:
     values: list[float | None] = [1000.0, 800.0, 900.0, 50.0, 1020.0]
     values[portfolio] = None
-    bad = house(of, tuple(values))
+    bad = margin_at(of, tuple(values))
     result = required(bad, CME, 0.0) if of == "FICC" else required(FICC, bad, 0.0)
     assert None not in cents(result).values()
 
@@ -197,15 +197,19 @@ def test_house_requirement_is_the_largest_of_the_firms_terms(
 def test_large_amounts_keep_their_cents() -> None:
     v = 12_345_678_901.23
     one = (v, v, v, 0.0, v)
-    result = cents(required(house("FICC", one), house("CME", one), 0.0))
+    result = cents(required(margin_at("FICC", one), margin_at("CME", one), 0.0))
     assert result["requirement_ficc"] == 1_234_567_890_123
     assert result["house_requirement"] == 2_469_135_780_246
 
 
 def test_positions_at_another_firm_stand_alone_and_are_added_up() -> None:
     # Groups 2 and 3 are account 0's at two other firms: nothing of them is cross-margined.
-    ficc = house("FICC", *([(100.0, 90.0, 95.0, 10.0, 105.0)] * 2), *([(0, 0, 0, 7.0, 7.0)] * 2))
-    cme = house("CME", *([(60.0, 50.0, 55.0, 20.0, 65.0)] * 2), *([(0, 0, 0, 3.125, 3.125)] * 2))
+    ficc = margin_at(
+        "FICC", *([(100.0, 90.0, 95.0, 10.0, 105.0)] * 2), *([(0, 0, 0, 7.0, 7.0)] * 2)
+    )
+    cme = margin_at(
+        "CME", *([(60.0, 50.0, 55.0, 20.0, 65.0)] * 2), *([(0, 0, 0, 3.125, 3.125)] * 2)
+    )
     result = required(ficc, cme, 0.5, 0.0, group_account=[0, 1, 0, 0])
     first, second = cents(result), cents(result, 1)
     assert (first["other_ficc"], second["other_ficc"]) == (10_00 + 14_00, 10_00)
@@ -217,8 +221,8 @@ def test_positions_at_another_firm_stand_alone_and_are_added_up() -> None:
 
 
 def test_unknown_at_another_firm_makes_its_account_unknown() -> None:
-    ficc = house("FICC", *([(1.0, 1.0, 1.0, 1.0, 1.0)] * 2), (0, 0, 0, None, None))
-    cme = house("CME", *([(1.0, 1.0, 1.0, 1.0, 1.0)] * 3))
+    ficc = margin_at("FICC", *([(1.0, 1.0, 1.0, 1.0, 1.0)] * 2), (0, 0, 0, None, None))
+    cme = margin_at("CME", *([(1.0, 1.0, 1.0, 1.0, 1.0)] * 3))
     result = required(ficc, cme, 0.0, 0.0, group_account=[0, 1, 1])
     assert result.other_ficc.known.tolist() == [True, False]
     assert result.requirement.known.tolist() == [True, False]
@@ -249,11 +253,11 @@ def test_charges_are_rounded_one_by_one() -> None:
 
 
 def test_further_clearing_houses_are_added_without_a_reduction() -> None:
-    # Account 0 has 40.005 and, at another firm, 2.5 at the third house; account 1 has 10 there.
-    ficc = house("FICC", *([(1000.0, 800.0, 900.0, 50.0, 1020.0)] * 2), (0, 0, 0, 0, 0))
-    cme = house("CME", *([(700.0, 600.0, 650.0, 40.0, 610.0)] * 2), (0, 0, 0, 0, 0))
-    third = house("ICE", (40.005,), (10.0,), (2.5,))
-    fourth = house("CMESC", (0.0,), (7.0,), (0.0,))
+    # Account 0 has 40.005 and, at another firm, 2.5 at the third one; account 1 has 10 there.
+    ficc = margin_at("FICC", *([(1000.0, 800.0, 900.0, 50.0, 1020.0)] * 2), (0, 0, 0, 0, 0))
+    cme = margin_at("CME", *([(700.0, 600.0, 650.0, 40.0, 610.0)] * 2), (0, 0, 0, 0, 0))
+    third = margin_at("ICE", (40.005,), (10.0,), (2.5,))
+    fourth = margin_at("CMESC", (0.0,), (7.0,), (0.0,))
     charge = charged("ICE", [[1.125], [0.0], [4.0]], reducible=True)
     result = required(
         ficc,
@@ -284,8 +288,8 @@ def test_further_clearing_houses_are_added_without_a_reduction() -> None:
 
 
 def test_unknown_at_a_further_clearing_house_reaches_the_totals() -> None:
-    ficc, cme = (house(name, *([(1.0, 1.0, 1.0, 1.0, 1.0)] * 3)) for name in ("FICC", "CME"))
-    third = house("ICE", (1.0,), (1.0,), (None,))
+    ficc, cme = (margin_at(name, *([(1.0, 1.0, 1.0, 1.0, 1.0)] * 3)) for name in ("FICC", "CME"))
+    third = margin_at("ICE", (1.0,), (1.0,), (None,))
     result = required(ficc, cme, 0.0, 0.0, group_account=[0, 1, 1], elsewhere=[third])
     assert result.other_ccps.known.tolist() == [True, False]
     lost = {name for name, value in cents(result, 1).items() if value is None}

@@ -14,8 +14,8 @@ RULES = read_policy().agreement
 UNKNOWN = None
 
 
-def house(name: str, *accounts: tuple[float | None, float | None, float | None]) -> CcpMargin:
-    """Return a house's V of cash, futures and both; None is unknown."""
+def margin_at(name: str, *accounts: tuple[float | None, float | None, float | None]) -> CcpMargin:
+    """Return a clearing house's V of cash, futures and both; None is unknown."""
     v = np.zeros((len(accounts), 5))
     unknown = np.zeros(v.shape, dtype=bool)
     for row, values in enumerate(accounts):
@@ -36,8 +36,8 @@ def saving(
     **rules: float,
 ) -> Saving:
     return agree(
-        house("FICC", ficc),
-        house("CME", cme),
+        margin_at("FICC", ficc),
+        margin_at("CME", cme),
         eligible=np.array([eligible]),
         complete=np.array([complete]),
         two_sided=np.array([two_sided]),
@@ -162,8 +162,8 @@ def test_raw_shares_are_reported_whatever_the_reason() -> None:
 
 def test_groups_at_other_firms_have_no_share() -> None:
     result = agree(
-        house("FICC", (60.0, 40.0, 75.0), (1.0, 1.0, 1.0)),
-        house("CME", (80.0, 40.0, 60.0), (1.0, 1.0, 1.0)),
+        margin_at("FICC", (60.0, 40.0, 75.0), (1.0, 1.0, 1.0)),
+        margin_at("CME", (80.0, 40.0, 60.0), (1.0, 1.0, 1.0)),
         eligible=np.array([True]),
         complete=np.array([True]),
         two_sided=np.array([True]),

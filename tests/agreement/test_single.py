@@ -48,16 +48,16 @@ def by_columns(
 ) -> dict[str, Any]:
     """Return the row that `agree` and `require` give; the first group is the account's own."""
     ficc, cme, no_ficc, no_cme = (np.array(column) for column in zip(*groups, strict=True))
-    houses = CcpMargin(FICC, ficc, no_ficc, {}), CcpMargin(CME, cme, no_cme, {})
+    margins = CcpMargin(FICC, ficc, no_ficc, {}), CcpMargin(CME, cme, no_cme, {})
     saving = agree(
-        *houses,
+        *margins,
         eligible=np.array([eligible]),
         complete=np.array([complete]),
         two_sided=np.array([two_sided]),
         rules=rules,
     )
     required = require(
-        *houses,
+        *margins,
         saving,
         [],
         group_account=np.zeros(len(groups), dtype=np.int64),

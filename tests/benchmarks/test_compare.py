@@ -265,7 +265,7 @@ def test_a_head_that_does_not_build_fails(repository, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["compare.py", "nowhere"])
     with pytest.raises(SystemExit, match="2"):
         compare.main()
-    assert "nowhere is no commit" in capsys.readouterr().err
+    assert "nowhere is not a commit" in capsys.readouterr().err
 
 
 def test_a_head_that_runs_nothing_fails(repository, capsys, monkeypatch):

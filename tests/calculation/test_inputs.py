@@ -46,7 +46,7 @@ def test_settlements_without_a_price_are_refused(
 ) -> None:
     date, price = zip(*rows, strict=True)
     table = pa.table({"date": date, "contract": ["ZNU26"] * len(rows), "price": price})
-    with pytest.raises(InputError, match="settlements: has no price of a day up to 2026-06-10"):
+    with pytest.raises(InputError, match="settlements: has no price dated 2026-06-10 or earlier"):
         read_inputs(
             Inputs(
                 **sample_book(12),

@@ -107,7 +107,7 @@ def test_basis_trade_is_capped_and_an_upper_bound(hand_made: xm.RunResult) -> No
     assert (row["offset_rate"], row["capped"], row["binding"]) == (0.8, True, "FICC")
     assert row["saving_is_upper_bound"]
     assert row["reason"] is None
-    # A fifth is left at each house.
+    # A fifth is left at each clearing house.
     assert float(row["requirement_ficc"]) == pytest.approx(0.2 * row["v_ficc_cash"], abs=0.005)
     assert float(row["requirement_cme"]) == pytest.approx(0.2 * row["v_cme_futures"], abs=0.005)
 
@@ -405,8 +405,8 @@ def test_a_future_without_a_scan_range_is_not_covered(
     run = xm.run(positions=book, policy="cme-ficc-2026-04-30-span", **given)
     assert (_row(run, "A")["v_cme_futures"], _row(run, "A")["requirement"]) == (None, None)
     assert run.stages is not None
-    name, why = run.stages.models.universe.name, run.stages.models.ccps["CME"].unpriced
-    assert set(why[name == "ZBM25"]) == {"NO_SCAN_RANGE"}
+    name, unpriced = run.stages.models.universe.name, run.stages.models.ccps["CME"].unpriced
+    assert set(unpriced[name == "ZBM25"]) == {"NO_SCAN_RANGE"}
     assert _row(run, "B")["v_cme_futures"] > 0.0
     own = tmp_path / "own.toml"
     own.write_text(
@@ -526,7 +526,7 @@ def test_cube_that_names_an_instrument_twice_is_refused(
     market: xm.Market, securities: pa.Table
 ) -> None:
     cube = pa.table({"instrument": ["ZNM25", "ZNM5"], "a": [1.0, 2.0]})
-    with pytest.raises(InputError, match="ZNM25 and ZNM5 are one instrument"):
+    with pytest.raises(InputError, match="ZNM25 and ZNM5 name the same instrument"):
         xm.run(
             positions=_positions(ONE_LINE),
             accounts=_accounts("A"),

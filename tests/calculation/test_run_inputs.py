@@ -172,7 +172,7 @@ def test_a_history_without_a_row_is_refused(read_market: Callable[..., xm.Market
 
 
 def test_a_book_given_twice_is_noted_and_warned_of(market: xm.Market) -> None:
-    with pytest.warns(xm.InputWarning, match="every row of positions is there more than once"):
+    with pytest.warns(xm.InputWarning, match="every row of positions occurs more than once"):
         run = margin(market, *HEDGE, *HEDGE)
     assert [note["file"] for note in notes(run, "FILE_REPEATED")] == ["positions"]
     once = margin(market, *HEDGE)

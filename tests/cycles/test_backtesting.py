@@ -77,8 +77,8 @@ def test_twelve_months_and_each_account_by_itself() -> None:
     ("change", "says"),
     [
         ({"loss": [1.0]}, "loss must have one entry for each day"),
-        ({"margin": [np.inf] * 3}, "margin holds what is no finite number"),
-        ({"loss": [0.0, np.nan, 0.0]}, "loss holds what is no finite number"),
+        ({"margin": [np.inf] * 3}, "margin holds a number that is not finite"),
+        ({"loss": [0.0, np.nan, 0.0]}, "loss holds a number that is not finite"),
         ({"day": ["2026-03-02"] * 3}, "account A has two records of 2026-03-02; keep one"),
     ],
 )

@@ -104,7 +104,7 @@ def test_rule_by_rule(rows: list[Any], length: int, shuffle: Any) -> None:
     ("change", "says"),
     [
         ({"noon_var": [1.0]}, "noon_var must have one entry for each day"),
-        ({"obligations": [1.0, np.nan]}, "obligations holds what is no finite number"),
+        ({"obligations": [1.0, np.nan]}, "obligations holds a number that is not finite"),
         ({"day": ["2026-03-02", "2026-03-02"]}, "account X has two records of 2026-03-02"),
         ({"day": ["2026-03-02", None]}, "day: a date is missing"),
     ],

@@ -28,15 +28,13 @@ def two_accounts() -> Book:
 
 
 def test_portfolios_are_the_methodologys() -> None:
-    # V_F and V_C of cash, futures and both, cross-margined; the rest; all of a house's own.
+    # V_F and V_C of cash, futures and both, cross-margined; the rest; all at one clearing ccp.
     assert PORTFOLIOS == ("cash", "futures", "combined", "other", "all")
     expected = {CASH: {FICC_XM}, FUTURES: {CME_XM}, COMBINED: {FICC_XM, CME_XM}}
     other = {FICC: (FICC_XM, FICC_OTHER), CME: (CME_XM, CME_OTHER)}
-    for house, (inside, outside) in other.items():
+    for ccp, (inside, outside) in other.items():
         portfolios = {**expected, OTHER: {outside}, ALL: {inside, outside}}
-        assert {
-            portfolio: set(union) for portfolio, union in enumerate(UNIONS[house])
-        } == portfolios
+        assert {portfolio: set(union) for portfolio, union in enumerate(UNIONS[ccp])} == portfolios
 
 
 def test_row_of_counts_the_elements_of_each_row() -> None:
@@ -57,8 +55,8 @@ def test_a_portfolio_holds_what_its_segments_hold(
     mark: list[int], ficc: list[int], cme: list[int]
 ) -> None:
     marked = np.isin(np.arange(4), mark)
-    for house, expected in ((FICC, ficc), (CME, cme)):
-        held = holds(two_accounts(), house, marked)
+    for ccp, expected in ((FICC, ficc), (CME, cme)):
+        held = holds(two_accounts(), ccp, marked)
         assert held.astype(int).tolist() == [expected, [0] * 5]
 
 
@@ -69,8 +67,8 @@ def test_a_portfolio_holds_something_where_it_holds_any_instrument() -> None:
         FICC: [[1, 0, 1, 0, 1], [0, 0, 0, 0, 0]],
         CME: [[1, 0, 1, 0, 0], [0, 0, 0, 1, 1]],
     }
-    for house, portfolios in expected.items():
-        assert holds(book, house).astype(int).tolist() == portfolios
+    for ccp, portfolios in expected.items():
+        assert holds(book, ccp).astype(int).tolist() == portfolios
 
 
 def test_sums_are_by_portfolio_and_bucket() -> None:

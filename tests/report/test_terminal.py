@@ -76,7 +76,7 @@ def test_the_biggest_come_first_and_only_ten(tmp_path: Path) -> None:
     assert lines[at + 12].startswith("* saving likely too much")
     assert lines[at + 13] == ""
     assert "14,000" in lines[at + 2]
-    assert "7,000" in lines[at + 2]  # half of it at each house
+    assert "7,000" in lines[at + 2]  # half of it at each clearing house
     assert "as of 2025-03-13, cycle EOD: 15 accounts" in lines[0]
     assert "No exceptions." in text
     assert f"Files: {tmp_path}" in text

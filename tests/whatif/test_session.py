@@ -415,11 +415,11 @@ def test_the_store_of_a_child_counts_what_it_keeps(run: xm.RunResult) -> None:
     assert not store._lock.locked()
 
 
-def own_cube(run: xm.RunResult, house: str, scale: float, names: list[str]) -> pa.Table:
+def own_cube(run: xm.RunResult, ccp: str, scale: float, names: list[str]) -> pa.Table:
     """Return a model's cube as a user would bring it."""
     assert run.stages is not None
     models = run.stages.models
-    cube = next(iter(models.ccps[house].scenario_pnl().values()))
+    cube = next(iter(models.ccps[ccp].scenario_pnl().values()))
     pnl = cube.pnl[:, : len(names)] * scale
     return pa.table(
         {"instrument": models.universe.name.tolist()}
@@ -516,20 +516,20 @@ def test_an_amount_that_no_account_can_have_is_the_same_error(session: xm.Sessio
     ("account", "trades", "message"),
     [
         ("nobody", {}, "account 'nobody' is not in the run"),
-        (None, {"TYU6 Comdty": 1e9}, "is no number within"),
+        (None, {"TYU6 Comdty": 1e9}, "is not a number within"),
         (None, {"ZNU31": 1}, "instrument 'ZNU31' is not in the run"),
         (None, {"912810XX1": 100}, "instrument '912810XX1' is not in the run"),
         (None, {"USD 2026-06-11": 100}, "is not in the run"),
-        (None, {"ZNU26": 1.5}, "no whole number of contracts"),
-        (None, {"ZNU26": float("nan")}, "is no number within"),
-        (None, {"ZNU26": 1e9}, "is no number within"),
-        (None, {"ZNU26": "3"}, "quantity '3' of ZNU26 is no number within"),
-        (None, {"ZNU26": b"3"}, "quantity b'3' of ZNU26 is no number within"),
-        (None, {"ZNU26": None}, "quantity None of ZNU26 is no number"),
-        (None, {"ZNU26": True}, "quantity True of ZNU26 is no number"),
-        (None, {"ZNU26": Decimal("nan")}, "is no number within"),
-        (None, {"ZNU26": Decimal("1.5")}, "no whole number of contracts"),
-        (None, {"ZNU26": 10**400}, "is no number within"),
+        (None, {"ZNU26": 1.5}, "not a whole number of contracts"),
+        (None, {"ZNU26": float("nan")}, "is not a number within"),
+        (None, {"ZNU26": 1e9}, "is not a number within"),
+        (None, {"ZNU26": "3"}, "quantity '3' of ZNU26 is not a number within"),
+        (None, {"ZNU26": b"3"}, "quantity b'3' of ZNU26 is not a number within"),
+        (None, {"ZNU26": None}, "quantity None of ZNU26 is not a number"),
+        (None, {"ZNU26": True}, "quantity True of ZNU26 is not a number"),
+        (None, {"ZNU26": Decimal("nan")}, "is not a number within"),
+        (None, {"ZNU26": Decimal("1.5")}, "not a whole number of contracts"),
+        (None, {"ZNU26": 10**400}, "is not a number within"),
         (None, {26: 1}, "instrument 26 is not in the run"),
         (["A"], {}, r"account \['A'\] is not in the run"),
     ],

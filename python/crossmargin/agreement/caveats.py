@@ -1,4 +1,4 @@
-"""What is to be said of an account's figures: its status, and what the models do not see."""
+"""The caveats on an account's figures: its status, and what the models leave out."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from crossmargin.policies import AgreementRules
 from crossmargin.policies.sections import LOWER_OF_MODELS
 
 STATUSES = ("incomplete", "complete", "not_eligible")
-"""What an account's figures are."""
+"""Status of an account's figures, by number."""
 SPREAD_NOT_MODELLED = "not modelled"
-"""What stands for a spread risk that no model sees."""
+"""The value in results for a spread risk that no model covers."""
 
 
 @dataclass(frozen=True)
 class Caveats:
-    """What is to be said of each account's figures.
+    """The caveats on each account's figures.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ def account_caveats(
     elsewhere: Sequence[tuple[Book, tuple[str, ...]]] = (),
     rules: AgreementRules,
 ) -> Caveats:
-    """Return what is to be said of each account's figures.
+    """Return the caveats on each account's figures.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def account_caveats(
     universe : Universe
         The instruments of the book.
     roots_without_basis, roots_without_spread : tuple of str
-        Futures that move without their basis in most scenarios; with the Treasury curve.
+        Futures that in most scenarios move without their basis, or with the Treasury curve.
     group_account : ndarray of int64, [G]
         The account of each group.
     accounts : int
@@ -68,7 +68,7 @@ def account_caveats(
         At each clearing house outside the programme: its book, whose rows are groups, and the
         futures that move with the Treasury curve there.
     rules : AgreementRules
-        An offset rate from a table does not come from what the models see of a hedge.
+        An offset rate from a table does not depend on what the models see of a hedge.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def account_status(
     Returns
     -------
     ndarray of int64
-        Incomplete where a row is rejected or anything is unpriced.
+        Incomplete if a row is rejected or anything is unpriced.
     """
     unpriced = ~required.requirement.known | (saving.reason == "INCOMPLETE")
     status = np.where(eligible, STATUSES.index("complete"), STATUSES.index("not_eligible"))

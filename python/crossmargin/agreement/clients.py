@@ -1,4 +1,4 @@
-"""What the agreement has to know of accounts."""
+"""What the agreement needs to know about accounts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from crossmargin.arrays import Float, Integer, Mask
 
 @dataclass(frozen=True)
 class Clients:
-    """What the agreement and the requirement have to know of the accounts.
+    """What the agreement and the requirement need to know about the accounts.
 
     Attributes
     ----------
     eligible, complete : ndarray of bool, [A]
-        May be cross-margined; none of its rows was rejected.
+        Whether the account may be cross-margined; whether none of its rows was rejected.
     multiplier, floor, minimum : ndarray of float64, [A]
         The firm's own terms.
     group_account : ndarray of int64, [G]

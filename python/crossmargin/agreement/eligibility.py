@@ -1,4 +1,4 @@
-"""What may be cross-margined, and where all else is margined (methodology, section 6)."""
+"""What may be cross-margined, and where everything else is margined (methodology, section 6)."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ ASSIGNMENT_REASONS = (
     "SECURITY_INELIGIBLE",
     CLEARED_ELSEWHERE,
 )
-"""Why a trade is margined where it is: as booked, or the code of what reassigned it."""
+"""Why a trade is margined where it is: as booked, or the code of its reassignment."""
 
 
 def account_ineligibility(accounts: pa.Table, firms: pa.Table | None, rules: Eligibility) -> Text:
-    """Return why each account cannot be cross-margined, empty where it can, [A].
+    """Return each account's ineligibility reason, empty where it may be cross-margined, [A].
 
     Parameters
     ----------
     accounts : pyarrow.Table
         `origin`, `ficc_role`, `opted_in`, `clearing_firm`.
     firms : pyarrow.Table, optional
-        Memberships; without it every firm counts as a common member.
+        Memberships. If not given, every firm counts as a common member.
     rules : Eligibility
         Roles by origin.
 
     Returns
     -------
     ndarray of str, [A]
-        The first that holds of `ROLE_NOT_ELIGIBLE`, `NOT_OPTED_IN`, `FIRM_NOT_COMMON_MEMBER`; else
-        empty.
+        The first that applies of `ROLE_NOT_ELIGIBLE`, `NOT_OPTED_IN`, `FIRM_NOT_COMMON_MEMBER`;
+        else empty.
 
     Notes
     -----
@@ -75,7 +75,7 @@ def account_ineligibility(accounts: pa.Table, firms: pa.Table | None, rules: Eli
         needed = ("broker_dealer", "fcm", "cme_member", "ficc_member")
         common = np.logical_and.reduce([columns.flags(firms[name]) for name in needed])
         name, firm = columns.texts(firms["clearing_firm"]), accounts["clearing_firm"]
-        # Where a firm has several rows all of them must say so.
+        # If a firm has several rows, all of them must say so.
         member = _among(firm, name[common]) & ~_among(firm, name[~common])
     ineligibility_reason = np.where(member, "", "FIRM_NOT_COMMON_MEMBER").astype(object)
     ineligibility_reason[~opted_in] = "NOT_OPTED_IN"
@@ -92,7 +92,7 @@ def eligible_securities(securities: Securities, as_of: np.datetime64, rules: Eli
 def eligible_instruments(
     universe: Universe, securities: Securities, market: Market, policy: Policy
 ) -> Mask:
-    """Return which instruments of a universe may be cross-margined, [I]: no forward cash leg."""
+    """Return which instruments may be cross-margined, [I]; a forward cash leg never may."""
     rules = policy.eligibility
     names = securities.cusip[eligible_securities(securities, market.as_of, rules)]
     treasury = (universe.kind == TREASURY) & np.isin(universe.name, names)
@@ -106,11 +106,11 @@ class Assignment:
     Attributes
     ----------
     group : ndarray of int64
-        Number of the (account, clearing firm); the first A groups are the accounts themselves.
+        Number of the (account, clearing firm) pair; the first A groups are the accounts.
     segment : ndarray of int64
-        One of `conventions.SEGMENTS`; beyond them, one of `Trades.ccps`.
+        A number in `conventions.SEGMENTS`; beyond these, in `Trades.ccps`.
     assignment_reason : ndarray of int64
-        One of `ASSIGNMENT_REASONS`.
+        A number in `ASSIGNMENT_REASONS`.
     group_account : ndarray of int64, [G]
     group_firm : ndarray of str, [G]
     """
@@ -131,7 +131,7 @@ def assign(
     as_of: np.datetime64,
     rules: Eligibility,
 ) -> Assignment:
-    """Assign every trade to a group and a segment.
+    """Return the group and the segment of every trade.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def assign(
     ineligibility_reason : ndarray of str, [A]
         From `account_ineligibility`.
     securities : Securities
-        Of the trades.
+        The securities of the trades.
     as_of : datetime64[D]
         A security is eligible if it matures later than `rules.remaining_months` after this date.
     rules : Eligibility
@@ -170,25 +170,25 @@ def assign(
     assignment_reason[away] = ASSIGNMENT_REASONS.index("OTHER_FIRM")
     assignment_reason[~trades.xm] = ASSIGNMENT_REASONS.index(NOT_XM)
 
-    inside = assignment_reason == ASSIGNMENT_REASONS.index(CROSS_MARGINED)
+    crossed = assignment_reason == ASSIGNMENT_REASONS.index(CROSS_MARGINED)
     segment = np.where(
-        future, np.where(inside, CME_XM, CME_OTHER), np.where(inside, FICC_XM, FICC_OTHER)
+        future, np.where(crossed, CME_XM, CME_OTHER), np.where(crossed, FICC_XM, FICC_OTHER)
     )
-    outside = trades.ccp >= 0
-    assignment_reason[outside] = ASSIGNMENT_REASONS.index(CLEARED_ELSEWHERE)
-    segment = np.where(outside, len(SEGMENTS) + trades.ccp, segment)
+    elsewhere = trades.ccp >= 0
+    assignment_reason[elsewhere] = ASSIGNMENT_REASONS.index(CLEARED_ELSEWHERE)
+    segment = np.where(elsewhere, len(SEGMENTS) + trades.ccp, segment)
     firms = max(len(trades.firms), 1)
     pair, extra = np.unique(trades.account[away] * firms + trades.firm[away], return_inverse=True)
     group = trades.account.copy()
     group[away] = len(accounts) + extra
     own = columns.texts(accounts["clearing_firm"])
-    elsewhere = np.array(trades.firms, dtype=object)[pair % firms]
+    others = np.array(trades.firms, dtype=object)[pair % firms]
     return Assignment(
         group=group,
         segment=segment,
         assignment_reason=assignment_reason,
         group_account=np.concatenate([np.arange(len(accounts)), pair // firms]),
-        group_firm=np.concatenate([own, elsewhere]),
+        group_firm=np.concatenate([own, others]),
     )
 
 
@@ -204,7 +204,7 @@ def log_assignment(
     accounts_file: str,
     log: ExceptionLog,
 ) -> None:
-    """Log what was reassigned, a line for each account or row, and what will soon have to be."""
+    """Log each account or row that was reassigned, and each row that will have to be soon."""
     symbol = np.array([c.symbol for c in trades.contracts], dtype=object)
 
     def add(code: str, mask: Mask, message: str) -> None:
@@ -245,12 +245,12 @@ def log_assignment(
             account=accounts["account"].take(columns.column(at)),
             message=[f"not cross-margined: {message}"] * at.size,
         )
-    inside = assignment.assignment_reason == ASSIGNMENT_REASONS.index(CROSS_MARGINED)
+    crossed = assignment.assignment_reason == ASSIGNMENT_REASONS.index(CROSS_MARGINED)
     soon = add_business_days(as_of, NEAR, "bond")
     limit = add_months(soon, rules.remaining_months)
     add(
         "MATURITY_NEAR",
-        inside & _pick(securities.maturity_date <= limit, trades.security),
+        crossed & _pick(securities.maturity_date <= limit, trades.security),
         f"{{}} is no longer eligible within {NEAR} business days",
     )
     begins = np.array(
@@ -274,6 +274,6 @@ def _among(text: pa.ChunkedArray, known: Sequence[str] | Text) -> Mask:
 
 
 def _pick(value: npt.NDArray[Any], index: Integer) -> npt.NDArray[Any]:
-    """Return `value[index]`, false (or None) where the index is -1."""
+    """Return `value[index]`; false (or None) where the index is -1."""
     nothing = np.zeros(1, dtype=value.dtype)
     return np.concatenate([value, nothing])[index]

@@ -1,4 +1,4 @@
-"""Reductions by tables of the policy: offset classes, or credits for spreads.
+"""Offset methods by tables of the policy: offset classes, or credits for spreads.
 
 Methodology, section 6. The current rule, `lower_of_models`, needs neither: see `agreement.savings`.
 """
@@ -22,7 +22,7 @@ from crossmargin.policies import ClassDisallowance, Policy, SpreadCredit
 from crossmargin.policies.sections import CLASS_DISALLOWANCE, SPREAD_CREDIT
 
 NONE = -1
-"""The bucket of what takes no part: cash legs, what has no value, futures without a spread."""
+"""The bucket of what is left out: cash legs, what has no value, futures without a spread."""
 
 Offset = tuple[int, int, float]
 """Bucket of cash, bucket of futures, and the share of their offset that is credited."""
@@ -30,20 +30,20 @@ Offset = tuple[int, int, float]
 
 @dataclass(frozen=True)
 class Scheme:
-    """Which positions offset which, in what order, and for how much.
+    """Which positions offset each other, in what order, and for how much.
 
     Attributes
     ----------
     bucket : ndarray of int64, [I]
-        Of each Treasury among the buckets of cash, of each future among those of futures; -1 none.
+        The bucket of each Treasury (of cash) and of each future (of futures); -1 for none.
     dv01 : ndarray of float64, [I]
-        USD per lot or contract: its sign, times the position, is the direction.
+        USD per lot or contract. The sign of dv01 * position is the direction.
     offsets : tuple of Offset
-        In their order.
+        In the order of use.
     name : tuple of str
-        Of each offset: ``2Y : ZT``, the bucket of cash first.
+        Name of each offset, such as ``2Y : ZT``, with the bucket of cash first.
     buckets : int
-        Of cash or of futures, whichever are more.
+        Number of buckets of cash or of futures, whichever is larger.
     """
 
     bucket: Integer
@@ -69,10 +69,10 @@ class Scheme:
         """
         row, bucket = row_of(book), self.bucket[book.column]
         group, segment = row // len(SEGMENTS), row % len(SEGMENTS)
-        inside = (segment == FICC_XM) | (segment == CME_XM)
-        kept = np.flatnonzero((group < accounts) & inside & (bucket != NONE))
+        crossed = (segment == FICC_XM) | (segment == CME_XM)
+        kept = np.flatnonzero((group < accounts) & crossed & (bucket != NONE))
         part = (group[kept] * self.buckets + bucket[kept]) * len(SEGMENTS) + segment[kept]
-        # Stable: instruments ascend within a row of the book, and so they do within its parts.
+        # A stable sort: instruments ascend within a row of the book, and so within its parts.
         order = kept[np.argsort(part, kind="stable")]
         count = np.bincount(part, minlength=accounts * self.buckets * len(SEGMENTS))
         return Book.from_arrays(
@@ -90,7 +90,7 @@ class Scheme:
         accounts: int,
         execution: Execution = DEFAULT_EXECUTION,
     ) -> tuple[Float, Items]:
-        """Return the reduction of each house's margin that the offsets are credited with.
+        """Return the reduction of each clearing house's margin that the offsets earn.
 
         Parameters
         ----------
@@ -105,10 +105,10 @@ class Scheme:
         Returns
         -------
         total : ndarray of float64, [A]
-            USD, at most the cross-margined margin of either house.
+            USD, at most the cross-margined margin at either clearing house.
         items : Items
-            Offset by offset; their quantity is the margin that is offset, USD. Without accounts
-            of which a margin is unknown.
+            A part for each offset; the quantity is the margin that is offset, USD. Accounts with
+            an unknown margin have none.
         """
         dv01 = np.bincount(row_of(parts), parts.quantity * self.dv01[parts.column], parts.rows)
         side = np.sign(dv01).reshape(-1, self.buckets, len(SEGMENTS))
@@ -130,7 +130,7 @@ class Scheme:
 
 
 def scheme(policy: Policy, universe: Universe) -> Scheme | None:
-    """Return the scheme a policy asks for; None where the smaller of the models' savings rules.
+    """Return the scheme of a policy's offset method; None for `lower_of_models`.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def scheme(policy: Policy, universe: Universe) -> Scheme | None:
 
 
 def shared_out(apart: Float, whole: Float) -> Float:
-    """Return the margins of an account's buckets, together no more than that of the account.
+    """Return the margins of an account's buckets, scaled to at most that of the account.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def shared_out(apart: Float, whole: Float) -> Float:
     Returns
     -------
     ndarray of float64, [A x B]
-        In proportion to `apart`: buckets that hedge each other have less to offset elsewhere.
+        In proportion to `apart`. Buckets that hedge each other have less left to offset.
 
     Examples
     --------
@@ -181,23 +181,23 @@ def shared_out(apart: Float, whole: Float) -> Float:
 def credited(
     cash: Float, futures: Float, offsets: Sequence[Offset], execution: Execution = DEFAULT_EXECUTION
 ) -> tuple[Float, Float]:
-    """Take one offset after the other.
+    """Return the margin that each offset uses, and its credit, one offset after the other.
 
     Parameters
     ----------
     cash : ndarray of float64, [A x B]
-        Margin of each bucket by itself, USD; negative for a short one.
+        Margin of each bucket by itself, USD; negative for a short bucket.
     futures : ndarray of float64, [A x B]
         Likewise.
     offsets : sequence of Offset
-        Q, in their order.
+        Q of them, in the order of use.
     execution : Execution
 
     Returns
     -------
     used, credit : ndarray of float64, [A x Q]
         The smaller margin of two legs with opposite directions, and the share of it that is
-        credited. What one offset has used is gone for the next.
+        credited. Later offsets have only the margin that earlier ones leave.
 
     Examples
     --------
@@ -207,7 +207,7 @@ def credited(
     >>> credit
     array([[15. ,  2.5]])
     """
-    # Each bucket of cash and of futures is a tier, with one side only.
+    # Each bucket of cash and of futures is a tier that is only long or only short.
     margin = np.concatenate([cash, futures], axis=1)
     found = tier_charges(
         np.maximum(margin, 0.0),
@@ -221,7 +221,7 @@ def credited(
 
 
 def _by_class(rules: ClassDisallowance, universe: Universe) -> Scheme:
-    """Offset within each class, then across pairs of classes, either way."""
+    """Return the scheme of offsets within classes, then across pairs of them, both ways."""
     number = {name: i for i, (name, _) in enumerate(rules.classes)}
     offsets = [(i, i, 1.0 - share) for i, share in enumerate(rules.within)]
     for one, other, share in rules.across:
@@ -238,7 +238,7 @@ def _by_class(rules: ClassDisallowance, universe: Universe) -> Scheme:
 
 
 def _by_spread(rules: SpreadCredit, universe: Universe) -> Scheme:
-    """Offset each spread's class of cash with its futures, root by root."""
+    """Return the scheme of offsets of each spread's class of cash with its futures, by root."""
     number = {name: i for i, (name, _) in enumerate(rules.classes)}
     named = list(dict.fromkeys(root for _, roots, _ in rules.spreads for root in roots))
     offsets = [
@@ -264,6 +264,6 @@ def _classes(classes: tuple[tuple[str, float], ...], universe: Universe) -> Inte
     limit = np.array([years for _, years in classes])
     number = np.minimum(np.searchsorted(limit, universe.years, side="left"), limit.size - 1)
     takes_part = (universe.kind == TREASURY) | (universe.kind == FUTURE)
-    # What we cannot value, though a user's cube may, has neither term nor direction.
+    # Without our own value, whatever a user's cube says, there is no term and no direction.
     takes_part &= universe.priced
     return np.where(takes_part, number, NONE).astype(np.int64)

@@ -26,15 +26,15 @@ class Amount:
     known: Mask
 
     def __add__(self, other: Amount) -> Amount:
-        """Return the sum; what lacks a part is not known."""
+        """Return the sum; it is known where both amounts are."""
         return Amount(self.cents + other.cents, self.known & other.known)
 
 
 @dataclass(frozen=True)
 class Requirements:
-    """The money columns of the accounts table; each is the sum of components rounded once.
+    """The money columns of the accounts table. Each sums components that are rounded once.
 
-    `other_ccps` is what is due at clearing houses without an agreement, in all. It is part of
+    `other_ccps` is the total due at clearing houses without an agreement. It is part of
     `requirement` and of `standalone_requirement`.
     """
 
@@ -66,7 +66,7 @@ def require(
     minimum: Float,
     elsewhere: Sequence[CcpMargin] = (),
 ) -> Requirements:
-    """Return what the percentages leave to be paid.
+    """Return what each account has to pay after its offset rate.
 
     Parameters
     ----------
@@ -76,13 +76,13 @@ def require(
     saving : Saving
         [A].
     charges : list of Charged
-        Beside V; those inside are reduced with it.
+        On top of V; the reducible ones are reduced with it.
     group_account : ndarray of int64, [G]
         The account of each group.
     multiplier, floor, minimum : ndarray of float64, [A]
         The firm's own terms.
     elsewhere : sequence of CcpMargin
-        [G x 1], of clearing houses without an agreement; nothing there is reduced, charges neither.
+        [G x 1], of clearing houses without an agreement; neither V nor charges are reduced there.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def require(
 
 
 def _by_account(group_account: Integer, accounts: int, cents: Integer, known: Mask) -> Amount:
-    """Return what is due for each group, added up by account, [A]."""
+    """Return the amounts of the groups, summed by account, [A]."""
     total = np.zeros(accounts, dtype=np.int64)
     np.add.at(total, group_account, cents)
     all_known = np.ones(accounts, dtype=bool)
@@ -142,7 +142,7 @@ def _charged(
 ) -> Integer:
     """Return the charges on a portfolio of the first groups, each rounded to the cent, [groups].
 
-    A rate reduces those that it applies to.
+    A rate reduces the reducible ones.
     """
     total = np.zeros(groups, dtype=np.int64)
     for charged in charges:

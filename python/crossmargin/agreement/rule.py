@@ -1,8 +1,8 @@
 """The rule of the agreement, stated once (methodology, sections 1 and 6).
 
-The functions here work element by element. They are called on columns of accounts as they stand.
-For one account in plain numbers `tools/scalar.py` writes the same functions as `_scalar.py`; run it
-after every change. Its docstring tells which expressions can be used here.
+The functions here work element by element, on columns of accounts. `tools/scalar.py` writes the
+same functions for one account in plain numbers, as `_scalar.py`: run it after every change. Its
+docstring lists the expressions that can be used here.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from crossmargin.exact import cents
 from crossmargin.margin.portfolios import FlagColumns, PortfolioColumns
 
 REASONS = ("", "NOT_ELIGIBLE", "INCOMPLETE", "ONE_SIDED", "NO_SAVING", "BELOW_MINIMUM")
-"""Why the rate is zero, by number; empty where it is not."""
+"""Why the offset rate is zero, by number; empty where it is not zero."""
 SAVES, NOT_ELIGIBLE, INCOMPLETE, ONE_SIDED, NO_SAVING, BELOW_MINIMUM = range(len(REASONS))
 
 BINDING = ("", FICC, CME)
-"""Whose saving is the smaller one, by number; empty where neither's is."""
+"""The clearing house with the smaller saving, by number; empty where neither decides."""
 NEITHER, BY_FICC, BY_CME = range(len(BINDING))
 
 Alone = tuple[Integer, Integer, Integer, Mask, Mask, Mask]
-"""What positions need without a reduction: cents of those at FICC and of those at CME that are not
-cross-margined, cents of all if there were no programme; then whether each is known."""
+"""What positions need without a reduction: cents of those that are not cross-margined at FICC and
+at CME, cents of all without the programme; then whether each amount is known."""
 Beside = tuple[Integer, Integer, Integer, Mask]
 """Cents of charges on cross-margined positions at FICC and at CME; cents due at clearing houses
 without an agreement, and whether they are known."""
@@ -35,7 +35,7 @@ Amounts = tuple[tuple[Integer, ...], tuple[Mask, ...]]
 def lower_of_models(
     ficc: PortfolioColumns, cme: PortfolioColumns, no_ficc: FlagColumns, no_cme: FlagColumns
 ) -> tuple[Float, Mask, Float, Mask, Float, Mask, Integer]:
-    """Return what both models save, and the smaller of it.
+    """Return the share that each model saves, and the smaller of the two.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def lower_of_models(
     offered, known
         The smaller rate, and whether both exist.
     lower : ndarray of int64
-        Its number in `BINDING`, FICC's on a tie.
+        The clearing house with it, as a number in `BINDING`; FICC on a tie.
     """
     apart_ficc = ficc[CASH] + ficc[FUTURES]
     apart_cme = cme[CASH] + cme[FUTURES]
@@ -65,12 +65,12 @@ def lower_of_models(
 
 
 def _saved(combined: Float, apart: Float, known: Mask) -> Float:
-    """Return the share that is saved by margining two portfolios as one, 0 where not known."""
+    """Return the share saved by margining two portfolios as one; 0 where it is not known."""
     return 1.0 - np.where(known, combined, 1.0) / np.where(known, apart, 1.0)
 
 
 def unpriced(no_ficc: FlagColumns, no_cme: FlagColumns) -> Mask:
-    """Return whether either model does not cover an account's cross-margined positions, [A]."""
+    """Return whether a model leaves cross-margined positions of an account unpriced, [A]."""
     return np.asarray(no_ficc[CASH] | no_ficc[FUTURES] | no_cme[CASH] | no_cme[FUTURES])
 
 
@@ -86,21 +86,21 @@ def agreed(
     cap: float,
     minimum_saving: float,
 ) -> tuple[Float, Integer, Mask, Integer]:
-    """Return the rate both clearing houses take off, and how it came about.
+    """Return the offset rate that both clearing houses apply, and how it came about.
 
     Parameters
     ----------
     offered, known : ndarray of float64 and of bool, [A]
-        The rate before the conditions, and whether there is one.
+        The offset rate before the conditions, and whether there is one.
     lower : ndarray of int64, [A]
-        Whose it is: a number in `BINDING`.
+        The clearing house whose saving it is, as a number in `BINDING`.
     no_ficc, no_cme
         As in `lower_of_models`.
     eligible, complete, two_sided : ndarray of bool, [A]
         The account may be cross-margined; none of its rows was rejected; it has both cash and
         futures in the cross-margin account.
     cap, minimum_saving : float
-        The largest rate and the smallest one.
+        The largest offset rate, and the smallest one that counts.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def due(amount: Float, unknown: Mask) -> Integer:
 
 
 def reduced(amount: Float, rate: Float) -> Float:
-    """Return what a rate leaves of an amount."""
+    """Return what is left of an amount after an offset rate."""
     return amount * (1.0 - rate)
 
 
@@ -156,7 +156,7 @@ def standing_alone(
 
 
 def together(one: Alone, other: Alone) -> Alone:
-    """Return the sum; what lacks a part is not known."""
+    """Return the sum of both; an amount is known if both its parts are."""
     other_ficc, other_cme, whole, knows_other_ficc, knows_other_cme, knows_whole = one
     more_ficc, more_cme, more, knows_more_ficc, knows_more_cme, knows_more = other
     return (
@@ -188,9 +188,9 @@ def required(
     ficc, cme, no_ficc, no_cme
         As in `lower_of_models`.
     alone
-        From `standing_alone`, added up by account, with the charges on these positions.
+        From `standing_alone`, summed by account, with the charges on these positions.
     beside
-        Charges on the cross-margined positions, and what is due at further clearing houses.
+        Charges on the cross-margined positions, and what is due at other clearing houses.
     terms
         The firm's own multiplier, floor and minimum, [A].
 
@@ -259,7 +259,7 @@ def settled(
     cap: float,
     minimum_saving: float,
 ) -> tuple[Float, Mask, Float, Mask, Float, Integer, Mask, Integer, Amounts]:
-    """Return the agreement and the requirement at once, by the models' savings.
+    """Return the agreement and the requirement in one call, by the smaller saving.
 
     Parameters
     ----------

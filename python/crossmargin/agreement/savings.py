@@ -1,4 +1,4 @@
-"""The share each account saves, and how it came about (methodology, section 6)."""
+"""The offset rate of each account, and how it came about (methodology, section 6)."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from crossmargin.policies import AgreementRules
 
 @dataclass(frozen=True)
 class Saving:
-    """The percentage of each account and how it came about, as columns of length A.
+    """The offset rate of each account and how it came about, as columns of length A.
 
     Attributes
     ----------
     offset_rate_ficc, offset_rate_cme : ndarray of float64
-        1 - V(combined) / (V(cash) + V(futures)) in each house's own model, as it is.
+        1 - V(combined) / (V(cash) + V(futures)) in each ccp's own model, before any condition.
     known_ficc, known_cme : ndarray of bool
-        Whether they exist: every instrument priced, and something to save.
+        Whether that share exists: every instrument is priced, and there is margin to save.
     offset_rate : ndarray of float64
-        The share both houses take off, 0 to the cap.
+        The share that both clearing houses take off, 0 to the cap.
     binding : ndarray of str
-        The house whose saving is the smaller one, FICC on a tie; empty where the rate is zero, or
-        comes by a table of the policy.
+        The ccp with the smaller saving, FICC on a tie; empty where the offset rate is zero or comes
+        from a table of the policy.
     capped : ndarray of bool
-        The cap took over.
+        Whether the cap limits the offset rate.
     reason : ndarray of str
-        Why the rate is zero: NOT_ELIGIBLE, INCOMPLETE, ONE_SIDED, NO_SAVING, BELOW_MINIMUM; else
-        empty.
+        Why the offset rate is zero: NOT_ELIGIBLE, INCOMPLETE, ONE_SIDED, NO_SAVING, BELOW_MINIMUM;
+        else empty.
     """
 
     offset_rate_ficc: Float
@@ -55,7 +55,7 @@ def agree(
     rules: AgreementRules,
     reduction: Float | None = None,
 ) -> Saving:
-    """Return the percentage each account's cross-margined requirements are reduced by.
+    """Return the offset rate of each account's cross-margined requirements.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def agree(
     rules : AgreementRules
         The cap and the smallest saving.
     reduction : ndarray of float64, [A], optional
-        USD for each house, by a table of the policy instead of the smaller saving.
+        USD at each ccp, by a table of the policy that replaces the smaller saving.
 
     Returns
     -------
@@ -75,9 +75,10 @@ def agree(
 
     Notes
     -----
-    The rate is min(p_FICC, p_CME), or 2 * reduction / (V_F(cash) + V_C(futures)): a reduction for
-    each house, and both together are shared out in proportion to V. At most the cap, and zero if
-    not positive or below the minimum.
+    The offset rate is the smaller of both models' shares. With a reduction it is
+    2 * reduction / (V_F(cash) + V_C(futures)): each clearing house grants the reduction, and their
+    sum is spread in proportion to V. It is at most the cap, and zero if it is not positive or is
+    below the minimum.
     """
     accounts = eligible.size
     v_ficc, v_cme = ficc.v[:accounts].T, cme.v[:accounts].T

@@ -1,7 +1,7 @@
 """The agreement and the requirement of one account, in microseconds.
 
-On columns of length one `agree` and `require` spend their time on the columns. The functions here
-use the same rule as it is written for plain numbers.
+`agree` and `require` work on columns, which is slow for columns of length one. The functions here
+use the same rule, written for plain numbers.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ Alone = tuple[int, int, int, bool, bool, bool]
 """What an account's positions need without a reduction, as `rule.standing_alone` returns it."""
 
 NOTHING: Alone = (0, 0, 0, True, True, True)
-# No charges, and nothing at further clearing houses.
+# No charges, and nothing at other clearing houses.
 _BESIDE = (0, 0, 0, True)
 
 _CENT = Decimal("0.01")
-# The caller's own context may round.
+# The caller's decimal context might round.
 _EXACT = Context(prec=28)
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What the agreement has to know of one account.
+    """What the agreement needs to know about one account.
 
     Attributes
     ----------
     name : str
     eligible, complete : bool
-        May be cross-margined; none of its rows was rejected.
+        Whether it may be cross-margined; whether none of its rows was rejected.
     multiplier, floor, minimum : float
         The firm's own terms.
     elsewhere : Alone
-        Its positions at other clearing firms.
+        What its positions at other clearing firms need.
     """
 
     name: str
@@ -59,12 +59,12 @@ def settle(
     client: Client,
     rules: AgreementRules,
 ) -> dict[str, object]:
-    """Return what one account is reduced by and has to pay; see `agree` and `require`.
+    """Return the saving and the requirement of one account; see `agree` and `require`.
 
     Parameters
     ----------
     ficc, cme, no_ficc, no_cme
-        V in both models, and whether they do not cover it, as in `rule.lower_of_models`.
+        V in both models, and where they are unknown, as in `rule.lower_of_models`.
     two_sided : bool
         The account has both cash and futures in the cross-margin account.
     client : Client
@@ -120,7 +120,7 @@ def settle(
     ) = amounts
     usd, cent = _EXACT.multiply, _CENT
     requirement = usd(total, cent)
-    # Most firms ask for what the clearing houses do.
+    # Most firms ask for exactly what the clearing houses ask for.
     terms = requirement if house == total else usd(house, cent)
     return {
         "account": client.name,

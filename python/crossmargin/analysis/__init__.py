@@ -1,1 +1,1 @@
-"""Runs looked at from outside: compared, revalued, seen as exposures."""
+"""Analyses of finished runs: comparisons, revaluation, factor exposures."""

@@ -1,4 +1,4 @@
-"""Two runs side by side, account by account: two policies on one book, or two days."""
+"""A comparison of two runs, account by account: two policies on one book, or two days."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from crossmargin.results.table import Table
 
 @dataclass(frozen=True)
 class Margined:
-    """What a comparison needs of a run: its accounts and its manifest."""
+    """What a comparison needs from a run: its accounts and its manifest."""
 
     accounts: pa.Table
     manifest: Mapping[str, Any]
 
 
 def compare(run_a: RunResult | str | Path, run_b: RunResult | str | Path) -> Table:
-    """Compare what two runs ask of each account.
+    """Return both runs' figures of each account, and their differences.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def compare(run_a: RunResult | str | Path, run_b: RunResult | str | Path) -> Tab
     Returns
     -------
     Table
-        A row per account: those of `run_a` in its order, then those of `run_b` alone in its own.
-        Its columns are those of `crossmargin.results.schema.COMPARE`; differences are b minus a.
+        A row per account: those of `run_a` in its order, then those only in `run_b` in its order.
+        Its columns are those of `crossmargin.results.schema.COMPARE`; differences are B minus A.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def margined(run: RunResult | str | Path) -> Margined:
 
 
 def _check_whole(run: str | Path, accounts: pa.Table, manifest: Mapping[str, Any]) -> None:
-    """Refuse results that somebody has changed."""
+    """Refuse results that are not as a run wrote them."""
     named = accounts.column_names
     needed = [ACCOUNTS[name] for name in ("account", *COMPARED)]
     wrong = [c.name for c in needed if c.name not in named or accounts[c.name].type != c.type]
@@ -92,7 +92,7 @@ def _check_whole(run: str | Path, accounts: pa.Table, manifest: Mapping[str, Any
 
 
 def differences(a: Margined, b: Margined) -> pa.Table:
-    """Return the columns of `compare`."""
+    """Return the table of `compare`."""
     at_b = pc.index_in(b.accounts["account"], value_set=a.accounts["account"])
     only_b = columns.column(np.flatnonzero(~columns.is_known(at_b)))
     account = pa.chunked_array(
@@ -112,7 +112,7 @@ def differences(a: Margined, b: Margined) -> pa.Table:
 
 
 def inputs_that_differ(a: Margined, b: Margined) -> list[str]:
-    """Return the names of the inputs whose contents differ, or that only one of the runs had."""
+    """Return the names of the inputs that differ, or that only one of the runs had."""
     hashes = [
         {name: entry["hash"] for name, entry in run.manifest["inputs"].items()} for run in (a, b)
     ]

@@ -1,9 +1,9 @@
 """VaR from a book's factor exposures: a challenger of the cube of instruments.
 
-The book is contracted before it meets the scenarios: its gradient [N x K], and its Hessian as the
-coefficients of the products of two factors. What the cube sums over instruments is then summed
-over factors, so that a line more in the book costs nothing per scenario. The numbers are those of
-the sensitivity model up to the rounding of its cube, and are not published by a run.
+A book is first reduced to its exposures: its gradient [N x K], and its Hessian as coefficients of
+products of two factors. Sums over instruments become sums over factors, so another line in the book
+costs nothing per scenario. The numbers equal those of the sensitivity model up to the rounding of
+its cube. A run does not publish them.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from crossmargin.margin.ficc.var import polynomials
 from crossmargin.margin.portfolios import row_of
 
 STEP = 2.0**-8
-"""USD per unit of a feature, in which exposures are held: what is rounded off is under a cent."""
+"""USD per unit of a feature: exposures are rounded to multiples of it, an error below a cent."""
 ROWS = 1024
-"""Rows worked on at once: a block of the book, dense, stays in cache."""
+"""Rows worked on at once, so that a dense block of the book stays in cache."""
 
 
 @dataclass(frozen=True)
 class FactorExposures:
-    """What a book is exposed to.
+    """The factor exposures of a book.
 
     Attributes
     ----------
@@ -43,10 +43,10 @@ class FactorExposures:
     feature: Integer
     factors: int
 
-    def of_portfolios(self, house: str) -> FactorExposures:
+    def of_portfolios(self, ccp: str) -> FactorExposures:
         """Return the exposures of a ccp's margin portfolios, [R * 5 x F]."""
         by_segment = self.amount.reshape(-1, len(SEGMENTS), self.feature.size)
-        portfolios = [by_segment[:, union].sum(axis=1) for union in UNIONS[house]]
+        portfolios = [by_segment[:, union].sum(axis=1) for union in UNIONS[ccp]]
         amount = np.stack(portfolios, axis=1).reshape(-1, self.feature.size)
         return FactorExposures(amount, self.feature, self.factors)
 
@@ -54,7 +54,7 @@ class FactorExposures:
 def factor_exposures(
     book: Book, universe: Universe, factors: int, *, second_order: bool = True
 ) -> FactorExposures:
-    """Contract a book with its instruments' derivatives.
+    """Return the exposures of a book, from the derivatives of its instruments.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def factor_exposures(
     factors : int
         Nodes of the curve and bases, as the scenarios have them.
     second_order : bool
-        Without it the gradients alone: the delta-normal view, far less to compute.
+        Whether to use Hessians too. Gradients alone, the delta-normal view, take far less time.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def exposure_var(
     left, right = pair[exposures.feature].T
     move = np.where(right < 0, shock[:, left], shock[:, left] * shock[:, right]).T
     rows, features = exposures.amount.shape
-    # The engine takes features as it takes instruments: an account holds whole steps of exposure.
+    # To the engine features are instruments, of which an account holds whole steps.
     book = Book.from_arrays(
         np.arange(rows + 1) * features,
         np.tile(np.arange(features), rows),
@@ -130,11 +130,11 @@ def exposure_var(
 
 
 def exposure_tolerance(book: Book, cube: Cube) -> Float:
-    """Return how far apart the two ways may be, per row of a book, [N], USD.
+    """Return how far the two methods may differ, for each row of a book, [N], USD.
 
     The cube rounds each P&L to the grid, half a step of 2^-20 a lot; exposures are rounded by less
-    than a cent; sums of float64 add at most 1e-12 of the gross P&L. A tail is no further off than
-    its worst scenario.
+    than a cent; sums of float64 add at most 1e-12 of the gross P&L. The error of a tail is at most
+    that of the worst scenario.
     """
     lots = np.abs(book.quantity)
     each = lots * (2.0**-21 + 1e-12 * cube.largest[book.column])

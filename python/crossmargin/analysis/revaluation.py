@@ -1,4 +1,4 @@
-"""What a run's FICC-like margin would be by the other P&L: sensitivities and full revaluation."""
+"""A run's FICC-like margin by sensitivities and by full revaluation."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def compare_revaluation(run: RunResult, market: Market, *, threads: int | None =
     run : RunResult
         From `crossmargin.run` in this process.
     market : Market
-        The run's.
+        The run's market.
     threads : int, optional
-        All the process may use if not given.
+        Default: as many as the process may use.
 
     Returns
     -------
     Table
         A row per account and portfolio (cash, futures, combined, other, all) that has positions at
         the account's own clearing firm: `v_sensitivity`, `v_full` and `difference`, full minus
-        sensitivity, USD, unrounded; null where an instrument is unpriced. Each with our own cube,
-        whatever the run took.
+        sensitivity, USD, unrounded; null where an instrument is unpriced. Both use our own cubes,
+        even if the run used the user's.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def compare_revaluation(run: RunResult, market: Market, *, threads: int | None =
     """
     if run.stages is None:
         raise ValueError(
-            "this run has no models; ask one made in this process, or read with its stages"
+            "this run has no models; give one made in this process, or read with its stages"
         )
     models, book = run.stages.models, run.stages.netted.book
     if market.as_of != models.market.as_of:

@@ -28,9 +28,9 @@ class ClassifiedTrades:
     ineligibility_reason : ndarray of str, [A]
         Why an account may not be cross-margined; empty where it may.
     assignment : Assignment
-        Where each trade is margined; the groups.
+        Where each trade is margined, and the groups.
     exceptions : pyarrow.Table
-        What was reassigned, and what will soon have to be.
+        What was reassigned, and what will have to be soon.
     """
 
     ineligibility_reason: Text
@@ -39,7 +39,7 @@ class ClassifiedTrades:
 
 
 def classify_trades(parsed: ParsedInputs, policy: Policy) -> ClassifiedTrades:
-    """Assign every trade to a group and a segment.
+    """Return every trade with its group and segment.
 
     Parameters
     ----------

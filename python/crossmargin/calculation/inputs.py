@@ -1,4 +1,4 @@
-"""The first stage of a run: every input read and checked, before anything is computed."""
+"""First stage: every input is read and checked before anything is computed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from crossmargin.policies import Policy
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What a user gives for a run, unread.
+    """What a user gives for a run, not yet read.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class ParsedInputs:
-    """What was read: typed and checked.
+    """What was read from the inputs, typed and checked.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class ParsedInputs:
     securities : Securities
     trades : Trades
     market : Market
-        With the basis that settlement prices give, where they were given.
+        With the basis from settlement prices, if they were given.
     cycle : str
     volumes, open_interest : dict of str to float
         Average daily volume, and contracts open, by contract or root.
@@ -115,7 +115,7 @@ class ParsedInputs:
 
 
 def read_inputs(inputs: Inputs) -> ParsedInputs:
-    """Read all inputs of a run.
+    """Return all inputs of a run, read and checked.
 
     Parameters
     ----------
@@ -181,12 +181,12 @@ def read_inputs(inputs: Inputs) -> ParsedInputs:
     _check_rejected(log, inputs.max_rejected)
     if not inputs.allow_empty:
         _refuse_empty(parsed, _has_securities(positions), log)
-    _note_what_is_odd(parsed, positions, log)
+    _note_oddities(parsed, positions, log)
     return replace(parsed, exceptions=log.table())
 
 
 def _refuse_empty(parsed: ParsedInputs, has_securities: bool, log: ExceptionLog) -> None:
-    """Refuse inputs of which no row can be used; a book of futures needs no securities."""
+    """Refuse inputs without a usable row; a book of futures needs no securities."""
     used = {
         ACCOUNTS.name: len(parsed.accounts),
         FIRMS.name: None if parsed.firms is None else len(parsed.firms),
@@ -199,8 +199,8 @@ def _refuse_empty(parsed: ParsedInputs, has_securities: bool, log: ExceptionLog)
             refuse_empty(name, parsed.source[name]["rows_read"], log)
 
 
-def _note_what_is_odd(parsed: ParsedInputs, positions: pa.Table, log: ExceptionLog) -> None:
-    """Log what may not be meant in inputs that can be used."""
+def _note_oddities(parsed: ParsedInputs, positions: pa.Table, log: ExceptionLog) -> None:
+    """Log what looks unintended in usable inputs."""
     note_repeats(positions, POSITIONS, log)
     extra = parsed.source[POSITIONS.name]["extra_columns"]
     note_side(positions, extra, POSITIONS.name, log)
@@ -209,7 +209,7 @@ def _note_what_is_odd(parsed: ParsedInputs, positions: pa.Table, log: ExceptionL
 
 
 class _Reader:
-    """Reads input tables, and keeps what the manifest says of them."""
+    """Reads input tables, and keeps what the manifest records about them."""
 
     def __init__(self, log: ExceptionLog, column_map: ColumnsSource | None) -> None:
         self.source: dict[str, dict[str, Any]] = {}
@@ -250,12 +250,12 @@ class _Reader:
 def _with_settlements(
     market: Market, settlements: pa.Table, securities: Securities, log: ExceptionLog
 ) -> Market:
-    """Return the market with the basis that settlement prices of futures give."""
+    """Return the market with the basis that settlement prices of futures imply."""
     given = columns.dates(settlements["date"]) <= market.as_of
     if not (given & columns.is_known(settlements["price"])).any():
         raise InputError(
-            f"{SETTLEMENTS.name}: has no price of a day up to {market.as_of}; give some, or leave "
-            "it out"
+            f"{SETTLEMENTS.name}: has no price dated {market.as_of} or earlier; give some, or "
+            "leave it out"
         )
     try:
         prices = read_settlements(settlements, as_of=market.as_of)
@@ -267,7 +267,7 @@ def _with_settlements(
     twice = sorted(basis.keys() & market.history.basis.keys())
     if twice:
         raise InputError(
-            f"{SETTLEMENTS.name}: {', '.join(twice)} has a basis history too; give one of both"
+            f"{SETTLEMENTS.name}: {', '.join(twice)} has a basis history too; give only one"
         )
     basis = dict(sorted({**market.history.basis, **basis}.items()))
     return replace(market, history=replace(market.history, basis=basis))
@@ -311,13 +311,13 @@ def market_notes(market: Market, contracts: tuple[Contract, ...]) -> pa.Table:
                 instrument=contract.symbol,
                 message=f"{contract.symbol}: {index} of {lacks.size} days from {lacks[0]} to "
                 f"{lacks[-1]} is not given (the last one given: {given or 'none'}); the curve's "
-                "overnight rate stands for it",
+                "overnight rate is used instead",
             )
     return log.table()
 
 
 def _has_securities(positions: pa.Table) -> bool:
-    """Tell whether a row is of a security."""
+    """Return whether any position is in a security."""
     return bool(columns.flags(pc.not_equal(positions["kind"], columns.scalar("future"))).any())
 
 
@@ -335,7 +335,7 @@ def _check_rejected(log: ExceptionLog, most: int | None) -> None:
 
 
 def rejected_rows(exceptions: pa.Table) -> pa.Table:
-    """Return the exceptions of rows that were set aside, a row once for each account it names."""
+    """Return the exceptions of rows set aside, each once for every account that it names."""
     table = exceptions.filter(pc.equal(exceptions["severity"], columns.scalar("rejected")))
     numbers = [columns.encoded(table[name])[0] for name in ("file", "row", "account")]
     _, first = np.unique(np.column_stack(numbers), axis=0, return_index=True)

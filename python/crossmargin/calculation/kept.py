@@ -1,4 +1,4 @@
-"""What stays as it is when the market moves, so that a rerun need not find it again."""
+"""What does not change when the market moves, kept for reruns."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.market.scenarios import ScenarioStore
 
+SCENARIOS = ScenarioStore()
+"""Those of the latest market of this process: the next run on it does not choose them again."""
+
 
 @dataclass(frozen=True)
 class Kept:
-    """Scenarios of the history, and what can be delivered into the futures."""
+    """The scenarios of the history, and the delivery baskets of the futures."""
 
-    scenarios: ScenarioStore = field(default_factory=ScenarioStore)
+    scenarios: ScenarioStore = SCENARIOS
     baskets: BasketStore = field(default_factory=BasketStore)

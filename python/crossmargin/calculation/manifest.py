@@ -1,4 +1,4 @@
-"""What a run says of itself: versions, policy, inputs, models, counts and hashes."""
+"""What a run records about itself: versions, policy, inputs, models, counts and hashes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from crossmargin.policies import Policy
 def describe_run(
     parsed: ParsedInputs, models: PreparedModels, rejected: Integer, execution: Execution
 ) -> dict[str, Any]:
-    """Return what the manifest says of inputs and models.
+    """Return what the manifest records about inputs and models.
 
     Parameters
     ----------
@@ -106,15 +106,15 @@ def describe_ccps(models: PreparedModels) -> dict[str, dict[str, Any]]:
         Plain values, by clearing house.
     """
     return {
-        house.ccp: {
-            "model": house.model.name,
+        clearing_house.ccp: {
+            "model": clearing_house.model.name,
             "cubes": {
                 name: _describe_cube(cube)
-                for name, cube in models.ccps[house.ccp].scenario_pnl().items()
+                for name, cube in models.ccps[clearing_house.ccp].scenario_pnl().items()
             },
-            **models.ccps[house.ccp].describe(),
+            **models.ccps[clearing_house.ccp].describe(),
         }
-        for house in clearing_houses(models.policy)
+        for clearing_house in clearing_houses(models.policy)
     }
 
 

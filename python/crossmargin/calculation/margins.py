@@ -1,4 +1,4 @@
-"""Fifth to seventh stage: what each clearing house asks for, what is agreed, what is required."""
+"""Fifth to seventh stage: margin at each clearing house, the agreement, the requirement."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from crossmargin.margin.portfolios import CcpMargin, Items, holds
 
 @dataclass(frozen=True)
 class AccountMargins:
-    """What the models ask for, and the charges beside it.
+    """The margin of the models, and the charges on top of it.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class AccountMargins:
         [G x 5].
     charged : tuple of Charged
     occupied : dict of str to ndarray of bool, [G x 5]
-        By clearing house, the margin portfolios that hold anything.
+        By clearing house, the margin portfolios that hold any position.
     elsewhere : tuple of CcpMargin
         [G x 1], of the clearing houses outside the programme.
     """
@@ -46,14 +46,14 @@ class AccountMargins:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What both clearing houses take off.
+    """The share that both clearing houses take off.
 
     Attributes
     ----------
     saving : Saving
         [A].
     offsets : Items, optional
-        What a reduction by tables of the policy is made of.
+        The parts of a reduction by tables of the policy.
     """
 
     saving: Saving
@@ -63,7 +63,7 @@ class Agreement:
 def margin_accounts(
     book: Book, elsewhere: Mapping[str, Book], models: PreparedModels, execution: Execution
 ) -> AccountMargins:
-    """Margin a netted book at every clearing house.
+    """Return the margin of a netted book at every clearing house.
 
     Parameters
     ----------
@@ -81,9 +81,9 @@ def margin_accounts(
     Raises
     ------
     AmountError
-        A margin or charge is absurdly large, or a sum of P&L not even finite.
+        A margin or charge is absurdly large, or a sum of P&L is not finite.
     """
-    ficc, cme = _both_houses(book, models, execution)
+    ficc, cme = _both_ccps(book, models, execution)
     charges = charge_book(book, models.charges, {FICC: ficc, CME: cme})
     for charged in charges:
         what = f"its charge {charged.name} at {charged.ccp}"
@@ -101,7 +101,7 @@ def agree_offsets(
     clients: Clients,
     execution: Execution,
 ) -> Agreement:
-    """Find the share that both clearing houses take off.
+    """Return the share that both clearing houses take off.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def require_accounts(
 def caveats_of(
     book: Book, elsewhere: Mapping[str, Book], models: PreparedModels, clients: Clients
 ) -> Caveats:
-    """Return what is to be said of each account's figures.
+    """Return the caveats on each account's figures.
 
     Parameters
     ----------
@@ -189,16 +189,16 @@ def caveats_of(
     )
 
 
-def _both_houses(
+def _both_ccps(
     book: Book, models: PreparedModels, execution: Execution
 ) -> tuple[CcpMargin, CcpMargin]:
-    """Return what FICC's and CME's model say of a book."""
+    """Return the margin of a book at FICC and at CME."""
     ficc, cme = (_at_ccp(ccp, book, models, execution) for ccp in (FICC, CME))
     return ficc, cme
 
 
 def _at_ccp(ccp: str, book: Book, models: PreparedModels, execution: Execution) -> CcpMargin:
-    """Return what one clearing house's model says of a book."""
+    """Return the margin of a book at one clearing house."""
     with _sums_at(ccp):
         margin = models.ccps[ccp].margin(book, execution)
     for amount in (margin.v, *margin.component.values()):
@@ -207,7 +207,7 @@ def _at_ccp(ccp: str, book: Book, models: PreparedModels, execution: Execution) 
 
 
 def _refuse_absurd(amount: Float, what: str) -> None:
-    """Raise where an amount is beyond anything an account can have."""
+    """Raise if an amount is too large for any account."""
     group, _ = np.nonzero(amount > LARGEST_MARGIN)
     if group.size:
         raise AmountError(int(group[0]), f"{what} is beyond {LARGEST_MARGIN:,.0f} USD")
@@ -220,13 +220,13 @@ def _reduction(
     accounts: int,
     execution: Execution,
 ) -> tuple[Float | None, Items | None]:
-    """Return the reduction by the policy's tables, [A]; None where the models' savings rule."""
+    """Return the reduction by the policy's tables, [A], and its parts; else None."""
     rules = scheme(models.policy, models.universe)
     if rules is None:
         return None, None
     parts = rules.cut(book, accounts)
     try:
-        apart = _both_houses(parts, models, execution)
+        apart = _both_ccps(parts, models, execution)
     except AmountError as error:
         raise AmountError(error.group // rules.buckets, str(error)) from None
     whole = (margins.ficc, margins.cme)
@@ -235,7 +235,7 @@ def _reduction(
 
 @contextmanager
 def _sums_at(ccp: str) -> Iterator[None]:
-    """Say of a sum that is not finite whose it is, and at which clearing house."""
+    """Raise for a sum that is not finite, with its group and clearing house."""
     try:
         yield
     except PnlError as error:

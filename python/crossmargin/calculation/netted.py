@@ -32,19 +32,19 @@ class NettedBook:
     Attributes
     ----------
     contracts : tuple of Contract
-        Futures of the universe: those of the trades, and those that the models need beside them.
+        Futures of the universe: those of the trades, and others that the models need.
     universe : Universe
-        The instruments on the market that the book was netted with, [I].
+        The instruments, on the market that the book was netted with, [I].
     legs : Legs
-        What each trade leaves open.
+        The open legs of each trade.
     lines : Lines
-        Netted, as results show them.
+        The netted lines, as results show them.
     book : Book
         Rows are group * 4 + segment, columns the universe's instruments.
     elsewhere : dict of str to Book
         By clearing house outside the programme; rows are groups.
     exceptions : pyarrow.Table
-        Positions that are larger than what there is.
+        Positions that are larger than the amount in issue or the open interest.
     """
 
     contracts: tuple[Contract, ...]
@@ -59,18 +59,18 @@ class NettedBook:
 def net_trades(
     parsed: ParsedInputs,
     classified: ClassifiedTrades,
-    houses: Sequence[ClearingHouse],
+    clearing_houses: Sequence[ClearingHouse],
     baskets: BasketStore | None = None,
 ) -> NettedBook:
-    """Net the trades.
+    """Return the netted book of the trades.
 
     Parameters
     ----------
     parsed : ParsedInputs
-        The market's prices stand for start cash that is blank.
+        The market's prices replace start cash that is blank.
     classified : ClassifiedTrades
-    houses : sequence of ClearingHouse
-        Their models may need contracts beside those of the trades.
+    clearing_houses : sequence of ClearingHouse
+        Their models may need contracts besides those of the trades.
     baskets : BasketStore, optional
         Keeps the baskets of the futures for the next call.
 
@@ -81,10 +81,10 @@ def net_trades(
     Raises
     ------
     InputError
-        There is no instrument at all.
+        There is no instrument to margin.
     """
     trades, assignment = parsed.trades, classified.assignment
-    needed = [c for house in houses for c in house.model.contracts(parsed.market.as_of)]
+    needed = [c for one in clearing_houses for c in one.model.contracts(parsed.market.as_of)]
     contracts = tuple(canonical_order({*trades.contracts, *needed}))
     universe = universe_on(parsed.market, parsed, classified, contracts, baskets)
     first = universe.name.size - len(contracts)
@@ -131,16 +131,16 @@ def universe_on(
     contracts: Sequence[Contract],
     baskets: BasketStore | None = None,
 ) -> Universe:
-    """Return the instruments of a book on a market, in an order that the market has no part in.
+    """Return the instruments of a book on a market, in an order that no market changes.
 
     Parameters
     ----------
     market : Market
-        Of the day the trades were read for.
+        Of the day that the trades were read for.
     parsed : ParsedInputs
         The securities that are known.
     classified : ClassifiedTrades
-        Its trades say what is held.
+        Its trades say which securities are held.
     contracts : sequence of Contract
     baskets : BasketStore, optional
         Keeps the baskets of the futures for the next call.

@@ -33,13 +33,13 @@ from crossmargin.policies.sections.charges import CmeConcentration
 
 @dataclass(frozen=True)
 class PreparedModels:
-    """All that turns a book into margin.
+    """Everything that turns a book into margin.
 
     Attributes
     ----------
     policy : Policy
     market : Market
-        With the basis that settlement prices gave.
+        With the basis from settlement prices.
     universe : Universe
         The instruments on this market, [I].
     eligible : ndarray of bool, [I]
@@ -47,7 +47,7 @@ class PreparedModels:
     ccps : dict of str to PreparedModel
         By clearing house.
     charges : tuple of Charge
-        Beside the models' margin.
+        On top of the models' margin.
     """
 
     policy: Policy
@@ -70,7 +70,7 @@ def prepare_models(
     store: ScenarioStore | None = None,
     execution: Execution = DEFAULT_EXECUTION,
 ) -> PreparedModels:
-    """Prepare the models and charges of a policy for a market.
+    """Return the models and charges of a policy, prepared for a market.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def prepare_models(
     volumes : mapping of str to float, optional
         Contracts a day, by contract or root.
     store : ScenarioStore, optional
-        Keeps the scenarios for the next call: a market move leaves them as they are.
+        Keeps the scenarios for the next call: they stay the same when the market moves.
     execution : Execution
 
     Returns
@@ -102,11 +102,11 @@ def prepare_models(
     eligible = eligible_instruments(universe, held, market, policy)
     prepared = {}
     try:
-        # A missing volume is an error before anything large is computed.
+        # First, so that a missing volume is reported before anything large is computed.
         charges = prepare_charges(
             ChargeInputs(universe, held, market, policy, volumes or {}, store)
         )
-        for house in clearing_houses(policy):
+        for clearing_house in clearing_houses(policy):
             inputs = ModelInputs(
                 universe=universe,
                 held=held,
@@ -114,10 +114,10 @@ def prepare_models(
                 scenarios=policy.scenarios,
                 eligible=eligible,
                 store=store,
-                cube=(cubes or {}).get(house.ccp),
+                cube=(cubes or {}).get(clearing_house.ccp),
                 span_file=span_file,
             )
-            prepared[house.ccp] = house.model.prepare(inputs, execution)
+            prepared[clearing_house.ccp] = clearing_house.model.prepare(inputs, execution)
     except (HistoryShortError, CorrelationError) as error:
         raise InputError(f"par yields: {error}") from None
     return PreparedModels(policy, market, universe, eligible, prepared, charges)
@@ -132,7 +132,7 @@ def prepare_for_book(
     kept: Kept,
     execution: Execution,
 ) -> tuple[PreparedModels, pa.Table]:
-    """Prepare the models for a netted book, on its own market or another one of the same day.
+    """Return the models for a netted book, on its own market or another one of the same day.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def prepare_for_book(
     policy : Policy
     market : Market
     kept : Kept
-        What earlier runs of the book found, for this one and the next.
+        What earlier runs of the book left for later ones; this one adds to it.
     execution : Execution
 
     Returns
@@ -180,7 +180,7 @@ def prepare_for_book(
 
 
 def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: ExceptionLog) -> None:
-    """Note inputs without use, and a history that begins within a period of stress."""
+    """Log inputs that have no use, and a history that begins within a period of stress."""
     if (
         policy.get(CmeConcentration) is None
         and VOLUMES.name in parsed.source
@@ -198,8 +198,8 @@ def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: Exce
                 "STRESS_CUT",
                 file="par_yields",
                 message=f"the history begins on {market.history.date[0]}, within the period of "
-                f"stress from {window.first} to {window.last}: its first days are no scenarios; "
-                "give earlier yields",
+                f"stress from {window.first} to {window.last}: the days before it give no "
+                "scenarios; give earlier yields",
             )
 
 
@@ -210,7 +210,7 @@ def _log_unpriced(
     models: PreparedModels,
     log: ExceptionLog,
 ) -> None:
-    """Log the rows whose instrument a model does not cover, each once, and assumed start cash."""
+    """Log each row with an instrument that a model does not cover, and assumed start cash."""
     trades, legs, name = parsed.trades, netted.legs, models.universe.name
     account = parsed.accounts["account"]
     at = trades.ccp[legs.trade]
@@ -220,11 +220,11 @@ def _log_unpriced(
         if ccp in trades.ccps:
             new, there = unpriced != "", at == trades.ccps.index(ccp)
         else:
-            # What both FICC and CME do not cover is told once.
+            # An instrument that neither FICC nor CME covers is reported once.
             new, there = (unpriced != "") & ~done, at < 0
             done |= new
         leg = np.flatnonzero(new[legs.instrument] & there)
-        # Both legs of a forward-starting repo have one instrument.
+        # Both legs of a forward-starting repo have the same instrument.
         pair = np.unique(np.column_stack([legs.trade[leg], legs.instrument[leg]]), axis=0)
         for code in sorted(set(unpriced[new])):
             trade, instrument = pair[unpriced[pair[:, 1]] == code].T
@@ -235,7 +235,7 @@ def _log_unpriced(
                 account=account.take(columns.column(trades.account[trade])),
                 instrument=name[instrument],
                 message=[
-                    f"{text}: {CODES[code].meaning}; V at {ccp} of what holds it is null"
+                    f"{text}: {CODES[code].meaning}; V at {ccp} is null where it is held"
                     for text in name[instrument]
                 ],
             )

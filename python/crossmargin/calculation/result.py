@@ -40,18 +40,18 @@ TABLES = tuple(schema.name for schema in RUN_TABLES)
 
 @dataclass(frozen=True)
 class Stages:
-    """What the stages of a run left in memory, for questions about it.
+    """The stages of a run, kept in memory for further questions about it.
 
     Attributes
     ----------
     parsed, classified, netted, models, margins, agreement, requirements
-        Each stage's own, in their order.
+        What each stage returned, in order.
     clients : Clients
-        What the agreement knows of the accounts.
+        What the agreement needs to know about the accounts.
     rows_rejected : ndarray of int64, [A]
         Rejected rows that name each account.
     kept : Kept
-        What a rerun on a moved market need not find again.
+        What reruns on a moved market can reuse.
     """
 
     parsed: ParsedInputs
@@ -78,16 +78,16 @@ class RunResult:
         What each V is made of, a row per account, clearing firm, ccp, margin portfolio and
         component.
     breakdown : Table
-        What those components are made of that have parts: scan risk by root, credits by spread,
-        a reduction by offset. Empty under a policy with none of these.
+        The parts of components that have parts: scan risk by root, credits by spread, a reduction
+        by offset. Empty under a policy with none of these.
     positions : Table
-        Netted lines: where each is margined, and why.
+        Netted lines, and the assignment reason of each.
     exceptions : Table
         Rows set aside, reassigned or unpriced, and notes.
     manifest : dict
         What went in and what came out: versions, hashes, counts.
     stages : Stages, optional
-        What `Session` and `rerun` go on from.
+        What `Session` and `rerun` continue from.
     """
 
     accounts: Table
@@ -99,7 +99,7 @@ class RunResult:
     stages: Stages | None = field(default=None, repr=False, compare=False)
 
     def write(self, out: str | Path, files: Mapping[str, bytes] | None = None) -> Path:
-        """Write the tables (Parquet) and the manifest to a directory, whole or not at all.
+        """Write the tables (Parquet) and the manifest to a directory, all or nothing.
 
         Parameters
         ----------
@@ -117,7 +117,7 @@ class RunResult:
         return write_results(out, tables, self.manifest, files)
 
     def __repr__(self) -> str:
-        """Tell the run's date and size."""
+        """Return the run's date and size as text."""
         mark = " (synthetic)" if self.manifest["synthetic"] else ""
         return (
             f"<RunResult {self.manifest['as_of']} {self.manifest['cycle']}{mark}: "
@@ -128,7 +128,7 @@ class RunResult:
 def result_tables(
     stages: Stages, exceptions: pa.Table, *, run_id: str, threads: int | None
 ) -> tuple[dict[str, pa.Table], dict[str, dict[str, Any]]]:
-    """Build the result tables.
+    """Return the result tables, and what the manifest records about them.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def result_tables(
     -------
     tables : dict of str to pyarrow.Table
     described : dict of str to dict
-        What the manifest says of each: its rows, and the hash of its values.
+        What the manifest records about each: its rows, and the hash of its values.
     """
     builders = _builders(stages, exceptions)
     built: dict[str, pa.Table] = {}
@@ -159,13 +159,13 @@ def result_tables(
             built[name] = table
             described[name] = {"rows": len(table), "hash": table_hash(table, without=("run_id",))}
 
-    # Building and hashing run outside the interpreter's lock for the most part.
+    # Building and hashing mostly release the interpreter's lock.
     run_blocks(finish, range(len(TABLES) + 1), threads=threads, unit="tables")
     return {name: built[name] for name in TABLES}, {name: described[name] for name in TABLES}
 
 
 def _builders(stages: Stages, exceptions: pa.Table) -> dict[str, Callable[[], pa.Table]]:
-    """Return what builds each table."""
+    """Return the function that builds each table."""
     accounts, assignment = stages.parsed.accounts, stages.classified.assignment
     margins, models = stages.margins, stages.models
     book = stages.netted.book

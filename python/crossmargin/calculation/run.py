@@ -1,4 +1,4 @@
-"""The main job: a book and a market in; every account's requirement, and why, out.
+"""The main job: from a book and a market to every account's requirement and its parts.
 
 The stages, each of which can be called alone: `read_inputs`, `classify_trades`, `net_trades`,
 `prepare_for_book`, `margin_accounts`, `agree_offsets`, `require_accounts`, `result_tables`.
@@ -36,7 +36,7 @@ from crossmargin.policies import Policy, read_policy
 from crossmargin.results.table import Table
 
 MANY_REJECTED = 0.05
-"""Share of the rows of positions; more are worth a warning."""
+"""Share of rejected rows of positions above which a run warns."""
 
 
 def run(
@@ -60,44 +60,44 @@ def run(
     backend: str = "auto",
     progress: Progress | None = None,
 ) -> RunResult:
-    """Recompute the margin of a whole client book under cross-margining.
+    """Return the margin of a whole client book under cross-margining.
 
     Parameters
     ----------
     positions, accounts, securities, firms : path or table
-        CSV, Parquet or Excel files, or a table of pandas, polars or anything else that speaks the
-        Arrow PyCapsule protocol; the columns are those of `crossmargin.book.schemas`. A frame gives
-        the run of the file it was read from; a column that is wholly blank may have any type.
+        CSV, Parquet or Excel files, or a table of pandas, polars or anything else that supports the
+        Arrow PyCapsule protocol. The columns are those of `crossmargin.book.schemas`. A frame gives
+        the same run as the file it was read from. An entirely blank column may have any type.
     market : Market
         `read_market(...)` or `sample_market()`; it carries the as-of date.
     policy : path or Policy, optional
         The default is the customer programme of 30 April 2026.
     ficc_cube, cme_cube : path or table, optional
-        P&L to use instead of ours: `instrument` and one column a scenario, USD per 100 face or per
-        contract, gain positive. Columns of the CME cube whose names are dates in a stress window
-        are the stress scenarios; without any V_C is HVaR alone.
+        P&L to use instead of ours: `instrument` and a column for each scenario, USD per 100 face or
+        per contract, gain positive. Columns of the CME cube whose names are dates in a stress
+        window are the stress scenarios. If there are none, V_C is HVaR alone.
     span_file : str or Path, optional
-        A SPAN risk parameter file (.pa2) of the as-of date or up to five business days before;
-        where the policy's model is `span`, what it holds takes the place of its parameters.
+        A SPAN risk parameter file (.pa2), dated at most five business days before the as-of date.
+        For a policy whose CME model is `span`: what the file holds replaces its parameters.
     settlements : path or table, optional
-        Settlement prices of Treasury futures (date, contract, price) up to the as-of date: they
-        give the basis by our own model price of each day, in place of a basis history.
+        Settlement prices of Treasury futures (date, contract, price) up to the as-of date. Compared
+        with our model price of each day they give the basis, in place of a basis history.
     volumes : path or table, optional
         Average daily volumes, for a policy that charges concentration.
     columns : path or dict, optional
-        What our columns are called in your files, with their units: a TOML file, or what stands in
-        one. `read_market` takes it for the market's.
+        What our columns are called in your files, with their units: a TOML file, or its contents.
+        For the market's files give it to `read_market`.
     cycle : {"EOD", "EODXM", "ITD", "CUR"}
         Recorded in every table; in ITD a leg dated on the as-of date is still open.
     threads : int, optional
-        All the process may use if not given. The results do not depend on it.
+        Default: as many as the process may use. The results do not depend on it.
     max_rejected : int, optional
-        More rejected rows make the input unusable.
+        If more rows are rejected, the input is unusable.
     allow_empty : bool
-        Positions, accounts, firms, volumes or (where securities are held) securities may have no
-        usable row; otherwise that makes the input unusable.
+        Whether positions, accounts, firms, volumes or (if securities are held) securities may have
+        no usable row. By default such an input is unusable.
     backend : {"auto", "native", "numba", "reference"}
-        Which kernels; the results do not depend on it.
+        Which kernels to use. The results do not depend on it.
     progress : callable, optional
         Called with the name of each stage and the share done.
 
@@ -108,14 +108,14 @@ def run(
     Raises
     ------
     TypeError
-        An argument is of another kind; the message says what to give.
+        An argument has the wrong type; the message says what to give.
     InputError
         An input cannot be used; the message names it and what to do.
 
     Warns
     -----
     InputWarning
-        More than one row of positions in twenty was rejected, or every one is there twice.
+        More than one in twenty rows of positions was rejected, or all occur more than once.
     """
     started = _now()
     _check_arguments(market, policy, span_file, max_rejected)
@@ -159,15 +159,15 @@ def rerun(
     backend: str = "auto",
     progress: Progress | None = None,
 ) -> RunResult:
-    """Margin the book of a run on another market of the same day; nothing is read or netted again.
+    """Return the margin of a run's book on another market of the same day, not netted again.
 
     Parameters
     ----------
     result : RunResult
         From `crossmargin.run` in this process.
     market : Market
-        Such as `result.stages.models.market.with_curve(...)`. Start cash that was blank stays what
-        it was taken as.
+        Such as `result.stages.models.market.with_curve(...)`. Start cash that was blank keeps the
+        value that the first run gave it.
     threads, backend, progress
         As in `crossmargin.run`.
 
@@ -185,7 +185,7 @@ def rerun(
     stages = result.stages
     if stages is None:
         raise ValueError(
-            "this run has no models; ask one made in this process, or read with its stages"
+            "this run has no models; give one made in this process, or read with its stages"
         )
     if market.as_of != stages.parsed.market.as_of:
         raise ValueError(
@@ -272,7 +272,7 @@ def _from_book(
 def _check_arguments(
     market: object, policy: object, span_file: object, max_rejected: object
 ) -> None:
-    """Refuse what cannot be used, before any file is read."""
+    """Refuse unusable arguments before any file is read."""
     if not isinstance(market, Market):
         raise TypeError(
             f"market: got {market!r:.60}; give xm.read_market('yields.csv', as_of='2025-03-13')"
@@ -288,7 +288,7 @@ def _check_arguments(
 
 
 def _warn(parsed: ParsedInputs) -> None:
-    """Warn of a book that is likely not the one that was meant, before the time is spent on it."""
+    """Warn of a book that is probably not the intended one, before computing anything."""
     read, used = parsed.source[POSITIONS.name]["rows_read"], parsed.trades.row.size
     if read - used > MANY_REJECTED * read:
         warnings.warn(
@@ -299,7 +299,7 @@ def _warn(parsed: ParsedInputs) -> None:
         )
     if pc.any(pc.equal(parsed.exceptions["code"], arrow.scalar("FILE_REPEATED"))).as_py():
         warnings.warn(
-            "every row of positions is there more than once, as if the file had been given twice; "
+            "every row of positions occurs more than once, as if the file had been given twice; "
             "each is counted",
             InputWarning,
             stacklevel=3,

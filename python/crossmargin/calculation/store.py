@@ -1,7 +1,7 @@
-"""Stages of a run kept beside its results, and read again: no pickle.
+"""Write the stages of a run next to its results, and read them again, without pickle.
 
-What depends on the market's scenarios alone, the prepared models, is made anew: the same market and
-policy give the same bits.
+The prepared models are not written but prepared again: the same market and policy give the same
+models, to the bit.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ TYPES: tuple[type, ...] = (
     *(AccountMargins, CcpMargin, Items, Charged),
     *(Agreement, Saving, Requirements, Amount, Clients),
 )
-"""All that stages are made of; a file can hold nothing else."""
+"""All types that stages are made of; a file can hold nothing else."""
 
 
 def stage_bytes(stage: object) -> bytes:
@@ -76,7 +76,7 @@ def stage_bytes(stage: object) -> bytes:
     Raises
     ------
     TypeError
-        It holds something else, as `PreparedModels` do.
+        It holds an object of another type, as `PreparedModels` does.
     """
     return to_bytes(stage, TYPES)
 
@@ -97,13 +97,13 @@ def stage_from_bytes(data: bytes, *, label: str = "stage") -> Any:
     Raises
     ------
     InputError
-        The bytes are no stage.
+        The bytes are not those of a stage.
     """
     return from_bytes(data, TYPES, label=label)
 
 
 def write_run(result: RunResult, out: str | Path) -> Path:
-    """Write the results of a run with its stages, whole or not at all.
+    """Write the results of a run with its stages, all or nothing.
 
     Parameters
     ----------
@@ -126,7 +126,9 @@ def write_run(result: RunResult, out: str | Path) -> Path:
     """
     stages = result.stages
     if stages is None:
-        raise ValueError("this run has no stages; write one that was made in this process")
+        raise ValueError(
+            "this run has no stages; give one made in this process, or read with its stages"
+        )
     written = (getattr(stages, name) for name in _WRITTEN)
     market = stages.models.market
     moved = None if market is stages.parsed.market else market
@@ -137,19 +139,19 @@ def write_run(result: RunResult, out: str | Path) -> Path:
 def read_run(
     directory: str | Path, *, threads: int | None = None, backend: str = "auto"
 ) -> RunResult:
-    """Read the results of a run, with its stages if they were kept.
+    """Return the results of a run from a directory, with its stages if they were kept.
 
     Parameters
     ----------
     directory : str or Path
         Where `write_run`, or `RunResult.write`, put them.
     threads, backend
-        For making the models anew, as in `crossmargin.run`.
+        For preparing the models again, as in `crossmargin.run`.
 
     Returns
     -------
     RunResult
-        What the run returned; without stages if they were not kept.
+        As the run returned it, but without stages if they were not kept.
 
     Raises
     ------
@@ -176,7 +178,7 @@ _WRITTEN = tuple(field.name for field in fields(Stages) if field.name not in ("m
 
 
 def _stages(data: bytes, label: str, threads: int | None, backend: str) -> Stages:
-    """Return the stages in a file, their models prepared anew."""
+    """Return the stages in a file, with their models prepared again."""
     content = stage_from_bytes(data, label=label)
     if not isinstance(content, tuple) or len(content) != len(_WRITTEN) + 2:
         raise InputError(f"{label}: is not as a run wrote it; run the book again")

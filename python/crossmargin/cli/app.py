@@ -1,4 +1,4 @@
-"""The application: its subcommands, and the one place where an error becomes an exit code."""
+"""The application: its subcommands, and the only place where errors become exit codes."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from crossmargin.cli.run import run
 from crossmargin.cli.sample import sample
 from crossmargin.exceptions import InputError
 
-# typer exports one kind of usage error; where the others live differs by its version.
+# typer exports one kind of usage error. Where the others are differs by its version.
 UsageError: Any = typer.BadParameter.__mro__[1]
 
 
 class Once(TyperCommand):
-    """A command that refuses an option given twice: only the last one would count."""
+    """A command that refuses an option given twice, because only the last one would count."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Look at all options as they were given, then parse them as usual."""
+        """Check the options as they were given, then parse them as usual."""
         _, _, given = self.make_parser(ctx).parse_args(args=list(args))
         for option, count in Counter(given).items():
             if count > 1 and option.nargs == 1 and not getattr(option, "multiple", False):
@@ -43,7 +43,7 @@ class Once(TyperCommand):
 
 app = typer.Typer(
     name="crossmargin",
-    help="Margin of a client book under CME-FICC cross-margining: both houses' numbers.",
+    help="Margin of a client book under CME-FICC cross-margining, by both clearing houses' models.",
     epilog="Exit codes: 0 done; 3 written, some rows rejected; 2 unusable input or output, nothing "
     "written; 70 internal error; 128 + its number: stopped by a signal (130: Ctrl-C).",
     no_args_is_help=True,
@@ -66,7 +66,7 @@ def options(
         typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Carry the options of the command itself."""
+    """Hold the options of the command itself."""
 
 
 for subcommand in (run, check, sample, compare):
@@ -75,12 +75,12 @@ app.add_typer(policies)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the one place where an error becomes an exit code.
+    """Run the command and return its exit code; errors become exit codes only here.
 
     Parameters
     ----------
     arguments
-        Of the command line, without the program's name; default: those of this process.
+        Those of the command line, without the program's name; default: those of this process.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # What is ignored stays so: `nohup` ignores SIGHUP.
+    # An ignored signal stays ignored: `nohup` ignores SIGHUP.
     heard = [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
     before = [(number, signal.signal(number, stop)) for number in heard]
     try:
@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
         complain(f"stopped by {signal.Signals(stopped.number).name}{stopped.outcome}")
         return 128 + stopped.number
     except SystemExit:
-        # rich and typer end so where the reader of their output has left, as `head` does.
+        # rich and typer end like this if the reader of their output has left, as `head` does.
         return 0
     except InputError as error:
         complain(str(error))
@@ -109,16 +109,16 @@ def main(arguments: list[str] | None = None) -> int:
         # Without arguments the help has been printed, and there is no message.
         if message := error.format_message():
             end = "" if message.endswith((".", "?")) else "."
-            # An option without its value comes without the command.
+            # The error on an option without its value does not name the command.
             path = error.ctx.command_path if error.ctx else "crossmargin"
             complain(f"{message}{end} See `{path} --help`.")
         return UNUSABLE
     except OSError as error:
-        # Inputs and results have messages of their own: this is standard output, on a full disk.
+        # Errors on inputs and results have their own type. This one is standard output's.
         complain(f"cannot go on: {error}")
         return UNUSABLE
     except MemoryError:
-        complain("the memory does not suffice; give a smaller book, or run it on a larger machine")
+        complain("there is not enough memory; give a smaller book, or run it on a larger machine")
         return UNUSABLE
     except Exception:
         complain(
@@ -134,11 +134,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def command() -> NoReturn:
     """Run the command and end the process with its exit code."""
-    # What has been imported stays: the garbage collector need not look through it again and again.
+    # Imported objects stay. The garbage collector need not scan them again and again.
     gc.freeze()
     code = main()
     for stream in (sys.stdout, sys.stderr):
-        # Whoever read our output may have left.
+        # The reader of our output may have left.
         with contextlib.suppress(OSError):
             stream.flush()
     # Arrow's threads may still be starting; an ordinary exit can then abort the process.

@@ -49,10 +49,10 @@ def check(
     columns: ColumnsFile = None,
     cycle: Cycle = "EOD",
 ) -> None:
-    """Read the inputs of a run and say what it would set aside; nothing is computed or written.
+    """Read the inputs of a run and say what it would set aside, without computing or writing.
 
     Exit codes are those of `run`: 0; 3, some rows would be rejected; 2, an input cannot be used.
-    A history that is too short for the models shows in the run alone.
+    Only a run notices a history that is too short for the models.
     """
     inputs = InputOptions(
         positions=positions,

@@ -1,4 +1,4 @@
-"""How the command ends: exit codes, signals, and what is said of an error."""
+"""How the command ends: exit codes, signals and error messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StoppedError(BaseException):
-    """A signal that ends the command, as an exception: half-written results are removed."""
+    """A signal that ends the command, as an exception, so that half-written results go."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -35,7 +35,7 @@ def stop(number: int, frame: object) -> None:
 
 @contextlib.contextmanager
 def telling(out: Path) -> Iterator[set[str]]:
-    """Let a stop tell whether the results of the run whose id is put into the set stand."""
+    """Make a stop say whether results were written; put the run's id into the set."""
     ids: set[str] = set()
     try:
         yield ids
@@ -46,13 +46,13 @@ def telling(out: Path) -> Iterator[set[str]]:
 
 
 def exit_if_rejected(counts: Mapping[str, int]) -> None:
-    """End with a code of its own where an exception of these codes is a rejected row."""
+    """Exit with code 3 if one of these exception codes is that of rejected rows."""
     if any(CODES[code].severity == "rejected" for code in counts):
         raise typer.Exit(REJECTED)
 
 
 def complain(message: str, *, above: str = "") -> None:
-    """Write a message to standard error, if anybody reads it."""
+    """Write a message to standard error, unless its reader has left."""
     with contextlib.suppress(OSError):
         for line in (*above.splitlines(), f"crossmargin: {message}"):
             sys.stderr.write(f"{shown(line)}\n")

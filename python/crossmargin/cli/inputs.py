@@ -11,14 +11,14 @@ from crossmargin.io.market import as_of_date, read_market
 from crossmargin.market import Market
 
 REQUIRED = ("positions", "accounts", "securities", "par_yields", "as_of")
-"""What a run on a book of the user's own needs."""
+"""The inputs that a run on the user's own book needs."""
 OF_THE_MARKET = ("par_yields", "as_of", "basis", "fixings", "sofr", "columns")
-"""What makes a market."""
+"""The inputs that make a market."""
 
 
 @dataclass(frozen=True)
 class InputOptions:
-    """What `run` and `check` read; the fields are the options of these names."""
+    """The inputs of `run` and `check`; the fields are the options with these names."""
 
     positions: Path | None
     accounts: Path | None
@@ -39,19 +39,19 @@ class InputOptions:
     cycle: str
 
     def check_given(self, what: str) -> None:
-        """Refuse a command without an input that it needs, which `what` says."""
+        """Refuse a command without a required input; `what` ends the message."""
         lacking = [f"--{name.replace('_', '-')}" for name in REQUIRED if not getattr(self, name)]
         if lacking:
             raise InputError(f"{', '.join(lacking)} {what}")
 
     def check_leaves_room_for_sample(self) -> None:
-        """Refuse inputs that the sample brings itself."""
+        """Refuse inputs that the sample itself provides."""
         own = {*REQUIRED, *OF_THE_MARKET, "settlements"}
         if any(getattr(self, name) for name in own):
-            raise InputError("--sample brings its own market and book; leave the other inputs out")
+            raise InputError("--sample has its own market and book; leave out the other inputs")
 
     def market(self) -> Market:
-        """Read the market."""
+        """Return the market, read from its files."""
         return read_market(
             self.par_yields,
             as_of=as_of_date(self.as_of or ""),
@@ -62,7 +62,7 @@ class InputOptions:
         )
 
     def of_the_book(self) -> dict[str, Any]:
-        """Return the arguments that margining a book and reading it have in common."""
+        """Return the arguments that margining a book and checking it have in common."""
         return {
             "positions": self.positions,
             "accounts": self.accounts,

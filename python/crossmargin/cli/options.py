@@ -1,4 +1,4 @@
-"""The options of the command's subcommands, and what their help says of them."""
+"""The options of the command's subcommands, with their help."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 
 def _input(text: str) -> Any:
-    """Describe an option that names an input file."""
+    """Return an option that names an input file."""
     return typer.Option(
         help=text,
         metavar="FILE",
@@ -90,9 +90,9 @@ PolicyName = Annotated[
 ]
 FiccCubeFile = Annotated[
     Path | None,
-    _input("P&L of your own for FICC: instrument and a column for each scenario, USD."),
+    _input("Your own P&L for FICC: instrument and a column for each scenario, USD."),
 ]
-CmeCubeFile = Annotated[Path | None, _input("P&L of your own for CME; goes with --ficc-cube.")]
+CmeCubeFile = Annotated[Path | None, _input("Your own P&L for CME; goes with --ficc-cube.")]
 SpanFile = Annotated[
     Path | None,
     _input("SPAN risk parameters (.pa2), for a policy whose cme.model is span."),
@@ -130,5 +130,5 @@ MaxRejected = Annotated[
 ]
 AllowEmpty = Annotated[
     bool,
-    typer.Option("--allow-empty", help="Margin a book without a usable row too; otherwise exit 2."),
+    typer.Option("--allow-empty", help="Margin even a book without a usable row; else exit 2."),
 ]

@@ -13,7 +13,7 @@ from crossmargin.report.console import Output
 
 
 def output() -> Output:
-    """Return standard output: as wide as the terminal, or wide and plain where piped."""
+    """Return standard output: as wide as the terminal, or wide and plain if piped."""
     return Output(width=None if sys.stdout.isatty() else 160)
 
 
@@ -23,9 +23,9 @@ def print_line(line: str) -> None:
 
 
 def show(summary: Callable[[Console], None]) -> None:
-    """Print a summary; the exit code tells of what was done, whoever reads it."""
+    """Print a summary; a failure to print it does not change the exit code."""
     try:
-        # rich ends the process where the reader has left.
+        # rich ends the process if the reader has left.
         with contextlib.suppress(SystemExit):
             summary(output())
     except OSError as error:

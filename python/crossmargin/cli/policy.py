@@ -20,7 +20,7 @@ POLICY = typer.Argument(metavar="FILE|NAME", help="A policy file, or the name of
 @policies.command("show")
 def show_policy(policy: Annotated[str | None, POLICY] = None) -> None:
     """Say what a policy does: each parameter, its value, evidence and source."""
-    # No other command has a use for it.
+    # No other command needs it.
     from crossmargin.report.policy import print_policy
 
     print_policy(read_policy(policy), output())
@@ -28,7 +28,7 @@ def show_policy(policy: Annotated[str | None, POLICY] = None) -> None:
 
 @policies.command("diff")
 def diff_policies(policy_a: Annotated[str, POLICY], policy_b: Annotated[str, POLICY]) -> None:
-    """Show what two policies differ in."""
+    """Show how two policies differ."""
     from crossmargin.report.policy import print_differences
 
     print_differences(read_policy(policy_a), read_policy(policy_b), output())

@@ -69,8 +69,8 @@ def run(
 ) -> None:
     """Margin a book at both clearing houses and write the results to a directory.
 
-    Inputs are CSV, Parquet or Excel, told by content. A row that cannot be read is
-    rejected and listed in exceptions.parquet; the rest is run.
+    Inputs are CSV, Parquet or Excel, recognised by content. A row that cannot be read is
+    rejected and listed in exceptions.parquet; the run uses the rest.
     """
     inputs = InputOptions(
         positions=positions,
@@ -138,7 +138,7 @@ def _run(inputs: InputOptions, out: Path, *, sample: bool, **options: Any) -> No
 
 def _sample() -> tuple[Market, dict[str, Any]]:
     """Return the embedded market and book."""
-    # A run on a book of the user's own has no need of it.
+    # A run on the user's own book does not need it.
     from crossmargin.sample import sample_market, sample_tables
 
     tables = sample_tables()

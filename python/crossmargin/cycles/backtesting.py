@@ -1,4 +1,4 @@
-"""FICC's backtesting charge: from a history of daily results (methodology, section 5)."""
+"""FICC's backtesting charge, from a history of daily results (methodology, section 5)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Backtest:
     account : ndarray of str
         Ascending.
     days, deficiencies : ndarray of int64
-        Results in the months looked back on, and those with a loss above the margin.
+        Number of results in the look-back months, and of those with a loss above the margin.
     coverage : ndarray of float64
         Share of the days without a deficiency.
     charge : ndarray of float64
@@ -55,7 +55,7 @@ def backtesting_charge(
         A result per day and account, in any order.
     account : array_like of str, [N]
     margin, loss : array_like of float, [N]
-        What was held, and what liquidation would have lost, USD; a gain is negative.
+        The margin held, and the loss that liquidation would have made, USD; negative for a gain.
     as_of : date
         The last day that counts.
     rules : BacktestingRules
@@ -68,8 +68,8 @@ def backtesting_charge(
     Raises
     ------
     ValueError
-        Columns that differ in length, an amount that is not finite, or two records of one day and
-        account.
+        Columns of different lengths, an amount that is not finite, or two records for the same day
+        and account.
 
     Notes
     -----
@@ -86,7 +86,7 @@ def backtesting_charge(
     count = np.bincount(owner, minlength=owners.size)
     short = np.bincount(owner[deficiency > 0.0], minlength=owners.size)
     coverage = (count - short) / count
-    # Of each account the largest first.
+    # By account, the largest deficiency first.
     order = np.lexsort((-deficiency, owner))
     at = np.cumsum(count) - count + rules.rank - 1
     enough = rules.rank <= count

@@ -20,7 +20,7 @@ class CycleCharges:
     Attributes
     ----------
     subject : ndarray of bool
-        The account is under the rule on that day.
+        Whether the account is under the rule on that day.
     start_of_day, noon : ndarray of float64
         USD.
     """
@@ -40,7 +40,7 @@ def higher_of(
     liquidity_need: npt.ArrayLike,
     rules: HigherOfRules,
 ) -> CycleCharges:
-    """Return what each account is charged in each cycle of each day.
+    """Return the VaR charge of each account in both cycles of each day.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ def higher_of(
     Raises
     ------
     ValueError
-        Columns that differ in length, an amount that is not finite, or two records of one day and
-        account.
+        Columns of different lengths, an amount that is not finite, or two records for the same day
+        and account.
 
     Notes
     -----
@@ -85,12 +85,12 @@ def higher_of(
     last = add_business_days(days, rules.business_days, "bond")
     exceeds = value["obligations"] > value["liquidity_need"]
     subject = np.zeros(days.size, dtype=bool)
-    # Within an account days ascend: what counts is how far the excesses before a day reach.
+    # Days ascend within an account. What counts is the latest day an earlier excess reaches.
     reach, owner = np.datetime64("NaT", "D"), None
     for at in order.tolist():
         if names[at] != owner:
             owner, reach = names[at], np.datetime64("NaT", "D")
-        subject[at] = days[at] <= reach  # False while there is none.
+        subject[at] = days[at] <= reach  # False before the first excess.
         if exceeds[at]:
             reach = last[at]
     noon = np.where(

@@ -1,4 +1,4 @@
-"""Records of an account and a day, as the rules that look back over days take them."""
+"""Records by account and day, for the rules that look back over days."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def daily_records(
     Parameters
     ----------
     what : str
-        Who asks, for the errors.
+        What errors call the records.
     day : array_like of dates, [N]
     account : array_like of str, [N]
     **amounts : array_like of float, [N]
-        By the name an error gives them.
+        By the name that errors give them.
 
     Returns
     -------
@@ -35,8 +35,8 @@ def daily_records(
     Raises
     ------
     ValueError
-        Columns that differ in length, an amount that is not finite, or two records of one day and
-        account.
+        Columns of different lengths, an amount that is not finite, or two records for the same day
+        and account.
     """
     days, names = as_dates(day, "day"), np.asarray(account).astype(str)
     value = {name: np.asarray(given, np.float64) for name, given in amounts.items()}
@@ -45,7 +45,7 @@ def daily_records(
             raise ValueError(f"{what}: {name} must have one entry for each day")
     for name, column in value.items():
         if not np.isfinite(column).all():
-            raise ValueError(f"{what}: {name} holds what is no finite number")
+            raise ValueError(f"{what}: {name} holds a number that is not finite")
     order = np.lexsort((days, names))
     same = (names[order][1:] == names[order][:-1]) & (days[order][1:] == days[order][:-1])
     if same.any():

@@ -1,1 +1,1 @@
-"""Both clearing houses' models: positions in, V of each portfolio and what it is made of out."""
+"""The clearing houses' models: from positions to the margin V of each portfolio and its parts."""

@@ -14,7 +14,7 @@ from crossmargin.policies import CcpTable, CmeCorrelation, HaircutRules, Policy,
 from crossmargin.policies.sections import SPAN
 
 MODELS = {HistoricalVar.name: HistoricalVar}
-"""Models of clearing houses that a policy adds beside FICC and CME."""
+"""Models for clearing houses that a policy adds to FICC and CME, by name."""
 
 
 def clearing_houses(policy: Policy) -> tuple[ClearingHouse, ...]:
@@ -46,7 +46,7 @@ def clearing_houses(policy: Policy) -> tuple[ClearingHouse, ...]:
 
 
 def _further(table: CcpTable, where: str) -> ClearingHouse:
-    """Return a clearing house that a policy adds."""
+    """Return a clearing house that a policy adds to FICC and CME."""
     if table.model not in MODELS:
         raise InputError(f"{where}.model: {table.model!r} is not one of {', '.join(MODELS)}")
     model = MODELS[table.model]

@@ -1,7 +1,7 @@
-"""A plain historical VaR, for a clearing house that a policy adds beside FICC and CME.
+"""A plain historical VaR, for a clearing house that a policy adds to FICC and CME.
 
 V = max(VaR, 0): full revaluation of moves over the horizon, in the look-back and in the periods of
-stress (methodology, sections 3 and 5). Every position of an account there is one margin portfolio.
+stress (methodology, sections 3 and 5). All positions of an account there are one margin portfolio.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from crossmargin.policies.sections.common import HIGHEST_LEVEL
 
 @dataclass(frozen=True)
 class HistoricalVarRules:
-    """Parameters of the model, from the policy's table of the clearing house.
+    """Parameters of the model, from the clearing house's table in the policy.
 
     Attributes
     ----------
     level : float
         Confidence of the VaR.
     horizon : int
-        Business days a move takes.
+        Length of a move, business days.
     look_back, minimum_rows, stress_windows
         As in the policy's `scenarios`.
     """
@@ -50,7 +50,7 @@ class HistoricalVarRules:
         return ScenarioRules(self.look_back, self.minimum_rows, self.stress_windows)
 
     def rules(self) -> dict[str, bool]:
-        """Return what must hold of the values."""
+        """Return what must hold for the values, and whether it does."""
         return {
             f"level must lie above 0 and be at most {HIGHEST_LEVEL}": (
                 0.0 < self.level <= HIGHEST_LEVEL
@@ -70,7 +70,7 @@ class HistoricalVar:
     parameters: ClassVar[type] = HistoricalVarRules
 
     def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
-        """Return no contracts: nothing stands for anything else."""
+        """Return no contracts: each position enters by its own P&L."""
         return ()
 
     def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedHistoricalVar:
@@ -97,7 +97,7 @@ class HistoricalVar:
 
 @dataclass(frozen=True)
 class PreparedHistoricalVar:
-    """The model with the P&L of a market.
+    """The model prepared for a market: its P&L.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ class PreparedHistoricalVar:
     incremental: ClassVar[Incremental | None] = None
 
     def margin(self, book: Book, execution: Execution) -> CcpMargin:
-        """Return V of every group: rows of the book are groups."""
+        """Return V of every group; each row of the book is a group."""
         tail = segment_tails(
             book,
             [Measure(self.cube, self.rules.level)],
@@ -136,13 +136,13 @@ class PreparedHistoricalVar:
         )
 
     def scenario_pnl(self) -> Mapping[str, Cube]:
-        """Return the one cube there is."""
+        """Return the model's only cube."""
         return {"pnl": self.cube}
 
     def notes(self) -> Sequence[Note]:
-        """Return nothing."""
+        """Return no notes."""
         return ()
 
     def describe(self) -> dict[str, Any]:
-        """Return nothing beside the cube."""
+        """Return no further values."""
         return {}

@@ -28,16 +28,16 @@ from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import ScenarioRules
 
 LARGEST_MARGIN = 1e11
-"""USD; more than FICC asks of all its members together."""
+"""USD. FICC asks for less than this of all its members together."""
 
 
 class AmountError(ValueError):
-    """An amount that no account can have; a total of such could not be held in cents.
+    """An amount too large for any account: a total of such amounts does not fit in whole cents.
 
     Attributes
     ----------
     group : int
-        The group of the book it belongs to.
+        The group of the book that the amount belongs to.
     """
 
     def __init__(self, group: int, problem: str) -> None:
@@ -52,7 +52,7 @@ class AmountError(ValueError):
 class OwnCube:
     """P&L that a user brings: instruments [N], P&L [N x S], names of the scenarios [S].
 
-    `name` is what errors call it.
+    Errors call it by its `name`.
     """
 
     name: str
@@ -61,19 +61,21 @@ class OwnCube:
     scenario: Sequence[str]
 
     def of(self, universe: Universe, as_of: np.datetime64) -> tuple[Cube, Text]:
-        """Return the P&L in a universe's order, and why an instrument is not covered, [I].
+        """Return the P&L in a universe's order, and why an instrument is not covered, if so, [I].
 
         Raises
         ------
         InputError
-            Two rows are of one instrument.
+            Two rows name the same instrument.
         """
         row: dict[str, int] = {}
         for number, text in enumerate(self.instrument):
             symbol = _symbol(text, as_of)
             if symbol in row:
                 first = self.instrument[row[symbol]]
-                raise InputError(f"{self.name}: {first} and {text} are one instrument; keep one")
+                raise InputError(
+                    f"{self.name}: {first} and {text} name the same instrument; keep one"
+                )
             row[symbol] = number
         at = np.array([row.get(text, -1) for text in universe.name.tolist()], dtype=np.int64)
         covered = at >= 0
@@ -83,7 +85,7 @@ class OwnCube:
 
 
 def _symbol(text: str, as_of: np.datetime64) -> str:
-    """Return the name of an instrument however it is written; what is wrong stays as it is."""
+    """Return the canonical name of an instrument; a text that names none comes back unchanged."""
     try:
         return canonical_name(text, as_of)
     except ValueError:
@@ -110,7 +112,7 @@ class ModelInputs:
     cube : OwnCube, optional
         P&L the user brings for this clearing house.
     span_file : SpanFile, optional
-        Parameters that take the place of the policy's, for a model that knows such files.
+        Parameters that replace the policy's, for a model that reads such files.
     """
 
     universe: Universe
@@ -125,17 +127,17 @@ class ModelInputs:
 
 @dataclass(frozen=True)
 class Incremental:
-    """How a model's V is found from tails and sums that can be kept and added to.
+    """How to find a model's V from tails and sums that can be cached and added to.
 
     Attributes
     ----------
     measures : tuple of Measure
-        VaR is taken by each, for each margin portfolio.
+        Each gives a VaR of every margin portfolio.
     sums : BucketSums, optional
-        What is summed beside.
+        Sums that V needs besides VaR.
     v : callable
-        V of each margin portfolio, from VaR by each measure, then the sums; plain floats, with the
-        bits of the model's own V.
+        Returns V of each margin portfolio from VaR by each measure, then the sums, all as plain
+        floats. It equals the model's own V to the bit.
     """
 
     measures: tuple[Measure, ...]
@@ -148,11 +150,11 @@ class PreparedModel(Protocol):
 
     @property
     def unpriced(self) -> Text:
-        """Why the model does not cover an instrument, a code of the exceptions; else empty, [I]."""
+        """Why the model does not cover an instrument, as an exception code; else empty, [I]."""
 
     @property
     def without_basis(self) -> tuple[str, ...]:
-        """Roots whose basis is missing in most scenarios: savings on them are upper bounds."""
+        """Roots without a basis in most scenarios: savings on them are upper bounds."""
 
     @property
     def without_spread(self) -> tuple[str, ...]:
@@ -160,7 +162,7 @@ class PreparedModel(Protocol):
 
     @property
     def incremental(self) -> Incremental | None:
-        """How accounts can be kept and added to; None, the safe answer, where they cannot."""
+        """How accounts can be cached and added to; None if they cannot, which is always safe."""
 
     def margin(self, book: Book, execution: Execution) -> CcpMargin:
         """Return the margin of every portfolio of a book's groups.
@@ -168,29 +170,29 @@ class PreparedModel(Protocol):
         Parameters
         ----------
         book : Book
-            Rows are group * 4 + segment for the two houses of the programme, else a row a group.
+            Rows are group * 4 + segment at FICC and CME; elsewhere each row is a group.
         execution : Execution
         """
 
     def scenario_pnl(self) -> Mapping[str, Cube]:
-        """Return the P&L the model measures, by a name each; none for a model without P&L."""
+        """Return the P&L that the model measures, by name; empty for a model without P&L."""
 
     def notes(self) -> Sequence[Note]:
-        """Return what a user should know."""
+        """Return the notes for the user."""
 
     def describe(self) -> dict[str, Any]:
-        """Return what the manifest says of the model, as plain values."""
+        """Return what the manifest records about the model, as plain values."""
 
 
 class MarginModel(Protocol):
-    """A model of a clearing house with its parameters, before any market."""
+    """A clearing house's model with its parameters, before it is prepared for a market."""
 
     @property
     def name(self) -> str:
         """What the policy and the manifest call it."""
 
     def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
-        """Return the contracts that the model needs beside those of the book."""
+        """Return the contracts that the model needs besides those of the book."""
 
     def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedModel:
         """Return the model for a market and its instruments.
@@ -198,7 +200,7 @@ class MarginModel(Protocol):
         Raises
         ------
         HistoryShortError, CorrelationError
-            The market's history does not allow it.
+            The market's history is too short, or its correlation cannot be replaced.
         InputError
             What the user brought does not fit the model.
         """
@@ -214,7 +216,7 @@ class ClearingHouse:
         Its name.
     model : MarginModel
     clears : tuple of str
-        Kinds of positions that may be cleared there.
+        Kinds of positions that it clears.
     """
 
     ccp: str

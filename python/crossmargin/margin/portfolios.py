@@ -1,4 +1,4 @@
-"""What each clearing house margins as one portfolio, and what its model says of it."""
+"""The margin portfolios of each clearing house, and the margin that its model finds."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ WHOLE = ("all",)
 
 @dataclass(frozen=True)
 class Items:
-    """A component's parts that are not zero, as columns of length N.
+    """The nonzero parts of a component, as columns of length N.
 
     Attributes
     ----------
     component : str
     name : tuple of str
-        What the parts are called.
+        Names that parts can have.
     group, item : ndarray of int64
-        Whose part it is, and its number among the names.
+        The group of each part, and the number of its name.
     amount : ndarray of float64
         USD; the component is their sum.
     portfolio : ndarray of int64, optional
-        Of the clearing house; none for what both have together.
+        The margin portfolio; None if the parts belong to both clearing houses together.
     quantity : ndarray of float64, optional
-        How much of the item there is, in units of its own.
+        How much of the item there is, in its own unit.
     scenario : ndarray of int64, optional
-        The scenario that decides, 1 and up.
+        The deciding scenario, counted from 1.
     """
 
     component: str
@@ -56,7 +56,7 @@ class Items:
 
 
 def joined(parts: Sequence[Items]) -> Items:
-    """Return the parts of one component, one block of groups after the other."""
+    """Return one component's parts as one, from those of each block of groups."""
     first = parts[0]
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts])
@@ -73,15 +73,15 @@ class CcpMargin:
     Attributes
     ----------
     ccp : str
-        FICC or CME.
+        The clearing house.
     v : ndarray of float64, [R x 5]
         USD, zero or more; meaningless where `unknown`.
     unknown : ndarray of bool, [R x 5]
-        The portfolio holds an instrument no model covers.
+        The portfolio holds an instrument that the model does not cover.
     component : dict of str to ndarray of float64, [R x 5]
-        The measures V is made of, as the model gives them: a negative one is a gain.
+        The measures V is made of, as the model gives them; a negative one is a gain.
     items : sequence of Items
-        What the components are made of, from a model that has parts of its own.
+        The parts of the components, from a model that has them.
     portfolios : tuple of str
         Names of the margin portfolios, the second axis: five at the clearing houses of the
         programme, one at any other.
@@ -96,16 +96,16 @@ class CcpMargin:
 
 
 def holds(book: Book, ccp: str, mark: Mask | None = None) -> Mask:
-    """Return whether a portfolio holds any marked instrument.
+    """Return which portfolios hold a marked instrument.
 
     Parameters
     ----------
     book : Book
         Rows are group * 4 + segment.
     ccp : str
-        Whose portfolios.
+        The clearing house of the portfolios.
     mark : ndarray of bool, [I], optional
-        The instruments looked for; any if not given.
+        The instruments to look for; all if not given.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def row_of(book: Book) -> Integer:
 
 
 def rows_of(book: Book, row: Integer) -> Book:
-    """Return some rows of a book, [N], in the order given; a row may be there more than once."""
+    """Return the given rows of a book, [N], in their order; a row may be repeated."""
     count = book.row_ptr[row + 1] - book.row_ptr[row]
     end = np.cumsum(count)
     at = np.repeat(book.row_ptr[row] - end + count, count) + np.arange(count.sum())
@@ -135,25 +135,25 @@ def rows_of(book: Book, row: Integer) -> Book:
 
 
 def portfolio_sums(book: Book, ccp: str, value: Float, bucket: Integer, buckets: int) -> Float:
-    """Add up quantity * value by portfolio and bucket.
+    """Return the sum of quantity * value of each portfolio and bucket.
 
     Parameters
     ----------
     book : Book
         Rows are group * 4 + segment.
     ccp : str
-        Whose portfolios.
+        The clearing house of the portfolios.
     value : ndarray of float64, [I]
-        Of one lot or contract of each instrument.
+        The value of one lot or contract of each instrument.
     bucket : ndarray of int64, [I]
-        0 to `buckets` - 1; -1 for an instrument that is left out.
+        0 to `buckets` - 1; -1 for an instrument to leave out.
 
     Returns
     -------
     ndarray of float64, [R x 5 x buckets]
         Summed in book order within a segment, then over the segments of a portfolio.
     """
-    # What is left out adds nothing, whatever its value, to the first bucket.
+    # An instrument that is left out counts as zero in the first bucket.
     each = np.where(bucket >= 0, value, 0.0)
     cell = row_of(book) * buckets + np.maximum(bucket, 0)[book.column]
     by_row = np.bincount(cell, book.quantity * each[book.column], book.rows * buckets)

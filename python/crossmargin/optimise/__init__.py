@@ -1,4 +1,4 @@
-"""What a book could be margined at if positions or offsets were arranged otherwise."""
+"""What a book could be margined at if positions or offsets were arranged differently."""
 
 from crossmargin.optimise.credits import OptimalCredits, optimal_credits
 

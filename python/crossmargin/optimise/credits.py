@@ -1,4 +1,4 @@
-"""Which spreads would credit an account the most, and what the order of priority costs it."""
+"""The spreads that would credit an account most, and what the order of priority costs it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from crossmargin.engine.arguments import Spreads
 from crossmargin.engine.netting import check_deltas, check_spreads
 
 SOLVER_TOLERANCE = 1e-9
-"""By how much a solution may miss a limit that is scaled to 1."""
+"""How far a solution may exceed a limit that is scaled to 1."""
 
 
 @dataclass(frozen=True, eq=False)
 class OptimalCredits:
-    """The spreads that take the most off the margin of each account, in any order.
+    """The spreads that reduce the margin of each account most, in any order.
 
     Attributes
     ----------
@@ -31,8 +31,8 @@ class OptimalCredits:
     credit : ndarray of float64 [A x P]
         USD.
     missed : ndarray of float64 [A]
-        What the order of priority leaves on the table, USD: the sum of `credit` less that of
-        `crossmargin.engine.spread_credits`; not below zero but for the tolerance.
+        What the order of priority gives up, USD: the sum of `credit` less that of
+        `crossmargin.engine.spread_credits`; at least zero, up to the tolerance.
     """
 
     count: Float
@@ -50,10 +50,10 @@ def optimal_credits(
     leg_side: npt.ArrayLike,
     rate: npt.ArrayLike,
 ) -> OptimalCredits:
-    """Find the spreads with the largest credit in sum, whatever their priority.
+    """Return the spreads with the largest total credit, whatever their priority.
 
-    A linear programme for each account, so for a few accounts: what does the order of priority
-    cost them? Solved by HiGHS, in the optional package `highspy`.
+    It shows what the order of priority costs an account. Each account is a linear programme, so it
+    is for a few accounts. The solver is HiGHS, in the optional package `highspy`.
 
     Parameters
     ----------
@@ -77,9 +77,9 @@ def optimal_credits(
     -----
     The largest sum of n_p * rate_p * sum over legs of ratio * scan risk / |net delta| over n_p >= 0
     of those spreads whose legs all have delta of the stated sides, or all of the reverse; in each
-    commodity the sum of ratio * n_p is at most |net delta|. The solver may miss a limit by a
-    relative 1e-9 a spread, and the answer is no published number: it has no promise of the same
-    bits everywhere. HiGHS may start threads of its own.
+    commodity the sum of ratio * n_p is at most |net delta|. The solver may exceed a limit by a
+    relative 1e-9 a spread. The answer is not a published number, and its last bits may differ
+    between machines. HiGHS may start its own threads.
     """
     try:
         highspy: Any = import_module("highspy")
@@ -104,7 +104,7 @@ def _optimum(
 ) -> tuple[Float, Float]:
     """Return count and credit of each spread where the credits add up to the most."""
     ptr, commodity, ratio, side, rate = spreads
-    # Scaled by what each spread could take alone, so that all the solver sees is within 0 and 1.
+    # Scaled by what each spread could use alone, so that the solver sees values from 0 to 1.
     most, value, share = np.zeros(len(rate)), np.zeros(len(rate)), np.zeros(len(rate))
     legs, used = [], []
     for p, (begin, end) in enumerate(pairwise(ptr)):
@@ -124,7 +124,7 @@ def _optimum(
 def _maximise(
     highspy: Any, account: int, value: Float, rows: list[Int32], entries: list[Float], limits: int
 ) -> Float:
-    """Return the x within 0 and 1 of the largest value * x whose entries add up to 1 at most."""
+    """Return the x from 0 to 1 with the largest value * x whose rows add up to 1 at most."""
     problem = highspy.HighsLp()
     problem.sense_ = highspy.ObjSense.kMaximize
     problem.num_col_, problem.num_row_ = len(value), limits
@@ -144,5 +144,5 @@ def _maximise(
     status = solver.getModelStatus()
     if status != highspy.HighsModelStatus.kOptimal:
         raise RuntimeError(f"account {account}: no optimum, {solver.modelStatusToString(status)}")
-    # The solver keeps these bounds to its tolerance only.
+    # The solver keeps these bounds only up to its tolerance.
     return np.clip(np.array(solver.getSolution().col_value, dtype=np.float64), 0.0, 1.0)

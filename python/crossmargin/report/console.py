@@ -1,4 +1,4 @@
-"""What is printed for people: texts from files can show nothing but themselves."""
+"""The console that reports print to; texts from files cannot control it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from crossmargin.results.shown import shown
 
 
 class Output(Console):
-    """A console that prints every text as `shown`, and takes none for markup.
+    """A console that prints every text as `shown`, and treats none as markup.
 
     Parameters
     ----------
     **options
-        As of rich's console.
+        As in rich's console.
     """
 
     def __init__(self, **options: object) -> None:
@@ -27,7 +27,7 @@ class Output(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Render what is printed, or a part of it such as a cell."""
+        """Return the segments of what is printed, or of a part of it such as a cell."""
         if isinstance(renderable, str):
             renderable = self.render_str(renderable)
         return super().render(
@@ -36,7 +36,7 @@ class Output(Console):
 
 
 def _shown(text: Text) -> Text:
-    """Return a styled text as `shown`, its styles where they were."""
+    """Return a styled text as `shown`, with its styles in place."""
     parts = [shown(character) for character in text.plain]
     plain = "".join(parts)
     if plain == text.plain:

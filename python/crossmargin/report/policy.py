@@ -1,4 +1,4 @@
-"""Policies on the terminal; the words are those of `policies.explain`. Needs the extra `cli`."""
+"""Policies on the terminal, in the words of `policies.explain`. Needs the extra `cli`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def print_policy(policy: Policy, console: Console) -> None:
 
 
 def print_differences(a: Policy, b: Policy, console: Console) -> None:
-    """Print what two policies differ in.
+    """Print how two policies differ.
 
     Parameters
     ----------

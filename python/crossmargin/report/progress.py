@@ -13,14 +13,14 @@ PATIENCE = 1.0
 
 
 class DelayedProgress:
-    """A progress bar that appears after a second, and never where output is piped.
+    """A progress bar that appears after a second, and never if output is piped.
 
     Call it with a stage and how much of it is done, 0 to 1.
 
     Parameters
     ----------
     console
-        Of standard error.
+        The console of standard error.
     patience
         Seconds before it appears.
     """
@@ -40,7 +40,7 @@ class DelayedProgress:
         self._timer.daemon = True
 
     def __call__(self, stage: str, done: float) -> None:
-        """Say what is under way, and how much of it is done."""
+        """Show what is under way, and how much of it is done."""
         self._bar.update(self._task, description=stage, completed=done)
 
     def __enter__(self) -> DelayedProgress:

@@ -1,4 +1,4 @@
-"""A summary of a run for the terminal; plain text where there is none. Needs the extra `cli`."""
+"""A summary of a run for the terminal, or as plain text. Needs the extra `cli`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOP = 10
 CHECKED = 100
 """Rejected rows that a check lists."""
 HEAD = ("CURVE_EARLIER", "STRESS_CUT", "FIXINGS_MISSING", "FILE_REPEATED", "INPUT_REPEATED")
-"""Notes on whole inputs that are told in the head."""
+"""Codes of the notes on whole inputs that the head of a summary shows."""
 TOO_MUCH, NO_SPREAD = "*", "+"
 CAVEATS = {
     TOO_MUCH: "saving likely too much: a future moves without its basis in most scenarios",
@@ -33,7 +33,7 @@ CAVEATS = {
 
 
 class Summarised(Protocol):
-    """What a summary needs of a run."""
+    """What a summary needs from a run."""
 
     @property
     def accounts(self) -> Table:
@@ -90,7 +90,7 @@ def print_check(
     source
         What a manifest says of each input.
     exceptions
-        From reading them.
+        The exceptions from reading them.
     console
         Where to print.
     """
@@ -119,16 +119,16 @@ def print_comparison(
     inputs: list[str],
     console: Console,
 ) -> None:
-    """Print what two runs differ in: totals, counts, and the largest differences.
+    """Print how two runs differ: totals, counts, and the largest differences.
 
     Parameters
     ----------
     table
         From `crossmargin.compare`.
     names
-        What to call each run, such as the directory of its results.
+        A name for each run, such as the directory of its results.
     manifests
-        Of the runs.
+        The manifests of the runs.
     inputs
         Names of the inputs that differ.
     console
@@ -166,7 +166,7 @@ def print_comparison(
     rows = _top(changed.append_column("size", size), "size")
     grid = _grid(f"Largest differences of {len(changed):,}, USD", console)
     grid.add_column("account")
-    for name in ("requirement A", "requirement B", "difference", "p A", "p B"):
+    for name in ("requirement A", "requirement B", "difference", "offset rate A", "offset rate B"):
         grid.add_column(name, justify="right")
     for name in ("reason A", "reason B"):
         grid.add_column(name)
@@ -202,7 +202,7 @@ def _headline(manifest: Mapping[str, Any], accounts: pa.Table) -> tuple[Text, Te
 
 
 def _share(manifest: Mapping[str, Any]) -> list[Text]:
-    """Return what of the rows and accounts given stands behind the figures."""
+    """Return how many of the given rows and accounts the figures rest on."""
     lines = []
     if "rows" in manifest:
         rows = manifest["rows"]
@@ -215,7 +215,7 @@ def _share(manifest: Mapping[str, Any]) -> list[Text]:
 
 
 def _inputs(exceptions: pa.Table) -> list[Text]:
-    """Return what is to be known of whole inputs: the first note of each kind on each."""
+    """Return the first note of each kind on each whole input."""
     lines = []
     for code in HEAD:
         noted = exceptions.filter(pc.equal(exceptions["code"], columns.scalar(code))).to_pylist()
@@ -228,7 +228,7 @@ def _inputs(exceptions: pa.Table) -> list[Text]:
 
 
 def _totals(accounts: pa.Table) -> list[Text]:
-    """Return one line of counts by status and one of sums over the accounts that have all."""
+    """Return the lines on all accounts: counts by status, sums of known amounts, caveats."""
     counted = accounts["status"].value_counts().to_pylist()
     status = ", ".join(f"{c['counts']:,} {c['values']}" for c in counted)
     lines = [Text(f"  {status} of {_counted(len(accounts))}")]
@@ -263,7 +263,7 @@ def _requirements(accounts: pa.Table, console: Console) -> Group:
     grid = _grid("Largest requirements, USD", console)
     for name in ("account", "status"):
         grid.add_column(name)
-    for name in ("requirement", "at FICC", "at CME", "saving", "offset_rate"):
+    for name in ("requirement", "at FICC", "at CME", "saving", "offset rate"):
         grid.add_column(name, justify="right")
     grid.add_column("binding or reason")
     for row in rows:
@@ -275,7 +275,7 @@ def _requirements(accounts: pa.Table, console: Console) -> Group:
             _usd(_plus(row["requirement_cme"], row["other_cme"])),
             _usd(row["saving"]) + _marks(row),
             _percent(row["offset_rate"]),
-            _why(row),
+            _decided_by(row),
         )
     return _explained(grid, map(_marks, rows))
 
@@ -286,7 +286,7 @@ def _savings(accounts: pa.Table, console: Console) -> Group | None:
         return None
     grid = _grid("Largest savings, USD", console)
     grid.add_column("account")
-    for name in ("no programme", "requirement", "saving", "offset_rate"):
+    for name in ("standalone", "requirement", "saving", "offset rate"):
         grid.add_column(name, justify="right")
     grid.add_column("binding or reason")
     for row in rows:
@@ -296,7 +296,7 @@ def _savings(accounts: pa.Table, console: Console) -> Group | None:
             _usd(row["requirement"]) + _marks(row),
             _usd(row["saving"]) + _marks(row),
             _percent(row["offset_rate"]),
-            _why(row),
+            _decided_by(row),
         )
     return _explained(grid, map(_marks, rows))
 
@@ -339,7 +339,7 @@ def _grid(title: str, console: Console) -> Grid:
 
 
 def _top(accounts: pa.Table, name: str) -> list[dict[str, Any]]:
-    """Return the rows with the largest values, those of equal value in the table's order."""
+    """Return the rows with the largest values; equal ones stay in the table's order."""
     known = len(accounts) - accounts[name].null_count
     # Nulls come last.
     order = pc.sort_indices(accounts.select([name]), sort_keys=[(name, "descending")])
@@ -348,7 +348,7 @@ def _top(accounts: pa.Table, name: str) -> list[dict[str, Any]]:
 
 
 def _carried(accounts: pa.Table, end: str = "") -> dict[str, int]:
-    """Return by mark how many accounts carry it, without those that none carries."""
+    """Return how many accounts carry each mark, without marks that none carries."""
     spread = accounts[f"spread_risk{end}"]
     count = {
         TOO_MUCH: int(np.count_nonzero(columns.flags(accounts[f"saving_is_upper_bound{end}"]))),
@@ -358,13 +358,13 @@ def _carried(accounts: pa.Table, end: str = "") -> dict[str, int]:
 
 
 def _marks(row: Mapping[str, Any], end: str = "") -> str:
-    """Return the marks of what is to be said of a row's figures."""
+    """Return the marks of the caveats on a row's figures."""
     marks = TOO_MUCH if row[f"saving_is_upper_bound{end}"] else ""
     return marks + (NO_SPREAD if row[f"spread_risk{end}"] else "")
 
 
 def _explained(grid: Grid, marks: Iterable[str]) -> Group:
-    """Return a list with a line below it for each mark that it has."""
+    """Return a list, and below it a line on each mark that it has."""
     used = set("".join(marks))
     return Group(grid, *(Text(f"{mark} {CAVEATS[mark]}") for mark in CAVEATS if mark in used))
 
@@ -385,6 +385,7 @@ def _percent(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
 
 
-def _why(row: Mapping[str, Any]) -> str:
+def _decided_by(row: Mapping[str, Any]) -> str:
+    """Return what decides the offset rate: the ccp with the smaller saving, or the reason."""
     parts = [row["binding"] or row["reason"] or "", "capped" if row["capped"] else ""]
     return ", ".join(part for part in parts if part)

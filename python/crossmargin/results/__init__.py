@@ -1,1 +1,1 @@
-"""Results: typed tables that go out as Arrow, pandas or polars."""
+"""Results: typed tables that convert to Arrow, pandas or polars."""

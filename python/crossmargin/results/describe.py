@@ -28,19 +28,19 @@ MARK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def result_table(columns: tuple[Column, ...]) -> str:
-    """Return columns of a result as a table in Markdown, a line for each."""
+    """Return a Markdown table of a result's columns, a line for each."""
     head = "| column | type | what | null where |\n|---|---|---|---|\n"
     return head + "".join(map(_result, columns))
 
 
 def input_table(columns: tuple[schemas.Column, ...]) -> str:
-    """Return columns of an input as a table in Markdown, a line for each."""
+    """Return a Markdown table of an input's columns, a line for each."""
     head = "| column | cells | what | required |\n|---|---|---|---|\n"
     return head + "".join(map(_input, columns))
 
 
 def tables() -> dict[str, str]:
-    """Return every table that a page can have, by the name in its mark."""
+    """Return every table that a page can contain, by the name in its mark."""
     return {
         **{f"input_{schema.name}": input_table(schema.columns) for schema in INPUTS},
         **{schema.name: result_table(schema.columns) for schema in SCHEMAS},
@@ -49,7 +49,7 @@ def tables() -> dict[str, str]:
 
 
 def filled(page: str) -> str:
-    """Return a page with its tables as the schemas have them.
+    """Return a page with its tables written from the schemas.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def _input(column: schemas.Column) -> str:
 
 
 def _required(column: schemas.Column) -> str:
-    """Return whether every row needs a cell, or only the file the column."""
+    """Return whether the column is required, and if not, the value it then has."""
     if column.required:
         return "the column" if column.may_be_blank else "yes"
     if column.default is None:

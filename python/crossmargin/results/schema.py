@@ -1,6 +1,6 @@
-"""The result tables as data: which columns they have, and what each one says.
+"""The result tables as data: their columns, and what each column says.
 
-Every result table is built by its schema, so that no column exists without its description.
+Every result table is built from its schema, so every column has a description.
 `crossmargin.results.describe` writes the tables of ``docs/columns.md`` from here.
 """
 
@@ -16,7 +16,7 @@ from crossmargin.columns import Column as Cells
 from crossmargin.results.table import MONEY
 
 SCHEMA_VERSION = "2"
-"""Of the result tables; it changes when a column changes its name or meaning."""
+"""Version of the result tables. It changes when a column changes its name or meaning."""
 
 Evidence = Literal["confirmed", "inferred", "unconfirmed", "ours"]
 
@@ -36,16 +36,16 @@ class Column:
     Attributes
     ----------
     name, type
-        The header, and the Arrow type.
+        Header and Arrow type.
     meaning
         What a cell says, in Markdown.
     unit
-        Of a number; empty for a plain count, a share, and all that is no number.
+        Unit of a number; empty for a count, a share, and anything that is not a number.
     null
-        When a cell is null; empty: never.
+        When a cell is null; empty if it never is.
     evidence
-        How the rule behind the column is known, in the words of policies; empty where no single one
-        fits. The parameters of a rule have their own, in the policy.
+        How well the rule behind the column is known, in the words of policies; empty if no single
+        word fits. The parameters of a rule have their own evidence, in the policy.
     """
 
     name: str
@@ -63,11 +63,11 @@ class Schema:
     Attributes
     ----------
     name
-        What the table is called.
+        Name of the table.
     columns
         Its columns, in their order.
     carries
-        Whether columns of the user's own follow them.
+        Whether the user's own columns follow them.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Schema:
     carries: bool = False
 
     def __getitem__(self, name: str) -> Column:
-        """Return the column of a name; KeyError if there is none."""
+        """Return the column with a name; KeyError if there is none."""
         for column in self.columns:
             if column.name == name:
                 return column
@@ -83,20 +83,20 @@ class Schema:
 
     @property
     def arrow(self) -> pa.Schema:
-        """The columns as Arrow has them."""
+        """The columns as an Arrow schema."""
         return pa.schema([(column.name, column.type) for column in self.columns])
 
     def table(
         self, cells: Mapping[str, Cells], carried: Mapping[str, Cells] | None = None
     ) -> pa.Table:
-        """Return the table of these cells, checked.
+        """Return the table of these cells, checked against the schema.
 
         Parameters
         ----------
         cells : dict of str to Arrow array, [N] each
             Exactly the columns of the schema, in any order.
         carried : dict of str to Arrow array, [N] each, optional
-            Columns of the user's own, where the table carries them; they come after ours.
+            The user's own columns, if the table carries them; they come after ours.
 
         Returns
         -------
@@ -134,13 +134,13 @@ STAMPS = (
     Column("cycle", TEXT, "The margin cycle: `ITD`, `EOD`, `EODXM` or `CUR`; see below."),
     Column("run_id", TEXT, "The run that wrote the row. No two runs have the same one."),
 )
-"""The last columns of every table of a run."""
+"""The last columns of every table that a run writes."""
 
 _ACCOUNT = Column("account", TEXT, "As in the accounts given.")
 _FIRM = Column(
     "clearing_firm",
     TEXT,
-    "The firm that carries the positions. Rows of an account at another firm are margined apart.",
+    "The firm that carries the positions. Rows of an account at other firms are margined apart.",
 )
 
 _UNPRICED = "the clearing house's model does not price an instrument in it"
@@ -148,7 +148,7 @@ _NO_RATE = f"{_UNPRICED}, or cash and futures are both zero"
 
 
 def _v(name: str, ccp: str, what: str) -> Column:
-    """Return the column of a model's margin."""
+    """Return the column of one model's margin."""
     return Column(
         name, NUMBER, f"{ccp}-like margin of the cross-margined {what}.", "USD", _UNPRICED
     )
@@ -159,35 +159,35 @@ _SAVING = (
         "offset_rate_ficc",
         NUMBER,
         "The share that FICC's model saves: 1 - combined / (cash + futures), before cap and "
-        "minimum. Negative where the two together need more.",
+        "minimum. Negative if the two need more margin together.",
         null=_NO_RATE,
     ),
     Column(
         "offset_rate_cme",
         NUMBER,
-        "The same in CME's model.",
+        "The same for CME's model.",
         null=_NO_RATE,
     ),
     Column(
         "offset_rate",
         NUMBER,
         "The share both clearing houses take off: the smaller of the two, at most the cap, or what "
-        "the policy's table gives. Zero where `reason` says why.",
+        "the policy's table gives. If it is zero, `reason` says why.",
         evidence="inferred",
     ),
     Column(
         "binding",
         TEXT,
-        "`FICC` or `CME`: the one whose saving is smaller; FICC on a tie.",
+        "`FICC` or `CME`: the one with the smaller saving; FICC on a tie.",
         null="the offset rate is zero, or comes from a table of the policy",
     ),
-    Column("capped", FLAG, "Whether the cap took over.", evidence="confirmed"),
+    Column("capped", FLAG, "Whether the cap limits the offset rate.", evidence="confirmed"),
     Column(
         "reason",
         TEXT,
-        "Why the offset rate is zero. The first that holds: `NOT_ELIGIBLE`; `INCOMPLETE`, a row is "
-        "rejected or a cross-margined position is unpriced; `ONE_SIDED`, cash or futures are "
-        "lacking; `NO_SAVING`, not positive; `BELOW_MINIMUM`.",
+        "Why the offset rate is zero. The first that applies: `NOT_ELIGIBLE`; `INCOMPLETE`, a row "
+        "is rejected or a cross-margined position is unpriced; `ONE_SIDED`, cash or futures are "
+        "missing; `NO_SAVING`, not positive; `BELOW_MINIMUM`.",
         null="the offset rate is not zero",
     ),
 )
@@ -197,7 +197,7 @@ _SAVING = (
 def _amount(
     name: str, meaning: str, null: str = _UNPRICED, evidence: Evidence | None = None
 ) -> Column:
-    """Return a column of money."""
+    """Return a column of amounts."""
     return Column(name, MONEY, meaning, "USD", null, evidence)
 
 
@@ -206,18 +206,18 @@ _ANY_UNPRICED = "an instrument of the account is unpriced at its own clearing ho
 _MONEY = (
     _amount(
         "requirement_ficc",
-        "What is left of the cross-margined cash at FICC, with the charges on it.",
+        "Margin of the cross-margined cash at FICC after the offset, with the charges on it.",
         evidence="inferred",
     ),
     _amount(
         "requirement_cme",
-        "What is left of the cross-margined futures at CME, with the charges on them.",
+        "Margin of the cross-margined futures at CME after the offset, with their charges.",
         evidence="inferred",
     ),
     _amount("other_ficc", "Margin of all other positions at FICC, with their charges."),
     _amount("other_cme", "Margin of all other futures at CME, with their charges."),
     _amount("other_ccps", "Margin at clearing houses outside the programme."),
-    _amount("requirement", "The sum of the five.", _ANY_UNPRICED),
+    _amount("requirement", "The sum of the five amounts before it.", _ANY_UNPRICED),
     _amount(
         "house_requirement",
         "After the firm's own terms: max(multiplier * requirement, floor, minimum).",
@@ -235,7 +235,7 @@ _MONEY = (
     ),
     _amount(
         "saving",
-        "`standalone_requirement` - `requirement`. Negative where moving futures into the "
+        "`standalone_requirement` - `requirement`. Negative if moving futures into the "
         "cross-margin account costs more than it saves.",
         _ANY_UNPRICED,
     ),
@@ -260,7 +260,7 @@ _CAVEATS = (
         evidence="ours",
     ),
 )
-"""What is to be said of an account's figures; `tables.caveat_columns` has the cells."""
+"""The caveats on an account's figures; `tables.caveat_columns` has the cells."""
 
 CARRIED = (
     Column("customer", TEXT, "The legal customer, as given.", null="none is given"),
@@ -268,7 +268,7 @@ CARRIED = (
     Column("origin", TEXT, "`house` or `customer`, as given."),
     Column("ficc_role", TEXT, "The account's role at FICC, as given."),
 )
-"""Columns of the accounts given that go to the results, before the user's own."""
+"""Columns of the given accounts that go to the results, before the user's own."""
 
 ACCOUNTS = Schema(
     "accounts",
@@ -283,8 +283,8 @@ ACCOUNTS = Schema(
         Column(
             "rows_rejected",
             WHOLE,
-            "Input rows that name the account and are set aside. The amounts are those of the "
-            "other rows: too low.",
+            "Rejected input rows that name the account. The amounts leave them out, and so are too "
+            "low.",
         ),
         _v("v_ficc_cash", "FICC", "cash"),
         _v("v_ficc_futures", "FICC", "futures"),
@@ -317,8 +317,8 @@ COMPONENTS = Schema(
             "component",
             TEXT,
             "At FICC `VaR`, `floor`, `MMA` (minimum margin amount) and `haircut`. At CME `HVaR` "
-            "and `SVaR`, or by scan ranges `scan`, `intra`, `delivery` and `credit`. `V` is what "
-            "they come to. A charge is `charge: ` and its name.",
+            "and `SVaR`, or by scan ranges `scan`, `intra`, `delivery` and `credit`. `V` is "
+            "the margin they give. A charge is `charge: ` and its name.",
         ),
         Column(
             "amount",
@@ -367,9 +367,9 @@ BREAKDOWN = Schema(
         Column(
             "amount",
             NUMBER,
-            "What the item adds to the component, unrounded and never zero; that of a `credit` is "
-            "negative. Of a `reduction` its part of R, before cap and minimum, also where `reason` "
-            "says that the offset rate is zero.",
+            "What the item adds to the component, unrounded and never zero; negative for a "
+            "`credit`. For a `reduction` it is a part of R, before cap and minimum, even if "
+            "`reason` says why the offset rate is zero.",
             "USD",
         ),
     ),
@@ -394,8 +394,8 @@ POSITIONS = Schema(
         Column(
             "assignment_reason",
             TEXT,
-            "Why it is there: `CROSS_MARGINED`, `NOT_XM`, `CLEARED_ELSEWHERE`, or the code that "
-            "reassigned it.",
+            "Why it is margined there: `CROSS_MARGINED`, `NOT_XM`, `CLEARED_ELSEWHERE`, or the "
+            "code of its reassignment.",
         ),
     ),
 )
@@ -408,8 +408,8 @@ EXCEPTIONS = Schema(
         Column("account", TEXT, "The account of the row.", null="it names none"),
         Column("instrument", TEXT, "The instrument of the row.", null="it names none"),
         Column("severity", TEXT, "`rejected`, `reassigned`, `unpriced` or `note`."),
-        Column("code", TEXT, "Its kind; `crossmargin.exceptions.CODES` has them all."),
-        Column("message", TEXT, "What is the matter with this row, and what to do."),
+        Column("code", TEXT, "The kind; `crossmargin.exceptions.CODES` lists them all."),
+        Column("message", TEXT, "What is wrong or notable, and what to do."),
     ),
 )
 
@@ -424,16 +424,16 @@ COMPARED = (
     "saving_is_upper_bound",
     "spread_risk",
 )
-"""Columns of accounts that a comparison puts side by side."""
+"""Columns of accounts that a comparison shows side by side."""
 
 
 def has_difference(column: Column) -> bool:
-    """Say whether a comparison has the difference of a column too: that of numbers."""
+    """Return whether a comparison shows a column's difference too, as for all numbers."""
     return column.type in (NUMBER, MONEY)
 
 
 def _side_by_side(column: Column) -> Iterator[Column]:
-    """Return the columns of a comparison for one of accounts."""
+    """Return the columns of a comparison for one column of accounts."""
     for end in "ab":
         lacks = f"run {end.upper()} lacks the account"
         yield replace(
@@ -456,12 +456,12 @@ def _side_by_side(column: Column) -> Iterator[Column]:
 COMPARE = Schema(
     "compare",
     (
-        replace(_ACCOUNT, meaning="The accounts of A in its order, then those of B alone."),
+        replace(_ACCOUNT, meaning="The accounts of A in its order, then those that only B has."),
         Column(
             "only_in",
             TEXT,
-            "`a` or `b` where one run alone has the account.",
-            null="both have it",
+            "`a` or `b` if only that run has the account.",
+            null="both runs have it",
         ),
         *(column for name in COMPARED for column in _side_by_side(ACCOUNTS[name])),
     ),
@@ -473,7 +473,7 @@ REVALUATION = Schema(
     "revaluation",
     (
         _ACCOUNT,
-        replace(COMPONENTS["portfolio"], meaning="One that holds anything; as in components."),
+        replace(COMPONENTS["portfolio"], meaning="As in components; only those with positions."),
         Column("v_sensitivity", NUMBER, "FICC-like margin by sensitivities.", "USD", _UNPRICED),
         Column("v_full", NUMBER, "FICC-like margin by full revaluation.", "USD", _UNPRICED),
         Column("difference", NUMBER, "Full minus sensitivities.", "USD", _UNPRICED),

@@ -1,4 +1,4 @@
-"""What people see of texts and tables: nothing in them steers a terminal or a page."""
+"""Texts and tables as people see them, made safe for a terminal or a web page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ surrogates, and separators of lines and paragraphs."""
 
 
 def shown(text: str) -> str:
-    r"""Return a text with every character that could steer a terminal written out, as `\x1b`."""
+    r"""Return a text with each character that could control a terminal escaped, as `\x1b`."""
     return "".join(
         character.encode("unicode_escape").decode()
         if unicodedata.category(character) in STEERING
@@ -29,7 +29,7 @@ def shown(text: str) -> str:
 
 
 def as_text(table: pa.Table) -> str:
-    """Return the size, and the first rows of the columns for which there is room."""
+    """Return a table's size, and the first rows of as many columns as fit, as text."""
     lines: list[list[str]] = [[], *([] for _ in range(min(ROWS, table.num_rows)))]
     fitting, used = 0, 0
     for name, column in zip(table.column_names, table.columns, strict=True):
@@ -53,7 +53,7 @@ def as_text(table: pa.Table) -> str:
 
 
 def as_html(table: pa.Table) -> str:
-    """Return the size and the first rows, all columns."""
+    """Return a table's size and the first rows of all columns, as HTML."""
     head = "".join(f"<th>{escape(shown(name))}</th>" for name in table.column_names)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(_cell(cell))}</td>" for cell in row.values()) + "</tr>"

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 MONEY = pa.decimal128(20, 2)
 """USD with cents."""
 BATCH = 1000
-"""Rows that iteration makes Python objects of at once."""
+"""Rows that iteration converts to Python objects at once."""
 
 Money: TypeAlias = Literal["decimal", "float"]
 
 
 class Table:
-    """A result table; speaks the Arrow PyCapsule protocol.
+    """A result table that supports the Arrow PyCapsule protocol.
 
-    ``table["requirement"]`` is a column, as pyarrow has it; ``table[10:20]`` and ``table.head()``
+    ``table["requirement"]`` is a pyarrow column; ``table[10:20]`` and ``table.head()``
     are tables of some rows; iteration gives a dict for each row.
 
     Parameters
@@ -49,8 +49,8 @@ class Table:
         Parameters
         ----------
         money : {"decimal", "float"}
-            Amounts as exact `decimal.Decimal`, or as the nearest floating numbers, NaN where not
-            known: for plots, products and `nlargest`.
+            Amounts as exact `decimal.Decimal`, or as the nearest floats with NaN where not known.
+            Floats suit plots, products and `nlargest`.
         """
         return self._with(money).to_pandas()
 
@@ -67,7 +67,7 @@ class Table:
         return polars.DataFrame(self._with(money))
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Hand the table over to another Arrow library."""
+        """Return the table as a stream for other Arrow libraries."""
         return self._table.__arrow_c_stream__(requested_schema)
 
     @property
@@ -107,14 +107,14 @@ class Table:
             yield from batch.to_pylist()
 
     def __repr__(self) -> str:
-        """Show the first rows and how many there are."""
+        """Return the first rows and the size of the table as text."""
         return as_text(self._table)
 
     def _repr_html_(self) -> str:
         return as_html(self._table)
 
     def _with(self, money: Money) -> pa.Table:
-        """Return the table with money as wanted."""
+        """Return the table with its amounts in the given form."""
         if money not in ("decimal", "float"):
             raise ValueError(f"money: one of decimal, float expected, got {money!r}")
         table = self._table
@@ -135,7 +135,7 @@ def money(
     cents : ndarray of int64, [N]
         Amounts in cents.
     valid : ndarray of bool, [N], optional
-        False where the amount is not known: null.
+        False where the amount is not known, which gives null.
     """
     low = np.ascontiguousarray(cents, dtype=np.int64)
     # A 128-bit two's complement, low word first; the high word only repeats the sign.
@@ -144,7 +144,7 @@ def money(
 
 
 def _floats(column: pa.ChunkedArray) -> pa.DoubleArray:
-    """Return decimals as the nearest float64: Arrow's own cast is off by a bit in one of eight."""
+    """Return decimals as the nearest float64; Arrow's cast is off by a bit for one in eight."""
     array = columns.one_array(column)
     kind = pa.decimal128(array.type.precision, 0)
     units = pa.Array.from_buffers(kind, len(array), array.buffers(), offset=array.offset)

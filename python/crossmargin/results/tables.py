@@ -1,4 +1,4 @@
-"""The result tables: what each account owes and why, as Arrow columns."""
+"""The result tables as Arrow columns: what each account owes, and the parts of it."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def account_table(
     eligible: Mask,
     rows_rejected: Integer,
 ) -> pa.Table:
-    """Return a row per account.
+    """Return the accounts table, a row per account.
 
     Parameters
     ----------
     accounts : pyarrow.Table
         The accounts as read; columns we do not know are carried along.
     ficc, cme, saving, required, caveats
-        What the models and the agreement say.
+        From the models and the agreement.
     eligible : ndarray of bool, [A]
         Whether the account may be cross-margined.
     rows_rejected : ndarray of int64, [A]
@@ -90,14 +90,14 @@ def account_table(
 
 
 def _of_the_user(accounts: pa.Table) -> dict[str, pa.ChunkedArray]:
-    """Return the columns of the accounts that are not ours, under names that are free."""
+    """Return the user's own columns of the accounts, under names that do not clash with ours."""
     given = set(accounts.column_names)
     read = {column.name for column in schemas.ACCOUNTS.columns} | {"row"}
     taken = {column.name for column in (*ACCOUNTS.columns, *STAMPS)}
     carried: dict[str, pa.ChunkedArray] = {}
     for name in accounts.column_names:
         if name not in read:
-            # A column of the user's that has a name of ours is carried under another one.
+            # A user's column with a name of ours is carried under another name.
             free = name
             while free in taken or free in carried or (free != name and free in given):
                 free = f"input_{free}"
@@ -106,7 +106,7 @@ def _of_the_user(accounts: pa.Table) -> dict[str, pa.ChunkedArray]:
 
 
 def saving_columns(saving: Saving) -> dict[str, pa.Array]:
-    """Return both models' savings and what was agreed; unrounded, null where unknown."""
+    """Return the columns of savings and agreement; unrounded, null where unknown."""
     return {
         "offset_rate_ficc": columns.column(saving.offset_rate_ficc, saving.known_ficc),
         "offset_rate_cme": columns.column(saving.offset_rate_cme, saving.known_cme),
@@ -118,7 +118,7 @@ def saving_columns(saving: Saving) -> dict[str, pa.Array]:
 
 
 def caveat_columns(caveats: Caveats) -> dict[str, pa.Array]:
-    """Return what is to be said of each account's figures."""
+    """Return the columns of each account's caveats."""
     return {
         "saving_is_upper_bound": columns.column(caveats.saving_is_upper_bound),
         "spread_risk": columns.chosen(
@@ -128,7 +128,7 @@ def caveat_columns(caveats: Caveats) -> dict[str, pa.Array]:
 
 
 def money_columns(required: Requirements) -> dict[str, pa.Array]:
-    """Return every amount of a requirement as decimal, null where unknown."""
+    """Return the columns of a requirement's amounts as decimals, null where unknown."""
     return {name: _money(getattr(required, name)) for name in AMOUNTS}
 
 
@@ -140,18 +140,18 @@ def component_table(
     firm: Text,
     occupied: dict[str, Mask],
 ) -> pa.Table:
-    """Return what each V is made of, a row per group, house, portfolio and component.
+    """Return the components table, a row per group, ccp, portfolio and component.
 
     Parameters
     ----------
     ccps : sequence of CcpMargin
         [G x P] each.
     charges : list of Charged
-        Beside V.
+        On top of V.
     account, firm : ndarray of str, [G]
         Of each group.
     occupied : dict of str to ndarray of bool, [G x 5]
-        By house, the portfolios that hold anything; the others are left out.
+        By ccp, the portfolios that hold any position; the others are left out.
 
     Returns
     -------
@@ -160,32 +160,32 @@ def component_table(
     """
     parts = []
     for margin in ccps:
-        of_house = [c for c in charges if c.ccp == margin.ccp]
+        at_ccp = [c for c in charges if c.ccp == margin.ccp]
         amounts = {**margin.component, "V": margin.v}
         # No agreement reduces what a clearing house outside the programme asks for.
-        inside = dict.fromkeys(amounts, margin.portfolios == PORTFOLIOS)
-        for charged in of_house:
+        reducible = dict.fromkeys(amounts, margin.portfolios == PORTFOLIOS)
+        for charged in at_ccp:
             name = f"charge: {charged.name}"
-            amounts[name], inside[name] = charged.amount, charged.reducible
+            amounts[name], reducible[name] = charged.amount, charged.reducible
         group, portfolio = np.nonzero(occupied[margin.ccp])
         known = ~margin.unknown[group, portfolio]
         account_of, firm_of = columns.chosen(account, group), columns.chosen(firm, group)
-        house = columns.repeated(columns.scalar(margin.ccp), group.size)
-        segment = columns.chosen(margin.portfolios, portfolio)
+        ccp = columns.repeated(columns.scalar(margin.ccp), group.size)
+        name_of = columns.chosen(margin.portfolios, portfolio)
         for name, amount in amounts.items():
             value = np.where(known, amount[group, portfolio], 0.0)
-            # Half up for amounts owed; a gain is rounded like the loss of the other side.
+            # Amounts owed are rounded half up, and a gain like the other side's loss.
             cents = np.sign(value).astype(np.int64) * exact.cents(np.abs(value))
             parts.append(
                 COMPONENTS.table(
                     {
                         "account": account_of,
                         "clearing_firm": firm_of,
-                        "ccp": house,
-                        "portfolio": segment,
+                        "ccp": ccp,
+                        "portfolio": name_of,
                         "component": columns.repeated(columns.scalar(name), group.size),
                         "amount": money(cents, known),
-                        "reducible": columns.repeated(columns.scalar(inside[name]), group.size),
+                        "reducible": columns.repeated(columns.scalar(reducible[name]), group.size),
                     }
                 )
             )
@@ -193,13 +193,13 @@ def component_table(
 
 
 def breakdown_table(
-    houses: tuple[CcpMargin, CcpMargin], offsets: Items | None, *, account: Text, firm: Text
+    margins: tuple[CcpMargin, CcpMargin], offsets: Items | None, *, account: Text, firm: Text
 ) -> pa.Table:
-    """Return the parts of components and reductions that have parts: by root, spread, offset.
+    """Return the breakdown table: parts of components and reductions by root, spread, offset.
 
     Parameters
     ----------
-    houses : pair of CcpMargin
+    margins : pair of CcpMargin
         [G x 5] each.
     offsets : Items, optional
         Of a reduction by tables of the policy.
@@ -209,11 +209,11 @@ def breakdown_table(
     Returns
     -------
     pyarrow.Table
-        Unrounded; without what an instrument that is not priced makes unknown. House and segment
+        Unrounded, without the parts that an unpriced instrument makes unknown. Ccp and portfolio
         are null for a reduction.
     """
     parts = [] if offsets is None else [_part(offsets, None, account, firm)]
-    for margin in houses:
+    for margin in margins:
         parts += [_part(items, margin, account, firm) for items in margin.items]
     return pa.concat_tables(parts) if parts else pa.Table.from_batches([], BREAKDOWN.arrow)
 
@@ -226,11 +226,11 @@ def _part(items: Items, margin: CcpMargin | None, account: Text, firm: Text) -> 
     if margin is not None and items.portfolio is not None:
         portfolio, known = items.portfolio, ~margin.unknown[items.group, items.portfolio]
     quantity, scenario = items.quantity, items.scenario
-    house = columns.nothing(pa.string()) if margin is None else columns.scalar(margin.ccp)
+    ccp = columns.nothing(pa.string()) if margin is None else columns.scalar(margin.ccp)
     cells = {
         "account": columns.chosen(account, items.group),
         "clearing_firm": columns.chosen(firm, items.group),
-        "ccp": columns.repeated(house, size),
+        "ccp": columns.repeated(ccp, size),
         "portfolio": columns.chosen(PORTFOLIOS, portfolio),
         "component": columns.repeated(columns.scalar(items.component), size),
         "item": columns.chosen(items.name, items.item),
@@ -252,7 +252,7 @@ def position_table(
     account: Text,
     ccps: Sequence[str] = (),
 ) -> pa.Table:
-    """Return each netted line, its segment, and why it is there.
+    """Return the positions table: each netted line, its segment, its assignment reason.
 
     Parameters
     ----------
@@ -270,7 +270,7 @@ def position_table(
     Returns
     -------
     pyarrow.Table
-        Quantities in USD of face (or of forward cash leg) or in contracts, long positive.
+        Quantities in USD of face, USD of a forward cash leg, or contracts; long is positive.
     """
     future = (universe.kind == FUTURE)[lines.instrument]
     group, instrument = lines.group, lines.instrument
@@ -295,7 +295,7 @@ def exception_table(table: pa.Table) -> pa.Table:
 
 
 def stamped(table: pa.Table, *, as_of: np.datetime64, cycle: str, run_id: str) -> pa.Table:
-    """Return a table of a run with the columns that each of them ends with."""
+    """Return a table of a run with the columns that all such tables end with."""
     day = columns.column(np.array([as_of]))[0]
     values = (day, columns.scalar(cycle), columns.scalar(run_id))
     for stamp, value in zip(STAMPS, values, strict=True):

@@ -1,6 +1,6 @@
-"""Accounts of a run kept in memory, so that a question about one takes microseconds.
+"""Accounts of a run cached in memory, so that a question about one takes microseconds.
 
-Everything here is exact or gives no answer; then `Session` asks the columnar models.
+An answer from here is exact. Where there is none, `Session` asks the columnar models.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ if TYPE_CHECKING:
     from crossmargin.engine._core import Answer, KeptAccount
 
 Leg = tuple[int, int, int]
-"""Segment, number of the instrument, lots."""
+"""Segment, number of the instrument, and lots."""
 
 HELD, NO_FICC, NO_CME, NO_BASIS, NO_SPREAD = 1, 2, 4, 8, 16
-"""Marks of an instrument: any; FICC's model does not cover it; CME's does not; it moves without its
-basis; it moves with the Treasury curve instead of SOFR's."""
+"""Marks of an instrument: every one has the first; FICC's model does not cover it; CME's does not;
+it moves without its basis; it moves with the Treasury curve instead of SOFR's."""
 _KNOWN: Flags = (False, False, False, False, False)
 
 
 class CachedAccounts:
-    """The accounts of a run that are kept, the latest ones asked, within so many bytes.
+    """The cached accounts of a run: those last asked about, within a limit on memory.
 
-    Several threads may ask at once: the store is behind a lock, which is held while an account is
-    added. An account that is dropped while another thread asks it stays until that answer is there.
-    A process that is forked meanwhile may ask as well: the child gets a lock of its own.
+    Several threads may ask at once. A lock guards the cache while an account is added. An account
+    that is dropped while another thread asks about it stays until that thread has its answer. A
+    forked process may ask as well: the child gets its own lock.
 
     Parameters
     ----------
     book, models, clients
         As the run margined them.
     names : sequence of str
-        Of the accounts.
+        Names of the accounts.
     elsewhere : dict of int to list of int
         The groups that hold an account's positions at other clearing firms.
     memory : int
-        Bytes that all accounts kept may take together; an account that takes more is not kept.
+        Bytes that all cached accounts may take together; a larger account is not cached.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class CachedAccounts:
         self._kept: OrderedDict[int, _Cached] = OrderedDict()
         self._used = 0
         self._lock = threading.Lock()
-        # Positions at other firms are kept for a moment while their account is added.
+        # Positions at other firms are in memory for a moment while their account is added.
         size = self._asked.bytes
         self._bytes = size[: len(names)].copy()
         np.maximum.at(self._bytes, clients.group_account, size)
-        # Accounts that are not kept: too large for the memory, or for their sums to be exact.
+        # Accounts that are not cached: too large for the memory, or for exact sums.
         self._refused: set[int] = set(np.flatnonzero(self._bytes > memory).tolist())
         _stores.add(self)
 
     def ask(self, account: int, legs: list[Leg]) -> dict[str, object] | None:
-        """Return the margin of an account after some legs, or None where it cannot be told here.
+        """Return the margin of an account after some legs, or None if it cannot be found here.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class CachedAccounts:
         if answer is None:
             return None
         ficc, cme, no_ficc, no_cme = self._margins(answer)
-        # Only the floor is not bounded by the gross P&L, which is far less.
+        # The gross P&L bounds all measures but the floor, far below this limit.
         if max(ficc) > LARGEST_MARGIN:
             return None
         mark = answer[1]
@@ -135,9 +135,9 @@ class CachedAccounts:
         return row
 
     def after_fork(self) -> None:
-        """Mend the store in a forked child, where the thread that held the lock is not."""
+        """Repair the cache in a forked child, where the thread that held the lock is missing."""
         self._lock = threading.Lock()
-        # That thread may have been between an account and the count of its bytes.
+        # That thread may have added an account but not yet its bytes.
         self._used = sum(int(self._bytes[account]) for account in self._kept)
 
     def _margins(self, answer: Answer) -> tuple[Portfolios, Portfolios, Flags, Flags]:
@@ -151,7 +151,7 @@ class CachedAccounts:
         return ficc, cme, _unknown(mark, FICC, NO_FICC), _unknown(mark, CME, NO_CME)
 
     def _add(self, account: int) -> _Cached | None:
-        """Add an account, dropping those asked least lately until there is room for it."""
+        """Cache an account in place of those not asked about for longest; None if it cannot be."""
         size = int(self._bytes[account])
         while self._kept and self._used + size > self._memory:
             dropped, _ = self._kept.popitem(last=False)
@@ -177,9 +177,9 @@ class CachedAccounts:
         return cached
 
     def _there(self, account: int) -> tuple[Alone, bool] | None:
-        """Return what is due for positions at other clearing firms; None if it may be rounded.
+        """Return what positions at other clearing firms need, or None if sums may be rounded.
 
-        With it whether spread risk of theirs is not modelled.
+        The flag says whether spread risk of these positions is not modelled.
         """
         there, spread = NOTHING, False
         for group in self._elsewhere.get(account, ()):
@@ -189,7 +189,7 @@ class CachedAccounts:
                 return None
             there = together(there, standing_alone(*self._margins(answer)))
             spread |= any(mark & NO_SPREAD for mark in answer[1])
-            del kept  # Before the next one: the memory counts one of them.
+            del kept  # Before the next one: the memory has room for one.
         return there, spread
 
 
@@ -206,7 +206,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Cached(NamedTuple):
-    """An account as it is kept."""
+    """A cached account."""
 
     kept: KeptAccount
     client: Client
@@ -214,7 +214,7 @@ class _Cached(NamedTuple):
 
 
 def can_be_cached(models: PreparedModels) -> bool:
-    """Tell whether accounts can be kept and added to: only where every part says so itself."""
+    """Return whether accounts can be cached: every model has to say that it allows this."""
     if set(models.ccps) != {FICC, CME} or models.charges:
         return False
     if models.policy.agreement.offset_method != LOWER_OF_MODELS:
@@ -227,7 +227,7 @@ def can_be_cached(models: PreparedModels) -> bool:
 
 
 def asked_book(book: Book, models: PreparedModels) -> AskedBook:
-    """Return the book with all that both models ask of it.
+    """Return the book with everything that both models measure on it.
 
     Parameters
     ----------
@@ -264,14 +264,14 @@ def asked_book(book: Book, models: PreparedModels) -> AskedBook:
 
 
 def _incremental(models: PreparedModels, ccp: str) -> Incremental:
-    """Return how a model can be added to, where `can_be_cached` has found that it can."""
+    """Return how to add to a model for which `can_be_cached` holds."""
     part = models.ccps[ccp].incremental
     assert part is not None
     return part
 
 
 def _merged(legs: list[Leg]) -> list[Leg]:
-    """Return legs ascending, those of one instrument in one segment added up, without zeros."""
+    """Return legs in order, summed by segment and instrument, without zeros."""
     total: dict[tuple[int, int], int] = {}
     for segment, instrument, lots in legs:
         key = segment, instrument

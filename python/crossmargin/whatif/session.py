@@ -1,4 +1,4 @@
-"""What hypothetical trades would do to accounts: the run's own numbers, exact to the bit."""
+"""What hypothetical trades would change in an account's margin, exact to the bit."""
 
 from __future__ import annotations
 
@@ -35,44 +35,47 @@ Trades = Mapping[str, SupportsFloat]
 """Quantities by instrument."""
 
 MEMORY = 2**30
-"""Bytes of the accounts that a session keeps unless told otherwise: several thousand."""
+"""Default memory for a session's cached accounts, bytes: enough for several thousand."""
 
 
 class Session:
-    """Accounts of a finished run, ready to be asked what a trade would change.
+    """Answers to what a trade would change in the accounts of a finished run.
 
-    The first question about an account keeps its P&L in memory, from where `what_if` answers in
-    microseconds; with it go those asked least lately, once `memory` is full. The answers are the
-    run's own either way. Nothing is kept where kept sums might not be exact (a user's cube off the
-    grid, gross P&L from 2^33 USD on), where the policy has charges, haircuts or another model or
-    offset_method than the default one, without the native kernels, and of an account that alone
-    takes more than `memory`: `what_if` then takes as long as `what_ifs` of one question.
+    The first question about an account caches its P&L; `what_if` then answers in microseconds. Once
+    `memory` is full, the accounts not asked about for longest are dropped. The answers are the same
+    with and without the cache, and equal a run's. An account is not cached if
 
-    Several threads may ask one session.
+    - its sums might not be exact: a user's cube off the grid, or gross P&L from 2^33 USD on;
+    - the policy has charges, haircuts, or another model or offset method than the default;
+    - there are no native kernels;
+    - it takes more than `memory` by itself.
+
+    `what_if` then takes as long as `what_ifs` with one question. Several threads may ask the same
+    session.
 
     Parameters
     ----------
     run : RunResult
         From `crossmargin.run` in this process.
     memory : int
-        Bytes that the accounts kept may take, 1 GiB if not given, 0 to keep none; beside them a
-        session has the models' P&L once more.
+        Bytes for cached accounts; 1 GiB if not given, 0 to cache none. In addition a session holds
+        a copy of the models' P&L.
     threads : int, optional
-        All the process may use for `what_ifs` if not given; a single question takes one.
+        For `what_ifs`; default: as many as the process may use. A single question takes one.
 
     Attributes
     ----------
     instruments : tuple of str
         What can be traded: CUSIPs and contracts of the run.
     accounts : tuple of str
-        Whom it can be asked of.
+        The accounts that can be asked about.
 
     Raises
     ------
     TypeError
-        It is no run.
+        `run` is not a run.
     ValueError
-        The run has no models, or the memory is no number of bytes.
+        The run has no models, or `memory` is not a number of bytes.
 
     Examples
     --------
@@ -85,7 +88,7 @@ class Session:
             raise TypeError(f"a session needs a run, from xm.run(...), not {type(run).__name__}")
         if run.stages is None:
             raise ValueError(
-                "this run has no models; ask one made in this process, or read with its stages"
+                "this run has no models; give one made in this process, or read with its stages"
             )
         if isinstance(memory, bool) or not isinstance(memory, int) or memory < 0:
             raise ValueError(f"memory: a number of bytes expected, got {memory!r}")
@@ -101,11 +104,11 @@ class Session:
         tradable = np.flatnonzero(universe.kind != FORWARD_CASH)
         self._instrument = {str(universe.name[i]): int(i) for i in tradable}
         self.instruments: tuple[str, ...] = tuple(self._instrument)
-        # Plain lists: one element of an array takes as long as many of these.
+        # Plain lists: an element of an array takes many times as long to read.
         future = universe.kind == FUTURE
         self._future: list[bool] = future.tolist()
         self._other: list[int] = np.where(future, CME_OTHER, FICC_OTHER).tolist()
-        self._inside: list[int] = np.where(
+        self._crossed: list[int] = np.where(
             self._models.eligible, np.where(future, CME_XM, FICC_XM), self._other
         ).tolist()
         self._eligible: list[bool] = self._batch.clients.eligible.tolist()
@@ -126,7 +129,7 @@ class Session:
             )
 
     def __repr__(self) -> str:
-        """Tell the run's date and what can be asked of."""
+        """Return the run's date, and how much can be asked about, as text."""
         return (
             f"<Session {self._as_of}: {len(self.accounts):,} accounts, "
             f"{len(self.instruments):,} instruments>"
@@ -140,10 +143,11 @@ class Session:
         account : str
             One of `accounts`.
         trades : mapping of str to number
-            By CUSIP USD of face, by contract lots; signed, whole: ints, floats, Decimals or NumPy
-            numbers. Empty: the account as it is.
+            USD of face by CUSIP, and lots by contract: signed whole numbers, as ints, floats,
+            Decimals or NumPy numbers. Empty: the account as it is.
         xm : bool
-            Booked in the cross-margin account, where what is eligible is cross-margined.
+            Whether the trades are booked in the cross-margin account; eligible ones are then
+            cross-margined.
 
         Returns
         -------
@@ -153,9 +157,9 @@ class Session:
         Raises
         ------
         TypeError
-            The trades are no mapping.
+            The trades are not a mapping.
         ValueError
-            An unknown account or instrument, or a quantity that is no number or no whole lot; the
+            An unknown account or instrument, or a quantity that is not a whole number of lots; the
             message names it and what to do.
         """
         number = self._number(account)
@@ -168,7 +172,7 @@ class Session:
         return row
 
     def what_ifs(self, questions: Iterable[tuple[str, Trades]], *, xm: bool = True) -> Table:
-        """Return the margin after each of many hypothetical trades, each by itself.
+        """Return the margin after each of many hypothetical trades, taken one at a time.
 
         Parameters
         ----------
@@ -196,7 +200,7 @@ class Session:
         return Table(self._ask(numbers, trades, self._execution))
 
     def _ask(self, accounts: list[int], trades: list[list[Leg]], execution: Execution) -> pa.Table:
-        """Answer questions by the columnar models."""
+        """Return the answers to questions by the columnar models."""
         asked = np.array(accounts, dtype=np.int64)
         batch = self._batch.take(asked)
         clients, there = batch.clients, batch.elsewhere
@@ -219,13 +223,13 @@ class Session:
         return self._account[account]
 
     def _resolve(self, trades: Trades, account: int, xm: bool) -> list[Leg]:
-        """Return the legs of a trade, checked."""
+        """Return the checked legs of a trade."""
         if not isinstance(trades, Mapping):
             raise TypeError(
                 'trades: quantities by instrument expected, such as {"ZNM25": -10}, got '
                 f"{type(trades).__name__}"
             )
-        segments = self._inside if xm and self._eligible[account] else self._other
+        segments = self._crossed if xm and self._eligible[account] else self._other
         legs = []
         for name, quantity in trades.items():
             instrument = self._instrument.get(name)
@@ -237,12 +241,12 @@ class Session:
         return legs
 
     def _written_otherwise(self, name: str) -> int:
-        """Return the number of an instrument that is written in another way."""
+        """Return the number of an instrument whose name is written in another form."""
         try:
             return self._instrument[canonical_name(str(name), self._as_of)]
         except (KeyError, ValueError):
             raise ValueError(
-                f"instrument {name!r} is not in the run, so no P&L of it is known; see "
+                f"instrument {name!r} is not in the run, so its P&L is not known; see "
                 "session.instruments, or run the book with a position in it"
             ) from None
 
@@ -267,11 +271,11 @@ def _lots(name: str, quantity: SupportsFloat, future: bool) -> int:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not abs(number) <= largest:
-        raise ValueError(f"quantity {quantity!r} of {name} is no number within {largest:g}")
+        raise ValueError(f"quantity {quantity!r} of {name} is not a number within {largest:g}")
     lots = int(number // lot)
     if lots * lot != number:
         raise ValueError(
-            f"quantity {quantity!r} of {name} is no whole number of "
+            f"quantity {quantity!r} of {name} is not a whole number of "
             + ("contracts" if future else f"lots of {LOT} USD face")
         )
     return lots

@@ -190,7 +190,7 @@ def test_v_is_the_sum_of_its_parts(book_of: Any) -> None:
 
 def test_portfolios_net_across_their_segments_only(book_of: Any) -> None:
     own = model({"ZN": 1000.0}, {"ZN": 3}, cash=0.5)
-    # Cash +6 lots stand for 3 contracts; futures -2; another house's cash +8; outside +1.
+    # Cash +6 lots stand for 3 contracts; futures -2; another ccp's cash +8; outside +1.
     result = span_margin(book_of([{1: 6}, {0: -2}, {1: 8}, {0: 1}]), own)
     portfolios = [CASH, FUTURES, COMBINED, OTHER, ALL]
     assert result.v[0, portfolios].tolist() == [3000.0, 2000.0, 1000.0, 1000.0, 1000.0]
@@ -300,7 +300,7 @@ def test_what_a_file_holds_takes_the_place_of_the_policys() -> None:
 
 
 def test_a_file_of_which_nothing_is_used_is_refused() -> None:
-    with pytest.raises(InputError, match="span file: nothing in it is for a root of ours"):
+    with pytest.raises(InputError, match="span file: it has nothing for our roots"):
         with_file(replace(RULES, product_codes=()), FILE, np.datetime64("2025-03-13"))
 
 

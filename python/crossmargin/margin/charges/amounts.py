@@ -1,4 +1,4 @@
-"""Sums over the positions of a book that several charges are made of."""
+"""Sums over the positions of a book that several charges use."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from crossmargin.margin.portfolios import portfolio_sums, row_of
 
 @dataclass(frozen=True)
 class Exposures:
-    """USD per lot of each instrument, in buckets that have a rate each.
+    """USD per lot of each instrument, in buckets with a rate each.
 
     Attributes
     ----------
     bucket : ndarray of int64, [I]
-        -1 for an instrument that has none.
+        -1 for an instrument without one.
     value : ndarray of float64, [I]
     rate : ndarray of float64, [B]
     """
@@ -40,7 +40,7 @@ def net_cost(book: Book, ccp: str, exposures: Exposures) -> Float:
     book : Book
         Rows are group * 4 + segment.
     ccp : str
-        Whose margin portfolios.
+        The clearing house of the margin portfolios.
     exposures : Exposures
 
     Returns
@@ -60,7 +60,7 @@ def gross_cost(book: Book, ccp: str, each: Float) -> Float:
     book : Book
         Rows are group * 4 + segment.
     ccp : str
-        Whose positions and margin portfolios.
+        The clearing house of the positions and margin portfolios.
     each : ndarray of float64, [I]
         USD of one lot or contract of each instrument.
 
@@ -83,7 +83,7 @@ def net_positions(book: Book, ccp: str) -> Iterator[tuple[int, Integer, Integer,
     book : Book
         Rows are group * 4 + segment.
     ccp : str
-        Whose positions and margin portfolios.
+        The clearing house of the positions and margin portfolios.
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""The one shape of a charge: what it is called, whose it is, and how much a book owes."""
+"""The shape of every charge: its name, its clearing house, and how much a book owes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crossmargin.policies import Policy
 
 @dataclass(frozen=True)
 class Charge:
-    """A charge beside V, prepared for the instruments of a run.
+    """A charge on top of V, prepared for the instruments of a run.
 
     Attributes
     ----------
@@ -28,8 +28,8 @@ class Charge:
     reducible : bool
         Whether the agreement reduces it with V.
     amount : callable
-        From a book, whose rows are group * 4 + segment, and that ccp's margin of it to the amounts
-        of every margin portfolio, [G x 5], USD.
+        Takes a book, whose rows are group * 4 + segment, and that ccp's margin of it. Returns the
+        amount of every margin portfolio, [G x 5], USD.
     """
 
     name: str
@@ -40,12 +40,12 @@ class Charge:
 
 @dataclass(frozen=True)
 class Charged:
-    """What a charge comes to.
+    """The amounts of a charge.
 
     Attributes
     ----------
     name, ccp, reducible
-        As of the `Charge`.
+        As in `Charge`.
     amount : ndarray of float64, [G x 5]
         USD, for every margin portfolio of the ccp.
     """
@@ -65,9 +65,9 @@ class ChargeInputs:
     universe : Universe
         The instruments of the run; the first ones are the securities of the book.
     held : Securities
-        Those, in the same order.
+        Those securities, in the same order.
     market : Market
-        The as-of date, and the history of what is calibrated.
+        The as-of date, and the history that rates are calibrated from.
     policy : Policy
         Its tables say what is charged.
     volumes : mapping of str to float

@@ -22,15 +22,15 @@ from crossmargin.policies.sections.charges import CmeConcentration
 
 @dataclass(frozen=True)
 class Volumes:
-    """Average daily volumes as a universe needs them.
+    """The average daily volumes that apply to the instruments of a universe.
 
     Attributes
     ----------
     adv : ndarray of float64, [N]
         Contracts a day.
     number : ndarray of int64, [I]
-        Which of them an instrument has; contracts that share one are counted together. The first
-        is of all that is not charged.
+        The number of each instrument's volume. Contracts with the same number are counted
+        together. Number 0 is for all instruments without a charge.
     """
 
     adv: Float
@@ -73,7 +73,7 @@ def volumes_of(universe: Universe, adv: Mapping[str, float], rules: CmeConcentra
     universe : Universe
         Names and roots of the contracts.
     adv : mapping of str to float
-        Contracts a day, by contract (`ZNM25`) or root; a contract's own goes before its root's.
+        Contracts a day, by contract (`ZNM25`) or root; a contract's own comes before its root's.
     rules : CmeConcentration
         The roots that are charged.
 
@@ -107,7 +107,7 @@ def _amount(
 ) -> Float:
     """Return the charge, [G x 5]; contracts that share a volume are counted together.
 
-    Long or short, it is the sum of |contracts| (methodology, section 5).
+    The sum is of |contracts|, long and short alike (methodology, section 5).
     """
     amount = np.zeros((book.rows // len(SEGMENTS), len(PORTFOLIOS)))
     for portfolio, group, instrument, net in net_positions(book, margin.ccp):

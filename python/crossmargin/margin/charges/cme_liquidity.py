@@ -1,4 +1,4 @@
-"""CME's charge for closing out across bid and ask."""
+"""CME's charge for the cost of closing out across the bid-ask spread."""
 
 from __future__ import annotations
 

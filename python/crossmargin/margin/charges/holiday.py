@@ -24,7 +24,7 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     Returns
     -------
     list of Charge
-        Empty if the policy has no table `holiday`, and on any day that is not before a holiday.
+        Empty if the policy has no table `holiday`, or the day is not before a holiday.
     """
     rules = inputs.policy.get(HolidayRules)
     if rules is None or not before_holiday(inputs.market.as_of):
@@ -33,7 +33,7 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
 
 
 def before_holiday(date: np.datetime64) -> bool:
-    """Return whether a weekday on which the bond market is closed comes before it opens again.
+    """Return whether the bond market is closed on a weekday before it opens again.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""FICC's margin liquidity adjustment: the cost of selling, where it is large beside V."""
+"""FICC's margin liquidity adjustment: the cost of selling, where it is large compared with V."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ CHARGES = (gross_value, repo_rate, liquidity, holiday, cme_liquidity, cme_concen
 
 
 def prepare_charges(inputs: ChargeInputs) -> tuple[Charge, ...]:
-    """Return the charges that a policy makes on the instruments of a run.
+    """Return the charges of a policy, prepared for the instruments of a run.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ def prepare_charges(inputs: ChargeInputs) -> tuple[Charge, ...]:
     Raises
     ------
     InputError
-        A contract that is charged by its volume has none.
+        A contract that is charged by its volume has no volume.
     HistoryShortError
-        The history is too short for what is calibrated.
+        The history is too short for the rates that are calibrated.
     """
     return tuple(charge for module in CHARGES for charge in module.prepare(inputs))
 
@@ -45,7 +45,7 @@ def prepare_charges(inputs: ChargeInputs) -> tuple[Charge, ...]:
 def charge_book(
     book: Book, charges: tuple[Charge, ...], margins: Mapping[str, CcpMargin]
 ) -> list[Charged]:
-    """Return what each charge comes to.
+    """Return the amounts of each charge.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     Raises
     ------
     HistoryShortError
-        The history is too short for what is calibrated.
+        The history is too short to calibrate the rates.
     """
     rules = inputs.policy.get(RepoRateRules)
     if rules is None:
@@ -53,8 +53,8 @@ def exposures(inputs: ChargeInputs, rules: RepoRateRules) -> Exposures:
     Returns
     -------
     Exposures
-        A calibrated rate moves by what 99% of the model's scenarios keep within at the bucket's
-        node.
+        A calibrated move is the size that 99% of the model's moves at the bucket's node stay
+        within.
     """
     universe, market, policy = inputs.universe, inputs.market, inputs.policy
     cash = np.flatnonzero(universe.kind == FORWARD_CASH)

@@ -29,7 +29,7 @@ from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules
 
 
 def equivalent_contracts(rules: Cme, as_of: np.datetime64) -> list[Contract | None]:
-    """Return the contracts that stand for cash: of each root the first that is not deliverable yet.
+    """Return the contracts that stand for cash: of each root the first not yet deliverable.
 
     Parameters
     ----------
@@ -67,13 +67,13 @@ def cme_cubes(
     store: ScenarioStore | None = None,
     execution: Execution = DEFAULT_EXECUTION,
 ) -> tuple[Cube, Cube, Mask]:
-    """Return the P&L of every instrument for HVaR and for SVaR, and which ones they cover.
+    """Return the P&L of every instrument for HVaR and for SVaR, and which instruments it covers.
 
     Parameters
     ----------
     universe : Universe
-        It holds the contracts of `equivalent_contracts`. Futures enter by full revaluation with
-        the cheapest to deliver chosen anew in each scenario (`switching`), plus their basis.
+        It holds the contracts of `equivalent_contracts`. Futures enter by full revaluation, with
+        the cheapest to deliver chosen again in each scenario (`switching`), plus their basis.
     market : Market
         The history the scenarios come from.
     rules, scenarios : Cme, ScenarioRules
@@ -142,7 +142,7 @@ def cme_cubes(
 def equivalents(
     universe: Universe, rules: Cme, as_of: np.datetime64
 ) -> tuple[tuple[Integer, Float], Mask]:
-    """Return of each Treasury the contract that stands for it and how many make up a lot.
+    """Return the contract that stands for each Treasury, and how many of it make up a lot.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def equivalents(
     Returns
     -------
     contract, ratio : ndarray of int64 and float64
-        Of the Treasuries, the universe's first instruments.
+        One entry for each Treasury; they are the universe's first instruments.
     priced : ndarray of bool, [I]
     """
     limits = np.array([limit for limit, _ in rules.equivalent_roots])
@@ -177,7 +177,7 @@ def equivalents(
 
 
 def _as_futures(pnl: Float, universe: Universe, equivalent: tuple[Integer, Float]) -> Float:
-    """Replace each Treasury's P&L by that of its futures-equivalents; forward cash leg by zero."""
+    """Return P&L with futures-equivalents for Treasuries, and zero for forward cash legs."""
     contract, ratio = equivalent
     out = np.where((universe.root != "")[:, None], pnl, 0.0)
     out[: contract.size] = exact.round_to_grid(ratio[:, None] * pnl[contract])

@@ -1,4 +1,4 @@
-"""CME's models as the run takes them: prepared once for a market, then margin books."""
+"""CME's models, prepared once for a market to margin any number of books."""
 
 from __future__ import annotations
 
@@ -65,22 +65,22 @@ class CmeHvar:
                 store=inputs.store,
                 execution=execution,
             )
-            unpriced = np.where(priced, "", _lacking(universe)).astype(object)
+            unpriced = np.where(priced, "", _reason_unpriced(universe)).astype(object)
         else:
             historical, unpriced = inputs.cube.of(universe, market.as_of)
             cash = universe.kind == FORWARD_CASH
-            # Forward cash legs do not enter V_C, whether the cube has them or not.
+            # Forward cash legs do not enter V_C, even if the cube has them.
             pnl = np.where(cash[:, None], 0.0, historical.pnl)
             historical = Cube(pnl, scenario=inputs.cube.scenario)
             unpriced[cash] = ""
             stressed = _stressed(historical, inputs.cube, inputs.scenarios)
-        unpriced[_never_met(inputs)] = ""
+        unpriced[_not_margined(inputs)] = ""
         return PreparedHvar(self.rules, historical, stressed, unpriced)
 
 
 @dataclass(frozen=True)
 class PreparedHvar:
-    """The model with the P&L of a market.
+    """The model prepared for a market: its P&L.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class PreparedHvar:
 
     @property
     def incremental(self) -> Incremental | None:
-        """Both tails can be added to."""
+        """How to add to both tails."""
         measures = tuple(Measure(cube, self.rules.level) for cube in self.scenario_pnl().values())
         if self.stressed is None:
             return Incremental(measures, None, v_cme)
@@ -125,17 +125,17 @@ class PreparedHvar:
         return {"historical": self.historical, **stressed}
 
     def notes(self) -> Sequence[Note]:
-        """Return nothing."""
+        """Return no notes."""
         return ()
 
     def describe(self) -> dict[str, Any]:
-        """Return nothing beside the cubes."""
+        """Return no further values."""
         return {}
 
 
 @dataclass(frozen=True)
 class CmeSpan:
-    """Scan ranges and spreads.
+    """The model by scan ranges and spreads.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ class CmeSpan:
     name: ClassVar[str] = SPAN
 
     def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
-        """Return the contracts that stand for cash, and those that scan ranges come from."""
+        """Return the contracts that stand for cash, and those that give the scan ranges."""
         needed = [
             *equivalent_contracts(self.rules, as_of),
             *(front_contract(root, as_of) for root in roots()),
@@ -171,16 +171,16 @@ class CmeSpan:
             store=inputs.store,
             execution=execution,
         )
-        # A future needs a scan range and no basket.
-        lacking = np.where(universe.kind == FUTURE, "NO_SCAN_RANGE", _lacking(universe))
+        # A future needs a scan range, but no basket.
+        lacking = np.where(universe.kind == FUTURE, "NO_SCAN_RANGE", _reason_unpriced(universe))
         unpriced = np.where(model.priced, "", lacking).astype(object)
-        unpriced[_never_met(inputs)] = ""
+        unpriced[_not_margined(inputs)] = ""
         return PreparedSpan(model, unpriced)
 
 
 @dataclass(frozen=True)
 class PreparedSpan:
-    """The model with the deltas and parameters of a market.
+    """The model prepared for a market: its deltas and parameters.
 
     Attributes
     ----------
@@ -200,11 +200,11 @@ class PreparedSpan:
         return span_margin(book, self.model, execution=execution)
 
     def scenario_pnl(self) -> Mapping[str, Cube]:
-        """Return nothing: the model measures deltas."""
+        """Return no P&L: the model measures deltas."""
         return {}
 
     def notes(self) -> Sequence[Note]:
-        """Return nothing."""
+        """Return no notes."""
         return ()
 
     def describe(self) -> dict[str, Any]:
@@ -212,28 +212,28 @@ class PreparedSpan:
         return self.model.describe()
 
 
-def _lacking(universe: Universe) -> Text:
-    """Return why an instrument that the model does not cover is not covered, [I]."""
-    # Cash without a future to stand for it lacks CME's side alone.
+def _reason_unpriced(universe: Universe) -> Text:
+    """Return why an instrument is not covered, for those that are not, [I]."""
+    # If the universe prices it, only the futures that stand for it are missing.
     return np.where(universe.unpriced != "", universe.unpriced, "NO_BASKET").astype(object)
 
 
-def _never_met(inputs: ModelInputs) -> Mask:
-    """Return the securities that the model never meets: they may not be cross-margined, [I]."""
+def _not_margined(inputs: ModelInputs) -> Mask:
+    """Return the securities that never reach the model, as they may not be cross-margined, [I]."""
     return np.asarray((inputs.universe.kind == TREASURY) & ~inputs.eligible)
 
 
 def _stressed(cube: Cube, own: OwnCube, rules: ScenarioRules) -> Cube | None:
-    """Return the scenarios whose names are dates (YYYY-MM-DD) in a stress window."""
-    inside = [
+    """Return the scenarios whose names are dates (YYYY-MM-DD) in a stress window, if any."""
+    in_stress = [
         number
         for number, name in enumerate(own.scenario)
         if (day := _date(name)) is not None
         and any(window.first <= day <= window.last for window in rules.stress)
     ]
-    if not inside:
+    if not in_stress:
         return None
-    return Cube(cube.pnl[:, inside], scenario=[own.scenario[number] for number in inside])
+    return Cube(cube.pnl[:, in_stress], scenario=[own.scenario[number] for number in in_stress])
 
 
 def _date(name: str) -> np.datetime64 | None:

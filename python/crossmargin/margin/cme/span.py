@@ -30,15 +30,15 @@ from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import Cme, Span
 
 THIRDS = (0, 0, 1, 1, -1, -1, 2, 2, -2, -2, 3, 3, -3, -3)
-"""Price moves of SPAN's scenarios 1 to 14 in thirds of the scan range; each comes twice, with
-volatility up and down, which a future does not feel. 15 and 16 are the extreme moves."""
+"""Price moves of SPAN's scenarios 1 to 14, in thirds of the scan range. Each comes twice, with
+volatility up and down, which makes no difference to a future. 15 and 16 are the extreme moves."""
 DELTA_STEPS = 2.0**32
-"""A lot's delta is rounded to a multiple of its inverse: sums are exact to two million contracts,
-in any order."""
+"""A lot's delta is rounded to a multiple of 1 / this number. Sums of up to two million contracts
+are then exact, in any order."""
 BLOCK_GROUPS = 4096
-"""Groups of a book that are in memory by contract at one time."""
+"""Groups of a book that are worked on at once."""
 OLDEST_FILE = 5
-"""Business days between the as-of date and a SPAN file's."""
+"""Largest age of a SPAN file, in business days before the as-of date."""
 COMPONENTS = ("scan", "intra", "delivery", "credit")
 SUPPLIED, CALIBRATED, FROM_FILE = "supplied", "calibrated", "file"
 
@@ -63,13 +63,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class ScanRanges:
-    """The scan range of every root, and what was seen of its front contract.
+    """The scan range of every root, and the VaR of its front contract.
 
     Attributes
     ----------
     root : tuple of str, [K]
     usd : ndarray of float64, [K]
-        Per contract; NaN where it is neither supplied nor can be calibrated.
+        Per contract; NaN where it is not supplied and cannot be calibrated.
     origin : tuple of str, [K]
         `supplied`, `calibrated`, `file`, or empty.
     contract : tuple of str, [K]
@@ -95,7 +95,7 @@ class ScanRanges:
             "var_long": self.var_long.tolist(),
             "var_short": self.var_short.tolist(),
         }
-        # NaN alone is not equal to itself.
+        # Only NaN differs from itself.
         return [
             {name: None if x == "" or x != x else x for name, x in zip(values, row, strict=True)}
             for row in zip(*values.values(), strict=True)
@@ -104,7 +104,7 @@ class ScanRanges:
 
 @dataclass(frozen=True)
 class SpanModel:
-    """The model's parameters, resolved against the instruments of a run.
+    """The model's parameters, resolved for the instruments of a run.
 
     Attributes
     ----------
@@ -114,13 +114,13 @@ class SpanModel:
     spreads : tuple of Spread
         In order of priority.
     contract : ndarray of int64, [I]
-        The contract, 0 to C - 1, in which an instrument's delta lies; -1 for one without.
+        The contract, 0 to C - 1, of an instrument's delta; -1 for one without a delta.
     delta : ndarray of float64, [I]
-        Contracts per lot or contract; zero for forward cash leg.
+        Contracts per lot or contract; zero for a forward cash leg.
     root, month : ndarray of int64, [C]
-        Of each contract the number of its root, and its months after the as-of month.
+        The number of each contract's root, and its delivery in months after the as-of month.
     priced : ndarray of bool, [I]
-        The instruments covered.
+        The instruments that the model covers.
     from_file : tuple of str
         The parameters that came from a SPAN file.
     """
@@ -147,7 +147,7 @@ class SpanModel:
         )
 
     def describe(self) -> dict[str, Any]:
-        """Return the parameters that were calibrated, beside the supplied ones, as plain values."""
+        """Return the calibrated parameters next to the supplied ones, as plain values."""
         if "spread_rates" in self.from_file:
             rates = FROM_FILE
         else:
@@ -170,7 +170,7 @@ class SpanModel:
 
 @dataclass(frozen=True)
 class SpanDetail:
-    """What V is made of by root, [R x 5 x K], and by spread, [R x 5 x P].
+    """The parts of V by root, [R x 5 x K], and by spread, [R x 5 x P].
 
     Attributes
     ----------
@@ -179,9 +179,9 @@ class SpanDetail:
     scan, intra, delivery : ndarray of float64, [R x 5 x K]
         USD.
     scenario : ndarray of int64, [R x 5 x K]
-        The active one, 1 to 16; the lowest of those with the largest loss.
+        The active scenario, 1 to 16; the lowest of those with the largest loss.
     spreads, credit : ndarray of float64, [R x 5 x P]
-        How many of each spread are formed, and what they take off, USD.
+        How many of each spread are formed, and the credit for them, USD.
     """
 
     net_delta: Float
@@ -193,13 +193,13 @@ class SpanDetail:
     credit: Float
 
     def amounts(self) -> dict[str, Float]:
-        """Return what adds up to V, before it is cut off at zero."""
+        """Return the amounts whose sum is V, before V is cut off at zero."""
         return dict(
             zip(COMPONENTS, (self.scan, self.intra, self.delivery, -self.credit), strict=True)
         )
 
     def items(self, model: SpanModel, first: int) -> list[Items]:
-        """Return the parts of each component; the rows are groups from `first` on."""
+        """Return the parts of each component; the rows are the groups from `first` on."""
         quantity = {"scan": self.net_delta, "credit": self.spreads}
         scenario = {"scan": self.scenario}
         found = []
@@ -230,7 +230,7 @@ def span_model(
     store: ScenarioStore | None = None,
     execution: Execution = DEFAULT_EXECUTION,
 ) -> SpanModel:
-    """Resolve the parameters: those supplied, and from history those that are not.
+    """Return the model; parameters that are not supplied are calibrated from history.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def span_model(
     rules : Span
         From the policy.
     file : SpanFile, optional
-        What it holds takes the place of the policy's parameters.
+        What it holds replaces the policy's parameters.
     store : ScenarioStore, optional
         Keeps the scenarios for the next call.
     execution : Execution
@@ -257,13 +257,13 @@ def span_model(
     HistoryShortError
         The history has fewer rows than the calibration looks back.
     InputError
-        The file is of a later day than the run or too old, or nothing in it is used.
+        The file is dated after the run or is too old, or the run uses nothing in it.
 
     Notes
     -----
     Scan range: the k-th largest absolute P&L of one front contract over the unscaled moves of the
-    look-back, k as for VaR. Rate of a spread: 1 - that of the spread's position over the sum of
-    its legs', not below zero; zero where a leg has no priced front contract.
+    look-back, k as for VaR. Rate of a spread: 1 - the same measure of the spread's position over
+    the sum of its legs', at least zero; zero where a leg has no priced front contract.
     """
     from_file: tuple[str, ...] = ()
     if file is not None:
@@ -301,14 +301,14 @@ def span_model(
 
 
 def with_file(rules: Span, file: SpanFile, as_of: np.datetime64) -> tuple[Span, tuple[str, ...]]:
-    """Return a policy's parameters with those of a SPAN file in their place.
+    """Return a policy's parameters, replaced by those that a SPAN file holds.
 
     Parameters
     ----------
     rules : Span
-        They say what the file calls each root.
+        Their product codes say what the file calls each root.
     file : SpanFile
-        Its tiers are not used: the charges between them are on records that are not decoded.
+        Its tiers are not used: the charges between them are in records that are not decoded.
     as_of : datetime64[D]
 
     Returns
@@ -320,7 +320,7 @@ def with_file(rules: Span, file: SpanFile, as_of: np.datetime64) -> tuple[Span, 
     Raises
     ------
     InputError
-        The file is of a later day or too old, or nothing in it is for these roots.
+        The file is dated later or is too old, or it has nothing for these roots.
     """
     if file.business_date > as_of:
         raise InputError(f"span file: it is of {file.business_date}, after the as-of date {as_of}")
@@ -350,7 +350,7 @@ def with_file(rules: Span, file: SpanFile, as_of: np.datetime64) -> tuple[Span, 
     spreads, rates = [], []
     for spread in file.spreads:
         legs = tuple((root_of.get(key, ""), ratio, side) for key, ratio, side in spread.legs)
-        # A spread with a product that is none of ours is for other books.
+        # A spread with another product cannot be formed by these roots.
         if "" not in (root for root, _, _ in legs) and {s for _, _, s in legs} == {"A", "B"}:
             spreads.append(legs)
             rates.append(spread.rate)
@@ -364,7 +364,7 @@ def with_file(rules: Span, file: SpanFile, as_of: np.datetime64) -> tuple[Span, 
         taken += ["spreads", "spread_rates"]
     if not taken:
         raise InputError(
-            "span file: nothing in it is for a root of ours; check the policy's span.product_codes "
+            "span file: it has nothing for our roots; check the policy's span.product_codes "
             "against the file's commodities"
         )
     for message, kept in changed.rules().items():
@@ -381,7 +381,7 @@ def _scan_ranges(
     rules: Span,
     from_file: tuple[str, ...],
 ) -> ScanRanges:
-    """Return each root's scan range: supplied, else its front contract's usual largest move."""
+    """Return each root's scan range: the supplied one, else that of its front contract's moves."""
     supplied = dict(rules.scan_ranges)
     level = rules.calibration_level
     calibrated = [_loss(np.abs(move), level) for move in moves]
@@ -407,16 +407,16 @@ def _scan_ranges(
 
 
 def _loss(loss: Float, level: float) -> float:
-    """Return the k-th largest of some losses (methodology, section 1)."""
+    """Return the k-th largest loss (methodology, section 1)."""
     _, k = tail_size(level, loss.size)
-    # NaN, of a root without a priced contract, sorts last and is all there is.
+    # For a root without a priced contract all losses, and so the answer, are NaN.
     return float(np.sort(loss)[-k])
 
 
 def _offset(
     legs: Sequence[tuple[str, float, str]], names: tuple[str, ...], moves: Float, level: float
 ) -> float:
-    """Return the share of its legs' risk that a spread's position did not show."""
+    """Return one minus the risk of a spread's position as a share of its legs'."""
     position = np.zeros(moves.shape[1])
     apart = 0.0
     for root, ratio, side in legs:
@@ -437,7 +437,7 @@ def _resolved(
     spreads: tuple[Spread, ...],
     from_file: tuple[str, ...],
 ) -> SpanModel:
-    """Return the deltas of all instruments with the parameters."""
+    """Return the model: the parameters, with the deltas of all instruments."""
     size = universe.name.size
     futures = np.flatnonzero(universe.kind == FUTURE)
     column = np.full(size, -1, dtype=np.int64)
@@ -453,7 +453,7 @@ def _resolved(
         parse_contract(name, as_of).month - as_of.astype("datetime64[M]")
         for name in universe.name[futures].tolist()
     ]
-    # A future needs its root's scan range alone.
+    # A future needs only its root's scan range.
     priced[futures] = True
     in_contract = column >= 0
     priced[in_contract] &= ~np.isnan(ranges.usd[root[column[in_contract]]])
@@ -485,8 +485,8 @@ def span_margin(
     Returns
     -------
     CcpMargin
-        Components scan, intra, delivery and credit, the credit negative: V is their sum, or zero.
-        Their parts are by root and by spread.
+        Components scan, intra, delivery and credit (negative). V is their sum, at least zero. Their
+        parts are by root and by spread.
     """
     groups = book.rows // len(SEGMENTS)
     component = {name: np.zeros((groups, len(PORTFOLIOS))) for name in COMPONENTS}
@@ -506,7 +506,7 @@ def span_margin(
 def span_detail(
     book: Book, model: SpanModel, *, execution: Execution = DEFAULT_EXECUTION
 ) -> SpanDetail:
-    """Return what V is made of, root by root.
+    """Return the parts of V by root and by spread.
 
     Parameters
     ----------
@@ -538,7 +538,7 @@ def span_detail(
 
 
 def scan_risk(net: Float, usd: Float, multiple: float, cover: float) -> tuple[Float, Integer]:
-    """Return the largest loss over SPAN's sixteen scenarios, and the first that shows it.
+    """Return the largest loss over SPAN's sixteen scenarios, and the first scenario with it.
 
     Parameters
     ----------
@@ -579,8 +579,8 @@ def intra_charge(
     tiers : sequence of ndarray of float64, [... x contracts]
         Net delta of the contracts of each tier.
     spreads : sequence of (tier, tier, USD)
-        In order of priority; the charge is for one delta long in one tier and one short in the
-        other (or in the same one), each used once.
+        In order of priority. The charge is for one delta long in one tier and one short in the
+        other (or in the same one); each delta is used once.
     shape : tuple of int
         Of the result.
     execution : Execution
@@ -607,7 +607,7 @@ def spread_credits(
     *,
     execution: Execution = DEFAULT_EXECUTION,
 ) -> tuple[Float, Float]:
-    """Return how many of each spread between roots are formed, and what they are credited with.
+    """Return how many of each spread between roots are formed, and the credit for them.
 
     Parameters
     ----------

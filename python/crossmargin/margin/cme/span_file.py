@@ -1,4 +1,4 @@
-"""What a file of SPAN risk parameters says, as far as its layout is confirmed."""
+"""The contents of a SPAN risk parameter file, as far as its layout is confirmed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FileSpread:
 
 @dataclass(frozen=True)
 class SpanFile:
-    """What was decoded of a file.
+    """What was decoded from a file.
 
     Attributes
     ----------
@@ -36,13 +36,13 @@ class SpanFile:
     scan_range : mapping of (exchange, product) to {month: amount}
         Loss of one future over the whole scan range.
     settlement : mapping of (exchange, product) to {month: price}
-        Where the alignment is one we can decode.
+        Only prices in an alignment that we can decode.
     tiers : mapping of combined commodity to ((first month, last month), ...)
     delivery : mapping of combined commodity to {month: amount per delta}
     spreads : tuple of FileSpread
         Delta-based ones with a percentage, in order of priority.
     not_decoded : mapping of str to int
-        Records by type that were counted only, or are of a method that we do not decode.
+        Number of records by type that are of an unknown layout or method, and are not decoded.
     """
 
     hash: str

@@ -1,4 +1,4 @@
-"""FICC's haircut method for short securities and those without sensitivities.
+"""FICC's haircut method, for short securities and for those without sensitivities.
 
 Methodology, section 5.
 """
@@ -26,14 +26,14 @@ from crossmargin.policies import Ficc, HaircutRules, MaturityGroup, ScenarioRule
 
 @dataclass(frozen=True)
 class Haircuts:
-    """The instruments that take the haircut method, and what it says of their buckets.
+    """The instruments that take the haircut method, and the parameters of their buckets.
 
     Attributes
     ----------
     bucket : ndarray of int64, [I]
-        -1 for an instrument that does not take it.
+        -1 for an instrument that does not take the method.
     no_price : ndarray of bool, [I]
-        A security that would take it if it had a price.
+        A security that would take the method if it had a price.
     rate : ndarray of float64, [B]
         Share of net market value.
     correlation : ndarray of float64, [B x B]
@@ -46,7 +46,7 @@ class Haircuts:
 
     @property
     def covered(self) -> Mask:
-        """Whether an instrument takes the method, [I]."""
+        """Which instruments take the method, [I]."""
         return np.asarray(self.bucket >= 0)
 
 
@@ -60,7 +60,7 @@ def maturity_group(
     securities : Securities
         [N].
     groups : tuple of (name, types, months)
-        A term of exactly so many calendar months is in.
+        A term of exactly so many calendar months belongs to the group.
     as_of : datetime64[D]
 
     Returns
@@ -69,9 +69,9 @@ def maturity_group(
     """
     found = np.full(securities.cusip.size, -1)
     for number, (_, types, months) in enumerate(groups):
-        inside = np.isin(securities.type, types)
-        inside &= securities.maturity_date <= add_months(as_of, months)
-        found[(found < 0) & inside] = number
+        in_group = np.isin(securities.type, types)
+        in_group &= securities.maturity_date <= add_months(as_of, months)
+        found[(found < 0) & in_group] = number
     return found
 
 
@@ -88,9 +88,9 @@ def node_moves(
 
 
 def worst_moves(move: Float, level: float) -> Float:
-    """Return of each column the size that a share `level` of its moves keeps within, [B].
+    """Return the size that each column's moves stay within at a confidence level, [B].
 
-    By the rule of VaR: the k-th largest size.
+    The rule is that of VaR: the k-th largest size.
     """
     _, k = tail_size(level, move.shape[0])
     return np.asarray(np.sort(np.abs(move), axis=0)[-k])
@@ -108,7 +108,7 @@ def haircut_method(
     short: bool = True,
     store: ScenarioStore | None = None,
 ) -> Haircuts:
-    """Return which instruments take the method, with what it needs to know of them.
+    """Return the instruments that take the method, and the parameters of their buckets.
 
     Parameters
     ----------
@@ -117,13 +117,13 @@ def haircut_method(
     held : Securities
         Those, in the same order.
     unpriced : ndarray of str, [I]
-        Why the model does not cover an instrument, empty where it does.
+        Why the model does not cover an instrument; empty where it does.
     market : Market
-        The history of what is calibrated.
+        Its history is what rates and correlations are calibrated from.
     rules, ficc, scenarios : HaircutRules, Ficc, ScenarioRules
         From the policy.
     short : bool
-        Short securities take it though the model covers them.
+        Whether short securities take the method although the model covers them.
     store : ScenarioStore, optional
         Keeps the scenarios for the next call.
 
@@ -133,9 +133,10 @@ def haircut_method(
 
     Notes
     -----
-    A security that the curve does not value needs a price, or stays unpriced; of TIPS and FRNs it
-    is all that 100 of face is worth. A calibrated rate is t times the move of the zero rate at the
-    bucket's node that 99% of the model's scenarios keep within, a correlation that of the moves.
+    A security that the curve cannot value needs a price, or stays unpriced. The price of a TIPS or
+    an FRN is the whole value of 100 of face. A calibrated rate is t times the size that 99% of the
+    model's moves of the zero rate at the bucket's node stay within. A calibrated correlation is
+    that of these moves.
     """
     size = held.cusip.size
     valued = universe.market_value[:size] != 0.0
@@ -162,13 +163,13 @@ def haircut_method(
 
 
 def without(cube: Cube, covered: Mask) -> Cube:
-    """Return a cube in which some instruments do not move, [I x S]."""
+    """Return the cube with zero P&L for the marked instruments, [I x S]."""
     names = None if cube.scenario is None else cube.scenario.tolist()
     return Cube(np.where(covered[:, None], 0.0, cube.pnl), scenario=names)
 
 
 def haircut_amount(book: Book, universe: Universe, haircuts: Haircuts) -> Float:
-    """Return the amount of every portfolio, [R x 5], USD.
+    """Return the haircut amount of every portfolio, [R x 5], USD.
 
     Parameters
     ----------
@@ -185,7 +186,7 @@ def haircut_amount(book: Book, universe: Universe, haircuts: Haircuts) -> Float:
 
     Notes
     -----
-    sqrt(sum_ij rho_ij h_i m_i h_j m_j), m_i the net market value of a bucket.
+    sqrt(sum_ij rho_ij h_i m_i h_j m_j), where m_i is the net market value of a bucket.
     """
     buckets = haircuts.rate.size
     net = portfolio_sums(book, FICC, universe.market_value, haircuts.bucket, buckets)
@@ -194,12 +195,12 @@ def haircut_amount(book: Book, universe: Universe, haircuts: Haircuts) -> Float:
     for i in range(buckets):
         for j in range(buckets):
             square += haircuts.correlation[i, j] * (risk[:, :, i] * risk[:, :, j])
-    # Offsets may leave a rounding error below zero.
+    # Rounding may take a sum of offsets below zero.
     return np.asarray(np.sqrt(np.maximum(square, 0.0)))
 
 
 def _correlation(move: Float) -> Float:
-    """Return the correlation of columns, [B x B]; zero with one that does not move."""
+    """Return the correlation of columns, [B x B]; zero for a column that does not move."""
     mean = exact.ordered_sum(move, axis=0) / move.shape[0]
     away = move - mean
     covariance = exact.ordered_sum(away[:, :, None] * away[:, None, :], axis=0)

@@ -1,4 +1,4 @@
-"""FICC's model as the run takes it: prepared once for a market, then margins books."""
+"""FICC's model, prepared once for a market to margin any number of books."""
 
 from __future__ import annotations
 
@@ -83,15 +83,15 @@ class FiccVar:
                 self.haircuts,
                 rules,
                 inputs.scenarios,
-                # P&L of the user's own stands.
+                # The user's own P&L replaces the haircuts of short securities.
                 short=inputs.cube is None,
                 store=inputs.store,
             )
             cube = without(cube, haircuts.covered)
             unpriced = np.where(haircuts.no_price, "NO_PRICE", unpriced)
             unpriced = np.where(haircuts.covered, "", unpriced)
-        # A user's cube may have the P&L of what no curve values and no price is given for. V has a
-        # floor on market value, so such a security is not covered.
+        # A user's cube may have P&L for a security that neither a curve nor a price gives a value.
+        # V has a floor on market value, so such a security is not covered.
         bare = (universe.kind == TREASURY) & (universe.market_value == 0.0) & (unpriced == "")
         return PreparedFicc(
             rules=rules,
@@ -108,7 +108,7 @@ class FiccVar:
 
 @dataclass(frozen=True)
 class PreparedFicc:
-    """The model with the P&L, floor rates and haircuts of a market.
+    """The model prepared for a market: its P&L, floor rates and haircuts.
 
     Attributes
     ----------
@@ -123,12 +123,12 @@ class PreparedFicc:
     unpriced : ndarray of str, [I]
         See `PreparedModel`.
     no_basis : dict of str to int
-        Of each Treasury root, the scenarios in which no basis moves; empty for a user's cube.
+        Number of scenarios in which no basis moves, by Treasury root; empty for a user's cube.
     no_sofr : int, optional
-        The scenarios in which SOFR moves with the Treasury curve; None if it always does, for lack
-        of a history, or the cube is the user's.
+        Number of scenarios in which SOFR moves with the Treasury curve. None if there is no SOFR
+        history, so that it always does, or if the cube is the user's.
     own_cube : bool
-        The P&L is the user's.
+        Whether the P&L is the user's.
     """
 
     rules: Ficc
@@ -143,20 +143,20 @@ class PreparedFicc:
 
     @property
     def without_basis(self) -> tuple[str, ...]:
-        """Roots whose basis is missing in most of the scenarios."""
+        """Roots without a basis in most scenarios."""
         most = self.cube.scenarios / 2
         return tuple(root for root, count in self.no_basis.items() if count > most)
 
     @property
     def without_spread(self) -> tuple[str, ...]:
-        """Short-rate roots, if they move with the Treasury curve in most of the scenarios."""
+        """Short-rate roots, if they move with the Treasury curve in most scenarios."""
         if self.no_sofr is not None and self.no_sofr <= self.cube.scenarios / 2:
             return ()
         return tuple(RATE_INDEX)
 
     @property
     def incremental(self) -> Incremental | None:
-        """Tails and the floor's sums can be added to; haircuts, with their square root, cannot."""
+        """How to add to the tails and the floor's sums; None with haircuts, which have a root."""
         if self.haircuts is not None:
             return None
         sums = BucketSums(
@@ -184,19 +184,19 @@ class PreparedFicc:
         )
 
     def scenario_pnl(self) -> Mapping[str, Cube]:
-        """Return the one cube there is."""
+        """Return the model's only cube."""
         return {"pnl": self.cube}
 
     def notes(self) -> Sequence[Note]:
-        """Say that V is the margin proxy's, where it is."""
+        """Return a note if V comes from the margin proxy."""
         if self.rules.pnl != PROXY or self.own_cube:
             return ()
         message = (
-            f"V_F is the margin proxy's, over {self.cube.scenarios} scenarios: returns of "
+            f"V_F comes from the margin proxy, over {self.cube.scenarios} scenarios: returns of "
             "benchmarks by maturity bucket, not the P&L of each instrument"
         )
         return (Note("MARGIN_PROXY", "par_yields", message),)
 
     def describe(self) -> dict[str, Any]:
-        """Return in how many scenarios a basis or SOFR does not move by itself."""
+        """Return in how many scenarios a basis does not move, or SOFR not by itself."""
         return {"scenarios_without_basis": self.no_basis, "scenarios_without_sofr": self.no_sofr}

@@ -1,4 +1,4 @@
-"""What FICC's components come to, stated once; `tools/scalar.py` writes `_scalar.py` from it."""
+"""V_F from its components, stated once; `tools/scalar.py` writes `_scalar.py` from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def v_ficc(
 ) -> PortfolioColumns:
     """Return V_F: the largest of VaR, the minimum margin amount and the floor, USD.
 
-    The floor is never negative, so V is not either.
+    The floor is never negative, and so neither is V.
     """
     measured = np.maximum(var, minimum)
     return np.maximum(measured, floor)

@@ -27,7 +27,7 @@ from crossmargin.market.scenarios import HistoryShortError, Scenarios, ScenarioS
 from crossmargin.policies import Ficc, ScenarioRules
 
 PROXY = "proxy"
-"""The margin proxy in place of P&L by instrument."""
+"""The value of `rules.pnl` for the margin proxy, which replaces P&L by instrument."""
 
 
 def ficc_cube(
@@ -44,7 +44,7 @@ def ficc_cube(
     Parameters
     ----------
     universe : Universe
-        Futures enter by their base cheapest (`fixed`), plus the change of their basis.
+        Futures enter by today's cheapest to deliver (`fixed`), plus the change of their basis.
     market : Market
         The history the scenarios come from.
     rules, scenarios : Ficc, ScenarioRules
@@ -79,7 +79,7 @@ def ficc_scenarios(
 ) -> Scenarios:
     """Return the model's scenarios: moves over its horizon, unscaled.
 
-    The proxy takes the history there is. A store keeps them for the next call.
+    The proxy does with any length of history. A store keeps the scenarios for the next call.
     """
     return (store or ScenarioStore()).of(
         market.history,
@@ -91,9 +91,9 @@ def ficc_scenarios(
 
 
 def proxy_covers(universe: Universe) -> Mask:
-    """Return whether the margin proxy covers an instrument, [I]: it has no return of its own.
+    """Return which instruments the margin proxy covers, [I].
 
-    What has no market value, a short-rate future, has no index to move with.
+    A short-rate future has no market value, so no benchmark's return can move it.
     """
     valued = universe.priced & (universe.market_value != 0.0)
     return np.asarray(valued | (universe.kind == FORWARD_CASH))
@@ -144,7 +144,7 @@ def polynomials(universe: Universe, factors: int) -> tuple[Integer, Int32, Float
 
 
 def floor_rates(market: Market, rules: Ficc) -> Float:
-    """Return each bucket's share of net market value that the margin never falls below, [B].
+    """Return the share of each bucket's net market value that V never falls below, [B].
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def floor_rates(market: Market, rules: Ficc) -> Float:
         )
     size = min(rules.floor_rows, move.shape[0])
     windows = move.shape[0] - size + 1
-    # All windows at once, their rows one after the other.
+    # All windows at once, row by row.
     total = np.zeros((windows, len(node)))
     for row in range(size):
         total += move[row : row + windows]
@@ -191,13 +191,13 @@ def floor_rates(market: Market, rules: Ficc) -> Float:
 
 
 def ficc_measures(cube: Cube, rules: Ficc) -> list[Measure]:
-    """Return what is measured on the cube: VaR, and the minimum margin amount's latest rows."""
+    """Return the measures of VaR and, over the latest rows, of the minimum margin amount."""
     latest = slice(max(cube.scenarios - rules.minimum_margin_rows, 0), None)
     return [Measure(cube, rules.level), Measure(cube, rules.level, latest)]
 
 
 def floor_buckets(universe: Universe, rules: Ficc) -> Integer:
-    """Return each instrument's bucket by its remaining years, [I]; the last one has no end."""
+    """Return each instrument's bucket by its remaining years, [I]; the last bucket has no end."""
     years = np.asarray(rules.floor_bucket_years)
     return np.minimum(np.searchsorted(years, universe.years, side="left"), years.size - 1)
 
@@ -230,13 +230,13 @@ def ficc_margin(
     rules : Ficc
         Level, look-back of the minimum margin amount, buckets.
     haircut : ndarray of float64, [R x 5], optional
-        What the haircut method says of instruments that do not move in the cube.
+        Amounts of the haircut method, for instruments that do not move in the cube.
     execution : Execution
 
     Returns
     -------
     CcpMargin
-        Components VaR, floor and MMA; with haircuts their amount too, which the MMA then holds.
+        Components VaR, floor and MMA; with haircuts also their amount, which MMA then includes.
     """
     tail = segment_tails(
         book,
