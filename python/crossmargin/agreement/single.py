@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 
 from crossmargin.agreement._scalar import settled
+from crossmargin.agreement.requirement import AMOUNTS
 from crossmargin.agreement.rule import BINDING, REASONS
 from crossmargin.margin.portfolios import Flags, Portfolios
 from crossmargin.policies import AgreementRules
@@ -21,7 +22,7 @@ NOTHING: Alone = (0, 0, 0, True, True, True)
 # No charges, and nothing at other clearing houses.
 _BESIDE = (0, 0, 0, True)
 
-_CENT = Decimal("0.01")
+_CENT, _NO_CENTS = Decimal("0.01"), Decimal("0.00")
 # The caller's decimal context might round.
 _EXACT = Context(prec=28)
 
@@ -92,37 +93,13 @@ def settle(
         rules.cap,
         rules.minimum_saving,
     )
-    (
-        (
-            in_ficc,
-            in_cme,
-            other_ficc,
-            other_cme,
-            others,
-            total,
-            house,
-            saved,
-            alone,
-            saving,
-        ),
-        (
-            knows_ficc,
-            knows_cme,
-            knows_other_ficc,
-            knows_other_cme,
-            knows_others,
-            knows_total,
-            knows_house,
-            knows_saved,
-            knows_alone,
-            knows_saving,
-        ),
-    ) = amounts
+    cents, known = amounts
+    in_ficc, in_cme, other_ficc, other_cme, _, total, house, saved, alone, saving = cents
     usd, cent = _EXACT.multiply, _CENT
     requirement = usd(total, cent)
     # Most firms ask for exactly what the clearing houses ask for.
     terms = requirement if house == total else usd(house, cent)
-    return {
+    row: dict[str, object] = {
         "account": client.name,
         "offset_rate_ficc": rate_ficc if known_ficc else None,
         "offset_rate_cme": rate_cme if known_cme else None,
@@ -130,14 +107,19 @@ def settle(
         "binding": BINDING[binding] or None,
         "capped": capped,
         "reason": REASONS[reason] or None,
-        "requirement_ficc": usd(in_ficc, cent) if knows_ficc else None,
-        "requirement_cme": usd(in_cme, cent) if knows_cme else None,
-        "other_ficc": usd(other_ficc, cent) if knows_other_ficc else None,
-        "other_cme": usd(other_cme, cent) if knows_other_cme else None,
-        "other_ccps": usd(others, cent) if knows_others else None,
-        "requirement": requirement if knows_total else None,
-        "house_requirement": terms if knows_house else None,
-        "programme_saving": usd(saved, cent) if knows_saved else None,
-        "standalone_requirement": usd(alone, cent) if knows_alone else None,
-        "saving": usd(saving, cent) if knows_saving else None,
+        "requirement_ficc": usd(in_ficc, cent),
+        "requirement_cme": usd(in_cme, cent),
+        "other_ficc": usd(other_ficc, cent),
+        "other_cme": usd(other_cme, cent),
+        "other_ccps": _NO_CENTS,
+        "requirement": requirement,
+        "house_requirement": terms,
+        "programme_saving": usd(saved, cent),
+        "standalone_requirement": usd(alone, cent),
+        "saving": usd(saving, cent),
     }
+    if False in known:
+        row.update(
+            (name, None) for name, is_known in zip(AMOUNTS, known, strict=True) if not is_known
+        )
+    return row
