@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=[f"crossmargin.{part}" for part in READI
     import targets
 
 LIMITS = ["-rss_limit_mb=1024", "-timeout=10", "-max_len=2048"]
-BINARY = ("typed", "arrays", "parquet")
+BINARY = ("typed", "arrays", "parquet", "stages")
 MARKS = re.compile(rb'([,\n=\[\]{}": ])')
 """Separators of CSV cells, TOML and JSON values, and lines."""
 WORDS = (

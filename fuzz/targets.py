@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -40,6 +41,7 @@ from crossmargin.book.schemas import (
 )
 from crossmargin.book.securities import read_securities
 from crossmargin.book.volumes import read_volumes
+from crossmargin.calculation.store import stage_bytes, stage_from_bytes
 from crossmargin.engine import Book, Cube, Measure, segment_tails
 from crossmargin.exceptions import CODES, SCHEMA, SEVERITIES, ExceptionLog, InputError
 from crossmargin.instruments.contracts import last_day
@@ -56,6 +58,7 @@ from crossmargin.io.results import MANIFEST, read_results
 from crossmargin.io.sources import read_source
 from crossmargin.io.span_pa2 import parse_span_pa2
 from crossmargin.io.tables import Given, Source, read_table
+from crossmargin.io.values import MAGIC, SIZE
 from crossmargin.market.curve import TENORS
 from crossmargin.market.market import Market
 from crossmargin.policies.explain import explain, unconfirmed
@@ -315,6 +318,27 @@ def results(data: bytes) -> None:
         shutil.rmtree(folder)
 
 
+@cache
+def kept_blobs() -> tuple[list[Any], bytes]:
+    """Return what a file of a small stage holds beside its tree: the arrays described, and them."""
+    book = Book.from_arrays([0, 2, 3], [0, 1, 1], [1.0, -2.0, 3.0], columns=2)
+    values = (book, AS_OF, np.array(["a", None], object), known_accounts(), np.array([AS_OF]))
+    data = stage_bytes(values)
+    begin = len(MAGIC) + SIZE
+    end = begin + int.from_bytes(data[len(MAGIC) : begin], "little")
+    return json.loads(data[begin:end])["blobs"], data[end:]
+
+
+def stages(data: bytes) -> None:
+    """Read a stage of a run: the bytes of its file, or a tree in JSON over the arrays of one."""
+    if data[:1] in (b"{", b"["):
+        blobs, arrays = kept_blobs()
+        header = b'{"tree": ' + data + b', "blobs": ' + json.dumps(blobs).encode() + b"}"
+        data = b"".join((MAGIC, len(header).to_bytes(SIZE, "little"), header, arrays))
+    read = stage_from_bytes(data)
+    assert type(stage_from_bytes(stage_bytes(read))) is type(read)
+
+
 NUMBERS: tuple[pa.DataType, ...] = (
     *(pa.float64(), pa.float32(), pa.float16(), pa.int64(), pa.int32(), pa.uint64(), pa.int8()),
     *(pa.decimal128(20, 2), pa.decimal128(38, 0), pa.decimal256(76, 10), pa.decimal128(5, -2)),
@@ -436,6 +460,7 @@ TARGETS: dict[str, Target] = {
     "column_map": column_map,
     "results": results,
     "compared": compared,
+    "stages": stages,
     "typed": typed,
     "arrays": arrays,
     # The same reader as `positions`, with its own corpus, since Parquet is decoded elsewhere.

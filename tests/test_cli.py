@@ -689,6 +689,16 @@ def test_policy_check_says_ok_or_the_error(tmp_path: Path, capsys: Any) -> None:
     assert str(own) in captured.err
 
 
+def test_policy_check_knows_the_models_of_further_clearing_houses(
+    tmp_path: Path, capsys: Any
+) -> None:
+    own = tmp_path / "own.toml"
+    text = EXAMPLE.with_name("example-third-ccp.toml").read_text("utf-8")
+    own.write_text(text.replace('"historical_var"', '"other"'), "utf-8")
+    assert cli.main(["policy", "check", str(own)]) == cli.UNUSABLE
+    assert "ccp.XYZ.model: 'other' is not one of" in capsys.readouterr().err
+
+
 def test_policy_list_names_the_shipped_ones(capsys: Any) -> None:
     assert cli.main(["policy", "list"]) == 0
     assert capsys.readouterr().out.split() == list(crossmargin.policies.shipped_policies())

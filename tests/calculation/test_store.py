@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 import crossmargin as xm
 from crossmargin.calculation.store import TYPES, stage_bytes, stage_from_bytes
 from crossmargin.exceptions import InputError
+from crossmargin.io.values import MAGIC, SIZE
 from crossmargin.market.curve import Curve
 from crossmargin.sample import sample_tables
 
@@ -142,6 +146,103 @@ def test_models_that_come_out_otherwise_are_refused(
     )
     with pytest.raises(InputError, match="models are not those of the run; run the book again"):
         xm.read_run(out)
+
+
+def test_stages_of_another_run_are_refused(tmp_path: Path) -> None:
+    one, other = (xm.write_run(run_of(None), tmp_path / name) for name in "ab")
+    shutil.copy(other / "stages.bin", one / "stages.bin")
+    said = describe(one, other / "stages.bin")
+    (one / "manifest.json").write_text(json.dumps(said))
+    with pytest.raises(InputError, match="is of another run than the tables"):
+        xm.read_run(one)
+
+
+def describe(folder: Path, file: Path) -> dict[str, Any]:
+    """Return a manifest that says a file is the run's own."""
+    said: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    data = file.read_bytes()
+    said["files"]["stages.bin"] = {
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    return said
+
+
+@pytest.mark.parametrize("name", ["run_id", "as_of", "cycle", "synthetic"])
+def test_a_manifest_must_say_what_a_result_shows(name: str, tmp_path: Path) -> None:
+    out = run_of(None).write(tmp_path / "run")
+    said = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps({**said, name: None}))
+    with pytest.raises(InputError, match=f"manifest.json lacks {name}"):
+        xm.read_run(out)
+
+
+def test_stages_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    run = run_of(None)
+    stages = run.stages
+    assert stages is not None
+    clients = dataclasses.replace(stages.clients, eligible=stages.clients.eligible[1:])
+    trades = dataclasses.replace(stages.parsed.trades, row=stages.parsed.trades.row[:-1])
+    parsed = dataclasses.replace(stages.parsed, trades=trades)
+    far = dataclasses.replace(stages.netted.legs, instrument=stages.netted.legs.instrument + 2**40)
+    netted = dataclasses.replace(stages.netted, legs=far)
+    for change in ({"clients": clients}, {"netted": netted}, {"parsed": parsed}):
+        changed = dataclasses.replace(stages, **change)
+        out = xm.write_run(dataclasses.replace(run, stages=changed), tmp_path / "run")
+        if "parsed" in change:
+            xm.read_run(out)
+            continue
+        with pytest.raises(InputError, match="its stages do not fit together"):
+            xm.read_run(out)
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="result: a run"):
+        xm.write_run("run", tmp_path / "run")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="result: a run"):
+        xm.rerun(None, xm.sample_market())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="market: a Market"):
+        xm.rerun(run_of(None), "2026-06-10")  # type: ignore[arg-type]
+
+
+def file_of(tree: object, *blobs: tuple[str, list[int], bytes]) -> bytes:
+    """Return a file with this tree and these arrays."""
+    described = [[dtype, shape, len(data)] for dtype, shape, data in blobs]
+    header = json.dumps({"tree": tree, "blobs": described}).encode()
+    data = (data for _, _, data in blobs)
+    return b"".join((MAGIC, len(header).to_bytes(SIZE, "little"), header, *data))
+
+
+EIGHT = ("|u1", [8], bytes(8))
+
+
+def test_a_small_file_does_not_fill_the_memory() -> None:
+    assert stage_from_bytes(file_of({"blob": 0}, EIGHT)).tolist() == [0] * 8
+    with pytest.raises(InputError):
+        stage_from_bytes(file_of({"list": [{"blob": 0}, {"blob": 0}]}, EIGHT))
+
+
+@pytest.mark.parametrize("shape", [[9], [-8], [-2, -4], [2**70, 8], [8.0], [True] * 8, 8, None])
+def test_an_array_has_the_shape_of_its_bytes(shape: Any) -> None:
+    with pytest.raises(InputError):
+        stage_from_bytes(file_of({"blob": 0}, ("<i8", shape, bytes(8))))
+
+
+@pytest.mark.parametrize("dtype", ["O", "|V8", ",M8[D]", "<U2", "f8,f8", "(2,)f8", ""])
+def test_only_plain_arrays_are_made(dtype: str) -> None:
+    with pytest.raises(InputError):
+        stage_from_bytes(file_of({"blob": 0}, (dtype, [8], bytes(8))))
+    with pytest.raises(InputError):
+        stage_from_bytes(file_of({"date": [dtype, "2026-01-02"]}))
+
+
+@pytest.mark.parametrize("root", [5, None, {"list": []}, {"float": "0x1p0"}])
+def test_fields_of_another_type_are_refused(root: object) -> None:
+    name = "crossmargin.instruments.contracts.Contract"
+    month = {"date": ["<M8[M]", "2026-06"]}
+    assert stage_from_bytes(file_of({"type": [name, "ZN", month]})).root == "ZN"
+    with pytest.raises(InputError, match=r"Contract\.root of another type"):
+        stage_from_bytes(file_of({"type": [name, root, month]}))
 
 
 SMALL = stage_bytes((1, "a", np.array([1.5]), {"k": [np.datetime64("2026-01-02"), None]}))

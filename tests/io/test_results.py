@@ -408,3 +408,10 @@ def test_a_killed_process_leaves_the_place_as_it_was(tmp_path: Path) -> None:
     assert all(p.name.startswith(".out.") for p in tmp_path.iterdir())
     write_results(out, {"accounts": EXAMPLE}, MANIFEST)
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("name", ["../other", "a/b", "manifest.json", "t.parquet", "", ".."])
+def test_another_file_has_a_name_of_its_own(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no name of a file beside the tables"):
+        write_results(tmp_path / "out", {"t": pa.table({"a": [1]})}, {}, {name: b"x"})
+    assert not list(tmp_path.iterdir())

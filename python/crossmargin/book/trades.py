@@ -100,7 +100,13 @@ def canonical_order(contracts: Iterable[Contract]) -> list[Contract]:
     return sorted(contracts, key=lambda c: (rank[c.root], c.month))
 
 
+WIDE = 1 << 20
+"""Numbers that lie further apart are not counted one by one."""
+
+
 def different_numbers(number: Integer) -> Integer:
-    """Return the different ones of numbers that lie close together, ascending, without sorting."""
-    lowest = number.min(initial=0)
+    """Return the different ones of numbers, ascending; without sorting where they lie close."""
+    lowest, highest = int(number.min(initial=0)), int(number.max(initial=0))
+    if highest - lowest > WIDE + number.size:
+        return np.unique(number)
     return np.asarray(np.flatnonzero(np.bincount(number - lowest)) + lowest)

@@ -178,10 +178,16 @@ def rerun(
 
     Raises
     ------
+    TypeError
+        An argument is of another kind.
     ValueError
         The result has no stages, or the market is of another day, or lacks the basis that
         settlement prices gave in the run.
     """
+    if not isinstance(result, RunResult):
+        raise TypeError(f"result: a run, from xm.run(...), expected, got {result!r:.60}")
+    if not isinstance(market, Market):
+        raise TypeError(f"market: a Market expected, got {market!r:.60}")
     stages = result.stages
     if stages is None:
         raise ValueError(

@@ -1,7 +1,7 @@
-"""Write the stages of a run next to its results, and read them again, without pickle.
+"""Stages of a run kept beside its results, and read again: no pickle.
 
-The prepared models are not written but prepared again: the same market and policy give the same
-models, to the bit.
+What depends on the market's scenarios alone, the prepared models, is made anew: the same market and
+policy give the same bits.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
+
+import numpy as np
+import pyarrow as pa
 
 from crossmargin.agreement.clients import Clients
 from crossmargin.agreement.eligibility import Assignment
@@ -25,6 +28,7 @@ from crossmargin.calculation.margins import AccountMargins, Agreement
 from crossmargin.calculation.netted import NettedBook
 from crossmargin.calculation.prepared import prepare_for_book
 from crossmargin.calculation.result import STAGES, TABLES, RunResult, Stages
+from crossmargin.conventions import CME, FICC, SEGMENTS
 from crossmargin.engine import Book, Execution
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import Contract
@@ -32,7 +36,7 @@ from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.terms import Terms
 from crossmargin.instruments.universe import Universe
 from crossmargin.io.results import read_file_beside, read_results
-from crossmargin.io.values import from_bytes, to_bytes
+from crossmargin.io.values import fits, from_bytes, to_bytes
 from crossmargin.margin.charges import Charged
 from crossmargin.margin.cme.span_file import FileSpread, SpanFile
 from crossmargin.margin.model import OwnCube
@@ -57,7 +61,7 @@ TYPES: tuple[type, ...] = (
     *(AccountMargins, CcpMargin, Items, Charged),
     *(Agreement, Saving, Requirements, Amount, Clients),
 )
-"""All types that stages are made of; a file can hold nothing else."""
+"""All that stages are made of; a file can hold nothing else."""
 
 
 def stage_bytes(stage: object) -> bytes:
@@ -76,7 +80,7 @@ def stage_bytes(stage: object) -> bytes:
     Raises
     ------
     TypeError
-        It holds an object of another type, as `PreparedModels` does.
+        It holds something else, as `PreparedModels` do.
     """
     return to_bytes(stage, TYPES)
 
@@ -97,13 +101,13 @@ def stage_from_bytes(data: bytes, *, label: str = "stage") -> Any:
     Raises
     ------
     InputError
-        The bytes are not those of a stage.
+        The bytes are no stage.
     """
     return from_bytes(data, TYPES, label=label)
 
 
 def write_run(result: RunResult, out: str | Path) -> Path:
-    """Write the results of a run with its stages, all or nothing.
+    """Write the results of a run with its stages, whole or not at all.
 
     Parameters
     ----------
@@ -119,51 +123,59 @@ def write_run(result: RunResult, out: str | Path) -> Path:
 
     Raises
     ------
+    TypeError
+        It is no run.
     ValueError
         The result has no stages.
     InputError
         The directory holds something else, or cannot be written.
     """
+    if not isinstance(result, RunResult):
+        raise TypeError(f"result: a run, from xm.run(...), expected, got {result!r:.60}")
     stages = result.stages
     if stages is None:
-        raise ValueError(
-            "this run has no stages; give one made in this process, or read with its stages"
-        )
+        raise ValueError("this run has no stages; write one that was made in this process")
     written = (getattr(stages, name) for name in _WRITTEN)
     market = stages.models.market
     moved = None if market is stages.parsed.market else market
-    data = stage_bytes((*written, stages.models.policy, moved))
+    data = stage_bytes((result.manifest["run_id"], *written, stages.models.policy, moved))
     return result.write(out, files={STAGES: data})
 
 
 def read_run(
     directory: str | Path, *, threads: int | None = None, backend: str = "auto"
 ) -> RunResult:
-    """Return the results of a run from a directory, with its stages if they were kept.
+    """Read the results of a run, with its stages if they were kept.
 
     Parameters
     ----------
     directory : str or Path
         Where `write_run`, or `RunResult.write`, put them.
     threads, backend
-        For preparing the models again, as in `crossmargin.run`.
+        For making the models anew, as in `crossmargin.run`.
 
     Returns
     -------
     RunResult
-        As the run returned it, but without stages if they were not kept.
+        What the run returned; without stages if they were not kept.
 
     Raises
     ------
     InputError
-        The directory holds no results, those of another version, or a file that was changed; or
-        its models come out otherwise here.
+        The directory holds no results, those of another version, or a file that was changed.
     """
+    execution = Execution(threads, backend)
     tables, manifest = read_results(directory, *TABLES)
+    missing = [name for name in _NAMED if not isinstance(manifest.get(name), _NAMED[name])]
+    if missing:
+        raise InputError(
+            f"{directory}: manifest.json lacks {', '.join(missing)}; run the book again"
+        )
     data = read_file_beside(directory, STAGES)
     stages = None
     if data is not None:
-        stages = _stages(data, f"{directory}/{STAGES}", threads, backend)
+        size = len(tables["accounts"])
+        stages = _stages(data, f"{directory}/{STAGES}", manifest["run_id"], size, execution)
         described = json.loads(json.dumps(describe_ccps(stages.models)))
         if described != manifest.get("ccps"):
             raise InputError(
@@ -174,27 +186,66 @@ def read_run(
     )
 
 
+_NAMED = {"run_id": str, "as_of": str, "cycle": str, "synthetic": bool}
+"""What a result says of itself, from its manifest."""
 _WRITTEN = tuple(field.name for field in fields(Stages) if field.name not in ("models", "kept"))
 
 
-def _stages(data: bytes, label: str, threads: int | None, backend: str) -> Stages:
-    """Return the stages in a file, with their models prepared again."""
+def _stages(data: bytes, label: str, run_id: str, accounts: int, execution: Execution) -> Stages:
+    """Return the stages in a file, their models prepared anew."""
     content = stage_from_bytes(data, label=label)
-    if not isinstance(content, tuple) or len(content) != len(_WRITTEN) + 2:
-        raise InputError(f"{label}: is not as a run wrote it; run the book again")
-    *values, policy, moved = content
-    written: dict[str, Any] = dict(zip(_WRITTEN, values, strict=True))
-    parsed, classified, netted = (written[name] for name in ("parsed", "classified", "netted"))
-    right = (
-        isinstance(policy, Policy)
-        and isinstance(parsed, ParsedInputs)
-        and isinstance(classified, ClassifiedTrades)
-        and isinstance(netted, NettedBook)
-        and isinstance(moved, Market | None)
+    hints = get_type_hints(Stages)
+    expected = (str, *(hints[name] for name in _WRITTEN), Policy, Market | None)
+    whole = (
+        isinstance(content, tuple)
+        and len(content) == len(expected)
+        and all(map(fits, content, expected))
     )
-    if not right:
+    if not whole:
         raise InputError(f"{label}: is not as a run wrote it; run the book again")
+    own_id, *values, policy, moved = content
+    if own_id != run_id:
+        raise InputError(f"{label}: is of another run than the tables; run the book again")
+    written = dict(zip(_WRITTEN, values, strict=True))
+    parsed, classified, netted = (written[name] for name in ("parsed", "classified", "netted"))
     market = parsed.market if moved is None else moved
-    kept, execution = Kept(), Execution(threads, backend)
-    models, _ = prepare_for_book(parsed, classified, netted, policy, market, kept, execution)
-    return Stages(models=models, kept=kept, **written)
+    kept = Kept()
+    try:
+        models, _ = prepare_for_book(parsed, classified, netted, policy, market, kept, execution)
+        stages = Stages(models=models, kept=kept, **written)
+        if not _agree(stages, accounts):
+            raise ValueError("stages of different sizes")
+    except _INCONSISTENT as error:
+        raise InputError(
+            f"{label}: its stages do not fit together ({type(error).__name__}: {error!s:.100}); "
+            "run the book again"
+        ) from None
+    return stages
+
+
+_INCONSISTENT = (
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError),
+    *(OverflowError, MemoryError, ZeroDivisionError, pa.ArrowException),
+)
+"""What a calculation raises of values that no run has left together. InputError passes."""
+
+
+def _agree(stages: Stages, accounts: int) -> bool:
+    """Tell whether stages are of so many accounts, and of the same groups and instruments."""
+    clients, netted, groups = stages.clients, stages.netted, stages.clients.group_account
+    instruments = stages.models.universe.name.size
+    of_accounts = (
+        *(clients.eligible, clients.complete, clients.multiplier, clients.floor, clients.minimum),
+        stages.rows_rejected,
+    )
+    further = {ccp: book.rows for ccp, book in netted.elsewhere.items()}
+    return (
+        len(stages.parsed.accounts) == accounts
+        and all(array.shape == (accounts,) for array in of_accounts)
+        and groups.ndim == 1
+        and np.array_equal(groups[:accounts], np.arange(accounts))
+        and bool(np.all((groups >= 0) & (groups < accounts)))
+        and netted.book.rows == groups.size * len(SEGMENTS)
+        and all(book.columns == instruments for book in (netted.book, *netted.elsewhere.values()))
+        and further == dict.fromkeys(set(stages.models.ccps) - {FICC, CME}, groups.size)
+    )

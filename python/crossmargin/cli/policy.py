@@ -37,7 +37,11 @@ def diff_policies(policy_a: Annotated[str, POLICY], policy_b: Annotated[str, POL
 @policies.command("check")
 def check_policy(policy: Annotated[str, POLICY]) -> None:
     """Say whether a policy can be used; exit code 2 if not."""
+    # No other command has a use for it.
+    from crossmargin.margin.ccps import clearing_houses
+
     checked = read_policy(policy)
+    clearing_houses(checked)
     print_line(f"OK: {checked.name}, effective from {checked.effective_from}, hash {checked.hash}")
 
 

@@ -66,9 +66,15 @@ def write_results(
 
     Raises
     ------
+    ValueError
+        If another file is named like a table or the manifest, or its name is a path.
     InputError
         If `out` is something else than results, or cannot be written.
     """
+    own = {"", "..", MANIFEST, *(f"{name}.parquet" for name in tables)}
+    for name in files or {}:
+        if name in own or Path(name).name != name:
+            raise ValueError(f"files: {name!r} is no name of a file beside the tables")
     target = _located(out)
     mark = {"format": FORMAT, "schema_version": SCHEMA_VERSION}
     metadata = {**mark, "run_id": str(manifest.get("run_id", ""))}

@@ -11,7 +11,10 @@ import dataclasses
 import json
 import math
 import re
+import types
+import typing
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -38,6 +41,8 @@ NUMBERS = {
     )
 }
 """Arrow types by name, and what their cells are in NumPy."""
+PLAIN = (type(None), bool, int, float, str, tuple, list, dict, frozenset)
+"""Types of values that are no dataclass of ours."""
 DEEPEST = 32
 """Levels of the tree; ours has a dozen."""
 
@@ -103,6 +108,7 @@ def from_bytes(data: bytes, types: Sequence[type], *, label: str) -> Any:
         AttributeError,
         OverflowError,
         RecursionError,
+        MemoryError,
     ) as error:
         raise InputError(
             f"{label}: is not as a run wrote it ({type(error).__name__}: {error!s:.100}); run the "
@@ -202,6 +208,7 @@ class _Reader:
             begin += size
         if begin != len(data):
             raise ValueError("bytes are left over")
+        self._left = set(range(len(self._blobs)))
 
     def value(self, node: Any, deep: int) -> Any:
         """Return the value of a node that has so many levels left."""
@@ -217,8 +224,12 @@ class _Reader:
         if kind == "type":
             name, *parts = content
             cls = self._types[name]
-            values = (self.value(part, deep - 1) for part in parts)
-            return cls(**dict(zip(_fields(cls), values, strict=True)))
+            values = [self.value(part, deep - 1) for part in parts]
+            given = dict(zip(_fields(cls), values, strict=True))
+            for field, part in given.items():
+                if not fits(part, _hints(cls)[field]):
+                    raise TypeError(f"{cls.__name__}.{field} of another type")
+            return cls(**given)
         if kind == "table":
             names, cells = content
             read = [self.value(cell, deep - 1) for cell in cells]
@@ -236,6 +247,8 @@ class _Reader:
         """Return an array, or the texts of one."""
         if type(number) is not int or not 0 <= number < len(self._blobs):
             raise IndexError(f"no array {number!r:.20}")
+        # Each is of one array: many of one blob would fill the memory from a small file.
+        self._left.remove(number)
         dtype, shape, data = self._blobs[number]
         if dtype == TEXT:
             texts = json.loads(bytes(data))
@@ -277,6 +290,56 @@ class _Reader:
 
 
 _MANY: Mapping[str, Callable[[list[Any]], Any]] = {"tuple": tuple, "list": list, "set": frozenset}
+
+
+def fits(value: object, hint: Any) -> bool:
+    """Tell whether a value is of a declared type, in all its parts.
+
+    Parameters
+    ----------
+    value : object
+    hint : type
+        As `typing.get_type_hints` gives it. A type that is none of plain data fits all its own.
+
+    Returns
+    -------
+    bool
+    """
+    kind, inner = typing.get_origin(hint), typing.get_args(hint)
+    if kind in (typing.Union, types.UnionType):
+        return any(fits(value, one) for one in inner)
+    if kind is typing.Literal:
+        return value in inner
+    if kind is np.ndarray:
+        return isinstance(value, np.ndarray) and _is_of(value, typing.get_args(inner[1])[0])
+    if kind is type:
+        return isinstance(value, type)
+    if kind is tuple and inner[-1] is not Ellipsis:
+        return (
+            isinstance(value, tuple) and len(value) == len(inner) and all(map(fits, value, inner))
+        )
+    if isinstance(value, Mapping) and isinstance(kind, type) and isinstance(value, kind):
+        return all(fits(k, inner[0]) and fits(item, inner[1]) for k, item in value.items())
+    if isinstance(kind, type):
+        return (
+            isinstance(value, kind)
+            and isinstance(value, tuple | list | frozenset)
+            and all(fits(item, inner[0]) for item in value)
+        )
+    if hint in (int, float):
+        return isinstance(value, (int, hint)) and not isinstance(value, bool)
+    if getattr(hint, "_is_protocol", False):
+        return type(value) not in PLAIN
+    return hint is Any or not isinstance(hint, type) or isinstance(value, hint)
+
+
+def _is_of(array: npt.NDArray[Any], scalar: Any) -> bool:
+    return not isinstance(scalar, type) or np.issubdtype(array.dtype, scalar)
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def _date(content: Any) -> np.datetime64:
