@@ -1,7 +1,7 @@
-"""Frozen values of plain data in one file: no pickle, and only types that the reader names.
+"""Write and read values of plain data in one file: no pickle, and only types that are named.
 
-A file is an Arrow IPC stream with a row for each array or table. Its metadata holds a tree, as
-JSON, of what the rows belong to.
+A file is an Arrow IPC stream with a row for each array or table. Its metadata holds a JSON tree of
+the values, which refers to the rows.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from crossmargin.exceptions import InputError
 SHAPE, DATA = pa.list_(pa.int64()), pa.large_binary()
 SCHEMA = pa.schema([("dtype", pa.string()), ("shape", SHAPE), ("data", DATA)])
 ARRAYS = "bifuM"
-"""Kinds of NumPy arrays that are kept as they are: flags, numbers and dates."""
+"""Kinds of NumPy arrays that are written unchanged: flags, numbers and dates."""
 TABLE, COLUMN, TEXT = "table", "column", "text"
 DEEPEST = 32
-"""Levels of the tree; ours has a dozen."""
+"""Most levels of the tree; ours has a dozen."""
 
 
 def to_bytes(value: object, types: Sequence[type]) -> bytes:
@@ -65,14 +65,14 @@ def from_bytes(data: bytes, types: Sequence[type], *, label: str) -> Any:
     data : bytes
         From `to_bytes`.
     types : sequence of type
-        As there: nothing else is made.
+        The dataclasses and named tuples that may occur; no other type is built.
     label : str
-        What errors call the file.
+        Name of the file in error messages.
 
     Raises
     ------
     InputError
-        The bytes are no such file.
+        The bytes are not such a file.
     """
     try:
         with pa.ipc.open_stream(pa.py_buffer(data)) as stream:
@@ -94,8 +94,8 @@ def from_bytes(data: bytes, types: Sequence[type], *, label: str) -> Any:
         RecursionError,
     ) as error:
         raise InputError(
-            f"{label}: is not as a run wrote it ({type(error).__name__}: {error!s:.100}); run the "
-            "book again"
+            f"{label}: the file is not as a run wrote it ({type(error).__name__}: {error!s:.100}); "
+            "run the book again"
         ) from None
 
 
@@ -107,7 +107,7 @@ class _Writer:
         self._names = names
 
     def node(self, value: Any) -> Any:
-        """Return what JSON holds of a value."""
+        """Return the JSON node of a value."""
         if value is None or isinstance(value, bool | str) or type(value) is int:
             return value
         if isinstance(value, float):
@@ -151,11 +151,11 @@ class _Reader:
         self._rows = rows
 
     def value(self, node: Any, deep: int) -> Any:
-        """Return the value of a node that has so many levels left."""
+        """Return the value of a node; `deep` is the number of levels allowed below it."""
         if node is None or isinstance(node, bool | str | int):
             return node
         if deep == 0 or not isinstance(node, dict) or len(node) != 1:
-            raise ValueError("a node of another kind")
+            raise ValueError("a node is malformed")
         ((kind, content),) = node.items()
         inner = [self.value(item, deep - 1) for item in content] if kind in _MANY else []
         if kind in _MANY:
@@ -210,12 +210,12 @@ def _date_type(text: str) -> np.dtype[np.datetime64]:
 
 
 def _name(cls: type) -> str:
-    """Return what a file calls a type; two packages may have one of the same name."""
+    """Return the full name of a type in a file; two packages may use the same short name."""
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _fields(cls: type) -> tuple[str, ...]:
-    """Return the names of what a dataclass or named tuple is made of."""
+    """Return the names of the fields of a dataclass or named tuple."""
     if dataclasses.is_dataclass(cls):
         return tuple(field.name for field in dataclasses.fields(cls) if field.init)
     names: tuple[str, ...] = cls._fields  # type: ignore[attr-defined]
