@@ -153,7 +153,7 @@ def test_a_file_given_twice_is_told_in_the_head(
     path.write_text(f"{header}\n{rows}{rows}")
     assert cli.main(["run", *options]) == 0
     captured = capsys.readouterr()
-    assert "positions: every row is there more than once" in captured.out
+    assert "positions: every row appears more than once" in captured.out
     assert captured.err == ""
 
 
@@ -183,7 +183,7 @@ def test_a_missing_option_ends_in_2(
     ("options", "message"),
     [
         (["--as-of", "2025-02-30"], "YYYY-MM-DD"),
-        (["--as-of", "2060-01-04"], "business days back"),
+        (["--as-of", "2060-01-04"], "business days earlier"),
         (["--as-of", "2016-02-01"], "par yields"),
         (["--positions", "/nowhere.csv"], "positions file /nowhere.csv: no such file"),
         (["--policy", "/nowhere.toml"], "/nowhere.toml"),
@@ -643,7 +643,7 @@ def test_policy_show_explains_the_default_one(capsys: Any) -> None:
     assert cli.main(["policy", "show", DEFAULT]) == 0
     assert capsys.readouterr().out == default
     assert default.startswith(f"{DEFAULT}: CME-FICC cross-margining for customers")
-    assert "[agreement] How the offset rate is found" in default
+    assert "[agreement] The offset rate is the share" in default
     (cap,) = (line for line in default.splitlines() if line.startswith("cap "))
     assert cap.split()[:3] == ["cap", "0.8", "confirmed"]
     assert "CME programme page" in cap
@@ -745,7 +745,10 @@ def test_what_cannot_be_used_ends_in_2(
     columns = tmp_path / "columns.toml"
     columns.write_text('[positions]\nacount = "Acct"\n')
     assert cli.main([*arguments, "--columns", str(columns)]) == cli.UNUSABLE
-    assert "`positions.acount`: no column of ours; `account` may" in capsys.readouterr().err
+    assert (
+        "`positions.acount`: not a column of this input; do you mean `account`"
+        in capsys.readouterr().err
+    )
     assert cli.main([*arguments, "--policy", "no-such-policy"]) == cli.UNUSABLE
     assert cli.main(without(arguments, "--par-yields")) == cli.UNUSABLE
     assert "--par-yields must be given" in capsys.readouterr().err

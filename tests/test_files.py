@@ -34,5 +34,5 @@ def test_a_file_that_is_not_there_or_cannot_be_opened_is_named(tmp_path: Path) -
 
 def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path) -> None:
     # The kernel states a size of zero for what it makes up as it is read.
-    with pytest.raises(InputError, match="x: changes while it is read"):
+    with pytest.raises(InputError, match="x: the file changed while it was read"):
         read_file(Path("/proc/self/status"), limit=1 << 20, label="x")

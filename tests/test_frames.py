@@ -184,7 +184,7 @@ def test_zeros_lost_from_the_front_of_an_account_are_named(
     ("account", "message"),
     [
         (1.5, "column `account` holds double, which cannot be read"),
-        (2.0**53, "column `account` holds double, in which so long identifiers are rounded"),
+        (2.0**53, "column `account` holds double, which rounds identifiers as long as these"),
         ("A", "Conversion failed for column account .*; make it one type, texts by .astype"),
     ],
 )

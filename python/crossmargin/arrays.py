@@ -1,4 +1,4 @@
-"""Names of the arrays that functions take and give; shapes are in the docstrings.
+"""Types of the arrays that functions take and return; the shapes are in their docstrings.
 
 Axes: A accounts, G groups (an account at one clearing firm), I instruments, S scenarios, K factors,
 B buckets, N rows of whatever a table holds.

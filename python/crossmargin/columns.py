@@ -1,7 +1,7 @@
-"""Columns between Arrow and NumPy, by their buffers.
+"""Convert columns between Arrow and NumPy through their buffers.
 
-pyarrow's own conversions import pandas wherever it is installed, for a quarter of a second, though
-plain columns have no need of it. The functions here do not.
+Where pandas is installed, pyarrow's own conversions import it, which takes a quarter of a second.
+Plain columns do not need it, so the functions here avoid it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from crossmargin.arrays import Dates, Float, Integer, Mask, Text
 Column: TypeAlias = pa.Array | pa.ChunkedArray
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
-"""Texts as numbers of the different ones."""
+"""Texts as a dictionary: an index for each row, and the distinct texts."""
 PIECE = 1 << 16
-"""Rows in a chunk of a repeated value."""
+"""Rows in a chunk when one value is repeated."""
 _ARROW_TYPE = {"b": pa.bool_(), "f": pa.float64(), "i": pa.int64(), "M": pa.date32()}
 
 
@@ -35,18 +35,18 @@ def one_array(column: Column) -> pa.Array:
 
 
 def plain(column: Column) -> Column:
-    """Return a column with a dictionary decoded."""
+    """Return a column with its dictionary decoded, if it has one."""
     kind = column.type
     return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
 
 
 def is_known(column: Column) -> Mask:
-    """Return which cells are not null, [N]."""
+    """Return a mask of the cells that are not null, [N]."""
     return flags(column.is_valid())
 
 
 def flags(column: Column, *, null: bool = False) -> Mask:
-    """Return a column of flags, [N]; `null` stands for null."""
+    """Return a column of flags, [N], with null as `null`."""
     array = one_array(column)
     value = _bits(array, 1)
     if not array.null_count:
@@ -56,9 +56,9 @@ def flags(column: Column, *, null: bool = False) -> Mask:
 
 
 def numbers(column: Column) -> Float:
-    """Return a column of numbers, [N], null as NaN.
+    """Return a column of numbers, [N], with null as NaN.
 
-    Not to be written to: where nothing is null and the type already fits it is the column's memory.
+    Do not write to the result: it may share the column's memory.
     """
     array = one_array(column).cast(pa.float64(), safe=False)
     value = _words(array, np.float64)
@@ -66,9 +66,9 @@ def numbers(column: Column) -> Float:
 
 
 def integers(column: Column, *, null: int = -1) -> Integer:
-    """Return a column of whole numbers, [N]; `null` stands for null.
+    """Return a column of whole numbers, [N], with null as `null`.
 
-    Not to be written to: where nothing is null and the type already fits it is the column's memory.
+    Do not write to the result: it may share the column's memory.
     """
     array = one_array(column).cast(pa.int64())
     value = _words(array, np.int64)
@@ -76,7 +76,7 @@ def integers(column: Column, *, null: int = -1) -> Integer:
 
 
 def dates(column: Column) -> Dates:
-    """Return a column of dates as datetime64[D], [N], null as NaT."""
+    """Return a column of dates as datetime64[D], [N], with null as NaT."""
     array = one_array(column).cast(pa.date32())
     value = _words(array, np.int32).astype("datetime64[D]")
     return (
@@ -85,7 +85,7 @@ def dates(column: Column) -> Dates:
 
 
 def texts(column: Column) -> Text:
-    """Return a column of texts as Python strings, [N], null as None."""
+    """Return a column of texts as Python strings, [N], with null as None."""
     array = one_array(column).cast(pa.string())
     value = np.empty(len(array), dtype=object)
     if len(array):
@@ -98,18 +98,18 @@ def texts(column: Column) -> Text:
 
 
 def encoded(column: Column) -> tuple[Integer, pa.Array]:
-    """Return of each cell its number in a list, -1 for null, and the list.
+    """Return a column as indices into a list of its distinct cells, -1 for null, and the list.
 
-    The list has each cell once. Of a dictionary it is the dictionary itself: one from elsewhere may
-    hold a text twice, or null; `read_cells` leaves neither. -1 is also the last one's index: index
-    by it only where no cell is null.
+    For a dictionary column the list is the dictionary itself. A dictionary from elsewhere may hold
+    a text twice, or a null; those from `read_cells` do not. In Python -1 also indexes the last
+    element, so index with the result only where no cell is null.
     """
     coded = one_array(column).dictionary_encode()
     return integers(coded.indices), coded.dictionary
 
 
 def ranked(column: Column) -> tuple[Integer, list[str]]:
-    """Return of each text its number among the different ones, -1 for null, and those ascending."""
+    """Return each text's rank among the distinct texts, -1 for null, and those texts ascending."""
     number, different = encoded(column)
     words = texts(different).tolist()
     name = sorted(set(words))
@@ -159,7 +159,7 @@ def text_column(value: Sequence[str | None] | Text) -> pa.StringArray:
 
 
 def scalar(value: str | bool | float) -> pa.Scalar:
-    """Return one value as Arrow has it."""
+    """Return one value as an Arrow scalar."""
     return text_column([value])[0] if isinstance(value, str) else column(np.array([value]))[0]
 
 
@@ -169,14 +169,14 @@ def nothing(kind: pa.DataType) -> pa.Scalar:
 
 
 def repeated(value: pa.Scalar, size: int) -> pa.ChunkedArray:
-    """Return one value as a column, [N]; its chunks are one array, whatever its length."""
+    """Return one value as a column, [N]; all its chunks share one array."""
     piece = pa.repeat(value, min(size, PIECE))
     whole, rest = divmod(size, PIECE)
     return pa.chunked_array([*[piece] * whole, piece.slice(0, rest)], value.type)
 
 
 def chosen(value: Sequence[str] | Text, index: npt.NDArray[Any]) -> pa.StringArray:
-    """Return the texts of these numbers, [N], null for -1; there is no Python object for each."""
+    """Return the texts at these indices, [N], null for -1, without a Python object for each."""
     return text_column(value).take(column(index, index >= 0))
 
 
@@ -190,7 +190,7 @@ def _bits(array: pa.Array, buffer: int) -> Mask:
 
 
 def _words(array: pa.Array, dtype: type[np.generic]) -> npt.NDArray[Any]:
-    """Return the values of an array of one width; what stands where it is null has no meaning."""
+    """Return the values of a fixed-width array; values at null cells have no meaning."""
     if not len(array):
         return np.zeros(0, dtype)
     return np.frombuffer(array.buffers()[1], dtype, array.offset + len(array))[array.offset :]

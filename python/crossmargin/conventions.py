@@ -1,4 +1,4 @@
-"""What the whole package counts on: clearing houses, segments, margin portfolios, components."""
+"""Names that the whole package uses: clearing houses, segments, margin portfolios, components."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PORTFOLIOS = ("cash", "futures", "combined", "other", "all")
 CASH, FUTURES, COMBINED, OTHER, ALL = range(len(PORTFOLIOS))
 """What a clearing house margins as one portfolio: an axis of length 5.
 
-`cash`, `futures` and `combined` are cross-margined; `other` is the rest of the house's own
-positions; `all` is what it would margin in one ordinary account without the programme.
+`cash`, `futures` and `combined` are cross-margined. `other` is the rest of what the clearing house
+clears itself. `all` is what it would margin in one ordinary account without the programme.
 """
 UNIONS: dict[str, list[list[int]]] = {
     FICC: [[FICC_XM], [CME_XM], [FICC_XM, CME_XM], [FICC_OTHER], [FICC_XM, FICC_OTHER]],
@@ -24,7 +24,7 @@ UNIONS: dict[str, list[list[int]]] = {
 }
 """Segments of each margin portfolio."""
 OWN_SEGMENTS = {FICC: (FICC_XM, FICC_OTHER), CME: (CME_XM, CME_OTHER)}
-"""Segments of what a house clears itself."""
+"""Segments of what a clearing house clears itself."""
 
 VAR, FLOOR, MMA, HAIRCUT = "VaR", "floor", "MMA", "haircut"
 """Components of FICC's margin."""
@@ -33,4 +33,4 @@ HVAR, SVAR = "HVaR", "SVaR"
 SCAN, INTRA, DELIVERY, CREDIT = "scan", "intra", "delivery", "credit"
 """Components of CME's margin by scan ranges."""
 V = "V"
-"""What a model's components come to."""
+"""The total of a model's components."""

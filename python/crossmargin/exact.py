@@ -1,9 +1,9 @@
-"""Arithmetic with one answer on every machine.
+"""Arithmetic that gives the same bits on every machine.
 
-NumPy's and the C library's transcendentals differ between instruction sets and platforms, and a sum
-depends on its order. What reaches a published number therefore goes through the functions here: a
-fixed sequence of IEEE 754 additions, multiplications and divisions. The compiled and numba kernels
-repeat the same sequences and are tested equal to the bit.
+The exponentials and logarithms of NumPy and the C library differ between instruction sets and
+platforms, and a sum depends on its order. Published numbers therefore use the functions here: each
+is a fixed sequence of IEEE 754 additions, multiplications and divisions. The compiled and numba
+kernels repeat the same sequences; tests check that they are equal to the bit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")
 LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
 LOG2_E = float.fromhex("0x1.71547652b82fep+0")
 EXP_LIMIT = 700.0
-"""Largest magnitude of an argument of `exp`; beyond it the answer is an error, not infinity."""
+"""Largest magnitude of an argument of `exp`; a larger one raises an error."""
 
 # 1/n!, highest power first: the remainder after x^13 is below 5e-18 for |x| <= ln(2)/2.
 EXP_COEFFICIENTS = tuple(
@@ -77,7 +77,7 @@ def exp(x: npt.ArrayLike) -> Float:
     p = np.full_like(r, EXP_COEFFICIENTS[0])
     for c in EXP_COEFFICIENTS[1:]:
         p = p * r + c
-    # 1 + r + r^2 * p, the small part summed first.
+    # 1 + r + r^2 * p; the small terms are added first.
     return np.asarray(np.ldexp(1.0 + (r + (r * r) * p), n.astype(np.int32)))
 
 
@@ -146,7 +146,7 @@ def integer_power(base: npt.ArrayLike, n: npt.ArrayLike) -> Float:
     while np.any(left > 0):
         np.multiply(result, square, out=result, where=(left & 1) == 1)
         left = left >> 1
-        # The square is only taken where it is still needed, so it cannot overflow without cause.
+        # Squared only where it is still needed, so that an unused square cannot overflow.
         np.multiply(square, square, out=square, where=left > 0)
     return result
 
@@ -187,7 +187,7 @@ def round_to_grid(x: npt.ArrayLike) -> Float:
 
     Notes
     -----
-    Methodology, section 1: on the grid sums of P&L are exact.
+    Methodology, section 1: sums of P&L on the grid are exact.
     """
     return np.asarray(np.rint(np.asarray(x, np.float64) * 2.0**20) * GRID + 0.0)
 
@@ -224,7 +224,7 @@ def cents(x: npt.ArrayLike) -> Integer:
 
 
 def cents_of(x: float) -> int:
-    """Return one amount as whole cents: `cents` without the arrays.
+    """Return one amount as whole cents, rounded half up; the scalar form of `cents`.
 
     Parameters
     ----------

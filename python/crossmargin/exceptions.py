@@ -24,7 +24,7 @@ class InputError(ValueError):
 
 
 class InputWarning(UserWarning):
-    """An input that was used, and is likely not the one that was meant."""
+    """An input was used, but it is probably not the one that was meant."""
 
 
 @dataclass(frozen=True)
@@ -42,49 +42,59 @@ CODES: dict[str, Code] = {
     "INSTRUMENT_UNKNOWN": Code("rejected", "the CUSIP is not in the securities table"),
     "CONTRACT_UNKNOWN": Code("rejected", "no contract is known by this name"),
     "CONTRACT_EXPIRED": Code("rejected", "the contract's last day is past"),
-    "CCP_UNKNOWN": Code("rejected", "no clearing house of the policy clears this there"),
-    "KIND_UNKNOWN": Code("rejected", "the kind of position is not one of ours"),
-    "QUANTITY_INVALID": Code("rejected", "the quantity is no finite number, or has the wrong sign"),
+    "CCP_UNKNOWN": Code(
+        "rejected", "the clearing house named does not clear this kind of position"
+    ),
+    "KIND_UNKNOWN": Code("rejected", "the kind of position is unknown"),
+    "QUANTITY_INVALID": Code(
+        "rejected", "the quantity is not a finite number, or its sign is wrong"
+    ),
     "QUANTITY_NOT_WHOLE_LOT": Code("rejected", "the quantity is not a whole number of lots"),
     "DATE_INVALID": Code("rejected", "a date is impossible, missing, or in the wrong order"),
     "XM_UNREADABLE": Code("rejected", "xm is neither true nor false"),
     "VALUE_INVALID": Code("rejected", "another cell cannot be read"),
-    "SETTLED": Code("rejected", "the trade is settled: no position at the clearing house"),
+    "SETTLED": Code(
+        "rejected", "the trade is settled and leaves no position at the clearing house"
+    ),
     "SECURITY_INVALID": Code("rejected", "a cell of the security's row cannot be read"),
     "SECURITY_DUPLICATE": Code("rejected", "the security has more than one row"),
     "SECURITY_MATURED": Code("rejected", "the security has matured"),
     "FIRM_INVALID": Code("rejected", "a cell of the firm's row cannot be read"),
     "SECURITY_INELIGIBLE": Code("reassigned", "the security may not be cross-margined"),
     "CONTRACT_INELIGIBLE": Code("reassigned", "the contract may not be cross-margined"),
-    "FIRM_NOT_COMMON_MEMBER": Code("reassigned", "the firm is not a member of both houses"),
+    "FIRM_NOT_COMMON_MEMBER": Code("reassigned", "the firm is not a member of both FICC and CME"),
     "NOT_OPTED_IN": Code("reassigned", "the customer has not opted in"),
     "ROLE_NOT_ELIGIBLE": Code("reassigned", "the account's role at FICC is not eligible"),
-    "OTHER_FIRM": Code("reassigned", "the row is at another firm: margined apart"),
+    "OTHER_FIRM": Code("reassigned", "the position is at another firm and is margined separately"),
     "NO_MODEL": Code("unpriced", "no model covers the instrument"),
-    "NO_PRICE": Code("unpriced", "a floor or haircut needs its price, and none is given"),
-    "NO_BASKET": Code("unpriced", "no security of the table is deliverable into the contract"),
-    "NO_SCAN_RANGE": Code("unpriced", "no scan range is supplied or can be calibrated"),
+    "NO_PRICE": Code("unpriced", "a floor or haircut needs its price, which is missing"),
+    "NO_BASKET": Code("unpriced", "no security in the table is deliverable into the contract"),
+    "NO_SCAN_RANGE": Code("unpriced", "its scan range is not given and cannot be calibrated"),
     "NOT_IN_CUBE": Code("unpriced", "the instrument is not in the P&L cube given"),
-    "MATURITY_NEAR": Code("note", "falls to a year or less within ten business days"),
+    "MATURITY_NEAR": Code("note", "has a year or less to maturity within ten business days"),
     "REPO_ENDS": Code("note", "the repo ends within ten business days"),
     "DELIVERY_MONTH": Code("note", "the contract's delivery month begins within ten business days"),
-    "CURVE_EARLIER": Code("note", "a curve has no rates of the as-of date; an earlier day's stand"),
-    "FIXINGS_MISSING": Code("note", "fixings of past days are not given; the curve's rate stands"),
-    "STRESS_CUT": Code("note", "the history begins within a period of stress"),
-    "MARGIN_PROXY": Code("note", "FICC's margin is the proxy's: returns of benchmarks by bucket"),
-    "INPUT_NOT_USED": Code("note", "the policy has no use for an input that was given"),
-    "TYPE_ASSUMED": Code("note", "no type is given: a nominal bill, note or bond by its term"),
-    "START_CASH_ASSUMED": Code("note", "start cash was blank: the model's dirty value is used"),
+    "CURVE_EARLIER": Code(
+        "note", "a curve has no rates for the as-of date; an earlier day is used"
+    ),
+    "FIXINGS_MISSING": Code("note", "fixings of past days are missing; the curve's rate is used"),
+    "STRESS_CUT": Code("note", "the history begins inside a stress period"),
+    "MARGIN_PROXY": Code(
+        "note", "FICC's margin is its margin proxy: returns of benchmarks by bucket"
+    ),
+    "INPUT_NOT_USED": Code("note", "an input was given that the policy does not use"),
+    "TYPE_ASSUMED": Code("note", "the type is blank: taken as a nominal bill, note or bond"),
+    "START_CASH_ASSUMED": Code("note", "start cash is blank: the model's dirty value is used"),
     "ROWS_REPEATED": Code("note", "rows equal an earlier one in every column; all are counted"),
     "FILE_REPEATED": Code(
-        "note", "every row is there more than once, as if a file was given twice"
+        "note", "every row appears more than once, as if the file had been given twice"
     ),
     "INPUT_REPEATED": Code("note", "two inputs are the same file or table"),
-    "ABOVE_OUTSTANDING": Code("note", "more than the amount outstanding, or the open interest"),
-    "READ_AS": Code("note", "how a file was read that is not plain"),
-    "NAME_RESOLVED": Code("note", "an instrument is written in another way than ours"),
-    "RATE_SUSPICIOUS": Code("note", "a rate looks like a decimal where percent are asked for"),
-    "COLUMN_NAME_NEAR": Code("note", "a column's name is close to one of ours, but is not it"),
+    "ABOVE_OUTSTANDING": Code("note", "more than the amount outstanding or the open interest"),
+    "READ_AS": Code("note", "how an unusual file was read"),
+    "NAME_RESOLVED": Code("note", "an instrument's name was written in another way"),
+    "RATE_SUSPICIOUS": Code("note", "a rate looks like a decimal; percent is expected"),
+    "COLUMN_NAME_NEAR": Code("note", "an unknown column has a name close to a known one"),
 }
 """Every code a row of the exceptions table can have."""
 
@@ -102,7 +112,7 @@ SCHEMA = pa.schema(
 
 
 class ExceptionLog:
-    """Collects exceptions, a column at a time; never stops a run."""
+    """Collects exceptions by column; it never stops a run."""
 
     def __init__(self) -> None:
         self._parts: list[pa.Table] = []
@@ -124,10 +134,10 @@ class ExceptionLog:
         code
             A key of `CODES`.
         file
-            The input the rows are of, as the user knows it.
+            The input that holds the rows, as the user knows it.
         row, account, instrument, message
-            Scalars, or arrays of one length. `row` counts data rows from 1; None where the
-            exception is of the whole file.
+            Scalars, or arrays of one length. `row` counts data rows from 1; None if the exception
+            is about the whole file.
 
         Raises
         ------
@@ -158,7 +168,7 @@ class ExceptionLog:
             self._parts.append(exceptions)
 
     def table(self) -> pa.Table:
-        """Return all exceptions by (file, row), those of one row in the order they were added."""
+        """Return all exceptions by file and row; those of one row in the order they were added."""
         if not self._parts:
             return pa.Table.from_batches([], SCHEMA)  # `empty_table` would import pandas.
         table = pa.concat_tables(self._parts)
@@ -169,7 +179,7 @@ class ExceptionLog:
 
 
 def counts(exceptions: pa.Table) -> dict[str, int]:
-    """Return how many exceptions a table has of each code, in the order of `CODES`."""
+    """Return the number of exceptions of each code in a table, in the order of `CODES`."""
     number, code = columns.encoded(exceptions["code"])
     counted = dict(zip(code.to_pylist(), np.bincount(number).tolist(), strict=True))
     return {code: counted[code] for code in CODES if code in counted}

@@ -1,4 +1,4 @@
-"""Opening the user's files: regular ones, of a limited size; and TOML in them, of limited depth."""
+"""Read the user's files safely: regular files of limited size, and TOML of limited depth."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from crossmargin.exceptions import InputError
 MAX_TOML = 1 << 20
 """Largest TOML file, bytes."""
 MAX_DEPTH = 16
-"""So many tables and lists may stand within each other."""
+"""Deepest nesting of tables and lists."""
 MAX_POINTS = 200
-"""In a line: the time to read a key grows with the square of its parts."""
+"""Most points in a line. The time to read a key grows with the square of its parts."""
 
 
 def read_file(path: Path, *, limit: int, label: str) -> bytes:
@@ -26,9 +26,9 @@ def read_file(path: Path, *, limit: int, label: str) -> bytes:
     path : Path
         The file.
     limit : int
-        A larger one is refused before it is read.
+        Most bytes. A larger file is refused before it is read.
     label : str
-        What messages call it.
+        Its name in messages.
 
     Returns
     -------
@@ -37,11 +37,11 @@ def read_file(path: Path, *, limit: int, label: str) -> bytes:
     Raises
     ------
     InputError
-        If it does not exist, cannot be opened, is no regular file (a directory, a pipe, a device),
-        is larger than `limit` or changes while it is read.
+        The file does not exist, cannot be opened, is not a regular file (a directory, a pipe, a
+        device), is larger than `limit`, or changes while it is read.
     """
     try:
-        # Opened like this, a pipe does not wait for somebody to write to it.
+        # O_NONBLOCK: opening a pipe does not wait for a writer.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             status = os.fstat(handle)
@@ -59,19 +59,19 @@ def read_file(path: Path, *, limit: int, label: str) -> bytes:
     except (OSError, ValueError) as error:
         raise InputError(f"{label}: cannot be opened: {error}") from error
     if len(data) != status.st_size:
-        raise InputError(f"{label}: changes while it is read; try again")
+        raise InputError(f"{label}: the file changed while it was read; try again")
     return data
 
 
 def parse_toml(text: bytes, *, label: str) -> dict[str, Any]:
-    """Return what a TOML text holds, unless it would take very long or goes very deep.
+    """Return the content of a TOML text; refuse one that is nested too deep or slow to read.
 
     Parameters
     ----------
     text : bytes
         The file.
     label : str
-        What messages call it.
+        Its name in messages.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def parse_toml(text: bytes, *, label: str) -> dict[str, Any]:
     Raises
     ------
     InputError
-        It is no TOML, nests more than 16 deep or has a line of more than 200 points.
+        The text is not TOML, is nested more than 16 deep, or has a line of more than 200 points.
     """
     for number, line in enumerate(text.split(b"\n"), start=1):
         if line.count(b".") > MAX_POINTS:
@@ -94,12 +94,12 @@ def parse_toml(text: bytes, *, label: str) -> dict[str, Any]:
         inner = [entry.values() if isinstance(entry, dict) else entry for entry in level]
         level = [x for entry in inner for x in entry if isinstance(x, dict | list)]
     if level:
-        raise InputError(f"{label}: goes more than {MAX_DEPTH} tables and lists deep")
+        raise InputError(f"{label}: tables and lists are nested more than {MAX_DEPTH} deep")
     return data
 
 
 def _fault(status: os.stat_result, limit: int) -> str:
-    """Return what is wrong with a file before it is read, if anything."""
+    """Return what is wrong with a file, judged before it is read; empty if nothing is."""
     if not stat.S_ISREG(status.st_mode):
         return "not a regular file; save it as one"
     if status.st_size > limit:

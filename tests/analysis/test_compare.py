@@ -134,7 +134,7 @@ def test_what_is_no_result_is_refused(tmp_path: Path, runs: Runs) -> None:
     out = runs[0].write(tmp_path / "a")
     text = (out / "manifest.json").read_text("utf-8")
     (out / "manifest.json").write_text(text.replace('"schema_version": "', '"schema_version": "0'))
-    with pytest.raises(InputError, match=r"results of version 0\d+, not"):
+    with pytest.raises(InputError, match=r"results have version 0\d+, not"):
         xm.compare(runs[0], out)
     (out / "manifest.json").write_text(text)
     (out / "accounts.parquet").write_bytes(b"nothing")

@@ -245,7 +245,7 @@ def test_spellings_of_a_contract_are_resolved_and_noted_once(read: Any) -> None:
         ("SR1Z40", "CONTRACT_UNKNOWN", "not listed yet on 2026-02-27"),
         ("ZQF75", "CONTRACT_UNKNOWN", "not listed yet on 2026-02-27"),
         ("TYH6C 110", "CONTRACT_UNKNOWN", "options are not margined here"),
-        ("ZNH6-ZNM6", "CONTRACT_UNKNOWN", "give a row for each of its contracts"),
+        ("ZNH6-ZNM6", "CONTRACT_UNKNOWN", "give one row for each of its contracts"),
     ],
 )
 def test_what_is_not_listed_is_not_priced(read: Any, name: str, code: str, says: str) -> None:
@@ -261,7 +261,7 @@ def test_a_repo_rate_like_a_decimal_is_noted(read: Any) -> None:
     assert trades.row.size == 6
     assert [(e["row"], e["code"]) for e in exceptions] == [(n, "RATE_SUSPICIOUS") for n in (2, 4)]
     assert exceptions[0]["message"].startswith(
-        "repo_rate 0.043 looks like a decimal where the market's short rate is 4.30%"
+        "repo_rate 0.043 looks like a decimal while the market's short rate is 4.30%"
     )
 
 
@@ -271,5 +271,5 @@ def test_a_file_of_decimal_repo_rates_is_refused(read: Any) -> None:
     assert read(*rows, REPO)[0].row.size == 7
     # Zero is zero in either unit.
     for more in ([], [REPO | {"repo_rate": "0"}], [REPO | {"repo_rate": "-0.01"}]):
-        with pytest.raises(InputError, match=r"row 1: no repo_rate .* reaches 0.25"):
+        with pytest.raises(InputError, match=r"row 1: every repo_rate .* is below 0.25"):
             read(*rows, *more)

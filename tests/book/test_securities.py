@@ -90,7 +90,7 @@ BAD = [
     ({"first_coupon_date": "2035-08-15"}, "must be a semi-annual date"),
     (
         {"issue_date": "2020-03-15", "maturity_date": "2025-03-15", "price": "10"},
-        "no z-spread within 100% of the curve meets the price",
+        "no z-spread within 100% of the curve reproduces the price",
     ),
     ({"coupon_pct": "abc"}, "abc"),
     ({"coupon_pct": "-1"}, "-1"),
@@ -128,7 +128,7 @@ def test_of_equal_rows_of_a_cusip_the_first_good_one_is_used():
         (1, "SECURITY_INVALID"),
         (4, "SECURITY_DUPLICATE"),
     ]
-    assert "has an earlier row" in exceptions[1]["message"]
+    assert "has an equal earlier row" in exceptions[1]["message"]
 
 
 def test_of_rows_of_a_cusip_that_differ_none_is_used():
@@ -204,7 +204,7 @@ def test_a_coupon_off_the_grid_is_rejected():
         (n, "SECURITY_INVALID") for n in (2, 3, 4)
     ]
     assert exceptions[0]["message"] == (
-        "coupon_pct 0.04625 is no multiple of 1/8 percent; it looks like the decimal of 4.625: "
+        "coupon_pct 0.04625 is not a multiple of 1/8 percent; it looks like the decimal of 4.625: "
         "give that"
     )
     assert "looks like a rounded 4.625" in exceptions[1]["message"]

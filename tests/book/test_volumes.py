@@ -40,7 +40,7 @@ def test_open_interest_may_stand_beside_a_volume() -> None:
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        ([("ZN", "1"), ("ES", "2")], "volumes, row 2: 'ES' is no futures contract"),
+        ([("ZN", "1"), ("ES", "2")], "volumes, row 2: 'ES' is not a known futures contract"),
         ([("ZNM5", "1"), ("ZNM25", "2")], "volumes, row 2: ZNM25 has an earlier row"),
         ([("ZN", "many")], "volumes, row 1"),
         ([("ZN", "")], "volumes, row 1"),

@@ -167,7 +167,7 @@ def test_no_security_is_needed_where_none_is_held(market: xm.Market) -> None:
 
 def test_a_history_without_a_row_is_refused(read_market: Callable[..., xm.Market]) -> None:
     for name, header in (("basis", "date,root,contract,basis"), ("fixings", "date,index,rate_pct")):
-        with pytest.raises(InputError, match=f"{name}: has no row with a value"):
+        with pytest.raises(InputError, match=f"{name}: no row has a value"):
             read_market(**{name: table(header)})
 
 

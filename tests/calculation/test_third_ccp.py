@@ -153,7 +153,9 @@ def test_a_row_that_is_not_cleared_there_is_rejected(
         run = margined(tables, [wrong, row("A", "cash", notes[1], 1e6, ccp="FICC")])
     told = [e for e in run.exceptions if e["code"] == "CCP_UNKNOWN"]
     assert [(e["row"], e["severity"]) for e in told] == [(1, "rejected")]
-    assert f"ccp '{ccp}' of a {kind}: FICC clears cash, repo, reverse" in told[0]["message"]
+    assert (
+        f"ccp '{ccp}' does not clear {kind}; FICC clears cash, repo, reverse" in told[0]["message"]
+    )
     assert accounts_of(run)["A"]["status"] == "incomplete"
 
 

@@ -159,7 +159,7 @@ def test_a_level_is_between_zero_and_one(level):
 
 
 def test_a_level_must_leave_a_tail():
-    with pytest.raises(ValueError, match="leaves no tail"):
+    with pytest.raises(ValueError, match="leaves an empty tail"):
         tail_size(1.0 - 1e-15, 100)
 
 

@@ -462,7 +462,7 @@ SPREAD = {
         ("leg_commodity", [0], "lengths differ: leg_commodity has 1, leg_ratio has 2"),
         ("leg_ratio", [1.0, 0.0], "leg_ratio: element 1 is 0.0; ratios are above zero"),
         ("leg_ratio", [-1.0, 1.0], "leg_ratio: element 0 is -1.0"),
-        ("leg_side", [1, 1], "leg_side: spread 0 has no legs of both sides"),
+        ("leg_side", [1, 1], "leg_side: spread 0 needs legs on both sides"),
         ("leg_side", [1, 0], r"leg_side: element 1 is 0; \+1 or -1 expected"),
         ("leg_side", [-128, 1], "leg_side: element 0 is -128"),
         ("leg_side", [1, 300], "leg_side: a value does not fit int8"),
@@ -525,7 +525,7 @@ LARGEST = np.finfo(float).max
 
 def test_spreads_beyond_float64_name_account_and_spread(backend):
     spreads = legs((1.0, (0, 1, 1), (1, 1, -1)), (1.0, (2, 1e-300, 1), (3, 1e-300, -1)))
-    problem = "account 1, spread 1: their number or credit is beyond float64"
+    problem = "account 1, spread 1: its number or credit overflows float64"
     delta = np.array([[1.0, -1.0, 1.0, -1.0], [1.0, -1.0, 1e300, -1e300]])
     with pytest.raises(ValueError, match=problem):
         spread_credits(delta, np.ones((2, 4)), **spreads, backend=backend)
@@ -539,9 +539,9 @@ def test_charges_beyond_float64_name_account_and_spread(backend):
     terms = {"tier_a": [0], "tier_b": [1]}
     for charge in (0.0, 1.0):
         # Each direction is a number, their sum is none.
-        with pytest.raises(ValueError, match="account 1, spread 0: their number or charge"):
+        with pytest.raises(ValueError, match="account 1, spread 0: its number or charge"):
             tier_charges(held, held, **terms, charge=[charge], backend=backend)
-    with pytest.raises(ValueError, match="account 0, spread 0: their number or charge"):
+    with pytest.raises(ValueError, match="account 0, spread 0: its number or charge"):
         tier_charges([[2.0, 0.0]], [[0.0, 2.0]], **terms, charge=[LARGEST], backend=backend)
 
 

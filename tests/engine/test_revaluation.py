@@ -228,7 +228,7 @@ def test_a_pnl_beyond_the_grid_is_named(backend, coefficient):
 
 
 def test_revalue_names_what_leaves_its_range(backend):
-    with pytest.raises(ValueError, match=r"exponent 0, scenario 1: beyond \+-700"):
+    with pytest.raises(ValueError, match=r"exponent 0, scenario 1: outside \+-700"):
         revalue(ONE_FLOW, [[0.0], [351.0]], backend=backend)
     with pytest.raises(ValueError, match="instrument 0, scenario 1: the P&L is not finite"):
         revalue(ONE_FLOW, [[0.0], [-100.0]], backend=backend)

@@ -281,7 +281,7 @@ def test_a_screen_that_does_not_fit_is_refused():
 @pytest.mark.parametrize("wanted", ["sse9", "AVX2", "native", "neon,avx2"])
 def test_unknown_or_unsupported_level_is_an_error(monkeypatch, wanted):
     monkeypatch.setenv("XM_SIMD", wanted)
-    with pytest.raises(ValueError, match=f"XM_SIMD: '{wanted}' is not supported here; one of"):
+    with pytest.raises(ValueError, match=f"XM_SIMD: '{wanted}' is not supported here; set one of"):
         info("native")
 
 

@@ -176,7 +176,7 @@ def test_bad_tables_are_named():
         basket(issue_date=None)
     with pytest.raises(ValueError, match=r"column 'coupon_pct': .*'4,5'"):
         basket(coupon_pct=["4,5"])
-    with pytest.raises(ValueError, match="column 'maturity_date' is missing in row 1"):
+    with pytest.raises(ValueError, match="column 'maturity_date' is blank in row 1"):
         basket(maturity_date=pa.array([None], pa.date32()))
     with pytest.raises(ValueError, match="settles in cash"):
         deliverable_basket(

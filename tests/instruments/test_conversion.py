@@ -95,7 +95,7 @@ def test_coupons_are_taken_to_the_nearest_eighth_ties_up():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"root": "SR3"}, "SR3M25 is no Treasury future"),
+        ({"root": "SR3"}, "SR3M25 is not a Treasury future"),
         ({"root": "TY"}, "unknown contract root 'TY'"),
         ({"delivery_month": "2025-05"}, "ZN has no contract of 2025-05"),
         ({"delivery_month": "1999-12"}, "the first is 2000-03"),

@@ -102,11 +102,11 @@ def test_spellings_of_vendors(name, symbol):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("912828E1", "'912828E1' is no futures contract we know"),
-        ("", "'' is no futures contract"),
+        ("912828E1", "'912828E1' is not a known futures contract"),
+        ("", "'' is not a known futures contract"),
         ("ZNM", "one or two digits of the year, such as ZNM25"),
-        ("ZNM025", "is no futures contract"),
-        ("ZNA5", "is no futures contract"),
+        ("ZNM025", "is not a known futures contract"),
+        ("ZNA5", "is not a known futures contract"),
         ("ZNK5", "ZNK5: ZN has no contract of month K; its months: H, M, U, Z"),
         ("TWEM20", "TWE begins with 2022-06, and of month M the last is TWEM25"),
         # As of 2025-03-13 the 39th quarter is that of June 2034.
@@ -121,7 +121,7 @@ def test_spellings_of_vendors(name, symbol):
         ("OZNM5", "is an option"),
         ("OZNM5 C1100", "is an option"),
         ("SR3M5 C9600", "is an option"),
-        ("ZNM5-ZNU5", "'ZNM5-ZNU5' is a spread: give a row for each of its contracts"),
+        ("ZNM5-ZNU5", "'ZNM5-ZNU5' is a spread: give one row for each of its contracts"),
         ("ZNM5-U5", "is a spread"),
         ("TYM5TYU5 Comdty", "is a spread"),
         ("ZN:BF M5-U5-Z5", "is a spread"),
@@ -261,7 +261,7 @@ def test_cusips(text, cusip):
     ("text", "message"),
     [
         ("91282CMM9", "after 91282CMM the check digit is 0, not 9"),
-        ("US91282CMM09", "no ISIN: after US91282CMM0 the check digit is 0, not 9"),
+        ("US91282CMM09", "not a valid ISIN: after US91282CMM0 the check digit is 0, not 9"),
         ("GB00B16NNR78", "an ISIN of GB"),
         ("9.1282E+08", "a CUSIP that a spreadsheet has turned into a number"),
         ("9E+08", "turned into a number"),

@@ -185,7 +185,7 @@ def test_a_first_period_that_cannot_be_is_refused(dated, first, message):
 def test_errors_name_the_value():
     with pytest.raises(ValueError, match=r"date 2031-01-01 must lie between .* 2030-05-15"):
         accrued_interest(0.04, "2030-05-15", "2031-01-01")
-    with pytest.raises(ValueError, match="maturity: 20300515 is no date"):
+    with pytest.raises(ValueError, match="maturity: 20300515 is not a date"):
         coupon_dates(20300515, "2025-01-01")
     with pytest.raises(ValueError, match="maturity: a date is missing"):
         coupon_dates(np.array(["NaT"], "datetime64[D]"), "2025-01-01")

@@ -149,8 +149,8 @@ def test_what_cannot_be_used_is_left_out_and_counted(
     assert found.notes[1:] == (
         "1 rows left out of short-rate futures",
         "1 rows left out of days without par yields",
-        "1 rows left out of contracts into which a security due before 2023-10-15 could be "
-        "delivered: the securities table does not hold all of these",
+        "1 rows left out of contracts into which a security that matured before 2023-10-15 could "
+        "be delivered: the securities table does not hold all of these",
     )
 
 
@@ -162,7 +162,7 @@ def test_a_table_of_today_reaches_back_as_far_as_its_baskets_are_whole(
     given = settlements(("2023-06-15", "ZTM3", 101.5), ("2023-06-15", "ZTU3", 101.5))
     found = basis_of(given, market=market, securities=today)
     assert found.basis["ZT"].contract == ("ZTU23",)
-    assert "due before 2025-03-14" in found.notes[-1]
+    assert "matured before 2025-03-14" in found.notes[-1]
 
 
 def test_one_digit_is_the_contract_of_its_day(market: xm.Market, securities: Securities) -> None:

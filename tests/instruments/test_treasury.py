@@ -218,5 +218,5 @@ def test_bad_yields_are_named(bad):
 
 @pytest.mark.parametrize("bad", [float("nan"), -5.0, float("inf")])
 def test_prices_without_a_yield_are_named(bad):
-    with pytest.raises(ValueError, match=rf"clean {bad:g} is the price at no yield"):
+    with pytest.raises(ValueError, match=rf"clean {bad:g}: no yield above -199% gives this price"):
         yield_from_price(coupon_pct=4.0, maturity="2030-05-15", settlement="2025-03-13", clean=bad)

@@ -56,7 +56,7 @@ def test_identifiers_that_a_float_has_rounded_are_refused(
     size: type[np.floating], value: float
 ) -> None:
     array = pa.array(np.array([1, value, np.nan], size))
-    with pytest.raises(CellTypeError, match="in which so long identifiers are rounded"):
+    with pytest.raises(CellTypeError, match="which rounds identifiers as long as these"):
         read_cells(pa.chunked_array([array]), "text")
 
 

@@ -95,8 +95,8 @@ def test_orders_of_dates_with_slashes() -> None:
         (
             {"a": ["17/03/2025"], "b": ["03/17/2025", "04/03/2025"]},
             "mixed",
-            "dates with slashes have the day first here, the month first there: `a` has 1 such as "
-            "17/03/2025; `b` has 1 such as 03/17/2025; those that can be read both ways are "
+            "some dates with slashes have the day first, others the month: `a` has 1 such as "
+            "17/03/2025; `b` has 1 such as 03/17/2025; those that fit both orders are "
             "rejected",
         ),
     ],

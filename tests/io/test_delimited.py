@@ -35,13 +35,19 @@ def read(tmp_path: Path) -> Read:
     [
         (
             "Client positions as of 3/13/2025,,\n,,\n",
-            'lines 1 to 2 are no header and left out: "Cli',
+            'lines 1 to 2 are before the header and not read: "Cli',
         ),
-        ("Client positions as of 3/13/2025\n\n", 'lines 1 to 2 are no header and left out: "Cli'),
-        ('"Positions, ""all""\nas of March 13, 2025"\n', "lines 1 to 2 are no header"),
-        ("sep=,\n", 'line 1 is no header and left out: "sep="'),
-        ("Positions; as of 3/13/2025\n", 'line 1 is no header and left out: "Positions; as of'),
-        ("\ufeffsep=,\n", "line 1 is no header"),
+        (
+            "Client positions as of 3/13/2025\n\n",
+            'lines 1 to 2 are before the header and not read: "Cli',
+        ),
+        ('"Positions, ""all""\nas of March 13, 2025"\n', "lines 1 to 2 are before the header"),
+        ("sep=,\n", 'line 1 is before the header and not read: "sep="'),
+        (
+            "Positions; as of 3/13/2025\n",
+            'line 1 is before the header and not read: "Positions; as of',
+        ),
+        ("\ufeffsep=,\n", "line 1 is before the header"),
     ],
 )
 def test_what_stands_before_the_header_is_left_out(
@@ -53,13 +59,13 @@ def test_what_stands_before_the_header_is_left_out(
 
 
 def test_a_ragged_line_is_numbered_from_the_first_of_the_file(read: Read) -> None:
-    with pytest.raises(InputError, match="line 4: 2 cells where the header has 3"):
+    with pytest.raises(InputError, match="line 4: 2 cells, but the header has 3"):
         read("Positions,,\n,,\n" + CSV.replace("cash,", ""))
 
 
 def test_a_short_row_does_not_make_the_next_one_a_header(read: Read) -> None:
     # Unnamed columns with content, not a title and a header.
-    with pytest.raises(InputError, match="column 3 has no name, and content in row 1"):
+    with pytest.raises(InputError, match="column 3 has no name, but content in row 1"):
         read("account,kind,\nA1,cash,100\n")
 
 
@@ -102,7 +108,7 @@ def test_the_cells_of_a_large_file_are_counted_before_it_is_read(
         ("utf-8", ()),
         ("utf-8-sig", ()),
         ("utf-16", ("UTF-16 text",)),
-        ("latin-1", ("no UTF-8, so read as Windows-1252",)),
+        ("latin-1", ("not UTF-8: read as Windows-1252",)),
     ],
 )
 def test_encodings(read: Read, encoding: str, note: tuple[str, ...]) -> None:
@@ -119,13 +125,15 @@ def test_an_accent_far_into_a_file_is_read_too(read: Read) -> None:
 
 def test_lines_of_blanks_are_passed_over(read: Read) -> None:
     assert read(CSV.replace("A2", "   \n\t\nA2") + " \n").table.to_pylist() == ROWS
-    with pytest.raises(InputError, match="line 4: 1 cells where the header has 3: 'x'"):
+    with pytest.raises(InputError, match="line 4: 1 cells, but the header has 3: 'x'"):
         read(CSV.replace("A2", "   \nx\nA2"))
 
 
 def test_rows_between_two_stray_quotes_are_not_lost(read: Read) -> None:
     text = "account,kind,note\nA1,cash,{}first\nA2,repo,\nA3,cash,{}last\n"
-    with pytest.raises(InputError, match="row 1: `note` holds other rows; a quote in it is opened"):
+    with pytest.raises(
+        InputError, match="row 1: `note` holds other rows, because a quote in it is opened"
+    ):
         read(text.format('"', '"'))
     # A note of its own may have lines and commas.
     note = 'account,kind,note\nA1,cash,"first,\nsecond"\n\n\nA2,repo,\n'

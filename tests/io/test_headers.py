@@ -36,7 +36,7 @@ def test_columns_without_name_and_content_are_left_out() -> None:
 
 def test_content_without_a_name_is_refused() -> None:
     table = pa.table([pa.array(["x", "y"]), pa.array([None, 5])], names=["a", ""])
-    with pytest.raises(InputError, match="x: column 2 has no name, and content in row 2"):
+    with pytest.raises(InputError, match="x: column 2 has no name, but content in row 2"):
         named_columns(table, "x")
 
 
@@ -45,7 +45,7 @@ def test_a_count_of_rows_without_a_name_is_not_read(start: int) -> None:
     count = [str(start), str(start + 1)]
     table, notes = named_columns(pa.table([count, ["x", "y"]], names=["", "a"]), "x")
     assert table.column_names == ["a"]
-    assert notes == ("the first column has no name, counts the rows and is not read",)
+    assert notes == ("the first column has no name and numbers the rows; it is not read",)
     with pytest.raises(InputError, match="column 1 has no name"):
         named_columns(pa.table([count[::-1], ["x", "y"]], names=["", "a"]), "x")
 
@@ -61,5 +61,5 @@ def test_a_frame_written_with_its_index_is_read(tmp_path: pytest.TempPathFactory
 def test_two_columns_of_one_name_are_refused_however_many_there_are() -> None:
     names = [f"c{number}" for number in range(20_000)]
     table = pa.table([pa.array(["x"])] * len(names), names=[*names[:-1], "c7 "])
-    with pytest.raises(InputError, match="column `c7` is there more than once"):
+    with pytest.raises(InputError, match="column `c7` appears more than once"):
         named_columns(table, "x")

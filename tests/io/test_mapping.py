@@ -184,7 +184,7 @@ def test_other_columns_are_carried_and_one_of_our_name_is_told(tmp_path: Path) -
     names = read_column_map({"accounts": {"account": "Acct"}})
     read = read_source(file, name="accounts", column_map=names)
     assert read.notes == (
-        "column `account` is not read: the columns file names another one for it",
+        "column `account` is not read; the columns file names another one for it",
     )
     table = parse(read.table, ACCOUNTS, file="accounts", log=ExceptionLog()).table
     assert (table["account"].to_pylist(), table["desk"].to_pylist()) == (["001"], ["rates"])
@@ -213,9 +213,12 @@ def test_par_yields_and_fixings_of_a_vendor() -> None:
 @pytest.mark.parametrize(
     ("toml", "says"),
     [
-        ("[position]\n", r"`position`: no input of ours; `positions` may be meant"),
-        ("positions = 1\n", r"`positions`: give a table of columns"),
-        ('[positions]\nacount = "A"\n', r"`positions\.acount`: no column of ours; `account` may"),
+        ("[position]\n", r"`position`: not an input; do you mean `positions`"),
+        ("positions = 1\n", r"`positions`: must be a table of columns"),
+        (
+            '[positions]\nacount = "A"\n',
+            r"`positions\.acount`: not a column of this input; do you mean `account`",
+        ),
         ("[positions]\naccount = 1\n", r"`positions\.account`: give the name of a column"),
         ("[positions]\naccount = {}\n", r"`positions\.account`: give the name of a column"),
         (
@@ -224,7 +227,7 @@ def test_par_yields_and_fixings_of_a_vendor() -> None:
         ),
         (
             '[positions]\naccount = { column = "A", unit = "thousand" }\n',
-            r"`positions\.account`: `unit` is not known here; known: column, values",
+            r"`positions\.account`: `unit` is unknown here; known: column, values",
         ),
         (
             '[positions]\nquantity = { column = "A", unit = "percent" }\n',
@@ -232,7 +235,7 @@ def test_par_yields_and_fixings_of_a_vendor() -> None:
         ),
         (
             '[positions]\nquantity = { column = "A", sign = "S", negative = ["S"] }\n',
-            r"`positions\.quantity`: sign, positive and negative go together",
+            r"`positions\.quantity`: give sign, positive and negative together",
         ),
         (
             '[positions]\nquantity = { column = "A", sign = " ", negative = 1, positive = 2 }\n',
@@ -241,13 +244,13 @@ def test_par_yields_and_fixings_of_a_vendor() -> None:
         ('[positions]\nrepo_rate = ""\n', r"`positions\.repo_rate`: `column` is blank"),
         (
             '[positions]\nquantity = { column = "A", sign = "B", negative = 1, positive = 1 }\n',
-            r"`positions\.quantity`: a word is positive and negative",
+            r"`positions\.quantity`: a word is both positive and negative",
         ),
         (
             '[positions]\nkind = { column = "A", values = "B" }\n',
             r"`positions\.kind`: give values as \{ theirs = ours \}",
         ),
-        ("[positions]\nkind = { constant = [] }\n", r"`positions\.kind`: \[\] cannot stand in a"),
+        ("[positions]\nkind = { constant = [] }\n", r"`positions\.kind`: \[\] cannot be a"),
         ("positions", "not TOML"),
         ("a = " + "[" * 5000, "not TOML"),
         ("a" + ".a" * 100_000 + " = 1", "line 1 has more than 200 points"),

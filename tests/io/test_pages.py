@@ -145,7 +145,7 @@ def test_any_footer_has_columns_or_is_damaged(footer: bytes) -> None:
     [
         (b"\x49\x1c\x36\x02\0\0", "lacks a part"),  # a row group with rows and no columns
         (b"\x49\x1c\x19\x1c\0\x26\x02\0\0", "lacks a part"),  # a column with no metadata
-        (b"\x49\x1c\x38\x01a\0\0", "no whole number"),  # rows that are a text
+        (b"\x49\x1c\x38\x01a\0\0", "not a whole number"),  # rows that are a text
         (b"\x49\x15\x02\0", "lacks a part"),  # row groups that are numbers
         (b"\x49\x1c\x19\x19\x05\x26\x02\0\0", "lacks a part"),  # a column that is a list
         (b"\x1c" * 30, "too deep"),

@@ -164,7 +164,7 @@ def test_weekends_are_left_out(text: Callable[[str], Path]) -> None:
     parsed = read(text(plain(*map(row, days))))
     assert [f"{day}" for day in parsed.table["date"].to_pylist()] == ["2025-03-07", "2025-03-10"]
     assert parsed.notes == (
-        "2 rows of Saturdays and Sundays left out: the Treasury gives no yields of them",
+        "2 rows of Saturdays and Sundays left out: the Treasury publishes no yields for them",
     )
 
 

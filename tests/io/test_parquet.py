@@ -120,7 +120,7 @@ def test_a_file_of_nested_columns_alone_keeps_its_rows(tmp_path: Path) -> None:
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table([["x"], ["y"]], names=["a", "a"]), path)
-    with pytest.raises(InputError, match="column `a` is there more than once"):
+    with pytest.raises(InputError, match="column `a` appears more than once"):
         read_table(path, name="x")
 
 

@@ -245,7 +245,7 @@ def test_dates_that_can_be_read_both_ways_are_rejected_where_both_orders_are() -
     assert parsed.table["row"].to_pylist() == [1, 2, 4, 5]
     faults = [fault for fault in log.table().to_pylist() if fault["code"] == "DATE_INVALID"]
     assert [fault["row"] for fault in faults] == [3, 6]
-    assert '"04/03/2025": two dates: the file has' in faults[0]["message"]
+    assert '"04/03/2025": unclear: the file has' in faults[0]["message"]
     assert '"x": not a date' in faults[1]["message"]
 
 

@@ -228,9 +228,9 @@ def test_a_link_among_the_results_is_left_alone(tmp_path: Path) -> None:
     (out / "accounts.parquet").symlink_to(moved)
     with pytest.raises(InputError, match=r"holds accounts\.parquet"):
         check_target(out)
-    with pytest.raises(InputError, match=r"lacks accounts\.parquet as the run wrote it"):
+    with pytest.raises(InputError, match=r"accounts\.parquet is missing or was changed"):
         read_results(out, "accounts")
-    with pytest.raises(InputError, match=r"lacks other\.parquet"):
+    with pytest.raises(InputError, match=r"other\.parquet is missing or was changed"):
         read_results(out, "other")
 
 
@@ -292,7 +292,7 @@ def test_places_for_no_results_are_refused(tmp_path: Path, monkeypatch: pytest.M
         "": "is the current directory",
         "/": "is a mount point",
         "/proc": "is a mount point",
-        "/proc/out": "cannot be put there",
+        "/proc/out": "cannot be written there",
         "loop": "symbolic links",
         "~nobody-of-this-name/out": "home directory",
         "a\0b": "null byte",
@@ -371,7 +371,7 @@ def test_a_table_is_written_whole_or_not_at_all(
     (tmp_path / "b.csv").mkdir()
     os.mkfifo(tmp_path / "c.csv")
     for name in ("b.csv", "c.csv"):
-        with pytest.raises(InputError, match="is no file that can be written to"):
+        with pytest.raises(InputError, match="not a file that can be written"):
             write_table(EXAMPLE.select(["account"]), tmp_path / name)
 
 

@@ -128,7 +128,7 @@ def test_other_methods_and_scales_are_counted_and_not_used() -> None:
     ("bad", "says"),
     [
         ("", "holds no record"),
-        ("account,kind\n1,cash", "line 1: b'account,kind' begins no record"),
+        ("account,kind\n1,cash", "line 1: b'account,kind' is not a record"),
         (FILE[3], "line 1"),
         (f"{HEADER}\n{HEADER}", "line 2"),
         (HEADER.replace("20250313", "19690102"), "business date, columns 9 to 16, is 19690102"),
@@ -136,7 +136,7 @@ def test_other_methods_and_scales_are_counted_and_not_used() -> None:
             "\n".join(
                 [HEADER, *[line((1, "4 21"), (9, "1001"), (13, "01202503"), (28, "0000075"))] * 2]
             ),
-            "line 3: record 4: 21 of 2025-03 stands in the file a second time",
+            "line 3: record 4: 21 of 2025-03 appears twice in the file",
         ),
         (HEADER.replace("20250313", "20250230"), "business date, columns 9 to 16, is 20250230"),
         (HEADER.replace("20250313", "2025031X"), "business date, columns 9 to 16, is '2025031X'"),
@@ -148,7 +148,7 @@ def test_other_methods_and_scales_are_counted_and_not_used() -> None:
         ),
         (
             "\n".join([HEADER, *future("21", "202506", 5), *future("21", "202506", 99)]),
-            "line 5: record 82: 21 of 2025-06 stands in the file a second time",
+            "line 5: record 82: 21 of 2025-06 appears twice in the file",
         ),
         (f"{HEADER}\n" + spread(("21", "0010000", "C")), "side of a leg, column 34, is 'C'"),
         (f"{HEADER}\n" + spread(("21", "0000000", "A")), "a leg's ratio is zero"),
@@ -156,7 +156,7 @@ def test_other_methods_and_scales_are_counted_and_not_used() -> None:
         (f"{HEADER}\n" + commodity("2\u00e9"), "line 2: record 2: is not ASCII"),
         (
             "\n".join([HEADER, price_format("21"), *future("21", "202506", 5, "0110164")]),
-            "line 4: record 82: price 0110164 ends in 4, which is no eighth",
+            "line 4: record 82: price 0110164 ends in 4, which is not an eighth",
         ),
         (
             "\n".join([HEADER, price_format("21"), *future("21", "202506", 5, "0110320")]),
@@ -174,7 +174,7 @@ def test_what_cannot_be_read_is_refused_by_its_line(bad: str, says: str) -> None
 @pytest.mark.parametrize("digit", [4, 9])
 @pytest.mark.parametrize("alignment", ["C", "0"])
 def test_no_price_in_eighths_ends_in_4_or_9(digit: int, alignment: str) -> None:
-    with pytest.raises(ValueError, match="no eighth"):
+    with pytest.raises(ValueError, match="not an eighth"):
         settlement_price(110_000 + digit, 3, alignment)
 
 

@@ -178,13 +178,13 @@ def hostile(kind: str) -> bytes:
         ("cells", "too large"),
         ("rows", "too large"),
         ("columns", "too large"),
-        ("depth", "nested deeper"),
+        ("depth", "nested more than"),
         ("other", "XML elements"),
         ("long text", "too large"),
         ("texts", "XML elements"),
         ("one text", "too large"),
-        ("attributes", "very long or very many tags"),
-        ("names", "very long or very many tags"),
+        ("attributes", "too long or too many tags"),
+        ("names", "too long or too many tags"),
     ],
 )
 def test_hostile_workbooks_take_little_memory(tmp_path: Path, kind: str, says: str) -> None:

@@ -107,8 +107,8 @@ def test_titles_blank_rows_and_columns_are_left_out(read: Read) -> None:
     given = read(saved(book(S=rows)))
     assert given.table.column_names == HEADER
     assert given.table["account"].to_pylist() == ["00123", "", "00123"]
-    assert given.notes[0].startswith('rows 1 to 2 are no header and left out: "Positions"')
-    with pytest.raises(InputError, match="column 8 has no name, and content in row 1"):
+    assert given.notes[0].startswith('rows 1 to 2 are before the header and not read: "Positions"')
+    with pytest.raises(InputError, match="column 8 has no name, but content in row 1"):
         read(saved(book(S=[HEADER, [*ROW, "x"]])))
 
 
@@ -189,7 +189,7 @@ def test_hidden_rows_are_read_and_told(read: Read) -> None:
         workbook["Positions"].row_dimensions[number].hidden = True
     given = read(saved(workbook))
     assert len(given.table) == 3
-    assert given.notes == ("2 hidden rows are read as any others",)
+    assert given.notes == ("2 hidden rows are read like any other",)
 
 
 def test_a_formula_without_a_value_is_refused_whatever_prefix_its_names_have(read: Read) -> None:

@@ -38,8 +38,8 @@ def test_xml_is_told_by_its_first_character(data: bytes) -> None:
         (b"<feed><properties><A>1</A>", "cannot be read as XML"),
         (b"<feed>&a;</feed>", "cannot be read as XML"),
         (b"<feed></feed>", "without records"),
-        (b"<f>" * 100 + b"</f>" * 100, "nested deeper than 32"),
-        (b"<properties><A>1</A><A>2</A></properties>", "record 1: `A` is there twice"),
+        (b"<f>" * 100 + b"</f>" * 100, "nested more than 32 deep"),
+        (b"<properties><A>1</A><A>2</A></properties>", "record 1: `A` appears twice"),
         (
             b"<f>" + b"".join(b"<properties><A%d/></properties>" % k for k in range(101)) + b"</f>",
             "more than 100 different properties",

@@ -103,7 +103,9 @@ def test_a_row_more_than_five_business_days_back_is_too_old():
     table = par_yields(MARCH[:9])
     # Thursday 13 March; five business days on is Thursday 20 March.
     assert market_from_tables(table, as_of="2025-03-20").history.date[-1] == MARCH[8]
-    with pytest.raises(ValueError, match="2025-03-21 is of 2025-03-13, more than 5 business days"):
+    with pytest.raises(
+        ValueError, match="2025-03-21 is dated 2025-03-13, more than 5 business days"
+    ):
         market_from_tables(table, as_of="2025-03-21")
     # A row that lacks a node is none.
     with pytest.raises(ValueError, match="more than 5 business days"):
@@ -253,7 +255,7 @@ def test_another_curve_keeps_the_history():
     assert store.of(moved.history, **options) is chosen
     assert store.of(market.history, **options | {"horizon": 2}) is not chosen
     assert not chosen.shock.flags.writeable
-    with pytest.raises(ValueError, match="the curve is of 2025-03-14, the market of 2025-03-13"):
+    with pytest.raises(ValueError, match="the curve is for 2025-03-14, the market for 2025-03-13"):
         market.with_curve(Curve(np.datetime64("2025-03-14"), steeper.log_df))
 
 

@@ -32,9 +32,9 @@ def test_coupons_off_the_grid() -> None:
     assert off_grid(wrong).all()
     assert decimal_coupons(wrong).tolist() == [True, True, True, False, False]
     assert decimal_message(0.04625) == (
-        "0.04625 is no multiple of 1/8 percent; it looks like the decimal of 4.625: give that"
+        "0.04625 is not a multiple of 1/8 percent; it looks like the decimal of 4.625: give that"
     )
-    assert decimal_message(4.6) == "4.6 is no multiple of 1/8 percent"
+    assert decimal_message(4.6) == "4.6 is not a multiple of 1/8 percent"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_coupons_off_the_grid() -> None:
 )
 def test_a_coupon_off_the_grid_is_named_for_what_it_may_be(coupon: float, meant: str) -> None:
     assert decimal_message(coupon) == (
-        f"{coupon} is no multiple of 1/8 percent; it looks like {meant}: give that"
+        f"{coupon} is not a multiple of 1/8 percent; it looks like {meant}: give that"
     )
 
 
@@ -97,7 +97,9 @@ def test_a_low_rate_is_right_where_the_market_is_low() -> None:
     ],
 )
 def test_a_coupon_like_a_decimal_is_refused_by_name(call: Callable[[Any], Any]) -> None:
-    message = "coupon_pct 0.0425 is no multiple of 1/8 percent; it looks like the decimal of 4.25"
+    message = (
+        "coupon_pct 0.0425 is not a multiple of 1/8 percent; it looks like the decimal of 4.25"
+    )
     with pytest.raises(ValueError, match=message):
         call({"coupon_pct": 0.0425})
     for coupon in (4.25, 0.125):

@@ -259,7 +259,9 @@ def test_a_factor_without_a_recent_move_stays():
 def test_a_factor_that_follows_from_others_is_refused_by_name():
     shock = np.random.default_rng(16).normal(size=(300, 3))
     shock[:, 2] = shock[:, 0] - 3.0 * shock[:, 1]
-    with pytest.raises(CorrelationError, match=r"treasury:2 follows .* cme_correlation\.weight"):
+    with pytest.raises(
+        CorrelationError, match=r"treasury:2 is a combination .* cme_correlation\.weight"
+    ):
         recorrelated(shock, 200)
 
 

@@ -99,7 +99,7 @@ def test_a_history_has_the_nodes_it_has():
     ("columns", "says"),
     [
         ({"t1y": [4.0, 4.1, 4.2]}, "at least two tenors on or before 2025-03-13: 1mo"),
-        ({"t1y": [4.0, None, 4.0], "t2y": [None, 4.0, 4.0]}, "no row with all .* 2025-03-13"),
+        ({"t1y": [4.0, None, 4.0], "t2y": [None, 4.0, 4.0]}, "no complete row .* 2025-03-13"),
         ({"t1y": [None, None, 4.0], "t2y": [None, None, 4.0]}, "at least two tenors"),
     ],
 )

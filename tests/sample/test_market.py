@@ -96,12 +96,12 @@ def test_a_seed_gives_one_history() -> None:
 
 @pytest.mark.parametrize("day", ["2022-12-30", "2050-01-03"])
 def test_as_of_out_of_range_is_refused(day: str) -> None:
-    with pytest.raises(ValueError, match=f"as_of {day}: the sample is made for 2023"):
+    with pytest.raises(ValueError, match=f"as_of {day} is out of range; give a day from 2023"):
         make_history(1, np.datetime64(day))
 
 
 def test_as_of_must_be_a_business_day() -> None:
-    with pytest.raises(ValueError, match="2026-07-03 is no business day"):
+    with pytest.raises(ValueError, match="2026-07-03 is not a business day"):
         make_history(1, np.datetime64("2026-07-03"))
 
 

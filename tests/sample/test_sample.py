@@ -96,9 +96,9 @@ def test_the_market_alone_is_the_same_market() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"accounts": 9}, "accounts: 9 is too few; give 10 or more"),
+        ({"accounts": 9}, "accounts: 9 is too small; give 10 or more"),
         ({"seed": -1}, "seed: -1 must be 0 or more"),
-        ({"as_of": "2026-06-13"}, "2026-06-13 is no business day"),
+        ({"as_of": "2026-06-13"}, "2026-06-13 is not a business day"),
         ({"as_of": "June"}, "as_of"),
     ],
 )
@@ -134,7 +134,7 @@ def test_a_file_of_the_users_is_not_replaced(tmp_path: Path) -> None:
     write_sample(tmp_path, accounts=25)
     (tmp_path / "basis.csv").unlink()
     (tmp_path / "positions.csv").write_text("mine")
-    with pytest.raises(FileExistsError, match=r"has another positions\.csv, which would be lost"):
+    with pytest.raises(FileExistsError, match=r"has other positions\.csv, which would be lost"):
         write_sample(tmp_path, accounts=25)
     assert (tmp_path / "positions.csv").read_text() == "mine"
     assert not (tmp_path / "basis.csv").exists()

@@ -62,5 +62,5 @@ def test_every_treasury_contract_in_use_has_a_basket(tradable: Tradable) -> None
 def test_a_contract_without_a_basket_is_refused() -> None:
     securities = make_securities(2026, HISTORY)
     short = securities.take(np.flatnonzero(securities.type == "note"))
-    with pytest.raises(ValueError, match="nothing to deliver into TWEU26"):
+    with pytest.raises(ValueError, match="no security deliverable into TWEU26"):
         make_tradable(short, HISTORY)

@@ -1,4 +1,4 @@
-"""From rows of the accounts table to accounts, each once."""
+"""Read accounts, each once, from the rows of the accounts table."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from crossmargin.exceptions import ExceptionLog
 
 
 def read_accounts(table: pa.Table, *, file: str, log: ExceptionLog) -> pa.Table:
-    """Keep the first row of each account and reject the others: the account gets no benefit.
+    """Return the first row of each account; reject later rows, so the account gets no benefit.
 
     Parameters
     ----------
     table : pyarrow.Table
-        Typed, as `io.parse` leaves it.
+        Typed, as `io.parse` returns it.
     file : str
-        What exceptions call the table.
+        Name of the table in exceptions.
     log : ExceptionLog
         Takes the rejected rows.
 

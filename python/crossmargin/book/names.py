@@ -1,4 +1,4 @@
-"""What the names in positions stand for: accounts, securities, contracts, clearing firms."""
+"""Find the accounts, securities, contracts and clearing firms that positions name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from crossmargin.instruments.securities import Securities
 
 
 def find_accounts(rows: Rows, name: Names, known: pa.ChunkedArray) -> Integer:
-    """Return each row's number among the accounts known; reject rows of others."""
+    """Return the index of each row's account; reject rows of unknown accounts."""
     account = name.index_in(known)
     zeros = _known_with_zeros(known) if (account < 0).any() else {}
     rows.reject(
@@ -38,7 +38,7 @@ def find_accounts(rows: Rows, name: Names, known: pa.ChunkedArray) -> Integer:
 
 
 def _known_with_zeros(accounts: pa.ChunkedArray) -> dict[str, str]:
-    """Return what to do about accounts that look like known ones without their leading zeros."""
+    """Return advice on names that are known accounts without their leading zeros, by name."""
     names = [name for name in columns.texts(accounts) if name.startswith("0")]
     return {name.lstrip("0"): f"if it is {name!r}, read the column as text" for name in names}
 
@@ -50,7 +50,7 @@ def resolve_securities(
     as_of: np.datetime64,
     resolved: dict[str, str],
 ) -> Integer:
-    """Return each row's number among the securities, -1 for others; add what names stand for."""
+    """Return the index of each row's security, -1 for none; add resolved names to `resolved`."""
     instrument = rows.instrument
     number_of = {cusip: number for number, cusip in enumerate(securities.cusip.tolist())}
     place = np.full(len(instrument.different), -1)
@@ -78,7 +78,7 @@ def resolve_securities(
 
 
 def _advice(cusip: str, as_of: np.datetime64) -> str:
-    """Return what to do about a security that is not known."""
+    """Return advice on an unknown security."""
     if cusip.isdigit() and len(cusip) < CUSIP_LENGTH:
         return "its leading zeros may be lost"
     with suppress(ValueError):
@@ -89,9 +89,9 @@ def _advice(cusip: str, as_of: np.datetime64) -> str:
 def resolve_contracts(
     rows: Rows, future: Mask, as_of: np.datetime64, resolved: dict[str, str]
 ) -> tuple[Integer, tuple[Contract, ...]]:
-    """Return each row's number in the contracts of the book, in canonical order.
+    """Return the index of each row's contract, and the book's contracts in canonical order.
 
-    Adds what names stand for to `resolved`.
+    Resolved names are added to `resolved`.
     """
     instrument = rows.instrument
     found: dict[int, Contract] = {}
@@ -128,7 +128,7 @@ def resolve_contracts(
 def other_firms(
     row_firm: pa.ChunkedArray, own: pa.ChunkedArray, row: Integer, account: Integer
 ) -> tuple[Integer, list[str]]:
-    """Return the firms of some rows where they are not their account's, else -1, and all names."""
+    """Return the index of each row's firm if it is not its account's, else -1; and the firms."""
     number, name = columns.ranked(row_firm)
     own_number, own_name = columns.encoded(own)
     owner = columns.integers(pc.index_in(own_name, value_set=columns.text_column(name)))[own_number]

@@ -1,4 +1,7 @@
-"""Netting: from trades to legs to one line an instrument (methodology, sections 4 and 6)."""
+"""Netting: trades to open legs, and legs to one line for each instrument.
+
+Methodology, sections 4 and 6.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,18 @@ from crossmargin.engine import Book
 
 @dataclass(frozen=True)
 class Legs:
-    """What trades leave open, as columns of length N; the lots of one trade may be several legs.
+    """Open legs of trades, as columns of length N; a trade may have several legs.
 
     Attributes
     ----------
     trade : ndarray of int64
-        The trade a leg comes from.
+        Index of the leg's trade.
     instrument : ndarray of int64
-        Its number in the universe.
+        Index of the leg's instrument in the universe.
     lots : ndarray of int64
         Long positive.
     assumed : ndarray of int64
-        Trades whose start cash was blank.
+        Indices of the trades whose start cash was blank.
     """
 
     trade: Integer
@@ -43,9 +46,9 @@ def open_legs(trades: Trades, *, held: Integer, contract_at: Integer, price: Flo
     trades : Trades
         Accepted rows.
     held : ndarray of int64
-        Numbers of the securities in the universe, ascending: its first instruments.
+        Indices of the traded securities, ascending; they are the universe's first instruments.
     contract_at : ndarray of int64
-        Number in the universe of each of `trades.contracts`.
+        Index in the universe of each of `trades.contracts`.
     price : ndarray of float64, [I]
         Model prices in the universe's order; dirty for securities.
 
@@ -55,10 +58,10 @@ def open_legs(trades: Trades, *, held: Integer, contract_at: Integer, price: Flo
 
     Notes
     -----
-    Methodology, section 4. The seller in a repo is long the security forward and owes the end
-    cash, start cash * (1 + rate * days / 360) to the cent; before the start leg settles he also
-    has the opposite of both at the start. A forward cash leg is held in lots of 100 USD, rounded
-    half to even (ours).
+    Methodology, section 4. The seller in a repo is long the security forward and owes the end cash,
+    start cash * (1 + rate * days / 360), rounded to the cent. Until the start leg settles, the
+    seller also holds the opposite of both at the start. A forward cash leg is held in lots of 100
+    USD, rounded half to even (our choice).
     """
     dates = trades.cash_dates
     cash_at = held.size
@@ -97,7 +100,7 @@ def open_legs(trades: Trades, *, held: Integer, contract_at: Integer, price: Flo
 
 
 def _place(known: Integer, number: Integer) -> Integer:
-    """Return where each number stands among the known ones, which lie close together."""
+    """Return the position of each number among the known ones, which lie close together."""
     lowest = known.min(initial=0)
     place = np.zeros(known.max(initial=-1) - lowest + 1, np.int64)
     place[known - lowest] = np.arange(known.size)
@@ -110,7 +113,7 @@ def _lots(cash: Float) -> Integer:
 
 @dataclass(frozen=True)
 class Lines:
-    """Netted lines within (group, segment, xm, instrument), as columns; none is zero.
+    """Netted lines by (group, segment, xm, instrument), as columns; none is zero.
 
     Attributes
     ----------
@@ -119,7 +122,7 @@ class Lines:
     xm : ndarray of bool
         Booked in the cross-margin account, wherever it is margined.
     assignment_reason : ndarray of int64
-        Number of the reason it is there, one of `agreement.eligibility.ASSIGNMENT_REASONS`.
+        Index of the assignment reason in `agreement.eligibility.ASSIGNMENT_REASONS`.
     """
 
     group: Integer
@@ -139,12 +142,12 @@ def net(
     xm: Mask,
     assignment_reason: Integer,
 ) -> Lines:
-    """Add up the lots of each (group, segment, xm, instrument), ascending, and drop zeros.
+    """Return the lots added by (group, segment, xm, instrument), ascending, without zeros.
 
     Parameters
     ----------
     group, segment, instrument, lots, xm, assignment_reason : ndarray, [N]
-        As in `Lines`; `assignment_reason` is one for each key.
+        As in `Lines`; each key has one `assignment_reason`.
 
     Returns
     -------
@@ -153,7 +156,7 @@ def net(
     instruments = int(instrument.max(initial=-1)) + 1
     segments = max(len(SEGMENTS), int(segment.max(initial=-1)) + 1)
     key = ((group * segments + segment) * instruments + instrument) * 2 + xm
-    # Books come by account: a stable sort makes use of it.
+    # Most books are sorted by account, which makes a stable sort fast.
     order = np.argsort(key, kind="stable")
     total, first = _add_up(key[order], lots[order])
     kept = total != 0
@@ -168,17 +171,17 @@ def to_book(
     instruments: int,
     segments: range = range(len(SEGMENTS)),
 ) -> Book:
-    """Return the engine's book of some segments: a row for each of a group, each instrument once.
+    """Return the engine's book of some segments: a row for each segment of each group.
 
     Parameters
     ----------
     lines : Lines
-        In the order `net` leaves them.
+        In the order in which `net` returns them.
     groups, instruments : int
-        Rows and columns; a group without lines has zero rows.
+        Numbers of groups and of columns; a group without lines has empty rows.
     segments : range
-        Those of the book: row = group * len(segments) + segment - segments[0]. The four of the
-        programme if not given.
+        Segments of the book: row = group * len(segments) + segment - segments[0]. The programme's
+        four if not given.
 
     Returns
     -------
@@ -200,7 +203,7 @@ def to_book(
 
 
 def _add_up(key: Integer, lots: Integer) -> tuple[Integer, Integer]:
-    """Sum `lots` over runs of equal keys; return the sums and where each run starts."""
+    """Return the sums of `lots` over runs of equal keys, and where each run starts."""
     if lots.size == 0:
         return lots, np.empty(0, np.int64)
     new = np.ones(lots.size, dtype=bool)

@@ -1,4 +1,4 @@
-"""Whether input tables can be meant: they have rows, have them once, and tell the side."""
+"""Check whether input tables are plausible: not empty, no repeated rows, long and short told."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from crossmargin.book.schemas import Schema
 from crossmargin.exceptions import ExceptionLog, InputError
 
 SIDES = ("side", "sign", "direction", "buysell", "bs", "longshort", "ls")
-"""What extracts call the column that tells a long from a short position, in letters alone."""
+"""Names, in letters alone, of columns that tell long from short in extracts."""
 SHOWN = 3
-"""Rows that a note names."""
+"""Most rows that a note names."""
 
 
 def refuse_empty(file: str, read: int, log: ExceptionLog) -> NoReturn:
-    """Refuse an input of which no row can be used.
+    """Refuse an input without a usable row.
 
     Parameters
     ----------
     file : str
-        What exceptions call it.
+        Name of the input in exceptions.
     read : int
-        Rows that it has.
+        Number of rows in it.
     log : ExceptionLog
-        Knows why they were rejected.
+        Holds the reasons for which they were rejected.
 
     Raises
     ------
@@ -52,16 +52,16 @@ def refuse_empty(file: str, read: int, log: ExceptionLog) -> NoReturn:
 
 
 def note_side(table: pa.Table, extra_columns: Iterable[str], file: str, log: ExceptionLog) -> None:
-    """Note a column that may hold the sign, which is not read, where no quantity is negative.
+    """Note an unread column that may hold the sign, if no quantity is negative.
 
     Parameters
     ----------
     table : pyarrow.Table
         Positions, typed.
     extra_columns : iterable of str
-        Names of the file's columns that are not ours.
+        Names of the file's unknown columns.
     file : str
-        What exceptions call it.
+        Name of the file in exceptions.
     log : ExceptionLog
         Takes the note.
     """
@@ -70,23 +70,23 @@ def note_side(table: pa.Table, extra_columns: Iterable[str], file: str, log: Exc
         log.add(
             "READ_AS",
             file=file,
-            message=f"column `{names[0][:100]}` is not read, and no quantity is negative: all "
-            "futures and cash are long; if the column tells the side, say so in a columns file "
+            message=f"column `{names[0][:100]}` is not read and no quantity is negative, so all "
+            "futures and cash are long; if the column tells the side, name it in a columns file "
             "(--columns)",
         )
 
 
 def note_repeats(table: pa.Table, schema: Schema, log: ExceptionLog) -> None:
-    """Note the rows of an input that equal an earlier one in every column of ours.
+    """Note the rows of an input that equal an earlier row in every known column.
 
     Parameters
     ----------
     table : pyarrow.Table
-        Typed, as `io.parse` leaves it.
+        Typed, as `io.parse` returns it.
     schema : Schema
         Its columns.
     log : ExceptionLog
-        Takes one note: of some rows, or of a file whose every row is there more than once.
+        Takes one note: on some rows, or on a file in which every row appears more than once.
     """
     cell, size = np.zeros(len(table), np.int64), 1
     for column in schema.columns:
@@ -104,7 +104,7 @@ def note_repeats(table: pa.Table, schema: Schema, log: ExceptionLog) -> None:
     first_of_its_kind = np.flatnonzero(np.append(True, ~again))
     if np.diff(np.append(first_of_its_kind, len(table))).min() > 1:
         message = (
-            "every row is there more than once, as if the file had been given twice; each is "
+            "every row appears more than once, as if the file had been given twice; all are "
             f"counted. Row {row[0]} is the first that repeats"
         )
         log.add("FILE_REPEATED", file=schema.name, message=message)
@@ -123,7 +123,7 @@ def note_same_inputs(hashes: Mapping[str, str], log: ExceptionLog) -> None:
     Parameters
     ----------
     hashes : mapping of str to str
-        By input.
+        Hash of the content by input.
     log : ExceptionLog
         Takes the notes.
     """
@@ -131,5 +131,5 @@ def note_same_inputs(hashes: Mapping[str, str], log: ExceptionLog) -> None:
     for file, digest in hashes.items():
         earlier = first.setdefault(digest, file)
         if earlier != file:
-            message = f"{earlier} and {file} are the same file or table; check which is meant"
+            message = f"{earlier} and {file} are the same file or table; check which one is meant"
             log.add("INPUT_REPEATED", file=file, message=message)

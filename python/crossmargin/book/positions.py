@@ -1,4 +1,4 @@
-"""From rows of the positions table to trades we can margin; other rows are set aside and listed.
+"""Read trades from the rows of the positions table; rows that cannot be margined are listed.
 
 The checks run over whole columns.
 """
@@ -36,7 +36,7 @@ from crossmargin.market.calendars import DAY, add_business_days
 from crossmargin.market.rates import DECIMAL_UNDER, far_below
 
 HANDFUL = 5
-"""So many repo rates may be far below the market's without a word on the file as a whole."""
+"""Most repo rates that may look like decimals before the whole file is refused."""
 CYCLES = ("ITD", "EOD", "EODXM", "CUR")
 
 
@@ -52,26 +52,26 @@ def read_trades(
     log: ExceptionLog,
     clears: Mapping[str, Sequence[str]] = CLEARS,
 ) -> Trades:
-    """Check the rows of a positions table and resolve their accounts and instruments.
+    """Return the trades of a positions table, with their accounts and instruments resolved.
 
     Parameters
     ----------
     positions, accounts : pyarrow.Table
-        Typed, as `io.parse` leaves them.
+        Typed, as `io.parse` returns them.
     securities : Securities
         Sorted by CUSIP.
     as_of : datetime64[D]
         The margin date.
     short_rate_pct : float
-        The market's, percent: repo rates far below it are noted.
+        The market's short rate, percent; repo rates far below it are noted.
     cycle : str
-        In `ITD` a leg is settled if dated before `as_of`, else on or before.
+        In `ITD` legs dated before `as_of` are settled; in other cycles also those dated `as_of`.
     file : str
-        What exceptions call the positions table.
+        Name of the positions table in exceptions.
     log : ExceptionLog
         Takes rejected rows and notes.
     clears : mapping of str to sequence of str
-        Kinds of positions by clearing house of the policy.
+        Kinds of positions that each clearing house of the policy clears.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def read_trades(
     Raises
     ------
     InputError
-        The cycle is unknown, or the repo rates look like decimals.
+        The cycle is unknown, or most repo rates look like decimals.
     """
     if cycle not in CYCLES:
         raise InputError(f"cycle: {cycle!r} is not one of {', '.join(CYCLES)}")
@@ -126,7 +126,7 @@ def read_trades(
 
 @dataclass(frozen=True)
 class _Given:
-    """What the rows say, [N]: `rate` is a decimal, `repo` true of a reverse too."""
+    """Cells of the rows, [N]: `rate` is a decimal; `repo` is true for a reverse too."""
 
     kind: Integer
     future: Mask
@@ -145,9 +145,9 @@ class _Given:
 
 @dataclass(frozen=True)
 class _Named:
-    """What the instruments of the rows are, [N]: numbers, -1 where it is none of these.
+    """Instruments of the rows, [N]: indices, -1 where the row has no such instrument.
 
-    Of a security when it matures, NaT of another, and whether a model prices it.
+    For a security also its maturity (NaT for others) and whether a model prices it.
     """
 
     security: Integer
@@ -179,10 +179,10 @@ def _given(positions: pa.Table) -> _Given:
 def _find_instruments(
     rows: Rows, given: _Given, securities: Securities, as_of: np.datetime64
 ) -> _Named:
-    """Resolve what the rows name; reject what is not known, matured or expired."""
+    """Return the instruments that the rows name; reject unknown, matured and expired ones."""
     resolved: dict[str, str] = {}
     security = resolve_securities(rows, ~given.future, securities, as_of, resolved)
-    # Number -1, of what is no security, takes the last element.
+    # Index -1, for rows without a security, takes the last element.
     matures = np.append(securities.maturity_date, np.datetime64("NaT", "D"))[security]
     rows.reject(
         matures <= as_of,
@@ -203,40 +203,40 @@ def _find_ccps(
     clears: Mapping[str, Sequence[str]],
     ccps: Sequence[str],
 ) -> Integer:
-    """Return the number in `ccps` of each row's clearing house, -1 for FICC and CME, [N].
+    """Return the index in `ccps` of each row's clearing house, -1 for FICC and CME, [N].
 
-    Reject what is not cleared where the row says.
+    Reject rows whose clearing house does not clear them.
     """
     number, different = columns.encoded(named)
-    # A blank cell has number -1, the last row of these.
+    # A blank cell has index -1: the last element here.
     ccp = [*columns.texts(different).tolist(), None]
     cleared = np.array(
         [[name is None or kind in clears.get(name, ()) for kind in POSITION_KINDS] for name in ccp]
     )
-    houses = "; ".join(f"{house} clears {', '.join(kinds)}" for house, kinds in clears.items())
+    cleared_by = "; ".join(f"{name} clears {', '.join(kinds)}" for name, kinds in clears.items())
     rows.reject(
         ~cleared[number, given.kind],
         "CCP_UNKNOWN",
-        lambda i: f"ccp {ccp[number[i]]!r} of a {given.kind_name(i)}: {houses}",
+        lambda i: f"ccp {ccp[number[i]]!r} does not clear {given.kind_name(i)}; {cleared_by}",
     )
     return np.array([ccps.index(name) if name in ccps else -1 for name in ccp])[number]
 
 
 def _check_quantities(rows: Rows, given: _Given) -> Float:
-    """Return the quantities in lots; reject what is too large, negative or no whole number."""
+    """Return the quantities in lots; reject those too large, negative or not whole."""
     quantity, future = given.quantity, given.future
     largest = np.where(future, LARGEST_CONTRACTS, LARGEST_FACE)
     rows.reject(
         np.abs(quantity) > largest,
         "QUANTITY_INVALID",
-        lambda i: f"quantity {quantity[i]:g} is beyond {largest[i]:g}; check the units",
+        lambda i: f"quantity {quantity[i]:g} is larger than {largest[i]:g}; check the units",
     )
     rows.reject(
         given.repo & (quantity <= 0),
         "QUANTITY_INVALID",
         lambda i: (
             f"quantity {quantity[i]:g} of a {given.kind_name(i)} must be positive; "
-            "the kind tells the side"
+            "repo or reverse tells the side"
         ),
     )
     lot = np.where(future, 1, LOT)
@@ -245,7 +245,7 @@ def _check_quantities(rows: Rows, given: _Given) -> Float:
         lots * lot != quantity,
         "QUANTITY_NOT_WHOLE_LOT",
         lambda i: (
-            f"quantity {quantity[i].item()!r} is no whole number of "
+            f"quantity {quantity[i].item()!r} is not a whole number of "
             + ("contracts" if future[i] else f"lots of {LOT} USD face")
         ),
     )
@@ -253,7 +253,7 @@ def _check_quantities(rows: Rows, given: _Given) -> Float:
 
 
 def _check_dates(rows: Rows, given: _Given, named: _Named) -> None:
-    """Reject repos without dates, or with dates that cannot be."""
+    """Reject repos whose dates are missing or impossible."""
     repo, start, end, matures = given.repo, given.start, given.end, named.matures
     rows.reject(
         repo & (np.isnat(start) | np.isnat(end)),
@@ -268,27 +268,29 @@ def _check_dates(rows: Rows, given: _Given, named: _Named) -> None:
     rows.reject(
         repo & (end > matures),
         "DATE_INVALID",
-        lambda i: f"end_date {end[i]} is after {rows.instrument[i]} matures, {matures[i]}",
+        lambda i: f"end_date {end[i]} is after {rows.instrument[i]} matures on {matures[i]}",
     )
 
 
 def _check_settled(rows: Rows, given: _Given, settled_to: np.datetime64) -> None:
-    """Reject what is settled and did not fail."""
+    """Reject trades that have settled; those that failed stay."""
     settle, end = given.settle, given.end
     rows.reject(
         (given.kind == CASH) & (settle <= settled_to) & ~given.failed,
         "SETTLED",
-        lambda i: f"settled on {settle[i]}: no position at the clearing house; drop the row",
+        lambda i: f"settled on {settle[i]}, so the clearing house holds no position; drop the row",
     )
     rows.reject(
         given.repo & (end <= settled_to) & ~given.failed,
         "SETTLED",
-        lambda i: f"the repo ended on {end[i]}: no position at the clearing house; drop the row",
+        lambda i: (
+            f"the repo ended on {end[i]}, so the clearing house holds no position; drop the row"
+        ),
     )
 
 
 def _check_interest(rows: Rows, given: _Given) -> None:
-    """Reject repos without a rate, or with one that makes the interest as much as the cash."""
+    """Reject repos without a rate, or with a rate whose interest is at least the cash."""
     start, end, rate = given.start, given.end, given.rate
     rows.reject(
         given.repo & np.isnan(rate),
@@ -310,12 +312,12 @@ def _check_start_cash(rows: Rows, given: _Given, named: _Named) -> None:
     rows.reject(
         given.repo & named.no_model & np.isnan(given.start_cash),
         "VALUE_INVALID",
-        lambda i: f"no model prices {rows.instrument[i]}, so start_cash must be given",
+        lambda i: f"no model prices {rows.instrument[i]}; give start_cash",
     )
 
 
 def _start_open(given: _Given, settled_to: np.datetime64) -> Mask:
-    """Return the repos whose first leg is open: one that failed on it still has both."""
+    """Return a mask of the repos whose first leg is open, because it is due later or failed."""
     failed = given.failed & (given.end > settled_to)
     return np.asarray(given.repo & ((given.start > settled_to) | failed))
 
@@ -323,15 +325,15 @@ def _start_open(given: _Given, settled_to: np.datetime64) -> Mask:
 def _check_repo_rates(rows: Rows, given: _Given, short_rate_pct: float) -> None:
     """Note repo rates that look like decimals; refuse a file in which all do.
 
-    Rates of zero and below say nothing of the unit.
+    Rates of zero or less do not show the unit.
     """
     rate_pct = 100.0 * given.rate
     stated = np.flatnonzero(rows.ok & given.repo & (rate_pct > 0.0))
     low = far_below(rate_pct[stated], short_rate_pct)
     if stated.size > HANDFUL and low.all():
         raise InputError(
-            f"{rows.file}, row {rows.row[stated[0]]}: no repo_rate of the file reaches "
-            f"{DECIMAL_UNDER:g} where the market's short rate is {short_rate_pct:.2f}%; they look "
+            f"{rows.file}, row {rows.row[stated[0]]}: every repo_rate of the file is below "
+            f"{DECIMAL_UNDER:g} while the market's short rate is {short_rate_pct:.2f}%; they look "
             "like decimals: give percent"
         )
     at = stated[low]
@@ -339,7 +341,7 @@ def _check_repo_rates(rows: Rows, given: _Given, short_rate_pct: float) -> None:
         at,
         "RATE_SUSPICIOUS",
         [
-            f"repo_rate {rate:.10g} looks like a decimal where the market's short rate is "
+            f"repo_rate {rate:.10g} looks like a decimal while the market's short rate is "
             f"{short_rate_pct:.2f}%; give percent, unless the repo is special"
             for rate in rate_pct[at].tolist()
         ],
@@ -349,10 +351,11 @@ def _check_repo_rates(rows: Rows, given: _Given, short_rate_pct: float) -> None:
 def _note_ends(rows: Rows, given: _Given, settled_to: np.datetime64, as_of: np.datetime64) -> None:
     """Note the repos that end soon."""
     soon = add_business_days(as_of, NEAR, "bond")
-    # Most repos of a book end soon: one text for each day, not for each row.
+    # Most repos of a book end soon, so make one text for each day, not for each row.
     days = settled_to + np.arange(1, int((soon - settled_to).astype(np.int64)) + 1)
     ends = [
-        f"ends on {day}; without a new one its securities leave the margin account" for day in days
+        f"ends on {day}; unless it is renewed its securities leave the margin account"
+        for day in days
     ]
     end = given.end
     at = np.flatnonzero(rows.ok & given.repo & (end > settled_to) & (end <= soon))

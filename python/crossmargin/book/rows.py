@@ -1,6 +1,6 @@
-"""Rows of an input table under check: which are still accepted, and the log of those that are not.
+"""Rows of an input table while they are checked: those still accepted, and a log of the others.
 
-A row leaves at the first check it fails.
+A row is rejected at the first check that it fails.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from crossmargin.exceptions import ExceptionLog, Texts
 
 
 class Names:
-    """A column of names by number, [N]: each different one is looked at once.
+    """A column of names as indices, [N], so that each distinct name is read once.
 
     Attributes
     ----------
     number : ndarray of int64, [N]
-        Of each row, the number of its name.
+        Index of each row's name.
     different : pyarrow.StringArray
-        The names.
+        The distinct names.
     """
 
     def __init__(self, column: pa.ChunkedArray) -> None:
@@ -39,24 +39,24 @@ class Names:
         return self.different.take(columns.column(self.number[row]))
 
     def index_in(self, known: pa.Array | pa.ChunkedArray) -> Integer:
-        """Return where each name stands among `known`, -1 where it does not."""
+        """Return the index of each row's name in `known`, -1 if it is not there."""
         found = pc.index_in(self.different, value_set=columns.plain(known))
         return columns.integers(found)[self.number]
 
 
 class Rows:
-    """The rows still accepted, and the log for those that are not.
+    """The rows still accepted, and the log for the others.
 
     Parameters
     ----------
     row : pyarrow.ChunkedArray of int64, [N]
-        Their numbers in the file.
+        Row numbers in the file.
     instrument : Names
-        What exceptions say they are of.
+        Instruments of the rows, for exceptions.
     account : Names, optional
-        Likewise.
+        Accounts of the rows, for exceptions.
     file : str
-        What exceptions call the table.
+        Name of the table in exceptions.
     log : ExceptionLog
         Takes rejected rows and notes.
 
@@ -86,7 +86,7 @@ class Rows:
         self._log = log
 
     def note(self, at: Integer, code: str, message: Texts) -> None:
-        """Log some rows, which stay accepted."""
+        """Log a note on some rows; they stay accepted."""
         self._log.add(
             code,
             file=self.file,
@@ -97,11 +97,11 @@ class Rows:
         )
 
     def note_file(self, code: str, message: str) -> None:
-        """Log something of the whole file."""
+        """Log a note on the whole file."""
         self._log.add(code, file=self.file, message=message)
 
     def reject(self, mask: Mask, code: str, message: Callable[[int], str]) -> None:
-        """Log the accepted rows of a mask, and accept them no more."""
+        """Log and reject those rows of a mask that are still accepted."""
         at = np.flatnonzero(self.ok & mask)
         if at.size:
             self.note(at, code, [message(i) for i in at.tolist()])

@@ -1,4 +1,4 @@
-"""The input tables as data: which columns they have, and what may stand in them."""
+"""The input tables as data: their columns, and what the cells may hold."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ARROW_TYPE: dict[Kind, pa.DataType] = {
     "flag": pa.bool_(),
     "choice": TEXT,
 }
-"""The type of a column once read."""
+"""Arrow type of a column after reading, by kind."""
 
 LARGEST_QUANTITY = 2.0**53 - 1
-"""Beyond it a float64 no longer holds every whole number."""
+"""Above it a float64 does not hold every whole number."""
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,22 @@ class Column:
     name, kind
         The header, and how cells are read.
     code
-        The exception a bad cell's row is rejected with; None: a bad cell makes the whole file
-        unusable (market histories, where a hole must not appear unseen).
+        The exception for a row with a bad cell. None: a bad cell makes the whole file unusable
+        (market histories, where a missing row could go unnoticed).
     required
-        The file must have the column.
+        Whether the file must have the column.
     blank
-        A cell may be missing. None: where the column is optional.
+        Whether a cell may be missing. None: if the column is optional.
     choices
-        What a `choice` may be, as it leaves the reader; case is ignored in files.
+        Values of a `choice`, as the reader returns them; case is ignored in files.
     default
-        What stands for a missing cell or column; None: null.
+        Value of a missing cell or column; None: null.
     low, high
         Bounds of a `number`, inclusive.
     unit
-        Of a `number`: `percent`, or empty.
+        Unit of a `number`: `percent`, or empty.
     meaning
-        What a cell says, in Markdown.
+        Meaning of a cell, in Markdown.
     """
 
     name: str
@@ -78,13 +78,13 @@ class Schema:
     Attributes
     ----------
     name
-        What the table is called.
+        Name of the table.
     columns
-        Its columns, in the order they leave the reader.
+        Its columns, in the order in which the reader returns them.
     account, instrument
-        The columns that name these in an exception, if there are any.
+        The columns that give account and instrument of an exception, if there are any.
     keep_extra
-        Whether columns we do not know are carried along.
+        Whether unknown columns are kept.
     """
 
     name: str
@@ -110,10 +110,10 @@ POSITIONS = Schema(
             code="KIND_UNKNOWN",
             required=True,
             choices=POSITION_KINDS,
-            meaning="`cash` is an unsettled purchase or sale; its own payment is not "
-            "modelled. `repo` sells the securities, borrows cash, and buys them back "
-            "at the end: once started it is long the securities. `reverse` is the "
-            "opposite: short.",
+            meaning="`cash` is an unsettled purchase or sale; its payment is not modelled. "
+            "`repo` sells the securities, borrows cash, and buys the securities back at the "
+            "end; once started, it is long the securities. `reverse` is the opposite, and "
+            "short.",
         ),
         Column(
             "instrument",
@@ -127,21 +127,21 @@ POSITIONS = Schema(
             "number",
             code="QUANTITY_INVALID",
             required=True,
-            meaning="USD of face, in whole lots of 100: signed for cash, positive for repo "
-            "and reverse. Contracts of a future, signed.",
+            meaning="USD of face in whole lots of 100, signed for cash, positive for repo and "
+            "reverse. For a future, the number of contracts, signed.",
         ),
         Column(
             "xm",
             "flag",
             code="XM_UNREADABLE",
             required=True,
-            meaning="Whether it is in the cross-margin account.",
+            meaning="Whether the position is booked in the cross-margin account.",
         ),
         Column(
             "settle_date",
             "date",
             code="DATE_INVALID",
-            meaning="Of cash. Blank is unsettled.",
+            meaning="Settlement date of cash. Blank means unsettled.",
         ),
         Column(
             "start_date",
@@ -170,25 +170,26 @@ POSITIONS = Schema(
             code="VALUE_INVALID",
             low=0.0,
             high=1e13,
-            meaning="Of repo and reverse, USD. Blank is face times the model's dirty price.",
+            meaning="USD, of repo and reverse. Blank means face times the model's dirty price.",
         ),
         Column(
             "failed",
             "flag",
             code="VALUE_INVALID",
             default=False,
-            meaning="A leg that is due did not settle and is still open.",
+            meaning="Whether a leg that was due failed to settle and is still open.",
         ),
         Column(
             "clearing_firm",
             code="VALUE_INVALID",
-            meaning="Where it is not the account's: the row is margined apart.",
+            meaning="Clearing firm, if it is not the account's. The row is then margined "
+            "separately.",
         ),
         Column(
             "ccp",
             code="CCP_UNKNOWN",
-            meaning="The clearing house, where the policy has others beside FICC and CME. Blank is "
-            "FICC for cash, repo and reverse, CME for futures.",
+            meaning="The clearing house, if the policy has others beside FICC and CME. Blank means "
+            "FICC for cash, repo and reverse, and CME for futures.",
         ),
     ),
     account="account",
@@ -227,7 +228,8 @@ ACCOUNTS = Schema(
             "flag",
             code="ACCOUNT_INVALID",
             required=True,
-            meaning="Without it an account, house or customer, is not cross-margined.",
+            meaning="Whether the account takes part; if not, house or customer, it is not "
+            "cross-margined.",
         ),
         Column(
             "clearing_firm",
@@ -238,7 +240,7 @@ ACCOUNTS = Schema(
         Column(
             "customer",
             code="ACCOUNT_INVALID",
-            meaning="The legal customer, carried to the results.",
+            meaning="The legal customer, copied to the results.",
         ),
         Column(
             "multiplier",
@@ -330,7 +332,7 @@ SECURITIES = Schema(
             low=0.0,
             high=30.0,
             unit="percent",
-            meaning="The coupon of a year.",
+            meaning="Annual coupon.",
         ),
         Column(
             "issue_date",
@@ -351,13 +353,14 @@ SECURITIES = Schema(
             "choice",
             code="SECURITY_INVALID",
             choices=("note", "bond", "tips", "frn", "bill", "strip", "mbs"),
-            meaning="Blank is a nominal bill, note or bond by its term, so mark the others.",
+            meaning="Type of security. Blank is taken as a nominal bill, note or bond, by its "
+            "term, so mark TIPS, FRNs, STRIPS and MBS.",
         ),
         Column(
             "first_coupon_date",
             "date",
             code="SECURITY_INVALID",
-            meaning="Of an irregular first period.",
+            meaning="First coupon date of an irregular first period.",
         ),
         Column(
             "price",
@@ -365,14 +368,14 @@ SECURITIES = Schema(
             code="SECURITY_INVALID",
             low=0.01,
             high=1000.0,
-            meaning="Clean, per 100. Of bills, STRIPS, TIPS and FRNs all that 100 of face is "
-            "worth: for the haircut method, and for the floor where your own cube has "
-            "the P&L.",
+            meaning="Clean price per 100 of face. For bills, STRIPS, TIPS and FRNs the full "
+            "value of 100 of face; the haircut method uses it, and so does the floor if your own "
+            "cube gives the P&L.",
         ),
         Column(
             "resold_as",
             code="SECURITY_INVALID",
-            meaning="Later sales as a new original issue: `2022-01-31:5-Year;...`.",
+            meaning="Later sales as a new issue: `2022-01-31:5-Year;...`.",
         ),
         Column(
             "outstanding",
@@ -380,7 +383,7 @@ SECURITIES = Schema(
             code="SECURITY_INVALID",
             low=0.0,
             high=1e13,
-            meaning="USD of face. Positions beyond it are noted.",
+            meaning="Amount outstanding, USD of face. Larger positions are noted.",
         ),
     ),
     instrument="cusip",
@@ -453,7 +456,7 @@ VOLUMES = Schema(
         Column(
             "contract",
             required=True,
-            meaning="A contract, or a root for all its contracts without a row.",
+            meaning="A contract, or a root for all its contracts that have no row.",
         ),
         Column(
             "adv",
@@ -468,7 +471,7 @@ VOLUMES = Schema(
             "number",
             low=0.0,
             high=1e9,
-            meaning="Contracts. Positions beyond it are noted, whatever the policy.",
+            meaning="Open interest, contracts. Larger positions are noted under every policy.",
         ),
     ),
     instrument="contract",

@@ -1,4 +1,4 @@
-"""From rows of the securities table to securities; rows that make no sense are set aside."""
+"""Read securities from the rows of the securities table; rows that make no sense are listed."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ ON_GRID = ("note", "bond", "tips")
 
 
 def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionLog) -> Securities:
-    """Check the rows of a securities table.
+    """Return the securities of a securities table.
 
     Parameters
     ----------
     table : pyarrow.Table
-        Typed, as `io.parse` leaves it.
+        Typed, as `io.parse` returns it.
     curve : Curve
-        Market prices must be met by a z-spread over it.
+        A z-spread over it must reproduce each market price.
     file : str
-        What exceptions call the table.
+        Name of the table in exceptions.
     log : ExceptionLog
-        Takes rejected rows. Of equal rows of one CUSIP the first is used, of rows that differ none.
+        Takes rejected rows. If the rows of a CUSIP are equal, the first is used; if they differ,
+        none is.
 
     Returns
     -------
@@ -53,8 +54,8 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
     if blank:
         rows.note_file(
             "TYPE_ASSUMED",
-            f"{blank} of {rows.row.size} rows have no type and are taken as nominal by their "
-            "term; mark TIPS, FRNs and STRIPS, or they are margined as notes",
+            f"{blank} of {rows.row.size} rows have no type and are taken as nominal bills, notes "
+            "or bonds; mark TIPS, FRNs and STRIPS, or they are margined as notes",
         )
     cusip, trouble = _canonical(given.name)
     _reject_each(rows, trouble)
@@ -80,7 +81,7 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
 
 @dataclass(frozen=True)
 class _Given:
-    """What the rows say, [N]; `type` is the one assumed where it is blank, `untyped`."""
+    """Cells of the rows, [N]; where the type is blank, `untyped` is true and `type` assumed."""
 
     name: Text
     type: Text
@@ -114,14 +115,14 @@ def _given(table: pa.Table) -> _Given:
 
 
 def _reject_each(rows: Rows, trouble: dict[int, str]) -> None:
-    """Reject rows by number, each for a reason of its own."""
+    """Reject rows by index, each with its own message."""
     wrong = np.zeros(rows.row.size, dtype=bool)
     wrong[list(trouble)] = True
     rows.reject(wrong, "SECURITY_INVALID", trouble.__getitem__)
 
 
 def _check_coupons(rows: Rows, given: _Given) -> None:
-    """Reject coupons that are no multiple of 1/8 percent; refuse a file of decimals."""
+    """Reject coupons that are not a multiple of 1/8 percent; refuse a file of decimals."""
     on_grid = np.isin(given.type.astype(str), ON_GRID)
     _refuse_decimals(given.coupon_pct[on_grid], rows.row[on_grid], rows.file)
     rows.reject(
@@ -135,7 +136,7 @@ def _check_coupons(rows: Rows, given: _Given) -> None:
 
 
 def _check_dates(rows: Rows, given: _Given) -> None:
-    """Reject what matures before it is issued, or was issued in years we do not know."""
+    """Reject securities that mature before issue, or are issued in years not covered."""
     issue, maturity = given.issue, given.maturity
     rows.reject(
         maturity <= issue,
@@ -147,12 +148,12 @@ def _check_dates(rows: Rows, given: _Given) -> None:
     rows.reject(
         ~covered,
         "SECURITY_INVALID",
-        lambda i: f"issue_date {issue[i]} is outside the years we know, 1972 to 2100",
+        lambda i: f"issue_date {issue[i]} is outside the years covered, 1972 to 2100",
     )
 
 
 def _drop_repeats(rows: Rows, given: _Given, cusip: Text) -> Integer:
-    """Return the row of each CUSIP, in its order; reject repeats, and all of rows that differ."""
+    """Return the row of each CUSIP, by CUSIP; reject repeats, and all rows that differ."""
     kept = np.flatnonzero(rows.ok)
     terms = list(
         zip(
@@ -174,25 +175,25 @@ def _drop_repeats(rows: Rows, given: _Given, cusip: Text) -> Integer:
         reopened,
         "SECURITY_DUPLICATE",
         lambda i: (
-            f"{cusip[i]} has rows of different issue dates, as a reopened security has: none "
-            "is used; keep the row with the earliest issue date"
+            f"{cusip[i]} has rows with different issue dates, as a reopened security has; none "
+            "is used: keep the row with the earliest issue date"
         ),
     )
     rows.reject(
         differ,
         "SECURITY_DUPLICATE",
-        lambda i: f"{cusip[i]} has rows that differ: none is used; keep the right one",
+        lambda i: f"{cusip[i]} has rows that differ; none is used: keep the right one",
     )
     rows.reject(
         ~used,
         "SECURITY_DUPLICATE",
-        lambda i: f"{cusip[i]} has an earlier row that says the same; keep one",
+        lambda i: f"{cusip[i]} has an equal earlier row; keep one",
     )
     return kept[first[rows.ok[kept[first]]]]
 
 
 def _note_names(rows: Rows, name: Text, cusip: Text) -> None:
-    """Note the CUSIPs that are written in another way."""
+    """Note the names that were resolved to another CUSIP."""
     pairs = zip(name, cusip, strict=True)
     resolved = {text: own for text, own in pairs if text.strip().upper() != own}
     if resolved:
@@ -200,7 +201,7 @@ def _note_names(rows: Rows, name: Text, cusip: Text) -> None:
 
 
 def _check_prices(rows: Rows, kept: Integer, securities: Securities, curve: Curve) -> None:
-    """Reject securities whose price no z-spread meets; `kept` are their rows."""
+    """Reject securities whose price no z-spread reproduces; `kept` holds their rows."""
     with_price = np.flatnonzero(
         securities.nominal & (securities.maturity_date > curve.as_of) & ~np.isnan(securities.price)
     )
@@ -210,12 +211,12 @@ def _check_prices(rows: Rows, kept: Integer, securities: Securities, curve: Curv
     rows.reject(
         unmet,
         "SECURITY_INVALID",
-        lambda i: "no z-spread within 100% of the curve meets the price; check it",
+        lambda i: "no z-spread within 100% of the curve reproduces the price; check it",
     )
 
 
 def _canonical(named: Text) -> tuple[Text, dict[int, str]]:
-    """Return the CUSIPs that names stand for, and what is wrong with some, by number."""
+    """Return the CUSIPs that names stand for, and messages for wrong names, by index."""
     cusip, trouble = named.copy(), {}
     for i, name in enumerate(named.tolist()):
         try:
@@ -226,7 +227,7 @@ def _canonical(named: Text) -> tuple[Text, dict[int, str]]:
 
 
 def _wrong_sales_and_first_coupons(given: _Given, ok: Mask) -> dict[int, str]:
-    """Return what is wrong with `resold_as` and first coupons of the rows accepted, by number."""
+    """Return messages for wrong `resold_as` and first coupons of accepted rows, by index."""
     trouble = {}
     for i in np.flatnonzero(ok & (given.resold != "")).tolist():
         try:
@@ -246,9 +247,10 @@ def _wrong_sales_and_first_coupons(given: _Given, ok: Mask) -> dict[int, str]:
 def _compared(
     cusip: Text, issue: Dates, terms: list[tuple[object, ...]]
 ) -> tuple[Integer, Mask, Mask]:
-    """Return the first row of each CUSIP, ascending, and which rows are of one whose rows differ.
+    """Return the first row of each CUSIP, ascending, and two masks of rows.
 
-    Last, which are of one whose rows differ in the issue date alone.
+    The first mask marks rows of a CUSIP whose rows differ; the second, those of a CUSIP whose rows
+    differ only in the issue date.
     """
     _, first, group = np.unique(cusip.astype(str), return_index=True, return_inverse=True)
     own = first[group]

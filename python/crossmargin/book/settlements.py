@@ -1,4 +1,4 @@
-"""From rows of the settlements table to prices of contracts."""
+"""Read settlement prices of contracts from the rows of the settlements table."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from crossmargin.instruments.settlement_basis import Settlements
 
 
 def read_settlements(table: pa.Table, *, as_of: np.datetime64) -> Settlements:
-    """Resolve the contracts of a settlements table.
+    """Return the settlement prices of a table, with their contracts resolved.
 
-    Rows after the as-of date, and without a price, are not looked at.
+    Rows after the as-of date and rows without a price are ignored.
 
     Parameters
     ----------
     table : pyarrow.Table
-        Typed, as `io.parse` leaves it.
+        Typed, as `io.parse` returns it.
     as_of : datetime64[D]
 
     Returns
@@ -30,8 +30,8 @@ def read_settlements(table: pa.Table, *, as_of: np.datetime64) -> Settlements:
     Raises
     ------
     ValueError
-        A contract is unknown or was no longer traded, or has two prices on one day; the message
-        names the row.
+        A contract is unknown, had stopped trading, or has two prices on one day; the message names
+        the row.
     """
     past = columns.dates(table["date"]) <= as_of
     table = table.filter(columns.column(past)).drop_null()
@@ -42,7 +42,7 @@ def read_settlements(table: pa.Table, *, as_of: np.datetime64) -> Settlements:
 
 
 def _contracts(names: pa.ChunkedArray, date: Dates, row: Integer) -> tuple[list[Contract], Integer]:
-    """Return the different contracts, and the number of each row's as of its date."""
+    """Return the distinct contracts, and the index of each row's contract as of its date."""
     code, different = columns.encoded(names)
     text = columns.texts(different)
     found: dict[Contract, int] = {}
@@ -58,14 +58,14 @@ def _contracts(names: pa.ChunkedArray, date: Dates, row: Integer) -> tuple[list[
     order = np.lexsort((date, code))
     for mine in np.split(order, np.flatnonzero(np.diff(code[order])) + 1):
         if mine.size:
-            # One digit of a year may mean two contracts over the years, the later one later.
+            # Over the years a one-digit year may stand for two contracts, the later one later.
             ends = of(mine[0]), of(mine[-1])
             number[mine] = ends[0] if ends[0] == ends[1] else [of(at) for at in mine]
     return list(found), number
 
 
 def _check_traded(contracts: list[Contract], number: Integer, date: Dates, row: Integer) -> None:
-    """Refuse a price after trading ended, and two prices of one contract on one day."""
+    """Refuse a price after the last trading day, and two prices of a contract on one day."""
     last = np.array([last_trading_day(c) for c in contracts], "datetime64[D]")[number]
     late = np.flatnonzero(date > last)
     if late.size:

@@ -1,4 +1,4 @@
-"""Whether a book can be meant: it holds no more than the market has."""
+"""Check whether a book is plausible: it holds no more than the market has."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from crossmargin.instruments.universe import FUTURE, Universe
 def market_size(
     universe: Universe, outstanding: Float, open_interest: Mapping[str, float]
 ) -> Float:
-    """Return how much there is of each instrument, in lots or contracts, NaN if not known, [I].
+    """Return how much of each instrument exists, lots or contracts, NaN if unknown, [I].
 
     Parameters
     ----------
     universe : Universe
-        Securities come first.
+        The instruments; securities come first.
     outstanding : ndarray of float64
         USD of face of each of those securities, NaN where not given.
     open_interest : mapping of str to float
-        Contracts, by contract or root; a contract's own goes before its root's.
+        Contracts, by contract or root; a contract's entry overrides its root's.
     """
     size = np.full(universe.name.size, np.nan)
     size[: outstanding.size] = outstanding / LOT
@@ -45,7 +45,7 @@ def note_sizes(
     file: str,
     log: ExceptionLog,
 ) -> None:
-    """Note positions, and sides of the book, that are larger than what there is.
+    """Note positions, and sides of the whole book, that are larger than what exists.
 
     Parameters
     ----------
@@ -56,12 +56,12 @@ def note_sizes(
     size : ndarray of float64, [I]
         From `market_size`.
     account : pyarrow.StringArray, [N]
-        Of each line.
+        Account of each line.
     file : str
-        What exceptions call the positions table.
+        Name of the positions table in exceptions.
     log : ExceptionLog
-        Takes a note for each position, and one for each other instrument of which the longs or the
-        shorts of all accounts together are too many.
+        Takes a note for each position that is too large, and for each other instrument of which
+        all longs or all shorts together are too large.
     """
 
     def text(lots: float, i: int) -> str:
@@ -93,7 +93,7 @@ def note_sizes(
         file=file,
         instrument=universe.name[beyond],
         message=[
-            f"one side of the book has {text(together[i], i)}; check whether rows are there twice"
+            f"one side of the book has {text(together[i], i)}; check for repeated rows"
             for i in beyond.tolist()
         ],
     )

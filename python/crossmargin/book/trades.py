@@ -14,11 +14,11 @@ from crossmargin.instruments.contracts import Contract, roots
 
 CASH, REPO, REVERSE, FUTURE = range(len(POSITION_KINDS))
 LOT = 100
-"""USD of face, or of forward cash leg, in a lot."""
+"""USD of face, or of a forward cash leg, in a lot."""
 LARGEST_FACE = 1e12
 LARGEST_CONTRACTS = 1e7
 NEAR = 10
-"""Business days ahead within which an end is noted."""
+"""Business days; an end within so many is noted."""
 
 
 @dataclass(frozen=True)
@@ -30,38 +30,38 @@ class Trades:
     row : ndarray of int64
         Data row in the file, from 1.
     account : ndarray of int64
-        Number of the account in the accounts table.
+        Index of the account in the accounts table.
     firm : ndarray of int64
-        Number in `firms` of the clearing firm where it differs from the account's, else -1.
+        Index in `firms` of the clearing firm if it differs from the account's, else -1.
     kind : ndarray of int64
-        One of `schemas.POSITION_KINDS`.
+        Index in `schemas.POSITION_KINDS`.
     instrument : pyarrow.StringArray
         As the row names it.
     security, contract : ndarray of int64
-        Number of the security (cash, repo, reverse) or in `contracts` (future), else -1.
+        Index of the security (cash, repo, reverse) or in `contracts` (future), else -1.
     lots : ndarray of int64
         Lots of 100 USD face, or contracts; signed for cash and futures, positive for repo.
     xm : ndarray of bool
         Booked in the cross-margin account.
     start_open, end_open : ndarray of bool
-        Which legs of a repo are not settled.
+        Which legs of a repo are open, that is not settled.
     start_date, end_date : ndarray of datetime64[D]
     repo_rate : ndarray of float64
         Decimal.
     start_cash : ndarray of float64
-        USD, NaN where blank; only a security that a model prices may leave it so.
+        USD, NaN where blank, which is allowed only if a model prices the security.
     contracts : tuple of Contract
         In the canonical order of futures.
     firms : tuple of str
         Ascending.
     ccp : ndarray of int64
-        Number in `ccps` of the clearing house outside the programme that holds it, else -1.
+        Index in `ccps` of the clearing house outside the programme that holds the trade, else -1.
     ccps : tuple of str
         Clearing houses of the policy outside the programme.
     cash_dates : ndarray of datetime64[D]
         Days on which an open repo leg pays cash, ascending.
     held : ndarray of int64
-        Numbers of the securities traded, ascending.
+        Indices of the traded securities, ascending.
     """
 
     row: Integer
@@ -95,7 +95,7 @@ class Trades:
 
 
 def canonical_order(contracts: Iterable[Contract]) -> list[Contract]:
-    """Return contracts by root, as contracts.toml lists them, and month."""
+    """Return contracts sorted by root, in the order of contracts.toml, and by month."""
     rank = {root: number for number, root in enumerate(roots())}
     return sorted(contracts, key=lambda c: (rank[c.root], c.month))
 
@@ -105,7 +105,7 @@ WIDE = 1 << 20
 
 
 def different_numbers(number: Integer) -> Integer:
-    """Return the different ones of numbers, ascending; without sorting where they lie close."""
+    """Return the distinct numbers, ascending; without sorting if they lie close together."""
     lowest, highest = int(number.min(initial=0)), int(number.max(initial=0))
     if highest - lowest > WIDE + number.size:
         return np.unique(number)

@@ -14,24 +14,24 @@ from crossmargin.instruments.identifiers import parse_contract
 def read_volumes(
     table: pa.Table, *, as_of: np.datetime64
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Return contracts a day and contracts open, by contract (`ZNM25`) or root.
+    """Return average daily volume and open interest, by contract (`ZNM25`) or root.
 
     Parameters
     ----------
     table : pyarrow.Table
-        Typed, as `io.parse` leaves it.
+        Typed, as `io.parse` returns it.
     as_of : datetime64[D]
-        Tells the decade of a year of one digit.
+        Gives the decade of a one-digit year.
 
     Returns
     -------
     volume, open_interest : dict of str to float
-        A row may lack the second.
+        Contracts a day, and contracts. A row may lack the open interest.
 
     Raises
     ------
     InputError
-        A name is neither contract nor root, or there twice; the message names the row.
+        A name is neither a contract nor a root, or appears twice; the message names the row.
     """
     volume: dict[str, float] = {}
     open_interest: dict[str, float] = {}
@@ -48,7 +48,7 @@ def read_volumes(
                 name = parse_contract(text, as_of).symbol
             except ValueError as error:
                 raise InputError(
-                    f"{VOLUMES.name}, row {number}: {error}; or a root alone"
+                    f"{VOLUMES.name}, row {number}: {error}, or a root alone"
                 ) from None
         if name in volume:
             raise InputError(f"{VOLUMES.name}, row {number}: {name} has an earlier row; keep one")

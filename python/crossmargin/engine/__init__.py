@@ -1,7 +1,7 @@
-"""One door to the kernels: quantities and P&L to tails, terms and shocks to P&L, deltas to offsets.
+"""The interface to the kernels: tails of portfolios, P&L under shocks, and offsets of deltas.
 
-`reference` says in plain NumPy what each kernel means; the C++ and numba kernels give the same bits
-(methodology, section 1) whatever the backend, the number of threads or the order of accounts.
+`reference` defines each kernel in plain NumPy. The C++ and numba kernels give the same bits
+(methodology, section 1), for every backend, number of threads and order of accounts.
 """
 
 from crossmargin.engine.backends import Info, info

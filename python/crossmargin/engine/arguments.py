@@ -1,6 +1,6 @@
-"""The arrays that kernels take and fill, in groups that belong together.
+"""The arrays that kernels read and fill, grouped.
 
-The functions of the engine check them; a kernel relies on it.
+The functions of the engine check them; the kernels do not check again.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class TailArrays(NamedTuple):
     var : ndarray of float64 [A x U]
         USD, loss positive.
     es : ndarray of float64 [A x U]
-        Likewise; [A x 0] where it is not wanted.
+        USD, loss positive; [A x 0] if not wanted.
     scenario : ndarray of int32 [A x U x k]
-        Positions among the measure's scenarios, worst first; [A x U x 0] where not wanted.
+        Indices into the measure's scenarios, worst first; [A x U x 0] if not wanted.
     """
 
     var: Float
@@ -114,7 +114,7 @@ class Spreads(NamedTuple):
     Attributes
     ----------
     leg_ptr : ndarray of int64 [P + 1]
-        The legs of each spread; of both sides, no commodity twice.
+        Spread p has legs leg_ptr[p]:leg_ptr[p+1]: on both sides, no commodity twice.
     leg_commodity, leg_ratio, leg_side : ndarray [L]
         A leg's commodity, its delta in one spread (> 0), and its side: +1 or -1 (int8).
     rate : ndarray of float64 [P]
@@ -129,12 +129,12 @@ class Spreads(NamedTuple):
 
 
 class SpreadArrays(NamedTuple):
-    """What spreads credit.
+    """The spreads formed, and their credits.
 
     Attributes
     ----------
     formed, credit : ndarray of float64 [A x P]
-        How many of each spread, and USD.
+        Number of each spread, and its credit in USD.
     remaining : ndarray of float64 [A x C]
         The delta that no spread has used.
     """
@@ -145,12 +145,12 @@ class SpreadArrays(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Pairs of columns in order: what is long in one offsets what is short in the other.
+    """Pairs of columns in order: longs in one offset shorts in the other.
 
     Attributes
     ----------
     a, b : ndarray of int32 [Q]
-        The columns; the same one twice is allowed.
+        The columns of each pair; both may be the same.
     weight : ndarray of float64 [Q]
         USD for each unit offset.
     """
@@ -161,14 +161,14 @@ class Pairs(NamedTuple):
 
 
 class PairArrays(NamedTuple):
-    """What pairs offset.
+    """The offsets of pairs, and what is left.
 
     Attributes
     ----------
     offset, amount : ndarray of float64 [A x Q]
-        Units, and units * weight.
+        Units offset, and units * weight.
     long_left, short_left : ndarray of float64 [A x T]
-        What no pair has offset.
+        Holdings that no pair has offset.
     """
 
     offset: Float

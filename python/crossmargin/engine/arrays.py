@@ -1,4 +1,4 @@
-"""Checks of array arguments: every message names the argument and says what to do."""
+"""Checks of array arguments; every message names the argument and says what to do."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def floats(name: str, value: npt.ArrayLike, ndim: int = 1, *, copy: bool = False
     Raises
     ------
     TypeError
-        The values are no real numbers.
+        The values are not real numbers.
     ValueError
         Wrong number of dimensions, or a value is masked, NaN or infinite; the message names the
         element.
     """
     array = _unmasked(name, value)
     if not array.size:
-        array = np.zeros(array.shape)  # no value, so it is of no type
+        array = np.zeros(array.shape)  # empty arrays have any type
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name}: numbers expected, got dtype {array.dtype}")
     if array.ndim != ndim:
@@ -58,7 +58,7 @@ def floats(name: str, value: npt.ArrayLike, ndim: int = 1, *, copy: bool = False
 def integers(
     name: str, value: npt.ArrayLike, dtype: type[np.signedinteger[Any]], *, copy: bool = False
 ) -> Array:
-    """Return `value` as a contiguous vector of `dtype`, refusing anything that would change it.
+    """Return `value` as a contiguous vector of `dtype`; refuse values that would change.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def integers(
     Raises
     ------
     TypeError
-        The values are no integers.
+        The values are not integers.
     ValueError
         Not one dimension, or a value is masked or does not fit `dtype`.
     """
@@ -86,7 +86,7 @@ def integers(
     if array.ndim != 1:
         raise ValueError(f"{name}: one dimension expected, got {array.ndim}")
     if not array.size:
-        return np.zeros(0, dtype)  # no value, so it is of no type
+        return np.zeros(0, dtype)  # empty arrays have any type
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name}: integers expected, got dtype {array.dtype}; convert with astype")
     limits = np.iinfo(dtype)
@@ -105,7 +105,7 @@ def pointers(
     name, target : str
         What the messages call the pointers and the array they point into.
     value : array_like of int
-        0 first, never falling, `size` last.
+        Begins with 0, never falls, ends with `size`.
     size : int
         The length of the target.
     copy : bool
@@ -118,7 +118,7 @@ def pointers(
     Raises
     ------
     TypeError
-        The values are no integers.
+        The values are not integers.
     ValueError
         They do not partition the target; the message names the row.
     """
@@ -145,7 +145,7 @@ def indices(
     value : array_like of int
         One dimension.
     limit : int
-        First value that is too large.
+        Smallest value that is too large.
     lowest : int
         Smallest value allowed.
     copy : bool
@@ -158,7 +158,7 @@ def indices(
     Raises
     ------
     TypeError
-        The values are no integers.
+        The values are not integers.
     ValueError
         An index is out of range; the message names the element.
     """
@@ -171,7 +171,7 @@ def indices(
 
 
 def whole(name: str, value: SupportsIndex) -> int:
-    """Return a count: a whole number from 0 on that fits int32.
+    """Return a count: a whole number, 0 or more, that fits int32.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def whole(name: str, value: SupportsIndex) -> int:
     Raises
     ------
     TypeError
-        It is no integer.
+        It is not an integer.
     ValueError
         It is negative or too large.
     """
@@ -226,7 +226,7 @@ def same_length(**arrays: Array) -> int:
 
 
 def frozen(array: Array) -> Array:
-    """Return `array`, read-only from now on, as is the memory it may be a view of."""
+    """Return `array` made read-only, together with the array it may be a view of."""
     if isinstance(array.base, np.ndarray):
         array.base.setflags(write=False)
     array.setflags(write=False)
@@ -234,7 +234,7 @@ def frozen(array: Array) -> Array:
 
 
 def _unmasked(name: str, value: npt.ArrayLike) -> Array:
-    """Return the values as an array; `asarray` would drop a mask without a word."""
+    """Return the values as an array; refuse masked ones, whose mask `asarray` would drop."""
     rows = value if isinstance(value, list | tuple) else [value]
     if any(np.ma.is_masked(row) for row in rows):
         raise ValueError(f"{name}: some values are masked; fill or drop them first")

@@ -1,4 +1,4 @@
-"""Which implementation of the kernels runs: native (C++), numba, or the NumPy reference."""
+"""Choose the implementation of the kernels: native (C++), numba, or the NumPy reference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from crossmargin.engine.executor import default_threads
 
 EMULATED_ONLY = ("neon",)
-"""Instruction sets whose tests have run under emulation, never yet on a CPU that has them."""
+"""Instruction sets tested under emulation only, not yet on a real CPU."""
 _MODULES = {
     "native": "crossmargin.engine.native",
     "numba": "crossmargin.engine.numba_kernels",
@@ -23,7 +23,7 @@ BACKENDS = tuple(_MODULES)
 
 @dataclass(frozen=True)
 class Info:
-    """What would run.
+    """The backend that would run, and the alternatives.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Info:
     threads : int
         The default number of threads.
     emulated_only : tuple of str
-        Instruction sets never tested on real hardware.
+        Instruction sets that were never tested on real hardware.
     """
 
     backend: str
@@ -47,7 +47,7 @@ class Info:
 
 
 def info(backend: str = "auto") -> Info:
-    """Tell which backend a call with this argument would use.
+    """Return which backend a call with this argument would use.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ def info(backend: str = "auto") -> Info:
     Raises
     ------
     ValueError
-        No such backend.
+        There is no such backend.
     ImportError
-        The backend is not there.
+        The backend is not installed.
     """
     name = resolve(backend)
     if name == "native":
@@ -98,12 +98,12 @@ def resolve(backend: str) -> str:
     Raises
     ------
     ValueError
-        No such backend.
+        There is no such backend.
     ImportError
-        The backend is not there.
+        The backend is not installed.
     """
     if backend == "auto":
-        # Only as far as needed: looking for numba takes longer than a small call.
+        # Stops at the first one: looking for numba takes longer than a small call.
         return next(name for name in BACKENDS if _is_there(name))
     if backend not in BACKENDS:
         raise ValueError(f"backend: one of auto, {', '.join(BACKENDS)} expected, got {backend!r}")
@@ -127,15 +127,15 @@ def kernels(backend: str) -> Any:
     Returns
     -------
     module
-        With `segment_tails`, `revalue`, `taylor`, `spread_credits` and `net_pairs` of the
-        signatures in `reference`.
+        It has `segment_tails`, `revalue`, `taylor`, `spread_credits` and `net_pairs` with the
+        signatures of `reference`.
 
     Raises
     ------
     ValueError
-        No such backend.
+        There is no such backend.
     ImportError
-        The backend is not there.
+        The backend is not installed.
     """
     return import_module(_MODULES[resolve(backend)])
 

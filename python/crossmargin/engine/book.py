@@ -1,4 +1,4 @@
-"""The netted book: whole quantities by row and instrument, in compressed sparse rows."""
+"""The netted book: whole quantities by row and instrument, as compressed sparse rows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from crossmargin.arrays import Float, Int32, Integer
 from crossmargin.engine.arrays import floats, frozen, indices, integers, pointers, whole
 
 LARGEST_QUANTITY = 2.0**53
-"""Quantities stay below it in magnitude, where float64 holds every whole number."""
+"""Quantities are smaller in magnitude; below it float64 holds every whole number."""
 
 
 @dataclass(frozen=True, eq=False)
 class Book:
     """A netted book, CSR [A x I].
 
-    The arrays are checked, copied once and read-only; so are those of a copy or an unpickled book.
+    The arrays are checked, copied and made read-only, also in a copied or unpickled book.
 
     Attributes
     ----------
@@ -72,9 +72,9 @@ class Book:
         Parameters
         ----------
         row_ptr : array_like of int [A + 1]
-            0 first, never falling, N last.
+            Begins with 0, never falls, ends with N.
         column : array_like of int [N]
-            Instrument numbers, strictly ascending within each row: net first, then sort.
+            Indices of instruments, strictly ascending within each row: net first, then sort.
         quantity : array_like of int or whole float [N]
             Lots of 100 USD face or contracts, long positive.
         columns : int, optional
@@ -87,14 +87,14 @@ class Book:
         Raises
         ------
         TypeError
-            An argument has the wrong kind of values.
+            The values of an argument have the wrong type.
         ValueError
             The arrays do not make a book; the message names the argument and the row.
         """
         if columns is None:
             given = integers("column", column, np.int32)
             columns = max(0, int(given.max())) + 1 if given.size else 0
-        # Not `asarray`, which drops a mask.
+        # `asarray` would drop a mask.
         return cls(np.asanyarray(row_ptr), np.asanyarray(column), np.asanyarray(quantity), columns)
 
     def __reduce__(self) -> tuple[type[Book], tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""P&L cubes, and what is measured on them."""
+"""P&L cubes, and the tails measured on them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 GRID_STEPS = 2.0**20
 """Grid steps in one USD (methodology, section 1)."""
 TAILS_WORTH_A_SCREEN = 1000
-"""From so many on, screening saves more than making the screen takes."""
+"""Tails; from this many on, the screen saves more time than making it takes."""
 SNAP = 1e-9
-"""A tail size this close to a whole number is that number (methodology, section 1)."""
+"""A tail size this close to a whole number is rounded to it (methodology, section 1)."""
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -47,9 +47,9 @@ class Cube:
     Raises
     ------
     TypeError
-        The values are no real numbers.
+        The values are not real numbers.
     ValueError
-        Not two dimensions, no scenario, or a value that is NaN or infinite, which is named.
+        Not two dimensions, no scenario, or a NaN or infinite value; the message names it.
     """
 
     pnl: Float
@@ -73,7 +73,7 @@ class Cube:
         object.__setattr__(self, "_screens", {})
 
     def __reduce__(self) -> tuple[type[Cube], tuple[Any, ...]]:
-        """Copy and unpickle through the constructor: what is kept of the P&L is made anew."""
+        """Copy and unpickle through the constructor, which derives everything else anew."""
         return type(self), (self.pnl, self.scenario)
 
     @property
@@ -100,7 +100,7 @@ class Cube:
         return digest.hexdigest()
 
     def make_screen(self, start: int, count: int) -> None:
-        """Make the screen with which the C++ kernels read some columns, unless it is there.
+        """Make the screen of some columns for the C++ kernels, unless it exists.
 
         Parameters
         ----------
@@ -110,7 +110,7 @@ class Cube:
         Raises
         ------
         ImportError
-            The C++ kernels are not there.
+            The C++ kernels are not installed.
         """
         key = (start, count)
         if key not in self._screens:
@@ -119,7 +119,7 @@ class Cube:
             )
 
     def screen(self, start: int, count: int) -> Screen | None:
-        """Return the screen of some columns, or None where it has not been made."""
+        """Return the screen of some columns, or None if it has not been made."""
         return self._screens.get((start, count))
 
     def __repr__(self) -> str:
@@ -130,13 +130,13 @@ class Cube:
 
 def _on_grid(values: Float) -> bool:
     """Tell whether all values are multiples of 2^-20."""
-    # From 2^33 on every float64 is one, and scaling could overflow.
+    # Every float64 from 2^33 up is a multiple, and scaling it could overflow.
     steps = np.where(np.abs(values) < 2.0**33, values, 0.0) * GRID_STEPS
     return bool(np.all(steps == np.rint(steps)))
 
 
 def tail_size(level: float, scenarios: int) -> tuple[float, int]:
-    """Return how many scenarios make the tail: w, and the order statistic k.
+    """Return the size of the tail in scenarios, w, and the order statistic k that is VaR.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def tail_size(level: float, scenarios: int) -> tuple[float, int]:
     Raises
     ------
     ValueError
-        The level is not strictly between 0 and 1, or so close to 1 that no tail is left.
+        The level is not strictly between 0 and 1, or is so close to 1 that the tail is empty.
 
     Notes
     -----
@@ -167,7 +167,7 @@ def tail_size(level: float, scenarios: int) -> tuple[float, int]:
     if abs(w - round(w)) <= SNAP:
         w = float(round(w))
     if w == 0.0:
-        raise ValueError(f"level: {level!r} leaves no tail on {scenarios} scenarios")
+        raise ValueError(f"level: {level!r} leaves an empty tail of {scenarios} scenarios")
     return w, max(1, int(np.ceil(w)))
 
 
@@ -183,13 +183,13 @@ class Measure:
         Confidence level, strictly between 0 and 1.
     scenarios : None, slice or array_like of int
         All of them, a range of step 1, or ascending column numbers. A contiguous range is a view
-        of the cube; anything else is copied.
+        of the cube; any other selection is copied.
     pnl : ndarray of float64
-        Where the kernels read: columns `start` to `start + count` of this array.
+        The array that the kernels read, in columns `start` to `start + count`.
     start, count : int
         The columns to use.
     column : ndarray of int32 or None
-        The cube's column of each used scenario where they were copied.
+        The cube's column of each scenario used, if they were copied.
     w : float
         The size of the tail; see `tail_size`.
     k : int
@@ -226,7 +226,7 @@ class Measure:
         weight = np.ones(k)
         weight[-1] = w - (k - 1)
         resolved = {
-            # Not what the caller gave, which may be an array that changes.
+            # The caller's array may change later.
             "scenarios": slice(start, start + count) if column is None else column,
             "pnl": pnl,
             "start": start,
@@ -244,7 +244,7 @@ class Measure:
         return type(self), (self.cube, self.level, self.scenarios)
 
     def prepare(self, tails: int) -> None:
-        """Make the C++ kernels' screen, if that takes less time than it saves on so many tails."""
+        """Make the C++ kernels' screen if it saves time on this many tails."""
         if self.column is None and tails >= TAILS_WORTH_A_SCREEN:
             self.cube.make_screen(self.start, self.count)
 
@@ -254,7 +254,7 @@ class Measure:
         return None if self.column is not None else self.cube.screen(self.start, self.count)
 
     def cube_scenario(self, used: Int32) -> Int32:
-        """Return the cube's scenario numbers of positions among the used ones."""
+        """Return the cube's scenario numbers for indices into the scenarios used."""
         return used + np.int32(self.start) if self.column is None else self.column[used]
 
 
@@ -266,7 +266,7 @@ def _select(scenarios: slice | npt.ArrayLike | None, total: int) -> tuple[int, i
         start, stop, step = scenarios.indices(total)
         if step != 1 or stop <= start:
             raise ValueError(
-                f"scenarios: {scenarios} selects nothing of {total} or has a step; "
+                f"scenarios: {scenarios} selects none of {total} scenarios or has a step; "
                 "use a slice of step 1 or an array of column numbers"
             )
         return start, stop - start, None

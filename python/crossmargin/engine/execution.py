@@ -1,4 +1,4 @@
-"""How a calculation is carried out: threads, backend, progress. None of it changes a result."""
+"""How a calculation is carried out: threads, backend, progress. It never changes a result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class KernelOptions(TypedDict):
 
 @dataclass(frozen=True)
 class Execution:
-    """How to carry out a calculation. The results are the same bits whatever it says.
+    """How to carry out a calculation. The results are the same bits for every choice.
 
     Parameters
     ----------
@@ -36,11 +36,11 @@ class Execution:
     Raises
     ------
     ValueError
-        `threads` is not a whole number from 1 on, or there is no such backend.
+        `threads` is not a whole number of 1 or more, or there is no such backend.
     ImportError
         The backend cannot run here.
     TypeError
-        `progress` cannot be called.
+        `progress` is not callable.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class Execution:
         return {"threads": self.threads, "backend": self.backend}
 
     def tell(self, stage: str, done: float) -> None:
-        """Report progress, if anybody listens.
+        """Report progress, if a function for it was given.
 
         Parameters
         ----------

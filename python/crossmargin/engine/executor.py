@@ -1,7 +1,7 @@
-"""Runs a block function over a range, on some threads. The only place that starts threads.
+"""Run a function over blocks of a range on several threads. Only this module starts threads.
 
-Threads live for one call, so there is no pool to inherit over a fork or to shut down; the caller's
-own thread works too, and with one thread nothing is started at all.
+Threads live for one call, so there is no pool that a fork inherits or that must be shut down. The
+caller's own thread works too; with one thread, none is started.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 Block = Callable[[int, int], None]
 
 SHARE = "OMP_NUM_THREADS"
-"""Set by joblib, Dask and others in their workers, to each one's share of the machine."""
+"""Joblib, Dask and others set it in their workers to each worker's share of the machine."""
 
 
 class _Here(threading.local):
-    """What this thread does: whether it runs blocks, for calls from within one."""
+    """State of this thread: whether it is running a block, for calls from within one."""
 
     in_blocks = False
 
@@ -29,11 +29,11 @@ _here = _Here()
 
 
 def run_blocks(block: Block, bounds: Sequence[int], *, threads: int | None, unit: str) -> None:
-    """Call ``block(first, last)`` for every two neighbours of `bounds`, on up to `threads` threads.
+    """Call ``block(first, last)`` for neighbouring `bounds`, on up to `threads` threads.
 
-    Blocks are handed out in ascending order as threads come free. After the first exception, or
-    Ctrl-C, no new block is started. Ctrl-C is heard between blocks. A call from within a block of
-    another call starts no threads: it runs on the one it came from.
+    Free threads take the blocks in ascending order. After the first exception or Ctrl-C no new
+    block is started. Ctrl-C takes effect between blocks. A call from within a block starts no
+    threads: it runs on the thread of that block.
 
     Parameters
     ----------
@@ -49,10 +49,10 @@ def run_blocks(block: Block, bounds: Sequence[int], *, threads: int | None, unit
     Raises
     ------
     ValueError
-        `threads` is not a whole number from 1 on.
+        `threads` is not a whole number of 1 or more.
     Exception
-        Whatever `block` raised first in the order of the range, with a note that names the block.
-        The first, not the earliest in time: it is the same for any number of threads.
+        What `block` raised, with a note that names the block. If several blocks raised, the first
+        in the order of the range, so that it is the same for any number of threads.
     """
     workers = min(check_threads(threads), len(bounds) - 1)
     if _here.in_blocks:
@@ -76,7 +76,7 @@ def run_blocks(block: Block, bounds: Sequence[int], *, threads: int | None, unit
                 except BaseException as error:
                     error.add_note(f"in {unit} {first} to {last - 1}")
                     with lock:
-                        # Ctrl-C goes before what other blocks have to say.
+                        # Ctrl-C takes precedence over the exceptions of other blocks.
                         failures.append((first if isinstance(error, Exception) else -1, error))
         finally:
             _here.in_blocks = nested
@@ -89,7 +89,7 @@ def run_blocks(block: Block, bounds: Sequence[int], *, threads: int | None, unit
         for helper in helpers:
             helper.join()
     except BaseException as error:
-        # Ctrl-C outside a block: let the helpers end theirs, then leave.
+        # Ctrl-C outside a block: wait until the other threads finish theirs, then raise.
         with lock:
             failures.append((-1, error))
         for helper in helpers:
@@ -105,13 +105,13 @@ def default_threads() -> int:
     Returns
     -------
     int
-        At least 1: the CPUs of its affinity, bounded by the cgroup's quota and by
-        ``OMP_NUM_THREADS`` if that is a whole number from 1 on, or a list that begins with one.
+        At least 1: the number of CPUs in its affinity mask, bounded by the cgroup's quota, and by
+        ``OMP_NUM_THREADS`` if that is a whole number of 1 or more or a list that begins with one.
 
     Notes
     -----
-    joblib's and Dask's worker processes get their share from ``OMP_NUM_THREADS``. Other pools, of
-    threads or of processes, tell nothing: there, give each call `threads`.
+    Worker processes of joblib and Dask get their share from ``OMP_NUM_THREADS``. Other pools of
+    threads or processes set nothing; there, pass `threads` to each call.
     """
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([cpus, *(ceil(quota) for quota in cgroup_quotas()), *_share()]))
@@ -152,7 +152,7 @@ def cgroup_quotas(root: Path = Path("/")) -> Iterator[float]:
         else:
             continue
         group = mount / path.lstrip("/")
-        # Inside a container the path may be the host's: then the mount itself is the group.
+        # In a container the path may be the host's; the mount itself is then the group.
         for folder in (group, *group.parents):
             quota = read(folder)
             if quota is not None:
@@ -162,7 +162,7 @@ def cgroup_quotas(root: Path = Path("/")) -> Iterator[float]:
 
 
 def _quota_v2(folder: Path) -> float | None:
-    """Return the quota in ``cpu.max``, or None for none."""
+    """Return the quota in ``cpu.max``, or None if there is none."""
     try:
         quota, period = (folder / "cpu.max").read_text().split()
         return int(quota) / int(period)
@@ -171,7 +171,7 @@ def _quota_v2(folder: Path) -> float | None:
 
 
 def _quota_v1(folder: Path) -> float | None:
-    """Return the quota in ``cpu.cfs_quota_us``, or None for none."""
+    """Return the quota in ``cpu.cfs_quota_us``, or None if there is none."""
     try:
         quota = int((folder / "cpu.cfs_quota_us").read_text())
         period = int((folder / "cpu.cfs_period_us").read_text())

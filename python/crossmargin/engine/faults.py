@@ -1,4 +1,4 @@
-"""What a kernel of any backend reports when a number leaves its range: four integers."""
+"""Faults: the four integers that a kernel of any backend returns when a number is out of range."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class PnlError(ValueError):
     Attributes
     ----------
     account : int
-        Among all accounts of the call; of all batches together.
+        Index among all accounts of the call; in batches, among the accounts of all batches.
     union : tuple of int
         The segments that were netted.
     measure, scenario : int
-        Which of the measures, and which scenario of its cube.
+        Index of the measure, and of the scenario in its cube.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The C++ kernels at the instruction set of this CPU, or the one that `XM_SIMD` names."""
+"""The C++ kernels, at this CPU's instruction set or the one that `XM_SIMD` names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crossmargin.engine.faults import Fault
 
 VARIABLE = "XM_SIMD"
 SCREENED_ACCOUNTS = _core.SCREENED_ACCOUNTS
-"""Accounts that the screen takes together; a smaller block would waste it."""
+"""Accounts that the screen handles together; smaller blocks would waste it."""
 
 
 def level() -> str:
@@ -22,8 +22,8 @@ def level() -> str:
     Returns
     -------
     str
-        `baseline`, `avx2`, `avx512` or `neon`: the best this CPU has, or what the environment
-        variable `XM_SIMD` says. All give the same bits.
+        `baseline`, `avx2`, `avx512` or `neon`: the best that this CPU has, or the value of the
+        environment variable `XM_SIMD`. All give the same bits.
 
     Raises
     ------
@@ -35,8 +35,8 @@ def level() -> str:
         return _core.best_level()
     if wanted not in _core.levels():
         raise ValueError(
-            f"{VARIABLE}: {wanted!r} is not supported here; one of {', '.join(_core.levels())}, or "
-            "unset it"
+            f"{VARIABLE}: {wanted!r} is not supported here; set one of "
+            f"{', '.join(_core.levels())}, or unset it"
         )
     return wanted
 
@@ -61,6 +61,6 @@ def taylor(first: int, last: int, polynomials: Polynomials, shock: Float, pnl: F
     return _core.taylor(level(), first, last, polynomials, shock, pnl)
 
 
-# They have no levels.
+# These kernels are the same at every instruction set.
 spread_credits = _core.spread_credits
 net_pairs = _core.net_pairs

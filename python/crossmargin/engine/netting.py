@@ -1,7 +1,7 @@
-"""What offsets what within an account: spread credits, tier charges, offset classes.
+"""Offsets within an account: spread credits, tier charges and offset classes.
 
-The arithmetic of margin by spreads, over all accounts at once. It knows arrays only: which
-commodities, tiers or classes the columns are, and which parameters hold, is the caller's to say.
+The arithmetic of margin by spreads, over all accounts at once. It works on arrays only; the caller
+decides which commodities, tiers or classes the columns are, and which parameters apply.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ BLOCK_ACCOUNTS = 1024
 
 @dataclass(frozen=True, eq=False)
 class SpreadCredits:
-    """What inter-commodity spreads take off the margin of each account.
+    """Credits of inter-commodity spreads, by which they reduce the margin of each account.
 
     Attributes
     ----------
     count : ndarray of float64 [A x P]
-        How many of each spread are formed; not rounded to whole ones.
+        Number of each spread formed, not rounded to whole spreads.
     credit : ndarray of float64 [A x P]
         USD, not below zero.
     remaining : ndarray of float64 [A x C]
@@ -45,12 +45,12 @@ class SpreadCredits:
 
 @dataclass(frozen=True, eq=False)
 class TierCharges:
-    """What intra-commodity spreads add to the margin of each account.
+    """Charges of intra-commodity spreads, which they add to the margin of each account.
 
     Attributes
     ----------
     count : ndarray of float64 [A x Q]
-        How many of each spread are formed.
+        Number of each spread formed.
     charge : ndarray of float64 [A x Q]
         USD, not below zero.
     long, short : ndarray of float64 [A x T]
@@ -65,16 +65,16 @@ class TierCharges:
 
 @dataclass(frozen=True, eq=False)
 class ClassOffsets:
-    """What offsets within and across classes take off the residual margin of each account.
+    """Offsets within and across classes, and the reductions of residual margin they give.
 
     Attributes
     ----------
     offset : ndarray of float64 [A x (K + Q)]
         Residual margin offset, USD: first within each class, then across each pair of classes.
     reduction : ndarray of float64 [A x (K + Q)]
-        The share of it that is allowed, USD: either side of the offset is margined for less by it.
+        The part of it that is allowed, USD. The margin of each side falls by this amount.
     long, short : ndarray of float64 [A x K]
-        Residual margin that nothing has offset, USD.
+        Residual margin that is not offset, USD.
     """
 
     offset: Float
@@ -95,7 +95,7 @@ def spread_credits(
     threads: int | None = None,
     backend: str = "auto",
 ) -> SpreadCredits:
-    """Credit inter-commodity spreads, in order of priority.
+    """Return the credits of inter-commodity spreads, formed in order of priority.
 
     Parameters
     ----------
@@ -104,13 +104,13 @@ def spread_credits(
     scan_risk : array_like of float [A x C]
         Scan risk, USD, not below zero.
     leg_ptr : array_like of int [P + 1]
-        Where the legs of each spread begin. Spreads stand in order of priority.
+        Where the legs of each spread begin. Spreads are in order of priority.
     leg_commodity : array_like of int [L]
         The commodity of each leg; no spread names one twice.
     leg_ratio : array_like of float [L]
         The delta of the leg in one spread, above zero.
     leg_side : array_like of int [L]
-        +1 or -1. Every spread has legs of both sides, and they offset each other.
+        +1 or -1. Every spread has legs on both sides, which offset each other.
     rate : array_like of float [P]
         The share of the scan risk that is credited, 0 to 1.
     threads : int, optional
@@ -125,19 +125,20 @@ def spread_credits(
     Raises
     ------
     TypeError, ValueError
-        An array is not as described, or a result is beyond float64; the message names the
+        An array is not as described, or a result overflows float64; the message names the
         argument and the element, or the account and the spread.
 
     Notes
     -----
     Methodology, section 5. With r the remaining delta of a leg, a spread forms where side * r > 0
-    for all its legs or < 0 for all. Then n = the smallest |r| / ratio; credit of a leg =
-    n * ratio * (scan risk / |net delta|) * rate, with the net delta from before any spread; and
-    n * ratio of delta is gone for later spreads. The leg that binds is left with exactly zero.
+    for all its legs or < 0 for all. Then n = the smallest |r| / ratio. The credit of a leg is
+    n * ratio * (scan risk / |net delta|) * rate, with the net delta before any spread. Later
+    spreads cannot use this n * ratio of delta. The leg with the smallest |r| / ratio is left with
+    exactly zero.
 
-    `reference` has the order of the arithmetic: the share of the net delta that is used comes
-    first, so no credit of a leg exceeds its scan risk. All credits of a commodity together exceed
-    it by rounding only: over k spreads by less than (k + 3) * 2^-53 of it.
+    `reference` gives the order of the arithmetic. It first computes the share of the net delta that
+    is used, so the credit of a leg never exceeds its scan risk. All credits of a commodity together
+    exceed its scan risk only by rounding: over k spreads by less than (k + 3) * 2^-53 of it.
 
     Examples
     --------
@@ -159,7 +160,7 @@ def spread_credits(
         lambda first, last: kernel(first, last, spreads, delta, risk, result),
         len(delta),
         threads,
-        "spread {}: their number or credit is beyond float64; check deltas, ratios and scan risks",
+        "spread {}: its number or credit overflows float64; check deltas, ratios and scan risks",
     )
     return SpreadCredits(*result)
 
@@ -174,12 +175,13 @@ def tier_charges(
     threads: int | None = None,
     backend: str = "auto",
 ) -> TierCharges:
-    """Charge intra-commodity spreads by tier, in order of priority.
+    """Return the charges of intra-commodity spreads by tier, formed in order of priority.
 
     Parameters
     ----------
     long, short : array_like of float [A x T]
-        Deltas of each account in each tier, none below zero; tiers of all commodities side by side.
+        Deltas of each account in each tier, zero or more; the columns hold the tiers of all
+        commodities.
     tier_a, tier_b : array_like of int [Q]
         The tiers of each spread, in order of priority. The same tier twice is a spread within it.
     charge : array_like of float [Q]
@@ -196,14 +198,14 @@ def tier_charges(
     Raises
     ------
     TypeError, ValueError
-        An array is not as described, or a result is beyond float64; the message names the
+        An array is not as described, or a result overflows float64; the message names the
         argument and the element, or the account and the spread.
 
     Notes
     -----
     Methodology, section 5. Within a tier n = min(long, short). Across two n = min(long_a, short_b),
-    then, with what is left, min(short_a, long_b) more. The charge is n * charge, and the deltas
-    used are gone for later spreads.
+    then, with what is left, min(short_a, long_b) more. The charge is n * charge. Later spreads
+    cannot use the same deltas.
 
     Examples
     --------
@@ -220,7 +222,7 @@ def tier_charges(
     b = indices("tier_b", tier_b, longs.shape[1])
     each = _amounts("charge", charge, 1)
     same_length(tier_a=a, tier_b=b, charge=each)
-    problem = "spread {}: their number or charge is beyond float64; check deltas and charges"
+    problem = "spread {}: its number or charge overflows float64; check deltas and charges"
     return TierCharges(*_net_pairs(longs, shorts, Pairs(a, b, each), threads, backend, problem))
 
 
@@ -235,16 +237,16 @@ def offset_classes(
     threads: int | None = None,
     backend: str = "auto",
 ) -> ClassOffsets:
-    """Offset residual margin within classes, then across them in a stated order of pairs.
+    """Return offsets of residual margin within classes, then across pairs of them in order.
 
     Parameters
     ----------
     long, short : array_like of float [A x K]
-        Residual margin of each account in each class on either side, USD, none below zero.
+        Residual margin of each account in each class on each side, USD, zero or more.
     factor : array_like of float [K]
         The share of an offset within the class that is disallowed, 0 to 1.
     class_i, class_j : array_like of int [Q]
-        The classes of each pair, two different ones, in the order in which they are taken.
+        The two different classes of each pair, in the order in which pairs offset.
     disallowance : array_like of float [Q]
         The share of an offset across the pair that is disallowed, 0 to 1.
     threads : int, optional
@@ -259,7 +261,7 @@ def offset_classes(
     Raises
     ------
     TypeError, ValueError
-        An array is not as described, or a result is beyond float64; the message names the
+        An array is not as described, or a result overflows float64; the message names the
         argument and the element, or the account and the offset.
 
     Notes
@@ -268,13 +270,13 @@ def offset_classes(
     2. Each pair (i, j) in order: n = min(long_i, short_j), then min(short_i, long_j) more, with
        d = disallowance of the pair.
 
-    Every time n leaves both sides, so it offsets nothing else, and either side's margin falls by
-    the reduction n * (1 - d); the rest, n * d, stays as margin. Where the sides are margined at
-    two clearing houses, each takes the reduction off its own.
+    Each time n is taken from both sides, so it cannot offset anything else. The margin of each side
+    falls by the reduction n * (1 - d); the rest, n * d, stays as margin. If the sides are margined
+    at two clearing houses, each reduces its own margin.
 
-    Recollected scheme of offset classes, residual margin and disallowance factors: standing
-    unconfirmed, and no table of classes or factors is known. 17 CFR 402.2 has a like structure:
-    an offset factor within a category, a disallowance for hedging across categories.
+    The scheme of offset classes, residual margin and disallowance factors is remembered (evidence:
+    unconfirmed); no table of classes or factors is known. 17 CFR 402.2 has a similar structure: an
+    offset factor within a category, and a disallowance for hedging across categories.
 
     Examples
     --------
@@ -296,18 +298,18 @@ def offset_classes(
     i, j = indices("class_i", class_i, classes), indices("class_j", class_j, classes)
     across = _fractions("disallowance", disallowance)
     same_length(class_i=i, class_j=j, disallowance=across)
-    _refuse("class_j", j, i == j, "a pair needs two classes, and this is its class_i too")
+    _refuse("class_j", j, i == j, "a pair needs two classes, and this is also its class_i")
     each = np.arange(classes, dtype=np.int32)
     a, b = np.concatenate([each, i]), np.concatenate([each, j])
     allowed = 1.0 - np.concatenate([within, across])
-    problem = "offset {}: beyond float64; check the residual margins"
+    problem = "offset {}: it overflows float64; check the residual margins"
     return ClassOffsets(*_net_pairs(longs, shorts, Pairs(a, b, allowed), threads, backend, problem))
 
 
 def _net_pairs(
     longs: Float, shorts: Float, pairs: Pairs, threads: int | None, backend: str, problem: str
 ) -> PairArrays:
-    """Run the kernel over blocks of accounts; return counts, amounts, and what is left."""
+    """Return counts, amounts and what is left, from the kernel run over blocks of accounts."""
     kernel = kernels(backend).net_pairs
     shape = (len(longs), len(pairs.weight))
     result = PairArrays(
@@ -325,7 +327,7 @@ def _net_pairs(
 def _run(
     kernel: Callable[[int, int], Fault], accounts: int, threads: int | None, problem: str
 ) -> None:
-    """Run a kernel over blocks of accounts and raise what it reports."""
+    """Run a kernel over blocks of accounts; raise the fault that it reports."""
 
     def block(first: int, last: int) -> None:
         kind, account, part, _ = kernel(first, last)
@@ -402,7 +404,7 @@ def check_spreads(
     same_length(leg_ptr=ptr[1:], rate=rates)
     for spread, (begin, end) in enumerate(pairwise(ptr)):
         if len(set(side[begin:end].tolist())) != 2:
-            raise ValueError(f"leg_side: spread {spread} has no legs of both sides, +1 and -1")
+            raise ValueError(f"leg_side: spread {spread} needs legs on both sides, +1 and -1")
         if len(set(commodity[begin:end].tolist())) != end - begin:
             raise ValueError(
                 f"leg_commodity: spread {spread} names a commodity twice; add its legs"
@@ -425,7 +427,7 @@ def _fractions(name: str, value: npt.ArrayLike) -> Float:
 
 
 def _refuse(name: str, array: Array, bad: npt.NDArray[np.bool_], expected: str) -> None:
-    """Raise if an element is bad, naming the first."""
+    """Raise if an element is bad; the message names the first."""
     if bool(bad.any()):
         element = np.argwhere(bad)[0]
         where = element.tolist() if array.ndim > 1 else int(element[0])

@@ -1,9 +1,9 @@
-"""The kernels in numba: the fallback where the extension is missing.
+"""The kernels in numba: the fallback if the extension is missing.
 
-Functions of the signatures in `reference`; the executor's threads call them, and the compiled ones
-behind them release the GIL. No fastmath and no contraction, so the bits are the reference's.
-Compiled on first use and kept in memory only: a cache on disk is one more thing that can be stale
-or shared by machines.
+The functions have the signatures of `reference`. The executor's threads call them, and the compiled
+functions behind them release the GIL. Without fastmath and contraction their bits are those of the
+reference. They are compiled on first use and kept in memory only: a cache on disk could be stale,
+or shared between machines.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from crossmargin.exact import EXP_COEFFICIENTS, EXP_LIMIT, LN2_HIGH, LN2_LOW, LO
 jit = numba.njit(nogil=True, error_model="numpy")
 
 TILE = 32
-"""Scenarios of a tile, so that what each of them needs stays in cache."""
+"""Scenarios in a tile, few enough that their data stay in cache."""
 LOWEST_POWER = -1012
 POWERS = 2.0 ** np.arange(LOWEST_POWER, 1013)
-"""2^n for every n that exp can meet."""
+"""2^n for every n that exp can need."""
 COEFFICIENTS = np.array(EXP_COEFFICIENTS)
 
 
@@ -85,7 +85,7 @@ def _segment_tails(
     es,
     scenario,
 ):
-    """Measure tails: of an account the netted positions, their sums, and the worst of those."""
+    """Measure tails: net an account's positions, sum their P&L, keep the worst sums."""
     widest = 0
     for account in range(first, last):
         lines = row_ptr[(account + 1) * segments] - row_ptr[account * segments]
@@ -111,7 +111,7 @@ def _segment_tails(
                 bound += abs(q) * largest[instrument[n]]
                 for s in range(count):
                     total[s] += q * row[s]
-            # Below the bound no sum can have left the range of float64.
+            # Below the bound no sum can overflow float64.
             if not bound < 1e300:
                 for s in range(count):
                     if not np.isfinite(total[s]):
@@ -159,7 +159,7 @@ def _net(row, members, row_ptr, column, quantity, cursor, instrument, net):
 
 @jit
 def _after(pnl_a, scenario_a, pnl_b, scenario_b):
-    """Tell whether a comes after b, worst first: a smaller loss, or the same at a later place."""
+    """Tell whether a comes after b, worst first: a smaller loss, or an equal one later."""
     return pnl_a > pnl_b or (pnl_a == pnl_b and scenario_a > scenario_b)
 
 
@@ -190,7 +190,7 @@ def _keep_worst(total, pnl, scenario):
         scenario[n] = n
     for root in range(k // 2 - 1, -1, -1):
         _sift_down(pnl, scenario, root, k)
-    # The root is the k-th worst so far. An equal value later on loses the tie, so < is enough.
+    # The root is the k-th worst so far. A later equal value loses the tie, so < is enough.
     for s in range(k, len(total)):
         if total[s] < pnl[0]:
             pnl[0] = total[s]
@@ -275,7 +275,7 @@ def _value(lines, line_ptr, term_exponent, term_amount, line_offset, discount, v
                 line[s] += amount * factor[s]
         for s in range(len(line)):
             candidate = line[s] + line_offset[j]
-            # NaN stays, as in np.minimum, to be found when the P&L is stored.
+            # NaN is kept, as in np.minimum, and is found when the P&L is stored.
             if candidate < value[s] or candidate != candidate:
                 value[s] = candidate
 

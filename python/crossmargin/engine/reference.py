@@ -1,7 +1,7 @@
-"""The specification of every kernel, in plain NumPy: slow, and obvious.
+"""The specification of every kernel, in plain NumPy: slow, but easy to read.
 
-The compiled and the numba kernels take the same arguments and give the same bits. Each kernel works
-on a range [first, last), writes into arrays it is given (`arguments.py`), and returns a fault
+The C++ and numba kernels take the same arguments and give the same bits. Each kernel works on a
+range [first, last), writes into the arrays it is given (`arguments.py`), and returns a fault
 (`faults.py`).
 """
 
@@ -33,7 +33,7 @@ from crossmargin.engine.faults import (
 )
 
 GRID_LIMIT = 2.0**53
-"""A P&L of this many grid steps or more is not held exactly."""
+"""Grid steps; float64 does not hold a larger P&L exactly."""
 
 
 def segment_tails(
@@ -218,11 +218,11 @@ def spread_credits(
 
     Notes
     -----
-    A leg alone could form (side * remaining delta) / ratio spreads. They form where these quotients
-    are all above zero or all below it, and their number n is the smallest magnitude. A leg that
-    could form no more has all of its remaining delta used; any other n * ratio of it, which rounds
-    to no more than it has. Credits of the legs, ((used / |net delta|) * scan risk) * rate, are
-    added in stored order from +0.0.
+    Each leg alone could form (side * remaining delta) / ratio spreads. Spreads form if these
+    quotients are all above zero or all below it, and their number n is the smallest magnitude. A
+    leg whose quotient is n uses all of its remaining delta; any other leg uses n * ratio, which
+    never rounds to more than it has. Credits of the legs, ((used / |net delta|) * scan risk) *
+    rate, are added in stored order from +0.0.
     """
     leg_ptr, leg_commodity, leg_ratio, leg_side, rate = spreads
     result.remaining[first:last] = net_delta[first:last] + 0.0
@@ -275,8 +275,8 @@ def net_pairs(
 
     Notes
     -----
-    For each pair n = min(long of a, short of b) is taken from both; then, where b is not a,
-    m = min(short of a, long of b) likewise. The offset is n + m.
+    For each pair n = min(long of a, short of b) is taken from both. If b differs from a,
+    m = min(short of a, long of b) is then taken from both too. The offset is n + m.
     """
     a, b, weight = pairs
     offset, amount, long_left, short_left = result
@@ -304,7 +304,7 @@ def net_pairs(
 
 
 def _round_into(target: Float, value: Float, instrument: int, first: int) -> Fault:
-    """Round to the grid, half to even, zeros as +0.0; or name the value that is out of range."""
+    """Round to the grid, half to even, zeros as +0.0; return the first value out of range."""
     outside = np.flatnonzero(~(np.abs(value) * 2.0**20 < GRID_LIMIT))
     if outside.size:
         return PNL_RANGE, instrument, 0, first + int(outside[0])

@@ -1,4 +1,4 @@
-"""From terms and shocks to P&L: full revaluation, and polynomials of second order."""
+"""P&L from terms and shocks: full revaluation, and polynomials of second order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLOCK_SCENARIOS = 128
 
 
 class Terms(Protocol):
-    """What `revalue` reads of its first argument: instruments as exponentials of the factors.
+    """The arrays that `revalue` reads: instruments as exponentials of the factors.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Terms(Protocol):
 def revalue(
     terms: Terms, shock: npt.ArrayLike, *, threads: int | None = None, backend: str = "auto"
 ) -> Float:
-    """Revalue instruments in full under each scenario.
+    """Return the P&L of instruments, revalued in full under each scenario.
 
     Parameters
     ----------
@@ -92,15 +92,15 @@ def revalue(
     Raises
     ------
     TypeError, ValueError
-        An array is not as `Terms` says, an exponent is beyond +-700, or a P&L is not finite or
-        above 8.6 billion USD; the message names the element.
+        An array is not as described in `Terms`, an exponent is outside +-700, or a P&L is not
+        finite or above 8.6 billion USD; the message names the element.
 
     Notes
     -----
     With u[m, s] = sum of weight * shock and E = exp(-u) by `crossmargin.exact.exp`:
     line = (sum of amount * E) + offset, value = the smallest line of the instrument,
-    P = scale * (value - value at E = 1), plus loading * shock where a linear factor is named. Sums
-    run in stored order from +0.0, with no contraction. P is rounded half to even to the grid
+    P = scale * (value - value at E = 1), plus loading * shock if there is a linear factor. Sums run
+    in stored order from +0.0, without contraction. P is rounded half to even to the grid
     (methodology, section 1).
     """
     shock = floats("shock", shock, ndim=2)
@@ -118,16 +118,16 @@ def taylor(
     threads: int | None = None,
     backend: str = "auto",
 ) -> Float:
-    """Evaluate one polynomial of second order in the shocks for each instrument and scenario.
+    """Return the P&L of instruments given as polynomials of second order in the shocks.
 
     Parameters
     ----------
     poly_ptr : array_like of int [I + 1]
         Where the terms of each instrument begin.
     poly_feature : array_like of int [N]
-        A factor f < K stands for shock_f; for products see `feature_index`.
+        f < K means shock_f; `feature_index` gives the number of a product.
     poly_coefficient : array_like of float [N]
-        USD per unit of the feature; a second derivative's half is already in it.
+        USD per unit of the feature, which includes the factor 1/2 of second derivatives.
     shock : array_like of float [S x K]
         Changes of the factors, decimal.
     threads : int, optional
@@ -148,7 +148,7 @@ def taylor(
 
     Notes
     -----
-    P = sum of coefficient * feature in stored order from +0.0, with no contraction, rounded half to
+    P = sum of coefficient * feature in stored order from +0.0, without contraction, rounded half to
     even to the grid (methodology, sections 1 and 5).
     """
     shock = floats("shock", shock, ndim=2)
@@ -163,7 +163,7 @@ def taylor(
 
 
 def feature_index(k: npt.ArrayLike, l: npt.ArrayLike, factors: int) -> Integer:  # noqa: E741
-    """Return the number of the feature shock_k * shock_l of `taylor`.
+    """Return the number of the feature shock_k * shock_l in `taylor`.
 
     Parameters
     ----------
@@ -235,15 +235,15 @@ def _check_terms(terms: Terms, factors: int) -> TermArrays:
 def _evaluate(
     kernel: Callable[..., Fault], instruments: int, shock: Float, threads: int | None
 ) -> Float:
-    """Run a kernel over blocks of scenarios and raise what it reports."""
+    """Return the P&L from a kernel run over blocks of scenarios; raise the fault it reports."""
     pnl = np.empty((instruments, len(shock)))
 
     def block(first: int, last: int) -> None:
         kind, element, _, scenario = kernel(first, last, shock=shock, pnl=pnl)
         if kind == EXPONENT_RANGE:
             raise ValueError(
-                f"exponent {element}, scenario {scenario}: beyond +-700; check the shocks' unit "
-                "(decimal, not percent)"
+                f"exponent {element}, scenario {scenario}: outside +-700; check the unit of the "
+                "shocks (decimal, not percent)"
             )
         if kind != NONE:
             raise ValueError(

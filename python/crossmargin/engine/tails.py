@@ -1,4 +1,4 @@
-"""VaR, expected shortfall and their scenarios, account by account."""
+"""VaR, expected shortfall and their scenarios for each account."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from crossmargin.engine.executor import check_threads, run_blocks
 from crossmargin.engine.faults import NONE, PnlError
 
 BLOCK_WORK = 200_000_000
-"""Multiply-adds in a block of accounts: under 50 milliseconds, so that Ctrl-C is heard soon."""
+"""Multiply-adds in a block of accounts; it takes under 50 milliseconds, so Ctrl-C acts soon."""
 BLOCKS_A_THREAD = 8
 SMALLEST_BLOCK = 64
-"""Accounts in a block at least; the C++ kernels have a number of their own."""
+"""Fewest accounts in a block; the C++ kernels have their own number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +32,11 @@ class Tails:
     Attributes
     ----------
     var : ndarray of float64 [A]
-        Value at risk, USD, a loss positive; negative where even the tail gains.
+        Value at risk, USD, loss positive; negative if even the tail is a gain.
     es : ndarray of float64 [A]
-        Expected shortfall, USD, likewise; never below `var`.
+        Expected shortfall, USD, loss positive; never below `var`.
     scenario : ndarray of int32 [A x k]
-        The cube's scenarios that made it, worst first.
+        Indices of the tail's scenarios in the cube, worst first.
     weight : ndarray of float64 [k]
         The weight of each in ES: ones, and w - (k - 1) last; ES is their sum over w.
     """
@@ -56,9 +56,9 @@ class SegmentTails:
     var : ndarray of float64 [A x U x M]
         As in `Tails`.
     es : ndarray of float64 [A x U x M], or None
-        As in `Tails`, where asked for.
+        As in `Tails`; None if not wanted.
     scenario : tuple of ndarray of int32 [A x U x k], or None
-        One array for each measure, where they were asked for.
+        One array for each measure; None if not wanted.
     weight : tuple of ndarray of float64 [k]
         One array for each measure.
     """
@@ -77,7 +77,7 @@ def tails(
     threads: int | None = None,
     backend: str = "auto",
 ) -> Tails:
-    """Measure the tail of every row of a book.
+    """Return the tail of every row of a book.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def tails(
     Raises
     ------
     ValueError
-        The book has instruments the cube has not, a bad argument, or a sum of P&L that is not
+        The book has instruments that the cube lacks, an argument is bad, or a sum of P&L is not
         finite; the message names the account and the scenario.
 
     Notes
@@ -142,7 +142,7 @@ def segment_tails(
     es: bool = True,
     scenarios: bool = False,
 ) -> SegmentTails:
-    """Measure the tails of every account in unions of its segments, each netted as one portfolio.
+    """Return the tails of every account in unions of its segments, each netted as one portfolio.
 
     Parameters
     ----------
@@ -170,11 +170,11 @@ def segment_tails(
     Raises
     ------
     ValueError
-        The book's rows are no multiple of `segments`, a union is no set of segments, or the book
-        has instruments a cube has not; the message names it.
+        The number of rows is not a multiple of `segments`, a union is not a set of segments, or the
+        book has instruments that a cube lacks; the message names them.
     PnlError
-        A ValueError too: a sum of P&L is not finite; the account, union, measure and scenario are
-        in the message and in attributes.
+        A ValueError: a sum of P&L is not finite. Message and attributes give the account, union,
+        measure and scenario.
 
     Notes
     -----
@@ -205,25 +205,25 @@ def segment_tails_batches(
     es: bool = True,
     scenarios: bool = False,
 ) -> Iterator[SegmentTails]:
-    """Measure a book that comes in batches of accounts, holding no more than one of them.
+    """Yield the tails of a book that comes in batches of accounts, holding one batch at a time.
 
     Parameters
     ----------
     books : iterable of Book
-        The accounts, some at a time; each batch is asked for when the answer before it has been
-        taken, and let go before its own is handed out. A generator keeps memory small.
+        Batches of accounts. A batch is requested after the answer before it has been taken, and
+        released before its own answer is given. A generator keeps memory small.
     measures, segments, unions, threads, backend, es, scenarios
         As in `segment_tails`.
 
     Yields
     ------
     SegmentTails
-        One for each batch, in their order: the bits of one call with the whole book.
+        One for each batch, in order, with the bits of one call with the whole book.
 
     Raises
     ------
     ValueError
-        As `segment_tails`; the message, or a note, names the batch and its place in the whole.
+        As `segment_tails`; the message or a note names the batch and its place in the whole book.
 
     Examples
     --------
@@ -233,7 +233,7 @@ def segment_tails_batches(
     >>> [tails.var.ravel().tolist() for tails in answers]
     [[2.0], [5.0]]
     """
-    # What no batch can put right is an error before the first one is made.
+    # Arguments that are wrong for every batch raise before the first one is requested.
     check_threads(threads)
     resolve(backend)
     _union_arrays(unions, segments)
@@ -253,10 +253,10 @@ def segment_tails_batches(
 def _stream(
     books: Iterable[Book], measure: Callable[..., SegmentTails], segments: int
 ) -> Iterator[SegmentTails]:
-    """Measure one batch after the other."""
+    """Yield the tails of one batch after the other."""
     batch = before = 0
     try:
-        # Not enumerate: it would hold a batch while the next one is made.
+        # `enumerate` would hold a batch while the next one is made.
         for book in books:
             answer = measure(book, before=before)
             accounts = book.rows // segments
@@ -287,7 +287,7 @@ def _measure(
     scenarios: bool,
     before: int = 0,
 ) -> SegmentTails:
-    """Measure a book, or a batch of one with so many accounts before it."""
+    """Return the tails of a book, or of a batch; `before` counts the accounts before it."""
     accounts = _accounts(book, segments)
     for number, measure in enumerate(measures):
         if not isinstance(measure, Measure):
@@ -319,7 +319,7 @@ def _measure(
                 at = int(m.cube_scenario(np.array(scenario, dtype=np.int32)))
                 faults.append((account, tuple(map(int, unions[union])), number, at))
         if faults:
-            # The first account, whichever measure it fails: the same for any cut into blocks.
+            # Report the first account over all measures, so that blocks do not change the error.
             raise PnlError(*min(faults, key=lambda fault: fault[0]))
 
     sums = sum(m.count for m in measures) * len(unions)
@@ -337,12 +337,12 @@ def _measure(
 
 
 def _cut(first_line: Integer, sums: int, threads: int, fewest: int) -> list[int]:
-    """Return the bounds of blocks of accounts that take about the same time, `fewest` or more.
+    """Return bounds of blocks of accounts, `fewest` or more each, that take about equal time.
 
-    Not of as many accounts: where few of them hold most lines, one block would outlast the others.
+    Blocks of equal numbers of accounts would take unequal time if few accounts hold most lines.
     """
     accounts = len(first_line) - 1
-    # A multiply-add a line and sum, and one for the account's tails.
+    # One multiply-add for each line and sum, and one for the account's tails.
     total = sums * float(first_line[-1] + accounts)
     smallest = fewest * total / max(1, accounts)
     each = min(BLOCK_WORK, max(smallest, total / (BLOCKS_A_THREAD * threads)))
@@ -355,7 +355,7 @@ def _cut(first_line: Integer, sums: int, threads: int, fewest: int) -> list[int]
 
 
 def _accounts(book: Book, segments: int) -> int:
-    """Return the number of accounts of a book with `segments` rows for each."""
+    """Return the number of accounts in a book that has `segments` rows for each."""
     if not isinstance(book, Book):
         raise TypeError(f"book: a crossmargin.Book expected, got {type(book).__name__}")
     if whole("segments", segments) < 1 or book.rows % segments:
@@ -367,7 +367,7 @@ def _accounts(book: Book, segments: int) -> int:
 
 
 def _union_arrays(unions: Sequence[Sequence[int]], segments: int) -> Unions:
-    """Return the unions as the kernels take them, checked."""
+    """Return the unions as checked arrays for the kernels."""
     members = [integers("unions", union, np.int64).tolist() for union in unions]
     for union in members:
         if len(set(union)) != len(union) or not union:

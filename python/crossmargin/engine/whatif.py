@@ -1,7 +1,7 @@
-"""Accounts kept in memory as their P&L in every scenario, and asked what new lots would change.
+"""Cached accounts: their P&L in every scenario is kept in memory to price new lots quickly.
 
-Native only, and only for cubes on the grid: there kept sums are exact, so an answer has the bits of
-`segment_tails` on the book with the lots in it.
+This needs the native kernels and cubes on the grid. There the kept sums are exact, so an answer has
+the same bits as `segment_tails` on the book with the new lots added.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from crossmargin.engine._core import KeptAccount
 
 OVERHEAD = 4096
-"""Bytes of the objects around a kept account, at most."""
+"""Most bytes that the objects around a cached account take."""
 
 Unions = Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True, eq=False)
 class BucketSums:
-    """What is summed beside the tails: over the buckets, rate * |sum of quantity * value|.
+    """Sums beside the tails: over the buckets, rate * |sum of quantity * value|.
 
     A sum runs over the lines of a segment in the order of the book, then over the segments.
 
@@ -52,12 +52,12 @@ class BucketSums:
 
 
 def can_be_asked(cubes: Sequence[Cube]) -> bool:
-    """Tell whether accounts can be kept for these cubes: on the grid, with the native kernels."""
+    """Tell whether accounts can be cached for these cubes: on the grid, with native kernels."""
     return resolve("auto") == "native" and all(cube.on_grid for cube in cubes)
 
 
 class AskedBook:
-    """A book whose accounts can be kept and asked.
+    """A book whose accounts can be cached and asked.
 
     Parameters
     ----------
@@ -66,16 +66,16 @@ class AskedBook:
     segments : int
         Segments G of each account, at most 32.
     tails : sequence of (measure, unions)
-        What is measured, over contiguous scenarios, of which unions of segments.
+        The measures, over contiguous scenarios, and the unions of segments of each.
     sums : BucketSums
-        What is summed beside.
+        The sums beside the tails.
     mark : ndarray of uint8 [I]
-        Any bits that tell instruments apart.
+        Bits that classify instruments.
 
     Attributes
     ----------
     bytes : ndarray of int64 [A]
-        Memory that each account takes when it is kept.
+        Memory that each account takes when it is cached.
 
     Raises
     ------
@@ -116,7 +116,7 @@ class AskedBook:
             level=kernels("native").level(),
             book=(book.row_ptr, book.column, book.quantity),
             segments=segments,
-            # Copies: the book is read as long as accounts of it are kept.
+            # Copies, because the book is read as long as its accounts are cached.
             mark=mark.copy(),
             sets=sets,
             sums=(
@@ -129,11 +129,11 @@ class AskedBook:
         self.bytes: Integer = self._core.bytes() + OVERHEAD
 
     def keep(self, account: int) -> KeptAccount | None:
-        """Return an account as it is kept, or None where a sum of its P&L might be rounded.
+        """Return a cached account, or None if a sum of its P&L might be rounded.
 
-        Its `ask(legs)` takes (segment, instrument, lots), ascending, and returns rows with a number
-        for each union: VaR by each measure, then the sums; and the marks of what each segment then
-        holds, together. None where a sum might be rounded.
+        Its `ask(legs)` takes (segment, instrument, lots), ascending. It returns rows with a number
+        for each union, VaR by each measure and then the sums; and for each segment the marks of all
+        instruments it then holds, combined. It returns None if a sum might be rounded.
         """
         kept: KeptAccount | None = self._core.keep(account)
         return kept

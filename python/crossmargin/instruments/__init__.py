@@ -1,1 +1,1 @@
-"""Securities and futures: schedules, prices, contract rules, baskets, and their terms as arrays."""
+"""Securities and futures: schedules, prices, contract rules, baskets, and terms as arrays."""

@@ -1,8 +1,8 @@
-"""What can be delivered into a Treasury future, by rule.
+"""Which securities can be delivered into a Treasury future, by the contract's rules.
 
-A security counts if it is a nominal note or bond that is issued in time and whose original and
-remaining terms the contract allows. A later sale of an old security as a new, shorter issue counts
-as an issue of its own (a seven-year note sold again as a five-year one).
+A security is deliverable if it is a nominal note or bond, is issued in time, and has an original
+and a remaining term that the contract allows. When an old security is sold again as a new, shorter
+issue, that sale counts as an issue too (a seven-year note sold again as a five-year note).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from crossmargin.instruments.contracts import Contract, last_delivery_day
 from crossmargin.instruments.schedule import add_months, as_dates, last_of_month
 
 ANNOUNCED_DAYS = 7
-"""A security counts from this many days before its issue date on."""
+"""A security is known from this many days before its issue date."""
 
 DELIVERABLE_KINDS = ("note", "bond")
 
 
 def parse_resold(text: str) -> list[tuple[datetime.date, int]]:
-    """Return the later sales of a security as a new original issue.
+    """Return the later sales of a security as a new issue.
 
     Parameters
     ----------
     text : str
-        Issue date and term, separated by semicolons: "2022-01-31:5-Year;...". May be empty.
+        Issue dates and terms, sales separated by semicolons: "2022-01-31:5-Year;...". May be empty.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def parse_resold(text: str) -> list[tuple[datetime.date, int]]:
     Raises
     ------
     ValueError
-        A part does not read so.
+        A part does not have this form.
     """
     sales = []
     for part in filter(None, (p.strip() for p in text.split(";"))):
@@ -58,13 +58,13 @@ def parse_resold(text: str) -> list[tuple[datetime.date, int]]:
 
 
 def _issued_in_time(contract: Contract, issue: Dates, as_of: Dates) -> npt.NDArray[np.bool_]:
-    """Return whether each issue is known by `as_of` and delivered by the end of delivery."""
+    """Return a mask of the issues known by `as_of` and issued by the last delivery day."""
     known = issue <= as_of + np.timedelta64(ANNOUNCED_DAYS, "D")
     return np.asarray(known & (issue <= last_delivery_day(contract)))
 
 
 def _term_end(issue: Dates, months: int) -> Dates:
-    """Return the date `months` after each issue; from a month's end to a month's end."""
+    """Return the date `months` after each issue; a month's end moves to a month's end."""
     end = add_months(issue, months)
     return np.where(issue == last_of_month(issue), last_of_month(end), end)
 
@@ -78,7 +78,7 @@ def deliverable(
     resold_as: Sequence[str | None] | npt.NDArray[np.object_] | None = None,
     kind: Sequence[str | None] | npt.NDArray[np.object_] | None = None,
 ) -> npt.NDArray[np.bool_]:
-    """Return which securities can be delivered into a Treasury future.
+    """Return a mask of the securities that can be delivered into a Treasury future.
 
     Parameters
     ----------
@@ -89,9 +89,9 @@ def deliverable(
     as_of : date_like
         Issues dated up to seven days later are known.
     resold_as : sequence of str or None, length N, optional
-        Later sales as a new original issue; see `parse_resold`.
+        Later sales as a new issue; see `parse_resold`.
     kind : sequence of str or None, length N, optional
-        note, bond, tips, frn, bill, strip or mbs. None: a note or bond.
+        note, bond, tips, frn, bill, strip or mbs. None means a note or bond.
 
     Returns
     -------
@@ -100,12 +100,12 @@ def deliverable(
     Raises
     ------
     ValueError
-        The contract is no Treasury future, or a sale is unreadable.
+        The contract is not a Treasury future, or a sale is unreadable.
 
     Notes
     -----
-    CBOT rulebook chapters 18 to 21, 25, 26, 39 and 40, with the numbers of contracts.toml. Lower
-    bounds of the remaining term run from the first day of the delivery month.
+    CBOT rulebook chapters 18 to 21, 25, 26, 39 and 40; the numbers are in contracts.toml. Lower
+    bounds of the remaining term count from the first day of the delivery month.
     """
     issue, maturity = as_dates(issue_date, "issue_date"), as_dates(maturity_date, "maturity_date")
     date = as_dates(as_of, "as_of")

@@ -1,6 +1,6 @@
-"""Futures contracts: their rules by delivery month, their names and their dates.
+"""Futures contracts: rules by delivery month, names and dates.
 
-The rules are data with a date and a source, in contracts.toml beside this module.
+The rules are data, dated and sourced, in contracts.toml beside this module.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Kind = Literal["treasury", "compounded_quarter", "averaged_month"]
 
 @dataclass(frozen=True)
 class ContractRule:
-    """What contracts.toml says of a root from one delivery month on; see there for the fields."""
+    """The rule of a root from one delivery month on; contracts.toml explains the fields."""
 
     root: str
     first_month: np.datetime64
@@ -44,7 +44,7 @@ class ContractRule:
 
 @dataclass(frozen=True)
 class Listing:
-    """What contracts.toml says of how many contracts of some roots trade at a time."""
+    """How many contracts of some roots trade at a time; contracts.toml explains the fields."""
 
     roots: tuple[str, ...]
     first_day: np.datetime64
@@ -63,19 +63,19 @@ class Contract:
     root : str
         One of `roots()`.
     month : datetime64[M]
-        A month the root lists.
+        A month in which the root has a contract.
 
     Raises
     ------
     ValueError
-        There is no such root, or it has no contract of that month.
+        The root is unknown, or has no contract of that month.
     """
 
     root: str
     month: np.datetime64
 
     def __post_init__(self) -> None:
-        """Refuse a month that the root does not list."""
+        """Refuse a month in which the root has no contract."""
         object.__setattr__(self, "month", self.month.astype("datetime64[M]"))
         listed = self.rule.months
         if _month_number(self.month) not in listed:
@@ -133,12 +133,12 @@ def _listings() -> tuple[Listing, ...]:
 
 
 def roots(kind: Kind | None = None) -> tuple[str, ...]:
-    """Return the roots we know, in the order of contracts.toml.
+    """Return the known roots, in the order of contracts.toml.
 
     Parameters
     ----------
     kind : {"treasury", "compounded_quarter", "averaged_month"}, optional
-        Only these.
+        Return the roots of this kind only.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def roots(kind: Kind | None = None) -> tuple[str, ...]:
 
 
 def first_month(root: str) -> np.datetime64:
-    """Return the delivery month of the first contract we know of a root."""
+    """Return the delivery month of the first known contract of a root."""
     return _rules()[root][0].first_month
 
 
@@ -210,12 +210,12 @@ def _last_business_day(month: np.datetime64) -> np.datetime64:
 
 
 def last_trading_day(contract: Contract) -> np.datetime64:
-    """Return the day trading in a contract ends.
+    """Return the last day on which a contract trades.
 
     Parameters
     ----------
     contract : Contract
-        Any of ours.
+        Any contract.
 
     Returns
     -------
@@ -235,7 +235,7 @@ def last_trading_day(contract: Contract) -> np.datetime64:
 
 
 def last_delivery_day(contract: Contract) -> np.datetime64:
-    """Return the last day a Treasury future can be delivered.
+    """Return the last day on which a Treasury future can be delivered.
 
     Parameters
     ----------
@@ -264,12 +264,12 @@ def last_delivery_day(contract: Contract) -> np.datetime64:
 
 
 def last_day(contract: Contract) -> np.datetime64:
-    """Return the last day a position can be open: last delivery, or the end of trading for cash.
+    """Return the last day of a position: last delivery, or last trading day if it settles in cash.
 
     Parameters
     ----------
     contract : Contract
-        Any of ours.
+        Any contract.
 
     Returns
     -------
@@ -281,22 +281,21 @@ def last_day(contract: Contract) -> np.datetime64:
 
 
 def last_listed(root: str, number: int, as_of: np.datetime64) -> np.datetime64 | None:
-    """Return the last delivery month that the exchange has listed by a day.
+    """Return the last delivery month that the exchange had listed by a given day.
 
     Parameters
     ----------
     root : str
         One of `roots()`.
     number : int
-        1 for January to 12 for December. Of SR3 quarterly months are listed further ahead than
-        others.
+        1 for January to 12 for December. SR3 lists quarterly months further ahead than others.
     as_of : datetime64[D]
         The day.
 
     Returns
     -------
     datetime64[M] or None
-        The last month of this number; None where the root lists none, or nothing yet.
+        The last month with this number; None if the root has no such month, or none is listed yet.
     """
     in_force = [
         listing
@@ -311,20 +310,20 @@ def last_listed(root: str, number: int, as_of: np.datetime64) -> np.datetime64 |
 
 
 def was_listed(contract: Contract, as_of: np.datetime64) -> bool:
-    """Return whether the exchange has listed a contract by a day; it may have expired since."""
+    """Return whether the exchange had listed a contract by a day; it may have expired by then."""
     last = last_listed(contract.root, _month_number(contract.month), as_of)
     return last is not None and bool(contract.month <= last)
 
 
 @cache
 def _last_month(root: str, listing: Listing, as_of: np.datetime64) -> np.datetime64:
-    """Return the last month of a listing: its `count`-th that trades after a day."""
+    """Return the last month of a listing: the `count`-th month that trades after a day."""
     this_month = as_of.astype("datetime64[M]")
     first = max(this_month - 3 * MONTH, first_month(root))
     left, month = listing.count, first - MONTH
     while left:
         month += MONTH
-        # On a contract's last day the next one may be traded already.
+        # On the last day of a contract the next one may already trade.
         if _month_number(month) in listing.months and (
             month > this_month or last_trading_day(Contract(root, month)) > as_of
         ):
@@ -333,7 +332,7 @@ def _last_month(root: str, listing: Listing, as_of: np.datetime64) -> np.datetim
 
 
 def reference_period(contract: Contract) -> tuple[np.datetime64, np.datetime64]:
-    """Return the days whose overnight rates settle a short-term rate future.
+    """Return the first and last day of the period whose overnight rates settle a future.
 
     Parameters
     ----------
@@ -343,9 +342,9 @@ def reference_period(contract: Contract) -> tuple[np.datetime64, np.datetime64]:
     Returns
     -------
     start, end : datetime64[D]
-        Interest runs from `start` to `end`; the rate of `start` is the first, that of the day
-        before `end` the last. SR3: third Wednesday of the named month to the third Wednesday three
-        months on. SR1, ZQ: first of the month to the first of the next.
+        Interest runs from `start` to `end`: the rate of `start` is the first, the rate of the day
+        before `end` the last. SR3: from the third Wednesday of the named month to the third
+        Wednesday three months later. SR1, ZQ: from the first of the month to the first of the next.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Conversion factors of Treasury futures: the price at 6%, per 1 of face, of a deliverable note."""
+"""Conversion factors of Treasury futures: the price of a security at 6%, per 1 of face."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crossmargin.instruments.schedule import as_dates
 from crossmargin.market.rates import check_coupons
 
 HALF_YIELD = 0.03
-"""Half of the notional 6%, in force since the March 2000 contracts."""
+"""Half of the notional 6%, which applies since the March 2000 contracts."""
 
 
 def conversion_factors(
@@ -25,29 +25,31 @@ def conversion_factors(
     contract : Contract
         A Treasury future.
     coupon : array_like of float
-        Annual coupon, decimal; taken to the nearest 1/8 of a percent, ties up.
+        Annual coupon, decimal; rounded to the nearest 1/8 of a percent, ties up.
     maturity_date : array_like of datetime64[D]
         Broadcast against `coupon`.
 
     Returns
     -------
     ndarray of float64
-        Four decimals, half up from the unrounded factor.
+        Rounded to four decimals, half up.
 
     Raises
     ------
     ValueError
-        The contract is no Treasury future, a coupon is negative or no number, or a security matures
-        before the delivery month.
+        The contract is not a Treasury future, a coupon is negative or not a number, or a security
+        matures before the delivery month.
 
     Notes
     -----
-    CBOT's formula: with n whole years and z whole months from the first day of the delivery month
-    to maturity, the price at 6% of the coming flows, v months before the next coupon, less the
-    interest accrued. z is cut to quarters where the contract says so.
+    CBOT's formula: n whole years and z whole months lie between the first day of the delivery month
+    and maturity. The factor is the price at 6% of the remaining flows, v months before the next
+    coupon, less accrued interest. z is rounded down to quarters where the contract says so.
     """
     if contract.rule.kind != "treasury":
-        raise ValueError(f"{contract.symbol} is no Treasury future: it has no conversion factors")
+        raise ValueError(
+            f"{contract.symbol} is not a Treasury future: it has no conversion factors"
+        )
     rate, maturity = np.broadcast_arrays(
         np.asarray(coupon, np.float64), as_dates(maturity_date, "maturity_date")
     )
@@ -56,12 +58,12 @@ def conversion_factors(
         raise ValueError(
             f"conversion_factors: coupon {100.0 * rate[bad].flat[0]:g}% must be a number, 0 or more"
         )
-    # Whole months from a first of month: the day of maturity never matters.
+    # Whole months counted from the first of a month: the day of maturity does not matter.
     months = (maturity.astype("datetime64[M]") - contract.month).astype(np.int64)
     if np.any(months < 0):
         value = maturity[months < 0].flat[0]
         raise ValueError(f"conversion_factors: maturity {value} lies before {contract.symbol}")
-    # The small number mends a tie that the step from percent to decimal has broken.
+    # The small number restores a tie that is lost when percent is converted to decimals.
     c = np.floor(rate * 800.0 + 0.5 + 1e-9) / 800.0
     n, z = months // 12, months % 12
     if contract.rule.factor_rounding == "quarters":
@@ -85,7 +87,7 @@ def conversion_factor(
 ) -> float | Float:
     """Return the conversion factor of a security in a Treasury future.
 
-    Whether the security is deliverable at all is not asked here; see `deliverable_basket`.
+    It does not check whether the security is deliverable; see `deliverable_basket`.
 
     Parameters
     ----------
@@ -106,8 +108,8 @@ def conversion_factor(
     Raises
     ------
     ValueError
-        The contract was never listed or is no Treasury future, a coupon looks like a decimal, or
-        see `conversion_factors`.
+        The contract was never listed or is not a Treasury future, a coupon looks like a decimal,
+        or as in `conversion_factors`.
 
     Examples
     --------

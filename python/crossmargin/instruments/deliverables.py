@@ -1,4 +1,4 @@
-"""Bonds of a run that can be delivered into its Treasury futures, and their worth there."""
+"""The bonds of a run that can be delivered into its Treasury futures, and their value there."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from crossmargin.market.curve import years_between
 
 @dataclass(frozen=True)
 class Basket:
-    """What can be delivered into a Treasury future, N of the nominal securities not yet due.
+    """The N securities that can be delivered into a Treasury future.
 
     Attributes
     ----------
     bond : ndarray of int64, [N]
-        Numbers among those securities.
+        Indices into the nominal securities that have not matured.
     factor : ndarray of float64, [N]
         Conversion factors.
     offset : ndarray of float64, [N]
-        What interest accrued at delivery adds to a price over its factor: negative.
+        Minus the interest accrued at delivery, over the conversion factor; price points.
     delivery : datetime64[D]
         The last day of delivery.
     """
@@ -38,10 +38,7 @@ class Basket:
 
 
 class BasketStore:
-    """Baskets of futures, each found once: no move of the curve changes them.
-
-    It keeps what it was asked for.
-    """
+    """A cache of the baskets of futures, which do not depend on the curve."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[Securities, Contract, np.datetime64], Basket] = {}
@@ -49,15 +46,15 @@ class BasketStore:
     def of(
         self, securities: Securities, contract: Contract, bonds: Securities, as_of: np.datetime64
     ) -> Basket:
-        """Return what can be delivered into a Treasury future.
+        """Return the basket of a Treasury future.
 
         Parameters
         ----------
         securities : Securities
-            All that are known. A copy counts as others.
+            All known securities, compared by identity: a copy counts as different.
         contract : Contract
         bonds : Securities
-            The nominal ones of these that are not yet due.
+            Those that are nominal and have not matured.
         as_of : datetime64[D]
 
         Returns
@@ -71,7 +68,7 @@ class BasketStore:
 
 
 def find_basket(contract: Contract, bonds: Securities, as_of: np.datetime64) -> Basket:
-    """Return which bonds can be delivered into a Treasury future, and their factors."""
+    """Return the bonds that can be delivered into a Treasury future, with their factors."""
     into = deliverable(
         contract,
         issue_date=bonds.issue_date,

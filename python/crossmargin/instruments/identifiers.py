@@ -1,7 +1,6 @@
-"""Names of instruments as files have them, and what they stand for: contracts and CUSIPs.
+"""Read names of instruments as files write them: contracts and CUSIPs.
 
-What vendors call the roots is data with a date and a source, in identifiers.toml beside this
-module.
+Vendors' names of the roots are data, dated and sourced, in identifiers.toml beside this module.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ from crossmargin.market.calendars import MONTH
 
 CUSIP_LENGTH = 9
 MOST_TOLD = 5
-"""Names that a note lists."""
+"""Most names that a note lists."""
 FAR_MONTHS = 60
-"""A contract further ahead is seldom held."""
+"""Months; a contract further ahead is seldom held."""
 STALE_MONTHS = 24
-"""With one digit of the year, what a book still names so long after it expired is the old one."""
+"""Months; a one-digit year still means the expired contract for so long after it expired."""
 _CUSIP_VALUE = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ*@#"
-# CUSIPs of domestic issuers begin with a digit; a user's own names mostly do not.
+# CUSIPs of domestic issuers begin with a digit; a user's own names usually do not.
 _CUSIP = re.compile(r"[0-9][0-9A-Z*@#]{7}[0-9]")
 _NO_CHECK_DIGIT = re.compile(r"[0-9]{3}[0-9A-Z]{5}")
 _ISIN = re.compile(r"[A-Z]{2}[0-9A-Z]{9}[0-9]")
@@ -47,18 +46,17 @@ _SUFFIX = r"(?: (?:COMB|PIT))?(?: COMDTY)?|[-. ](?:CBT|CBOT|CME)"
 
 
 def parse_contract(text: str, as_of: np.datetime64 | datetime.date | str) -> Contract:
-    """Return the contract a name stands for.
+    """Return the contract that a name stands for.
 
     Parameters
     ----------
     text : str
-        Root, month letter and year: ZNM5, ZNM25, ZNM2025, ZN 202506; vendors' spellings too, such
-        as `TYM5 Comdty` or `ZNM25-CBT`. Case and blanks do not matter.
+        Root, month letter and year: ZNM5, ZNM25, ZNM2025, ZN 202506. Vendors' spellings such as
+        `TYM5 Comdty` or `ZNM25-CBT` are read too. Case and blanks do not matter.
     as_of : date_like
-        A year of one or two digits is the latest one whose contract the exchange had listed by this
-        day: the one that is open, or else the last that has expired. One digit is the contract ten
-        years before where that expired less than two years ago: SR3M5 in 2026 is SR3M25, though
-        SR3M35 is listed.
+        Resolves a year of one or two digits: the latest such contract that the exchange had listed
+        by this day, open or expired. For one digit, the contract ten years earlier is taken if it
+        expired less than two years ago: SR3M5 in 2026 is SR3M25, although SR3M35 is listed.
 
     Returns
     -------
@@ -68,7 +66,7 @@ def parse_contract(text: str, as_of: np.datetime64 | datetime.date | str) -> Con
     Raises
     ------
     ValueError
-        The text is no name of a contract, or of one that was not listed by then.
+        The text does not name a contract, or names one that was not listed by then.
     """
     root, number, digits = _parts(text)
     letter, months = MONTH_CODES[number - 1], delivery_months(root)
@@ -97,13 +95,13 @@ def parse_contract(text: str, as_of: np.datetime64 | datetime.date | str) -> Con
 
 
 def canonical_cusip(text: str) -> str:
-    """Return the CUSIP a text stands for, or the text itself where it looks like no CUSIP.
+    """Return the CUSIP that a text stands for, or the text itself if it does not look like one.
 
     Parameters
     ----------
     text : str
         A CUSIP, with or without its check digit, or an ISIN of the United States. Case and outer
-        blanks do not matter. Any other text is taken for a name of the user's own.
+        blanks do not matter. Any other text is taken as the user's own name of a security.
 
     Returns
     -------
@@ -113,7 +111,7 @@ def canonical_cusip(text: str) -> str:
     Raises
     ------
     ValueError
-        A check digit is wrong, or a spreadsheet has made a number of the CUSIP.
+        A check digit is wrong, or a spreadsheet has turned the CUSIP into a number.
     """
     name = text.strip().upper()
     if _SCIENTIFIC.fullmatch(name):
@@ -124,7 +122,9 @@ def canonical_cusip(text: str) -> str:
     if _ISIN.fullmatch(name):
         _check(text, name, isin_digit(name[:-1]), "ISIN")
         if not name.startswith("US"):
-            raise ValueError(f"{text!r} is an ISIN of {name[:2]}, which holds no CUSIP; give one")
+            raise ValueError(
+                f"{text!r} is an ISIN of {name[:2]}, which contains no CUSIP; give a CUSIP"
+            )
         name = name[2:-1]
     elif _NO_CHECK_DIGIT.fullmatch(name):
         if name.isdigit() and cusip_digit("0" + name[:-1]) == name[-1]:
@@ -139,7 +139,7 @@ def canonical_cusip(text: str) -> str:
 
 
 def canonical_name(text: str, as_of: np.datetime64) -> str:
-    """Return the symbol of a contract, or else what `canonical_cusip` does."""
+    """Return the symbol if a text names a contract, else the result of `canonical_cusip`."""
     try:
         return parse_contract(text, as_of).symbol
     except ValueError:
@@ -149,7 +149,7 @@ def canonical_name(text: str, as_of: np.datetime64) -> str:
 def cusip_digit(base: str) -> str:
     """Return the check digit of a CUSIP's first eight characters, in upper case.
 
-    Every second value is doubled, and the digits of all are added up.
+    Every second value is doubled, and the digits of all values are added.
     """
     values = [_CUSIP_VALUE.index(character) * (1 + n % 2) for n, character in enumerate(base)]
     return str(-sum(value // 10 + value % 10 for value in values) % 10)
@@ -168,15 +168,15 @@ def isin_digit(base: str) -> str:
 def _check(text: str, name: str, digit: str, what: str) -> None:
     if name[-1] != digit:
         raise ValueError(
-            f"{text!r} is no {what}: after {name[:-1]} the check digit is {digit}, not {name[-1]}; "
-            "correct it"
+            f"{text!r} is not a valid {what}: after {name[:-1]} the check digit is {digit}, not "
+            f"{name[-1]}; correct it"
         )
 
 
 def is_plain(text: str, contract: Contract, as_of: np.datetime64) -> bool:
-    """Return whether a name needs no word on what it was taken for.
+    """Return whether a name is plain, so that no note has to say how it was read.
 
-    That is the symbol, or with one digit of the year where the contract is not far ahead.
+    Plain is the symbol, also with a one-digit year if the contract is not far ahead.
     """
     name = contract.symbol
     near = contract.month <= as_of.astype("datetime64[M]") + FAR_MONTHS * MONTH
@@ -184,12 +184,12 @@ def is_plain(text: str, contract: Contract, as_of: np.datetime64) -> bool:
 
 
 def resolved_message(names: Mapping[str, str]) -> str:
-    """Return a note on names that were written in another way.
+    """Return a note on names that were not written as symbols or CUSIPs.
 
     Parameters
     ----------
     names : mapping of str to str
-        What each was taken for, by the text as read.
+        From each text as read to the name it stands for.
     """
     told = [f"{text} is {name}" for text, name in names.items()]
     more = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
@@ -198,7 +198,7 @@ def resolved_message(names: Mapping[str, str]) -> str:
 
 
 def _parts(text: str) -> tuple[str, int, str]:
-    """Return the root, the month's number and the digits of the year that a name has."""
+    """Split a name into its root, the number of its month, and the digits of its year."""
     name = " ".join(text.upper().split())
     pattern = _patterns()
     match = pattern.contract.fullmatch(name)
@@ -209,17 +209,17 @@ def _parts(text: str) -> tuple[str, int, str]:
             return root, int(number), year_first
         return root, MONTH_CODES.index(letter) + 1, year
     if pattern.spread.fullmatch(name):
-        raise ValueError(f"{text!r} is a spread: give a row for each of its contracts")
+        raise ValueError(f"{text!r} is a spread: give one row for each of its contracts")
     if pattern.option.fullmatch(name):
         raise ValueError(f"{text!r} is an option: options are not margined here")
     raise ValueError(
-        f"{text!r} is no futures contract we know; expected a root ({', '.join(roots())}), "
+        f"{text!r} is not a known futures contract; expected a root ({', '.join(roots())}), "
         f"a month letter ({MONTH_CODES}) and one or two digits of the year, such as ZNM25"
     )
 
 
 class _Patterns(NamedTuple):
-    """What names of contracts, spreads and options look like."""
+    """Patterns of the names of contracts, spreads and options."""
 
     contract: re.Pattern[str]
     spread: re.Pattern[str]
@@ -241,7 +241,7 @@ def _patterns() -> _Patterns:
 
 @cache
 def _root_names() -> dict[str, str]:
-    """Return the exchange's root by each name of it."""
+    """Return the exchange's root for each name of a root."""
     data = tomllib.loads(Path(__file__).with_name("identifiers.toml").read_text("utf-8"))
     names = {root: root for root in roots()}
     for alias in data["alias"]:

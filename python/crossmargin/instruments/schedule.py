@@ -26,9 +26,9 @@ def as_dates(value: Any, name: str, *, missing: bool = False) -> Dates:
     value : date_like or array_like of date_like
         ISO text, `datetime.date`, datetime64, or an array or Arrow column of them.
     name : str
-        What an error calls the value.
+        Name of the value in error messages.
     missing : bool
-        Whether NaT (or None) may stand for "no date".
+        Whether NaT (or None) is allowed, meaning "no date".
 
     Returns
     -------
@@ -38,13 +38,13 @@ def as_dates(value: Any, name: str, *, missing: bool = False) -> Dates:
     Raises
     ------
     ValueError
-        A value is no date, or is missing where it must be given.
+        A value is not a date, or is missing where it must be given.
     """
     array = np.asarray(value)
     if array.size == 0:
         return array.astype("datetime64[D]")
     if array.dtype.kind not in "MUO":
-        raise ValueError(f"{name}: {value!r} is no date; give ISO text or a date object")
+        raise ValueError(f"{name}: {value!r} is not a date; give ISO text or a date object")
     try:
         days = array.astype("datetime64[D]")
     except (TypeError, ValueError) as error:
@@ -71,7 +71,7 @@ def last_of_month(month: npt.ArrayLike) -> Dates:
 
 
 def add_months(date: npt.ArrayLike, months: npt.ArrayLike) -> Dates:
-    """Return each date moved by whole months, its day cut to the length of the new month.
+    """Return each date moved by whole months; its day is at most the last of the new month.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def add_months(date: npt.ArrayLike, months: npt.ArrayLike) -> Dates:
 
 
 def _coupon(maturity: Dates, index: Integer) -> Dates:
-    """Return quasi-coupon date number `index`, counted from maturity (0), earlier ones negative."""
+    """Return the quasi-coupon date with an index: 0 is maturity, earlier dates are negative."""
     moved = add_months(maturity, index * MONTHS_PER_PERIOD)
     return np.where(maturity == last_of_month(maturity), last_of_month(moved), moved)
 
@@ -118,7 +118,7 @@ def coupon_period(maturity: npt.ArrayLike, date: npt.ArrayLike) -> tuple[Dates, 
     ----------
     maturity, date : array_like of datetime64[D]
         Broadcast against each other. `date` may lie before issue or after maturity: the
-        semi-annual grid goes on both ways.
+        semi-annual grid continues in both directions.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def coupon_period(maturity: npt.ArrayLike, date: npt.ArrayLike) -> tuple[Dates, 
 
     Notes
     -----
-    31 CFR 356 Appendix B, section I.A: the half-year whose days divide the coupon.
+    31 CFR 356 Appendix B, section I.A: coupons accrue over the days of this half-year.
     """
     maturity, date = np.broadcast_arrays(as_dates(maturity, "maturity"), as_dates(date, "date"))
     index = _period_index(maturity, date)
@@ -144,9 +144,9 @@ def coupon_dates(
     maturity : array_like of datetime64[D], shape (N,)
         Maturity of each bond.
     after : array_like of datetime64[D]
-        One date, or one per bond. A coupon on this date is out.
+        One date, or one per bond. A coupon on this date is excluded.
     upto : array_like of datetime64[D], optional
-        One date, or one per bond. A coupon on this date is in.
+        One date, or one per bond. A coupon on this date is included.
 
     Returns
     -------
@@ -177,12 +177,12 @@ def half_years(maturity: npt.ArrayLike, start: npt.ArrayLike, end: npt.ArrayLike
     Returns
     -------
     ndarray of float64
-        Whole periods count 1, a part of a period its days over the days of the period.
+        A whole period counts 1; a part of one counts its days over the days of the period.
 
     Notes
     -----
-    31 CFR 356 Appendix B, sections I.A.3, I.A.4 and I.D: interest for a time is this number times
-    half the annual coupon.
+    31 CFR 356 Appendix B, sections I.A.3, I.A.4 and I.D: the interest from `start` to `end` is this
+    number times half the annual coupon.
     """
     maturity, start, end = np.broadcast_arrays(
         as_dates(maturity, "maturity"), as_dates(start, "start"), as_dates(end, "end")
@@ -201,7 +201,7 @@ def half_years(maturity: npt.ArrayLike, start: npt.ArrayLike, end: npt.ArrayLike
 
 
 def dated_dates(issue_date: npt.ArrayLike, maturity: npt.ArrayLike) -> Dates:
-    """Return the dates interest accrues from, where only issue dates are known.
+    """Return the dates from which interest accrues, inferred from issue dates.
 
     Parameters
     ----------
@@ -211,8 +211,8 @@ def dated_dates(issue_date: npt.ArrayLike, maturity: npt.ArrayLike) -> Dates:
     Returns
     -------
     ndarray of datetime64[D]
-        The quasi-coupon date before issue if issue is the first business day on or after it (a
-        settlement moved by a weekend or holiday), else the issue date.
+        The quasi-coupon date before issue, if the issue date is the first business day on or after
+        it (settlement moved by a weekend or holiday); else the issue date.
 
     Notes
     -----
@@ -228,26 +228,26 @@ def first_payment(
     dated_date: npt.ArrayLike | None,
     first_coupon_date: npt.ArrayLike | None,
 ) -> tuple[Dates, Dates]:
-    """Return where interest starts and where it is first paid, for bonds that say so.
+    """Return the dates on which interest starts and is first paid, for bonds that state them.
 
     Parameters
     ----------
     maturity : array_like of datetime64[D], shape (N,)
         Maturity of each bond.
     dated_date : array_like of datetime64[D], optional
-        The date interest accrues from; NaT or None: the first period is regular.
+        The date from which interest accrues. NaT or None means a regular first period.
     first_coupon_date : array_like of datetime64[D], optional
-        NaT or None: the first quasi-coupon date after the dated date.
+        NaT or None means the first quasi-coupon date after the dated date.
 
     Returns
     -------
     dated, first : ndarray of datetime64[D], shape (N,)
-        Both NaT for a bond that pays full coupons throughout.
+        Both NaT for a bond that pays only full coupons.
 
     Raises
     ------
     ValueError
-        A first coupon without a dated date, not after it, or not on the semi-annual grid.
+        A first coupon has no dated date, does not follow it, or is not on the semi-annual grid.
     """
     maturity = as_dates(maturity, "maturity")
     nothing = np.datetime64("NaT", "D")
@@ -259,7 +259,7 @@ def first_payment(
     if np.any(has_first & ~has_dated):
         value = first[has_first & ~has_dated].flat[0]
         raise ValueError(f"first_coupon_date {value} needs a dated_date to accrue from")
-    # Maturity stands in where there is no dated date; the result is masked below.
+    # Maturity replaces a missing dated date here; the result is masked below.
     start = np.where(has_dated, dated, maturity)
     following = _coupon(maturity, _period_index(maturity, start) + 1)
     first = np.where(has_first, first, following)
@@ -337,9 +337,9 @@ def coupon_amounts(
     coupon : array_like of float, shape (N,)
         Annual coupon rate, decimal.
     maturity : array_like of datetime64[D], shape (N,)
-        Maturity of each bond; its flow is the last coupon plus 100.
+        Maturity of each bond; the flow on it is the last coupon plus 100.
     after : array_like of datetime64[D]
-        One date, or one per bond. A flow on this date is out.
+        One date, or one per bond. A flow on this date is excluded.
     dated_date, first_coupon_date : array_like of datetime64[D], optional
         For short and long first periods, as in `first_payment`.
 
@@ -350,7 +350,7 @@ def coupon_amounts(
     date : ndarray of datetime64[D]
         Payment dates, ascending, unadjusted.
     amount : ndarray of float64
-        Quasi-coupon dates before a late first coupon are left out.
+        Quasi-coupon dates before a late first coupon have no flow and are left out.
 
     Notes
     -----

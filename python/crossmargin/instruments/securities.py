@@ -17,12 +17,12 @@ from crossmargin.instruments.schedule import (
 from crossmargin.market.curve import Curve, years_between
 
 NOMINAL = ("note", "bond")
-"""Types whose value is the sum of their discounted cash flows; no model covers the others yet."""
+"""Types valued as the sum of their discounted cash flows. No model covers the others."""
 
 
 @dataclass(frozen=True, eq=False)
 class Securities:
-    """Securities sorted by CUSIP, each once. Two are equal if they are one.
+    """Securities sorted by CUSIP, each once. Compared by identity.
 
     Attributes
     ----------
@@ -34,11 +34,11 @@ class Securities:
     issue_date, maturity_date, first_coupon_date : ndarray of datetime64[D], [N]
         The first coupon date is NaT where the first period is regular.
     price : ndarray of float64, [N]
-        Clean market price per 100 face, NaN where none is given.
+        Clean market price per 100 of face, NaN where none is given.
     resold_as : ndarray of str, [N]
-        Later sales as a new original issue, `2022-01-31:5-Year;...`.
+        Later sales as a new issue, `2022-01-31:5-Year;...`.
     outstanding : ndarray of float64, [N]
-        USD of face, NaN where it is not given.
+        USD of face, NaN where not given.
     """
 
     cusip: Text
@@ -57,7 +57,7 @@ class Securities:
         return np.isin(self.type, NOMINAL)
 
     def take(self, index: Integer) -> Securities:
-        """Return the securities of these numbers, in their order."""
+        """Return the securities at these indices, in their order."""
         return Securities(
             self.cusip[index],
             self.type[index],
@@ -72,8 +72,8 @@ class Securities:
 
 
 def default_type(issue_date: Dates, maturity_date: Dates) -> Text:
-    """Return bill, note or bond by the original term: up to one, up to ten years, or longer."""
-    # A week's grace: issue moves to the next business day, maturity does not.
+    """Return bill, note or bond: original terms of up to one year, up to ten, and longer."""
+    # A week is allowed for: issue moves to the next business day, maturity does not.
     week = np.timedelta64(7, "D")
     bill = maturity_date <= add_months(issue_date, 12)
     note = maturity_date <= add_months(issue_date, 120) + week
@@ -82,17 +82,18 @@ def default_type(issue_date: Dates, maturity_date: Dates) -> Text:
 
 @dataclass(frozen=True)
 class CashFlows:
-    """Cash flows after the as-of date of N nominal notes and bonds, per 100 face.
+    """Cash flows after the as-of date of N nominal notes and bonds, per 100 of face.
 
     Attributes
     ----------
     ptr : ndarray of int64, [N + 1]
+        Security n has flows ptr[n]:ptr[n+1].
     date : ndarray of datetime64[D]
     time, amount : ndarray of float64
-        Years; coupons, and the last one with 100.
+        Years; coupons, with 100 added to the last one.
     spread : ndarray of float64, [N]
-        Continuous z-spread that meets the market price; zero where none is given, NaN where no
-        spread within 100% meets it.
+        Continuous z-spread that reproduces the market price. Zero if there is no price; NaN if no
+        spread within 100% reproduces it.
     """
 
     ptr: Integer
@@ -103,14 +104,14 @@ class CashFlows:
 
 
 def cash_flows(securities: Securities, curve: Curve) -> CashFlows:
-    """Return the flows of nominal notes and bonds, with the z-spread of those that have a price.
+    """Return the cash flows of nominal notes and bonds, and the z-spreads of those with a price.
 
     Parameters
     ----------
     securities : Securities
         Notes and bonds that mature after the as-of date, [N].
     curve : Curve
-        Its `as_of` date separates flows that are in from those that are out.
+        Only flows after its `as_of` date are returned.
 
     Returns
     -------
@@ -119,8 +120,8 @@ def cash_flows(securities: Securities, curve: Curve) -> CashFlows:
     Notes
     -----
     Methodology, section 4: base dirty price = sum of cf * DF(t), or of cf * DF(t) * exp(-z t) with
-    the constant z that meets the market price plus accrued interest. An issue still to come pays
-    nothing before its interest starts.
+    the constant z that reproduces the market price plus accrued interest. A security that is not
+    issued yet pays nothing before its interest starts.
     """
     irregular = ~np.isnat(securities.first_coupon_date)
     start = _dated(securities)
@@ -145,7 +146,7 @@ def cash_flows(securities: Securities, curve: Curve) -> CashFlows:
 
 
 def accrued(securities: Securities, date: np.datetime64) -> Float:
-    """Return interest accrued on `date`, per 100 face; zero before interest starts."""
+    """Return interest accrued on `date`, per 100 of face; zero before interest starts."""
     irregular = ~np.isnat(securities.first_coupon_date)
     start = _dated(securities)
     started = start <= date
@@ -162,16 +163,16 @@ def accrued(securities: Securities, date: np.datetime64) -> Float:
 
 
 def _dated(securities: Securities) -> Dates:
-    """Return the dates interest runs from."""
+    """Return the dates from which interest accrues."""
     return dated_dates(securities.issue_date, securities.maturity_date)
 
 
 def _spread(row: Integer, time: Float, value: Float, dirty: Float) -> Float:
-    """Solve sum of value * exp(-z * time) = dirty for z by Newton's method, each row by itself."""
+    """Solve sum of value * exp(-z * time) = dirty for z by Newton's method, for each row."""
     z = np.zeros(dirty.size)
     moving = np.ones(dirty.size, dtype=bool)
     for _ in range(100):
-        # A finished row stays as it is, so that it does not depend on the others.
+        # A solved row is not changed again, so it does not depend on the other rows.
         flow = np.flatnonzero(moving[row])
         own, when = row[flow], time[flow]
         discounted = value[flow] * exact.exp(-z[own] * when)

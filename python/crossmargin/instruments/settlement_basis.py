@@ -1,4 +1,4 @@
-"""The basis of Treasury futures from their settlement prices, by our own model price of each day.
+"""The basis of Treasury futures: settlement prices minus our model price of each day.
 
 Methodology, section 4.
 """
@@ -29,15 +29,15 @@ from crossmargin.market.curve import (
 )
 
 LARGEST = 10.0
-"""Price points; a settlement further from its model price is another contract's, or mistyped."""
+"""Price points; a settlement further from its model price is of another contract, or mistyped."""
 PLACES = 1e6
-"""The basis is rounded to a millionth of a point, so that a sum gives back what was added."""
+"""The basis is rounded to a millionth of a point, so that adding it back is exact."""
 LONGEST_GAP = 31
-"""Days between maturities; the Treasury has had one in every month since the 1970s."""
+"""Most days between maturities; something has matured in every month since the 1970s."""
 
 
 class Derived(NamedTuple):
-    """What settlement prices give: the basis by root, and what the user should know of it."""
+    """The basis by root that settlement prices give, and notes on it for the user."""
 
     basis: dict[str, Basis]
     notes: tuple[str, ...]
@@ -45,18 +45,18 @@ class Derived(NamedTuple):
 
 @dataclass(frozen=True)
 class Settlements:
-    """Settlement prices of futures, each of a day on which the contract was traded.
+    """Settlement prices of futures, each on a day on which the contract traded.
 
     Attributes
     ----------
     contracts : list of Contract
     number : ndarray of int64, [N]
-        Of each row's contract among these.
+        Index of each row's contract in `contracts`.
     date : ndarray of datetime64[D], [N]
     price : ndarray of float64, [N]
         Price points.
     row : ndarray of int64, [N]
-        Rows of the file, as errors call them.
+        Row numbers in the file, for error messages.
     """
 
     contracts: list[Contract]
@@ -71,17 +71,17 @@ def settlement_basis(
 ) -> Derived:
     """Return the basis of Treasury futures: settlement minus model price of the day.
 
-    Left out and counted are rows of short-rate futures, of days without a curve, and of contracts
-    whose basket the table of securities no longer holds whole.
+    Some rows are left out and counted: those of short-rate futures, those of days without a curve,
+    and those of contracts whose basket is no longer complete in the securities table.
 
     Parameters
     ----------
     settlements : Settlements
-        None is of a day after the as-of date.
+        None after the as-of date.
     market : Market
         Its par yields give the curve of each day.
     securities : Securities
-        Give the baskets. Market prices in it are today's and are not used.
+        They give the baskets. Their market prices are today's and are not used.
 
     Returns
     -------
@@ -125,8 +125,8 @@ def settlement_basis(
     left_out = {
         "of short-rate futures": ~treasury,
         "of days without par yields": treasury & ~has_curve,
-        f"of contracts into which a security due before {whole_from} could be delivered: the "
-        "securities table does not hold all of these": treasury & has_curve & ~whole,
+        f"of contracts into which a security that matured before {whole_from} could be delivered: "
+        "the securities table does not hold all of these": treasury & has_curve & ~whole,
         "of contracts with an empty basket": used & np.isnan(model),
     }
     return Derived(found, (*_told(root[number[known]], basis[known]), *_counted(left_out)))
@@ -147,9 +147,9 @@ def model_prices(contract: Contract, date: Dates, log_df: Float, securities: Sec
     date : ndarray of datetime64[D], [T]
         Days on or before last delivery.
     log_df : ndarray of float64, [T x 63]
-        The curve of each.
+        The curve of each day.
     securities : Securities
-        All that are known, matured ones included.
+        All known securities, matured ones included.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def model_prices(contract: Contract, date: Dates, log_df: Float, securities: Sec
     if bonds.cusip.size == 0:
         return np.full(date.size, np.nan)
     factor = conversion_factors(contract, bonds.coupon, bonds.maturity_date)
-    # All that is needed are the flows after delivery; without a price there is no spread.
+    # Only flows after delivery are needed; without a price there is no spread.
     unpriced = replace(bonds, price=np.full(bonds.cusip.size, np.nan))
     flows = cash_flows(unpriced, Curve(delivery, np.zeros(POINTS.size)))
     when, flow_date = np.unique(flows.date, return_inverse=True)
@@ -172,7 +172,7 @@ def model_prices(contract: Contract, date: Dates, log_df: Float, securities: Sec
     count = np.diff(flows.ptr)
     amount = flows.amount / np.repeat(factor, count)
     value = np.zeros((date.size, bonds.cusip.size))
-    # Flow by flow, so that each sum is in the order in which a run of the day adds.
+    # Flow by flow: the same order of additions as in a run of that day.
     for k in range(int(count.max())):
         paying = np.flatnonzero(count > k)
         flow = flows.ptr[paying] + k
@@ -193,7 +193,7 @@ def _into(contract: Contract, bonds: Securities, as_of: np.datetime64) -> Mask:
 
 
 def _basket_by_day(contract: Contract, bonds: Securities, date: Dates) -> Mask:
-    """Return which bonds were deliverable as seen on each day, [T x B]: later issues are not."""
+    """Return a mask of the bonds deliverable as seen on each day, [T x B]."""
     sales = [np.datetime64(day, "D") for text in bonds.resold_as for day, _ in parse_resold(text)]
     known = np.unique(np.concatenate([bonds.issue_date, np.array(sales, "datetime64[D]")]))
     stage, first, of_day = np.unique(
@@ -212,15 +212,15 @@ def _check_plausible(basis: Float, given: Settlements) -> None:
             f"row {given.row[at]}: {given.contracts[given.number[at]].symbol} at "
             f"{given.price[at]:g} on {given.date[at]} is {abs(basis[at]):.4g} points from its "
             "model price; check that the price is in points (32nds as 110-165), its contract and "
-            "date, and that the securities table has all notes and bonds outstanding"
+            "date, and that the securities table holds all outstanding notes and bonds"
         )
 
 
 def _whole_from(securities: Securities, as_of: np.datetime64) -> np.datetime64:
-    """Return the day from which on the table holds what matures.
+    """Return the day since which the table holds every security that matured.
 
-    All that was outstanding on the as-of date is taken to be there. Matured securities are, as far
-    back as one matures at least every 31 days.
+    The table is assumed to hold all securities outstanding on the as-of date. Matured securities
+    are assumed complete as far back as at least one matures every 31 days.
     """
     maturity = np.unique(securities.maturity_date[securities.nominal])
     back = np.concatenate([[as_of + DAY], maturity[maturity <= as_of][::-1]])
@@ -235,7 +235,7 @@ def _shortest(contract: Contract) -> np.datetime64:
 
 
 def _told(root: Text, basis: Float) -> list[str]:
-    """Say of each root how far settlements are from the model."""
+    """Return a note for each root on how far settlements are from the model."""
     told = []
     for name in sorted(set(root)):
         own = basis[root == name]

@@ -1,4 +1,4 @@
-"""Short-rate futures: 100 minus an average of overnight rates, some of them fixed already."""
+"""Short-rate futures: 100 minus an average of overnight rates, some of which are known."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from crossmargin.market.calendars import DAY, Calendar, add_business_days, is_bu
 from crossmargin.market.curve import years_between
 
 RATE_INDEX = {"SR3": "SOFR", "SR1": "SOFR", "ZQ": "EFFR"}
-"""The fixings that settle a short-rate future."""
+"""The overnight rate that settles a short-rate future, by root."""
 _PUBLISHED: dict[str, Calendar] = {"SOFR": "sofr", "EFFR": "effr"}
-"""The days that have a fixing."""
+"""The calendar of the days that have a fixing, by rate."""
 
 
 def rate_line(contract: Contract, market: Market) -> Line:
     """Return the line of a short-rate future: 100 minus the rate of its period, in percent.
 
-    SR3 compounds over the period, SR1 and ZQ average over the month, both actual/360. Days on or
-    before the as-of date have their fixing, or else the curve's overnight rate, and do not move
-    (methodology, section 4). The curve is that of SOFR where the market has one.
+    SR3 compounds over the period; SR1 and ZQ average over the month; all use actual/360. Days up to
+    the as-of date take their fixing, or the curve's overnight rate if it is missing, and do not
+    move with the scenarios (methodology, section 4). The SOFR curve is used if the market has one.
     """
     start, end = reference_period(contract)
     first_open = min(max(start, market.as_of + DAY), end)
@@ -33,7 +33,7 @@ def rate_line(contract: Contract, market: Market) -> Line:
     days = int((end - start).astype(np.int64))
     if contract.root == "SR3":
         growth = 1.0
-        # A fixing compounds over all the days it stands for, not day by day.
+        # A fixing of several days compounds once over all of them, not day by day.
         for fixing_day in np.unique(rate.day):
             same = rate.day == fixing_day
             growth *= 1.0 + rate.value[same][0] * np.count_nonzero(same) / 360.0
@@ -60,20 +60,20 @@ def rate_line(contract: Contract, market: Market) -> Line:
 
 
 def missing_fixings(contract: Contract, market: Market) -> Dates:
-    """Return the days whose fixing a short-rate future needs and the market does not have.
+    """Return the days whose fixing a short-rate future needs and the market lacks.
 
     Parameters
     ----------
     contract : Contract
-        Any of ours; a Treasury future needs none.
+        Any contract; a Treasury future needs no fixing.
     market : Market
-        With the as-of date and fixings.
+        Gives the as-of date and the fixings.
 
     Returns
     -------
     ndarray of datetime64[D]
-        Ascending, each once. A fixing is published the next morning: the last one on or before the
-        as-of date cannot be known yet and is not missing.
+        Ascending, each once. A fixing is published the next morning, so the last one on or before
+        the as-of date is not known yet and does not count as missing.
     """
     if contract.root not in RATE_INDEX:
         return np.empty(0, "datetime64[D]")
@@ -92,9 +92,9 @@ class _Overnight:
     day : ndarray of datetime64[D]
         The day of the fixing that counts: the last one published on or before each day.
     value : ndarray of float64
-        That fixing, or the curve's overnight rate where it is not known.
+        That fixing, or the curve's overnight rate where the fixing is unknown.
     known : ndarray of bool
-        Whether it is.
+        Whether the fixing is known.
     """
 
     day: Dates

@@ -1,13 +1,13 @@
-"""The resolved form of every instrument: sums of discounted amounts.
+"""Every instrument resolved to the same form: sums of discounted amounts.
 
-Whatever the instrument, its value under a shift x of the zero rates is
+The value of any instrument under a shift x of the zero rates is
 
     value(x) = min over its lines of [offset + sum over the line's terms of amount * exp(-u . x)]
 
-A note has one line, a term for each cash flow and u = t * w(t), where w(t) spreads a shift at time
-t over the nodes. A futures contract has a line for each deliverable bond and u = t w(t) - d w(d),
-because its flows are valued forward at the last delivery day d. The kernels know only this form,
-and the exact gradient and Hessian follow from it by formula.
+A note has one line with a term for each cash flow. Its exponents are u = t * w(t), where w(t)
+spreads a shift at time t over the nodes. A futures contract has a line for each deliverable bond,
+with u = t w(t) - d w(d), because its flows are valued at the last delivery day d. The kernels know
+only this form, and the exact gradient and Hessian follow from it.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from crossmargin.market.curve import NODES, Curve, FactorCurve, node_weights
 
 @dataclass(frozen=True)
 class Line:
-    """One way to value an instrument, before it meets a curve.
+    """One way to value an instrument, before discounting.
 
     Attributes
     ----------
     flow : ndarray of float64, [n]
         Amounts paid, price points.
     time : ndarray of float64, [n]
-        When, years.
+        When they are paid, years.
     horizon : ndarray of float64, [n]
-        The time each flow is valued at, years: zero for a spot value.
+        Time at which each flow is valued, years: zero for a spot value.
     spread : float
-        Continuous z-spread under which the flows are discounted.
+        Continuous z-spread added in discounting.
     offset : float
         A constant, price points.
     sofr : bool
-        Discounted on the SOFR curve and moved by its factors, not the Treasury curve's.
+        Whether the SOFR curve discounts it and its factors move it, in place of the Treasury's.
     """
 
     flow: Float
@@ -51,7 +51,7 @@ class Line:
 
 
 NOTHING = Line(np.empty(0), np.empty(0), np.empty(0))
-"""Of an instrument that no model covers."""
+"""The line of an instrument that no model covers."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class Terms:
     exponent_ptr : ndarray of int64, [M + 1]
     exponent_factor : ndarray of int32
     exponent_weight : ndarray of float64
-        The vectors u, sparse over the factors, ascending.
+        The vectors u, sparse over the factors, factors ascending.
     line_ptr : ndarray of int64, [L + 1]
     term_exponent : ndarray of int32, [N]
     term_amount : ndarray of float64, [N]
     line_offset : ndarray of float64, [L]
     instrument_ptr : ndarray of int64, [I + 1]
-        The lines of each instrument.
+        Instrument i has lines instrument_ptr[i]:instrument_ptr[i+1].
     scale : ndarray of float64, [I]
         USD per price point and lot or contract.
     linear_factor : ndarray of int32, [I]
@@ -97,12 +97,12 @@ class Terms:
 
     @property
     def line_value(self) -> Float:
-        """Value of each line on the curve itself, [L]: price points."""
+        """Value of each line without a shift, [L]: price points."""
         return self.line_amount + self.line_offset
 
     @property
     def base_line(self) -> Integer:
-        """The line that attains each instrument's minimum on the curve itself, [I]."""
+        """Index of the line with each instrument's smallest value without a shift, [I]."""
         value = self.line_value
         first = self.instrument_ptr[:-1]
         lowest = np.minimum.reduceat(value, first)
@@ -110,7 +110,7 @@ class Terms:
         return at_minimum[np.searchsorted(at_minimum, first)]
 
     def only_lines(self, line: Integer) -> Terms:
-        """Return the same instruments with one line each, [I]."""
+        """Return the same instruments, each with the given line alone, [I]."""
         count = np.diff(self.line_ptr)[line]
         ptr = _ptr(count)
         term = np.repeat(self.line_ptr[line] - ptr[:-1], count) + np.arange(ptr[-1])
@@ -131,7 +131,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Sensitivities:
-    """Exact first and second derivatives of each instrument's base line at no shift.
+    """Exact first and second derivatives of each instrument's base line, without a shift.
 
     Attributes
     ----------
@@ -146,7 +146,7 @@ class Sensitivities:
 
     @property
     def dv01(self) -> Float:
-        """Minus the gradient's sum over the curve's nodes times one basis point, [I]: USD."""
+        """USD gained when the curve falls by one basis point, [I]."""
         return -exact.ordered_sum(self.gradient, axis=1) * 1e-4
 
 
@@ -159,20 +159,20 @@ def resolve(
     linear_loading: Float,
     sofr: FactorCurve | None = None,
 ) -> Terms:
-    """Discount the flows of all lines and flatten them.
+    """Return the terms of all lines: their flows discounted and laid out as flat arrays.
 
     Parameters
     ----------
     lines : sequence of Line, [L]
-        Of the first instrument, then of the second, ...
+        Lines of the first instrument, then of the second, and so on.
     lines_of : sequence of int, [I]
-        How many lines each instrument has, at least one.
+        Number of lines of each instrument, at least one.
     curve : Curve
         Discounts the flows: amount = flow * DF(time) / DF(horizon) * exp(-spread * time).
     scale, linear_factor, linear_loading : ndarray, [I]
         As in `Terms`.
     sofr : FactorCurve, optional
-        Discounts the flows of lines on the SOFR curve.
+        Discounts the lines marked `sofr`.
 
     Returns
     -------
@@ -191,7 +191,7 @@ def resolve(
     weight: list[Float] = []
     curves = [FactorCurve(curve, NODES, 0), *([] if sofr is None else [sofr])]
     for own, mine in zip(curves, (~on_sofr, on_sofr), strict=False):
-        # Complex numbers are in order of their real parts, then their imaginary ones.
+        # Complex numbers sort by their real parts, then by their imaginary parts.
         pair, at = np.unique(horizon[mine] + 1j * time[mine], return_inverse=True)
         before, after = pair.real, pair.imag
         exponent[mine] = at + sum(entries.size for entries in count)
@@ -219,14 +219,14 @@ def resolve(
 
 
 def sensitivities(terms: Terms, nodes: int) -> Sensitivities:
-    """Return the gradient and Hessian of instruments of one line each.
+    """Return the gradient and Hessian of instruments that have one line each.
 
     Parameters
     ----------
     terms : Terms
-        As `Terms.only_lines` gives them.
+        As returned by `Terms.only_lines`.
     nodes : int
-        Number of curve factors K, which come first; the linear factors are not part of the result.
+        Number of curve factors K, which come first. Linear factors are not part of the result.
 
     Returns
     -------
@@ -242,7 +242,7 @@ def sensitivities(terms: Terms, nodes: int) -> Sensitivities:
     first, second = terms.exponent_ptr[:-1], np.diff(terms.exponent_ptr)
     gradient = np.zeros(instruments * nodes)
     hessian = np.zeros(instruments * nodes * nodes)
-    # An exponent has at most four weights: two nodes around the flow, two around the horizon.
+    # An exponent has at most four weights: two nodes for the flow and two for the horizon.
     for a in range(int(second.max(initial=0))):
         has_a = second[terms.term_exponent] > a
         at_a = first[terms.term_exponent[has_a]] + a
@@ -262,7 +262,7 @@ def sensitivities(terms: Terms, nodes: int) -> Sensitivities:
 
 
 def _exponents(time: Float, horizon: Float, nodes: Float) -> tuple[Integer, Integer, Float]:
-    """Return u = time * w(time) - horizon * w(horizon), sparse: entries a row, nodes, weights."""
+    """Return u = time * w(time) - horizon * w(horizon), sparse: counts by row, nodes, weights."""
     rows = np.arange(time.size)
     u = np.zeros((time.size, nodes.size))
     for t, sign in ((time, 1.0), (horizon, -1.0)):

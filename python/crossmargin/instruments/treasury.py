@@ -1,10 +1,10 @@
-"""Price and yield of Treasury notes and bonds, in the Treasury's and in the street's convention.
+"""Price and yield of Treasury notes and bonds, in the Treasury and the street convention.
 
 Both discount a flow that is r/s of a half-year plus j half-years away at the semi-annual yield y,
 with v = 1/(1 + y/2). They differ in the fraction r/s:
 
 - ``treasury`` (31 CFR 356 Appendix B): simple interest, v^j / (1 + (r/s)(y/2));
-- ``street``: compound interest, v^(j + r/s), but simple interest once only the last flow is left.
+- ``street``: compound interest, v^(j + r/s); simple interest if only the last flow is left.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Yield:
     yield_pct : float or ndarray of float64
         Percent.
     convention : str
-        How it discounts: treasury or street.
+        How the yield discounts: treasury or street.
     """
 
     yield_pct: float | Float
@@ -70,7 +70,7 @@ class Yield:
 
 @dataclass(frozen=True)
 class _Bonds:
-    """What a yield discounts: one row a bond, one column a quasi-coupon date after settlement."""
+    """Flows to discount: a row for each bond, a column for each quasi-coupon date ahead."""
 
     amount: Float  # [N x J], 0 beyond maturity
     fraction: Float  # [N], r/s
@@ -102,7 +102,7 @@ def _bonds(
     first_coupon_date: npt.ArrayLike | None,
     convention: Convention,
 ) -> _Bonds:
-    """Lay out the flows of bonds, all arguments of one dimension."""
+    """Return the flows of bonds; all arguments have one dimension."""
     if convention not in get_args(Convention):
         raise ValueError(f"unknown convention {convention!r}; use 'treasury' or 'street'")
     bad = ~((coupon >= 0.0) & (coupon < np.inf))
@@ -114,11 +114,11 @@ def _bonds(
         raise ValueError(f"settlement {settlement[at]} must lie before maturity {maturity[at]}")
     irregular = {"dated_date": dated_date, "first_coupon_date": first_coupon_date}
     accrued = accrued_interest(coupon, maturity, settlement, **irregular)
-    # A late first coupon leaves out quasi-coupon dates, but they count as half-years.
+    # Quasi-coupon dates before a late first coupon pay nothing, but count as half-years.
     count = np.diff(coupon_dates(maturity, settlement)[0])
     ptr, date, paid = coupon_amounts(coupon, maturity, settlement, **irregular)
     amount = np.zeros((len(maturity), int(count.max(initial=0))))
-    # Both lists end at maturity, so flows take a bond's last places.
+    # Both lists end at maturity, so a bond's flows belong to its last dates.
     bond = np.repeat(np.arange(len(maturity)), np.diff(ptr))
     place = count[bond] - (ptr[bond + 1] - np.arange(len(date)))
     amount[bond, place] = paid
@@ -137,7 +137,7 @@ def _flat(**columns: Any) -> tuple[tuple[int, ...], dict[str, Any]]:
 
 
 def _shaped(column: Float, shape: tuple[int, ...]) -> float | Float:
-    """Return a column in the shape of the arguments, a float if they were scalars."""
+    """Return a column in the shape of the arguments; a float if they were scalars."""
     return column.reshape(shape) if shape else float(column[0])
 
 
@@ -164,8 +164,8 @@ def price_from_yield(
     convention : {"treasury", "street"}
         Simple or compound interest in the first fraction of a half-year; see the module.
     dated_date, first_coupon_date : date_like or array_like, optional
-        For a short or long first period: where interest starts and where it is first paid (default:
-        the next semi-annual date). NaT or None: all coupons are full.
+        For a short or long first period: the dates on which interest starts and is first paid
+        (default: the next semi-annual date). NaT or None: all coupons are full.
 
     Returns
     -------
@@ -175,8 +175,8 @@ def price_from_yield(
     Raises
     ------
     ValueError
-        A date is out of order, a coupon negative or like a decimal, or a yield no number above
-        -199%.
+        Dates are out of order, a coupon is negative or looks like a decimal, or a yield is not a
+        number above -199%.
 
     Warns
     -----
@@ -209,8 +209,8 @@ def price_from_yield(
     bad = ~((yields >= LOWEST_YIELD) & (yields <= HIGHEST_YIELD))
     if np.any(bad):
         raise ValueError(
-            f"yield_pct {100.0 * yields[bad][0]:g} must be a number, percent, from "
-            f"{100.0 * LOWEST_YIELD:g} on"
+            f"yield_pct {100.0 * yields[bad][0]:g} must be a number in percent, at least "
+            f"{100.0 * LOWEST_YIELD:g}"
         )
     bonds = _bonds(**flat, convention=convention)
     warn_of_decimal_yields(100.0 * yields, 100.0 * flat["coupon"])
@@ -256,13 +256,13 @@ def yield_from_price(
     Raises
     ------
     ValueError
-        A date is out of order, a coupon negative or like a decimal, or no yield above -199% gives
-        the price.
+        Dates are out of order, a coupon is negative or looks like a decimal, or no yield above
+        -199% gives the price.
 
     Notes
     -----
-    The inverse of `price_from_yield`, by Newton's method within a bracket: the price falls in the
-    yield and is convex. Solved to the precision of the price.
+    The inverse of `price_from_yield`, by Newton's method within a bracket: the price is a falling,
+    convex function of the yield. Solved to the precision of the price.
     """
     shape, flat = _flat(
         coupon=np.asarray(coupon_pct, np.float64) / 100.0,
@@ -279,7 +279,7 @@ def yield_from_price(
 
 
 def _optional_dates(value: npt.ArrayLike | None, name: str) -> Dates | None:
-    """Return dates that may be missing, altogether or one by one."""
+    """Return dates of which some or all may be missing."""
     return None if value is None else as_dates(value, name, missing=True)
 
 
@@ -287,11 +287,11 @@ def _solve(bonds: _Bonds, clean: Float, guess: Float) -> Float:
     """Return the decimal yields at clean prices, [N]."""
     target = clean + bonds.accrued
     low, high = np.full(clean.shape, LOWEST_YIELD), np.full(clean.shape, HIGHEST_YIELD)
-    # Written so that a price that is no number is refused too.
+    # The comparison also refuses NaN.
     bad = ~((bonds.dirty(high)[0] < target) & (target < bonds.dirty(low)[0]))
     if np.any(bad):
         raise ValueError(
-            f"clean {clean[bad][0]:g} is the price at no yield above {100.0 * LOWEST_YIELD:g}%; "
+            f"clean {clean[bad][0]:g}: no yield above {100.0 * LOWEST_YIELD:g}% gives this price; "
             "give a price per 100 of face"
         )
     y = guess.copy()
@@ -305,7 +305,7 @@ def _solve(bonds: _Bonds, clean: Float, guess: Float) -> Float:
         near = np.abs(value - target) <= 2.0**-50 * target
         following = np.where(inside | near, newton, (low + high) / 2.0)
         still = np.abs(following - y) <= 2.0**-52 * (1.0 + np.abs(y))
-        # A solved row stays as it is, so that it does not depend on the others.
+        # A solved row is not changed again, so it does not depend on the other rows.
         y = np.where(unsolved, following, y)
         unsolved &= ~(near | still)
         if not np.any(unsolved):

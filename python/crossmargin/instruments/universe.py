@@ -1,4 +1,4 @@
-"""All instruments of a run, resolved against the market.
+"""All instruments of a run, valued on the market.
 
 Methodology, section 4.
 """
@@ -32,7 +32,7 @@ TREASURY, FORWARD_CASH, FUTURE = "treasury", "forward cash leg", "future"
 
 @dataclass(frozen=True)
 class Universe:
-    """Instruments in the order of every cube and book: Treasuries, forward cash leg, futures.
+    """Instruments in the order of every cube and book: Treasuries, forward cash legs, futures.
 
     Attributes
     ----------
@@ -41,26 +41,27 @@ class Universe:
     kind : ndarray of str, [I]
         `treasury`, `forward cash leg` or `future`.
     root : ndarray of str, [I]
-        Of futures, else empty.
+        Root of a future, else empty.
     unpriced : ndarray of str, [I]
-        Why no model covers the instrument (`NO_MODEL`, `NO_BASKET`), else empty.
+        The code for an instrument that no model covers (`NO_MODEL`, `NO_BASKET`), else empty.
     cheapest : ndarray of str, [I]
-        Base cheapest to deliver, for Treasury futures.
+        Cheapest-to-deliver security of a Treasury future, without a shift; else empty.
     price : ndarray of float64, [I]
         Model price on the curve: dirty for a Treasury, else as the contract is quoted; NaN where
         unpriced.
     market_value : ndarray of float64, [I]
-        USD per lot or contract for the VaR floor; a future counts as its base cheapest's forward
-        dirty value over the conversion factor, forward cash leg and short-rate futures as zero, a
-        security without a model as its price, zero if it has none.
+        USD per lot or contract, for the VaR floor. A Treasury future counts as the forward dirty
+        value of its cheapest security over the conversion factor. Forward cash legs and short-rate
+        futures count as zero. A security without a model counts as its price, zero without one.
     years : ndarray of float64, [I]
-        Remaining years; of the base cheapest for a Treasury future; zero without a market value.
+        Remaining years, for a Treasury future those of its cheapest security; zero where the
+        market value is.
     terms : Terms
-        All lines. An unpriced instrument has an empty one.
+        All lines. An unpriced instrument has one empty line.
     curve_factors : int
-        How many of the first factors are zero rates.
+        Number of zero-rate factors, which come first.
     sensitivities : Sensitivities
-        Exact derivatives by these, each instrument valued by its base line.
+        Exact derivatives by the zero rates, each instrument valued by its base line.
     """
 
     name: Text
@@ -76,17 +77,17 @@ class Universe:
     sensitivities: Sensitivities = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Differentiate: both models and the offsets of the agreement need it."""
+        """Compute the derivatives, which both models and the agreement need."""
         found = sensitivities(self.fixed_terms(), self.curve_factors)
         object.__setattr__(self, "sensitivities", found)
 
     @property
     def priced(self) -> Mask:
-        """Whether a model covers an instrument, [I]."""
+        """Whether a model covers each instrument, [I]."""
         return np.asarray(self.unpriced == "")
 
     def fixed_terms(self) -> Terms:
-        """Return every instrument valued by its base line alone (`fixed` P&L)."""
+        """Return the terms of each instrument's base line alone (`fixed` P&L)."""
         return self.terms.only_lines(self.terms.base_line)
 
 
@@ -99,22 +100,22 @@ def build_universe(
     market: Market,
     baskets: BasketStore | None = None,
 ) -> Universe:
-    """Resolve the instruments of a book.
+    """Return the instruments of a book, valued on the market.
 
     Parameters
     ----------
     securities : Securities
-        All that are known, sorted by CUSIP: futures take their baskets from them.
+        All known securities, sorted by CUSIP; futures take their baskets from them.
     held : ndarray of int64
-        Numbers of the securities in the book, ascending.
+        Indices of the securities in the book, ascending.
     cash_dates : ndarray of datetime64[D]
-        Days on which the book has forward cash leg, ascending.
+        Days of the forward cash legs in the book, ascending.
     contracts : sequence of Contract
-        Futures, in the order they shall have.
+        Futures, in the order wanted.
     market : Market
-        The curve, fixings and the roots with a basis history.
+        Gives the curve, the fixings and the roots with a basis history.
     baskets : BasketStore, optional
-        Keeps the baskets for the next call.
+        Keeps the baskets for later calls.
 
     Returns
     -------
@@ -141,7 +142,8 @@ def build_universe(
     scale[len(valued) - len(contracts) :] = [c.rule.usd_per_point for c in contracts]
     terms = _resolved(valued, contracts, scale, market)
     base = terms.base_line
-    # No flow is no lack of a model: a future whose days are all fixed has none either.
+    # An empty line does not mean that a model is missing: a short-rate future whose days are all
+    # fixed has no flow either.
     lines = [line for one in valued for line in one.lines]
     unknown = np.array([lines[number] is NOTHING for number in base], dtype=np.bool_)
     bond = np.concatenate([np.empty(0, np.int64), *(one.bond for one in valued)])[base]
@@ -167,7 +169,7 @@ def build_universe(
 
 
 class _Valued(NamedTuple):
-    """The ways to value an instrument: lines, and the bond of each, -1 where it is none's."""
+    """The lines of an instrument, and the bond of each; -1 for a line without a bond."""
 
     lines: list[Line]
     bond: Integer
@@ -178,7 +180,7 @@ class _Valued(NamedTuple):
 
 
 def _spot_line(flows: CashFlows, bond: int) -> Line:
-    """Return the line of a bond; -1 has none."""
+    """Return the line of a bond; an empty line for -1."""
     if bond < 0:
         return NOTHING
     own = slice(flows.ptr[bond], flows.ptr[bond + 1])
@@ -187,7 +189,7 @@ def _spot_line(flows: CashFlows, bond: int) -> Line:
 
 
 def _cash_lines(date: Dates, as_of: np.datetime64) -> list[Line]:
-    """Return the lines of cash due; what was due and failed is worth itself and moves no more."""
+    """Return the lines of forward cash legs; cash that failed is due now and does not move."""
     time = np.maximum(years_between(as_of, date), 0.0)
     return [Line(np.array([100.0]), np.array([t]), np.zeros(1)) for t in time]
 
@@ -195,7 +197,7 @@ def _cash_lines(date: Dates, as_of: np.datetime64) -> list[Line]:
 def _resolved(
     valued: Sequence[_Valued], contracts: Sequence[Contract], scale: Float, market: Market
 ) -> Terms:
-    """Discount the lines; the futures, which come last, move with the basis of their root too."""
+    """Return the terms of all lines; futures, which come last, also move with their basis."""
     factor = {name: k for k, name in enumerate(market.history.factor)}
     linear = np.full(len(valued), -1, np.int32)
     linear[len(valued) - len(contracts) :] = [factor.get(f"basis:{c.root}", -1) for c in contracts]
@@ -213,7 +215,7 @@ def _resolved(
 def _described(
     cusip: Text, cash_dates: Dates, contracts: Sequence[Contract]
 ) -> tuple[Text, Text, Text]:
-    """Return kind, root and name of securities, cash and futures, [I]."""
+    """Return kind, root and name of securities, forward cash legs and futures, [I]."""
     kind = [TREASURY] * cusip.size + [FORWARD_CASH] * cash_dates.size + [FUTURE] * len(contracts)
     root = [""] * (cusip.size + cash_dates.size) + [c.root for c in contracts]
     name = [
@@ -232,10 +234,10 @@ def _worth(
     unknown: Mask,
     as_of: np.datetime64,
 ) -> tuple[Float, Float]:
-    """Return remaining years and USD for the floor, [I].
+    """Return remaining years and market value in USD for the floor, [I].
 
-    What has a bond has its years and value; a security without a model is worth its price, if it
-    has one; all else counts nothing.
+    An instrument with a bond has that bond's years and value. A security without a model has its
+    price, if one is given. Everything else counts zero.
     """
     has_bond = bond >= 0
     years, market_value = np.zeros(bond.size), np.where(has_bond, value, 0.0)
@@ -247,5 +249,5 @@ def _worth(
 
 
 def forward_cash_name(date: np.datetime64) -> str:
-    """Return the name of cash due on a date."""
+    """Return the name of the forward cash leg due on a date."""
     return f"USD {date}"

@@ -1,1 +1,1 @@
-"""The two ends of the way of the data: files and tables in, results out."""
+"""Read input files and tables, and write results."""

@@ -14,19 +14,19 @@ ZIP = b"PK\x03\x04"
 
 _PIECE = 1 << 20
 _ENCRYPTED = 1
-"""A bit in the flags of a member."""
+"""The bit in a member's flags that marks encryption."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def unpacked(data: bytes, label: str) -> bytes:
-    """Return a file decompressed, where it is gzip or zip; any other as it is.
+    """Return a file's bytes, decompressed if it is gzip or zip.
 
     Parameters
     ----------
     data : bytes
         The file.
     label : str
-        What messages call it.
+        Its name in messages.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def unpacked(data: bytes, label: str) -> bytes:
     Raises
     ------
     InputError
-        If it holds more than memory should, or if a zip archive has not one file in it.
+        It is too large once unpacked, or a zip archive does not hold exactly one file.
     """
     if data.startswith(GZIP):
         return _gunzip(data, label)
@@ -46,22 +46,22 @@ def unpacked(data: bytes, label: str) -> bytes:
 
 
 def opened_zip(data: bytes, label: str) -> zipfile.ZipFile:
-    """Return an archive whose members are no larger together than memory should hold."""
+    """Return an open zip archive; refuse one that is too large once unpacked."""
     archive = zipfile.ZipFile(io.BytesIO(data))
     members = archive.infolist()
     if not all(member.filename for member in members):
         raise InputError(f"{label}: the zip archive has a file without a name; make it again")
-    # No member can be read beyond the size that the directory states.
+    # A member cannot be read beyond the size stated in the directory.
     limits.check_size(sum(member.file_size for member in members), len(data), label)
     if any(member.flag_bits & _ENCRYPTED for member in members):
-        raise InputError(f"{label}: the zip archive has a password; save it without one")
+        raise InputError(f"{label}: the zip archive is encrypted; save it without a password")
     if any(member.compress_type not in _METHODS for member in members):
-        raise InputError(f"{label}: the zip archive is compressed in a rare way; unpack it")
+        raise InputError(f"{label}: the zip archive uses an unusual compression; unpack it")
     return archive
 
 
 def _only_file(archive: zipfile.ZipFile, label: str) -> zipfile.ZipInfo:
-    """Return the one file of an archive; what macOS adds beside it does not count."""
+    """Return the one file of an archive, ignoring the entries that macOS adds."""
     files = [
         member
         for member in archive.infolist()
@@ -75,7 +75,7 @@ def _only_file(archive: zipfile.ZipFile, label: str) -> zipfile.ZipInfo:
 
 
 def _gunzip(data: bytes, label: str) -> bytes:
-    """Decompress piece by piece, so that a bomb is refused before it fills the memory."""
+    """Decompress piece by piece, so that too large a file is refused before it fills memory."""
     pieces, size = [], 0
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
         while piece := stream.read(_PIECE):

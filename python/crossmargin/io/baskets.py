@@ -1,4 +1,4 @@
-"""The basket of a Treasury future from a table of securities, for use by itself."""
+"""The basket of a Treasury future from a table of securities, as a function of its own."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def deliverable_basket(
     delivery_month : date_like
         Such as "2025-06".
     securities : table
-        Anything that speaks the Arrow PyCapsule protocol (Arrow, pandas, polars), with columns
-        cusip, coupon_pct, issue_date, maturity_date and, optionally, type and resold_as.
+        Any table with the Arrow PyCapsule protocol (Arrow, pandas, polars), with columns cusip,
+        coupon_pct, issue_date, maturity_date and, optionally, type and resold_as.
     as_of : date_like
-        Issues dated up to seven days later, and by last delivery, count.
+        Issues dated up to seven days later count, if they are issued by last delivery.
 
     Returns
     -------
@@ -42,8 +42,8 @@ def deliverable_basket(
     Raises
     ------
     ValueError
-        The contract was never listed or is no Treasury future; a column is missing or unreadable,
-        or a coupon looks like a decimal.
+        The contract was never listed or is not a Treasury future; a column is missing or
+        unreadable; or a coupon looks like a decimal.
     """
     month = cast(np.datetime64, as_dates(delivery_month, "delivery_month")[()])
     contract = Contract(root, month)
@@ -77,7 +77,7 @@ def deliverable_basket(
 
 
 def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray:
-    """Return a required column in the type we work with."""
+    """Return a required column, cast to a type."""
     if name not in table.column_names:
         raise ValueError(f"securities: column {name!r} is missing; given: {table.column_names}")
     try:
@@ -86,12 +86,12 @@ def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray:
         raise ValueError(f"securities: column {name!r}: {error}") from None
     if column.null_count:
         row = pc.index(pc.is_null(column), True).as_py()
-        raise ValueError(f"securities: column {name!r} is missing in row {row + 1}")
+        raise ValueError(f"securities: column {name!r} is blank in row {row + 1}; give a value")
     return column
 
 
 def _optional_text(table: pa.Table, name: str) -> list[str | None] | None:
-    """Return an optional text column, blanks as None."""
+    """Return an optional text column, with blanks as None."""
     if name not in table.column_names:
         return None
     return [text or None for text in table[name].cast(pa.string()).to_pylist()]

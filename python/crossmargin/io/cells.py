@@ -1,7 +1,7 @@
-"""Reading the cells of a column: text to numbers, dates, flags and choices, all rows at once.
+"""Read the cells of a column: text to numbers, dates, flags and choices, all rows at once.
 
-Text is first reduced to its distinct values, so the cost of reading a cell is paid once for each
-value, not once for each row. What cannot be read is marked, never guessed and never raised.
+Text is first reduced to its distinct values, so each value is read once, not once for each row.
+Cells that cannot be read are marked as bad; they are not guessed and raise no error.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from crossmargin.io.dates import FIRST_YEAR, LAST_YEAR, Order, read_dates
 from crossmargin.io.numbers import read_numbers
 
 MISSING_WORDS = ("", "null", "na", "n/a", "nan", "none", ".", "nd")
-"""What stands for a missing cell, case ignored; for required texts only the blank does."""
+"""Words for a missing cell, case ignored; in required texts only a blank is missing."""
 TRUE_WORDS = ("true", "t", "yes", "y", "1")
 FALSE_WORDS = ("false", "f", "no", "n", "0")
 LONGEST_TEXT = 1000
 EXACT_BELOW = {16: 2.0**11, 32: 2.0**24, 64: 2.0**53}
-"""By bits of a floating number: below it every whole number is held."""
+"""By bits of a floating-point number: it holds every whole number below this."""
 
 _CONTROL = r"[\x00-\x1f\x7f]"
 _NO_TEXT = rf"{_CONTROL}|^#(?:N/A|GETTING_DATA|[A-Z0-9/]+[!?])$"
-"""Control characters, and what a spreadsheet shows for a formula that failed."""
+"""Control characters, and the errors that a spreadsheet shows for a failed formula."""
 _AS_FORMULA = r'^="([^"]+)"$'
 
 
 class CellTypeError(TypeError):
-    """A typed column cannot be of the kind asked for."""
+    """A typed column cannot be read as the kind wanted."""
 
 
 @dataclass(frozen=True)
 class Cells:
-    """One column, read.
+    """The cells of one column after reading.
 
     Attributes
     ----------
     value
         The cells in the type of their kind; null where missing or bad.
     missing, bad
-        Which rows are missing, and which hold something that cannot be read.
+        Masks of the rows that are missing, and of those that cannot be read.
     unclear
-        Which of the bad rows can be read in two ways; None where there are none.
+        Mask of the bad rows that can be read in two ways; None if there are none.
     note
-        How the column was read, if that is not plain.
+        How the column was read, if that needs a note.
     """
 
     value: pa.Array
@@ -77,24 +77,24 @@ def read_cells(
     column
         Text, or the Arrow type that fits `kind`.
     kind
-        What the cells are.
+        The kind of the cells.
     choices
-        What a `choice` may be.
+        Values of a `choice`.
     identifier
-        Words such as ``NA`` are names, not missing cells.
+        Whether words such as ``NA`` are names, not missing cells.
     percent
-        The numbers are in percent, and may say so.
+        Whether the numbers are in percent and may have a percent sign.
     point
-        The decimal mark is a point; if not, the column must show which it is.
+        Whether the decimal mark is a point; if not, the column must show which it is.
     thousands
-        The numbers may reach a thousand.
+        Whether the numbers may reach a thousand.
     order
-        Of dates with slashes; see `dates.slash_order`.
+        Order of day and month in dates with slashes; see `dates.slash_order`.
 
     Raises
     ------
     CellTypeError
-        If a typed column cannot be of this kind: identifiers with fractions, dates as integers.
+        A typed column cannot be of this kind: identifiers with fractions, dates as integers.
     """
     array = columns.one_array(column)
     if pa.types.is_null(array.type):
@@ -114,13 +114,13 @@ def read_cells(
             value = _choice(words, choices)
         else:
             value = _flag(words) if kind == "flag" else _text(words)
-        # A choice may be one of the words: an account whose role is `none`.
+        # A choice may be one of these words, such as the role `none`.
         blank = tuple(word for word in MISSING_WORDS if word not in choices)
         absent = _among(words, ("",) if identifier else blank)
         return _spread(encoded.indices, _blanked(value, absent), absent, unclear, note)
     try:
         return _read_typed(array, kind)
-    except pa.ArrowException as error:  # such as a time zone that does not exist
+    except pa.ArrowException as error:  # for example an unknown time zone
         raise CellTypeError(f"holds {array.type}, which cannot be read: {error}") from error
 
 
@@ -132,17 +132,17 @@ def shown_cells(cells: pa.ChunkedArray) -> pa.StringArray:
 
 
 def is_words(kind: pa.DataType) -> bool:
-    """Whether a column is text that has to be read."""
+    """Tell whether a column is text that has to be read."""
     return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
 
 
 def _spread(
     index: pa.Array, value: pa.Array, absent: pa.BooleanArray, unclear: Mask | None, note: str
 ) -> Cells:
-    """Return the cells of all rows from those of the different words."""
+    """Return the cells of all rows from those of the distinct words."""
     missing = columns.flags(absent.take(index), null=True)
     if pa.types.is_string(value.type):
-        # Words that differed in blanks or case alone are now one.
+        # Words that differed only in blanks or case are now equal.
         value = value.dictionary_encode()
         read = pa.DictionaryArray.from_arrays(value.indices.take(index), value.dictionary)
     else:
@@ -157,7 +157,7 @@ def _spread(
 def _read_typed(array: pa.Array, kind: Kind) -> Cells:
     given = array.type
     missing = columns.flags(pc.is_null(array, nan_is_null=pa.types.is_floating(given)))
-    # pandas has a blank column of texts or dates as floating numbers.
+    # pandas holds a blank column of texts or dates as floating-point numbers.
     if missing.all() and not pa.types.is_nested(given):
         return Cells(pa.nulls(len(array), ARROW_TYPE[kind]), missing, ~missing)
     numeric = (
@@ -187,16 +187,16 @@ def _read_typed(array: pa.Array, kind: Kind) -> Cells:
 
 
 def _whole(array: pa.Array) -> pa.Array:
-    """Return identifiers that pandas made floating numbers, for the blanks among them, as whole."""
+    """Return identifiers as whole numbers; pandas makes them floats if some are blank."""
     wide = array.cast(pa.float64())
     rounded = pc.greater_equal(pc.abs(wide), columns.scalar(EXACT_BELOW[array.type.bit_width]))
     if pc.any(rounded).as_py():
-        raise CellTypeError(f"holds {array.type}, in which so long identifiers are rounded")
+        raise CellTypeError(f"holds {array.type}, which rounds identifiers as long as these")
     return wide.cast(pa.int64())
 
 
 def _text(words: pa.StringArray) -> pa.Array:
-    # The form ="00123" keeps a spreadsheet from making a number of a name.
+    # The form ="00123" keeps a spreadsheet from turning a name into a number.
     words = pc.replace_substring_regex(words, _AS_FORMULA, r"\1")
     long = pc.greater(pc.utf8_length(words), columns.scalar(LONGEST_TEXT))
     return _blanked(words, pc.or_(pc.match_substring_regex(words, _NO_TEXT), long))
@@ -219,14 +219,14 @@ def _finite(number: pa.DoubleArray) -> pa.Array:
 
 
 def _plausible(when: pa.Array) -> pa.Array:
-    """Return dates or times with null for those outside the years we know."""
+    """Return dates or times with null for those outside the years covered."""
     years = np.array([f"{FIRST_YEAR}-01-01", f"{LAST_YEAR}-12-31"], "datetime64[D]")
     first, last = columns.column(years).cast(when.type)
     return _blanked(when, pc.or_(pc.less(when, first), pc.greater(when, last)))
 
 
 def _blanked(value: pa.Array, where: pa.BooleanArray) -> pa.Array:
-    """Return the values with null in these places."""
+    """Return the values with null where the mask is true."""
     return pc.if_else(where, columns.nothing(value.type), value)
 
 

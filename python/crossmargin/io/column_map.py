@@ -1,4 +1,4 @@
-"""The columns file: what our columns are called in a user's own extracts, and their units."""
+"""The columns file: names and units of our columns in a user's own extracts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crossmargin.files import MAX_TOML, parse_toml, read_file
 from crossmargin.market.curve import TENORS
 
 ColumnsSource: TypeAlias = str | Path | Mapping[str, Any]
-"""The path of a TOML file, or what stands in one."""
+"""The path of a TOML file, or its content."""
 
 _SCHEMAS = (
     schemas.POSITIONS,
@@ -38,27 +38,27 @@ _TABLES: dict[str, dict[str, str]] = {
 _RATES = {"repo_rate", "coupon_pct", "rate_pct", *TENORS}
 _RATE_UNITS = {"percent": 0, "decimal": 2, "basis point": -2}
 _AMOUNT_UNITS = {"one": 0, "thousand": 3, "million": 6}
-"""Units, and by which power of ten their numbers are multiplied."""
+"""Units, and the power of ten by which their numbers are multiplied."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where one of our columns comes from.
+    """The source of one of our columns.
 
     Attributes
     ----------
     column : str
-        The column of the file; empty where a constant stands for it.
+        The column of the file; empty if a constant is given.
     constant : str
-        As a cell.
+        The constant, as a cell.
     power : int
-        Its numbers are multiplied by this power of ten.
+        Power of ten by which its numbers are multiplied.
     sign : str
-        The column that says which sign a number has; empty for none.
+        The column that gives the sign of a number; empty for none.
     positive, negative : tuple of str
-        What that column says.
+        The words of that column for each sign.
     values : dict of str to str
-        Codes of the file and what they stand for; other cells stay as they are.
+        From codes of the file to our values; other cells do not change.
     """
 
     column: str = ""
@@ -72,14 +72,14 @@ class Origin:
 
 @dataclass(frozen=True)
 class ColumnMap:
-    """Where our columns come from, by table and column.
+    """The sources of our columns, by table and column.
 
     Attributes
     ----------
     label : str
-        What messages call it.
+        Its name in messages.
     hash : str
-        SHA-256 of the file, or of what was given in its place.
+        SHA-256 of the file, or of the dictionary given.
     tables : dict of str to dict of str to Origin
         By the names of our tables and columns.
     """
@@ -90,7 +90,7 @@ class ColumnMap:
 
 
 def read_column_map(source: ColumnsSource) -> ColumnMap:
-    """Read what our columns are called in a user's files.
+    """Return the sources of our columns in a user's files.
 
     Parameters
     ----------
@@ -119,9 +119,9 @@ def read_column_map(source: ColumnsSource) -> ColumnMap:
     tables: dict[str, dict[str, Origin]] = {}
     for name, entries in given.items():
         if name not in _TABLES:
-            _refuse(label, name, f"no input of ours{_near(name, _TABLES)}")
+            _refuse(label, name, f"not an input{_near(name, _TABLES)}")
         if not isinstance(entries, Mapping):
-            _refuse(label, name, f"give a table of columns, [{name}]")
+            _refuse(label, name, f"must be a table of columns, [{name}]")
         tables[name] = {
             column: _origin(entry, name, column, f"{label}, `{name}.{column}`")
             for column, entry in entries.items()
@@ -132,7 +132,7 @@ def read_column_map(source: ColumnsSource) -> ColumnMap:
 def _origin(entry: Any, table: str, name: str, key: str) -> Origin:
     known = _TABLES[table]
     if name not in known:
-        raise InputError(f"{key}: no column of ours{_near(name, known)}")
+        raise InputError(f"{key}: not a column of this input{_near(name, known)}")
     if isinstance(entry, str):
         entry = {"column": entry}
     if not isinstance(entry, Mapping) or ("column" in entry) == ("constant" in entry):
@@ -143,7 +143,7 @@ def _origin(entry: Any, table: str, name: str, key: str) -> Origin:
     if known[name] == "number" and "column" in entry:
         allowed = {"column", "unit", "sign", "positive", "negative"}
     for part in entry.keys() - allowed:
-        raise InputError(f"{key}: `{part}` is not known here; known: {', '.join(sorted(allowed))}")
+        raise InputError(f"{key}: `{part}` is unknown here; known: {', '.join(sorted(allowed))}")
     for part in entry.keys() & {"column", "sign"}:
         if not _cell(entry[part], key):
             raise InputError(f"{key}: `{part}` is blank; give the name of a column")
@@ -154,9 +154,9 @@ def _origin(entry: Any, table: str, name: str, key: str) -> Origin:
         raise InputError(f"{key}: give values as {{ theirs = ours }}")
     signs = [_words(entry.get(part, []), f"{key}.{part}") for part in ("positive", "negative")]
     if ("sign" in entry) != all(signs) or ("sign" in entry) != any(signs):
-        raise InputError(f"{key}: sign, positive and negative go together")
+        raise InputError(f"{key}: give sign, positive and negative together")
     if set(signs[0]) & set(signs[1]):
-        raise InputError(f"{key}: a word is positive and negative; give it once")
+        raise InputError(f"{key}: a word is both positive and negative; give it once")
     return Origin(
         column=_cell(entry["column"], key),
         power=_power(entry.get("unit"), name, key),
@@ -180,7 +180,7 @@ def _cell(value: Any, key: str) -> str:
         return str(value).lower()
     if isinstance(value, str | int | float | datetime.date):
         return str(value).strip()
-    raise InputError(f"{key}: {value!r:.60} cannot stand in a cell; give a text or a number")
+    raise InputError(f"{key}: {value!r:.60} cannot be a cell; give a text or a number")
 
 
 def _words(value: Any, key: str) -> tuple[str, ...]:
@@ -189,7 +189,7 @@ def _words(value: Any, key: str) -> tuple[str, ...]:
 
 def _near(name: str, known: Mapping[str, Any]) -> str:
     close = difflib.get_close_matches(name[:100], known, n=1)
-    return f"; `{close[0]}` may be meant" if close else f"; known: {', '.join(known)}"
+    return f"; do you mean `{close[0]}`?" if close else f"; known: {', '.join(known)}"
 
 
 def _refuse(label: str, key: str, why: str) -> NoReturn:

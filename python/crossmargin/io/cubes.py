@@ -1,4 +1,4 @@
-"""A P&L cube of the user's own: a row an instrument, a column a scenario."""
+"""The user's own P&L cube: a row for each instrument, a column for each scenario."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from crossmargin.io.cells import CellTypeError, read_cells, shown_cells
 
 INSTRUMENT = "instrument"
 LARGEST_PNL = 1e9
-"""USD per 100 face or per contract; beyond it is another unit."""
+"""USD per 100 of face or per contract; a larger P&L is in another unit."""
 
 
 def read_cube(
     table: pa.Table, *, name: str, point: bool = True
 ) -> tuple[list[str], npt.NDArray[np.float64], tuple[str, ...]]:
-    """Read a cube.
+    """Return the instruments, P&L and scenarios of a cube.
 
     Parameters
     ----------
     table
-        `instrument` and one column for each scenario, as `io.tables.read_table` leaves them.
+        `instrument` and one column for each scenario, as `io.tables.read_table` returns them.
     name
-        What the cube is called in messages.
+        Name of the cube in messages.
     point
-        Whether the decimal mark is a point, as `Given` has it.
+        Whether the decimal mark is a point, as in `Given`.
 
     Returns
     -------
     instrument : list of str, [I]
     pnl : ndarray of float64, [I x S]
-        USD per 100 face or per contract, gain positive; C order.
+        USD per 100 of face or per contract, gain positive; C order.
     scenario : tuple of str, [S]
         Headers of the scenarios, in the file's order.
 
     Raises
     ------
     InputError
-        If there is no `instrument`, no scenario, an instrument twice or without a name, or a
-        P&L that is missing or no finite number.
+        There is no column `instrument` or no scenario, an instrument appears twice or has no name,
+        or a P&L is missing or not a finite number.
     """
     if INSTRUMENT not in table.column_names:
         raise InputError(f"{name}: column `{INSTRUMENT}` is missing; it names each row")
@@ -68,7 +68,7 @@ def _instruments(table: pa.Table, name: str) -> list[str]:
     for row, text in enumerate(instrument, start=1):
         if first.setdefault(text, row) != row:
             raise InputError(
-                f"{name}, rows {first[text]} and {row}: instrument {text} is there twice; keep one"
+                f"{name}, rows {first[text]} and {row}: instrument {text} appears twice; keep one"
             )
     return instrument
 
@@ -86,6 +86,6 @@ def _scenario(
         shown = shown_cells(column.slice(wrong[0], 1))[0].as_py()
         raise InputError(
             f"{name}, row {wrong[0] + 1}: P&L of {instrument[wrong[0]]} in scenario `{scenario}` "
-            f'is "{shown}", no number within {LARGEST_PNL:,.0f} USD; every cell must have one'
+            f'is "{shown}"; every cell must be a number within {LARGEST_PNL:,.0f} USD'
         )
     return value

@@ -1,4 +1,4 @@
-"""Dates as people and programs write them; of m/d and d/m the file must show which it has."""
+"""Read dates as people and programs write them; the file must show if it has m/d or d/m."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from crossmargin import columns
 from crossmargin.arrays import Integer, Mask
 
 FIRST_YEAR, LAST_YEAR = 1950, 2150
-"""Dates outside are impossible."""
+"""Dates outside these years are refused."""
 PIVOT = 69
-"""Of two-digit years: 69 to 99 are of the 1900s, 00 to 68 of the 2000s, as in POSIX."""
+"""Two-digit years from 69 to 99 are in the 1900s, 00 to 68 in the 2000s, as in POSIX."""
 
 Order = Literal["month first", "day first", "mixed"]
-"""How a file writes dates with slashes. Mixed: those that can be read both ways are not read."""
+"""How a file writes dates with slashes. Mixed: dates that fit both orders are not read."""
 
 _MIDNIGHT = r"(?: (?:0?0:00(?::00)?|12:00(?::00)? AM))?"
 _SLASHES = (
@@ -42,24 +42,24 @@ _MONTH = {
     for number, name in enumerate(_MONTHS, start=1)
     for word in (name, name[:3], str(number), f"{number:02d}")
 }
-"""By name, and by number with one digit or two."""
+"""Months by name, and by number with one or two digits."""
 
 
 def read_dates(words: pa.StringArray, order: Order) -> tuple[pa.Array, Mask]:
-    """Read the different words of a column.
+    """Return the dates that the distinct words of a column stand for.
 
     Parameters
     ----------
     words : pyarrow.StringArray
     order : Order
-        Of dates with slashes.
+        Order of day and month in dates with slashes.
 
     Returns
     -------
     value : pyarrow.Date32Array
-        Null where a word is no day that exists, or an unclear one.
+        Null where a word is not an existing day, or is unclear.
     unclear : ndarray of bool
-        Words that are two dates, where the file has both orders.
+        Words that can be two dates, if the file has both orders.
     """
     parts = np.zeros((3, len(words)), np.int64)
     unclear = np.zeros(len(words), bool)
@@ -85,7 +85,7 @@ def read_dates(words: pa.StringArray, order: Order) -> tuple[pa.Array, Mask]:
 
 
 def slash_order(dates: Mapping[str, pa.DictionaryArray]) -> tuple[Order, tuple[str, ...]]:
-    """Tell from the date columns of a file whether its slashes have the month or the day first.
+    """Return whether dates with slashes in a file have the month or the day first.
 
     Parameters
     ----------
@@ -95,9 +95,9 @@ def slash_order(dates: Mapping[str, pa.DictionaryArray]) -> tuple[Order, tuple[s
     Returns
     -------
     order : Order
-        Month first, as in the US, unless a date can only have the day first.
+        Month first, as in the US, unless some date can only have the day first.
     notes : tuple of str
-        What was found, where it is not the month alone.
+        Notes on what was found, unless the month is always first.
     """
     day: list[str] = []
     month: list[str] = []
@@ -115,8 +115,8 @@ def slash_order(dates: Mapping[str, pa.DictionaryArray]) -> tuple[Order, tuple[s
     if not month:
         return "day first", (f"dates with slashes have the day first: {'; '.join(day)}",)
     return "mixed", (
-        f"dates with slashes have the day first here, the month first there: {'; '.join(day)}; "
-        f"{'; '.join(month)}; those that can be read both ways are rejected",
+        f"some dates with slashes have the day first, others the month: {'; '.join(day)}; "
+        f"{'; '.join(month)}; those that fit both orders are rejected",
     )
 
 
@@ -137,7 +137,7 @@ def _year(cells: pa.StructArray) -> Integer:
 
 
 def _month(cells: pa.StructArray) -> Integer:
-    """Return months by number or English name, zero where there is no such month."""
+    """Return months from numbers or English names; zero for an unknown month."""
     text = pc.utf8_lower(pc.struct_field(cells, "m"))
     place = columns.integers(pc.index_in(text, value_set=columns.text_column(list(_MONTH))))
     return np.array([*_MONTH.values(), 0])[place]

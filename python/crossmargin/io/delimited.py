@@ -1,4 +1,4 @@
-"""Delimited text to a table of texts: commas, semicolons, tabs or bars; nothing is inferred."""
+"""Read delimited text as a table of texts: commas, semicolons, tabs or bars; no type guessing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from crossmargin.io import limits
 from crossmargin.io.headers import FIRST_ROWS, filled, header_row, rows_left_out
 
 MAX_HEADER = 1 << 20
-"""Bytes within which the header ends."""
+"""Most bytes up to the end of the header."""
 DELIMITERS = ",;\t|"
 
 _BLOCK = 16 << 20
@@ -36,9 +36,9 @@ class Header:
     names : list of str
     delimiter : str
     lines, size : int
-        Lines before it, and their bytes.
+        Number of lines before it, and their bytes.
     notes : tuple of str
-        On what these lines hold.
+        Notes on the content of these lines.
     """
 
     names: list[str]
@@ -49,14 +49,14 @@ class Header:
 
 
 def read_delimited(data: bytes, label: str) -> tuple[pa.Table, str, tuple[str, ...]]:
-    """Read delimited text.
+    """Return delimited text as a table, with its delimiter and notes.
 
     Parameters
     ----------
     data : bytes
-        UTF-8, UTF-16 with its mark, or else Windows-1252, of which Latin-1 is a part.
+        UTF-8, UTF-16 with a byte-order mark, or else Windows-1252, which includes Latin-1.
     label : str
-        What messages call it.
+        Name of the file in messages.
 
     Returns
     -------
@@ -64,12 +64,12 @@ def read_delimited(data: bytes, label: str) -> tuple[pa.Table, str, tuple[str, .
         Every column as text.
     delimiter : str
     notes : tuple of str
-        What is not plain about the file.
+        What is unusual about the file.
 
     Raises
     ------
     InputError
-        If it is no text, or lines have more or fewer cells than the header.
+        The file is not text, or lines have more or fewer cells than the header.
     """
     data, encoding = _as_utf8(data, label)
     header = _header(data, label)
@@ -79,7 +79,7 @@ def read_delimited(data: bytes, label: str) -> tuple[pa.Table, str, tuple[str, .
     if b"\n" not in data and b"\r" not in data:
         data += b"\n"
     if len(data) > limits.SMALL:
-        # Cells of a large file may be empty: a byte each in the file, and five in memory.
+        # Empty cells of a large file take one byte each in the file, and five in memory.
         cells = data.count(header.delimiter.encode())
         limits.check_shape(cells // len(header.names), len(header.names), label)
     try:
@@ -94,12 +94,12 @@ def read_delimited(data: bytes, label: str) -> tuple[pa.Table, str, tuple[str, .
 
 
 def _as_utf8(data: bytes, label: str) -> tuple[bytes, tuple[str, ...]]:
-    """Return text as UTF-8, with a note if it was something else."""
+    """Return text as UTF-8, with a note if it had another encoding."""
     if data.startswith(_UTF16):
         return _recoded(data, "utf-16", label), ("UTF-16 text",)
     if data.isascii() or _is_utf8(data):
         return data, ()
-    note = "no UTF-8, so read as Windows-1252 (Latin-1); where accents are wrong, save it as UTF-8"
+    note = "not UTF-8: read as Windows-1252 (Latin-1); if accents are wrong, save it as UTF-8"
     return _recoded(data, "cp1252", label), (note,)
 
 
@@ -119,14 +119,14 @@ def _recoded(data: bytes, encoding: str, label: str) -> bytes:
 
 
 def _decoded(data: bytes, encoding: str) -> Iterator[str]:
-    """Yield a text piece by piece, so that it is not in memory in three forms."""
+    """Yield a text piece by piece, so that memory does not hold it in three forms."""
     decoder = codecs.getincrementaldecoder(encoding)()
     for start in range(0, len(data), _PIECE):
         yield decoder.decode(data[start : start + _PIECE], final=start + _PIECE >= len(data))
 
 
 def _header(data: bytes, label: str) -> Header:
-    """Find the header; refuse what is no text."""
+    """Return the header; refuse a file that is not text."""
     head = data[:MAX_HEADER]
     if b"\0" in head:
         raise InputError(
@@ -156,14 +156,15 @@ def _header(data: bytes, label: str) -> Header:
 def _best_delimiter(lines: list[str]) -> tuple[str, list[list[str]], list[int]]:
     """Return the delimiter that finds a header first, the first rows by it, and their lines.
 
-    A header has two names or more, and the row after it two cells or more: a semicolon in a title
-    parts nothing else. Of delimiters that find the same row, that of more cells is meant.
+    A header has two or more names, and the row after it two or more cells; a semicolon in a title
+    does not split the rows below. If two delimiters find the same row, the one with more cells is
+    taken.
     """
     found = []
     for delimiter in DELIMITERS:
         try:
             rows, starts = _first_rows(lines, delimiter)
-        except csv.Error:  # by another delimiter, a long header is one field
+        except csv.Error:  # with the wrong delimiter, a long header is one field
             continue
         if not any(map(filled, rows)):
             break
@@ -178,7 +179,7 @@ def _best_delimiter(lines: list[str]) -> tuple[str, list[list[str]], list[int]]:
 
 
 def _first_rows(lines: list[str], delimiter: str) -> tuple[list[list[str]], list[int]]:
-    """Return the first rows, and how many lines go before each."""
+    """Return the first rows, and the number of lines before each."""
     rows: list[list[str]] = []
     starts: list[int] = []
     reader = csv.reader(lines, delimiter=delimiter)
@@ -196,7 +197,7 @@ def _first_rows(lines: list[str], delimiter: str) -> tuple[list[list[str]], list
 
 
 def _read(data: bytes, header: Header, ragged: list[pacsv.InvalidRow] | None = None) -> pa.Table:
-    """Read all columns as text; serially to list ragged rows, which have numbers only then."""
+    """Return all columns as text; read serially to list ragged rows with their numbers."""
 
     def skip_blanks(row: pacsv.InvalidRow) -> str:
         if not row.text.strip():
@@ -220,7 +221,7 @@ def _read(data: bytes, header: Header, ragged: list[pacsv.InvalidRow] | None = N
 
 
 def _refuse_rows_within_cells(data: bytes, table: pa.Table, header: Header, label: str) -> None:
-    """Refuse a cell that holds whole rows: two stray quotes have the rows between them."""
+    """Refuse a cell that holds whole rows: two stray quotes enclose the rows between them."""
     lines = max(data.count(b"\n"), data.count(b"\r"))
     if b'"' not in data or len(header.names) < 2 or lines <= len(table) + 1:
         return
@@ -232,19 +233,19 @@ def _refuse_rows_within_cells(data: bytes, table: pa.Table, header: Header, labe
         ).as_py()
         if within >= 0:
             raise InputError(
-                f"{label}, row {within + 1}: `{name[:60]}` holds other rows; a quote in it is "
-                "opened and never closed, so double or delete it"
+                f"{label}, row {within + 1}: `{name[:60]}` holds other rows, because a quote in it "
+                "is opened and never closed; double or delete the quote"
             )
 
 
 def _explain(data: bytes, header: Header, label: str) -> None:
-    """Say why text cannot be read, if it is a line of uneven length."""
+    """Raise InputError for the first line that has another number of cells than the header."""
     ragged: list[pacsv.InvalidRow] = []
     with contextlib.suppress(pa.ArrowInvalid):
         _read(data, header, ragged)
     if ragged:
         row = ragged[0]
         raise InputError(
-            f"{label}, line {row.number + header.lines}: {row.actual_columns} cells where the "
+            f"{label}, line {row.number + header.lines}: {row.actual_columns} cells, but the "
             f"header has {row.expected_columns}: {row.text[:60]!r}; correct the line"
         )

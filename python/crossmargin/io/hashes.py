@@ -1,4 +1,4 @@
-"""Hashes of tables, the same however a table is cut into chunks."""
+"""Hashes of tables that do not depend on how a table is split into chunks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crossmargin import columns
 
 
 def table_hash(table: pa.Table, *, without: tuple[str, ...] = ()) -> str:
-    """Return a hash of a table's names, types and values, independent of chunks and metadata.
+    """Return a hash of a table's names, types and values; chunks and metadata do not matter.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def table_hash(table: pa.Table, *, without: tuple[str, ...] = ()) -> str:
 
 
 def _canonical(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column in a type with one layout, and one that Parquet gives back as it is."""
+    """Return a column in a type that has one layout and survives a round trip by Parquet."""
     column = columns.plain(column)
     kind = column.type
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
@@ -56,7 +56,7 @@ def _canonical(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _bytes(column: pa.ChunkedArray) -> Iterator[memoryview]:
-    """Yield which cells are there, then the values, with nulls as zero or empty."""
+    """Yield the mask of cells that are not null, then the values, with nulls as zero or empty."""
     kind = column.type
     yield np.packbits(columns.is_known(column)).data
     chunks = [chunk for chunk in column.chunks if len(chunk)]

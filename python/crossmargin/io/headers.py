@@ -1,4 +1,4 @@
-"""Where a table's header is, and which of its columns count."""
+"""Find a table's header and its named columns."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from crossmargin import columns
 from crossmargin.exceptions import InputError
 
 FIRST_ROWS = 20
-"""So many rows are looked at for the header."""
+"""Most rows searched for the header."""
 _VALUE = re.compile(r"\s*[$(+-]?[0-9][0-9.,:/-]*[)%]?\s*$")
 """A number or a date."""
 
 
 def header_row(rows: Sequence[Sequence[str]]) -> int:
-    """Return which of a table's first rows is its header.
+    """Return the index of the header among a table's first rows.
 
-    Titles, empty rows and Excel's `sep=` line go before it. They fill few cells, a header fills
-    most. Of the rows that do, it is the first without a number or date, if there is one: what a
-    report says of itself may fill a row too (`Positions, as of, 3/13/2025`).
+    Titles, empty rows and Excel's `sep=` line may precede it. They fill few cells; a header fills
+    most. Of the rows that fill most cells, the header is the first without a number or date, if
+    there is one, since a title may fill a row too (`Positions, as of, 3/13/2025`).
 
     Parameters
     ----------
     rows : sequence of sequence of str
-        The cells of the first rows; one of them is filled at least.
+        The cells of the first rows; at least one row is filled.
 
     Returns
     -------
@@ -42,29 +42,29 @@ def header_row(rows: Sequence[Sequence[str]]) -> int:
 
 
 def filled(row: Sequence[str]) -> int:
-    """Return how many cells of a row are not blank."""
+    """Return the number of cells in a row that are not blank."""
     return sum(1 for cell in row if cell.strip())
 
 
 def rows_left_out(rows: Sequence[Sequence[str]], count: int, unit: str) -> tuple[str, ...]:
-    """Return a note on the rows before the header, so many lines, if one holds something."""
+    """Return a note on the `count` lines before the header, if any of them has content."""
     title = next((cell.strip() for row in rows for cell in row if cell.strip()), "")
     if not title:
         return ()
     which = f"{unit} 1 is" if count == 1 else f"{unit}s 1 to {count} are"
-    return (f'{which} no header and left out: "{title[:60]}"; rows are counted from the header',)
+    return (f'{which} before the header and not read: "{title[:60]}"; rows are counted from it',)
 
 
 def named_columns(table: pa.Table, label: str) -> tuple[pa.Table, tuple[str, ...]]:
     """Return a table with the columns that have a name, and notes on those left out.
 
     Columns without name and content, as Excel exports them, are left out. So is a first column
-    without name that counts the rows, as pandas writes it.
+    without a name that numbers the rows, as pandas writes it.
 
     Raises
     ------
     InputError
-        If another column without a name has content, or two columns have one name.
+        Another column without a name has content, or two columns have the same name.
     """
     names = [name.strip() for name in table.column_names]
     kept, notes = [], []
@@ -74,11 +74,11 @@ def named_columns(table: pa.Table, label: str) -> tuple[pa.Table, tuple[str, ...
             continue
         content = _content(table.column(place))
         if place == 0 and _counts_rows(content):
-            notes.append("the first column has no name, counts the rows and is not read")
+            notes.append("the first column has no name and numbers the rows; it is not read")
         elif pc.any(pc.not_equal(content, columns.scalar(""))).as_py():
             row = pc.index(pc.not_equal(content, columns.scalar("")), columns.scalar(True)).as_py()
             raise InputError(
-                f"{label}: column {place + 1} has no name, and content in row {row + 1}; give it a "
+                f"{label}: column {place + 1} has no name, but content in row {row + 1}; give it a "
                 "name, or delete it"
             )
     refuse_repeated([names[place] for place in kept], label)
@@ -86,14 +86,14 @@ def named_columns(table: pa.Table, label: str) -> tuple[pa.Table, tuple[str, ...
 
 
 def refuse_repeated(names: Sequence[str], label: str) -> None:
-    """Refuse two columns of one name."""
+    """Refuse two columns with the same name."""
     repeated = next((name for name, count in Counter(names).items() if count > 1), None)
     if repeated is not None:
-        raise InputError(f"{label}: column `{repeated[:100]}` is there more than once; keep one")
+        raise InputError(f"{label}: column `{repeated[:100]}` appears more than once; keep one")
 
 
 def _content(column: pa.ChunkedArray) -> pa.StringArray:
-    """Return cells as text, trimmed; blank where they are null."""
+    """Return cells as trimmed text; blank where they are null."""
     text = columns.one_array(columns.plain(column).cast(pa.string()))
     return pc.utf8_trim_whitespace(text.fill_null(columns.scalar("")))
 

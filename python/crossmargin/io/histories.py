@@ -1,4 +1,4 @@
-"""What a history of the market must be to be used: one value a day, in percent."""
+"""Checks of market histories: one value a day, in percent."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from crossmargin.market.rates import below_neighbours, far_below
 
 
 def usable_history(table: pa.Table, schema: Schema, value: str | None) -> pa.Table:
-    """Refuse two rows of one day, or none; leave out days without a value, if it is one column."""
+    """Return the days that have a value; refuse repeated days and an empty history."""
     key = [column.name for column in schema.columns if column.required and column.name != value]
     _check_once(table, key, schema)
     if value is not None:
         table = table.filter(table[value].is_valid())
     if not len(table):
-        raise InputError(f"{schema.name}: has no row with a value; give some, or leave it out")
+        raise InputError(f"{schema.name}: no row has a value; give some, or leave the input out")
     return table.drop_columns("row")
 
 
 def check_percent(table: pa.Table, schema: Schema, yields: pa.Table) -> None:
-    """Refuse rates that look like decimals beside the par yields of their day."""
+    """Refuse rates that look like decimals compared with the par yields of their day."""
     names = [column.name for column in schema.columns if column.kind == "number"]
     rate = np.column_stack([columns.numbers(table[name]) for name in names])
     largest = np.fmax.reduce(np.abs(rate), axis=1)
@@ -36,35 +36,35 @@ def check_percent(table: pa.Table, schema: Schema, yields: pa.Table) -> None:
         first = wrong[0]
         raise InputError(
             f"{schema.name}, row {columns.integers(table['row'])[first]}: {largest[first]:g} on "
-            f"{day[first]}, where the shortest par yield is {short[first]:g}%, looks like a "
-            f"decimal or a missing value ({wrong.size} of {day.size} rows do); give percent"
+            f"{day[first]}, while the shortest par yield is {short[first]:g}%; it looks like a "
+            f"decimal or a missing value ({wrong.size} of {day.size} rows do): give percent"
         )
 
 
 def check_terms(sofr: pa.Table) -> None:
-    """Refuse SOFR rates that look like decimals beside those of other terms."""
+    """Refuse SOFR rates that look like decimals compared with other terms."""
     percent = np.column_stack([columns.numbers(sofr[tenor]) for tenor in TENORS])
     wrong = below_neighbours(percent)
     if wrong.any():
         at, k = (int(v[0]) for v in np.nonzero(wrong))
         raise InputError(
             f"{SOFR.name}, row {columns.integers(sofr['row'])[at]}: {TENORS[k]} is "
-            f"{percent[at, k]:g}, far below the terms around it, and looks like a decimal "
-            f"({wrong[:, k].sum()} of {len(sofr)} rows do); give percent"
+            f"{percent[at, k]:g}, far below the terms around it; it looks like a decimal "
+            f"({wrong[:, k].sum()} of {len(sofr)} rows do): give percent"
         )
 
 
 def _short_yield(yields: pa.Table, day: Dates) -> Float:
-    """Return the shortest par yield known on each day or last before it, percent; else NaN."""
+    """Return the shortest known par yield on or last before each day, percent; else NaN."""
     percent = np.column_stack([columns.numbers(yields[tenor]) for tenor in TENORS])
     shortest = np.argmin(np.isnan(percent), axis=1)
     short = np.append(percent[np.arange(len(percent)), shortest], np.nan)
-    # Days before the first row take the last element.
+    # Days before the first row have index -1 and take the last element.
     return short[np.searchsorted(columns.dates(yields["date"]), day, side="right") - 1]
 
 
 def _check_once(table: pa.Table, key: list[str], schema: Schema) -> None:
-    """Refuse a history that says two things of one day."""
+    """Refuse a history with two rows for one day."""
     cell = np.zeros(len(table), np.int64)
     for name in key:
         number, different = columns.encoded(table[name])
@@ -79,6 +79,6 @@ def _check_once(table: pa.Table, key: list[str], schema: Schema) -> None:
         row = last[repeated].min()
         day = columns.dates(table["date"])[first[repeated].min()]
         raise InputError(
-            f"{schema.name}, row {row}: {', '.join(key)} are there more than once "
+            f"{schema.name}, row {row}: {', '.join(key)} appear more than once "
             f"(among them {day}); keep one row"
         )

@@ -1,29 +1,29 @@
-"""How large an input may be, checked before it fills the memory."""
+"""Limits on the size of an input, checked before it fills the memory."""
 
 from __future__ import annotations
 
 from crossmargin.exceptions import InputError
 
 MAX_BYTES = 1 << 30
-"""Largest file, also once unpacked."""
+"""Bytes of the largest file, also once unpacked."""
 MAX_ROWS = 50_000_000
 MAX_COLUMNS = 20_000
 MAX_CELLS = 200_000_000
 MAX_RATIO = 250
-"""A table of figures compresses 3 to 40 times; far more is a file made to fill the memory."""
+"""Largest compression; tables compress 3 to 40 times, far more is made to fill the memory."""
 SMALL = 32 << 20
-"""Whatever its file's size, an input may be so large."""
+"""Bytes that any input may have once unpacked, whatever its compression."""
 
 
 def check_size(size: int, packed: int, label: str) -> None:
-    """Refuse what is too large once unpacked from so many bytes."""
+    """Refuse a file of `packed` bytes that is too large once unpacked."""
     limit = min(MAX_BYTES, max(SMALL, MAX_RATIO * packed))
     if size > limit:
-        raise InputError(f"{label}: unpacks to more than {limit:,} bytes; refused")
+        raise InputError(f"{label}: unpacks to more than {limit:,} bytes; split it")
 
 
 def check_shape(rows: int, columns: int, label: str) -> None:
-    """Refuse a table of too many rows, columns or cells."""
+    """Refuse a table with too many rows, columns or cells."""
     for count, unit, limit in (
         (columns, "columns", MAX_COLUMNS),
         (rows, "rows", MAX_ROWS),

@@ -1,4 +1,4 @@
-"""A user's extract in our columns, by what a columns file says; exact, before a cell is parsed."""
+"""Turn a user's extract into our columns as a columns file says, exactly and before parsing."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from crossmargin.io.tables import Given
 def in_our_columns(given: Given, name: str, column_map: ColumnMap) -> Given:
     """Return an input with its columns renamed, scaled and filled as the columns file says.
 
-    Columns that the file does not name stay as they are.
+    Columns that the file does not name do not change.
 
     Parameters
     ----------
     given : Given
         The table as read.
     name : str
-        The input, as messages call it.
+        Name of the input in messages.
     column_map : ColumnMap
 
     Returns
@@ -37,7 +37,7 @@ def in_our_columns(given: Given, name: str, column_map: ColumnMap) -> Given:
     Raises
     ------
     InputError
-        A column that is named is not there.
+        A column named in the columns file is missing.
     """
     key = name.replace(" ", "_")
     origins = column_map.tables.get(key, {})
@@ -63,7 +63,7 @@ def in_our_columns(given: Given, name: str, column_map: ColumnMap) -> Given:
     notes = given.notes
     if hidden:
         shown = ", ".join(f"`{column}`" for column in hidden)
-        notes += (f"column {shown} is not read: the columns file names another one for it",)
+        notes += (f"column {shown} is not read; the columns file names another one for it",)
     return replace(given, table=pa.table({**kept, **made}), notes=notes)
 
 
@@ -75,7 +75,7 @@ def _column(table: pa.Table, origin: Origin, point: bool) -> pa.ChunkedArray | p
     if origin.power or origin.sign:
         return _numbers(table, origin, point)
     if origin.values:
-        # A blank cell is null in some kinds of file, and may be one of their codes in all.
+        # A blank cell is null in some kinds of file; it may also be one of the file's codes.
         number, words = columns.encoded(_text(column).fill_null(columns.scalar("")))
         ours = [origin.values.get(word, word) for word in columns.texts(words)]
         cells = columns.text_column(ours).take(columns.column(number))
@@ -86,7 +86,7 @@ def _column(table: pa.Table, origin: Origin, point: bool) -> pa.ChunkedArray | p
 
 
 def _blank_rows(table: pa.Table) -> pa.BooleanArray:
-    """Return which rows hold nothing: what stands for no cell does not make a row of them."""
+    """Return a mask of the rows without content; constants must not turn them into rows."""
     blank = np.ones(len(table), bool)
     for column in table.columns:
         if not blank.any():
@@ -96,16 +96,16 @@ def _blank_rows(table: pa.Table) -> pa.BooleanArray:
 
 
 def _numbers(table: pa.Table, origin: Origin, point: bool) -> pa.Array:
-    """Return numbers in our unit and with their sign, as text; what is no number stays."""
+    """Return numbers in our unit and with their sign, as text; other cells do not change."""
     column = table[origin.column]
     read = read_cells(column, "number", point=point)
     value = columns.numbers(read.value)
-    # Among other cells, or as percent, they would be read later, without their unit and sign.
+    # Numbers left unchanged would be read later, without their unit and sign.
     spoiled = read.bad if origin.sign else read.unclear
     spoiled = np.zeros(len(table), bool) if spoiled is None else spoiled
     cell = _text(column)
     side = _text(table[origin.sign or origin.column]).fill_null(columns.scalar(""))
-    # Each different pair of a cell and its side is looked at once.
+    # Each distinct pair of a cell and its side is read once.
     pair, _ = columns.encoded(
         pc.binary_join_element_wise(cell, side, "\0", null_handling="replace")
     )
@@ -126,7 +126,7 @@ def _numbers(table: pa.Table, origin: Origin, point: bool) -> pa.Array:
 def _cell(
     cell: str | None, side: str | None, value: float, spoiled: bool, origin: Origin
 ) -> str | None:
-    """Return a number as a cell, exact in decimals; a cell to be refused if it makes no sense."""
+    """Return a number as an exact decimal cell; if it makes no sense, a cell that is refused."""
     if spoiled:
         return f"{cell} in `{origin.column}`"
     if math.isnan(value):
@@ -138,7 +138,7 @@ def _cell(
     number = Decimal(repr(value)).scaleb(origin.power)
     if origin.sign and side in origin.negative:
         number = -number
-    # No decimal mark, so that it is read one way only.
+    # No decimal mark, so that it can be read in one way only.
     return f"{int(number)}" if number == int(number) else f"{number:e}"
 
 

@@ -1,4 +1,4 @@
-"""A market from its files."""
+"""Read a market from its files."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def read_market(
     sofr: Source | None = None,
     columns: ColumnsSource | None = None,
 ) -> Market:
-    """Read a market from files or tables.
+    """Return a market read from files or tables.
 
     Parameters
     ----------
     par_yields, basis, fixings, sofr : path or table
-        CSV, Parquet or Excel files, or anything that speaks the Arrow PyCapsule protocol.
-        `par_yields` may be a list of these: a file a year, or a file a tenor.
+        CSV, Parquet or Excel files, or any tables with the Arrow PyCapsule protocol. `par_yields`
+        may be a list of these: a file for each year, or for each tenor.
     as_of : str, date or datetime64[D]
         The day the book is margined for, YYYY-MM-DD.
     columns : path or dict, optional
-        What our columns are called in these files, as in `crossmargin.run`.
+        Names of our columns in these files, as in `crossmargin.run`.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def read_market(
     Raises
     ------
     InputError
-        An unusable file; the message names it, the row and what to do.
+        A file cannot be used; the message names it, the row and what to do.
     """
     day = as_of_date(as_of)
     names = None if columns is None else read_column_map(columns)
@@ -101,10 +101,10 @@ def read_market(
 def _read_yields(
     par_yields: Source | Sequence[Source], column_map: ColumnMap | None
 ) -> tuple[list[Given], Parsed]:
-    """Read the par yields of one file, or of several joined."""
+    """Return the par yields of one file, or of several joined."""
     sources = par_yields if isinstance(par_yields, list | tuple) else [par_yields]
     if not sources:
-        raise InputError("par yields: no file is given; give one or more")
+        raise InputError("par yields: no file is given; give at least one")
     given = [read_source(one, name="par yields", column_map=column_map) for one in sources]
     called = ["par yields"]
     if len(sources) > 1:
@@ -116,7 +116,7 @@ def _read_yields(
 
 
 def _joint(given: list[Given]) -> Given:
-    """Return what stands for several tables, whatever their order."""
+    """Return an input that describes several tables, independent of their order."""
     if len(given) == 1:
         return given[0]
     hashes = "\n".join(sorted(one.hash for one in given))
@@ -125,7 +125,7 @@ def _joint(given: list[Given]) -> Given:
 
 
 def as_of_date(day: str | datetime.date | np.datetime64) -> np.datetime64:
-    """Return the as-of date; InputError if it is no day of the form YYYY-MM-DD."""
+    """Return the as-of date; InputError if it is not an existing day as YYYY-MM-DD."""
     if isinstance(day, np.datetime64):
         day = str(day.astype("datetime64[D]"))
     if isinstance(day, datetime.datetime):
@@ -136,4 +136,4 @@ def as_of_date(day: str | datetime.date | np.datetime64) -> np.datetime64:
             raise ValueError
         return np.datetime64(datetime.date.fromisoformat(text), "D")
     except ValueError:
-        raise InputError(f"as-of date {text!r}: write a day that exists as YYYY-MM-DD") from None
+        raise InputError(f"as-of date {text!r}: write an existing day as YYYY-MM-DD") from None

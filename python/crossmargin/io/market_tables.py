@@ -1,4 +1,4 @@
-"""A market from typed tables."""
+"""Build a market from typed tables."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ def market_from_tables(
     source: dict[str, dict[str, Any]] | None = None,
     notes: tuple[Note, ...] = (),
 ) -> Market:
-    """Build a market from typed tables.
+    """Return a market built from typed tables.
 
     Parameters
     ----------
     par_yields : pyarrow.Table
         `date` (date32, ascending) and `1mo` ... `30y` (float64, percent, null where missing).
     as_of : str or datetime64[D]
-        The day the book is margined for; later rows are not looked at.
+        The day the book is margined for; later rows are ignored.
     basis, fixings : pyarrow.Table, optional
         (date, root, contract, basis in price points) and (date, index, rate_pct).
     sofr : pyarrow.Table, optional
         Swap rates against SOFR: `date` and the tenors, as in `par_yields`.
     synthetic : bool
-        Mark the market as made up.
+        Whether the market is marked as synthetic.
     source : dict of str to dict, optional
-        What the manifest says of each table.
+        Description of each table, for the manifest.
     notes : tuple of Note
-        What the exceptions of a run say of them.
+        Notes on the tables, for the exceptions of a run.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def market_from_tables(
     Raises
     ------
     ValueError
-        No usable row within five business days of `as_of`, or rates without a curve.
+        No usable row within five business days of `as_of`, or rates that give no curve.
     """
     day = cast(np.datetime64, np.asarray(as_of, dtype="datetime64[D]")[()])
     return build_market(
@@ -86,7 +86,7 @@ def _bases(table: pa.Table, as_of: np.datetime64) -> dict[str, Basis]:
 
 
 def _fixings(table: pa.Table) -> dict[str, tuple[Dates, Float]]:
-    """Return days, ascending, and rates, decimal, by index."""
+    """Return the days, ascending, and the decimal rates of each index."""
     date = columns.dates(table["date"])
     rate = columns.numbers(table["rate_pct"]) / 100.0
     index = columns.texts(table["index"]).astype(str)

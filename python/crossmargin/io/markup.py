@@ -1,4 +1,4 @@
-"""XML, read as a stream: what takes much memory or time is refused before it does."""
+"""Read XML as a stream; refuse content that would take too much memory or time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST_TAG = 1 << 20
 MAX_DEPTH = 32
 MAX_ELEMENTS = 3_200_000
 MAX_NAMES = 10_000
-"""Different names of elements, attributes and namespaces."""
+"""Most distinct names of elements, attributes and namespaces."""
 
 
 def parse_xml(
@@ -24,25 +24,25 @@ def parse_xml(
     end: Callable[[str], object],
     text: Callable[[str], object],
 ) -> None:
-    """Call functions for what stands in an XML text.
+    """Call functions for the elements and texts of an XML text.
 
-    Nothing outside the text is looked at and no entity is expanded: a document type is refused.
+    Nothing outside the text is read and no entity is expanded; a document type is refused.
 
     Parameters
     ----------
     pieces : iterable of bytes
-        The text, in pieces of some `PIECE`.
+        The text, in pieces of about `PIECE` bytes.
     label : str
-        What messages call it.
+        Its name in messages.
     start, end : callable
-        Called with the name of an element, without prefix, and `start` with its attributes.
+        Called with the name of an element, without prefix; `start` also with its attributes.
     text : callable
         Called with each run of characters.
 
     Raises
     ------
     InputError
-        If it is no XML, has a document type, or goes beyond a limit.
+        The text is not XML, has a document type, or exceeds a limit.
     """
     depth = count = size = 0
 
@@ -51,7 +51,9 @@ def parse_xml(
         depth += 1
         count += 1
         if depth > MAX_DEPTH:
-            raise InputError(f"{label}: XML nested deeper than {MAX_DEPTH}; refused")
+            raise InputError(
+                f"{label}: the XML is nested more than {MAX_DEPTH} deep; give another file"
+            )
         if count > MAX_ELEMENTS:
             raise InputError(f"{label}: more than {MAX_ELEMENTS:,} XML elements; split it")
         start(name.rpartition(" ")[2], attributes)
@@ -63,12 +65,12 @@ def parse_xml(
 
     def refuse_document_type(*declared: object) -> None:
         raise InputError(
-            f"{label}: the file has a document type (`<!DOCTYPE`): a web page, or XML that is not "
-            "read; give the file itself as downloaded"
+            f"{label}: the file has a document type (`<!DOCTYPE`), so it is a web page or XML that "
+            "is not read; give the file itself as downloaded"
         )
 
     names: dict[str, str] = {}
-    # What encoding the file claims is not looked at: any name of one could stand there.
+    # The encoding that the file declares is ignored: it could be any name.
     parser = expat.ParserCreate("utf-8", " ", names)
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = refuse_document_type
@@ -81,7 +83,7 @@ def parse_xml(
             parser.Parse(piece)
             size += len(piece)
             if size - parser.CurrentByteIndex > LONGEST_TAG or len(names) > MAX_NAMES:
-                raise InputError(f"{label}: XML with very long or very many tags; refused")
+                raise InputError(f"{label}: the XML has too long or too many tags; give another")
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise InputError(f"{label}: cannot be read as XML: {error}") from error

@@ -1,4 +1,4 @@
-"""Numbers as people and programs write them; a mark that can be read two ways is not read."""
+"""Read numbers as people and programs write them; an ambiguous decimal mark is not read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crossmargin.arrays import Float, Mask
 
 _PLAIN = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 _AMOUNT = r"^(?:[+-]?\$?[0-9.,]+|\$?[0-9.,]+-|\(\$?[0-9.,]+\)|\$\([0-9.,]+\))$"
-"""Negative are -1, 1- and (1), as in back-office reports."""
+"""Negative numbers are -1, 1- and (1), as in back-office reports."""
 _RATE = r"^(?:[+-]?[0-9.,]+ ?%?|[0-9.,]+-|\([0-9.,]+ ?%?\))$"
 _POINT = r"^(?:[0-9]+\.?[0-9]*|\.[0-9]+)$"
 _THOUSANDS = r"^[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]*)?$"
@@ -21,7 +21,7 @@ _COMMA = (
     r"^(?:(?:[0-9]+|[1-9][0-9]{0,2}(?:\.[0-9]{3})+),[0-9]+|,[0-9]+"
     r"|[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,})$"
 )
-"""Where the comma is the decimal mark, and points may part thousands."""
+"""Numbers with a decimal comma, and points between thousands if any."""
 _EITHER = r"^[1-9][0-9]{0,2}[.,][0-9]{3}$"
 
 
@@ -32,11 +32,11 @@ class Numbers:
     Attributes
     ----------
     value : pyarrow.DoubleArray
-        Null where a word is no finite number, or an unclear one.
+        Null where a word is not a finite number, or is unclear.
     unclear : ndarray of bool
-        Words whose comma or point may be a decimal mark or part thousands.
+        Words whose comma or point may be a decimal mark or separate thousands.
     note : str
-        An example of what was read that is not plain; empty for none.
+        An example of an unusual number that was read; empty for none.
     """
 
     value: pa.DoubleArray
@@ -47,7 +47,7 @@ class Numbers:
 def read_numbers(
     words: pa.StringArray, *, point: bool, percent: bool, thousands: bool = True
 ) -> Numbers:
-    """Read the different words of a column.
+    """Return the numbers that the distinct words of a column stand for.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ def read_numbers(
     point : bool
         Whether the decimal mark is a point. If not, the column must show which it is.
     percent : bool
-        Whether the column is in percent, so that 4.25% is 4.25; else $ may stand before a number.
+        Whether the column is in percent, so that 4.25% is 4.25; else $ may precede a number.
     thousands : bool
-        Whether the numbers may reach a thousand; if not, no mark parts thousands.
+        Whether the numbers may reach a thousand; if not, no mark separates thousands.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def read_numbers(
     odd = np.flatnonzero(~plain)
     odd = odd[_matches(words.take(columns.column(odd)), _RATE if percent else _AMOUNT)]
     if odd.size or not point:
-        # Plain ones too: they show the mark, and theirs may be unclear by what others show.
+        # Plain numbers too: they show the mark, or become unclear by what other words show.
         at = np.flatnonzero(_matches(words, _RATE if percent else _AMOUNT))
         value = value.copy()
         value[at], unclear[at] = _read_marks(words.take(columns.column(at)), point, thousands)
@@ -80,13 +80,13 @@ def read_numbers(
 
 
 def _read_marks(words: pa.StringArray, point: bool, thousands: bool) -> tuple[Float, Mask]:
-    """Return the values of signed words with points and commas, and which of them are unclear."""
+    """Return the values of signed words with points and commas, and a mask of unclear ones."""
     body = pc.replace_substring_regex(words, "[^0-9.,]", "")
     either = _matches(body, _EITHER) & thousands
     by_point = _matches(body, _POINT) | (_matches(body, _THOUSANDS) & thousands)
     by_comma = _matches(body, _COMMA)
     has_comma, has_point = _matches(body, ","), _matches(body, r"\.")
-    # Evidence is what can be read one way only.
+    # Words that can be read in one way only show the decimal mark.
     comma_seen = bool((by_comma & ~either).any())
     point_seen = bool((by_point & (has_comma | has_point) & ~either).any())
     unclear = np.zeros(len(words), bool)

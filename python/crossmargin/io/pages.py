@@ -1,9 +1,9 @@
-"""How large the pages of a Parquet file are once unpacked, by their own headers.
+"""Find the unpacked size of the pages of a Parquet file from their own headers.
 
-A reader makes room for a page by its header, whatever the file's footer says; Arrow tells the
-footer alone, and where a column's part of that contradicts itself Arrow 26 throws what nothing
-catches: the process ends. So the footer is read here too. It and the headers are structures of
-Thrift's compact protocol, of which a few fields matter.
+A reader allocates memory for a page by its header, whatever the file's footer says. Arrow reports
+the footer only, and if the part of a column contradicts itself Arrow 26 throws an exception that
+nothing catches and the process ends. So the footer is read here too. Footer and headers are
+structures of Thrift's compact protocol, of which a few fields matter.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from dataclasses import dataclass
 from typing import Any
 
 _UNPACKED, _PACKED = 2, 3
-"""Fields of a page's header: its sizes."""
+"""Fields of a page header: its sizes."""
 _GROUPS, _COLUMNS, _ROWS, _METADATA = 4, 1, 3, 3
-"""Of the footer the row groups, of each its columns and rows, of each column its metadata."""
+"""Fields of the footer: row groups; their columns and rows; metadata of a column."""
 _PATH, _CHUNK_SIZE, _FIRST_PAGE, _DICTIONARY = 3, 7, 9, 11
 """Fields of a column's metadata."""
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
 _NUMBERS = (4, 5, 6)
 _LONGEST = 10
-"""Bytes of a number of 64 bits."""
+"""Most bytes of a 64-bit number."""
 _DEEPEST = 8
 _LARGEST_FOOTER = 16 << 20
-"""Bytes; that of 20,000 columns takes some 4 MB for each row group."""
+"""Bytes; the footer of 20,000 columns takes about 4 MB for each row group."""
 _MOST_PAGES = 100_000
-"""Of a column chunk; writers make one of some thousand rows."""
+"""Most pages in a column chunk; writers put some thousand rows in a page."""
 _OVERHEAD = 1024
-"""Bytes that a page takes beside its values, so that empty ones count too."""
+"""Bytes that a page takes beside its values, so that empty pages count too."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def column_chunks(data: bytes) -> Iterator[Chunk]:
     Raises
     ------
     ValueError
-        If the footer is damaged or too large.
+        The footer is damaged or too large.
     """
     size = int.from_bytes(data[-8:-4], "little")
     if size > _LARGEST_FOOTER:
@@ -63,7 +63,7 @@ def column_chunks(data: bytes) -> Iterator[Chunk]:
     footer = _Structure(data, max(0, len(data) - 8 - size)).fields
     try:
         for group in footer.get(_GROUPS, ()):
-            # One without rows has no pages.
+            # A row group without rows has no pages.
             for column in group[_COLUMNS] if _whole(group, _ROWS) else ():
                 metadata = column[_METADATA]
                 first, dictionary = (_whole(metadata, n) for n in (_FIRST_PAGE, _DICTIONARY))
@@ -75,7 +75,7 @@ def column_chunks(data: bytes) -> Iterator[Chunk]:
 
 
 def unpacked_size(data: bytes, chunk: Chunk) -> int:
-    """Return how many bytes the pages of a column chunk unpack to.
+    """Return the number of bytes in the pages of a column chunk once unpacked.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def unpacked_size(data: bytes, chunk: Chunk) -> int:
     Raises
     ------
     ValueError
-        If a header is damaged, or there are too many.
+        A header is damaged, or there are too many pages.
     """
     at, size = chunk.begin, 0
     for _ in range(_MOST_PAGES):
@@ -104,15 +104,15 @@ def unpacked_size(data: bytes, chunk: Chunk) -> int:
 
 
 def _whole(fields: dict[int, Any], number: int) -> int:
-    """Return a field that is a whole number, zero where it is not there."""
+    """Return a whole-number field, zero if it is missing."""
     value = fields.get(number, 0)
     if not isinstance(value, int) or value < 0:
-        raise ValueError("a size or place that is no whole number")
+        raise ValueError("a size or place is not a whole number")
     return value
 
 
 class _Structure:
-    """A structure from some place on: its fields by number, and where it ends."""
+    """A structure that begins at some place: its fields by number, and its end."""
 
     def __init__(self, data: bytes, at: int) -> None:
         if at < 0:
@@ -133,7 +133,7 @@ class _Structure:
         return fields
 
     def _value(self, kind: int, depth: int) -> Any:
-        """Return a value of a kind; None where none of that kind matters."""
+        """Return a value of a kind; None for kinds that do not matter."""
         if kind in _NUMBERS:
             return self._number()
         if kind == _BINARY:
@@ -148,7 +148,7 @@ class _Structure:
             count, kind = divmod(self._byte(), 16)
             element = _BYTE if kind in (_TRUE, _FALSE) else kind
             size = self._unsigned() if count == 15 else count
-            if size > len(self._data) - self.at:  # each element takes a byte at least
+            if size > len(self._data) - self.at:  # each element takes at least a byte
                 raise ValueError("a part goes beyond the file")
             return [self._value(element, depth + 1) for _ in range(size)]
         if kind in (_BYTE, _DOUBLE):
@@ -158,7 +158,7 @@ class _Structure:
         return None
 
     def _number(self) -> int:
-        """Return a signed number: zigzag, so that small ones are short."""
+        """Return a signed number in zigzag coding."""
         raw = self._unsigned()
         return (raw >> 1) ^ -(raw & 1)
 

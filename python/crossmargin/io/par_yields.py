@@ -1,4 +1,4 @@
-"""Daily par yields: the official Treasury download, or our plain form, to one typed table."""
+"""Read daily par yields as one typed table, from the Treasury's download or our plain form."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from crossmargin.market.curve import TENORS
 from crossmargin.market.rates import DECIMAL_UNDER, below_neighbours, far_below
 
 LOWEST, HIGHEST = -5.0, 30.0
-"""Percent; a yield outside is a placeholder or another column."""
+"""Percent; a yield outside is a placeholder or from another column."""
 
 _BILLS = ("1mo", "3mo", "6mo")
 _ZERO_BILL_UNDER = 1.0
@@ -31,11 +31,11 @@ _TENOR = re.compile(r"([0-9]+(?:[._][0-9]+)?)[ _]?(mo|m|month|months|yr|y|year|y
 
 @dataclass(frozen=True)
 class _File:
-    """The yields of one file, ascending by day, each day once."""
+    """The yields of one file, by day ascending, each day once."""
 
     name: str
     day: Dates
-    percent: Float  # [N x 11], NaN where missing or where the file has no such column
+    percent: Float  # [N x 11], NaN where missing or if the file lacks the column
     has: Mask  # [11]
     row: Integer
     extra_columns: tuple[str, ...]
@@ -45,23 +45,25 @@ class _File:
 
 
 def read_par_yields(given: Given, *, name: str = "par yields") -> Parsed:
-    """Read a history of par yields from one table; see `join_par_yields`."""
+    """Return a history of par yields read from one table; see `join_par_yields`."""
     return join_par_yields([(name, given)])
 
 
 def join_par_yields(given: Sequence[tuple[str, Given]]) -> Parsed:
-    """Read a history of par yields from one or more tables: a file a year, or a file a tenor.
+    """Return a history of par yields from tables split by year or by tenor.
 
-    Headers may be ``Date,"1 Mo",...,"30 Yr"`` or ``date,1mo,...,30y``; rows in any order. Other
-    tenors and columns are listed, not read. What two tables both say of a day must be the same.
+    Headers may be ``Date,"1 Mo",...,"30 Yr"`` or ``date,1mo,...,30y``; rows may be in any order.
+    Other tenors and columns are listed but not read. If two tables have the same day and tenor,
+    the yields must be equal.
 
-    A missing yield is a blank, ``N/A`` or the like, and also a zero that cannot be true: at nodes
-    of a year and longer, and at a bill whose next longer node stands at one percent or more.
+    A missing yield is a blank, ``N/A`` or a similar word. A zero that cannot be true is also taken
+    as missing: at nodes of a year or more, and at a bill whose next longer node has one percent or
+    more.
 
     Parameters
     ----------
     given
-        What each table is called in messages, and the table.
+        The name of each table in messages, and the table.
 
     Returns
     -------
@@ -72,8 +74,8 @@ def join_par_yields(given: Sequence[tuple[str, Given]]) -> Parsed:
     Raises
     ------
     InputError
-        If a column is missing, a cell cannot be read, a yield is outside -5 to 30 percent, a cell,
-        a row or the whole looks like decimals, or one date has two different rows.
+        A column is missing, a cell cannot be read, a yield is outside -5 to 30 percent, a cell, a
+        row or the whole history looks like decimals, or one date has two different rows.
     """
     files = [_read_file(one, name) for name, one in given]
     name = files[0].name if len(files) == 1 else "par yields"
@@ -127,8 +129,8 @@ def _read_file(given: Given, name: str) -> _File:
     weekend = ~np.is_busday(columns.dates(dates.value)[row])
     if weekend.any():
         notes += (
-            f"{weekend.sum()} rows of Saturdays and Sundays left out: the Treasury gives no yields "
-            "of them",
+            f"{weekend.sum()} rows of Saturdays and Sundays left out: the Treasury publishes no "
+            "yields for them",
         )
         row = row[~weekend]
     percent = _without_false_zeros(percent[row])
@@ -151,9 +153,9 @@ def _read_file(given: Given, name: str) -> _File:
 
 
 def _joined(files: list[_File], day: Dates) -> tuple[Float, int]:
-    """Return the yields of all files by day, and how many rows said nothing new."""
+    """Return the yields of all files by day, and the number of rows that added nothing."""
     percent = np.full((day.size, len(TENORS)), np.nan)
-    told = np.full(percent.shape, -1)  # which file each cell is of
+    told = np.full(percent.shape, -1)  # index of the file that gives each cell
     repeated = 0
     for number, file in enumerate(files):
         cell = np.ix_(np.searchsorted(day, file.day), np.flatnonzero(file.has))
@@ -181,7 +183,7 @@ def _check_nodes(has: Mask, name: str, *, date: bool = True) -> None:
 
 
 def _columns(table: pa.Table, name: str) -> dict[str, str]:
-    """Return which column of the file is the date and which is which node."""
+    """Return the file's columns by what they hold: the date, or the name of a node."""
     where: dict[str, str] = {}
     for column in table.column_names:
         meant = _canonical(column)
@@ -195,7 +197,7 @@ def _columns(table: pa.Table, name: str) -> dict[str, str]:
 
 
 def _canonical(column: str) -> str:
-    """Return `date` or the node a header stands for, else the header itself."""
+    """Return `date` or the node that a header stands for, else the header itself."""
     plain = column.strip().lower()
     tenor = _TENOR.fullmatch(plain)
     return tenor[1] + ("mo" if tenor[2].startswith("m") else "y") if tenor else plain
@@ -219,7 +221,7 @@ def _refuse(wrong: Mask, table: pa.Table, column: str, why: str, name: str) -> N
 
 
 def _without_false_zeros(percent: Float) -> Float:
-    """Return the yields with NaN for zeros that stand for missing ones."""
+    """Return the yields with NaN in place of zeros that mean a missing yield."""
     percent = percent.copy()
     bills = len(_BILLS)
     percent[:, bills:][percent[:, bills:] == 0.0] = np.nan
@@ -251,15 +253,15 @@ def _check_percent(files: list[_File], day: Dates, percent: Float, name: str) ->
     low = some & (largest < DECIMAL_UNDER)
     if low.sum() == some.sum():
         raise InputError(
-            f"{name}: no yield reaches {DECIMAL_UNDER:g}; these look like decimals: give percent"
+            f"{name}: every yield is below {DECIMAL_UNDER:g}; they look like decimals: give percent"
         )
     low &= far_below(largest, np.median(largest[some]))
     if low.any():
         at = day[np.flatnonzero(low)[0]]
         file = next(file for file in files if at in file.day)
         raise InputError(
-            f"{file.name}, row {file.row[file.day == at][0] + 1}: no yield reaches "
-            f"{DECIMAL_UNDER:g} where others are above 1; the row looks like decimals: give percent"
+            f"{file.name}, row {file.row[file.day == at][0] + 1}: every yield is below "
+            f"{DECIMAL_UNDER:g}, but other rows are above 1; it looks like decimals: give percent"
         )
     beside = below_neighbours(percent)
     if beside.any():
@@ -267,13 +269,13 @@ def _check_percent(files: list[_File], day: Dates, percent: Float, name: str) ->
         file = next(file for file in files if file.has[k] and day[at] in file.day)
         raise InputError(
             f"{file.name}, row {file.row[file.day == day[at]][0] + 1}: {TENORS[k]} is "
-            f"{percent[at, k]:g} on {day[at]}, far below the terms around it, and looks like a "
+            f"{percent[at, k]:g} on {day[at]}, far below the terms around it; it looks like a "
             f"decimal ({beside[:, k].sum()} of {day.size} days do): give percent"
         )
 
 
 def _once(day: Dates, percent: Float, row: Integer, name: str) -> tuple[Mask, int]:
-    """Return which rows of a sorted history to keep; equal repeats go, others are refused."""
+    """Return a mask of a sorted history without equal repeats; refuse repeats that differ."""
     repeat = np.zeros(len(day), bool)
     repeat[1:] = day[1:] == day[:-1]
     for at in np.flatnonzero(repeat):

@@ -1,4 +1,4 @@
-"""Parquet to a table: how much it holds is checked before anything is decoded."""
+"""Read Parquet as a table; its unpacked size is checked before anything is decoded."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from crossmargin.io.pages import column_chunks, unpacked_size
 
 MAGIC = b"PAR1"
 NOT_DECODED = pa.struct([])
-"""Stands for a type of no use to us; a column of it takes no memory."""
+"""Replaces types that no input uses; a column of it takes no memory."""
 _INDEX = 4
-"""Bytes of a text or another value that is in memory once, in each row that has it."""
+"""Bytes of an index in each row, for texts and other values held in memory once."""
 
 
 def read_parquet(data: bytes, label: str) -> pa.Table:
-    """Read Parquet.
+    """Return the table in a Parquet file.
 
-    A short file can stand for very much: what repeats is in it once. So texts come as dictionaries,
-    and columns that no table of ours has, such as lists, are not decoded; they are null, and of a
-    type that is refused where the column is asked for.
+    A short file can unpack to very much, because it stores repeated values once. So texts are read
+    as dictionaries. Columns of types that no input has, such as lists, are not decoded: they are
+    null, with a type that is refused if the column is needed.
 
     Parameters
     ----------
     data : bytes
         The file.
     label : str
-        What messages call it.
+        Its name in messages.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def read_parquet(data: bytes, label: str) -> pa.Table:
     Raises
     ------
     InputError
-        If it holds more than memory should.
+        It is too large once unpacked.
     """
     buffer = pa.BufferReader(data)
     fields = pq.ParquetFile(buffer).schema_arrow
@@ -52,7 +52,7 @@ def read_parquet(data: bytes, label: str) -> pa.Table:
         size += parts[-1].nbytes
         limits.check_size(size, len(data), label)
     table = pa.concat_tables(parts or [file.schema_arrow.empty_table().select(names)])
-    table.validate(full=True)  # texts that are no UTF-8, indices that point nowhere
+    table.validate(full=True)  # texts that are not UTF-8, indices out of range
     missing = pa.nulls(len(table) if names else file.metadata.num_rows, NOT_DECODED)
     decoded = set(names)
     return pa.table(
@@ -61,7 +61,7 @@ def read_parquet(data: bytes, label: str) -> pa.Table:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column holds texts, in any layout."""
+    """Tell whether a column holds texts, in any layout."""
     return bool(
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     )
@@ -83,13 +83,13 @@ def _check_size(file: pq.ParquetFile, names: list[str], data: bytes, label: str)
 
 
 def _groups(metadata: pq.FileMetaData) -> dict[int, pq.RowGroupMetaData]:
-    """Return the row groups that have rows, by their numbers; others have no pages."""
+    """Return the row groups that have rows, by index; others have no pages."""
     groups = {number: metadata.row_group(number) for number in range(metadata.num_row_groups)}
     return {number: group for number, group in groups.items() if group.num_rows}
 
 
 def _width(kind: pa.DataType) -> int | None:
-    """Return the bytes of a value, None for types that no table of ours has."""
+    """Return the bytes of a value; None for types that no input has."""
     if is_text(kind) or pa.types.is_dictionary(kind):
         return _INDEX
     if pa.types.is_null(kind) or pa.types.is_boolean(kind):

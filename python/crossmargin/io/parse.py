@@ -1,4 +1,4 @@
-"""From a table as given to the typed table of a schema; what cannot be read is logged by row."""
+"""Read a given table as the typed table of a schema; rows that cannot be read are logged."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from crossmargin.io.dates import FIRST_YEAR, LAST_YEAR, Order, slash_order
 from crossmargin.io.tables import Given
 
 ROW = "row"
-"""The column that carries a row's number in its file, from 1."""
+"""The column that holds the number of a row in its file, from 1."""
 
 _NEAR = 0.85
 _MOST_NAMES_COMPARED = 200
 _THOUSAND = 1000.0
 MAX_FAULTS = 1_000_000
-"""Each has a message; a file of more is of another kind than it is taken for."""
+"""Most bad cells; each has a message, and a file with more is probably another kind of file."""
 _WANTED = {
     "text": "not a plain text of at most 1,000 characters",
-    "number": "not a finite number; write digits, with a decimal point",
-    "date": f"not a date; write YYYY-MM-DD, a day that exists, {FIRST_YEAR} to {LAST_YEAR}",
+    "number": "not a finite number; write digits with a decimal point",
+    "date": f"not a date; write an existing day as YYYY-MM-DD, {FIRST_YEAR} to {LAST_YEAR}",
     "flag": "neither true nor false",
 }
 _UNCLEAR = {
     "number": (
-        "unclear: its comma or point may be the decimal mark or part thousands; write digits, with "
-        "a decimal point"
+        "unclear: its comma or point may be the decimal mark or separate thousands; write digits "
+        "with a decimal point"
     ),
     "date": (
-        "two dates: the file has dates with the day first and others with the month first; write "
+        "unclear: the file has dates with the day first and others with the month first; write "
         "YYYY-MM-DD"
     ),
 }
@@ -50,21 +50,21 @@ _UNCLEAR = {
 
 @dataclass(frozen=True)
 class Parsed:
-    """An input table, read.
+    """An input table after reading.
 
     Attributes
     ----------
     table
-        The columns of the schema in their types (those the file lacks as null or their default),
+        The columns of the schema in their types (null or their default if the file lacks them),
         extra columns if the schema keeps them, and `row`. Rejected and blank rows are left out.
     extra_columns
-        Names of columns in the file that the schema does not know.
+        Names of columns in the file that the schema does not have.
     warnings
-        What the user should look at, though nothing was rejected.
+        What the user should check, although nothing was rejected.
     rows_read
-        Data rows in the file, blank ones not counted.
+        Number of data rows in the file, without blank ones.
     notes
-        How it was read, where that is not plain.
+        How it was read, if that needs a note.
     """
 
     table: pa.Table
@@ -77,27 +77,27 @@ class Parsed:
 def parse(
     table: pa.Table, schema: Schema, *, file: str, log: ExceptionLog, point: bool = True
 ) -> Parsed:
-    """Read the cells of an input table.
+    """Return an input table with its cells read.
 
     Parameters
     ----------
     table
-        Of what `crossmargin.io.tables.read_table` gives.
+        As `crossmargin.io.tables.read_table` returns it.
     schema
         The columns to read.
     file
-        What the input is called in exceptions.
+        Name of the input in exceptions.
     log
-        Takes an exception for each bad cell (its row is left out), a note for each column whose
-        name is close to one we know, and one for each way of reading that is not plain.
+        Takes an exception for each bad cell (its row is left out), a note for each unknown column
+        whose name is close to a known one, and a note for each unusual way of reading.
     point
-        Whether the decimal mark is a point, as `Given` has it.
+        Whether the decimal mark is a point, as in `Given`.
 
     Raises
     ------
     InputError
-        If a required column is missing or is of a type that cannot be read, if a cell of a market
-        history is bad, or more than `MAX_FAULTS` cells of another table.
+        A required column is missing or has a type that cannot be read, a cell of a market history
+        is bad, or more than `MAX_FAULTS` cells of another table are.
     """
     known = [column.name for column in schema.columns]
     table, notes = _with_known_names(table, known)
@@ -145,11 +145,11 @@ def parse(
         for name in extra:
             carried = columns.plain(table[name])
             if name == ROW or not _carried(carried.type):
-                warnings.append(f"column `{name}` cannot be carried to the results")
+                warnings.append(f"column `{name}` cannot be copied to the results")
             else:
                 read[name] = carried
     read[ROW] = columns.column(row)
-    # Column by column: Arrow filters a whole table in four times the time.
+    # Column by column: Arrow takes four times as long to filter a whole table.
     keep = columns.column(~(rejected | blank))
     kept = {name: columns.one_array(cells).filter(keep) for name, cells in read.items()}
     rows_read = len(table) - int(np.count_nonzero(blank))
@@ -157,7 +157,7 @@ def parse(
 
 
 def describe_input(given: Given, parsed: Parsed) -> dict[str, Any]:
-    """Return what the manifest says of an input: hash, rows, columns not read, warnings."""
+    """Return the description of an input for the manifest: hash, rows, unread columns, warnings."""
     return {
         "hash": given.hash,
         "rows_read": parsed.rows_read,
@@ -167,13 +167,13 @@ def describe_input(given: Given, parsed: Parsed) -> dict[str, Any]:
 
 
 def missing_columns(names: Sequence[str]) -> str:
-    """Say which columns are missing."""
+    """Return a message on the missing columns."""
     told = ", ".join(f"`{name}`" for name in names)
     return f"column {told} is missing" if len(names) == 1 else f"columns {told} are missing"
 
 
 def _check_columns(table: pa.Table, schema: Schema, near: dict[str, str], file: str) -> None:
-    """Refuse a file that lacks a required column, and say which column may be meant."""
+    """Refuse a file that lacks a required column, and name a column that may be meant."""
     lacking = [c.name for c in schema.columns if c.required and c.name not in table.column_names]
     if not lacking:
         return
@@ -184,7 +184,7 @@ def _check_columns(table: pa.Table, schema: Schema, near: dict[str, str], file: 
 
 
 def _with_known_names(table: pa.Table, known: list[str]) -> tuple[pa.Table, tuple[str, ...]]:
-    """Give columns whose names differ in case, blanks, dots or hyphens alone the names we know."""
+    """Rename columns whose names differ from known ones only in case, blanks, dots or hyphens."""
     names = table.column_names
     plain = [_plain_name(name) for name in names]
     count = Counter(plain)
@@ -204,7 +204,7 @@ def _plain_name(name: str) -> str:
 
 
 def _near_names(extra: tuple[str, ...], known: list[str]) -> dict[str, str]:
-    """Return the unknown names that are close to a known one, with that one."""
+    """Return the unknown names that are close to a known one, by that known name."""
     near = {}
     for name in extra[:_MOST_NAMES_COMPARED]:
         close = difflib.get_close_matches(_plain_name(name), known, n=1, cutoff=_NEAR)
@@ -214,11 +214,11 @@ def _near_names(extra: tuple[str, ...], known: list[str]) -> dict[str, str]:
 
 
 def _near_message(name: str, meant: str) -> str:
-    return f"column `{name[:100]}` is not known and not read; if it is `{meant}`, rename it"
+    return f"column `{name[:100]}` is unknown and not read; if it is `{meant}`, rename it"
 
 
 def _one_column(column: pa.ChunkedArray, wanted: Column) -> pa.Array:
-    """Return a column as one array; dates as a dictionary, since they are looked at twice."""
+    """Return a column as one array; dates as a dictionary, since they are read twice."""
     array = columns.one_array(column)
     return array.dictionary_encode() if wanted.kind == "date" and is_words(array.type) else array
 
@@ -258,7 +258,7 @@ def _blank_rows(table: pa.Table, present: dict[str, Cells], extra: tuple[str, ..
 
 
 def _faults(column: Column, cells: Cells, blank: Mask) -> list[tuple[Mask, str]]:
-    """Return which rows of a column are wrong, and what is wrong with them."""
+    """Return masks of the wrong rows of a column, each with what is wrong."""
     wanted = _WANTED.get(column.kind, f"not one of {', '.join(column.choices)}")
     faults = [(cells.bad, wanted)]
     if cells.unclear is not None:
@@ -282,7 +282,7 @@ def _report(
     file: str,
     log: ExceptionLog,
 ) -> None:
-    """Log the wrong cells of a column; of a market history, refuse the file at the first."""
+    """Log the wrong cells of a column; refuse a market history at the first one."""
     if column.code is None:
         at = at[:1]
     head = f"`{column.name}` is "
@@ -310,7 +310,7 @@ def _filled(column: Column, cells: Cells | None, count: int) -> pa.Array:
 
 
 def _carried(kind: pa.DataType) -> bool:
-    """Whether an extra column's type can be written to the results."""
+    """Tell whether an extra column's type can be written to the results."""
     return bool(
         pa.types.is_string(kind)
         or pa.types.is_boolean(kind)

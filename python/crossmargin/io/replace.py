@@ -1,13 +1,13 @@
-"""Put files in the place of earlier ones: whole or not at all, whatever stops the process.
+"""Replace files whole or not at all, whatever stops the process.
 
-What is to come is written under a hidden name beside its target, and takes the target's place in
-one step. For a target `out` a process uses these names, with a token of its own:
+The new file or directory is written under a hidden name beside its target and takes the target's
+place in one step. For a target `out` a process uses these names, with its own token:
 
 - `.out.TOKEN.lock`: locked while the process lives; made first, removed last;
-- `.out.TOKEN.partial`: what is being written, and after the step what stood there before;
-- `.out.TOKEN.old`: what stood there before, where the system cannot exchange two names in one step.
+- `.out.TOKEN.partial`: the new content while it is written; after the step, the earlier content;
+- `.out.TOKEN.old`: the earlier content, if the system cannot exchange two names in one step.
 
-A process that is killed leaves some of them behind. `recover` clears them away.
+A killed process leaves some of them behind. `recover` removes them.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 Foreign = Callable[[Path], list[str]]
-"""Names in a directory of ours that somebody else put there."""
+"""A function that lists the names in a directory that we did not write."""
 
 
 def nothing_foreign(folder: Path) -> list[str]:
-    """Say that all of a hidden name is ours: that of a single file always is."""
+    """Return no foreign names: a single file holds none."""
     return []
 
 
 @contextlib.contextmanager
 def replacing(target: Path, foreign: Foreign = nothing_foreign) -> Iterator[Path]:
-    """Give a hidden name to write to, which takes the target's place at the end.
+    """Yield a hidden path to write to; at the end it takes the target's place.
 
     Parameters
     ----------
     target
-        A file, or a directory; its parent is there.
+        A file or a directory; its parent exists.
     foreign
-        What is not ours of the directory that is replaced: it is moved to the new one.
+        Lists what we did not write in the replaced directory; it is moved to the new one.
 
     Yields
     ------
     Path
-        Where to make a file or a directory. If the block raises, it is removed.
+        Where to make the file or directory. If the block raises, it is removed.
     """
     lock, handle = _claim(target)
     fresh = lock.with_suffix(".partial")
@@ -68,7 +68,7 @@ def replacing(target: Path, foreign: Foreign = nothing_foreign) -> Iterator[Path
 
 
 def rehearse(target: Path) -> None:
-    """Make and remove what `replacing` makes beside a target; OSError where that cannot be done."""
+    """Make and remove what `replacing` makes beside a target; OSError if that is impossible."""
     lock, handle = _claim(target)
     fresh = lock.with_suffix(".partial")
     try:
@@ -80,10 +80,10 @@ def rehearse(target: Path) -> None:
 
 
 def recover(target: Path, foreign: Foreign = nothing_foreign) -> None:
-    """Clear away what processes that were killed have left beside a target.
+    """Remove what killed processes left beside a target.
 
-    Where one was killed between the steps of an exchange, what stood there before is put back.
-    What belongs to a process that lives, or was not made here, is left alone.
+    If a process was killed between the steps of an exchange, the earlier content is restored.
+    Files of a live process, and files that were not made here, are left alone.
     """
     pattern = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.lock")
     try:
@@ -93,7 +93,7 @@ def recover(target: Path, foreign: Foreign = nothing_foreign) -> None:
     for name in names:
         lock = target.with_name(name)
         old, partial = lock.with_suffix(".old"), lock.with_suffix(".partial")
-        # What cannot be cleared away now stands in nobody's way.
+        # Leftovers that cannot be removed now do no harm.
         with contextlib.suppress(OSError), _lock_of_the_dead(lock):
             if old.exists() and partial.exists():
                 old.rename(target)
@@ -103,9 +103,9 @@ def recover(target: Path, foreign: Foreign = nothing_foreign) -> None:
 
 
 def flush(path: Path) -> None:
-    """Wait until a file, or a directory's list of names, is on the disk."""
+    """Wait until a file, or the list of names in a directory, is on disk."""
     if path.is_dir():
-        # Some systems open no directories, and some file systems flush none.
+        # Some systems cannot open directories, and some file systems cannot flush them.
         with contextlib.suppress(OSError):
             _flush(path)
     else:
@@ -121,26 +121,26 @@ def _flush(path: Path) -> None:
 
 
 def _claim(target: Path) -> tuple[Path, int]:
-    """Make and lock a lock file; return it with its handle."""
+    """Make and lock a lock file; return its path and handle."""
     while True:
         lock = target.with_name(f".{target.name}.{secrets.token_hex(4)}.lock")
         handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        # Where nothing can be locked, nothing is taken for a dead process's.
+        # If nothing can be locked, no file is assumed to belong to a dead process.
         with contextlib.suppress(OSError, ModuleNotFoundError):
             _flock(handle)
         if lock.exists():
             return lock, handle
-        os.close(handle)  # taken for a dead process's before it was locked
+        os.close(handle)  # another process removed it before it was locked
 
 
 @contextlib.contextmanager
 def _lock_of_the_dead(lock: Path) -> Iterator[None]:
-    """Hold the lock of a process that is gone; OSError if it lives, or if this is no lock."""
+    """Hold the lock of a dead process; OSError if it lives, or if this is not a lock of ours."""
     handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or status.st_size:
-            raise OSError(errno.EINVAL, "no lock of ours")
+            raise OSError(errno.EINVAL, "not a lock of ours")
         _flock(handle, wait=False)
         yield
     finally:
@@ -148,22 +148,22 @@ def _lock_of_the_dead(lock: Path) -> Iterator[None]:
 
 
 def _flock(handle: int, *, wait: bool = True) -> None:
-    import fcntl  # not on Windows
+    import fcntl  # missing on Windows
 
     fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
-    """Hold back the signals that end the process, so that several steps are done or none."""
+    """Delay the signals that end the process, so that all steps of a block are done or none."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread hears signals
+        yield  # only the main thread gets signals
         return
     came: list[int] = []
     with contextlib.ExitStack() as restored:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)
-            # None: a handler that is not Python's, which could not be put back.
+            # None: a handler set outside Python, which could not be restored.
             if number is not None and signal.getsignal(number) is not None:
                 before = signal.signal(number, lambda number, _: came.append(number))
                 restored.callback(signal.signal, number, before)
@@ -173,9 +173,9 @@ def _signals_held() -> Iterator[None]:
 
 
 def _put(fresh: Path, target: Path) -> None:
-    """Give a file or directory the target's name; what has it now gets the other's."""
+    """Give a file or directory the target's name, and the target the other's name."""
     try:
-        # A file takes a file's place, a directory that of nothing or of an empty one.
+        # A file can replace a file; a directory can replace nothing or an empty directory.
         os.replace(fresh, target)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
@@ -192,7 +192,7 @@ def _put(fresh: Path, target: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step; False where the system or the file system cannot."""
+    """Exchange two names in one step; False if the system or the file system cannot."""
     library = ctypes.CDLL(None, use_errno=True)
     paths = os.fsencode(one), os.fsencode(other)
     exchange, here = 2, -100  # RENAME_EXCHANGE, as Darwin's RENAME_SWAP; AT_FDCWD
@@ -212,7 +212,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _clear(hidden: Path, target: Path, foreign: Foreign) -> None:
-    """Remove a file or directory of ours; what is not ours in it goes to the target."""
+    """Remove a file or directory of ours; move what we did not write in it to the target."""
     if not os.path.lexists(hidden):
         return
     if not hidden.is_dir():

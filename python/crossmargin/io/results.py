@@ -1,4 +1,4 @@
-"""The files of a run's results: written whole or not at all, and read again."""
+"""Write the files of a run's results, whole or not at all, and read them again."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from crossmargin.results.schema import SCHEMA_VERSION
 MANIFEST = "manifest.json"
 FORMAT = "crossmargin results"
 MAX_MANIFEST = 64 << 20
-"""Bytes; one of ours has some thousands."""
+"""Bytes; a manifest of ours has some thousands."""
 FORMULA = "^[=+@\t\r\n-]"
-"""How a text begins that a spreadsheet would compute."""
+"""First characters of a text that a spreadsheet takes as a formula."""
 
 
 def write_results(
@@ -43,9 +43,9 @@ def write_results(
 ) -> Path:
     """Write all tables and the manifest to a directory, whole or not at all.
 
-    Everything is written to a hidden directory beside `out`, flushed to the disk and put in its
-    place in one step. Results of an earlier run are replaced; a directory that holds anything else
-    is not touched. Whatever ends the process, `out` holds the earlier results or these.
+    Everything is written to a hidden directory beside `out`, flushed to disk, and put in its place
+    in one step. Results of an earlier run are replaced; a directory that holds anything else is not
+    touched. Whatever ends the process, `out` holds the earlier results or the new ones.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def write_results(
     tables
         Name (without `.parquet`) to table.
     manifest
-        Plain JSON; its `run_id` goes into each table's metadata. It is written with `files`: the
-        size and the SHA-256 of every file.
+        Plain JSON; its `run_id` goes into each table's metadata. A list `files` is added, with the
+        size and SHA-256 of every file.
     files
         Other files beside the tables, by name.
 
@@ -69,7 +69,7 @@ def write_results(
     ValueError
         If another file is named like a table or the manifest, or its name is a path.
     InputError
-        If `out` is something else than results, or cannot be written.
+        `out` holds something other than results, or cannot be written.
     """
     own = {"", "..", MANIFEST, *(f"{name}.parquet" for name in tables)}
     for name in files or {}:
@@ -96,7 +96,7 @@ def write_results(
                     _write_table(tables[name].replace_schema_metadata(metadata), path)
                     described[path.name] = _described(path)
 
-            # Compression, writing and hashing run outside the interpreter's lock.
+            # Compression, writing and hashing release the interpreter's lock.
             run_blocks(write, range(len(names) + 1), threads=None, unit="tables")
             content = {**mark, **manifest, "files": dict(sorted(described.items()))}
             text = json.dumps(content, indent=2, allow_nan=False) + "\n"
@@ -116,7 +116,7 @@ def write_table(table: pa.Table, path: str | Path) -> None:
     Raises
     ------
     InputError
-        If the name ends in neither, or the file cannot be written.
+        The name ends in neither, or the file cannot be written.
     """
     target = _located(path)
     writers = {".csv": pacsv.write_csv, ".parquet": pq.write_table}
@@ -124,7 +124,7 @@ def write_table(table: pa.Table, path: str | Path) -> None:
         raise InputError(f"{target}: the name must end in {' or '.join(writers)}")
     try:
         if target.exists() and not (target.is_file() and os.access(target, os.W_OK)):
-            raise InputError(f"{target}: is no file that can be written to; give another name")
+            raise InputError(f"{target}: not a file that can be written; give another name")
         recover(target)
         with replacing(target) as fresh:
             writers[target.suffix](_inert(table) if target.suffix == ".csv" else table, fresh)
@@ -139,9 +139,9 @@ def read_results(directory: str | Path, *names: str) -> tuple[dict[str, pa.Table
     Parameters
     ----------
     directory
-        Where `write_results` put them.
+        The directory to which `write_results` wrote them.
     names
-        Of the tables, without `.parquet`.
+        Names of the tables, without `.parquet`.
 
     Returns
     -------
@@ -151,23 +151,25 @@ def read_results(directory: str | Path, *names: str) -> tuple[dict[str, pa.Table
     Raises
     ------
     InputError
-        If the directory holds no results, those of another version, or a table that is not the one
-        the run wrote.
+        The directory holds no results, results of another version, or a table that is not the one
+        that the run wrote.
     """
     folder = _located(directory)
     manifest = _manifest(folder)
     if manifest is None:
-        raise InputError(f"{folder}: holds no results; give a directory that a run has written")
+        raise InputError(f"{folder}: holds no results; give a directory written by a run")
     version = manifest.get("schema_version")
     if version != SCHEMA_VERSION:
         raise InputError(
-            f"{folder}: results of version {version}, not {SCHEMA_VERSION}; run the book again"
+            f"{folder}: results have version {version}, not {SCHEMA_VERSION}; run the book again"
         )
     tables = {}
     for name in names:
         path = folder / f"{name}.parquet"
         if path.name not in _listed(manifest) or not _is_regular(path):
-            raise InputError(f"{folder}: lacks {path.name} as the run wrote it; run the book again")
+            raise InputError(
+                f"{folder}: {path.name} is missing or was changed after the run; run the book again"
+            )
         try:
             tables[name] = _read_table(path)
         except (OSError, ValueError, pa.ArrowException) as error:
@@ -177,12 +179,12 @@ def read_results(directory: str | Path, *names: str) -> tuple[dict[str, pa.Table
 
 
 def read_file_beside(directory: str | Path, name: str) -> bytes | None:
-    """Read another file of a run, checked against the manifest; None if the run wrote none.
+    """Return another file of a run, checked against the manifest; None if it was not written.
 
     Raises
     ------
     InputError
-        It is not the one the run wrote.
+        It is not the file that the run wrote.
     """
     folder = _located(directory)
     manifest = _manifest(folder) or {}
@@ -192,21 +194,21 @@ def read_file_beside(directory: str | Path, name: str) -> bytes | None:
     described = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     if manifest["files"][name] != described:
         raise InputError(
-            f"{folder / name}: was changed after the run, its hash is not that of {MANIFEST}; run "
-            "the book again"
+            f"{folder / name}: was changed after the run (its hash is not the one in {MANIFEST}); "
+            "run the book again"
         )
     return data
 
 
 def _read_table(path: Path) -> pa.Table:
-    """Return a table as it was written; InputError if it holds more than memory should."""
+    """Return a table as it was written; InputError if it is too large once unpacked."""
     data = read_file(path, limit=MAX_BYTES, label=str(path))
-    # Its texts come as dictionaries.
+    # `read_parquet` returns texts as dictionaries.
     return read_parquet(data, str(path)).cast(pq.read_schema(pa.BufferReader(data)))
 
 
 def _check_hash(table: pa.Table, manifest: dict[str, Any], name: str, folder: Path) -> None:
-    """Refuse a table that is not the one the manifest speaks of."""
+    """Refuse a table whose hash is not the one in the manifest."""
     try:
         expected = manifest["results"][name]["hash"]
     except (KeyError, TypeError):
@@ -215,26 +217,26 @@ def _check_hash(table: pa.Table, manifest: dict[str, Any], name: str, folder: Pa
         ) from None
     if expected != table_hash(table, without=("run_id",)):
         raise InputError(
-            f"{folder / name}.parquet: was changed after the run, its hash is not that of "
-            f"{MANIFEST}; run the book again"
+            f"{folder / name}.parquet: was changed after the run (its hash is not the one in "
+            f"{MANIFEST}); run the book again"
         )
 
 
 def holds_results(directory: str | Path, run_id: str) -> bool:
-    """Say whether the results of one run stand in a directory."""
+    """Tell whether a directory holds the results of one run."""
     manifest = _manifest(_located(directory))
     return manifest is not None and manifest.get("run_id") == run_id
 
 
 def check_target(out: str | Path) -> None:
-    """Refuse a place where results cannot be put; call it before a long run.
+    """Refuse a place where results cannot be written; call it before a long run.
 
-    What a killed run left half done beside it is put right.
+    Leftovers of a killed run beside it are cleaned up.
 
     Raises
     ------
     InputError
-        If `out` is a file, the current directory or a mount point, cannot be written to, or holds
+        `out` is a file, the current directory or a mount point, cannot be written to, or holds
         anything that we did not write.
     """
     target = _located(out)
@@ -242,7 +244,7 @@ def check_target(out: str | Path) -> None:
     try:
         if _is_mount(target):
             raise InputError(
-                f"{target}: is a mount point, which cannot be replaced; give a directory in it"
+                f"{target}: is a mount point, which cannot be replaced; give a directory inside it"
             )
         if _is_current(target):
             raise InputError(
@@ -265,11 +267,11 @@ def check_target(out: str | Path) -> None:
                 f"{advice}"
             )
     except OSError as error:
-        raise InputError(f"{target}: results cannot be put there: {error}") from error
+        raise InputError(f"{target}: results cannot be written there: {error}") from error
 
 
 def _located(path: str | Path) -> Path:
-    """Return where a path leads to, links followed."""
+    """Return the path with links followed."""
     try:
         return Path(os.path.realpath(Path(path).expanduser()))
     except FileNotFoundError:
@@ -277,11 +279,11 @@ def _located(path: str | Path) -> Path:
             f"{path}: the current directory is gone; change to another, or give a path from /"
         ) from None
     except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: leads nowhere: {error}") from None
+        raise InputError(f"{path}: the path cannot be followed: {error}") from None
 
 
 def _is_there(path: Path) -> bool:
-    """Say whether something stands at a path; OSError if that cannot be told."""
+    """Tell whether a path exists; OSError if that cannot be known."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -297,12 +299,12 @@ def _is_current(folder: Path) -> bool:
 
 
 def _is_mount(folder: Path) -> bool:
-    """Say whether a directory is the top of a file system, or bound there from elsewhere."""
+    """Tell whether a directory is the top of a file system or a bind mount."""
     if os.path.ismount(folder):
         return True
     nothing = secrets.token_hex(16)
     try:
-        # Nothing moves from one mount to another, which is told even of a name that is not there.
+        # Renaming across mounts fails, even for a name that does not exist.
         os.rename(folder / nothing, folder.with_name(nothing))
     except OSError as error:
         return error.errno == errno.EXDEV
@@ -337,7 +339,7 @@ def _foreign(folder: Path) -> list[str]:
 
 
 def _added(folder: Path) -> list[str]:
-    """Return what was added to results of ours; those without a manifest are half written."""
+    """Return the names that we did not write in our results, which may lack a manifest."""
     return [] if _manifest(folder) is None else _foreign(folder)
 
 
@@ -349,14 +351,14 @@ def _is_regular(path: Path) -> bool:
 
 
 def _described(path: Path) -> dict[str, Any]:
-    """Return what the manifest says of a file."""
+    """Return the description of a file for the manifest."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"bytes": path.stat().st_size, "sha256": digest}
 
 
 def _inert(table: pa.Table) -> pa.Table:
-    """Return a table whose texts no spreadsheet computes."""
+    """Return a table whose texts a spreadsheet does not take as formulas."""
     for at, column in enumerate(table.columns):
         if pa.types.is_string(column.type):
             quoted = pc.binary_join_element_wise(columns.scalar("'"), column, columns.scalar(""))
@@ -368,8 +370,8 @@ def _inert(table: pa.Table) -> pa.Table:
 
 
 def _write_table(table: pa.Table, path: Path) -> None:
-    """Write a table as Parquet, on the disk on return."""
-    # Amounts rarely repeat, and statistics of whole tables help no reader to skip anything.
+    """Write a table as Parquet and wait until it is on disk."""
+    # No dictionaries or statistics: amounts rarely repeat, and readers read whole tables.
     repeating = [
         field.name
         for field in table.schema

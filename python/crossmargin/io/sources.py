@@ -1,4 +1,4 @@
-"""An input as its users have it: their own columns, or a public download in its own form."""
+"""Read an input in the user's own columns or in the form of a public download."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from crossmargin.io.tables import Given, Source, guarded, read_table
 
 
 def read_source(source: Source, *, name: str, column_map: ColumnMap | None = None) -> Given:
-    """Read an input from a path or table, in our columns where its own are known.
+    """Return an input from a path or table, in our columns if its own are known.
 
     Parameters
     ----------
     source
         As in `read_table`.
     name
-        What the input is called in messages.
+        Name of the input in messages.
     column_map
-        What our columns are called in it.
+        Names of our columns in it.
 
     Returns
     -------
@@ -27,7 +27,7 @@ def read_source(source: Source, *, name: str, column_map: ColumnMap | None = Non
     Raises
     ------
     InputError
-        If it cannot be read; the message names it and what to do.
+        It cannot be read; the message names it and what to do.
     """
     given = read_table(source, name=name)
 
@@ -35,5 +35,5 @@ def read_source(source: Source, *, name: str, column_map: ColumnMap | None = Non
         mapped = given if column_map is None else in_our_columns(given, name, column_map)
         return from_download(mapped, name)
 
-    # A typed column may be of a kind that cannot be shown as text.
+    # A typed column may have a type that cannot be shown as text.
     return guarded(ours, f"{name} table")

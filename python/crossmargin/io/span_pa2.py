@@ -1,9 +1,9 @@
 """SPAN risk parameter files in the expanded positional format (`.pa2`).
 
-Decoded is only what a source confirms. The source is CME's own "Risk Parameter File Layouts for the
-Positional Formats" (pubspan wiki, pages "Type 2, 3, 4, 6, 8, B, P - Expanded"), read in stored
-copies; where no copy of a page was found, an open-source reader whose offsets agree with records as
-CME wrote them.
+Only fields that a source confirms are decoded. The source is CME's own "Risk Parameter File Layouts
+for the Positional Formats" (pubspan wiki, pages "Type 2, 3, 4, 6, 8, B, P - Expanded"), read in
+stored copies. Where no copy of a page was found, it is an open-source reader whose offsets agree
+with records written by CME.
 
 - `0`, business date: the open-source reader.
 - `P`, decimal locator and alignment code of the settlement price: CME, Type P.
@@ -11,11 +11,12 @@ CME wrote them.
 - `3`, tiers of method 10: CME, Type 3.
 - `4`, charges of method 10 for deltas left in outrights, by delivery month: CME, Type 4.
 - `6`, priority, credit rate, legs, methods: CME, Type 6.
-- `81`, `82`, key of a contract: CME, Type 8. Array values 11 to 14, the whole scan range: their
-  offsets are the open-source reader's; so is the seven-digit settlement price, which ends before
-  the sign in column 118 (CME, advisory 10-147).
+- `81`, `82`, key of a contract: CME, Type 8. The offsets of array values 11 to 14, the whole scan
+  range, are those of the open-source reader. So is the offset of the seven-digit settlement price,
+  which ends before the sign in column 118 (CME, advisory 10-147).
 
-Everything else is counted, not decoded: also charges between tiers (`C`), whose page was not found.
+All other records are counted but not decoded, among them charges between tiers (`C`), whose page
+was not found.
 """
 
 from __future__ import annotations
@@ -33,27 +34,27 @@ from crossmargin.margin.cme.span_file import FileSpread, Key, SpanFile
 from crossmargin.market.calendars import FIRST_YEAR, LAST_YEAR
 
 INPUT = "span file"
-"""What errors call it."""
+"""Name of the input in messages."""
 RECORDS = frozenset((*"01234569BCEPRSTVXYZ", "81", "82"))
 FUTURE = "FUT"
 LEGS = ((16, 20, 26, 33), (34, 38, 44, 51), (52, 56, 62, 69), (70, 74, 80, 87))
-"""Of each leg of a spread: where exchange, commodity, ratio and side begin."""
+"""Columns where exchange, commodity, ratio and side begin, for each leg of a spread."""
 METHOD_10 = "10"
 MOST_PLACES = 15
-"""Decimal places of a settlement price, which has seven digits."""
+"""Most decimal places of a settlement price, which has seven digits."""
 PLAIN = ("", "01")
-"""Methods of a spread that we take to be delta-based; 04 is scanning-based, 20 by tier (CME)."""
+"""Spread methods that are read as delta-based; 04 is scanning-based, 20 is by tier (CME)."""
 _EIGHTHS = {0: 0, 1: 1, 2: 2, 3: 3, 5: 4, 6: 5, 7: 6, 8: 7}
-"""The last digit of a price in eighths is that of the decimal, cut off: .125 is 1, .5 is 5."""
+"""A price in eighths ends in the first decimal of the eighths: .125 is 1, .5 is 5."""
 
 
 def read_span_pa2(path: str | Path) -> SpanFile:
-    """Read a file of SPAN risk parameters.
+    """Return the content of a file of SPAN risk parameters.
 
     Parameters
     ----------
     path : str or Path
-        The file, plain, gzip or in a zip archive as the exchange publishes it.
+        The file: plain, gzip, or in a zip archive as the exchange publishes it.
 
     Returns
     -------
@@ -62,13 +63,13 @@ def read_span_pa2(path: str | Path) -> SpanFile:
     Raises
     ------
     InputError
-        It is no such file, or a record cannot be read; the message has its line.
+        It is not such a file, or a record cannot be read; the message gives its line.
     """
     return parse_span_pa2(read_bytes(Path(path), name=INPUT), name=f"{INPUT} {path}")
 
 
 def parse_span_pa2(data: bytes, *, name: str = INPUT) -> SpanFile:
-    """Return what the bytes of a file hold; see `read_span_pa2`."""
+    """Return the content of a file from its bytes; see `read_span_pa2`."""
     reader = _Reader(name)
     for number, line in enumerate(io.BytesIO(data), start=1):
         text = line.rstrip(b"\r\n\x1a ")
@@ -92,12 +93,12 @@ def settlement_price(raw: int, locator: int, alignment: str) -> float | None:
     Returns
     -------
     float or None
-        None where the code is another one.
+        None for any other alignment code.
 
     Raises
     ------
     ValueError
-        The digits are no price of the kind: the last digit of eighths is never 4 or 9.
+        The digits are not such a price: the last digit of eighths is never 4 or 9.
     """
     if alignment == "":
         return float(raw) / 10.0**locator
@@ -105,7 +106,7 @@ def settlement_price(raw: int, locator: int, alignment: str) -> float | None:
         return None
     whole, last = divmod(raw, 10)
     if last not in _EIGHTHS:
-        raise ValueError(f"price {raw:07d} ends in {last}, which is no eighth")
+        raise ValueError(f"price {raw:07d} ends in {last}, which is not an eighth")
     if alignment == "0":
         return whole + _EIGHTHS[last] / 8.0
     points, ticks = divmod(whole, 100)
@@ -130,7 +131,7 @@ class _Record:
         return int(field)
 
     def optional(self, start: int, stop: int, what: str) -> int:
-        """Return a number, zero where the field is blank."""
+        """Return a number, zero if the field is blank."""
         return self.number(start, stop, what) if self.text(start, stop) else 0
 
     def month(self, start: int, what: str) -> np.datetime64:
@@ -142,7 +143,7 @@ class _Record:
 
 
 class _Reader:
-    """Takes the records of a file one by one."""
+    """Reads the records of a file one by one."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -168,11 +169,11 @@ class _Reader:
         kind = line[:2].decode("latin-1").strip()
         if kind not in RECORDS or (self._date is None) != (kind == "0"):
             raise InputError(
-                f"{self._name}: line {number}: {line[:20]!r} begins no record of a SPAN file in "
+                f"{self._name}: line {number}: {line[:20]!r} is not a record of a SPAN file in "
                 "the expanded format; give a .pa2 file"
             )
         if kind in ("81", "82"):
-            # Options are most of a file: they are passed over before anything is decoded.
+            # Most records are options; they are skipped before anything is decoded.
             if line[25:28] != b"FUT":
                 self._left[kind] += 1
                 return
@@ -193,7 +194,7 @@ class _Reader:
 
     def result(self, digest: str) -> SpanFile:
         if self._date is None:
-            raise InputError(f"{self._name}: it holds no record; give a SPAN file (.pa2)")
+            raise InputError(f"{self._name}: the file holds no record; give a SPAN file (.pa2)")
         return SpanFile(
             hash=digest,
             business_date=self._date,
@@ -251,7 +252,7 @@ class _Reader:
                 amount = record.number(at + 15, at + 22, "the charge of outrights")
                 month = record.month(at + 2, "a month")
                 if month in months:
-                    raise ValueError(f"{commodity} of {month} stands in the file a second time")
+                    raise ValueError(f"{commodity} of {month} appears twice in the file")
                 months[month] = float(amount)
 
     def _spread(self, record: _Record) -> None:
@@ -280,13 +281,13 @@ class _Reader:
     def _future(self, record: _Record, line: int, *, whole: bool) -> None:
         month = record.month(29, "the contract month")
         if not whole or record.text(35, 37):
-            # The first record has parts of the range only; a contract of a day is none of ours.
+            # The first record has only parts of the range; contracts of a single day are skipped.
             return
         key = record.text(2, 5), record.text(5, 15)
         moves = [record.number(at, at + 5, "an array value") for at in range(60, 84, 6)]
         ranges = self._scan.setdefault(key, {})
         if month in ranges:
-            raise ValueError(f"{key[1]} of {month} stands in the file a second time")
+            raise ValueError(f"{key[1]} of {month} appears twice in the file")
         ranges[month] = float(max(moves))
         if record.text(110, 117):
             sign = -1 if record.text(117, 118) == "-" else 1

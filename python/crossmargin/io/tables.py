@@ -1,4 +1,4 @@
-"""From a file, or a table of another library, to an Arrow table: nothing is inferred."""
+"""Read a file, or a table of another library, as an Arrow table; no types are guessed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from crossmargin.io.workbooks import is_workbook, read_workbook
 from crossmargin.io.xml_feed import looks_like_xml, read_xml_feed
 
 _FOREIGN = {
-    b"PK": "a zip archive without files, or one within another: unpack it",
+    b"PK": "a zip archive that is empty or holds another archive: unpack it",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls), or one with a password: save it as .xlsx",
     b"\x28\xb5\x2f\xfd": "compressed with zstd: decompress it, or use gzip",
     b"BZh": "compressed with bzip2: decompress it, or use gzip",
@@ -41,7 +41,7 @@ _UNREADABLE = (
 
 T = TypeVar("T")
 Source: TypeAlias = str | Path | Any
-"""A path, or an object that speaks the Arrow PyCapsule protocol (pandas, polars, pyarrow, ...)."""
+"""A path, or a table with the Arrow PyCapsule protocol (pandas, polars, pyarrow, ...)."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,15 @@ class Given:
     Attributes
     ----------
     table : pyarrow.Table
-        Every CSV column as text. Texts as strings or as dictionaries of them, which is how Parquet
-        has them; all else of its plain type.
+        CSV columns are all text. Texts are strings or dictionaries of strings, as in Parquet; other
+        columns have their plain type.
     hash : str
-        SHA-256 of the file, or of the table if it came as one.
+        SHA-256 of the file, or of the table if a table was given.
     notes : tuple of str
-        What the user should know of how it was read.
+        Notes for the user on how it was read.
     point : bool
-        Whether a point is the decimal mark of its numbers. False: a file that is not parted by
-        commas may have commas for it; its columns must tell.
+        Whether a point is the decimal mark of its numbers. False: a file that is not separated by
+        commas may use decimal commas; its columns must show which.
     """
 
     table: pa.Table
@@ -69,16 +69,16 @@ class Given:
 
 
 def read_table(source: Source, *, name: str) -> Given:
-    """Read a table from a path, or take it over from another library.
+    """Return a table read from a path or taken from another library.
 
     Parameters
     ----------
     source
-        A path to delimited text or Parquet, plain or in gzip or zip, or to an Excel workbook (told
-        by content, never by the file's name), or an object with ``__arrow_c_stream__`` or
+        A path to delimited text or Parquet, plain or in gzip or zip, or to an Excel workbook; the
+        content decides, not the file's name. Or an object with ``__arrow_c_stream__`` or
         ``__arrow_c_array__``.
     name
-        What the table is called in messages.
+        Name of the table in messages.
 
     Returns
     -------
@@ -87,9 +87,9 @@ def read_table(source: Source, *, name: str) -> Given:
     Raises
     ------
     InputError
-        If the file is missing, too large, or no flat table; the message names it and what to do.
+        The file is missing, too large, or not a flat table; the message names it and what to do.
     TypeError
-        If `source` is neither a path nor a table.
+        `source` is neither a path nor a table.
     """
     if isinstance(source, str | Path):
         label = f"{name} file {source}"
@@ -110,14 +110,14 @@ def read_table(source: Source, *, name: str) -> Given:
 
 
 def read_bytes(path: Path, *, name: str) -> bytes:
-    """Return a file's bytes, unpacked where it is gzip or a zip archive of one file.
+    """Return a file's bytes, unpacked if it is gzip or a zip archive of one file.
 
     Parameters
     ----------
     path : Path
         The file.
     name : str
-        What the input is called in messages.
+        Name of the input in messages.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def _hash(table: pa.Table, label: str) -> str:
 
 
 def guarded(read: Callable[[], T], label: str) -> T:
-    """Run a reader; whatever it trips over in the input is an InputError."""
+    """Run a reader; turn any error that the input causes into an InputError."""
     try:
         return read()
     except InputError:
@@ -188,7 +188,7 @@ def _from_object(source: Any, label: str) -> pa.Table:
 
 
 def _plain(table: pa.Table, label: str) -> pa.Table:
-    """Return the table with dictionaries of texts alone, and one type for each kind of text."""
+    """Return the table with one type for all texts, and dictionaries for texts only."""
     columns = []
     for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_dictionary(column.type):
@@ -198,7 +198,7 @@ def _plain(table: pa.Table, label: str) -> pa.Table:
 
 
 def _dictionary(column: pa.ChunkedArray, label: str) -> pa.ChunkedArray:
-    """Return a dictionary of texts as `TEXT`, any other one decoded."""
+    """Return a dictionary of texts as `TEXT`, any other dictionary decoded."""
     if not is_text(column.type.value_type):
         return column.cast(column.type.value_type)
     chunks, size = [], 0

@@ -1,4 +1,4 @@
-"""Frozen values of plain data in one file: no pickle, and only types that the reader names.
+"""Write and read values of plain data in one file: no pickle, and only types that are named.
 
 A file is a line that says so, the length of a header, the header, and the bytes of arrays. The
 header is JSON: a tree of the values, and of each array its type, shape and length. Arrow columns
@@ -44,7 +44,7 @@ NUMBERS = {
 PLAIN = (type(None), bool, int, float, str, tuple, list, dict, frozenset)
 """Types of values that are no dataclass of ours."""
 DEEPEST = 32
-"""Levels of the tree; ours has a dozen."""
+"""Most levels of the tree; ours has a dozen."""
 
 
 def to_bytes(value: object, types: Sequence[type]) -> bytes:
@@ -82,14 +82,14 @@ def from_bytes(data: bytes, types: Sequence[type], *, label: str) -> Any:
     data : bytes
         From `to_bytes`.
     types : sequence of type
-        As there: nothing else is made.
+        The dataclasses and named tuples that may occur; no other type is built.
     label : str
-        What errors call the file.
+        Name of the file in error messages.
 
     Raises
     ------
     InputError
-        The bytes are no such file.
+        The bytes are not such a file.
     """
     try:
         begin = len(MAGIC) + SIZE
@@ -111,8 +111,8 @@ def from_bytes(data: bytes, types: Sequence[type], *, label: str) -> Any:
         MemoryError,
     ) as error:
         raise InputError(
-            f"{label}: is not as a run wrote it ({type(error).__name__}: {error!s:.100}); run the "
-            "book again"
+            f"{label}: the file is not as a run wrote it ({type(error).__name__}: {error!s:.100}); "
+            "run the book again"
         ) from None
 
 
@@ -125,7 +125,7 @@ class _Writer:
         self._names = names
 
     def node(self, value: Any) -> Any:
-        """Return what JSON holds of a value."""
+        """Return the JSON node of a value."""
         if value is None or isinstance(value, bool | str) or type(value) is int:
             return value
         if isinstance(value, float):
@@ -211,11 +211,11 @@ class _Reader:
         self._left = set(range(len(self._blobs)))
 
     def value(self, node: Any, deep: int) -> Any:
-        """Return the value of a node that has so many levels left."""
+        """Return the value of a node; `deep` is the number of levels allowed below it."""
         if node is None or isinstance(node, bool | str | int):
             return node
         if deep == 0 or not isinstance(node, dict) or len(node) != 1:
-            raise ValueError("a node of another kind")
+            raise ValueError("a node is malformed")
         ((kind, content),) = node.items()
         if kind in _MANY:
             return _MANY[kind]([self.value(item, deep - 1) for item in content])
@@ -355,12 +355,12 @@ def _dtype(text: str, kinds: str) -> np.dtype[Any]:
 
 
 def _name(cls: type) -> str:
-    """Return what a file calls a type; two packages may have one of the same name."""
+    """Return the full name of a type in a file; two packages may use the same short name."""
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _fields(cls: type) -> tuple[str, ...]:
-    """Return the names of what a dataclass or named tuple is made of."""
+    """Return the names of the fields of a dataclass or named tuple."""
     if dataclasses.is_dataclass(cls):
         return tuple(field.name for field in dataclasses.fields(cls) if field.init)
     names: tuple[str, ...] = cls._fields  # type: ignore[attr-defined]

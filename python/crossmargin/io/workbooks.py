@@ -1,4 +1,4 @@
-"""Excel workbooks (.xlsx) to a table of texts, as a CSV file of the sheet would have them."""
+"""Read Excel workbooks (.xlsx) as a table of texts, like a CSV file of the sheet."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ from crossmargin.io.headers import FIRST_ROWS, header_row, rows_left_out
 from crossmargin.io.markup import PIECE, parse_xml
 
 LARGEST = 64 << 20
-"""Bytes of a workbook once unpacked, and of all its cells as text."""
+"""Most bytes of a workbook once unpacked, and of all its cells as text."""
 SMALL = 4 << 20
-"""Whatever its file's size, a workbook may be so large."""
+"""Bytes that any workbook may have once unpacked, whatever its compression."""
 MAX_RATIO = 20
-"""Sheets of figures compress some ten times."""
+"""Largest compression; sheets of figures compress about ten times."""
 MAX_ROWS = 1 << 20
 MAX_COLUMNS = 1 << 14
-"""Of a sheet in Excel."""
+"""Most columns of a sheet in Excel."""
 MAX_CELLS = 5_000_000
-"""Blank ones before the last of a row counted."""
+"""Most cells of a sheet, counting blank ones before the last cell of a row."""
 LONGEST_CELL = 32_767
-"""Characters, as in Excel."""
+"""Most characters in a cell, as in Excel."""
 MAX_STYLES = 65_536
-"""Of cells; also the most sheets and links between parts."""
+"""Most cell styles; also the most sheets and links between parts."""
 WHOLE = 1e15
-"""Whole numbers below are written without exponent."""
+"""Smaller whole numbers are written without an exponent."""
 
 _BOOK = "xl/workbook.xml"
 _OTHER_BOOKS = ("xl/workbook.bin", "content.xml")
-"""What .xlsb and .ods have in its place."""
+"""The parts that .xlsb and .ods files have in its place."""
 _LITERAL = re.compile(r'"[^"]*"|\[[^]]*\]|[\\_*].')
-"""Parts of a number format that are shown as they are, or that leave or fill a space."""
+"""Parts of a number format that are literal text, or leave or fill a space."""
 _BUILT_IN = {**dict.fromkeys((9, 10), "0%"), **dict.fromkeys((*range(14, 23), 45, 46, 47), "d")}
-"""Number formats that every workbook has, as far as they matter here."""
+"""Built-in number formats that matter here."""
 _EPOCH = datetime.datetime(1899, 12, 30)
 _EPOCH_1904 = datetime.datetime(1904, 1, 1)
 _FIRST_DAY, _LAST_DAY = 61, 2_900_000
-"""Earlier ones are off by one, since Excel has a 29 February 1900; later ones are beyond 9800."""
+"""Range of dates. Earlier ones are off by one: Excel has a 29 February 1900."""
 _CELL = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 
 Rows = list[list[str]]
 
 
 def is_workbook(data: bytes, label: str) -> bool:
-    """Whether a file is a spreadsheet in a zip archive."""
+    """Tell whether a file is a spreadsheet in a zip archive."""
     if not data.startswith(ZIP):
         return False
     with opened_zip(data, label) as archive:
@@ -63,29 +63,29 @@ def is_workbook(data: bytes, label: str) -> bool:
 
 
 def read_workbook(data: bytes, label: str) -> tuple[pa.Table, tuple[str, ...]]:
-    """Read the one sheet of a workbook that has content.
+    """Return the one sheet of a workbook that has content.
 
-    Every cell becomes text: dates as YYYY-MM-DD, numbers with all their digits, and with the sign
-    where they are shown as percent.
+    Every cell becomes text: dates as YYYY-MM-DD, numbers with all their digits, and with a percent
+    sign if they are shown as percent.
 
     Parameters
     ----------
     data : bytes
         The file.
     label : str
-        What messages call it.
+        Its name in messages.
 
     Returns
     -------
     table : pyarrow.Table
     notes : tuple of str
-        What is not plain about the sheet.
+        What is unusual about the sheet.
 
     Raises
     ------
     InputError
-        If several sheets have content, a formula was never calculated, or the workbook is damaged
-        or too large.
+        Several sheets have content, a formula was never calculated, or the workbook is damaged or
+        too large.
     """
     with opened_zip(data, label) as archive:
         _check_size(archive, len(data), label)
@@ -100,7 +100,7 @@ def read_workbook(data: bytes, label: str) -> tuple[pa.Table, tuple[str, ...]]:
     at = header_row(rows[:FIRST_ROWS])
     notes = rows_left_out(rows[:at], at, "row")
     if hidden:
-        notes = (*notes, f"{hidden} hidden rows are read as any others")
+        notes = (*notes, f"{hidden} hidden rows are read like any other")
     names, *cells = rows[at:]
     width = max(map(len, rows[at:]))
     if len(cells) * width > MAX_CELLS:
@@ -126,7 +126,7 @@ def _check_size(archive: zipfile.ZipFile, packed: int, label: str) -> None:
 
 
 def _only_sheet(archive: zipfile.ZipFile, label: str) -> tuple[Rows, int]:
-    """Return the cells of the one sheet that has content, and how many of its rows are hidden."""
+    """Return the cells of the one sheet with content, and the number of its hidden rows."""
     book = _read_book(archive, label)
     rows: Rows = []
     hidden = 0
@@ -151,16 +151,16 @@ def _only_sheet(archive: zipfile.ZipFile, label: str) -> tuple[Rows, int]:
 
 @dataclass(frozen=True)
 class _Book:
-    """What sheets share.
+    """The parts of a workbook that its sheets share.
 
     Attributes
     ----------
     sheets : dict of str to str
-        Title and part of each.
+        From the title of each sheet to its part.
     texts : list of str
-        Cells of type `s` point to them.
+        Texts that cells of type `s` refer to.
     formats : list of str
-        By number of style: `%`, `d` for dates, or empty.
+        By index of a style: `%`, `d` for dates, or empty.
     epoch : datetime.datetime
     """
 
@@ -184,7 +184,7 @@ def _read_book(archive: zipfile.ZipFile, label: str) -> _Book:
         else:
             number = next((value for key, value in told.items() if key.endswith(" id")), "")
             if number in parts["worksheet"]:
-                # Taken out, so that no part is read twice.
+                # Removed, so that no part is read twice.
                 sheets[told["name"]] = parts["worksheet"].pop(number)
     texts = [
         one for part in parts["sharedStrings"].values() for one in _shared(archive, part, label)
@@ -194,7 +194,7 @@ def _read_book(archive: zipfile.ZipFile, label: str) -> _Book:
 
 
 def _formats(archive: zipfile.ZipFile, part: str, label: str) -> list[str]:
-    """Return of each style what a number in it is shown as."""
+    """Return the number format of each style: `%`, `d` for dates, or empty."""
     codes, formats = dict(_BUILT_IN), []
     cells = False
     for name, told in _elements(archive, part, label, "numFmt", "cellStyleXfs", "cellXfs", "xf"):
@@ -210,7 +210,7 @@ def _formats(archive: zipfile.ZipFile, part: str, label: str) -> list[str]:
 
 
 def _shared(archive: zipfile.ZipFile, part: str, label: str) -> list[str]:
-    """Return the texts that cells point to; of formatted ones the runs, without pronunciation."""
+    """Return the texts that cells refer to, without formatting and pronunciation."""
     texts: list[str] = []
     inside: list[str] = []
 
@@ -232,7 +232,7 @@ def _shared(archive: zipfile.ZipFile, part: str, label: str) -> list[str]:
 def _elements(
     archive: zipfile.ZipFile, part: str, label: str, *names: str
 ) -> list[tuple[str, dict[str, str]]]:
-    """Return the elements of these names in a small part."""
+    """Return the elements with these names in a small part."""
     found: list[tuple[str, dict[str, str]]] = []
 
     def start(name: str, attributes: dict[str, str]) -> None:
@@ -252,7 +252,7 @@ def _pieces(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
 
 
 class _Sheet:
-    """Takes what the parser meets in a sheet; keeps its cells as text, by row."""
+    """Receives the parser's events for a sheet; keeps its cells as text, by row."""
 
     def __init__(self, book: _Book, label: str) -> None:
         self.rows: Rows = []
@@ -364,7 +364,7 @@ def _at(words: list[str], number: str) -> str:
 
 
 def _column_number(place: str, row: int) -> int:
-    """Return the column of a cell such as AB12, which must be in this row."""
+    """Return the column of a cell such as AB12, which must be in the given row."""
     parts = _CELL.fullmatch(place)
     if not parts or int(parts[2]) != row:
         raise ValueError(f"cell {place[:20]} in row {row}")

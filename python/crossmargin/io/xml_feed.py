@@ -1,4 +1,4 @@
-"""A feed of records in XML (Atom with OData properties), as the Treasury publishes its rates."""
+"""Read a feed of records in XML (Atom with OData properties), as the Treasury publishes rates."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _RECORD = "properties"
 
 
 def looks_like_xml(data: bytes) -> bool:
-    """Tell whether a file begins as XML, or HTML, does."""
+    """Tell whether a file begins like XML or HTML."""
     return data[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
 
 
 def read_xml_feed(data: bytes, label: str) -> pa.Table:
-    """Return the records of a feed: a column a property, by its name without prefix, as text.
+    """Return the records of a feed: a text column for each property, named without its prefix.
 
     Parameters
     ----------
     data : bytes
         The file.
     label : str
-        What messages call it.
+        Its name in messages.
 
     Raises
     ------
     InputError
-        It is no feed, has a document type, or is too large or deep.
+        It is not a feed, has a document type, or is too large or too deep.
     """
     if len(data) > MAX_BYTES:
         raise InputError(f"{label}: {len(data):,} bytes of XML, above the limit of {MAX_BYTES:,}")
@@ -47,14 +47,16 @@ def read_xml_feed(data: bytes, label: str) -> pa.Table:
         )
     names = list(dict.fromkeys(name for record in feed.records for name in record))
     if len(names) > MAX_NAMES:
-        raise InputError(f"{label}: records with more than {MAX_NAMES} different properties")
+        raise InputError(
+            f"{label}: records have more than {MAX_NAMES} different properties; give another file"
+        )
     return pa.table(
         {name: columns.text_column([r.get(name) for r in feed.records]) for name in names}
     )
 
 
 class _Feed:
-    """Takes what the parser meets; keeps the records."""
+    """Receives the parser's events; keeps the records."""
 
     def __init__(self, label: str) -> None:
         self.records: list[dict[str, str]] = []
@@ -71,7 +73,7 @@ class _Feed:
             record = self.records[-1]
             if self._path[-1] in record or len(record) == MAX_NAMES:
                 raise InputError(
-                    f"{self._label}, record {len(self.records)}: `{self._path[-1][:60]}` is there "
+                    f"{self._label}, record {len(self.records)}: `{self._path[-1][:60]}` appears "
                     f"twice, or is one of more than {MAX_NAMES} properties"
                 )
             record[self._path[-1]] = ""

@@ -1,4 +1,4 @@
-"""The market: curve, history, scenarios, calendars. It depends on no other part of the engine."""
+"""The market: curves, history, scenarios and calendars. It depends on no other package."""
 
 from crossmargin.market.market import Market
 

@@ -1,4 +1,4 @@
-"""Basis histories: how far a Treasury future settled from its model price."""
+"""Basis histories: settlement price of a Treasury future minus its model price."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Basis(Frozen):
     root : str
         `ZN`, ...
     contract : tuple of str, [C]
-        In the order in which their histories end, then begin.
+        Sorted by the end of their histories, then by the beginning.
     date : ndarray of datetime64[D], [D]
         Ascending dates of the history.
     level : ndarray of float64, [D x C]
@@ -37,14 +37,14 @@ class Basis(Frozen):
     known_contract: Integer = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Find the known cells: most contracts have no row on most days."""
+        """List the known cells; most contracts have no row on most days."""
         day, contract = np.nonzero(~np.isnan(self.level))
         object.__setattr__(self, "known_day", day)
         object.__setattr__(self, "known_contract", contract)
         super().__post_init__()
 
     def change(self, row_date: Dates, horizon: int) -> tuple[Float, Mask]:
-        """Return the change of the basis over `horizon` rows that ended on each row.
+        """Return the change of the basis over the last `horizon` rows, for each row.
 
         Parameters
         ----------
@@ -56,9 +56,10 @@ class Basis(Frozen):
         Returns
         -------
         change : ndarray of float64, [T - horizon]
-            Price points; of the contract that ends first among those with both ends, else zero.
+            Price points. Of the contracts known on both dates, the one whose history ends first is
+            used; zero if there is none.
         known : ndarray of bool, [T - horizon]
-            Whether any contract has both ends.
+            Whether any contract is known on both dates.
         """
         at = np.searchsorted(self.date, row_date)
         day = np.where(self.date[at % self.date.size] == row_date, at % self.date.size, -1)
@@ -69,7 +70,7 @@ class Basis(Frozen):
         end = day[row[begin] + horizon]
         change = self.level[end, contract] - self.level[begin, contract]
         both = np.flatnonzero((end >= 0) & ~np.isnan(change))
-        # The contract that ends first comes first on its day.
+        # On each day the contracts are sorted by the end of their histories.
         begun, first = np.unique(row[begin[both]], return_index=True)
         result, known = np.zeros(row_date.size - horizon), np.zeros(row_date.size - horizon, bool)
         result[begun], known[begun] = change[both[first]], True
@@ -84,16 +85,16 @@ def basis_by_root(
     *,
     as_of: np.datetime64,
 ) -> dict[str, Basis]:
-    """Return the basis of each root from rows of one day and contract each.
+    """Return the basis of each root; each row given is one contract on one day.
 
     Parameters
     ----------
     date : ndarray of datetime64[D], [N]
-        In any order; rows after `as_of` are not looked at.
+        In any order; rows after `as_of` are ignored.
     root, contract : (ndarray of int64, [N], sequence of str)
-        The number of each row's name, and the names in ascending order, as of `columns.ranked`.
+        The index of each row's name, and the names ascending, as `columns.ranked` returns them.
     level : ndarray of float64, [N]
-        Settlement minus model price, price points; NaN where it is not known.
+        Settlement minus model price, price points; NaN where unknown.
     as_of : datetime64[D]
         The last day.
 
@@ -127,7 +128,7 @@ def basis_by_root(
         begins, ends = np.full(names.size, days.size), np.full(names.size, -1)
         np.minimum.at(begins, column[known], row[known])
         np.maximum.at(ends, column[known], row[known])
-        # Contracts still listed on the last day end together: the one listed first is the nearer.
+        # Contracts still listed on the last day end together; the one listed first expires first.
         order = np.lexsort((names, begins, ends))
         by_day = np.full((days.size, names.size), np.nan)
         by_day[row, np.argsort(order)[column]] = level[mine]

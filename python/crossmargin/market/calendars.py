@@ -1,16 +1,16 @@
 """Business days of the US government-bond market, of CME and of the overnight rates, by rule.
 
-`bond` follows the full closes the securities industry association recommends for Treasuries, `cme`
-the days on which CME interest-rate futures have no settlement of their own. Both rules were checked
-against the dates of the official Treasury yields from 1990 on and against two public libraries; for
-earlier years they are today's rules carried back.
+`bond` follows the full closes that the securities industry association recommends for Treasuries.
+`cme` leaves out the days on which CME interest-rate futures have no settlement of their own. Both
+rules were checked against the dates of the official Treasury yields from 1990 on and against two
+public libraries. For earlier years today's rules are used.
 
-`sofr` has the days of which there is a SOFR: those of `bond` without any Good Friday (confirmed:
-the New York Fed's statements on reference rates of 25 June 2020 and 8 March 2023, and each rate
-published from April 2018 to July 2026). `effr` has the days of which there is an effective federal
-funds rate: the holidays are the Federal Reserve Bank of New York's (confirmed by the statement of
-2020), a holiday on a Saturday is not moved (confirmed: the Federal Reserve's holiday schedule), and
-days of mourning are open (inferred: the banks were).
+`sofr` holds the days that have a SOFR: those of `bond` without any Good Friday (confirmed: the New
+York Fed's statements on reference rates of 25 June 2020 and 8 March 2023, and each rate published
+from April 2018 to July 2026). `effr` holds the days that have an effective federal funds rate. Its
+holidays are those of the Federal Reserve Bank of New York (confirmed by the statement of 2020). A
+holiday on a Saturday is not moved (confirmed: the Federal Reserve's holiday schedule). Days of
+mourning are business days (inferred: the banks were open).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FIRST_YEAR, LAST_YEAR = 1971, 2100
 FIRST_DATE = np.datetime64(f"{FIRST_YEAR}-01-01", "D")
 LAST_DATE = np.datetime64(f"{LAST_YEAR}-12-31", "D")
 DAY, MONTH = np.timedelta64(1, "D"), np.timedelta64(1, "M")
-"""To add to dates: NumPy 2.5 deprecates bare numbers."""
+"""Added to dates in place of a bare 1, which NumPy 2.5 deprecates."""
 MONDAY, THURSDAY, SATURDAY, SUNDAY = 0, 3, 5, 6
 
 _BOND_CLOSED_ONCE = (
@@ -40,7 +40,7 @@ _BOND_CLOSED_ONCE = (
     "2012-10-30",  # hurricane Sandy
     "2018-12-05",  # funeral of President G. H. W. Bush
 )
-# Closes that no rule foretells.
+# Full closes that follow no rule.
 CLOSED_ONCE: dict[str, tuple[str, ...]] = {
     "bond": _BOND_CLOSED_ONCE,
     "cme": ("1994-04-27", "2001-09-11", "2001-09-12", "2004-06-11"),
@@ -56,7 +56,7 @@ def _weekday(date: Dates) -> Integer:
 
 
 def _day(year: Integer, month: int, day: int) -> Dates:
-    """Return one day of the calendar in each year."""
+    """Return the date of one month and day in each year."""
     months = (year - 1970) * 12 + (month - 1)
     first = months.astype("datetime64[M]").astype("datetime64[D]")
     return np.asarray(first + np.timedelta64(day - 1, "D"))
@@ -69,7 +69,7 @@ def _nth(year: Integer, month: int, weekday: int, n: int) -> Dates:
 
 
 def _observed(date: Dates, *, saturday: bool) -> Dates:
-    """Return Monday for a Sunday, and the Friday before for a Saturday if that is the custom."""
+    """Move a Sunday to Monday and, if `saturday` is set, a Saturday to the Friday before."""
     weekday = _weekday(date)
     moved = date + (weekday == SUNDAY).astype(np.int64)
     return np.asarray(moved - ((weekday == SATURDAY) & saturday).astype(np.int64))
@@ -89,7 +89,8 @@ def _good_friday(year: Integer) -> Dates:
 def _closed_good_friday(year: Integer) -> Dates:
     """Return the Good Fridays with a full close.
 
-    Since 1996 the markets open for the employment report, published on a month's first Friday.
+    Since 1996 the markets open on a Good Friday that is the first Friday of a month, because the
+    employment report is published then.
     """
     friday = _good_friday(year)
     day_of_month = (friday - friday.astype("datetime64[M]").astype("datetime64[D]")).astype(int) + 1
@@ -98,7 +99,7 @@ def _closed_good_friday(year: Integer) -> Dates:
 
 @cache
 def holidays(calendar: Calendar) -> Dates:
-    """Return the weekdays on which a market is closed, or that have no rate, ascending.
+    """Return the weekdays on which a market is closed, or that lack a rate, ascending.
 
     Parameters
     ----------
@@ -151,7 +152,7 @@ def _busdays(calendar: Calendar) -> np.busdaycalendar:
 
 
 def _checked(date: Any, name: str) -> Dates:
-    """Return dates that the calendars cover."""
+    """Return dates as datetime64[D]; refuse those that the calendars do not cover."""
     days = np.asarray(date, "datetime64[D]")
     outside = ~((days >= FIRST_DATE) & (days <= LAST_DATE))  # NaT is outside too
     if np.any(outside):
@@ -191,7 +192,7 @@ def add_business_days(date: npt.ArrayLike, n: npt.ArrayLike, calendar: Calendar)
     date : array_like of datetime64[D]
         From 1971 to 2100; need not be a business day.
     n : array_like of int
-        0 gives the date itself, or the next business day if it is none.
+        0 gives the date itself if it is a business day, else the next one.
     calendar : {"bond", "cme", "sofr", "effr"}
         US government bonds, CME interest-rate futures, or the days that have an overnight rate.
 
@@ -224,7 +225,7 @@ def business_days_between(start: npt.ArrayLike, end: npt.ArrayLike, calendar: Ca
     Returns
     -------
     ndarray of int64
-        Negative where `end` comes first: minus the number for the dates swapped.
+        Negative where `end` comes before `start`: minus the number for the swapped dates.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Curves: par yields and swap rates to discount factors (methodology, section 2)."""
+"""Discount curves from par yields and swap rates (methodology, section 2)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from crossmargin.market.frozen import Frozen
 NODES = np.array([1 / 12, 1 / 4, 1 / 2, 1, 2, 3, 5, 7, 10, 20, 30])
 """Maturities of the par yields, years."""
 TENORS = ("1mo", "3mo", "6mo", "1y", "2y", "3y", "5y", "7y", "10y", "20y", "30y")
-"""The same as columns of a table."""
+"""Names of these maturities as columns of a table."""
 NODE_NAMES = ("1/12", "1/4", "1/2", "1", "2", "3", "5", "7", "10", "20", "30")
 TREASURY_FACTORS = tuple(f"treasury:{name}" for name in NODE_NAMES)
 POINTS = np.concatenate([[0.0, 1 / 12, 1 / 4], np.arange(1, 61) / 2])
-"""Times between which log discount factors are linear, years."""
+"""Times in years; log discount factors are linear between them."""
 _NODE_POINTS = np.searchsorted(POINTS, NODES)
 DAYS_PER_YEAR = 365.25
 MONEY_MARKET_YEAR = 360.0
@@ -40,14 +40,14 @@ def discount_factors(date: Dates, par_yield: Float) -> Float:
     Parameters
     ----------
     date : ndarray of datetime64[D], [T]
-        What an error calls the rows.
+        Dates of the rows, for error messages.
     par_yield : ndarray of float64, [T x 11]
         Semi-annual bond-equivalent par yields, decimal.
 
     Returns
     -------
     ndarray of float64, [T x 63]
-        DF at `POINTS`, the first column one.
+        DF at `POINTS`; the first column is one.
 
     Raises
     ------
@@ -87,15 +87,15 @@ def swap_discount_factors(date: Dates, rate: Float) -> Float:
     Parameters
     ----------
     date : ndarray of datetime64[D], [T]
-        What an error calls the rows.
+        Dates of the rows, for error messages.
     rate : ndarray of float64, [T x 11]
-        Fixed rates against compounded overnight rates: actual/360, paid at the end up to a year,
-        then yearly; decimal.
+        Fixed rates against compounded overnight rates, decimal, actual/360. Swaps of up to a year
+        pay at the end, longer ones yearly.
 
     Returns
     -------
     ndarray of float64, [T x 63]
-        At `POINTS`, the first column one.
+        DF at `POINTS`; the first column is one.
 
     Raises
     ------
@@ -132,12 +132,12 @@ def swap_discount_factors(date: Dates, rate: Float) -> Float:
 
 
 def zero_rates(df: Float) -> Float:
-    """Return continuous zero rates z = -ln DF / t at the nodes, [T x 11], of `discount_factors`."""
+    """Return zero rates at the nodes, z = -ln DF / t, [T x 11], from `discount_factors`."""
     return np.asarray(-exact.log(df[:, _NODE_POINTS]) / NODES)
 
 
 def node_weights(time: Float, nodes: Float = NODES) -> tuple[Integer, Float]:
-    """Return where a shift at `time` comes from: linear between the nodes, flat outside.
+    """Return the nodes that a shift at `time` is interpolated from, linear between, flat outside.
 
     Parameters
     ----------
@@ -149,9 +149,9 @@ def node_weights(time: Float, nodes: Float = NODES) -> tuple[Integer, Float]:
     Returns
     -------
     left : ndarray of int64, [N]
-        The node on the left; `left + 1` is the one on the right.
+        Index of the left node; the right node is `left + 1`.
     weight : ndarray of float64, [N]
-        The weight of the right node, 0 to 1; the left one has 1 - weight.
+        Weight of the right node, 0 to 1; the left node has 1 - weight.
     """
     left = np.clip(np.searchsorted(nodes, time, side="right") - 1, 0, nodes.size - 2)
     weight = (time - nodes[left]) / (nodes[left + 1] - nodes[left])
@@ -159,14 +159,14 @@ def node_weights(time: Float, nodes: Float = NODES) -> tuple[Integer, Float]:
 
 
 def curves_discount_factor(log_df: Float, time: Float) -> Float:
-    """Return DF of several curves, each at times of its own.
+    """Return discount factors of several curves, each at its own times.
 
     Parameters
     ----------
     log_df : ndarray of float64, [T x 63]
         ln DF at `POINTS`.
     time : ndarray of float64, [T x N]
-        Years; beyond 30 the last forward rate goes on.
+        Years; beyond 30 the last forward rate continues.
 
     Returns
     -------
@@ -202,7 +202,7 @@ class Curve(Frozen):
     log_df: Float
 
     def discount_factor(self, time: npt.ArrayLike) -> Float:
-        """Return DF at times in years, any shape; beyond 30 years the last forward rate goes on.
+        """Return DF at times in years, any shape; beyond 30 years the last forward continues.
 
         Raises
         ------
@@ -223,7 +223,7 @@ class FactorCurve:
     nodes : ndarray of float64
         Years, ascending.
     first : int
-        The number of the first node's factor; the others follow.
+        Index of the first node's factor; the others follow.
     """
 
     curve: Curve

@@ -15,22 +15,22 @@ from crossmargin.market.sofr import Sofr
 
 @dataclass(frozen=True, eq=False)
 class History(Frozen):
-    """The past days that scenarios are chosen from. Two histories are equal if they are one.
+    """The past days that scenarios are chosen from. Compared by identity.
 
     Attributes
     ----------
     date : ndarray of datetime64[D], [T]
         Ascending.
     par_yield : ndarray of float64, [T x 11]
-        What the curves of those days come from, decimal.
+        Par yields of those days, decimal.
     zero_rate : ndarray of float64, [T x 11]
         Continuous zero rates at the nodes, decimal.
     basis : dict of str to Basis
-        By root; a root without one moves with its model price alone.
+        By root; a future of a root without one moves with its model price alone.
     sofr : Sofr, optional
-        Of short-rate futures; without it they move with the Treasury curve.
+        History of the SOFR curve; without it short-rate futures move with the Treasury curve.
     skipped_rows : int
-        Rows of the par yields that lack a node, from the first of these days on.
+        Rows of the par yields since the first of these days that lack a node.
     """
 
     date: Dates
@@ -63,8 +63,8 @@ class History(Frozen):
         change : ndarray of float64, [T - horizon x K]
             Zero rates in decimals, bases in price points.
         known : ndarray of bool, [T - horizon x K]
-            Where a factor has a change of its own; elsewhere a basis has zero, and SOFR the
-            Treasury curve's.
+            Where a factor's own history gives the change. Elsewhere a basis has zero, and SOFR the
+            change of the Treasury curve.
         """
         zero_rate = self.zero_rate_change(horizon)
         moves = [(zero_rate, np.ones(zero_rate.shape, bool))]

@@ -27,15 +27,15 @@ from crossmargin.market.history import History
 from crossmargin.market.sofr import Sofr
 
 LONGEST_HOLE = 10
-"""Calendar days; the history used begins after the last longer hole (methodology, section 2)."""
+"""Calendar days; the history begins after the last longer gap (methodology, section 2)."""
 OLDEST_CURVE = 5
-"""Business days between the as-of date and the last row of par yields."""
+"""Most business days between the last row of par yields and the as-of date."""
 SYNTHETIC = "synthetic"
-"""A column of this name beside the par yields marks the figures as made up."""
+"""A column of this name beside the par yields marks them as synthetic."""
 
 
 class Note(NamedTuple):
-    """What a user should know of an input: a code of the exceptions table, its file, and why."""
+    """What a user should know about an input: a code of the exceptions, its file, a message."""
 
     code: str
     file: str
@@ -44,7 +44,7 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class Market(Frozen):
-    """What the models need to know of the market.
+    """The market of one day, as the models use it.
 
     Attributes
     ----------
@@ -53,15 +53,15 @@ class Market(Frozen):
     curve : Curve
         Bootstrapped from the last row on or before `as_of`.
     history : History
-        The days used, the last one the curve's.
+        The past days used; the last one is the day of the curve.
     fixings : dict of str to (dates, rates)
         `SOFR` and `EFFR`: days and rates, decimal.
     synthetic : bool
-        Whether the figures are made up.
+        Whether the figures are synthetic.
     source : dict of str to dict
-        What the manifest says of each table it was built from.
+        Description of each table it was built from, for the manifest.
     notes : tuple of Note
-        What the exceptions of a run say of those tables.
+        Notes on those tables, for the exceptions of a run.
     """
 
     as_of: np.datetime64
@@ -82,21 +82,21 @@ class Market(Frozen):
         object.__setattr__(self, "fixings", fixings)
 
     def with_curve(self, curve: Curve) -> Market:
-        """Return the same market with another Treasury curve of the day, as after a market move.
+        """Return the same market with another Treasury curve, as after a market move.
 
-        The history stays as it is, and so do the scenarios chosen from it.
+        The history and the scenarios chosen from it do not change.
 
         Raises
         ------
         ValueError
-            The curve is of another day.
+            The curve has another as-of date.
         """
         if curve.as_of != self.as_of:
-            raise ValueError(f"the curve is of {curve.as_of}, the market of {self.as_of}")
+            raise ValueError(f"the curve is for {curve.as_of}, the market for {self.as_of}")
         return dataclasses.replace(self, curve=curve)
 
     def __repr__(self) -> str:
-        """Tell the day and the history's size."""
+        """Return the day and the size of the history."""
         mark = " (synthetic)" if self.synthetic else ""
         date = self.history.date
         return f"<Market {self.as_of}{mark}: {date.size:,} rows from {date[0]}>"
@@ -148,7 +148,7 @@ def build_market(
     Parameters
     ----------
     date : ndarray of datetime64[D], [N]
-        Ascending; later rows than `as_of` are not looked at.
+        Ascending; rows after `as_of` are ignored.
     par_yield : ndarray of float64, [N x 11]
         Decimal, NaN where missing.
     as_of : datetime64[D]
@@ -165,7 +165,7 @@ def build_market(
     Raises
     ------
     ValueError
-        No usable row within five business days of `as_of`, or yields without a curve.
+        No usable row within five business days of `as_of`, or yields that give no curve.
     """
     past = date <= as_of
     date, par_yield = date[past], par_yield[past]
@@ -176,8 +176,8 @@ def build_market(
         raise ValueError(f"par yields: no complete row on or before {as_of}")
     if business_days_between(date[-1], as_of, "bond") > OLDEST_CURVE:
         raise ValueError(
-            f"par yields: the last complete row on or before {as_of} is of {date[-1]}, more "
-            f"than {OLDEST_CURVE} business days back; give yields up to the as-of date"
+            f"par yields: the last complete row on or before {as_of} is dated {date[-1]}, more "
+            f"than {OLDEST_CURVE} business days earlier; give yields up to the as-of date"
         )
     holes = np.flatnonzero(np.diff(date).astype(np.int64) > LONGEST_HOLE)
     if holes.size:
@@ -187,8 +187,8 @@ def build_market(
     df = discount_factors(date, par_yield)
     if sofr and business_days_between(sofr.date[-1], as_of, "bond") > OLDEST_CURVE:
         raise ValueError(
-            f"sofr: the last row with all its tenors on or before {as_of} is of {sofr.date[-1]}, "
-            f"more than {OLDEST_CURVE} business days back; give rates up to the as-of date"
+            f"sofr: the last complete row on or before {as_of} is dated {sofr.date[-1]}, more "
+            f"than {OLDEST_CURVE} business days earlier; give rates up to the as-of date"
         )
     return Market(
         as_of=as_of,

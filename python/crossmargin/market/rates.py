@@ -1,4 +1,4 @@
-"""Percent or decimal: what a rate can be, and what looks like another unit."""
+"""Tell percent from decimals: find rates that look as if they were in the wrong unit."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ EIGHTHS = 8
 LARGEST_DECIMAL_COUPON = 0.30
 """A coupon of 30% written as a decimal."""
 ROUNDED_BY = 0.0051
-"""Percent; so little is lost of a coupon by rounding to two places."""
+"""Percent; the largest error when a coupon is rounded to two places."""
 DECIMAL_UNDER = 0.25
-"""Percent; what stays below it may be a decimal ..."""
+"""Percent; a rate below it may be a decimal ..."""
 MARKET_FROM = 1.0
-"""... where the market's own rate is as high as this."""
+"""... if the market's own rate is at least this."""
 
 
 class RateWarning(UserWarning):
-    """A rate that looks like a decimal where percent are asked for."""
+    """A rate looks like a decimal where percent is expected."""
 
 
 def off_grid(coupon_pct: Float) -> Mask:
-    """Return which coupons are no multiple of 1/8 percent."""
+    """Return a mask of the coupons that are not a multiple of 1/8 percent."""
     eighths = coupon_pct * EIGHTHS
     return np.asarray(np.abs(eighths - np.rint(eighths)) > 1e-6)
 
 
 def decimal_coupons(coupon_pct: Float) -> Mask:
-    """Return which coupons look like decimals: off the grid, and nothing once they are percent.
+    """Return a mask of the coupons that look like decimals: off the grid of 1/8, and very small.
 
-    The lowest coupons there are, 1/8 and 1/4 percent, are on the grid.
+    The lowest real coupons, 1/8 and 1/4 percent, are on the grid.
     """
     return off_grid(coupon_pct) & (coupon_pct > 0.0) & (coupon_pct <= LARGEST_DECIMAL_COUPON)
 
 
 def far_below(rate_pct: npt.ArrayLike, market_pct: npt.ArrayLike) -> Mask:
-    """Return which rates are so far below the market's that they look like decimals.
+    """Return a mask of the rates so far below the market's that they look like decimals.
 
     A rate of 0.05% is right where the market's is near zero too, as in 2021.
     """
@@ -49,9 +49,9 @@ def far_below(rate_pct: npt.ArrayLike, market_pct: npt.ArrayLike) -> Mask:
 
 
 def below_neighbours(percent: Float) -> Mask:
-    """Return which rates of a curve look like decimals beside those of the terms around them.
+    """Return a mask of the rates of a curve that look like decimals beside neighbouring terms.
 
-    The shortest ones may fall alone: on 2008-09-17 three months paid 0.03%, six months 1.03%.
+    The shortest terms are not judged: on 2008-09-17 three months paid 0.03%, six months 1.03%.
 
     Parameters
     ----------
@@ -63,7 +63,8 @@ def below_neighbours(percent: Float) -> Mask:
     ndarray of bool, [N x 11]
     """
     low = np.abs(percent) < DECIMAL_UNDER
-    # Of two low rates side by side both may be decimals: the nearest one that is not low counts.
+    # Two neighbouring low rates may both be decimals, so compare with the nearest rate that is
+    # not low.
     other = np.where(low, np.nan, percent)
     shorter, longer = _filled(other), _filled(other[:, ::-1])[:, ::-1]
     around = np.minimum(shorter, np.where(np.isnan(longer), shorter, longer))
@@ -71,7 +72,7 @@ def below_neighbours(percent: Float) -> Mask:
 
 
 def _filled(rates: Float) -> Float:
-    """Return rates with each missing one replaced by the last known one before it in its row."""
+    """Fill each missing rate with the last known rate before it in its row."""
     filled = rates.copy()
     for k in range(1, rates.shape[1]):
         filled[:, k] = np.where(np.isnan(filled[:, k]), filled[:, k - 1], filled[:, k])
@@ -84,7 +85,7 @@ def check_coupons(coupon_pct: npt.ArrayLike) -> None:
     Raises
     ------
     ValueError
-        The message names the first one.
+        A coupon looks like a decimal; the message names the first one.
     """
     coupon = np.asarray(coupon_pct, np.float64)
     wrong = decimal_coupons(coupon)
@@ -93,19 +94,22 @@ def check_coupons(coupon_pct: npt.ArrayLike) -> None:
 
 
 def decimal_message(coupon_pct: float) -> str:
-    """Return why a coupon is refused, and what it may be."""
+    """Return the message that refuses a coupon and says what it may be."""
     eighth = float(np.rint(coupon_pct * EIGHTHS)) / EIGHTHS
     causes = []
     if eighth and abs(eighth - coupon_pct) < ROUNDED_BY:
         causes.append(f"a rounded {eighth:g}")
     if decimal_coupons(np.array(coupon_pct)):
         causes.append(f"the decimal of {100.0 * coupon_pct:.10g}")
-    told = f"{coupon_pct:.10g} is no multiple of 1/8 percent"
+    told = f"{coupon_pct:.10g} is not a multiple of 1/8 percent"
     return f"{told}; it looks like {' or '.join(causes)}: give that" if causes else told
 
 
 def warn_of_decimal_yields(yield_pct: Float, coupon_pct: Float) -> None:
-    """Warn where a yield is far below the coupon: a decimal, or a short note of 2020 or 2021."""
+    """Warn where a yield is far below the coupon: it may be a decimal.
+
+    A short note of 2020 or 2021 can have such a yield too.
+    """
     wrong = far_below(yield_pct, coupon_pct) & (yield_pct != 0.0)
     if wrong.any():
         warnings.warn(

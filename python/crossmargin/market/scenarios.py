@@ -1,4 +1,4 @@
-"""Historical scenarios: which rows of the history, and by how much the factors move.
+"""Historical scenarios: the rows of the history chosen, and the factor moves they give.
 
 Methodology, section 3.
 """
@@ -19,9 +19,9 @@ from crossmargin.market.history import History
 
 STRESS = "stress"
 LOOK_BACK = 2500
-"""Rows: ten years of business days."""
+"""Rows in ten years of business days."""
 NEARLY_DEPENDENT = 1e-3
-"""The least share of a factor's size that the factors before it must leave unexplained."""
+"""Smallest share of a factor's size that the earlier factors must leave unexplained."""
 
 
 class HistoryShortError(ValueError):
@@ -29,7 +29,7 @@ class HistoryShortError(ValueError):
 
 
 class CorrelationError(ValueError):
-    """A factor follows from others in every row of the look-back: no correlation to replace."""
+    """A factor is a combination of others throughout the look-back; correlations fail."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class VolatilityScaling:
     Attributes
     ----------
     decay : float
-        Weight of yesterday's variance in the exponential average.
+        Weight of the previous day's variance in the exponential average.
     seed_rows : int
-        The first rows whose mean square starts the average.
+        Number of first rows whose mean square starts the average.
     limit : float
         The ratio is clipped to [1 / limit, limit].
     """
@@ -64,7 +64,7 @@ class VolatilityScaling:
     def ratio(self, shock: Float) -> Float:
         """Return sigma_k(last row) / sigma_k(row), clipped, [T x K]; `shock` in date order.
 
-        A row's sigma includes its own shock. Where a factor has not moved yet its ratio is 1.
+        A row's sigma includes its own shock. The ratio is 1 until a factor has moved.
         """
         square = shock * shock
         seed = square[: self.seed_rows]
@@ -79,7 +79,7 @@ class VolatilityScaling:
         return np.clip(ratio, 1.0 / self.limit, self.limit)
 
     def scale(self, shock: Float, first_row: Integer) -> Float:
-        """Return scaled shocks; a factor's average starts at its first row with a shock, [K]."""
+        """Return the scaled shocks; each factor's average starts at its own `first_row`, [K]."""
         scaled = shock.copy()
         for first in np.unique(first_row):
             mine = np.flatnonzero(first_row == first)
@@ -89,30 +89,30 @@ class VolatilityScaling:
 
 @dataclass(frozen=True)
 class CorrelationScaling:
-    """Give the shocks the correlation of recent days in place of the look-back's.
+    """Replace the correlation of the look-back by that of recent days.
 
     Attributes
     ----------
     decay : float
-        Weight of yesterday's products in the exponential average.
+        Weight of the previous day's products in the exponential average.
     weight : float
-        Of the recent correlation in the target; the rest is the look-back's. Zero changes nothing.
+        Weight of the recent correlation; the rest is the look-back's. Zero changes nothing.
     """
 
     decay: float
     weight: float
 
     def scale(self, shock: Float, look_back: int, factor: Sequence[str]) -> Float:
-        """Return shocks of another correlation and, over the look-back, the same mean squares.
+        """Return shocks with the new correlation and the same mean squares over the look-back.
 
         Parameters
         ----------
         shock : ndarray of float64, [T x K]
             In date order, volatility-scaled where the model asks for it.
         look_back : int
-            The last rows are those whose correlation is replaced, the very last as of the date.
+            Number of last rows whose correlation is replaced.
         factor : sequence of str, [K]
-            What an error calls them.
+            Names of the factors, for error messages.
 
         Returns
         -------
@@ -121,13 +121,13 @@ class CorrelationScaling:
         Raises
         ------
         CorrelationError
-            A factor follows from those before it.
+            A factor is a combination of those before it.
 
         Notes
         -----
         Methodology, section 3: with z the shocks over their root mean square, C_old = mean of z z'
         and C_now = the exponential average of z z' as a correlation, z becomes L L_old^-1 z, where
-        L L' = weight C_now + (1 - weight) C_old. A factor without a recent move stays as it is.
+        L L' = weight C_now + (1 - weight) C_old. A factor without a recent move is not changed.
         """
         recent = np.zeros((len(factor), len(factor)))
         for row in shock[-look_back:]:
@@ -146,8 +146,8 @@ class CorrelationScaling:
         for k, column in enumerate(moved.tolist()):
             if before[k, k] < NEARLY_DEPENDENT:
                 raise CorrelationError(
-                    f"{factor[column]} follows from the factors before it in the look-back, so "
-                    "correlations cannot be scaled; set cme_correlation.weight to 0"
+                    f"{factor[column]} is a combination of the factors before it in the look-back, "
+                    "so correlations cannot be scaled; set cme_correlation.weight to 0"
                 )
             explained = exact.ordered_sum(before[k, :k, None] * free[:k], axis=0)
             free[k] = (z[k] - explained) / before[k, k]
@@ -174,7 +174,7 @@ def cholesky(matrix: Float) -> Float:
 
 @dataclass(frozen=True)
 class Scenarios(Frozen):
-    """A set of scenarios in date order of its two parts: stress rows, then the look-back.
+    """A set of scenarios: the stress rows in date order, then the look-back in date order.
 
     Attributes
     ----------
@@ -187,10 +187,10 @@ class Scenarios(Frozen):
     tag : ndarray of str, [S]
         `stress` where the date lies in a stress window, else empty.
     no_basis : dict of str to int
-        Of each root with a basis history, the scenarios to which its basis adds zero because no
-        contract has both ends.
+        For each root with a basis history, the number of scenarios in which its basis is zero
+        because no contract is known on both dates.
     no_sofr : int
-        The scenarios in which SOFR moves with the Treasury curve, for lack of a row.
+        Number of scenarios in which SOFR moves with the Treasury curve because a row is missing.
     """
 
     shock: Float
@@ -202,7 +202,7 @@ class Scenarios(Frozen):
 
     @property
     def stressed(self) -> Integer:
-        """Numbers of the scenarios tagged `stress`."""
+        """Indices of the scenarios tagged `stress`."""
         return np.flatnonzero(self.tag == STRESS)
 
 
@@ -218,7 +218,7 @@ def build_scenarios(
     scaling: VolatilityScaling | None,
     correlation: CorrelationScaling | None = None,
 ) -> Scenarios:
-    """Choose the scenarios from all rows that have a shock.
+    """Return the scenarios, chosen from all rows that have a shock.
 
     Parameters
     ----------
@@ -229,16 +229,16 @@ def build_scenarios(
     factor : tuple of str, [K]
         Names of the factors.
     known : ndarray of bool, [T x K]
-        Where a factor has a shock of its own; elsewhere a basis adds zero, and SOFR has the
-        Treasury curve's.
+        Where a factor's own history gives the shock. Elsewhere a basis has zero, and SOFR the
+        shock of the Treasury curve.
     look_back, minimum : int
-        Rows wanted, and rows without which there is no answer.
+        Rows wanted, and the fewest rows that are accepted.
     stress : sequence of StressWindow
-        Windows whose rows come first if the look-back does not hold them.
+        Windows whose rows are added in front, unless the look-back holds them.
     scaling : VolatilityScaling, optional
-        Scale the shocks; without it they are as they were.
+        Scales the shocks; they are not scaled if it is not given.
     correlation : CorrelationScaling, optional
-        Then replace the correlation of the look-back.
+        Replaces the correlation of the look-back, after scaling.
 
     Returns
     -------
@@ -277,9 +277,9 @@ def _is_basis(factor: Sequence[str]) -> Mask:
 def _recorrelated(
     shock: Float, look_back: int, factor: Sequence[str], correlation: CorrelationScaling
 ) -> Float:
-    """Replace the correlation of the curves' factors.
+    """Replace the correlation of the curves' factors, not of the bases.
 
-    A basis history has holes, whose zeros would pass for a lack of correlation.
+    A basis history has gaps; their zeros would look like a lack of correlation.
     """
     curve = np.flatnonzero(~_is_basis(factor))
     names = [factor[k] for k in curve.tolist()]
@@ -291,7 +291,7 @@ def _recorrelated(
 def _chosen_rows(
     date: Dates, look_back: int, stress: Sequence[StressWindow]
 ) -> tuple[Integer, Mask]:
-    """Return the rows chosen, those of a stress window first, and which of all rows are in one."""
+    """Return the chosen rows, stress rows first, and a mask of all rows in a stress window."""
     in_window = np.zeros(date.size, dtype=bool)
     for window in stress:
         in_window |= (date >= window.first) & (date <= window.last)
@@ -302,7 +302,7 @@ def _chosen_rows(
 def _scenarios(
     date: Dates, shock: Float, known: Mask, factor: tuple[str, ...], in_window: Mask
 ) -> Scenarios:
-    """Return the chosen rows as scenarios, with the count of those a factor has no change in."""
+    """Return the chosen rows as scenarios, and count those in which a factor has no change."""
     lacking = dict(zip(factor, np.count_nonzero(~known, axis=0).tolist(), strict=True))
     shock = np.ascontiguousarray(shock)
     shock.setflags(write=False)
@@ -323,11 +323,10 @@ def _scenarios(
 
 
 class ScenarioStore:
-    """Scenarios chosen from a history, each once.
+    """A cache of the scenarios chosen from a history.
 
-    For whoever asks the same of one history again and again: the models of a run, and what-ifs of
-    market moves, which leave the history as it is. It keeps those of the latest history. Several
-    threads may ask.
+    The models of a run and what-ifs of market moves need the same scenarios of one history again
+    and again. The cache keeps those of the latest history. Several threads may ask.
     """
 
     def __init__(self) -> None:
@@ -350,16 +349,16 @@ class ScenarioStore:
         Parameters
         ----------
         history : History
-            Its last row is that of the as-of date. A copy counts as another history.
+            Its last row is the as-of row. Compared by identity: a copy counts as another history.
         horizon : int
-            Rows of the history between the two ends of a change.
+            Rows of the history between the start and the end of a change.
         look_back, minimum, stress, scaling, correlation
             As in `build_scenarios`.
 
         Returns
         -------
         Scenarios
-            Those of the last time if the same were asked of this history before.
+            The same object as before if the arguments are the same.
 
         Raises
         ------

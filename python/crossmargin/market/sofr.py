@@ -1,4 +1,4 @@
-"""The SOFR curve and its history, so that short-rate futures can move apart from Treasuries."""
+"""The SOFR curve and its history; with them short-rate futures move separately from Treasuries."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from crossmargin.market.frozen import Frozen
 
 @dataclass(frozen=True)
 class Sofr(Frozen):
-    """The SOFR curve of the as-of date, and the history its moves come from.
+    """The SOFR curve of the as-of date, and the history of its moves.
 
     Attributes
     ----------
     curve : Curve
         Bootstrapped from the last row on or before the as-of date.
     node : tuple of int, [N]
-        Which of `NODES` the history has, ascending, at least two. Their zero rates are factors.
+        Indices into `NODES` of those the history has, ascending, at least two. Their zero rates
+        are factors.
     date : ndarray of datetime64[D], [D]
         Days of the history, ascending.
     zero_rate : ndarray of float64, [D x N]
@@ -46,7 +47,7 @@ class Sofr(Frozen):
         return tuple(f"sofr:{NODE_NAMES[k]}" for k in self.node)
 
     def change(self, row_date: Dates, horizon: int, treasury: Float) -> tuple[Float, Mask]:
-        """Return the changes of the zero rates over `horizon` rows that ended on each row.
+        """Return the changes of the zero rates over the last `horizon` rows, for each row.
 
         Parameters
         ----------
@@ -55,14 +56,14 @@ class Sofr(Frozen):
         horizon : int
             Rows between the two ends.
         treasury : ndarray of float64, [T - horizon x 11]
-            The Treasury curve's changes, which hold where the SOFR history lacks an end.
+            Changes of the Treasury curve, used where the SOFR history lacks one of the two dates.
 
         Returns
         -------
         change : ndarray of float64, [T - horizon x N]
             Decimal.
         own : ndarray of bool, [T - horizon]
-            Whether the SOFR history has both ends.
+            Whether the SOFR history has both dates.
         """
         at = np.searchsorted(self.date, row_date)
         at[at == self.date.size] = 0
@@ -81,10 +82,10 @@ def build_sofr(date: Dates, rate: Float, *, as_of: np.datetime64) -> Sofr:
     date : ndarray of datetime64[D], [N]
         In any order.
     rate : ndarray of float64, [N x 11]
-        By tenor, decimal, NaN where missing. A tenor that is never there is no node; a row that
-        lacks one of the others is left out.
+        By tenor, decimal, NaN where missing. A tenor without any rate is not a node; a row that
+        lacks one of the other tenors is left out.
     as_of : datetime64[D]
-        Later rows are not looked at.
+        Later rows are ignored.
 
     Returns
     -------
@@ -93,7 +94,7 @@ def build_sofr(date: Dates, rate: Float, *, as_of: np.datetime64) -> Sofr:
     Raises
     ------
     ValueError
-        Fewer than two tenors, no row, or rates without a curve.
+        Fewer than two tenors, no row, or rates that give no curve.
     """
     past = date <= as_of
     date, rate = date[past], rate[past]
@@ -106,10 +107,10 @@ def build_sofr(date: Dates, rate: Float, *, as_of: np.datetime64) -> Sofr:
     usable = np.flatnonzero(given[:, node].all(axis=1))
     usable = usable[np.argsort(date[usable], kind="stable")]
     if usable.size == 0:
-        raise ValueError(f"sofr: no row with all its tenors on or before {as_of}")
+        raise ValueError(f"sofr: no complete row on or before {as_of}")
     date, rate = date[usable], rate[usable]
     for k in np.setdiff1d(np.arange(NODES.size), node):
-        # Linear between the tenors there are, flat outside.
+        # Linear between the given tenors, flat outside.
         right = int(np.searchsorted(node, k))
         low, high = int(node[max(right - 1, 0)]), int(node[min(right, node.size - 1)])
         weight = 0.0 if low == high else (NODES[k] - NODES[low]) / (NODES[high] - NODES[low])

@@ -1,6 +1,6 @@
-"""Dated policies: the parameters of the agreement and the models, each with source and evidence.
+"""Dated policies: the parameters of agreement and models, each with its source and evidence.
 
-The tables of single charges are in `policies.sections.charges`.
+The tables of the charges are in `policies.sections.charges`.
 """
 
 from crossmargin.policies.building import build

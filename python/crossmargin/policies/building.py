@@ -1,4 +1,4 @@
-"""From the values of a TOML table to a dataclass: each field present, typed and sensible."""
+"""Build checked dataclasses from TOML tables: each field present, of its type, and sensible."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from crossmargin.exceptions import InputError
 EVIDENCE = {
     "confirmed": "read in the named source",
     "inferred": "concluded from confirmed facts",
-    "unconfirmed": "recollected or assumed; no text could be read",
+    "unconfirmed": "remembered or assumed; no text could be read",
     "ours": "a choice of this project, or of whoever wrote the file",
 }
-"""How sure a value may be, and what that means."""
+"""Kinds of evidence for a value, and what they mean."""
 
 
 class Checked(Protocol):
-    """A dataclass that says what must hold of its values."""
+    """A dataclass that states the rules for its values."""
 
     def rules(self) -> Mapping[str, bool]:
-        """Return messages that begin with the name of a field, and whether each rule holds."""
+        """Return a message for each rule, beginning with a field's name; and whether it holds."""
         ...
 
 
@@ -32,16 +32,16 @@ T = TypeVar("T", bound=Checked)
 
 
 def build(cls: type[T], values: object, where: str) -> T:
-    """Build a checked dataclass from the values of a table.
+    """Return a checked dataclass built from the values of a table.
 
     Parameters
     ----------
     cls : type
         A dataclass with fields of float, int, bool, str or tuples of them, and a method `rules`.
     values : object
-        A mapping with a value for each field, as TOML has them.
+        A mapping with a value for each field, as read from TOML.
     where : str
-        What errors call the table: `policy NAME: TABLE`.
+        Name of the table in error messages: `policy NAME: TABLE`.
 
     Returns
     -------
@@ -50,11 +50,11 @@ def build(cls: type[T], values: object, where: str) -> T:
     Raises
     ------
     InputError
-        It is no mapping, lacks a field or has another, a value is not of the field's type, or a
+        It is not a mapping, lacks a field, has an unknown one, a value has the wrong type, or a
         rule does not hold; the message names the field.
     """
     if not isinstance(values, Mapping):
-        raise InputError(f"{where}: must be a table")
+        raise InputError(f"{where}: must be a table of parameters")
     hints = typing.get_type_hints(cls)
     names = [field.name for field in fields(cast(Any, cls))]
     for key in values:
@@ -63,7 +63,7 @@ def build(cls: type[T], values: object, where: str) -> T:
     built = {}
     for key in names:
         if key not in values:
-            raise InputError(f"{where}.{key}: missing")
+            raise InputError(f"{where}.{key}: the parameter is missing")
         built[key] = convert(hints[key], values[key], f"{where}.{key}")
     made = cls(**built)
     check(made, where)
@@ -71,13 +71,13 @@ def build(cls: type[T], values: object, where: str) -> T:
 
 
 def check(made: Checked, where: str) -> None:
-    """Raise InputError unless every value makes sense.
+    """Raise InputError if a rule does not hold.
 
     Parameters
     ----------
     made : Checked
     where : str
-        What errors call it.
+        Name of the table in error messages.
     """
     for message, holds in made.rules().items():
         if not holds:
@@ -92,7 +92,7 @@ def entries(table: object, where: str) -> Iterator[tuple[str, Any, str, str]]:
     table : object
         `{parameter: {value, evidence, source}}`.
     where : str
-        What errors call it.
+        Name of the table in error messages.
 
     Yields
     ------
@@ -101,26 +101,26 @@ def entries(table: object, where: str) -> Iterator[tuple[str, Any, str, str]]:
     Raises
     ------
     InputError
-        It is no such table.
+        It does not have this form.
     """
     if not isinstance(table, Mapping):
         raise InputError(f"{where}: the table is missing")
     for key, entry in table.items():
         if not isinstance(entry, Mapping) or set(entry) != {"value", "evidence", "source"}:
-            raise InputError(f"{where}.{key}: needs value, evidence and source, nothing else")
+            raise InputError(f"{where}.{key}: give exactly value, evidence and source")
         check_origin(entry["evidence"], entry["source"], f"{where}.{key}")
         yield key, entry["value"], entry["evidence"], entry["source"]
 
 
 def check_origin(evidence: object, source: object, where: str) -> None:
-    """Raise InputError unless a parameter says how sure it is and where it comes from.
+    """Raise InputError unless a parameter has a known kind of evidence and a source.
 
     Parameters
     ----------
     evidence, source : object
-        As TOML has them.
+        As read from TOML.
     where : str
-        What errors call the parameter.
+        Name of the parameter in error messages.
     """
     if evidence not in EVIDENCE:
         raise InputError(f"{where}: evidence {evidence!r} is not one of " + ", ".join(EVIDENCE))
@@ -129,7 +129,7 @@ def check_origin(evidence: object, source: object, where: str) -> None:
 
 
 def convert(hint: Any, value: Any, where: str) -> Any:
-    """Return a TOML value as the type of a field.
+    """Return a TOML value converted to the type of a field.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def convert(hint: Any, value: Any, where: str) -> Any:
         float, int, bool, str or tuples of them.
     value : object
     where : str
-        What errors call it.
+        Name of the parameter in error messages.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def convert(hint: Any, value: Any, where: str) -> Any:
     Raises
     ------
     InputError
-        It is not of that type.
+        The value is not of that type.
     """
     if isinstance(hint, types.GenericAlias):
         if not isinstance(value, list):

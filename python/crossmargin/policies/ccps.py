@@ -25,12 +25,12 @@ class CcpTable:
     Attributes
     ----------
     name : str
-        A letter, then 1 to 11 letters or digits, capitals; not FICC or CME.
+        A capital letter, then 1 to 11 capital letters or digits; not FICC or CME.
     title, model : str
     clears : tuple of str
-        Of `cash`, `repo`, `reverse` and `future`.
+        Some of `cash`, `repo`, `reverse` and `future`.
     parameters : mapping of str to object
-        Its model's own, as TOML has them; the model checks them with `policies.build`.
+        Parameters of its model, as read from TOML; the model checks them with `policies.build`.
     """
 
     name: str
@@ -45,7 +45,7 @@ class CcpTable:
         return f"{self.title}: a clearing house that is margined by the model {self.model}."
 
     def meaning(self, parameter: str) -> str:
-        """Return what one of its parameters means.
+        """Return the meaning of one of its parameters.
 
         Parameters
         ----------
@@ -58,7 +58,7 @@ class CcpTable:
         return meanings(CcpTable).get(parameter, f"parameter of the model {self.model}")
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         return {
             "title must not be blank": self.title.strip() != "",
             "model must not be blank": self.model.strip() != "",
@@ -71,15 +71,15 @@ class CcpTable:
 
 
 def build_ccp(name: str, values: Mapping[str, Any], where: str) -> CcpTable:
-    """Build a clearing house from the values of its parameters.
+    """Return a clearing house built from the values of its parameters.
 
     Parameters
     ----------
     name : str
     values : mapping of str to object
-        As TOML has them.
+        As read from TOML.
     where : str
-        What errors call it.
+        Its name in error messages.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def build_ccp(name: str, values: Mapping[str, Any], where: str) -> CcpTable:
     known = {}
     for key in _KNOWN:
         if key not in values:
-            raise InputError(f"{where}.{key}: missing")
+            raise InputError(f"{where}.{key}: the parameter is missing")
         known[key] = convert(hints[key], values[key], f"{where}.{key}")
     rest = {key: value for key, value in values.items() if key not in _KNOWN}
     made = CcpTable(name=name, parameters=rest, **known)
@@ -103,18 +103,18 @@ def build_ccp(name: str, values: Mapping[str, Any], where: str) -> CcpTable:
 
 
 def check_ccp_name(name: str, where: str) -> None:
-    """Raise InputError unless a clearing house may be called so.
+    """Raise InputError unless a clearing house may have this name.
 
     Parameters
     ----------
     name : str
     where : str
-        What errors call the policy.
+        Name of the policy in error messages.
     """
     if name in (FICC, CME):
-        raise InputError(f"{where}: ccp.{name}: {name} has tables of its own; use {name.lower()}")
+        raise InputError(f"{where}: ccp.{name}: {name} has its own table; use [{name.lower()}]")
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"{where}: ccp.{name[:100]}: the name of a clearing house is 2 to 12 capital letters "
-            "or digits, the first a letter"
+            f"{where}: ccp.{name[:100]}: the name of a clearing house must be 2 to 12 capital "
+            "letters or digits and begin with a letter"
         )

@@ -1,4 +1,4 @@
-"""What a policy says, in words: lays out the wording that its tables have."""
+"""Explain a policy in words, with the wording that its tables provide."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Entry:
     Attributes
     ----------
     name : str
-        With its table: `agreement.cap`.
+        Name with its table: `agreement.cap`.
     value, meaning, evidence, source : str
     """
 
@@ -32,7 +32,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A table of a policy in words: its name, what it is for, its parameters."""
+    """A table of a policy in words: its name, its purpose and its parameters."""
 
     name: str
     purpose: str
@@ -41,7 +41,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Difference:
-    """What two policies say of one thing; None where one of them has none."""
+    """A value that differs between two policies; None for a policy that lacks it."""
 
     name: str
     value_a: str | None
@@ -51,7 +51,7 @@ class Difference:
 
 
 def explain(policy: Policy) -> tuple[Explanation, ...]:
-    """Return all tables of a policy in words, those it has.
+    """Return the tables of a policy in words.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def unconfirmed(policy: Policy) -> tuple[str, ...]:
 
 
 def differences(a: Policy, b: Policy) -> tuple[Difference, ...]:
-    """Return what two policies differ in: what they are, values and evidence.
+    """Return the differences between two policies: headings, values and evidence.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def differences(a: Policy, b: Policy) -> tuple[Difference, ...]:
     Returns
     -------
     tuple of Difference
-        What they are called first; parameters in the order of `explain`, those of `b` alone last.
+        Headings first, then parameters in the order of `explain`; those only in `b` last.
     """
     heads = ("name", "title", "authority", "effective_from", "extends")
     found = [
@@ -130,7 +130,7 @@ def differences(a: Policy, b: Policy) -> tuple[Difference, ...]:
 def _explanation(
     policy: Policy, table: str, purpose: str, meaning: Callable[[str], str]
 ) -> Explanation:
-    """Return one table in words, without entries if the policy does not have it."""
+    """Return one table in words; it has no entries if the policy lacks the table."""
     own = [p for p in policy.parameters if p.name.startswith(f"{table}.")]
     return Explanation(
         table,

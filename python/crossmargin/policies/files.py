@@ -1,4 +1,4 @@
-"""Policy files: where they are, and what they have over what they extend."""
+"""Find policy files, and merge them over the policies that they extend."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from crossmargin.files import MAX_TOML, parse_toml, read_file
 
 SHIPPED = Path(__file__).parent
 DEEPEST = 8
-"""A chain of policies that extend each other may have so many links."""
+"""Most links in a chain of policies that extend each other."""
 
 
 def shipped_policies() -> tuple[str, ...]:
@@ -25,14 +25,14 @@ def shipped_policies() -> tuple[str, ...]:
 
 
 def policy_bytes(name: str, folder: Path) -> bytes:
-    """Return a policy file: a shipped one by its name, any other by its path.
+    """Return the bytes of a policy file: a shipped one by its name, any other by its path.
 
     Parameters
     ----------
     name : str
-        Of the policy, or the path of its file.
+        Name of a shipped policy, or the path of a file.
     folder : Path
-        Where a relative path begins.
+        Folder to which a path is relative.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def policy_bytes(name: str, folder: Path) -> bytes:
 
 
 def policy_folder(name: str, folder: Path) -> Path:
-    """Return the folder in which a policy looks for the files it extends.
+    """Return the folder to which the paths of the policies it extends are relative.
 
     Parameters
     ----------
@@ -71,30 +71,30 @@ def policy_folder(name: str, folder: Path) -> Path:
 def merged(
     text: bytes, name: str, folder: Path, *, links: int = DEEPEST
 ) -> tuple[dict[str, Any], str]:
-    """Return a policy's entries over those of what it extends, and its hash.
+    """Return a policy's entries merged over those of the policy it extends, and its hash.
 
     Parameters
     ----------
     text : bytes
         The file.
     name : str
-        What errors call it.
+        Its name in error messages.
     folder : Path
-        Where a file that it extends is looked for.
+        Folder of the file that it extends.
     links : int
-        So many policies may yet be extended.
+        Number of further policies that may be extended.
 
     Returns
     -------
     data : dict
-        The entries as TOML has them.
+        The entries as read from TOML.
     hash : str
         SHA-256 of the file, and of the hash of the policy it extends.
 
     Raises
     ------
     InputError
-        A file cannot be read, or the policy has no name of its own.
+        A file cannot be read, or the policy has the name of the one it extends, or none.
     """
     data = parse_toml(text, label=f"policy {name}")
     if "extends" not in data:
@@ -103,12 +103,12 @@ def merged(
     if not isinstance(parent, str):
         raise InputError(f"policy {name}: extends must be the name of a policy")
     if links == 0:
-        raise InputError(f"policy {name}: extends goes on for more than {DEEPEST} policies")
+        raise InputError(f"policy {name}: more than {DEEPEST} policies extend each other")
     inherited, digest = merged(
         policy_bytes(parent, folder), parent, policy_folder(parent, folder), links=links - 1
     )
     if str(data.get("name", "")).strip() in ("", inherited.get("name")):
-        raise InputError(f"policy {name}: needs a name of its own, other than what it extends has")
+        raise InputError(f"policy {name}: give it a name, other than that of the policy it extends")
     for key, entry in data.items():
         # A table is merged by its parameters; `ccp` holds a table for each clearing house.
         inherited[key] = _over(entry, inherited.get(key), 2 if key == "ccp" else 1)
@@ -116,7 +116,7 @@ def merged(
 
 
 def _over(entry: Any, inherited: Any, depth: int) -> Any:
-    """Return an entry over an inherited one; tables are merged down to a depth."""
+    """Return an entry merged over an inherited one; tables are merged down to a depth."""
     if depth == 0 or not isinstance(entry, dict) or not isinstance(inherited, dict):
         return entry
     return inherited | {

@@ -29,14 +29,14 @@ DEFAULT = "cme-ficc-2026-04-30"
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter as the file has it, for reports.
+    """One parameter as written in the file, for reports.
 
     Attributes
     ----------
     name : str
-        With its table: `agreement.cap`, `ccp.NAME.title`, `charge.CCP.NAME`.
+        Name with its table: `agreement.cap`, `ccp.NAME.title`, `charge.CCP.NAME`.
     value : object
-        As TOML has it; of an entry `[[charge]]` the rate.
+        As read from TOML; the rate for an entry `[[charge]]`.
     evidence, source : str
     """
 
@@ -56,17 +56,17 @@ class Policy:
     hash : str
         SHA-256 of the file, and of the hash of the policy it extends.
     extends : str
-        The policy whose entries hold where this one is silent; empty for none.
+        Name of the policy that gives all other entries; empty for none.
     agreement, eligibility, scenarios, ficc, cme
-        The tables that every policy has.
+        The required tables.
     optional : mapping of type to Section
-        The tables that a policy need not have, by their class; see `get`.
+        The optional tables by class; see `get`.
     ccps : tuple of CcpTable
         Clearing houses beside FICC and CME.
     charges : tuple of GrossValueCharge
         The entries `[[charge]]`.
     parameters : tuple of Parameter
-        All of them with source and evidence.
+        All parameters, with source and evidence.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Policy:
     parameters: tuple[Parameter, ...]
 
     def get(self, section: type[T]) -> T | None:
-        """Return an optional table by its class; None where the policy has none.
+        """Return an optional table by its class; None if the policy lacks it.
 
         Parameters
         ----------
@@ -100,7 +100,7 @@ class Policy:
         return cast("T | None", self.optional.get(section))
 
     def with_sections(self, *sections: Section) -> Policy:
-        """Return the policy with these optional tables, in place of its own of the same kind.
+        """Return the policy with these optional tables, which replace its own of the same class.
 
         Parameters
         ----------
@@ -110,21 +110,21 @@ class Policy:
         Returns
         -------
         Policy
-            Name, hash and parameters remain those of the file.
+            Name, hash and parameters are still those of the file.
         """
         given = {type(section): section for section in sections}
         return replace(self, optional={**self.optional, **given})
 
 
 def read_policy(path: str | Path | None = None) -> Policy:
-    """Read a policy file, or one that comes with the package.
+    """Read a policy file, or a policy that comes with the package.
 
     Parameters
     ----------
     path : str or Path, optional
         A TOML file, or the name of a shipped policy; the default is the customer programme of
-        30 April 2026. A file has the tables and keys of the default policy, all of them, or names
-        in `extends` the policy (shipped, or a file beside it) that has the others.
+        30 April 2026. A file has all tables and keys of the default policy, or names in `extends`
+        a policy that has the others: a shipped one, or a file in the same folder.
 
     Returns
     -------
@@ -133,24 +133,24 @@ def read_policy(path: str | Path | None = None) -> Policy:
     Raises
     ------
     InputError
-        The file cannot be read, lacks a parameter, has one we do not know, or a value makes no
-        sense; the message names the parameter.
+        The file cannot be read, lacks a parameter, has an unknown one, or a value makes no sense;
+        the message names the parameter.
     """
     name = DEFAULT if path is None else str(path)
     return parse_policy(policy_bytes(name, Path()), name=name, folder=policy_folder(name, Path()))
 
 
 def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Policy:
-    """Return the policy a TOML text holds.
+    """Return the policy in a TOML text.
 
     Parameters
     ----------
     text : bytes
         The file.
     name : str
-        What errors call it.
+        Its name in error messages.
     folder : Path, optional
-        Where a file that it extends is looked for.
+        Folder of the file that it extends.
 
     Returns
     -------
@@ -171,7 +171,9 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
     own = [section for section in built.values() if isinstance(section, charges.SECTIONS)]
     names = {(charge.ccp, charge.name) for charge in (*rates, *own)}
     if len(names) < len(rates) + len(own):
-        raise InputError(f"{where}: charge.name must differ for each charge of a clearing house")
+        raise InputError(
+            f"{where}: charge.name must differ between the charges of a clearing house"
+        )
     return Policy(
         name=data["name"],
         title=data["title"],
@@ -188,12 +190,12 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
 
 
 def _check_heads(data: Mapping[str, Any], where: str) -> None:
-    """Raise unless all entries are known, and a policy says what it is."""
+    """Raise unless all entries are known and the headings are given."""
     known = ["name", "title", "authority", "effective_from", "extends", "charge", "ccp", *SECTIONS]
     unknown = sorted(set(data) - set(known))
     if unknown:
         near = difflib.get_close_matches(unknown[0][:100], known, n=1)
-        advice = f"is {near[0]} meant?" if near else "remove it"
+        advice = f"do you mean {near[0]}?" if near else "remove it"
         raise InputError(f"{where}: unknown entry {unknown[0][:100]!r}; {advice}")
     for key in ("name", "title", "authority"):
         if not isinstance(data.get(key), str):
@@ -203,7 +205,7 @@ def _check_heads(data: Mapping[str, Any], where: str) -> None:
 
 
 def _check_tables(built: Mapping[str, Any], where: str) -> None:
-    """Raise unless the tables are there that other tables ask for."""
+    """Raise if a table that another table needs is missing."""
     offset_method = built["agreement"].offset_method
     if offset_method in SECTIONS and offset_method not in built:
         raise InputError(
@@ -211,11 +213,11 @@ def _check_tables(built: Mapping[str, Any], where: str) -> None:
             f"{offset_method} is missing"
         )
     if built["cme"].model == SPAN and SPAN not in built:
-        raise InputError(f"{where}: {SPAN}: the table is missing; cme.model asks for it")
+        raise InputError(f"{where}: {SPAN}: the table is missing, and cme.model needs it")
 
 
 def _values(table: object, name: str, where: str, parameters: list[Parameter]) -> dict[str, Any]:
-    """Return the values of a table; list its parameters."""
+    """Return the values of a table, and add its parameters to the list."""
     values = {}
     for key, value, evidence, source in entries(table, f"{where}: {name}"):
         values[key] = value
@@ -224,7 +226,7 @@ def _values(table: object, name: str, where: str, parameters: list[Parameter]) -
 
 
 def _ccps(data: object, where: str, parameters: list[Parameter]) -> tuple[CcpTable, ...]:
-    """Build the clearing houses beside FICC and CME; list their parameters."""
+    """Return the clearing houses beside FICC and CME, and add their parameters to the list."""
     if not isinstance(data, Mapping):
         raise InputError(f"{where}: ccp must hold tables: [ccp.NAME.parameter]")
     ccps = []
@@ -236,7 +238,7 @@ def _ccps(data: object, where: str, parameters: list[Parameter]) -> tuple[CcpTab
 
 
 def _rates(data: object, where: str, parameters: list[Parameter]) -> tuple[GrossValueCharge, ...]:
-    """Build the entries `[[charge]]`; list them as parameters."""
+    """Return the entries `[[charge]]`, and add them to the list of parameters."""
     if not isinstance(data, list):
         raise InputError(f"{where}: charge must be a list of tables: [[charge]]")
     rates = []

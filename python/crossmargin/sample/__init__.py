@@ -1,18 +1,18 @@
 """A synthetic, seeded market and client book: the embedded default. No figure in it is real.
 
-The recipe, each step documented where it is done:
+The steps, each documented in its module:
 
-- `market`: daily par yields from February 2006 on, four factors and noise around the broad rate
-  regimes of the last two decades, with clustering volatility and fat tails; a basis history of the
-  eight Treasury futures with quarterly rolls.
-- `securities`: notes and bonds issued as the Treasury issues them, coupons set by the synthetic
-  yields, priced off the synthetic curve; some securities that may not be cross-margined.
-- `tradable`: what can be traded, how sensitive it is and how popular.
-- `book`: accounts of nine trading styles, from empty ones to the house's own, with log-normal
-  sizes; basis, curve, switch, strip and outright trades; repo, reverse and unsettled purchases;
-  part of it outside the cross-margin account, some of it at another firm.
-- `flaws`: edge cases and bad rows, at least one of every kind such files can have.
-- `draws`: only raw PCG64 output and exact arithmetic, so a seed gives the same bits everywhere.
+- `market`: daily par yields from February 2006. Four factors and noise move around the broad rate
+  regimes of the last two decades, with clustered volatility and fat tails. Also a basis history of
+  the eight Treasury futures with quarterly rolls.
+- `securities`: notes and bonds issued as the Treasury issues them, with coupons set by the
+  synthetic yields and prices from the synthetic curve. Some may not be cross-margined.
+- `tradable`: the instruments that accounts trade, with their sensitivities and popularity.
+- `book`: accounts of nine trading styles, from empty ones to the firm's own, with log-normal sizes:
+  basis, curve, switch, strip and outright trades; repo, reverse and unsettled purchases. Some are
+  outside the cross-margin account, some at another firm.
+- `flaws`: edge cases and bad rows, at least one of every kind that such files can have.
+- `draws`: raw PCG64 output and exact arithmetic only, so a seed gives the same bits everywhere.
 
 CUSIPs start with `SYN`; customers and firms are called `Synthetic ...`.
 """
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 AS_OF = np.datetime64("2026-06-10", "D")
-"""Day of the default sample: the June contracts are about to expire, September's are the first."""
+"""Day of the default sample: the June contracts are about to expire."""
 SEED = 2026
 ACCOUNTS = 3000
 FEWEST_ACCOUNTS = 10
@@ -64,8 +64,8 @@ def sample_tables(
     Parameters
     ----------
     accounts : int
-        Accounts of the book, 10 or more; a few unusable rows come on top. The market does not
-        depend on it.
+        Accounts of the book, 10 or more. A few unusable rows are added to them. The market does
+        not depend on it.
     seed : int
         Zero or more. One seed gives the same bits on every machine.
     as_of : datetime64[D] or str
@@ -83,7 +83,7 @@ def sample_tables(
         An argument is out of range.
     """
     if accounts < FEWEST_ACCOUNTS:
-        raise ValueError(f"accounts: {accounts} is too few; give {FEWEST_ACCOUNTS} or more")
+        raise ValueError(f"accounts: {accounts} is too small; give {FEWEST_ACCOUNTS} or more")
     if seed < 0:
         raise ValueError(f"seed: {seed} must be 0 or more")
     history = make_history(seed, _day(as_of))
@@ -149,7 +149,7 @@ def write_sample(
     Parameters
     ----------
     out : str or Path
-        A directory; made if it is not there.
+        A directory; it is made if it does not exist.
     accounts, seed, as_of
         As in `sample_tables`.
 
@@ -161,7 +161,7 @@ def write_sample(
     Raises
     ------
     FileExistsError
-        A file of one of these names is there and says something else; nothing is written.
+        A file with one of these names exists and differs; nothing is written.
     """
     tables = sample_tables(accounts=accounts, seed=seed, as_of=as_of)
     folder = Path(out)
@@ -170,7 +170,7 @@ def write_sample(
     taken = [p.name for p, data in content.items() if p.exists() and p.read_bytes() != data]
     if taken:
         raise FileExistsError(
-            f"{folder} has another {', '.join(taken)}, which would be lost; give a new directory"
+            f"{folder} has other {', '.join(taken)}, which would be lost; give another directory"
         )
     for path, data in content.items():
         with replacing(path) as fresh:

@@ -18,7 +18,7 @@ from crossmargin.sample.tradable import Tradable
 FIRM, OTHER_FIRM = "Synthetic FCM", "Synthetic Bank"
 UNKNOWN_DATE = np.datetime64("NaT", "D")
 
-# What a trade buys and what it sells against it (or the other way round).
+# The two legs of each kind of trade: one is bought and the other sold, or the reverse.
 POOLS = ("nothing", "basket", "bond", "other bond", "note", "treasury", "other treasury", "rate")
 TRADES = {
     "basis": ("basket", "treasury"),
@@ -39,13 +39,13 @@ class Style:
     Attributes
     ----------
     share : float
-        Of the customer accounts.
+        Share of the customer accounts.
     trades : int
         Median number of trades.
     risk : float
-        Median USD a basis point of the first legs of all trades.
+        Median sensitivity of the first legs of all trades, USD a basis point.
     long : float
-        How often a trade buys its first leg.
+        Share of trades that buy their first leg.
     mix : dict of str to float
         Weights of `TRADES`.
     """
@@ -81,7 +81,7 @@ STYLES = {
     ),
 }
 TRADES_SPREAD, RISK_SPREAD, SIZE_SPREAD = 0.9, 1.7, 0.8
-"""Standard deviations of logs: trades of an account, its risk, the share of each trade."""
+"""Standard deviations of logs: number of trades, risk of an account, share of each trade."""
 MOST_TRADES, MOST_RISK = 600, 20_000_000.0
 ACCOUNTS_PER_HOUSE = 600
 
@@ -91,15 +91,15 @@ MINIMUMS = ((0.0, 0.80), (50_000.0, 0.15), (250_000.0, 0.05))
 ROLES = (("sponsored_member", 0.82), ("executing_firm_customer", 0.15), ("none", 0.03))
 OPTED_IN = 0.93
 SEPARATE_ACCOUNT = 0.08
-"""How often an account is a further one of the customer before it."""
-# How an account uses the cross-margin account: share, then the part of its futures and its cash.
+"""Share of accounts that belong to the same customer as the account before."""
+# Use of the cross-margin account: share of accounts, then the share of their futures and cash.
 XM_USE = ((0.70, 1.0, 1.0), (0.20, 0.7, 0.9), (0.10, 0.0, 0.0))
 INELIGIBLE_IN_XM = 0.02
-"""How often a row that may not be cross-margined is booked there all the same."""
+"""Share of ineligible rows that are booked in the cross-margin account anyway."""
 ELSEWHERE_ACCOUNTS, ELSEWHERE_ROWS = 0.015, 0.25
 
 CASH_SHARE, FORWARD_SHARE, START_CASH_SHARE = 0.10, 0.03, 0.95
-# Business days to the end of a repo: longest, share.
+# Terms of repos: most business days, share.
 REPO_TERMS = ((1, 0.35), (10, 0.15), (65, 0.50))
 
 
@@ -112,9 +112,9 @@ class Accounts:
     name, customer, role : ndarray of str
     house, opted_in : ndarray of bool
     style : ndarray of int64
-        Number in `STYLES`.
+        Index in `STYLES`.
     multiplier, floor, minimum : ndarray of float64
-        The firm's own: times, USD, USD.
+        The firm's own terms: a factor, USD, USD.
     """
 
     name: Text
@@ -128,7 +128,7 @@ class Accounts:
     minimum: Float
 
     def table(self) -> pa.Table:
-        """Return the accounts in the columns of an accounts file."""
+        """Return the accounts as a table with the columns of an accounts file."""
         return pa.table(
             {
                 "account": pa.array(self.name, pa.string()),
@@ -145,19 +145,19 @@ class Accounts:
 
 
 def make_accounts(draws: Draws, count: int) -> Accounts:
-    """Return synthetic accounts: a few of the house, then customers.
+    """Return synthetic accounts: a few house accounts, then customers.
 
     Parameters
     ----------
     draws : Draws
         Consumed.
     count : int
-        Accounts in all.
+        Number of accounts.
 
     Returns
     -------
     Accounts
-        What a customer agreed to holds for all its accounts.
+        All accounts of a customer have the same terms.
     """
     number = np.arange(1, count + 1)
     houses = 2 + count // ACCOUNTS_PER_HOUSE
@@ -187,18 +187,18 @@ def make_accounts(draws: Draws, count: int) -> Accounts:
 
 
 def _table(draws: Draws, choices: tuple[tuple[Any, float], ...], count: int) -> npt.NDArray[Any]:
-    """Return drawn values of a table of (value, weight)."""
+    """Return values drawn from a table of (value, weight)."""
     return np.array([c[0] for c in choices])[draws.pick([c[1] for c in choices], count)]
 
 
 @dataclass(frozen=True)
 class Legs:
-    """What the accounts hold, a row for each leg of a trade, [R].
+    """Holdings of the accounts, a row for each leg of a trade, [R].
 
     Attributes
     ----------
     account, instrument : ndarray of int64
-        Numbers in the accounts and in `Tradable`.
+        Indices into the accounts and into `Tradable`.
     quantity : ndarray of float64
         Signed; USD face or contracts.
     """
@@ -216,9 +216,9 @@ def make_legs(draws: Draws, accounts: Accounts, tradable: Tradable) -> Legs:
     draws : Draws
         Consumed.
     accounts : Accounts
-        Their style sets how many trades of what kind and size.
+        Their style sets number, kind and size of the trades.
     tradable : Tradable
-        What can be traded.
+        The instruments to trade.
 
     Returns
     -------
@@ -229,8 +229,8 @@ def make_legs(draws: Draws, accounts: Accounts, tradable: Tradable) -> Legs:
     -----
     The number of trades, the risk of an account and the share of each trade in it are log-normal,
     so the book is skewed: many small accounts and a few very large ones. The second leg offsets 75
-    to 110 percent of the first one's sensitivity. Face is rounded to 1,000 USD, 100,000 or a
-    million by size.
+    to 110 percent of the first one's sensitivity. Face is rounded to 1,000, 100,000 or a million
+    USD, depending on its size.
     """
     styles = list(STYLES.values())
     count = accounts.style.size
@@ -254,7 +254,7 @@ def make_legs(draws: Draws, accounts: Accounts, tradable: Tradable) -> Legs:
     trade = np.arange(size)
     pools = np.array([[POOLS.index(pool) for pool in sides] for sides in TRADES.values()])
     legs = [(first, candidate[pools[kind, 0], trade]), (second, candidate[pools[kind, 1], trade])]
-    # The two legs of a trade stand beside each other.
+    # The two legs of a trade are neighbours.
     instrument = np.stack([leg[1] for leg in legs], axis=1).ravel()
     dv01 = np.stack([leg[0] for leg in legs], axis=1).ravel()
     held = instrument >= 0
@@ -267,7 +267,7 @@ def make_legs(draws: Draws, accounts: Accounts, tradable: Tradable) -> Legs:
 
 
 def _trade_kinds(draws: Draws, style: Integer) -> Integer:
-    """Return the number in `TRADES` of each trade, by the mix of its style."""
+    """Return the index in `TRADES` of each trade, drawn by the mix of its style."""
     mixes = np.array([[s.mix.get(kind, 0.0) for kind in TRADES] for s in STYLES.values()])
     edges = np.cumsum(mixes, axis=1)
     u = draws.uniform(style.size) * edges[style, -1]
@@ -275,7 +275,7 @@ def _trade_kinds(draws: Draws, style: Integer) -> Integer:
 
 
 def _candidates(draws: Draws, tradable: Tradable, size: int) -> Integer:
-    """Return an instrument of each pool for each trade, [pools x trades]; -1 for nothing."""
+    """Return an instrument from each pool for each trade, [pools x trades]; -1 for none."""
     drawn = {"nothing": np.full(size, -1)}
     for pool in POOLS[2:]:
         drawn[pool] = draws.pick(tradable.weight[pool.removeprefix("other ")], size)
@@ -287,7 +287,7 @@ def _candidates(draws: Draws, tradable: Tradable, size: int) -> Integer:
 
 
 def _whole(lots: Float, bond: Mask) -> Float:
-    """Return signed whole contracts, or face in round amounts, from lots of 100 face; never 0."""
+    """Round lots of 100 face to whole contracts or to round amounts of face, signed; never 0."""
     face = np.abs(lots) * 100.0
     step = np.where(face < 500_000.0, 1_000.0, np.where(face < 5_000_000.0, 1e5, 1e6))
     size = np.where(bond, step * np.rint(face / step), np.rint(np.abs(lots)))
@@ -313,8 +313,8 @@ def make_positions(
     Returns
     -------
     pyarrow.Table
-        Every row is good. Most bonds are financed: long by repo, short by reverse; a tenth is an
-        unsettled purchase or sale.
+        Every row is good. Most bonds are financed, long by repo and short by reverse; a tenth are
+        unsettled purchases or sales.
     """
     as_of = history.date[-1]
     rows = legs.account.size
@@ -328,13 +328,13 @@ def make_positions(
     shortest = np.where(longest == 1, 1, np.where(longest == 10, 2, 11))
     remaining = shortest + draws.below(longest - shortest + 1, rows)
     forward = draws.uniform(rows) < FORWARD_SHARE
-    # An overnight repo started today; a longer one some days ago; a forward one is to come.
+    # An overnight repo started today, a longer one some days ago; a forward one starts later.
     begun = np.where(longest == 1, 0, -draws.below(remaining + 1, rows))
     start = np.where(forward, 1 + draws.below(5, rows), begun)
     end = np.where(forward, start + remaining, remaining)
     day = add_business_days(as_of, np.arange(-70, 80), "bond")
     bond = np.where(future, 0, legs.instrument)
-    # A repo ends before its bond does: overnight instead, where the term would be too long.
+    # A repo ends before its bond matures; if the term is too long, it is overnight instead.
     late = day[70 + end] > tradable.maturity[bond]
     start, end = np.where(late, 0, start), np.where(late, 1, end)
     level = history.par_yield[-1, 0] - np.where(long, 0.0, 0.03)
@@ -364,7 +364,7 @@ def make_positions(
 
 
 def _in_xm(draws: Draws, accounts: Accounts, legs: Legs, tradable: Tradable) -> Mask:
-    """Return which rows are booked in the cross-margin account."""
+    """Return a mask of the rows booked in the cross-margin account."""
     share = np.array(XM_USE)
     use = share[draws.pick(share[:, 0], accounts.name.size)][legs.account]
     future = legs.instrument >= tradable.bonds

@@ -1,4 +1,4 @@
-"""Random draws that are the same bits on every machine and with every NumPy."""
+"""Random draws that give the same bits on every machine and with every version of NumPy."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ UNIFORMS_PER_NORMAL = 12
 class Draws:
     """A seeded stream of draws for one purpose.
 
-    Only the raw 64-bit output of PCG64, which NumPy promises never to change, and exact arithmetic
-    are used: NumPy's own distributions may change between versions.
+    It uses exact arithmetic and the raw 64-bit output of PCG64, which NumPy promises never to
+    change. NumPy's own distributions may change between versions.
 
     Parameters
     ----------
     seed : int
         Zero or more.
     purpose : str
-        Streams of different purposes are independent, so one table can grow without moving another.
+        Streams of different purposes are independent: a larger table does not change another.
     """
 
     def __init__(self, seed: int, purpose: str) -> None:

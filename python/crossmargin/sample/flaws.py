@@ -1,4 +1,4 @@
-"""What real files have besides good rows: holdings no model covers, edge cases, and bad rows."""
+"""Rows that real files hold beside good ones: uncovered holdings, edge cases, and bad rows."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from crossmargin.sample.market import symbol
 Row = dict[str, Any]
 
 ACCOUNTS_PER_HOLDER = 100
-"""One account in so many holds a security that no model covers."""
+"""One in this many accounts holds a security that no model covers."""
 ACCOUNTS_PER_FLAW = 5000
-"""Each kind of bad row is there once, and once more for so many accounts."""
+"""Each kind of bad row appears once, and once more for each time this many accounts."""
 ROWS_PER_VICTIM = 2
-"""Bad rows that share an account, so that few accounts are left incomplete."""
+"""Number of bad rows that share an account, so that few accounts are incomplete."""
 UNKNOWN_ACCOUNT, UNKNOWN_CUSIP = "999999", "SYN000000"
 INVALID_ACCOUNT, DUPLICATE_ACCOUNT = "900001", "900002"
 INVALID_CUSIP, DUPLICATE_CUSIP = "SYN999998", "SYN999999"
@@ -29,7 +29,7 @@ UNKNOWN_FIRM = "Synthetic Unknown Firm"
 
 
 def flawed_accounts(accounts: pa.Table) -> pa.Table:
-    """Return accounts with an unreadable row and one that is there twice at the end."""
+    """Return accounts with an unreadable row and a repeated row added at the end."""
     row = accounts.slice(len(accounts) - 1).to_pylist()[0]
     more = [
         row | {"account": INVALID_ACCOUNT, "origin": "broker"},
@@ -40,7 +40,7 @@ def flawed_accounts(accounts: pa.Table) -> pa.Table:
 
 
 def flawed_securities(securities: pa.Table, matured: pa.Table) -> pa.Table:
-    """Return securities with a matured one, an unreadable one and one that is there twice."""
+    """Return securities with a matured, an unreadable and a repeated row added."""
     row = matured.to_pylist()[0] | {"maturity_date": securities["maturity_date"][-1].as_py()}
     more = [
         row | {"cusip": INVALID_CUSIP, "coupon_pct": 418.75},
@@ -59,7 +59,7 @@ def flawed_positions(
     matured: str,
     as_of: np.datetime64,
 ) -> pa.Table:
-    """Return positions with edge cases and bad rows among them, in the order of the accounts.
+    """Return positions with edge cases and bad rows added, in the order of the accounts.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def flawed_positions(
     positions : pyarrow.Table
         Good rows.
     accounts : Accounts
-        Their customers get the rows.
+        The added rows go to customers among them.
     securities : Securities
-        What is outstanding.
+        The outstanding securities.
     matured : str
         CUSIP of a note that has matured.
     as_of : datetime64[D]
@@ -118,7 +118,7 @@ def _uncovered(
 
 
 def _flaws(securities: Securities, matured: str, as_of: np.datetime64) -> dict[str, Row]:
-    """Return a row, all but its account, for each exception a positions file can raise."""
+    """Return a row without its account for each exception that a positions file can raise."""
     month = as_of.astype("datetime64[M]")
     quarter = month - int(month.astype(np.int64) + 1) % 3 * MONTH  # the last of March, June, ...
     note = securities.cusip[securities.type == "note"][-1]
@@ -134,7 +134,7 @@ def _flaws(securities: Securities, matured: str, as_of: np.datetime64) -> dict[s
     front = symbol("ZN", quarter + 3 * MONTH)
     future: Row = {"kind": "future", "instrument": front, "quantity": -10.0, "xm": True}
     return {
-        # Good rows that are easily taken for bad ones.
+        # Good rows that look bad.
         "one-digit year": future | {"instrument": front[:-2] + front[-1]},
         "failed purchase": cash | {"settle_date": day[-3], "failed": True},
         "failed repo": repo | {"start_date": day[-3], "failed": True},

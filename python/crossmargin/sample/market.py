@@ -18,11 +18,11 @@ from crossmargin.sample.draws import Draws
 FIRST_DAY = np.datetime64("2006-02-09", "D")
 """First day of the history: two and a half years before the stress window 2008-07 to 2009-06."""
 EARLIEST_AS_OF = np.datetime64("2023-01-03", "D")
-"""From here on all eight Treasury futures are listed and have issues to deliver."""
+"""First day on which all eight Treasury futures are listed and have issues to deliver."""
 LATEST_AS_OF = np.datetime64("2049-12-31", "D")
 
-# Where the curve is drawn to, percent: 3 months, 2, 5, 10 and 30 years. The broad regimes of the
-# last two decades in quarters of a percent; the path between them is drawn.
+# Levels that the curve is drawn to, percent: 3 months, 2, 5, 10 and 30 years. They are the broad
+# regimes of the last two decades, in quarters of a percent; the path around them is random.
 LEVELS = (
     ("2006-02", 4.50, 4.75, 4.50, 4.50, 4.50),
     ("2007-01", 5.00, 4.75, 4.75, 4.75, 4.75),
@@ -48,7 +48,7 @@ LEVELS = (
     ("2025-01", 4.25, 4.25, 4.50, 4.50, 4.75),
     ("2026-01", 3.75, 3.50, 3.75, 4.25, 4.75),
 )
-# How much of each column of LEVELS a node takes: 1/12, 1/4, 1/2, 1, 2, 3, 5, 7, 10, 20, 30 years.
+# Weight of each column of LEVELS in a node: 1/12, 1/4, 1/2, 1, 2, 3, 5, 7, 10, 20, 30 years.
 NODE_LEVEL = (
     (1.00, 1.00, 0.85, 0.50, 0.00, 0.00, 0.00, 0.00, 0.00, 0.00, 0.00),
     (0.00, 0.00, 0.15, 0.50, 1.00, 0.67, 0.00, 0.00, 0.00, 0.00, 0.00),
@@ -56,7 +56,7 @@ NODE_LEVEL = (
     (0.00, 0.00, 0.00, 0.00, 0.00, 0.00, 0.00, 0.50, 1.00, 0.25, 0.00),
     (0.00, 0.00, 0.00, 0.00, 0.00, 0.00, 0.00, 0.00, 0.00, 0.80, 1.00),
 )
-# Daily moves of the nodes, basis points a standard deviation: level, slope, curvature, bills.
+# Daily moves of the nodes for one standard deviation, basis points: level, slope, curvature, bills.
 LOADINGS = (
     (0.3, 0.8, 1.3, 2.3, 3.9, 4.5, 5.2, 5.4, 5.2, 4.9, 4.7),
     (0.8, 1.1, 1.4, 2.1, 2.2, 1.6, 0.6, -0.3, -1.0, -1.9, -2.1),
@@ -66,9 +66,9 @@ LOADINGS = (
 OWN_NOISE = (0.8, 0.6, 0.6, 0.7, 0.7, 0.5, 0.4, 0.4, 0.4, 0.4, 0.5)
 FACTOR_MEMORY, NOISE_MEMORY = (0.997, 0.997, 0.990, 0.960), 0.80
 FLOOR, FLOOR_WIDTH = 0.01, 0.2
-"""Percent: yields bend away from the floor, so bills move little when rates are near zero."""
+"""Percent: yields flatten out near the floor, so bills move little when rates are near zero."""
 
-# Volatility against the average of the two decades.
+# Volatility relative to the average of the two decades.
 VOLATILITY = (
     ("2006-02", 0.9),
     ("2007-07", 1.1),
@@ -109,9 +109,9 @@ BASIS_ROOTS = (
 )
 BASIS_MEMORY = 0.90
 NET_BASIS = 3.0
-"""A new contract settles this many daily noises below its model: its seller's delivery options."""
+"""A new contract settles this many daily noises below its model price, for delivery options."""
 ROLL_OVERLAP = 10
-"""Business days for which two contracts of a root have a basis."""
+"""Business days on which two contracts of a root both have a basis."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,11 @@ class History:
     Attributes
     ----------
     date : ndarray of datetime64[D], [T]
-        Bond-market business days, the last one as_of.
+        Business days of the bond market; the last one is `as_of`.
     par_yield : ndarray of float64, [T x 11]
         Percent, in hundredths.
     volatility : ndarray of float64, [T]
-        Of each day's moves, against the average.
+        Volatility of each day's moves, relative to the average.
     """
 
     date: Dates
@@ -133,7 +133,7 @@ class History:
     volatility: Float
 
     def table(self) -> pa.Table:
-        """Return the par yields in our plain form, marked as made up by a column of their own."""
+        """Return the par yields in our plain form, with a column that marks them as synthetic."""
         columns = {name: self.par_yield[:, k] for k, name in enumerate(TENORS)}
         mark = pa.repeat(True, self.date.size)
         return pa.table({"date": self.date, **columns, SYNTHETIC: mark})
@@ -160,23 +160,23 @@ def make_history(seed: int, as_of: np.datetime64) -> History:
     Raises
     ------
     ValueError
-        `as_of` is out of range or no business day.
+        `as_of` is out of range or not a business day.
 
     Notes
     -----
-    A shadow yield of each node is the regime's level (`LEVELS`, linear in time) plus four factors
-    that revert slowly (`LOADINGS`; `FACTOR_MEMORY` a day) plus noise of the node's own that reverts
+    The shadow yield of a node is the regime's level (`LEVELS`, linear in time), plus four factors
+    that revert slowly (`LOADINGS`; `FACTOR_MEMORY` a day), plus the node's own noise, which reverts
     fast. A day's moves are standard normals times the regime's volatility, times the exponential of
-    an autoregression (clusters), times a drawn scale common to the factors (fat tails). The yield
+    an autoregression (clusters), times a random scale common to the factors (fat tails). The yield
     is floor + w ln(1 + e^((shadow - floor)/w)), rounded to hundredths of a percent as published.
     """
     if not EARLIEST_AS_OF <= as_of <= LATEST_AS_OF:
         raise ValueError(
-            f"as_of {as_of}: the sample is made for {EARLIEST_AS_OF} to {LATEST_AS_OF}"
+            f"as_of {as_of} is out of range; give a day from {EARLIEST_AS_OF} to {LATEST_AS_OF}"
         )
     if not is_business_day(as_of, "bond"):
         raise ValueError(
-            f"as_of {as_of} is no business day of the bond market; take the one before"
+            f"as_of {as_of} is not a business day of the bond market; give the one before"
         )
     date = _business_days(FIRST_DAY, as_of)
     days = date.size
@@ -205,7 +205,7 @@ def _business_days(first: np.datetime64, last: np.datetime64) -> Dates:
 
 
 def _between(path: tuple[tuple[str, *tuple[float, ...]], ...], date: Dates) -> Float:
-    """Return the values of a path of (month, values) on each date, linear in time, flat after."""
+    """Return the values of a path of (month, values) on each date: linear in time, flat after."""
     at = np.array([row[0] for row in path], "datetime64[M]").astype("datetime64[D]")
     value = np.array([row[1:] for row in path])
     left = np.clip(np.searchsorted(at, date, side="right") - 1, 0, at.size - 2)
@@ -246,13 +246,13 @@ def make_basis(seed: int, history: History) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        date, root, contract, basis (price points, four decimals), by root, contract and date.
+        date, root, contract, basis (price points, four decimals); sorted by root, contract, date.
 
     Notes
     -----
-    A quarterly contract is followed until the last business day before its delivery month, starting
-    `ROLL_OVERLAP` days before its predecessor ends. Its basis starts `NET_BASIS` noises below zero,
-    reverts to a mean that shrinks linearly to zero, and is noisier when yields are.
+    A quarterly contract has a basis from `ROLL_OVERLAP` days before its predecessor ends until the
+    last business day before its delivery month. The basis starts `NET_BASIS` noises below zero,
+    reverts to a mean that shrinks linearly to zero, and is noisier when yields are more volatile.
     """
     today = history.date[-1]
     days = _business_days(FIRST_DAY, today + np.timedelta64(250, "D"))

@@ -1,4 +1,4 @@
-"""The synthetic securities outstanding: the Treasury's auction calendar, priced off the curve."""
+"""The synthetic outstanding securities: the Treasury's auction calendar, priced on the curve."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Programme:
     months : tuple of int
         Months of new issues.
     matures_at_end, settles_at_end : bool
-        Matures, settles on a month's last day, else on its 15th.
+        Whether it matures and settles on a month's last day; else on the 15th.
     first, last : str
         First and last month of issue.
     coupon_pct : float, optional
-        None: the par yield of the day.
+        None: set by the par yield of the day.
     """
 
     type: str
@@ -51,7 +51,7 @@ class Programme:
     coupon_pct: float | None = None
 
 
-# As the Treasury has sold them. Reopenings are left out: they add no new security.
+# As the Treasury has sold them, without reopenings, which add no new security.
 PROGRAMMES = (
     Programme("note", "02", 24, EVERY_MONTH, True, True, "2006-03"),
     Programme("note", "03", 36, EVERY_MONTH, False, False, "2008-11"),
@@ -64,9 +64,9 @@ PROGRAMMES = (
     Programme("bond", "30", 360, QUARTERLY, False, False, "2009-02"),
 )
 OLD_COUPON, OLD_YEAR, OLD_SLOPE = 6.875, 1996, 0.2
-"""Coupons of issues before the history: 6.875% in 1996, falling 0.2% a year."""
+"""Coupons of issues before the history: 6.875% in 1996, falling by 0.2% a year."""
 
-# A few of what no model covers and no cross-margin account may hold.
+# Securities that no model covers and no cross-margin account may hold.
 OTHER_PROGRAMMES = (
     Programme("tips", "T1", 60, (4, 10), False, True, "2006-04", coupon_pct=1.25),
     Programme("tips", "T2", 120, (1, 7), False, True, "2006-01", coupon_pct=1.5),
@@ -77,16 +77,16 @@ OTHER_PROGRAMMES = (
     Programme("mbs", "M3", 360, (6,), False, False, "2006-06", coupon_pct=5.5),
 )
 OTHERS_OUTSTANDING = 6
-"""At most so many of each of them, the latest."""
+"""Most securities of each of them; the latest are kept."""
 
 SPREAD_NOISE, LATEST_SPREAD = 1.0, -2.0
-"""Basis points: spread of a market price to the curve, and how rich the latest issues are."""
+"""Basis points: spread of market prices over the curve, and how rich the latest issues are."""
 PRICE_STEPS = 256.0
 """Prices are quoted in eighths of 1/32."""
 
 
 def make_securities(seed: int, history: History) -> Securities:
-    """Return the synthetic securities outstanding on the last day of a history.
+    """Return the synthetic securities that are outstanding on the last day of a history.
 
     Parameters
     ----------
@@ -98,16 +98,16 @@ def make_securities(seed: int, history: History) -> Securities:
     Returns
     -------
     Securities
-        Sorted by CUSIP: `SYN`, year and month of maturity, original term in years; `SYN360210` is
-        the ten-year note due in February 2036.
+        Sorted by CUSIP, which is `SYN`, year and month of maturity, and original term in years:
+        `SYN360210` is the ten-year note due in February 2036.
 
     Notes
     -----
     Notes and bonds follow the Treasury's calendar (`PROGRAMMES`). A coupon is the par yield of the
     day rounded down to an eighth, at least an eighth. An issue that would repeat the coupon and
-    maturity of an older one is sold under the older one's CUSIP and stands in its `resold_as`. A
-    market price discounts the cash flows off the curve with a spread of a few basis points. TIPS,
-    floating-rate notes, bills, strips and mortgage pools come without a price.
+    maturity of an older one is sold under the older one's CUSIP and listed in its `resold_as`. A
+    market price discounts the cash flows on the curve with a spread of a few basis points. TIPS,
+    floating-rate notes, bills, strips and mortgage pools have no price.
     """
     nominal = _reopened(_join([_issues(line, history) for line in PROGRAMMES]))
     others = [_issues(line, history) for line in OTHER_PROGRAMMES]
@@ -117,13 +117,13 @@ def make_securities(seed: int, history: History) -> Securities:
 
 
 def last_matured(history: History) -> Securities:
-    """Return the two-year note that matured last, as a file not cleaned up still has it."""
+    """Return the two-year note that matured last; real files often still hold it."""
     matured = _issues(PROGRAMMES[0], history, matured=True)
     return matured.take(_latest(matured, 1))
 
 
 def securities_table(securities: Securities) -> pa.Table:
-    """Return securities in the columns of a securities file; what is missing is null."""
+    """Return securities as a table with the columns of a securities file, null where missing."""
     price = pa.array(securities.price, mask=np.isnan(securities.price))
     resold = pa.array(securities.resold_as, pa.string(), mask=securities.resold_as == "")
     return pa.table(
@@ -142,7 +142,7 @@ def securities_table(securities: Securities) -> pa.Table:
 
 
 def _issues(line: Programme, history: History, *, matured: bool = False) -> Securities:
-    """Return the issues of one line that are outstanding, or those that have matured."""
+    """Return the outstanding issues of one line of the calendar, or the matured ones."""
     as_of = history.date[-1]
     last = np.datetime64(line.last)
     end = min(as_of + DAY, last + MONTH)
@@ -172,7 +172,7 @@ def _issues(line: Programme, history: History, *, matured: bool = False) -> Secu
 
 
 def _coupon_pct(line: Programme, issue: Dates, history: History) -> Float:
-    """Return the coupons an auction on the day of issue would set, percent."""
+    """Return the coupons that an auction on the day of issue would set, percent."""
     if line.coupon_pct is not None:
         return np.full(issue.size, line.coupon_pct)
     day = np.maximum(np.searchsorted(history.date, issue, side="right") - 1, 0)
@@ -183,7 +183,7 @@ def _coupon_pct(line: Programme, issue: Dates, history: History) -> Float:
 
 
 def _latest(securities: Securities, count: int) -> Integer:
-    """Return the numbers of the last `count` issues; issues are in order."""
+    """Return the indices of the last `count` issues; issues are sorted by date."""
     size = securities.cusip.size
     return np.arange(max(size - count, 0), size)
 
@@ -195,7 +195,7 @@ def _join(parts: list[Securities]) -> Securities:
 
 
 def _reopened(securities: Securities) -> Securities:
-    """Fold each issue that repeats an older one's coupon and maturity into the older one."""
+    """Merge each issue that repeats an older one's coupon and maturity into the older one."""
     order = np.lexsort((securities.issue_date, securities.coupon, securities.maturity_date))
     s = securities.take(order)
     again = np.zeros(s.cusip.size, dtype=bool)
@@ -209,7 +209,7 @@ def _reopened(securities: Securities) -> Securities:
 
 
 def _prices(draws: Draws, securities: Securities, history: History) -> Float:
-    """Return clean market prices: the cash flows discounted off the curve with a spread."""
+    """Return clean market prices: the cash flows discounted on the curve with a spread."""
     size = securities.cusip.size
     spread = draws.normal(size) * SPREAD_NOISE
     newest: dict[str, int] = {}

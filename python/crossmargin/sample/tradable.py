@@ -1,4 +1,4 @@
-"""What the accounts of the sample trade: its notes and bonds, and the futures on them."""
+"""The instruments that the sample's accounts trade: notes, bonds and futures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crossmargin.market.curve import Curve
 from crossmargin.sample.market import History
 
 BASIS_POINT = 1e-4
-# Root and how often it is traded.
+# Roots, and how often they are traded.
 TREASURY_ROOTS = (
     ("ZT", 0.20),
     ("Z3N", 0.05),
@@ -29,31 +29,31 @@ TREASURY_ROOTS = (
     ("UB", 0.07),
 )
 FRONT, NEXT, EXPIRING = 0.88, 0.11, 0.01
-"""Shares of the first contract after as_of, of the one after it, and of one that can expire."""
-# Root, share, months between contracts, contracts, USD a basis point.
+"""Shares of the first contract after as_of, of the next one, and of the one about to expire."""
+# Root, share, months between contracts, number of contracts, USD a basis point.
 RATE_ROOTS = (("SR3", 0.75, 3, 10, 25.0), ("SR1", 0.08, 1, 6, 41.67), ("ZQ", 0.17, 1, 6, 41.67))
 
 
 @dataclass(frozen=True)
 class Tradable:
-    """What the sample's accounts trade: nominal bonds, then contracts.
+    """The instruments that the sample's accounts trade: nominal bonds, then contracts.
 
     Attributes
     ----------
     name : ndarray of str, [I]
     bonds : int
-        The first so many are notes and bonds.
+        Number of notes and bonds, which come first.
     dv01 : ndarray of float64, [I]
-        USD a basis point, of 100 face or of a contract.
+        USD a basis point, of 100 of face or of a contract.
     dirty : ndarray of float64, [bonds]
-        Price with accrued interest, per 100 face.
+        Price with accrued interest, per 100 of face.
     maturity : ndarray of datetime64[D], [bonds]
     eligible : ndarray of bool, [bonds]
-        More than a year to maturity.
+        Whether more than a year is left to maturity.
     weight : dict of str to ndarray, [I]
-        How often each instrument is drawn from a pool.
+        For each pool, the weights with which instruments are drawn.
     basket : ndarray of float64, [I x bonds]
-        The same for the bonds delivered into each contract; zero rows for what has none.
+        For each contract, the weights of its deliverable bonds; zero rows for other instruments.
     """
 
     name: Text
@@ -67,12 +67,12 @@ class Tradable:
 
 
 def make_tradable(securities: Securities, history: History) -> Tradable:
-    """Return what the accounts trade, with its sensitivities and popularity.
+    """Return the instruments that accounts trade, with their sensitivities and popularity.
 
     Parameters
     ----------
     securities : Securities
-        Of `make_securities`.
+        From `make_securities`.
     history : History
         Gives the curve of the last day.
 
@@ -87,9 +87,10 @@ def make_tradable(securities: Securities, history: History) -> Tradable:
 
     Notes
     -----
-    The sensitivity is that of the discounted cash flows to a parallel move of the continuous zero
-    rates; a Treasury future has that of its cheapest bond by price over conversion factor, over the
-    factor. Recent issues are traded most; the cheapest to deliver most against futures.
+    Sensitivities are those of the discounted cash flows to a parallel move of the continuous zero
+    rates. A Treasury future has the sensitivity of its cheapest bond over the conversion factor;
+    the cheapest has the lowest price over factor. Recent issues are traded most, and against
+    futures the cheapest to deliver.
     """
     curve = history.curve()
     as_of = curve.as_of
@@ -119,7 +120,7 @@ def make_tradable(securities: Securities, history: History) -> Tradable:
             )
         )
         if into.size == 0:
-            raise ValueError(f"the sample has nothing to deliver into {contract.symbol}")
+            raise ValueError(f"the sample has no security deliverable into {contract.symbol}")
         factor = conversion_factors(contract, bonds.coupon[into], bonds.maturity_date[into])
         by_price = np.argsort(bonds.price[into] / factor, kind="stable")
         cheapest = into[by_price[0]]
@@ -147,7 +148,7 @@ def make_tradable(securities: Securities, history: History) -> Tradable:
 
 
 def _dirty_and_dv01(bonds: Securities, curve: Curve) -> tuple[Float, Float]:
-    """Return dirty prices and USD a basis point, both per 100 face."""
+    """Return dirty prices and USD a basis point, both per 100 of face."""
     flows = cash_flows(bonds, curve)
     owner = np.repeat(np.arange(bonds.cusip.size), np.diff(flows.ptr))
     value = flows.amount * curve.discount_factor(flows.time)
@@ -156,7 +157,7 @@ def _dirty_and_dv01(bonds: Securities, curve: Curve) -> tuple[Float, Float]:
 
 
 def _contracts(as_of: np.datetime64) -> list[tuple[Contract, float, float]]:
-    """Return the contracts in use, with shares, and USD a basis point of the short-rate ones."""
+    """Return the contracts in use, their shares, and USD a basis point of short-rate futures."""
     month = as_of.astype("datetime64[M]")
     number = int(month.astype(np.int64))
     front = month + (3 - (number + 1) % 3) * MONTH  # the first of March, June, ... after this month

@@ -99,7 +99,7 @@ def test_freds_download(read: Callable[[str], tuple[Given, Parsed]], date: str) 
 def test_dff_is_effr_of_every_calendar_day(read: Callable[[str], tuple[Given, Parsed]]) -> None:
     _, parsed = read("observation_date,DFF\n2025-03-14,4.33\n2025-03-15,4.33\n")
     assert rows(parsed) == [("2025-03-14", "EFFR", 4.33), ("2025-03-15", "EFFR", 4.33)]
-    with pytest.raises(InputError, match="EFFR and DFF are one rate"):
+    with pytest.raises(InputError, match="EFFR and DFF are the same rate"):
         read("observation_date,DFF,EFFR\n2025-03-14,4.33,4.33\n")
 
 

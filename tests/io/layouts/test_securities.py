@@ -85,7 +85,7 @@ def test_auction_results_of_the_interface_name_the_original_issue(
     rows, (note,), _ = read(API)
     assert str(rows["91282CMM0"]["issue_date"]) == "2025-02-18"
     assert str(rows["91282CMP3"]["issue_date"]) == "2025-02-28"
-    assert "1 securities with reopenings alone" not in note
+    assert "1 securities with reopenings only" not in note
     first = API.splitlines()[1].replace("9-Year 11-Month", "10-Year").replace("Yes,", "No,")
     rows, (note,), _ = read(API + first.replace("2025-03-17", "2025-02-18") + "\n")
     assert rows["91282CMM0"]["resold_as"] is None
@@ -111,7 +111,7 @@ def test_a_new_issue_under_an_old_cusip_keeps_the_date_of_its_sale(
 def test_reopenings_alone_are_told(read: Callable[[str], Any]) -> None:
     lines = QUERY.splitlines(keepends=True)
     _, (note,), _ = read("".join(lines[:2]))
-    assert "1 securities with reopenings alone" in note
+    assert "1 securities with reopenings only" in note
 
 
 def test_a_bad_row_of_auction_results_is_rejected_by_its_number(read: Callable[[str], Any]) -> None:
@@ -129,7 +129,7 @@ def test_the_list_of_the_public_debt(read: Callable[[str], Any]) -> None:
     assert note == (
         "read as the Monthly Statement of the Public Debt, amounts in millions; "
         "1 more rows of a security: its earliest issue date is used; "
-        "2 rows that are no security (totals) left out; 1 rows of earlier months left out"
+        "2 rows that are not a security (totals) left out; 1 rows of earlier months left out"
     )
     assert counts(log.table()) == {}
 

@@ -1,7 +1,8 @@
-"""Known public downloads, told by their header and turned into our columns before they are parsed.
+"""Known public downloads, recognised by their header and turned into our columns before parsing.
 
-A layout takes a table as read and gives ours with a note for the user, or None where the header is
-not its own. A row that is not used is made blank, so that later rows keep their numbers.
+A layout takes a table as read and returns one with our columns and a note for the user, or None if
+the header does not match. Rows that are not used become blank, so that later rows keep their
+numbers.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ _LAYOUTS = {
     "securities": (auction_results, public_debt),
     "settlements": (quoted,),
 }
-"""The downloads that can stand for an input, by its name."""
+"""The downloads that can be given for an input, by its name."""
 
 
 def from_download(given: Given, name: str) -> Given:
-    """Return an input in our columns where it is a known download, else as it is.
+    """Return an input in our columns if it is a known download, else unchanged.
 
     Parameters
     ----------
     given : Given
         The table as read.
     name : str
-        What the input is called; some have no such layouts.
+        Name of the input; some have no layouts.
 
     Returns
     -------
     Given
-        With a note on what was read, if it was one.
+        With a note on what was read, if it was a known download.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Overnight rates as the New York Fed and FRED give them."""
+"""Overnight rates as the New York Fed and FRED publish them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FRED_SERIES = {"sofr": "SOFR", "effr": "EFFR", "dff": "EFFR"}
 
 
 def new_york_fed(table: pa.Table) -> tuple[pa.Table, str] | None:
-    """Read the New York Fed's download of reference rates: a row a day and rate type."""
+    """Read the New York Fed's reference rates: a row for each day and rate type."""
     date = text(table, "effectivedate")
     kind = text(table, "ratetype", "type")
     rate = text(table, "rate", "percentrate")
@@ -24,7 +24,7 @@ def new_york_fed(table: pa.Table) -> tuple[pa.Table, str] | None:
     index = pc.utf8_upper(kind)
     other = columns.flags(pc.is_in(index, value_set=columns.text_column(_NOT_USED)))
     left_out = f"; {other.sum()} rows of other rates left out" if other.any() else ""
-    # A footnote below the table stands in the first column.
+    # A footnote below the table is in the first column.
     footnote = columns.flags(pc.equal(pc.binary_join_element_wise(kind, rate, ""), ""))
     return (
         blanked({"date": date, "index": index, "rate_pct": rate}, ~(other | footnote)),
@@ -33,10 +33,10 @@ def new_york_fed(table: pa.Table) -> tuple[pa.Table, str] | None:
 
 
 def fred_rates(table: pa.Table) -> tuple[pa.Table, str] | None:
-    """Read FRED's download of SOFR, EFFR or DFF: a column a series.
+    """Read FRED's download of SOFR, EFFR or DFF: a column for each series.
 
-    DFF is EFFR of every calendar day: a weekend or holiday repeats the last rate, which is how the
-    average of a month counts it, so all its rows are used.
+    DFF is EFFR for every calendar day. A weekend or holiday repeats the last rate, as a monthly
+    average counts it, so all its rows are used.
     """
     date = text(table, "observationdate", "date")
     named = plain_names(table)
@@ -44,7 +44,7 @@ def fred_rates(table: pa.Table) -> tuple[pa.Table, str] | None:
     if date is None or not series or "index" in named:
         return None
     if {"effr", "dff"} <= set(series):
-        raise InputError("fixings: EFFR and DFF are one rate; keep one of the columns")
+        raise InputError("fixings: EFFR and DFF are the same rate; keep one of the columns")
     index = [pa.repeat(_FRED_SERIES[name], len(table)) for name in series]
     rate = [text(table, name) for name in series]
     shown = ", ".join(named[name] for name in series)

@@ -1,4 +1,4 @@
-"""What all layouts need: columns by their plain names, as text."""
+"""Helpers of all layouts: columns by their plain names, as text."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from crossmargin import columns
 
 
 def plain_names(table: pa.Table) -> dict[str, str]:
-    """Return the columns by their names in small letters and digits: `Issue Date` as issuedate."""
+    """Return columns by plain name, in lower-case letters and digits: `Issue Date` as issuedate."""
     return {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in table.column_names}
 
 
 def text(table: pa.Table, *names: str) -> pa.StringArray | None:
-    """Return the column that has one of these plain names as trimmed text, or None without one."""
+    """Return the column with one of these plain names as trimmed text; None if there is none."""
     named = plain_names(table)
     found = [named[name] for name in names if name in named]
     if not found:
@@ -28,7 +28,7 @@ def text(table: pa.Table, *names: str) -> pa.StringArray | None:
 
 
 def blanked(cells: dict[str, pa.Array], keep: npt.NDArray[np.bool_]) -> pa.Table:
-    """Return a table of these columns with every row blank that is not kept."""
+    """Return a table of these columns in which the rows that are not kept are blank."""
     kept = columns.column(keep)
     return pa.table(
         {

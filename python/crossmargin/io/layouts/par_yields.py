@@ -1,4 +1,4 @@
-"""Par yields as FRED and the Treasury's XML feed give them; its CSV is read as it comes."""
+"""Par yields as FRED and the Treasury's XML feed publish them; its CSV needs no layout."""
 
 from __future__ import annotations
 

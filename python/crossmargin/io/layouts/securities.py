@@ -21,20 +21,21 @@ _TYPES = {
     "note": r"note",
     "bond": r"bond",
 }
-"""Our types, by words of theirs; the first that is found is it."""
+"""Our types by words of the downloads; the first word found decides."""
 _WITHOUT_COUPON = ("bill", "frn")
-"""Types whose coupon is not fixed, or not there: blank in these files."""
+"""Types without a fixed coupon; it is blank in these files."""
 _BEARING = columns.text_column(("note", "bond", "tips"))
-"""Types whose coupon the auction sets: without one they are announced and not yet sold."""
+"""Types whose coupon the auction sets; without one, an issue is announced but not yet sold."""
 _CUSIP = r"^[0-9][0-9A-Za-z]{7}[0-9]$"
 _MILLIONS = "e6"
 
 
 def auction_results(table: pa.Table) -> tuple[pa.Table, str] | None:
-    """Read auction results, a row a sale: TreasuryDirect's query, or FiscalData's `auctions_query`.
+    """Read auction results, a row for each sale, of TreasuryDirect or FiscalData.
 
-    Of the sales of one security the first counts: its issue date is the original one. A later sale
-    as an issue of another whole term goes into `resold_as`, be it flagged as a reopening or not.
+    The downloads are TreasuryDirect's query and FiscalData's `auctions_query`. The first sale of a
+    security gives its original issue date. A later sale with another whole term goes into
+    `resold_as`, whether it is flagged as a reopening or not.
     """
     cusip, sold = text(table, "cusip"), text(table, "issuedate")
     matures, kind = text(table, "maturitydate"), text(table, "securitytype")
@@ -57,10 +58,10 @@ def auction_results(table: pa.Table) -> tuple[pa.Table, str] | None:
     keep, first = _first_of_each(number, order)
     years = _whole_years(term)
     later = order[first[number[order]] != order]
-    # The term of other later sales is what is left, as in 9-Year 11-Month, or the old one.
+    # Other later sales state the remaining term, as in 9-Year 11-Month, or the old term.
     again = later[(years[later] > 0) & (years[later] != years[first[number[later]]])]
     note = _note(
-        "read as auction results, a row a sale",
+        "read as auction results, a row for each sale",
         {
             "later sales of a security: its earliest issue date is used": later.size,
             "sales of an old security as a new, shorter issue: see resold_as": again.size,
@@ -68,8 +69,8 @@ def auction_results(table: pa.Table) -> tuple[pa.Table, str] | None:
             "rows with another coupon or maturity than the one used: check them": (
                 _contradicting(coupon, matures, number, order, first)
             ),
-            "securities with reopenings alone: the first of them stands for their issue date; add "
-            "the first sale": unsure[keep].sum(),
+            "securities with reopenings only, of which the first gives the issue date: add the "
+            "first sale": unsure[keep].sum(),
         },
     )
     cells = {
@@ -86,8 +87,8 @@ def auction_results(table: pa.Table) -> tuple[pa.Table, str] | None:
 def public_debt(table: pa.Table) -> tuple[pa.Table, str] | None:
     """Read the list of marketable securities of the Monthly Statement of the Public Debt.
 
-    Of several months the last one counts, of the rows of one security the one with the earliest
-    issue date; its amount outstanding is the largest that its rows give.
+    The last of several months is used. Of the rows of a security the one with the earliest issue
+    date is used, with the largest outstanding amount in its rows.
     """
     cusip = text(table, "securityclass2desc", "securityclass2description")
     kind = text(table, "securityclass1desc", "securityclass1description")
@@ -109,7 +110,7 @@ def public_debt(table: pa.Table) -> tuple[pa.Table, str] | None:
             "rows with another coupon or maturity than the one used: check them": (
                 _contradicting(coupon, matures, number, order, first)
             ),
-            "rows that are no security (totals) left out": (current & ~a_security).sum(),
+            "rows that are not a security (totals) left out": (current & ~a_security).sum(),
             "rows of earlier months left out": (~current).sum(),
         },
     )
@@ -129,14 +130,14 @@ def _missing(cells: pa.StringArray) -> Mask:
 
 
 def _coupon(coupon: pa.StringArray, ours: pa.StringArray) -> pa.StringArray:
-    """Return coupons, zero for what has none."""
+    """Return coupons, zero for securities without one."""
     coupon = pc.utf8_rtrim(coupon, "%")
     none = pc.is_in(ours, value_set=columns.text_column(_WITHOUT_COUPON))
     return pc.if_else(pc.and_(none, columns.column(_missing(coupon))), columns.scalar("0"), coupon)
 
 
 def _yes(table: pa.Table, *names: str) -> Mask:
-    """Return where a column of flags says yes; nowhere if it is not there."""
+    """Return a mask of the rows where a column of flags says yes; all false without the column."""
     flag = text(table, *names)
     if flag is None:
         return np.zeros(len(table), bool)
@@ -146,7 +147,7 @@ def _yes(table: pa.Table, *names: str) -> Mask:
 def _type(
     kind: pa.StringArray, tips: Mask | None = None, floating: Mask | None = None
 ) -> pa.StringArray:
-    """Return our type of security; what is not known stays as it is, for the reader to refuse."""
+    """Return our types of security; unknown ones do not change, and the reader refuses them."""
 
     def ours(word: str) -> str:
         found = (own for own, words in _TYPES.items() if re.search(words, word.lower()))
@@ -160,13 +161,13 @@ def _type(
 
 
 def _each(cells: pa.StringArray, change: Callable[[str], str]) -> pa.StringArray:
-    """Return cells changed by a function that is called once for each different one."""
+    """Return cells changed by a function that is called once for each distinct cell."""
     number, different = columns.encoded(cells)
     return columns.chosen([change(word) for word in columns.texts(different)], number)
 
 
 def _security_numbers(cusip: pa.StringArray) -> Integer:
-    """Return a number for each security; rows that name none have one each."""
+    """Return the index of each row's security; each row without a CUSIP has its own."""
     number, different = columns.encoded(cusip)
     unnamed = columns.flags(pc.equal(cusip, columns.scalar("")))
     return np.where(unnamed, len(different) + np.arange(number.size), number)
@@ -181,7 +182,7 @@ def _whole_years(term: pa.StringArray) -> Integer:
 def _resold(
     own: Integer, sold: pa.StringArray, years: Integer, sale: Integer, rows: int
 ) -> pa.StringArray:
-    """Return the sales of old securities as new issues, on the rows of their first sales."""
+    """Return `resold_as`: later sales as new issues, on the row of each security's first sale."""
     day = columns.dates(read_cells(sold, "date").value)
     sales: dict[int, list[str]] = {}
     for row, again in zip(own.tolist(), sale.tolist(), strict=True):
@@ -190,13 +191,13 @@ def _resold(
 
 
 def _by_date(number: Integer, date: pa.StringArray, used: Mask) -> Integer:
-    """Return the rows used by security, then date; what is no date comes last."""
+    """Return the rows used, sorted by security, then date; rows without a date come last."""
     order = np.lexsort((columns.dates(read_cells(date, "date").value), number))
     return order[used[order]]
 
 
 def _first_of_each(number: Integer, order: Integer) -> tuple[Mask, Integer]:
-    """Return which rows are their security's first, and the first row of each security."""
+    """Return a mask of the rows that are the first of their security, and those rows' indices."""
     security, at = np.unique(number[order], return_index=True)
     keep, first = np.zeros(number.size, bool), np.full(number.max(initial=-1) + 1, -1)
     first[security] = order[at]
@@ -211,21 +212,21 @@ def _contradicting(
     order: Integer,
     first: Integer,
 ) -> int:
-    """Return how many rows of a security differ in coupon or maturity from its first one."""
+    """Return the number of rows that differ in coupon or maturity from their security's first."""
     rate = columns.numbers(read_cells(pc.utf8_rtrim(coupon, "%"), "number").value)
     due = columns.dates(read_cells(matures, "date").value)
     used = first[number[order]]
-    other = np.abs(rate[order] - rate[used]) > 0.0  # false where one is not known
+    other = np.abs(rate[order] - rate[used]) > 0.0  # false where one is unknown
     other |= (due[order] != due[used]) & ~np.isnat(due[order]) & ~np.isnat(due[used])
     return int(other.sum())
 
 
 def _largest(amount: pa.StringArray, number: Integer, order: Integer) -> pa.StringArray:
-    """Return each security's largest amount, USD, on all its rows."""
+    """Return for each row the largest amount of its security, USD."""
     plain = pc.replace_substring(amount, ",", "")
     cells = read_cells(plain, "number")
     value = columns.numbers(cells.value)[order]
-    # NaN comes last, so that the last one that is known is the largest.
+    # NaN sorts last, so the last known amount is the largest.
     rank = np.lexsort((value, number[order]))
     rank = order[rank[~np.isnan(value[rank])]]
     largest = np.full(number.max(initial=-1) + 1, -1)
@@ -244,5 +245,5 @@ def _of_last_month(record_date: pa.StringArray | None, rows: int) -> Mask:
 
 
 def _note(head: str, counted: dict[str, int]) -> str:
-    """Return the head, and what there is some of."""
+    """Return the head, followed by the counts that are not zero."""
     return "; ".join([head, *(f"{count} {what}" for what, count in counted.items() if count)])

@@ -15,8 +15,8 @@ _QUOTE = re.compile(r"([0-9]{2,3})['-]([0-9]{2})(?:([0-9])|\.([0-9]+)|(\+))?")
 def quoted(table: pa.Table) -> tuple[pa.Table, str] | None:
     """Read prices in points and 32nds, `110-165`, `110'16.5` or `110-16+`, as decimals.
 
-    A last digit without a point is that of eighths of a 32nd, cut off: 2 is a quarter, 5 a half, 7
-    three quarters. What is no price of the kind stays as it is, for the reader to refuse.
+    A last digit without a point is the first decimal of eighths of a 32nd: 2 is a quarter, 5 a
+    half, 7 three quarters. Other texts do not change, and the reader refuses them.
     """
     if "price" not in table.column_names:
         return None
@@ -39,7 +39,7 @@ def quoted(table: pa.Table) -> tuple[pa.Table, str] | None:
 
 
 def _decimal(text: str) -> str:
-    """Return a quote as a decimal, exact; any other text as it is."""
+    """Return a quote as an exact decimal; any other text unchanged."""
     match = _QUOTE.fullmatch(text)
     if match is None:
         return text

@@ -1,4 +1,4 @@
-"""The tables of a policy: each owns its parameters, its checks and its words for people."""
+"""The tables of a policy: each owns its parameters, its checks and their explanations."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _ALL: tuple[type[Section], ...] = (
     HigherOfRules,
 )
 SECTIONS = {section.table: section for section in _ALL}
-"""Every table by its name, in the order in which a policy is shown."""
+"""All tables by name, in the order in which a policy is shown."""
 
 REQUIRED = ("agreement", "eligibility", "scenarios", "ficc", "cme")
-"""Tables that every policy has, its own or by what it extends: attributes of `Policy`."""
+"""Required tables, its own or inherited: attributes of `Policy`."""
 
 __all__ = [
     "CLASS_DISALLOWANCE",

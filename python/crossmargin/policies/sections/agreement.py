@@ -1,4 +1,4 @@
-"""The agreement: how the offset rate is found, and the tables of the methods that need one."""
+"""The agreement: the offset method, and the tables of the methods that need one."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ LOWER_OF_MODELS, CLASS_DISALLOWANCE, SPREAD_CREDIT = (
     "spread_credit",
 )
 OFFSET_METHODS = (LOWER_OF_MODELS, CLASS_DISALLOWANCE, SPREAD_CREDIT)
-"""How the offset rate is found; all but the first are tables of that name."""
+"""Offset methods; all but the first have a table of the same name."""
 
 
 @dataclass(frozen=True)
 class AgreementRules:
-    """How much the requirements are reduced by."""
+    """By how much the requirements are reduced."""
 
     table: ClassVar[str] = "agreement"
     purpose: ClassVar[str] = (
-        "How the offset rate is found (the share that both clearing houses take off the "
-        "cross-margined requirements), and its limits."
+        "The offset rate is the share by which both clearing houses reduce the cross-margined "
+        "requirements: how it is found, and its limits."
     )
     offset_method: Annotated[
         str,
-        "lower_of_models: the smaller of both models' savings; class_disallowance and "
+        "lower_of_models: the smaller of the two models' savings; class_disallowance and "
         "spread_credit: by the table of that name",
     ]
-    cap: Annotated[float, "the offset rate is never larger"]
-    minimum_saving: Annotated[float, "a smaller offset rate counts as none"]
+    cap: Annotated[float, "largest offset rate"]
+    minimum_saving: Annotated[float, "a smaller offset rate counts as zero"]
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         return {
             f"offset_method must be one of {', '.join(OFFSET_METHODS)}": self.offset_method
             in OFFSET_METHODS,
@@ -55,16 +55,16 @@ class ClassDisallowance:
     )
     classes: Annotated[
         tuple[tuple[str, float], ...],
-        "name of each class and its upper end, remaining years; the last takes all beyond",
+        "name of each class and its upper end in remaining years; the last has no upper end",
     ]
     within: Annotated[tuple[float, ...], "share of an offset within each class that is disallowed"]
     across: Annotated[
         tuple[tuple[str, str, float], ...],
-        "pairs of classes in the order of their offsets, and the share disallowed",
+        "pairs of classes, in the order in which they offset, and the share disallowed",
     ]
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         names = {name for name, _ in self.classes}
         pairs = [frozenset(pair) for *pair, _ in self.across]
         return {
@@ -83,23 +83,23 @@ class ClassDisallowance:
 
 @dataclass(frozen=True)
 class SpreadCredit:
-    """Credits for spreads of a class of cash against futures, in their order."""
+    """Credits for spreads between a class of cash and futures, in a fixed order."""
 
     table: ClassVar[str] = SPREAD_CREDIT
     purpose: ClassVar[str] = (
-        "Cash of a class and futures offset each other spread by spread, at a credit rate each."
+        "Cash of a class and futures offset each other spread by spread, each at its credit rate."
     )
     classes: Annotated[
         tuple[tuple[str, float], ...],
-        "name of each class of cash and its upper end, remaining years; the last takes all beyond",
+        "name of each class of cash and its upper end in remaining years; the last has none",
     ]
     spreads: Annotated[
         tuple[tuple[str, tuple[str, ...], float], ...],
-        "class of cash, futures, credit rate; in the order of offsets",
+        "class of cash, futures, credit rate; in the order in which they offset",
     ]
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         names = {name for name, _ in self.classes}
         legs = [(name, root) for name, named, _ in self.spreads for root in named]
         return {

@@ -1,4 +1,4 @@
-"""Charges beside the models' margin: a table each, and the list of plain rates."""
+"""Charges beside the models' margin: one table each, and a list of plain rates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crossmargin.policies.sections.common import (
 )
 
 MOST_COST = 1e4
-"""No cost of closing a contract, USD, is beyond it."""
+"""Largest cost of closing a contract, USD."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class RepoRateRules:
     name: ClassVar[str] = "repo rate"
     ccp: ClassVar[str] = FICC
     term_months: Annotated[
-        tuple[int, ...], "the last month of each bucket of term; later cash is in the last one"
+        tuple[int, ...], "last month of each bucket of term; later cash is in the last bucket"
     ]
-    nodes: Annotated[tuple[str, ...], "yield that each bucket is calibrated on"]
+    nodes: Annotated[tuple[str, ...], "yield on which each bucket is calibrated"]
     rates: Annotated[
-        tuple[float, ...], "move of the repo rate of each bucket, decimal; none: calibrated"
+        tuple[float, ...], "move of the repo rate of each bucket, decimal; empty: calibrated"
     ]
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         size = len(self.term_months)
         return {
             "term_months must ascend from above 0 to 1200": (
@@ -66,14 +66,14 @@ class LiquidityRules:
     ccp: ClassVar[str] = FICC
     groups: Annotated[
         tuple[MaturityGroup, ...],
-        "name, types of securities, last month of remaining term; the first that holds a security "
-        "is its own",
+        "name, types of securities, last month of remaining term; the first group that fits a "
+        "security applies",
     ]
     rates: Annotated[tuple[float, ...], "market impact of each group, share of net market value"]
-    threshold: Annotated[float, "charged where the cost is more than this share of V"]
+    threshold: Annotated[float, "charged if the cost is more than this share of V"]
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         return {
             **group_rules("groups", self.groups),
             "rates must be one for each group, 0 to 1": (
@@ -94,7 +94,7 @@ class HolidayRules:
     rate: Annotated[float, "share of V"]
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         return {"rate must lie between 0 and 10": 0.0 <= self.rate <= 10.0}
 
 
@@ -107,10 +107,10 @@ class CmeLiquidity:
     name: ClassVar[str] = "liquidity"
     ccp: ClassVar[str] = CME
     cost: Annotated[tuple[tuple[str, float], ...], "futures and USD a contract"]
-    reducible: Annotated[bool, "whether it is reduced with the margin"]
+    reducible: Annotated[bool, "whether the offset rate reduces it"]
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         return {
             "cost must give known roots, once each, 0 to 10,000 USD": (
                 len(self.cost) > 0 and by_root(self.cost, MOST_COST)
@@ -126,12 +126,12 @@ class CmeConcentration:
     purpose: ClassVar[str] = "CME's charge on contracts beyond a share of average daily volume."
     name: ClassVar[str] = "concentration"
     ccp: ClassVar[str] = CME
-    threshold: Annotated[float, "charged beyond this share of a day's volume"]
-    rate: Annotated[tuple[tuple[str, float], ...], "futures and USD for each contract beyond"]
-    reducible: Annotated[bool, "whether it is reduced with the margin"]
+    threshold: Annotated[float, "charged above this share of a day's volume"]
+    rate: Annotated[tuple[tuple[str, float], ...], "futures and USD for each contract above it"]
+    reducible: Annotated[bool, "whether the offset rate reduces it"]
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         return {
             "threshold must lie between 0 and 1000": 0.0 <= self.threshold <= 1000.0,
             "rate must give known roots, once each, 0 to 10,000 USD": (
@@ -141,10 +141,10 @@ class CmeConcentration:
 
 
 SECTIONS = (RepoRateRules, LiquidityRules, HolidayRules, CmeLiquidity, CmeConcentration)
-"""Charges that have a table each."""
+"""Charges that have their own table."""
 
 RESERVED = (RepoRateRules.name, LiquidityRules.name, HolidayRules.name)
-"""Names that no entry `[[charge]]` may take."""
+"""Names that an entry `[[charge]]` may not use."""
 
 
 @dataclass(frozen=True)
@@ -164,12 +164,12 @@ class GrossValueCharge:
 
     @property
     def meaning(self) -> str:
-        """What it does, in words."""
-        reduced = "reduced with the margin" if self.reducible else "not reduced"
+        """Return what it does, in words."""
+        reduced = "reducible" if self.reducible else "not reducible"
         return f"rate on the gross market value at {self.ccp}; {reduced}"
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         return {
             "ccp must be FICC or CME": self.ccp in (FICC, CME),
             f"name must not be one of {', '.join(RESERVED)}": self.name not in RESERVED,

@@ -24,21 +24,17 @@ class Cme:
     ]
     level: Annotated[float, "confidence of both VaRs"]
     horizon: Annotated[int, "business days a move takes"]
-    historical_weight: Annotated[
-        float, "weight of historical VaR; the rest is that of stressed VaR"
-    ]
+    historical_weight: Annotated[float, "weight of historical VaR; stressed VaR has the rest"]
     volatility_decay: Annotated[float, "daily decay of the volatility that scales the scenarios"]
-    volatility_seed_rows: Annotated[int, "rows that volatility begins with"]
-    volatility_limit: Annotated[
-        float, "scenarios are scaled up or down by no more than this factor"
-    ]
+    volatility_seed_rows: Annotated[int, "number of first rows that start the volatility"]
+    volatility_limit: Annotated[float, "largest factor by which scenarios are scaled up or down"]
     equivalent_roots: Annotated[
         tuple[tuple[float, str], ...],
-        "up to so many remaining years, the future that stands for cash",
+        "upper end in remaining years, and the future that represents cash up to it",
     ]
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         limits = [limit for limit, _ in self.equivalent_roots]
         return {
             "model must be 'hvar' or 'span'": self.model in ("hvar", SPAN),
@@ -70,7 +66,7 @@ class CmeCorrelation:
     decay: Annotated[float, "daily decay of the recent correlation"]
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         return {
             "weight must lie between 0 and 1": 0.0 <= self.weight <= 1.0,
             "decay must lie between 0 and 1": 0.0 < self.decay < 1.0,

@@ -1,4 +1,4 @@
-"""What the tables of a policy share: their form, and checks that several of them make."""
+"""The form that all tables of a policy have, and checks that several tables share."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from crossmargin.book.schemas import SECURITIES, Schema
 from crossmargin.instruments.contracts import roots
 
 HIGHEST_LEVEL = 0.9999
-"""Beyond it a tail can come to nothing (methodology, section 1)."""
+"""Highest level; above it a tail may hold no scenario (methodology, section 1)."""
 
 MOST_USD = 1e9
-"""No charge a contract is beyond it."""
+"""Largest charge a contract, USD."""
 
 Rules = dict[str, bool]
-"""What must hold of a table's values, and whether it does."""
+"""Rules for a table's values: the message of each, and whether it holds."""
 
 MaturityGroup = tuple[str, tuple[str, ...], int]
-"""Name, types of securities, and the last month of remaining term that is in."""
+"""Name, types of securities, and last month of remaining term, included."""
 
 
 class Section(Protocol):
     """A table of a policy: a frozen dataclass whose fields are its parameters.
 
-    The type of each field is `Annotated` with the meaning of the parameter, in words for people.
+    The type of each field is `Annotated` with the meaning of the parameter, in words.
 
     Attributes
     ----------
     table : str
         Its name in the file.
     purpose : str
-        A sentence that says what it is for.
+        A sentence that says what the table is for.
     """
 
     table: ClassVar[str]
     purpose: ClassVar[str]
 
     def rules(self) -> Rules:
-        """Return what must hold of the values; each message begins with a parameter's name."""
+        """Return the rules for the values; each message begins with a parameter's name."""
         ...
 
 
 def meanings(section: type) -> dict[str, str]:
-    """Return what each parameter of a table means.
+    """Return the meaning of each parameter of a table.
 
     Parameters
     ----------
@@ -82,12 +82,12 @@ def by_root(amounts: tuple[tuple[str, float], ...], most: float = MOST_USD) -> b
 
 
 def all_choices(values: tuple[str, ...], schema: Schema, name: str) -> bool:
-    """Tell whether all values may stand in a column of an input table."""
+    """Tell whether all values are choices of a column of an input table."""
     return all(set(values) <= set(c.choices) for c in schema.columns if c.name == name)
 
 
 def group_rules(name: str, groups: tuple[MaturityGroup, ...]) -> Rules:
-    """Return what must hold of maturity groups, the parameter `name`."""
+    """Return the rules for maturity groups given as the parameter `name`."""
     names = [group for group, _, _ in groups]
     return {
         f"{name} must have names, each once": len(names) > 0 and len(set(names)) == len(names),

@@ -12,7 +12,7 @@ from crossmargin.policies.sections.common import Rules, all_choices
 
 @dataclass(frozen=True)
 class Eligibility:
-    """Who and what may be cross-margined."""
+    """Which accounts and instruments may be cross-margined."""
 
     table: ClassVar[str] = "eligibility"
     purpose: ClassVar[str] = (
@@ -20,14 +20,14 @@ class Eligibility:
     )
     security_types: Annotated[tuple[str, ...], "types of Treasuries"]
     remaining_months: Annotated[
-        int, "a security has to mature later than so many months after the as-of date"
+        int, "a security must mature more than this many months after the as-of date"
     ]
     roots: Annotated[tuple[str, ...], "futures contracts"]
     house_roles: Annotated[tuple[str, ...], "roles at FICC of the firm's own accounts"]
     customer_roles: Annotated[tuple[str, ...], "roles at FICC of customers"]
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         return {
             "security_types holds an unknown type": all_choices(
                 self.security_types, SECURITIES, "type"

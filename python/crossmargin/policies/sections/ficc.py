@@ -34,19 +34,19 @@ class Ficc:
     level: Annotated[float, "confidence of the VaR"]
     horizon: Annotated[int, "business days a move takes"]
     minimum_margin_rows: Annotated[
-        int, "the minimum margin amount is the VaR of so many latest scenarios"
+        int, "number of latest scenarios whose VaR is the minimum margin amount"
     ]
     floor_share: Annotated[
-        float, "share of the smallest volatility seen that net market value is charged"
+        float, "charge on net market value, as a share of the smallest volatility seen"
     ]
-    floor_rows: Annotated[int, "rows that volatility is taken over"]
+    floor_rows: Annotated[int, "rows over which volatility is measured"]
     floor_bucket_years: Annotated[
         tuple[float, ...], "upper ends of the floor's buckets, remaining years"
     ]
-    floor_bucket_nodes: Annotated[tuple[str, ...], "yield whose volatility each bucket takes"]
+    floor_bucket_nodes: Annotated[tuple[str, ...], "yield whose volatility each bucket uses"]
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         years = self.floor_bucket_years
         return {
             "pnl must be 'sensitivity', 'full' or 'proxy'": (
@@ -70,9 +70,9 @@ class Ficc:
 
 @dataclass(frozen=True)
 class HaircutRules:
-    """FICC's haircut method: by maturity bucket, for what is short or has no sensitivities.
+    """FICC's haircut method by maturity bucket, for securities that are short or have no model.
 
-    What no bucket holds stays unpriced if no model covers it.
+    A security in no bucket stays unpriced if no model covers it.
     """
 
     table: ClassVar[str] = "haircuts"
@@ -81,24 +81,24 @@ class HaircutRules:
     )
     short_months: Annotated[
         int,
-        "securities that mature within so many months take the method, with a model or without",
+        "the method applies to securities that mature within so many months, even with a model",
     ]
     buckets: Annotated[
         tuple[MaturityGroup, ...],
-        "name, types of securities, last month of remaining term; the first that holds a security "
-        "is its own",
+        "name, types of securities, last month of remaining term; the first bucket that fits a "
+        "security applies",
     ]
-    nodes: Annotated[tuple[str, ...], "yield that each bucket is calibrated on"]
-    uncorrelated: Annotated[tuple[str, ...], "buckets that have no correlation with any other"]
+    nodes: Annotated[tuple[str, ...], "yield on which each bucket is calibrated"]
+    uncorrelated: Annotated[tuple[str, ...], "buckets without correlation to any other"]
     rates: Annotated[
-        tuple[float, ...], "share of net market value of each bucket; none: calibrated"
+        tuple[float, ...], "share of net market value of each bucket; empty: calibrated"
     ]
     correlations: Annotated[
-        tuple[tuple[float, ...], ...], "correlation matrix of the buckets; none: calibrated"
+        tuple[tuple[float, ...], ...], "correlation matrix of the buckets; empty: calibrated"
     ]
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         size = len(self.buckets)
         return {
             "short_months must be 0 to 1200": 0 <= self.short_months <= 1200,
@@ -119,7 +119,7 @@ class HaircutRules:
 
 
 def _is_correlation(rows: tuple[tuple[float, ...], ...], size: int) -> bool:
-    """Tell whether rows are a correlation matrix: unit diagonal, symmetric, no negative square."""
+    """Tell whether rows are a correlation matrix: unit diagonal, symmetric, semi-definite."""
     if len(rows) != size or any(len(row) != size for row in rows):
         return False
     matrix = np.array(rows)

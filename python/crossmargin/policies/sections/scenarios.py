@@ -1,4 +1,4 @@
-"""Which days of the history are scenarios."""
+"""Which rows of the history become scenarios."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from crossmargin.policies.sections.common import Rules
 
 @dataclass(frozen=True)
 class ScenarioRules:
-    """Which rows of the history are scenarios."""
+    """Which rows of the history become scenarios."""
 
     table: ClassVar[str] = "scenarios"
-    purpose: ClassVar[str] = "Which days of the history make up the scenarios of both models."
-    look_back: Annotated[int, "so many latest rows of the history are scenarios"]
-    minimum_rows: Annotated[int, "a shorter history is an error"]
+    purpose: ClassVar[str] = "Which days of the history give the scenarios of both models."
+    look_back: Annotated[int, "number of latest rows of the history that are scenarios"]
+    minimum_rows: Annotated[int, "fewest rows; a shorter history is an error"]
     stress_windows: Annotated[
         tuple[tuple[str, str], ...],
-        "first and last day of each period of stress; its rows are scenarios too, and stressed "
-        "ones",
+        "first and last day of each stress period; its rows are scenarios too, marked as stressed",
     ]
 
     @property
@@ -34,12 +33,14 @@ class ScenarioRules:
         )
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         return {
-            "look_back and minimum_rows must be positive, the minimum not the larger": (
+            "look_back and minimum_rows must be positive, and minimum_rows at most look_back": (
                 1 <= self.minimum_rows <= self.look_back
             ),
-            "stress_windows must be pairs of dates, the first not later": _windows_ok(self),
+            "stress_windows must be pairs of dates, the first not after the second": _windows_ok(
+                self
+            ),
         }
 
 

@@ -16,10 +16,10 @@ from crossmargin.policies.sections.common import (
 )
 
 SPAN = "span"
-"""The value of `cme.model` that asks for the table of that name."""
+"""The value of `cme.model` that needs the table of the same name."""
 
 MOST_RATIO = 1e6
-"""No delta ratio of a spread is beyond it."""
+"""Largest delta ratio of a spread."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Span:
     )
     scan_ranges: Annotated[
         tuple[tuple[str, float], ...],
-        "futures and USD a contract; calibrated for those not named",
+        "futures and USD a contract; calibrated for futures not named",
     ]
-    extreme_multiple: Annotated[float, "the extreme move in scan ranges"]
-    extreme_cover: Annotated[float, "share of the extreme move's loss that counts"]
+    extreme_multiple: Annotated[float, "extreme move, in scan ranges"]
+    extreme_cover: Annotated[float, "share of the loss in the extreme move that counts"]
     tiers: Annotated[
         tuple[tuple[str, int, int], ...],
         "futures, first and last month after the as-of month, both included; a root's tiers are "
@@ -54,13 +54,13 @@ class Span:
         "legs of each spread: futures, delta ratio, side A or B; in the order of priority",
     ]
     spread_rates: Annotated[
-        tuple[float, ...], "credit of each spread, share of its legs' scan risk; none: calibrated"
+        tuple[float, ...], "credit of each spread, share of its legs' scan risk; empty: calibrated"
     ]
-    calibration_rows: Annotated[int, "latest rows of the history that are calibrated on"]
-    calibration_level: Annotated[float, "confidence of what is calibrated"]
+    calibration_rows: Annotated[int, "number of latest rows of the history for calibration"]
+    calibration_level: Annotated[float, "confidence level of the calibration"]
     product_codes: Annotated[
         tuple[tuple[str, str, str], ...],
-        "futures, and their exchange and product in a SPAN parameter file",
+        "futures, with their exchange and product in a SPAN parameter file",
     ]
 
     def tiers_of(self, root: str) -> list[tuple[int, int]]:
@@ -68,7 +68,7 @@ class Span:
         return [(first, last) for name, first, last in self.tiers if name == root]
 
     def rules(self) -> Rules:
-        """Return what must hold of the values."""
+        """Return the rules for the values."""
         tiers = {root: self.tiers_of(root) for root, _, _ in self.tiers}
         return {
             "scan_ranges must name each root once, above 0 USD": (
@@ -79,14 +79,14 @@ class Span:
             "tiers must name known roots, and months that ascend without overlap": (
                 set(tiers) <= set(roots()) and all(map(_tiers_ok, tiers.values()))
             ),
-            "intra_spreads must name tiers of a root, and not a negative charge": all(
+            "intra_spreads must name tiers of a root, and charges of 0 or more": all(
                 1 <= min(a, b) <= max(a, b) <= len(tiers.get(root, [])) and 0.0 <= usd <= MOST_USD
                 for root, a, b, usd in self.intra_spreads
             ),
-            "delivery_charges must name each root once, not below 0 USD": by_root(
+            "delivery_charges must name each root once, 0 USD or more": by_root(
                 self.delivery_charges
             ),
-            "spreads need legs on sides A and B, each of another known root, ratio above 0": (
+            "spreads need legs on sides A and B, each of a different known root, ratio above 0": (
                 all(map(_legs_ok, self.spreads))
             ),
             "spread_rates must be empty, or a rate between 0 and 1 for each spread": (
@@ -112,7 +112,7 @@ def _tiers_ok(tiers: list[tuple[int, int]]) -> bool:
 
 
 def _legs_ok(legs: tuple[tuple[str, float, str], ...]) -> bool:
-    """Tell whether the legs of an inter-commodity spread make one."""
+    """Tell whether legs make an inter-commodity spread."""
     named = [root for root, _, _ in legs]
     return (
         {side for _, _, side in legs} == {"A", "B"}
