@@ -76,7 +76,7 @@ def accounts_of(run: xm.RunResult) -> dict[str, dict[str, Any]]:
 def test_positions_there_are_margined_by_its_model(
     tables: dict[str, pa.Table], notes: list[str]
 ) -> None:
-    rows = [row("A", "cash", notes[0], 5e6, ccp="XYZ"), row("A", "future", "ZNU26", -40)]
+    rows = [row("A", "cash", notes[0], 5e6, ccp="xyz"), row("A", "future", "ZNU26", -40)]
     run = margined(tables, rows)
     assert run.stages is not None
     models = run.stages.models

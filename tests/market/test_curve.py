@@ -169,3 +169,12 @@ def test_a_shift_is_linear_between_the_nodes_and_flat_outside(shift, t):
     x = np.array(shift)
     ours = x[left] * (1 - weight) + x[left + 1] * weight
     assert ours[0] == pytest.approx(np.interp(t, NODES, x), abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    "log_df",
+    [np.zeros(POINTS.size - 1), np.full(POINTS.size, np.nan), np.full(POINTS.size, -101.0)],
+)
+def test_what_is_no_curve_is_refused(points: int, value: float) -> None:
+    with pytest.raises(ValueError, match="log_df: 63 numbers within 100 of zero expected"):
+        Curve(np.datetime64("2025-03-13"), np.full(points, value))

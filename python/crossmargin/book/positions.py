@@ -209,7 +209,7 @@ def _find_ccps(
     """
     number, different = columns.encoded(named)
     # A blank cell has index -1: the last element here.
-    ccp = [*columns.texts(different).tolist(), None]
+    ccp = [*(text.upper() for text in columns.texts(different)), None]
     cleared = np.array(
         [[name is None or kind in clears.get(name, ()) for kind in POSITION_KINDS] for name in ccp]
     )

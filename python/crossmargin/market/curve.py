@@ -186,6 +186,10 @@ def curves_discount_factor(log_df: Float, time: Float) -> Float:
     return exact.exp(left + (time - POINTS[j]) * slope)
 
 
+LARGEST_LOG = 100.0
+"""No ln DF is further from zero: thirty years at 333% are not."""
+
+
 @dataclass(frozen=True)
 class Curve(Frozen):
     """One day's discount curve.
@@ -196,10 +200,24 @@ class Curve(Frozen):
         The day on which time is zero.
     log_df : ndarray of float64, [63]
         ln DF at `POINTS`.
+
+    Raises
+    ------
+    ValueError
+        `log_df` is not one number for each of `POINTS`, each within 100 of zero.
     """
 
     as_of: np.datetime64
     log_df: Float
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a curve."""
+        super().__post_init__()
+        if self.log_df.shape != POINTS.shape or not (np.abs(self.log_df) <= LARGEST_LOG).all():
+            raise ValueError(
+                f"log_df: {POINTS.size} numbers within {LARGEST_LOG:g} of zero expected, ln DF at "
+                "the points of a curve"
+            )
 
     def discount_factor(self, time: npt.ArrayLike) -> Float:
         """Return DF at times in years, any shape; beyond 30 years the last forward continues.
