@@ -172,8 +172,7 @@ def test_a_shift_is_linear_between_the_nodes_and_flat_outside(shift, t):
 
 
 @pytest.mark.parametrize(
-    "log_df",
-    [np.zeros(POINTS.size - 1), np.full(POINTS.size, np.nan), np.full(POINTS.size, -101.0)],
+    ("points", "value"), [(POINTS.size - 1, 0.0), (POINTS.size, np.nan), (POINTS.size, -101.0)]
 )
 def test_what_is_no_curve_is_refused(points: int, value: float) -> None:
     with pytest.raises(ValueError, match="log_df: 63 numbers within 100 of zero expected"):
