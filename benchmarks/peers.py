@@ -347,8 +347,8 @@ def _numba(problem: Problem, full: bool, threads: int, select: str) -> list[Answ
 
 
 @cache
-def _fused(select: str) -> Any:
-    """Compile the fused loop with one of two ways to find the k worst."""
+def _finders() -> dict[str, tuple[Any, Any]]:
+    """Compile two ways to find the k worst: what finds them, and what finds the k-th alone."""
     numba = import_module("numba")
 
     @numba.njit(error_model="numpy")
@@ -392,8 +392,14 @@ def _fused(select: str) -> Any:
     def only(x, k, value, index):
         return np.partition(x, k - 1)[k - 1]
 
-    tail = {"partition": partition, "worst": worst}[select]
-    limit_of = {"partition": only, "worst": worst}[select]
+    return {"partition": (partition, only), "worst": (worst, worst)}
+
+
+@cache
+def _fused(select: str) -> Any:
+    """Compile the fused loop with one of two ways to find the k worst."""
+    numba = import_module("numba")
+    tail, limit_of = _finders()[select]
 
     @numba.njit(parallel=True, error_model="numpy")
     def fused(
