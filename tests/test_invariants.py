@@ -683,7 +683,7 @@ def test_a_history_of_one_factor_cannot_be_recorrelated() -> None:
     # At 1 and 3 months DF = 1 / (1 + y t): the same yield moves both alike but for second order.
     yields = pa.table({"date": days, **dict.fromkeys(TENORS, level)})
     flat = xm.read_market(yields, as_of=AS_OF)
-    with pytest.raises(InputError, match="par yields: treasury:1/4 follows from"):
+    with pytest.raises(InputError, match="par yields: treasury:1/4 is a combination of"):
         run(ONE_FUTURE, market=flat, policy=full_policy(), volumes=VOLUMES)
 
 
