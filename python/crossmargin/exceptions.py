@@ -43,7 +43,7 @@ CODES: dict[str, Code] = {
     "CONTRACT_UNKNOWN": Code("rejected", "no contract is known by this name"),
     "CONTRACT_EXPIRED": Code("rejected", "the contract's last day is past"),
     "CCP_UNKNOWN": Code(
-        "rejected", "the clearing house named does not clear this kind of position"
+        "rejected", "the policy does not have the clearing house, or it clears no such position"
     ),
     "KIND_UNKNOWN": Code("rejected", "the kind of position is unknown"),
     "QUANTITY_INVALID": Code(

@@ -45,7 +45,7 @@ def test_other_market_or_no_models_are_refused(
     sample_inputs: dict[str, Any], sample_run: xm.RunResult
 ) -> None:
     run, market = sample_run, sample_inputs["market"]
-    with pytest.raises(ValueError, match="this run has no models"):
+    with pytest.raises(ValueError, match="this run has no stages"):
         xm.compare_revaluation(replace(run, stages=None), market)
     with pytest.raises(ValueError, match="the market is of 2026-06-09"):
         xm.compare_revaluation(run, replace(market, as_of=np.datetime64("2026-06-09")))

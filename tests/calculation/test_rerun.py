@@ -58,7 +58,7 @@ def test_another_day_and_results_without_stages_are_refused(book: dict[str, Any]
     first = xm.run(**book, market=market)
     with pytest.raises(ValueError, match="the market is of 2026-06-09, the run of 2026-06-10"):
         xm.rerun(first, xm.sample_market(as_of="2026-06-09"))
-    with pytest.raises(ValueError, match="no models"):
+    with pytest.raises(ValueError, match="no stages"):
         xm.rerun(replace(first, stages=None), market)
 
 

@@ -119,7 +119,7 @@ def test_without_stages_the_tables_are_read(tmp_path: Path) -> None:
     assert read.stages is None
     with pytest.raises(ValueError, match="no stages"):
         xm.write_run(read, tmp_path / "other")
-    with pytest.raises(ValueError, match="no models"):
+    with pytest.raises(ValueError, match="no stages"):
         xm.rerun(read, xm.sample_market())
 
 

@@ -40,6 +40,7 @@ def accounts(count: int) -> pa.Table:
             "requirement_cme": money(cents - cents // 2),
             "other_ficc": money(0 * cents),
             "other_cme": money(0 * cents),
+            "other_ccps": money(0 * cents),
             "requirement": money(cents, priced),
             "standalone_requirement": money(cents + cents // 10, priced),
             "saving": money(cents // 10, priced),
@@ -65,6 +66,16 @@ def test_the_policy_is_named_and_a_later_one_is_told(tmp_path: Path) -> None:
     assert lines[1].strip() == "policy own"
     lines = summary(accounts(2), ExceptionLog(), tmp_path, as_of="2026-04-29").splitlines()
     assert lines[1].strip() == "policy own: in force from 2026-04-30, after this day"
+
+
+def test_what_is_due_elsewhere_has_a_column_where_there_is_any(tmp_path: Path) -> None:
+    assert "at others" not in summary(accounts(3), ExceptionLog(), tmp_path)
+    table = accounts(3)
+    place = table.column_names.index("other_ccps")
+    table = table.set_column(place, "other_ccps", money(np.array([0, 0, 700_00])))
+    lines = summary(table, ExceptionLog(), tmp_path).splitlines()
+    at = next(n for n, line in enumerate(lines) if "at others" in line)
+    assert [line.split()[5] for line in lines[at + 1 : at + 3]] == ["700", "0"]
 
 
 def test_the_biggest_come_first_and_only_ten(tmp_path: Path) -> None:

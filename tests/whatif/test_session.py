@@ -574,5 +574,5 @@ def test_a_session_of_something_else_is_refused() -> None:
 
 def test_a_run_without_models_cannot_be_asked(run: xm.RunResult) -> None:
     read_back = replace(run, stages=None)
-    with pytest.raises(ValueError, match="this run has no models"):
+    with pytest.raises(ValueError, match="this run has no stages"):
         xm.Session(read_back)

@@ -43,11 +43,11 @@ def compare_revaluation(run: RunResult, market: Market, *, threads: int | None =
     Raises
     ------
     ValueError
-        The run has no models, or the market is of another day or has other factors.
+        The run has no stages, or the market is of another day or has other factors.
     """
     if run.stages is None:
         raise ValueError(
-            "this run has no models; give one made in this process, or read with its stages"
+            "this run has no stages; give one made in this process, or written by `write_run`"
         )
     models, book = run.stages.models, run.stages.netted.book
     if market.as_of != models.market.as_of:

@@ -71,7 +71,8 @@ def run(
     market : Market
         `read_market(...)` or `sample_market()`; it carries the as-of date.
     policy : path or Policy, optional
-        The default is the customer programme of 30 April 2026.
+        A TOML file, or the name of a shipped policy; the customer programme of 30 April 2026 if
+        not given.
     ficc_cube, cme_cube : path or table, optional
         P&L to use instead of ours: `instrument` and a column for each scenario, USD per 100 face or
         per contract, gain positive. Columns of the CME cube whose names are dates in a stress
@@ -191,7 +192,7 @@ def rerun(
     stages = result.stages
     if stages is None:
         raise ValueError(
-            "this run has no models; give one made in this process, or read with its stages"
+            "this run has no stages; give one made in this process, or written by `write_run`"
         )
     if market.as_of != stages.parsed.market.as_of:
         raise ValueError(

@@ -23,7 +23,7 @@ PositionsFile = Annotated[
     _input(
         "account, kind (cash, repo, reverse, future), instrument, quantity, xm; and where "
         "they apply settle_date, start_date, end_date, repo_rate, start_cash, failed, "
-        "clearing_firm."
+        "clearing_firm, ccp."
     ),
 ]
 AccountsFile = Annotated[

@@ -263,7 +263,10 @@ def _requirements(accounts: pa.Table, console: Console) -> Group:
     grid = _grid("Largest requirements, USD", console)
     for name in ("account", "status"):
         grid.add_column(name)
-    for name in ("requirement", "at FICC", "at CME", "saving", "offset rate"):
+    # A column of zeros would take room from the others.
+    elsewhere = any(row["other_ccps"] != 0 for row in rows)
+    at = ("at FICC", "at CME", *(("at others",) if elsewhere else ()))
+    for name in ("requirement", *at, "saving", "offset rate"):
         grid.add_column(name, justify="right")
     grid.add_column("binding or reason")
     for row in rows:
@@ -273,6 +276,7 @@ def _requirements(accounts: pa.Table, console: Console) -> Group:
             _usd(row["requirement"]) + _marks(row),
             _usd(_plus(row["requirement_ficc"], row["other_ficc"])),
             _usd(_plus(row["requirement_cme"], row["other_cme"])),
+            *((_usd(row["other_ccps"]),) if elsewhere else ()),
             _usd(row["saving"]) + _marks(row),
             _percent(row["offset_rate"]),
             _decided_by(row),

@@ -306,19 +306,21 @@ COMPONENTS = Schema(
     (
         _ACCOUNT,
         _FIRM,
-        Column("ccp", TEXT, "The clearing house: `FICC` or `CME`."),
+        Column("ccp", TEXT, "The clearing house: `FICC`, `CME`, or another one of the policy."),
         Column(
             "portfolio",
             TEXT,
             "`cash`, `futures` and `combined` are cross-margined; `other` is the rest; `all` is "
-            "what the clearing house would margin without the programme.",
+            "what the clearing house would margin without the programme, and the only one at "
+            "another clearing house.",
         ),
         Column(
             "component",
             TEXT,
             "At FICC `VaR`, `floor`, `MMA` (minimum margin amount) and `haircut`. At CME `HVaR` "
-            "and `SVaR`, or by scan ranges `scan`, `intra`, `delivery` and `credit`. `V` is "
-            "the margin they give. A charge is `charge: ` and its name.",
+            "and `SVaR`, or by scan ranges `scan`, `intra`, `delivery` and `credit`. At another "
+            "clearing house those of its model. `V` is the margin they give. A charge is "
+            "`charge: ` and its name.",
         ),
         Column(
             "amount",

@@ -75,7 +75,7 @@ class Session:
     TypeError
         `run` is not a run.
     ValueError
-        The run has no models, or `memory` is not a number of bytes.
+        The run has no stages, or `memory` is not a number of bytes.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class Session:
             raise TypeError(f"a session needs a run, from xm.run(...), not {type(run).__name__}")
         if run.stages is None:
             raise ValueError(
-                "this run has no models; give one made in this process, or read with its stages"
+                "this run has no stages; give one made in this process, or written by `write_run`"
             )
         if isinstance(memory, bool) or not isinstance(memory, int) or memory < 0:
             raise ValueError(f"memory: a number of bytes expected, got {memory!r}")
