@@ -100,7 +100,7 @@ def test_one_account_is_the_row_of_the_columns(
     there = NOTHING
     for group in groups[1:]:
         there = together(there, standing_alone(*group))
-    client = Client("A", eligible, complete, multiplier, floor, minimum, there)
+    client = Client("A", eligible, complete, (multiplier, floor, minimum), there)
     ours = settle(*groups[0], two_sided, client, rules)
     expected = by_columns(
         groups,
@@ -117,7 +117,7 @@ def test_one_account_is_the_row_of_the_columns(
 
 def test_a_cap_of_nothing_leaves_nothing_that_binds() -> None:
     v = (60.0, 40.0, 50.0, 1.0, 2.0)
-    client = Client("A", True, True, 1.0, 0.0, 0.0)
+    client = Client("A", True, True, (1.0, 0.0, 0.0))
     row = settle(v, v, KNOWN, KNOWN, True, client, AgreementRules(LOWER_OF_MODELS, 0.0, 0.0))
     assert (row["offset_rate"], row["binding"], row["capped"]) == (0.0, None, True)
 
@@ -130,7 +130,7 @@ def test_every_way_a_percentage_comes_about(both: float, other_model: float) -> 
     groups = [(ficc, cme, KNOWN, KNOWN)]
     terms = {"eligible": True, "complete": True}
     own = {"multiplier": 1.0, "floor": 0.0, "minimum": 0.0}
-    client = Client("A", **terms, **own)
+    client = Client("A", **terms, terms=(1.0, 0.0, 0.0))
     ours = settle(*groups[0], True, client, RULES)
     assert same_bits(ours, by_columns(groups, two_sided=True, rules=RULES, **terms, **own))
     binding = "FICC" if both >= other_model else "CME"
@@ -140,7 +140,7 @@ def test_every_way_a_percentage_comes_about(both: float, other_model: float) -> 
 
 def test_the_callers_decimal_context_does_not_matter() -> None:
     amount = (12_345_678.91, 0.0, 0.0, 0.0, 12_345_678.91)
-    client = Client("A", True, True, 1.0, 0.0, 0.0)
+    client = Client("A", True, True, (1.0, 0.0, 0.0))
     with localcontext(prec=3):
         row = settle(amount, amount, KNOWN, KNOWN, False, client, RULES)
     assert row["standalone_requirement"] == Decimal("24691357.82")

@@ -36,8 +36,8 @@ class Client:
     name : str
     eligible, complete : bool
         Whether it may be cross-margined; whether none of its rows was rejected.
-    multiplier, floor, minimum : float
-        The firm's own terms.
+    terms : tuple of float
+        The firm's own multiplier, floor and minimum.
     elsewhere : Alone
         What its positions at other clearing firms need.
     """
@@ -45,9 +45,7 @@ class Client:
     name: str
     eligible: bool
     complete: bool
-    multiplier: float
-    floor: float
-    minimum: float
+    terms: tuple[float, float, float]
     elsewhere: Alone = NOTHING
 
 
@@ -89,7 +87,7 @@ def settle(
         two_sided,
         client.elsewhere,
         _BESIDE,
-        (client.multiplier, client.floor, client.minimum),
+        client.terms,
         rules.cap,
         rules.minimum_saving,
     )
@@ -109,8 +107,9 @@ def settle(
         "reason": REASONS[reason] or None,
         "requirement_ficc": usd(in_ficc, cent),
         "requirement_cme": usd(in_cme, cent),
-        "other_ficc": usd(other_ficc, cent),
-        "other_cme": usd(other_cme, cent),
+        # Most accounts have all they hold in the cross-margin account.
+        "other_ficc": usd(other_ficc, cent) if other_ficc else _NO_CENTS,
+        "other_cme": usd(other_cme, cent) if other_cme else _NO_CENTS,
         "other_ccps": _NO_CENTS,
         "requirement": requirement,
         "house_requirement": terms,

@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -74,7 +75,10 @@ class CachedAccounts:
         self._agreement = models.policy.agreement
         self._v_ficc = _incremental(models, FICC).v
         self._v_cme = _incremental(models, CME).v
-        self._measures = len(_incremental(models, FICC).measures)
+        # An answer has the tails of FICC, those of CME, then FICC's sums.
+        count = len(_incremental(models, FICC).measures)
+        self._of_ficc = itemgetter(*range(count), -1)
+        self._of_cme = itemgetter(slice(count, -1))
         self._memory = memory
         self._kept: OrderedDict[int, _Cached] = OrderedDict()
         self._used = 0
@@ -143,8 +147,8 @@ class CachedAccounts:
     def _margins(self, answer: Answer) -> tuple[Portfolios, Portfolios, Flags, Flags]:
         """Return V of each portfolio in both models, and where they are unknown."""
         measured, mark = answer
-        ficc = self._v_ficc(*measured[: self._measures], measured[-1])
-        cme = self._v_cme(*measured[self._measures : -1])
+        ficc = self._v_ficc(*self._of_ficc(measured))
+        cme = self._v_cme(*self._of_cme(measured))
         a, b, c, d = mark
         if not (a | b | c | d) & (NO_FICC | NO_CME):
             return ficc, cme, _KNOWN, _KNOWN
@@ -166,9 +170,11 @@ class CachedAccounts:
             name=self._names[account],
             eligible=bool(clients.eligible[account]),
             complete=bool(clients.complete[account]),
-            multiplier=float(clients.multiplier[account]),
-            floor=float(clients.floor[account]),
-            minimum=float(clients.minimum[account]),
+            terms=(
+                float(clients.multiplier[account]),
+                float(clients.floor[account]),
+                float(clients.minimum[account]),
+            ),
             elsewhere=there[0],
         )
         cached = _Cached(kept, client, spread_elsewhere=there[1])

@@ -224,7 +224,8 @@ class Session:
 
     def _resolve(self, trades: Trades, account: int, xm: bool) -> list[Leg]:
         """Return the checked legs of a trade."""
-        if not isinstance(trades, Mapping):
+        # The test for any mapping takes as long as the rest.
+        if type(trades) is not dict and not isinstance(trades, Mapping):
             raise TypeError(
                 'trades: quantities by instrument expected, such as {"ZNM25": -10}, got '
                 f"{type(trades).__name__}"
@@ -261,13 +262,14 @@ def _pair(question: tuple[str, Trades]) -> tuple[str, Trades]:
     return account, trades
 
 
+_NOT_NUMBERS = (str, bytes, bool, np.bool_)
+
+
 def _lots(name: str, quantity: SupportsFloat, future: bool) -> int:
     """Return a quantity in contracts or lots of face, checked."""
     lot, largest = (1, LARGEST_CONTRACTS) if future else (LOT, LARGEST_FACE)
     try:
-        number = (
-            math.nan if isinstance(quantity, str | bytes | bool | np.bool_) else float(quantity)
-        )
+        number = math.nan if isinstance(quantity, _NOT_NUMBERS) else float(quantity)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not abs(number) <= largest:
