@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from crossmargin import columns
-from crossmargin.calculation.result import RunResult
+from crossmargin.calculation.result import RunResult, stages_of
 from crossmargin.conventions import FICC, PORTFOLIOS
 from crossmargin.engine import Execution
 from crossmargin.margin.ficc.model import FiccVar
@@ -45,11 +45,8 @@ def compare_revaluation(run: RunResult, market: Market, *, threads: int | None =
     ValueError
         The run has no stages, or the market is of another day or has other factors.
     """
-    if run.stages is None:
-        raise ValueError(
-            "this run has no stages; give one made in this process, or written by `write_run`"
-        )
-    models, book = run.stages.models, run.stages.netted.book
+    stages = stages_of(run)
+    models, book = stages.models, stages.netted.book
     if market.as_of != models.market.as_of:
         raise ValueError(f"the market is of {market.as_of}, the run of {models.market.as_of}")
     if market.history.factor != models.market.history.factor:
@@ -61,7 +58,7 @@ def compare_revaluation(run: RunResult, market: Market, *, threads: int | None =
     policy = models.policy
     inputs = ModelInputs(
         universe=models.universe,
-        held=run.stages.parsed.securities.take(run.stages.parsed.trades.held),
+        held=stages.parsed.securities.take(stages.parsed.trades.held),
         market=market,
         scenarios=policy.scenarios,
         eligible=models.eligible,

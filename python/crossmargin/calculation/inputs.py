@@ -176,7 +176,7 @@ def read_inputs(inputs: Inputs) -> ParsedInputs:
         cubes={ccp: cube for ccp, cube in cubes.items() if cube is not None},
         span_file=read.span_file(inputs.span_file),
         source=read.source,
-        exceptions=log.table(),
+        exceptions=ExceptionLog().table(),  # Until the last one is logged.
     )
     _check_rejected(log, inputs.max_rejected)
     if not inputs.allow_empty:

@@ -86,7 +86,7 @@ def net_trades(
     trades, assignment = parsed.trades, classified.assignment
     needed = [c for one in clearing_houses for c in one.model.contracts(parsed.market.as_of)]
     contracts = tuple(canonical_order({*trades.contracts, *needed}))
-    universe = universe_on(parsed.market, parsed, classified, contracts, baskets)
+    universe = universe_on(parsed.market, parsed, contracts, baskets)
     first = universe.name.size - len(contracts)
     legs = open_legs(
         trades,
@@ -127,7 +127,6 @@ def net_trades(
 def universe_on(
     market: Market,
     parsed: ParsedInputs,
-    classified: ClassifiedTrades,
     contracts: Sequence[Contract],
     baskets: BasketStore | None = None,
 ) -> Universe:
@@ -138,9 +137,7 @@ def universe_on(
     market : Market
         Of the day that the trades were read for.
     parsed : ParsedInputs
-        The securities that are known.
-    classified : ClassifiedTrades
-        Its trades say which securities are held.
+        The securities that are known, and the trades that say which of them are held.
     contracts : sequence of Contract
     baskets : BasketStore, optional
         Keeps the baskets of the futures for the next call.

@@ -12,7 +12,6 @@ from crossmargin import columns
 from crossmargin.agreement.eligibility import eligible_instruments
 from crossmargin.arrays import Mask
 from crossmargin.book.schemas import POSITIONS, VOLUMES
-from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs, market_notes
 from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.netted import NettedBook, universe_on
@@ -125,7 +124,6 @@ def prepare_models(
 
 def prepare_for_book(
     parsed: ParsedInputs,
-    classified: ClassifiedTrades,
     netted: NettedBook,
     policy: Policy,
     market: Market,
@@ -136,7 +134,7 @@ def prepare_for_book(
 
     Parameters
     ----------
-    parsed, classified, netted
+    parsed, netted
         The earlier stages.
     policy : Policy
     market : Market
@@ -157,7 +155,7 @@ def prepare_for_book(
     """
     universe = netted.universe
     if market is not parsed.market:
-        universe = universe_on(market, parsed, classified, netted.contracts, kept.baskets)
+        universe = universe_on(market, parsed, netted.contracts, kept.baskets)
     models = prepare_models(
         policy,
         market,
@@ -175,7 +173,7 @@ def prepare_for_book(
     for model in models.ccps.values():
         for note in model.notes():
             log.add(note.code, file=note.file, message=note.message)
-    _log_unpriced(parsed, classified, netted, models, log)
+    _log_unpriced(parsed, netted, models, log)
     return models, log.table()
 
 
@@ -205,7 +203,6 @@ def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: Exce
 
 def _log_unpriced(
     parsed: ParsedInputs,
-    classified: ClassifiedTrades,
     netted: NettedBook,
     models: PreparedModels,
     log: ExceptionLog,

@@ -125,6 +125,21 @@ class RunResult:
         )
 
 
+def stages_of(result: RunResult) -> Stages:
+    """Return the stages of a run.
+
+    Raises
+    ------
+    ValueError
+        It has none.
+    """
+    if result.stages is None:
+        raise ValueError(
+            "this run has no stages; give one made in this process, or written by `write_run`"
+        )
+    return result.stages
+
+
 def result_tables(
     stages: Stages, exceptions: pa.Table, *, run_id: str, threads: int | None
 ) -> tuple[dict[str, pa.Table], dict[str, dict[str, Any]]]:

@@ -23,7 +23,7 @@ from crossmargin.calculation.manifest import describe_run
 from crossmargin.calculation.margins import agree_offsets, margin_accounts, require_accounts
 from crossmargin.calculation.netted import NettedBook, net_trades
 from crossmargin.calculation.prepared import prepare_for_book
-from crossmargin.calculation.result import RunResult, Stages, result_tables
+from crossmargin.calculation.result import RunResult, Stages, result_tables, stages_of
 from crossmargin.engine import Execution
 from crossmargin.engine.execution import Progress
 from crossmargin.exceptions import ExceptionLog, InputError, InputWarning, counts
@@ -189,11 +189,7 @@ def rerun(
         raise TypeError(f"result: a run, from xm.run(...), expected, got {result!r:.60}")
     if not isinstance(market, Market):
         raise TypeError(f"market: a Market expected, got {market!r:.60}")
-    stages = result.stages
-    if stages is None:
-        raise ValueError(
-            "this run has no stages; give one made in this process, or written by `write_run`"
-        )
+    stages = stages_of(result)
     if market.as_of != stages.parsed.market.as_of:
         raise ValueError(
             f"the market is of {market.as_of}, the run of {stages.parsed.market.as_of}"
@@ -229,7 +225,7 @@ def _from_book(
 ) -> RunResult:
     """Return the results of a netted book on a market."""
     execution.tell("scenarios", 0.35)
-    models, noted = prepare_for_book(parsed, classified, netted, policy, market, kept, execution)
+    models, noted = prepare_for_book(parsed, netted, policy, market, kept, execution)
     execution.tell("margin", 0.6)
     log = ExceptionLog()
     for table in (parsed.exceptions, classified.exceptions, netted.exceptions, noted):

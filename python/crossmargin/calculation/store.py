@@ -27,7 +27,7 @@ from crossmargin.calculation.manifest import describe_ccps
 from crossmargin.calculation.margins import AccountMargins, Agreement
 from crossmargin.calculation.netted import NettedBook
 from crossmargin.calculation.prepared import prepare_for_book
-from crossmargin.calculation.result import STAGES, TABLES, RunResult, Stages
+from crossmargin.calculation.result import STAGES, TABLES, RunResult, Stages, stages_of
 from crossmargin.conventions import CME, FICC, SEGMENTS
 from crossmargin.engine import Book, Execution
 from crossmargin.exceptions import InputError
@@ -132,9 +132,7 @@ def write_run(result: RunResult, out: str | Path) -> Path:
     """
     if not isinstance(result, RunResult):
         raise TypeError(f"result: a run, from xm.run(...), expected, got {result!r:.60}")
-    stages = result.stages
-    if stages is None:
-        raise ValueError("this run has no stages; write one that was made in this process")
+    stages = stages_of(result)
     written = (getattr(stages, name) for name in _WRITTEN)
     market = stages.models.market
     moved = None if market is stages.parsed.market else market
@@ -207,11 +205,11 @@ def _stages(data: bytes, label: str, run_id: str, accounts: int, execution: Exec
     if own_id != run_id:
         raise InputError(f"{label}: is of another run than the tables; run the book again")
     written = dict(zip(_WRITTEN, values, strict=True))
-    parsed, classified, netted = (written[name] for name in ("parsed", "classified", "netted"))
+    parsed, netted = written["parsed"], written["netted"]
     market = parsed.market if moved is None else moved
     kept = Kept()
     try:
-        models, _ = prepare_for_book(parsed, classified, netted, policy, market, kept, execution)
+        models, _ = prepare_for_book(parsed, netted, policy, market, kept, execution)
         stages = Stages(models=models, kept=kept, **written)
         if not _agree(stages, accounts):
             raise ValueError("stages of different sizes")

@@ -9,7 +9,7 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,8 +52,6 @@ class CachedAccounts:
         As the run margined them.
     names : sequence of str
         Names of the accounts.
-    elsewhere : dict of int to list of int
-        The groups that hold an account's positions at other clearing firms.
     memory : int
         Bytes that all cached accounts may take together; a larger account is not cached.
     """
@@ -65,18 +63,20 @@ class CachedAccounts:
         clients: Clients,
         *,
         names: Sequence[str],
-        elsewhere: dict[int, list[int]],
         memory: int,
     ) -> None:
-        self._asked = asked_book(book, models)
+        terms = {ccp: _incremental(models, ccp) for ccp in (FICC, CME)}
+        self._asked = asked_book(book, models, terms)
         self._clients = clients
         self._names = names
-        self._elsewhere = elsewhere
+        # The groups that hold an account's positions at other clearing firms.
+        self._elsewhere: dict[int, list[int]] = {}
+        for group in range(len(names), clients.group_account.size):
+            self._elsewhere.setdefault(int(clients.group_account[group]), []).append(group)
         self._agreement = models.policy.agreement
-        self._v_ficc = _incremental(models, FICC).v
-        self._v_cme = _incremental(models, CME).v
+        self._v_ficc, self._v_cme = terms[FICC].v, terms[CME].v
         # An answer has the tails of FICC, those of CME, then FICC's sums.
-        count = len(_incremental(models, FICC).measures)
+        count = len(terms[FICC].measures)
         self._of_ficc = itemgetter(*range(count), -1)
         self._of_cme = itemgetter(slice(count, -1))
         self._memory = memory
@@ -232,7 +232,7 @@ def can_be_cached(models: PreparedModels) -> bool:
     return can_be_asked([measure.cube for measure in (*ficc.measures, *cme.measures)])
 
 
-def asked_book(book: Book, models: PreparedModels) -> AskedBook:
+def asked_book(book: Book, models: PreparedModels, terms: Mapping[str, Incremental]) -> AskedBook:
     """Return the book with everything that both models measure on it.
 
     Parameters
@@ -241,6 +241,8 @@ def asked_book(book: Book, models: PreparedModels) -> AskedBook:
         Rows are group * 4 + segment.
     models : PreparedModels
         Cubes on the grid.
+    terms : mapping of str to Incremental
+        How to add to the models of FICC and CME, in this order.
 
     Returns
     -------
@@ -249,7 +251,6 @@ def asked_book(book: Book, models: PreparedModels) -> AskedBook:
     """
     universe = models.universe
     ficc, cme = models.ccps[FICC], models.ccps[CME]
-    terms = {ccp: _incremental(models, ccp) for ccp in (FICC, CME)}
     mark = (
         HELD
         + NO_FICC * (ficc.unpriced != "").astype(np.uint8)

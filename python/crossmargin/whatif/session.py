@@ -20,7 +20,7 @@ from crossmargin.calculation.margins import (
     require_accounts,
 )
 from crossmargin.calculation.prepared import PreparedModels
-from crossmargin.calculation.result import RunResult
+from crossmargin.calculation.result import RunResult, stages_of
 from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
 from crossmargin.engine import Book, Execution
 from crossmargin.instruments.identifiers import canonical_name
@@ -86,13 +86,9 @@ class Session:
     def __init__(self, run: RunResult, *, memory: int = MEMORY, threads: int | None = None) -> None:
         if not isinstance(run, RunResult):
             raise TypeError(f"a session needs a run, from xm.run(...), not {type(run).__name__}")
-        if run.stages is None:
-            raise ValueError(
-                "this run has no stages; give one made in this process, or written by `write_run`"
-            )
+        stages = stages_of(run)
         if isinstance(memory, bool) or not isinstance(memory, int) or memory < 0:
             raise ValueError(f"memory: a number of bytes expected, got {memory!r}")
-        stages = run.stages
         self._models: PreparedModels = stages.models
         self._batch = Batch(stages.netted.book, stages.netted.elsewhere, stages.clients)
         self._execution = Execution(threads)
@@ -112,11 +108,6 @@ class Session:
             self._models.eligible, np.where(future, CME_XM, FICC_XM), self._other
         ).tolist()
         self._eligible: list[bool] = self._batch.clients.eligible.tolist()
-        extra = np.arange(len(names), self._batch.clients.group_account.size)
-        owner = self._batch.clients.group_account[extra]
-        self._elsewhere: dict[int, list[int]] = {}
-        for group, account in zip(extra.tolist(), owner.tolist(), strict=True):
-            self._elsewhere.setdefault(account, []).append(group)
         self._cached: CachedAccounts | None = None
         if can_be_cached(self._models):
             self._cached = CachedAccounts(
@@ -124,7 +115,6 @@ class Session:
                 self._models,
                 self._batch.clients,
                 names=names,
-                elsewhere=self._elsewhere,
                 memory=memory,
             )
 
