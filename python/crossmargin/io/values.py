@@ -31,16 +31,13 @@ TEXT = "text"
 """The type of a list of texts and nulls, as JSON."""
 ARRAYS = "bifuM"
 """Kinds of NumPy arrays: flags, numbers and dates."""
-NUMBERS = {
-    str(kind): (kind, dtype)
-    for kind, dtype in (
-        (pa.float64(), "<f8"),
-        (pa.int64(), "<i8"),
-        (pa.bool_(), "|b1"),
-        (pa.date32(), "<M8[D]"),
-    )
+NUMBERS: Mapping[str, tuple[str, Callable[[columns.Column], npt.NDArray[Any]]]] = {
+    str(pa.float64()): ("<f8", columns.numbers),
+    str(pa.int64()): ("<i8", columns.integers),
+    str(pa.bool_()): ("|b1", columns.flags),
+    str(pa.date32()): ("<M8[D]", columns.dates),
 }
-"""Arrow types by name, and what their cells are in NumPy."""
+"""Of Arrow types by name: the NumPy type of their cells, and what reads these."""
 PLAIN = (type(None), bool, int, float, str, tuple, list, dict, frozenset)
 """Types of values that are no dataclass of ours."""
 DEEPEST = 32
@@ -171,17 +168,9 @@ class _Writer:
             return {"column": ["dictionary", words, self._array(number.astype(np.int32))]}
         if str(kind) not in NUMBERS:
             raise TypeError(f"a column of {kind} cannot be kept")
+        _, cells = NUMBERS[str(kind)]
         known = columns.is_known(column)
-        cells: npt.NDArray[Any] = np.zeros(0)
-        if kind == pa.float64():
-            cells = columns.numbers(column)
-        elif kind == pa.int64():
-            cells = columns.integers(column)
-        elif kind == pa.bool_():
-            cells = columns.flags(column)
-        else:
-            cells = columns.dates(column)
-        return {"column": [str(kind), self._array(cells), self._array(known)]}
+        return {"column": [str(kind), self._array(cells(column)), self._array(known)]}
 
     def _texts(self, texts: list[str | None]) -> Any:
         return self._blob(TEXT, [len(texts)], json.dumps(texts).encode())
@@ -280,7 +269,7 @@ class _Reader:
                 raise ValueError("a text beyond the list")
             index = columns.column(number.astype(np.int64), number >= 0).cast(pa.int32())
             return pa.DictionaryArray.from_arrays(index, columns.text_column(words))
-        _, dtype = NUMBERS[kind]
+        dtype, _ = NUMBERS[kind]
         value, known = cells
         if value.dtype != dtype or known.dtype != bool or value.ndim != 1:
             raise ValueError(f"a column of {kind!r:.20}")
