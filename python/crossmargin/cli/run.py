@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from crossmargin.calculation.run import run as margin_book
+from crossmargin.calculation.store import write_run
 from crossmargin.cli.exits import exit_if_rejected, telling
 from crossmargin.cli.inputs import InputOptions
 from crossmargin.cli.options import (
@@ -129,7 +130,7 @@ def _run(inputs: InputOptions, out: Path, *, sample: bool, **options: Any) -> No
         )
         progress("writing", 1.0)
         done.add(result.manifest["run_id"])
-        result.write(out)
+        write_run(result, out)
     with telling(out) as done:
         done.add(result.manifest["run_id"])
         show(lambda console: print_summary(result, out, console))
