@@ -138,11 +138,15 @@ class Incremental:
     v : callable
         Returns V of each margin portfolio from VaR by each measure, then the sums, all as plain
         floats. It equals the model's own V to the bit.
+    mixtures : tuple of tuple of float
+        Weights of the measures, none negative. V is the largest of these weighted sums of VaR, of
+        the sums, and of zero.
     """
 
     measures: tuple[Measure, ...]
     sums: BucketSums | None
     v: Callable[..., Portfolios]
+    mixtures: tuple[tuple[float, ...], ...]
 
 
 class PreparedModel(Protocol):

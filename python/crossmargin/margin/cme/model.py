@@ -105,8 +105,10 @@ class PreparedHvar:
         """How to add to both tails."""
         measures = tuple(Measure(cube, self.rules.level) for cube in self.scenario_pnl().values())
         if self.stressed is None:
-            return Incremental(measures, None, v_cme)
-        return Incremental(measures, None, partial(v_cme_stressed, self.rules.historical_weight))
+            return Incremental(measures, None, v_cme, ((1.0,),))
+        weight = self.rules.historical_weight
+        v = partial(v_cme_stressed, weight)
+        return Incremental(measures, None, v, ((weight, 1.0 - weight),))
 
     def margin(self, book: Book, execution: Execution) -> CcpMargin:
         """Return V_C of every portfolio; see `cme_margin`."""

@@ -165,7 +165,9 @@ class PreparedFicc:
             self.floor_rate,
             UNIONS[FICC],
         )
-        return Incremental(tuple(ficc_measures(self.cube, self.rules)), sums, v_ficc)
+        return Incremental(
+            tuple(ficc_measures(self.cube, self.rules)), sums, v_ficc, ((1.0, 0.0), (0.0, 1.0))
+        )
 
     def margin(self, book: Book, execution: Execution) -> CcpMargin:
         """Return V_F of every portfolio; see `ficc_margin`."""
