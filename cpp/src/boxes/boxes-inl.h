@@ -20,10 +20,18 @@
 namespace crossmargin::XM_LEVEL {
 namespace {
 
-constexpr std::int64_t kLanes = 8;
+// Bytes of a register: a compiler splits what is wider badly.
+#if defined(__AVX512F__)
+constexpr std::int64_t kBytes = 64;
+#elif defined(__AVX__)
+constexpr std::int64_t kBytes = 32;
+#else
+constexpr std::int64_t kBytes = 16;
+#endif
+using Vector = double __attribute__((vector_size(kBytes)));
+using Bits = std::int64_t __attribute__((vector_size(kBytes)));
+constexpr std::int64_t kLanes = kBytes / 8;
 constexpr std::int64_t kVectors = 4;  // sums that are added to side by side
-using Vector = double __attribute__((vector_size(64)));
-using Bits = std::int64_t __attribute__((vector_size(64)));
 
 inline Vector magnitude(Vector x) noexcept {
   constexpr std::int64_t kNoSign = 0x7fffffffffffffff;
@@ -54,19 +62,40 @@ struct Reach {
   }
 };
 
-// sum[s] = first[s] and what each line adds, in `size` vectors from scenario s on.
-template <typename Term, std::int64_t size>
+inline Vector load(const double* p) noexcept {
+  Vector v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+// sum[s] = first[s] and what each line adds, in some vectors from scenario s on.
+template <typename Term>
+inline void add_vector(const double* first, const Lines& lines, std::int64_t s,
+                       double* sum) noexcept {
+  Vector total = load(first + s);
+  for (std::int64_t n = 0; n < lines.size; ++n) {
+    Term::add(total, load(lines.pnl[n] + s), lines.factor[n], lines.centre[n]);
+  }
+  std::memcpy(sum + s, &total, sizeof total);
+}
+template <typename Term>
 inline void add_vectors(const double* first, const Lines& lines, std::int64_t s,
                         double* sum) noexcept {
-  Vector total[size];
-  std::memcpy(total, first + s, sizeof total);
+  // Names, not an array, which GCC would keep in memory.
+  Vector a = load(first + s), b = load(first + s + kLanes);
+  Vector c = load(first + s + 2 * kLanes), d = load(first + s + 3 * kLanes);
   for (std::int64_t n = 0; n < lines.size; ++n) {
     const double factor = lines.factor[n], centre = lines.centre[n];
-    Vector pnl[size];
-    std::memcpy(pnl, lines.pnl[n] + s, sizeof pnl);
-    for (std::int64_t v = 0; v < size; ++v) Term::add(total[v], pnl[v], factor, centre);
+    const double* pnl = lines.pnl[n] + s;
+    Term::add(a, load(pnl), factor, centre);
+    Term::add(b, load(pnl + kLanes), factor, centre);
+    Term::add(c, load(pnl + 2 * kLanes), factor, centre);
+    Term::add(d, load(pnl + 3 * kLanes), factor, centre);
   }
-  std::memcpy(sum + s, total, sizeof total);
+  std::memcpy(sum + s, &a, sizeof a);
+  std::memcpy(sum + s + kLanes, &b, sizeof b);
+  std::memcpy(sum + s + 2 * kLanes, &c, sizeof c);
+  std::memcpy(sum + s + 3 * kLanes, &d, sizeof d);
 }
 
 // The same in every scenario.
@@ -75,9 +104,9 @@ inline void add_lines(const double* first, const Lines& lines, std::int64_t coun
                       double* sum) noexcept {
   std::int64_t s = 0;
   for (; s + kVectors * kLanes <= count; s += kVectors * kLanes) {
-    add_vectors<Term, kVectors>(first, lines, s, sum);
+    add_vectors<Term>(first, lines, s, sum);
   }
-  for (; s + kLanes <= count; s += kLanes) add_vectors<Term, 1>(first, lines, s, sum);
+  for (; s + kLanes <= count; s += kLanes) add_vector<Term>(first, lines, s, sum);
   for (; s < count; ++s) {
     double total = first[s];
     for (std::int64_t n = 0; n < lines.size; ++n) {
