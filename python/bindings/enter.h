@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <tuple>
+#include <type_traits>
 
 #include "crossmargin/fault.h"
 #include "crossmargin/fp_environment.h"
@@ -38,7 +39,11 @@ inline bool to_python(bool done) { return done; }
 template <typename Kernel>
 auto run_core(Kernel&& kernel) {
   const FpEnvironment environment;
-  return to_python(kernel());
+  if constexpr (std::is_void_v<decltype(kernel())>) {
+    kernel();
+  } else {
+    return to_python(kernel());
+  }
 }
 
 // The same with the GIL released: the only place that releases it.
@@ -101,5 +106,6 @@ void register_tails(py::module_& m);
 void register_revalue(py::module_& m);
 void register_whatif(py::module_& m);
 void register_netting(py::module_& m);
+void register_boxes(py::module_& m);
 
 }  // namespace crossmargin::bindings

@@ -31,4 +31,5 @@ PYBIND11_MODULE(_core, m) {
   crossmargin::bindings::register_revalue(m);
   crossmargin::bindings::register_whatif(m);
   crossmargin::bindings::register_netting(m);
+  crossmargin::bindings::register_boxes(m);
 }

@@ -6,6 +6,7 @@
 
 from crossmargin.engine.backends import Info, info
 from crossmargin.engine.book import Book
+from crossmargin.engine.boxes import BoxTails, book_pnl, box_tails
 from crossmargin.engine.cube import Cube, Measure, tail_size
 from crossmargin.engine.execution import Execution
 from crossmargin.engine.executor import default_threads
@@ -29,6 +30,7 @@ from crossmargin.engine.tails import (
 
 __all__ = [
     "Book",
+    "BoxTails",
     "ClassOffsets",
     "Cube",
     "Execution",
@@ -40,6 +42,8 @@ __all__ = [
     "Tails",
     "Terms",
     "TierCharges",
+    "book_pnl",
+    "box_tails",
     "default_threads",
     "feature_index",
     "info",

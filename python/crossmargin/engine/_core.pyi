@@ -6,6 +6,8 @@ import numpy.typing as npt
 
 from crossmargin.arrays import Float, Int32, Integer
 from crossmargin.engine.arguments import (
+    BoxArrays,
+    Boxes,
     PairArrays,
     Pairs,
     Polynomials,
@@ -14,6 +16,7 @@ from crossmargin.engine.arguments import (
     TailArrays,
     TermArrays,
     Unions,
+    Windows,
 )
 from crossmargin.engine.faults import Fault
 
@@ -63,6 +66,16 @@ def net_pairs(
     short_held: Float,
     result: PairArrays,
 ) -> Fault: ...
+def box_tails(
+    level: str,
+    first: int,
+    last: int,
+    pnl: Float,
+    base: Float,
+    windows: Windows,
+    boxes: Boxes,
+    result: BoxArrays,
+) -> None: ...
 
 class ScenarioSet:
     def __init__(

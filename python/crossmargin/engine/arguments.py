@@ -175,3 +175,62 @@ class PairArrays(NamedTuple):
     amount: Float
     long_left: Float
     short_left: Float
+
+
+class Windows(NamedTuple):
+    """Contiguous scenarios of a cube, and the tail measured in each.
+
+    Attributes
+    ----------
+    start, size : ndarray of int64 [M]
+        The scenarios start to start + size.
+    k : ndarray of int64 [M]
+        VaR is the k-th largest loss of a window.
+    """
+
+    start: Integer
+    size: Integer
+    k: Integer
+
+
+class Boxes(NamedTuple):
+    """Boxes of quantities.
+
+    Attributes
+    ----------
+    row : ndarray of int32 [N]
+        The row of the base whose P&L is fixed.
+    ptr : ndarray of int64 [N + 1]
+        The lines of each box.
+    instrument : ndarray of int32 [L]
+    middle, half : ndarray of float64 [L]
+        A line's quantity lies within middle - half and middle + half, long positive.
+    bounds : ndarray of int8 [N]
+        0 leaves a box out, 1 asks for `low`, 2 for `high` too.
+    """
+
+    row: Int32
+    ptr: Integer
+    instrument: Int32
+    middle: Float
+    half: Float
+    bounds: Int8
+
+
+class BoxArrays(NamedTuple):
+    """VaR in the middle of boxes, and bounds; what is not asked for is not written.
+
+    Attributes
+    ----------
+    middle : ndarray of float64 [N x M]
+        USD, loss positive.
+    scenario : ndarray of int32 [N x M]
+        The cube's scenario of which `middle` is the loss.
+    low, high : ndarray of float64 [N x M]
+        USD, loss positive.
+    """
+
+    middle: Float
+    scenario: Int32
+    low: Float
+    high: Float

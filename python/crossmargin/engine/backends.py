@@ -127,8 +127,8 @@ def kernels(backend: str) -> Any:
     Returns
     -------
     module
-        It has `segment_tails`, `revalue`, `taylor`, `spread_credits` and `net_pairs` with the
-        signatures of `reference`.
+        It has `segment_tails`, `revalue`, `taylor`, `spread_credits`, `net_pairs` and `box_tails`
+        with the signatures of `reference`.
 
     Raises
     ------

@@ -6,7 +6,15 @@ import os
 
 from crossmargin.arrays import Float
 from crossmargin.engine import _core
-from crossmargin.engine.arguments import Polynomials, TailArrays, TermArrays, Unions
+from crossmargin.engine.arguments import (
+    BoxArrays,
+    Boxes,
+    Polynomials,
+    TailArrays,
+    TermArrays,
+    Unions,
+    Windows,
+)
 from crossmargin.engine.book import Book
 from crossmargin.engine.cube import Measure
 from crossmargin.engine.faults import Fault
@@ -59,6 +67,19 @@ def revalue(first: int, last: int, terms: TermArrays, shock: Float, pnl: Float) 
 def taylor(first: int, last: int, polynomials: Polynomials, shock: Float, pnl: Float) -> Fault:
     """Evaluate polynomials; see the reference."""
     return _core.taylor(level(), first, last, polynomials, shock, pnl)
+
+
+def box_tails(
+    first: int,
+    last: int,
+    pnl: Float,
+    base: Float,
+    windows: Windows,
+    boxes: Boxes,
+    result: BoxArrays,
+) -> None:
+    """Bound VaR over boxes of quantities; see the reference."""
+    _core.box_tails(level(), first, last, pnl, base, windows, boxes, result)
 
 
 # These kernels are the same at every instruction set.

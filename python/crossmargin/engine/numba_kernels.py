@@ -65,6 +65,11 @@ def net_pairs(first, last, pairs, long_held, short_held, result):
     return _net_pairs(first, last, *pairs, long_held, short_held, *result)
 
 
+def box_tails(first, last, pnl, base, windows, boxes, result):
+    """Bound VaR over boxes [first, last); see the reference."""
+    _box_tails(first, last, pnl, base, *windows, *boxes, *result)
+
+
 @jit
 def _segment_tails(
     first,
@@ -381,6 +386,58 @@ def _net_pairs(
             count[account, q] = total
             amount[account, q] = value
     return NONE, 0, 0, 0
+
+
+@jit
+def _box_tails(
+    first,
+    last,
+    pnl,
+    base,
+    start,
+    count,
+    k,
+    row,
+    ptr,
+    instrument,
+    middle_lots,
+    half,
+    bounds,
+    middle,
+    scenario,
+    low,
+    high,
+):
+    """Bound VaR over boxes [first, last) of quantities; see the reference."""
+    scenarios = pnl.shape[1]
+    total, bounded = np.empty(scenarios), np.empty(scenarios)
+    kept_pnl, kept_scenario = np.empty(max(k)), np.empty(max(k), np.int32)
+    for box in range(first, last):
+        if bounds[box] == 0:
+            continue
+        total[:] = base[row[box]]
+        for i in range(ptr[box], ptr[box + 1]):
+            move, lots = pnl[instrument[i]], middle_lots[i]
+            for s in range(scenarios):
+                total[s] += lots * move[s]
+        for w in range(len(k)):
+            own = slice(start[w], start[w] + count[w])
+            _keep_worst(total[own], kept_pnl[: k[w]], kept_scenario[: k[w]])
+            centre = start[w] + kept_scenario[k[w] - 1]
+            middle[box, w] = 0.0 - kept_pnl[k[w] - 1]
+            scenario[box, w] = centre
+            reach = bounded[own]
+            reach[:] = 0.0
+            for i in range(ptr[box], ptr[box + 1]):
+                if half[i] > 0.0:
+                    move, at, lots = pnl[instrument[i], own], pnl[instrument[i], centre], half[i]
+                    for s in range(count[w]):
+                        reach[s] += lots * abs(move[s] - at)
+            _keep_worst(total[own] + reach, kept_pnl[: k[w]], kept_scenario[: k[w]])
+            low[box, w] = 0.0 - kept_pnl[k[w] - 1]
+            if bounds[box] > 1:
+                _keep_worst(total[own] - reach, kept_pnl[: k[w]], kept_scenario[: k[w]])
+                high[box, w] = 0.0 - kept_pnl[k[w] - 1]
 
 
 @jit

@@ -12,6 +12,8 @@ import numpy as np
 from crossmargin import exact
 from crossmargin.arrays import Float, Int32
 from crossmargin.engine.arguments import (
+    BoxArrays,
+    Boxes,
     PairArrays,
     Pairs,
     Polynomials,
@@ -20,6 +22,7 @@ from crossmargin.engine.arguments import (
     TailArrays,
     TermArrays,
     Unions,
+    Windows,
 )
 from crossmargin.engine.book import Book
 from crossmargin.engine.cube import Measure
@@ -301,6 +304,61 @@ def net_pairs(
             offset[account, pair] = total
             amount[account, pair] = value
     return OK
+
+
+def box_tails(
+    first: int,
+    last: int,
+    pnl: Float,
+    base: Float,
+    windows: Windows,
+    boxes: Boxes,
+    result: BoxArrays,
+) -> None:
+    """Bound the VaR of portfolios whose quantities lie in boxes [first, last).
+
+    Parameters
+    ----------
+    first, last : int
+        The range of boxes.
+    pnl : ndarray of float64 [I x S]
+        USD, gain positive, on the grid.
+    base : ndarray of float64 [R x S]
+        P&L of the fixed portfolios.
+    windows : Windows
+    boxes : Boxes
+        No sum of theirs is rounded.
+    result : BoxArrays
+
+    Notes
+    -----
+    With the losses L[s] in the middle of a box, `middle` is the k-th largest of a window and
+    `scenario` that loss' scenario, the lower number first among equals. With the lines that can
+    vary, r[s] = sum of half * abs(pnl[s] - pnl[scenario]): the loss of any portfolio of the box
+    lies within L[s] - r[s] and L[s] + r[s], apart from what it would change in `scenario` itself.
+    `low` and `high` are the k-th largest of these.
+    """
+    for box in np.flatnonzero(boxes.bounds[first:last]) + first:
+        lines = slice(boxes.ptr[box], boxes.ptr[box + 1])
+        half, move = boxes.half[lines], pnl[boxes.instrument[lines]]
+        loss = 0.0 - (base[boxes.row[box]] + boxes.middle[lines] @ move)
+        varies = half > 0.0
+        for window, (start, count, k) in enumerate(zip(*windows, strict=True)):
+            own = slice(start, start + count)
+            # A stable sort keeps the lower scenario number first among equals.
+            worst = start + np.argsort(-loss[own], kind="stable")[k - 1]
+            change = np.abs(move[varies, own] - move[varies, worst, np.newaxis])
+            reach = half[varies] @ change
+            result.middle[box, window] = loss[worst] + 0.0
+            result.scenario[box, window] = worst
+            result.low[box, window] = _largest(loss[own] - reach, k)
+            if boxes.bounds[box] > 1:
+                result.high[box, window] = _largest(loss[own] + reach, k)
+
+
+def _largest(values: Float, k: int) -> float:
+    """Return the k-th largest value, zeros as +0.0."""
+    return float(np.sort(values)[-k] + 0.0)
 
 
 def _round_into(target: Float, value: Float, instrument: int, first: int) -> Fault:
