@@ -16,6 +16,7 @@ from crossmargin.io.baskets import deliverable_basket
 from crossmargin.io.market import read_market
 from crossmargin.market import Market
 from crossmargin.market.rates import RateWarning
+from crossmargin.optimise.allocation import Allocation, allocate
 from crossmargin.policies import read_policy
 from crossmargin.whatif.session import Session
 
@@ -35,6 +36,7 @@ else:
 __version__ = version("crossmargin")
 
 __all__ = [
+    "Allocation",
     "Book",
     "Cube",
     "InputWarning",
@@ -43,6 +45,7 @@ __all__ = [
     "RateWarning",
     "RunResult",
     "Session",
+    "allocate",
     "compare",
     "compare_revaluation",
     "conversion_factor",

@@ -6,12 +6,13 @@ many contracts lie in the cross-margin account. The requirement after a choice i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from crossmargin.agreement.requirement import Requirements
-from crossmargin.arrays import Integer, Mask
+from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.calculation.batches import Batch
 from crossmargin.calculation.margins import (
     AccountMargins,
@@ -44,6 +45,9 @@ class Movable:
         Of these, in the cross-margin account now.
     ptr : ndarray of int64, [A + 1]
         Where the lines of each account begin.
+    free : ndarray of bool, [A]
+        Whether the account has cross-margined cash. Without, nothing can be set off, and the only
+        choices are what is there now and nothing.
     places : Batch
         The book with both places of each line; an element's quantity is its number.
     line : ndarray of int64
@@ -59,10 +63,11 @@ class Movable:
     total: Integer
     crossed: Integer
     ptr: Integer
+    free: Mask
     places: Batch
     line: Integer
     crosses: Mask
-    lots: Integer
+    lots: Float
 
     @property
     def lower(self) -> Integer:
@@ -109,8 +114,8 @@ def movable(batch: Batch, models: PreparedModels, may: Mask | None = None) -> Mo
     Returns
     -------
     Movable
-        Of accounts that may be cross-margined, with no row rejected, and with cross-margined cash:
-        without, nothing can be set off. What lies at another clearing firm stays there.
+        Of accounts that may be cross-margined, with no row rejected. What lies at another clearing
+        firm stays there.
     """
     book, clients = batch.book, batch.clients
     row, accounts = row_of(book), clients.eligible.size
@@ -118,7 +123,7 @@ def movable(batch: Batch, models: PreparedModels, may: Mask | None = None) -> Mo
     cash = np.zeros(accounts, dtype=bool)
     cash[group[(segment == FICC_XM) & (group < accounts)]] = True
     takes_part = np.zeros(clients.group_account.size, dtype=bool)
-    takes_part[:accounts] = clients.eligible & clients.complete & cash
+    takes_part[:accounts] = clients.eligible & clients.complete
     moves = models.eligible & (models.universe.kind == FUTURE)
     if may is not None:
         moves = moves & may
@@ -151,11 +156,49 @@ def movable(batch: Batch, models: PreparedModels, may: Mask | None = None) -> Mo
         total=total,
         crossed=crossed,
         ptr=np.searchsorted(account, np.arange(accounts + 1)),
+        free=cash,
         places=Batch(places, batch.elsewhere, clients),
         line=np.concatenate([np.full(stays, FIXED), number, number])[order],
         crosses=(np.arange(order.size) < stays + key.size)[order],
         lots=np.concatenate([book.quantity[~at], np.zeros(2 * key.size)])[order],
     )
+
+
+def simple_choices(lines: Movable, models: PreparedModels) -> Iterator[Integer]:
+    """Yield what is there now, nothing, everything, and hedges by DV01, each [M].
+
+    The hedges are the lines whose DV01 is opposite to that of the account's cross-margined cash:
+    whole, and scaled down to the DV01 of the cash where they have more.
+    """
+    yield lines.crossed
+    yield np.zeros_like(lines.total)
+    free = lines.free[lines.account]
+    yield np.where(free, lines.total, lines.crossed)
+    dv01 = models.universe.sensitivities.dv01
+    futures = dv01[lines.instrument] * lines.total
+    cash = _cash_dv01(lines, dv01)[lines.account]
+    against = free & (futures * cash < 0.0)
+    yield np.where(free, np.where(against, lines.total, 0), lines.crossed)
+    hedge = np.bincount(lines.account, np.where(against, np.abs(futures), 0.0), lines.ptr.size - 1)[
+        lines.account
+    ]
+    share = np.ones(lines.total.size)
+    np.divide(np.abs(cash), hedge, out=share, where=hedge > np.abs(cash))
+    matched = np.where(against, np.rint(share * lines.total), 0.0).astype(np.int64)
+    yield np.where(free, matched, lines.crossed)
+
+
+def _cash_dv01(lines: Movable, dv01: Float) -> Float:
+    """Return the DV01 of each account's cross-margined cash, [A]."""
+    book = lines.places.book
+    row = row_of(book)
+    cash = row % len(SEGMENTS) == FICC_XM
+    total = np.bincount(
+        row[cash] // len(SEGMENTS),
+        lines.lots[cash] * dv01[book.column[cash]],
+        book.rows // len(SEGMENTS),
+    )
+    return np.asarray(total[: lines.ptr.size - 1])
 
 
 def book_after(lines: Movable, account: Integer, choice: Integer) -> Batch:

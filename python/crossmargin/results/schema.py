@@ -482,5 +482,109 @@ REVALUATION = Schema(
     ),
 )
 
-SCHEMAS = (*RUN_TABLES, COMPARE, WHAT_IFS, REVALUATION)
+_NO_CHOICE = "the account has no choice, or its requirement is unknown"
+
+ALLOCATIONS = Schema(
+    "allocations",
+    (
+        _ACCOUNT,
+        Column(
+            "outcome",
+            TEXT,
+            "`moved`: there are transfers. `kept`: nothing found is better than what is there. Or "
+            "why there is no choice: `NOT_ELIGIBLE`, `INCOMPLETE`, `UNPRICED`, or `NO_FUTURES` "
+            "that may be moved.",
+        ),
+        _amount("requirement", "As in accounts: with the futures where they are.", _ANY_UNPRICED),
+        _amount(
+            "requirement_none",
+            "With all futures that may be moved in the ordinary account.",
+            _ANY_UNPRICED,
+        ),
+        _amount("requirement_after", "After the transfers.", _ANY_UNPRICED),
+        _amount(
+            "unused_saving", "`requirement` - `requirement_after`.", _ANY_UNPRICED, evidence="ours"
+        ),
+        Column("transfers", WHOLE, "Lines to move."),
+        _amount(
+            "lower_bound",
+            "No choice of these futures goes below it, whatever the number of transfers.",
+            _NO_CHOICE,
+            evidence="ours",
+        ),
+        Column(
+            "gap",
+            NUMBER,
+            "(`requirement_after` - `lower_bound`) / `requirement_after`: at most this share of it "
+            "could still be saved.",
+            "fraction",
+            _NO_CHOICE,
+            "ours",
+        ),
+        Column(
+            "optimal",
+            FLAG,
+            "The bound is less than a tenth of a thousandth below `requirement_after`, or within "
+            "20 cents of it: no choice is better by more than that.",
+            null=_NO_CHOICE,
+            evidence="ours",
+        ),
+        replace(_SAVING[2], meaning="As in accounts: with the futures where they are."),
+        Column("offset_rate_after", NUMBER, "After the transfers.", "fraction", _NO_CHOICE),
+        Column(
+            "binding_after",
+            TEXT,
+            "The clearing house whose saving is the smaller after the transfers.",
+            null="the rate is zero, or the account has no choice",
+        ),
+        Column("capped_after", FLAG, "The cap decides after the transfers.", null=_NO_CHOICE),
+    ),
+)
+
+ALLOCATION_LINES = Schema(
+    "allocation_lines",
+    (
+        _ACCOUNT,
+        Column("instrument", TEXT, "The future."),
+        Column("total", WHOLE, "Contracts in both accounts, long positive.", "contracts"),
+        Column("crossed", WHOLE, "Of these, in the cross-margin account now.", "contracts"),
+        Column("crossed_after", WHOLE, "In the cross-margin account afterwards.", "contracts"),
+        _amount(
+            "one_more",
+            "What the requirement would change with one more contract in the cross-margin account "
+            "than afterwards, toward `total`.",
+            "there is no more to move, or a requirement is unknown",
+        ),
+        _amount(
+            "one_less",
+            "The same with one contract less, toward none.",
+            "there is none to move back, or a requirement is unknown",
+        ),
+    ),
+)
+
+TRANSFERS = Schema(
+    "transfers",
+    (
+        _ACCOUNT,
+        Column("instrument", TEXT, "The future."),
+        Column("contracts", WHOLE, "How many to move.", "contracts"),
+        Column(
+            "moves",
+            TEXT,
+            "`in`: from the ordinary to the cross-margin account. `out`: back.",
+        ),
+        Column("cross_margin_side", TEXT, "`BUY` or `SELL` in the cross-margin account."),
+        Column("ordinary_side", TEXT, "The opposite in the ordinary account."),
+        _amount(
+            "saves",
+            "What the requirement would be more with this transfer alone left out.",
+            _ANY_UNPRICED,
+        ),
+    ),
+)
+
+ALLOCATION_TABLES = (ALLOCATIONS, ALLOCATION_LINES, TRANSFERS)
+
+SCHEMAS = (*RUN_TABLES, COMPARE, WHAT_IFS, REVALUATION, *ALLOCATION_TABLES)
 """Every result table."""
