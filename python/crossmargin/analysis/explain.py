@@ -146,7 +146,16 @@ def explain(run: RunResult, account: str, *, threads: int | None = None) -> Expl
     return Explanation(
         account=account,
         as_of=str(asked.as_of),
-        sentences=sentences(asked, decomposed, found, described, losses, others, errors),
+        sentences=sentences(
+            asked,
+            decomposed,
+            found,
+            described,
+            losses,
+            others,
+            errors,
+            synthetic=bool(run.manifest["synthetic"]),
+        ),
         components=tables.components_table(asked, decomposed),
         tails=tables.tails_table(asked, decomposed),
         contributions=tables.contributions_table(asked, decomposed, described),

@@ -13,6 +13,7 @@ from crossmargin.analysis.explained.contributions import Decomposed
 from crossmargin.analysis.explained.episodes import BOTH, NOT, PARTLY, EpisodeLoss
 from crossmargin.analysis.explained.requirement import OWN, Contributions
 from crossmargin.analysis.explained.tables import Errors, margins_of, tag_of
+from crossmargin.calculation.margins import caveats_of
 from crossmargin.conventions import (
     CASH,
     CME,
@@ -70,6 +71,8 @@ def sentences(
     losses: Sequence[EpisodeLoss],
     others: Sequence[Alternative],
     errors: Errors,
+    *,
+    synthetic: bool,
 ) -> tuple[str, ...]:
     """Return why an account pays what it pays, one thought a sentence.
 
@@ -77,19 +80,22 @@ def sentences(
     ----------
     asked, decomposed, found, described, losses, others, errors
         What was computed.
+    synthetic : bool
+        Whether market and book are made up.
 
     Returns
     -------
     tuple of str
         Account names are as given; whoever prints them makes them safe.
     """
+    head = ["All figures are of a synthetic market and book."] if synthetic else []
     if asked.lines.lots.size == 0:
-        return (f"Account {asked.account} has no open positions and nothing to pay.",)
+        return (*head, f"Account {asked.account} has no open positions and no margin to pay.")
     paid = [(number, one) for number, one in enumerate(decomposed) if _is_paid(one)]
-    told = [*_requirement(asked), *_offset(asked, decomposed)]
+    told = [*head, *_requirement(asked), *_offset(asked, decomposed)]
     for _, one in paid:
         told += _v(asked, one)
-    told += _positions(asked, found, described)
+    told += [*_caveats(asked), *_positions(asked, found, described)]
     told += _episodes(losses)
     for number, one in paid:
         told += _how_sure(asked, number, one, others, errors)
@@ -148,6 +154,10 @@ def _requirement(asked: Asked) -> Iterator[str]:
     ]
     if len(parts) > 1 or (parts and not due.requirement.known[0]):
         yield f"That is {_and(parts)}."
+    if due.house_requirement.known[0] and (
+        due.house_requirement.cents[0] != due.requirement.cents[0]
+    ):
+        yield f"By the firm's own terms it is {_due(due.house_requirement)}."
     for charge, charged in zip(asked.stages.models.charges, asked.margins.charged, strict=True):
         amount = float(charged.amount[0, OWN[charge.ccp]])
         if amount != 0.0:
@@ -199,6 +209,16 @@ def _where(asked: Asked, one: Decomposed) -> str:
     """Return the positions of a margin portfolio in words."""
     where = PORTFOLIO_WORDS[one.portfolio] if one.ccp in OWN else "positions there"
     return where if one.group == 0 else f"{where} at {asked.firm[one.group]}"
+
+
+def _caveats(asked: Asked) -> Iterator[str]:
+    """Say why figures may be too good."""
+    batch, models = asked.batch, asked.stages.models
+    found = caveats_of(batch.book, batch.elsewhere, models, batch.clients)
+    if found.saving_is_upper_bound[0]:
+        yield "The saving is likely too large: a future moves without its basis in most scenarios."
+    if found.spread_not_modelled[0]:
+        yield "Spread risk is not modelled: short-rate futures move with the Treasury curve."
 
 
 def _decides(asked: Asked, one: Decomposed) -> str:
