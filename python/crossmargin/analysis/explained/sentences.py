@@ -54,8 +54,8 @@ PORTFOLIO_WORDS = {
 }
 REASONS = {
     "NOT_ELIGIBLE": "the account may not be cross-margined",
-    "INCOMPLETE": "a row of the account was rejected, or a position has no price",
-    "ONE_SIDED": "cash or futures are missing in the cross-margin account",
+    "INCOMPLETE": "a cross-margined position has no price",
+    "ONE_SIDED": "cash or futures in the cross-margin account have no margin to save",
     "NO_SAVING": "cash and futures do not offset each other",
     "BELOW_MINIMUM": "the saving is below the agreement's minimum",
 }
@@ -183,7 +183,7 @@ def _offset(asked: Asked, decomposed: Sequence[Decomposed]) -> Iterator[str]:
     ]
     binding = str(saving.binding[0])
     if reason:
-        yield f"There is no cross-margin offset: {REASONS[reason]}."
+        yield f"There is no cross-margin offset: {_why_not(asked, reason)}."
         if reason in ("NO_SAVING", "BELOW_MINIMUM") and len(each) > 1:
             yield f"{_and(each)}."
     elif not binding:
@@ -211,10 +211,26 @@ def _where(asked: Asked, one: Decomposed) -> str:
     return where if one.group == 0 else f"{where} at {asked.firm[one.group]}"
 
 
+def _why_not(asked: Asked, reason: str) -> str:
+    """Say why there is no offset."""
+    held = asked.margins.occupied[FICC][0]
+    if reason == "INCOMPLETE" and not asked.batch.clients.complete[0]:
+        return "a row of the account was rejected"
+    if reason == "ONE_SIDED" and not held[CASH]:
+        return "there is no cash in the cross-margin account"
+    if reason == "ONE_SIDED" and not held[FUTURES]:
+        return "there are no futures in the cross-margin account"
+    return REASONS[reason]
+
+
 def _caveats(asked: Asked) -> Iterator[str]:
     """Say why figures may be too good."""
     batch, models = asked.batch, asked.stages.models
     found = caveats_of(batch.book, batch.elsewhere, models, batch.clients)
+    rejected = int(asked.stages.rows_rejected[asked.number])
+    if rejected:
+        rows = "One rejected row is" if rejected == 1 else f"{rejected:,} rejected rows are"
+        yield f"{rows} left out, so the amounts are too low."
     if found.saving_is_upper_bound[0]:
         yield "The saving is likely too large: a future moves without its basis in most scenarios."
     if found.spread_not_modelled[0]:
