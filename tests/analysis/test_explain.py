@@ -27,8 +27,10 @@ from crossmargin.analysis.explained.requirement import contributions
 from crossmargin.calculation.result import Stages, stages_of
 from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
 from crossmargin.engine import Book, Execution
+from crossmargin.exact import cents_of
 from crossmargin.instruments.universe import FUTURE
 from crossmargin.margin.historical_var import PreparedHistoricalVar
+from crossmargin.market.curve import Curve
 from crossmargin.policies.files import shipped_policies
 from crossmargin.results.table import Table
 from crossmargin.sample import sample_tables
@@ -82,11 +84,11 @@ def check(asked: Asked, decomposed: list[Decomposed]) -> None:
             if not one.known:
                 assert rows["amount"].null_count == len(rows)
                 continue
-            v = Decimal(tables.cents_of(one.v)) / 100
+            v = Decimal(cents_of(one.v)) / 100
             assert pc.sum(rows["amount"]).as_py() == v
             assert pc.sum(rows["smoothed"]).as_py() == v
             if one.shortfall is not None:
-                es = Decimal(tables.cents_of(one.es)) / 100
+                es = Decimal(cents_of(one.es)) / 100
                 assert pc.sum(rows["expected_shortfall"]).as_py() == es
                 if all(part.measure is not None for part, weight in one.parts if weight):
                     assert es >= v
@@ -363,6 +365,45 @@ def test_bad_arguments_are_named(sample_run: xm.RunResult) -> None:
         xm.explain("results", "000003")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="has no stages"):
         xm.explain(replace(sample_run, stages=None), "000003")
+
+
+def test_own_cubes_have_one_horizon_and_names_without_a_tag(
+    sample_inputs: dict[str, Any], sample_run: xm.RunResult
+) -> None:
+    models = stages_of(sample_run).models
+    cubes = {}
+    for name, ccp in (("ficc_cube", "FICC"), ("cme_cube", "CME")):
+        cube = next(iter(models.ccps[ccp].scenario_pnl().values()))
+        latest = {f"day {n}": cube.pnl[:, -1 - n] for n in range(30)}
+        cubes[name] = pa.table({"instrument": models.universe.name.tolist(), **latest})
+    run = xm.run(**sample_inputs, **cubes)
+    row = next(r for r in run.accounts if r["binding"])
+    told = xm.explain(run, row["account"])
+    assert total(told.positions, "requirement") == row["requirement"]
+    assert {r["tag"] for r in told.tails} == {None}
+    assert {r["component"] for r in told.tails} == {"VaR", "MMA", "HVaR"}
+    longer = [r for r in told.alternatives if r["kind"] == "horizon"]
+    assert longer
+    assert all(r["amount"] is None and not r["in_use"] for r in longer)
+    assert {r["horizon"] for r in told.episodes} == {1}
+    assert "is the loss in the scenario day" in told.text
+
+
+def test_a_rerun_is_explained_on_its_own_market() -> None:
+    run = run_of("cme-ficc-2026-04-30")
+    market = stages_of(run).models.market
+    moved = xm.rerun(run, market.with_curve(Curve(market.as_of, market.curve.log_df * 1.05)))
+    account = run.accounts["account"][1].as_py()
+    told = xm.explain(moved, account)
+    assert total(told.positions, "requirement") == row_of(moved, account)["requirement"]
+    assert row_of(moved, account)["requirement"] != row_of(run, account)["requirement"]
+    again = {
+        (r["ccp"], r["portfolio"]): round(Decimal(r["amount"]), 2)
+        for r in told.alternatives
+        if r["kind"] == "horizon" and r["in_use"]
+    }
+    v = {(r["ccp"], r["portfolio"]): r["amount"] for r in told.components if r["component"] == "V"}
+    assert again == v
 
 
 def test_real_figures(real_data: Callable[[str], Path]) -> None:

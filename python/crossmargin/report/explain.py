@@ -45,6 +45,7 @@ def print_explanation(told: Explanation, console: Console) -> None:
         console,
         most=None,
     )
+    _print_alternatives(told, tail, console)
     _print(
         "The saving",
         told.offset,
@@ -64,6 +65,29 @@ def print_explanation(told: Explanation, console: Console) -> None:
         console,
         most=None,
     )
+
+
+def _print_alternatives(told: Explanation, tail: list[dict[str, Any]], console: Console) -> None:
+    """Print what other definitions would give: a row for each, a column for each deciding VaR."""
+    # Of a clearing house of the programme, `combined` and `all` are not what is paid.
+    several = {row["ccp"] for row in tail if row["portfolio"] != "all"}
+    deciding = {
+        (row["ccp"], row["portfolio"], row["component"])
+        for row in tail
+        if row["portfolio"] not in ("combined", "all") or row["ccp"] not in several
+    }
+    rows: dict[str, dict[str, Any]] = {}
+    names: dict[str, None] = {}
+    for row in told.alternatives:
+        key = (row["ccp"], row["portfolio"], row["component"])
+        if key in deciding:
+            name = " ".join(key)
+            names[name] = None
+            rows.setdefault(row["definition"], {"definition": row["definition"]})[name] = row[
+                "amount"
+            ]
+    whole = [{**dict.fromkeys(names), **row} for row in rows.values()]
+    _print("By another definition, USD", whole, ("definition", *names), console)
 
 
 _COMPONENTS = ("ccp", "portfolio", "component", "amount", "weight")
