@@ -4,6 +4,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from crossmargin.analysis.compare import compare
+from crossmargin.analysis.explain import Explanation, explain
 from crossmargin.analysis.revaluation import compare_revaluation
 from crossmargin.calculation.result import RunResult
 from crossmargin.calculation.run import rerun, run
@@ -39,6 +40,7 @@ __all__ = [
     "Allocation",
     "Book",
     "Cube",
+    "Explanation",
     "InputWarning",
     "Market",
     "Measure",
@@ -50,6 +52,7 @@ __all__ = [
     "compare_revaluation",
     "conversion_factor",
     "deliverable_basket",
+    "explain",
     "price_from_yield",
     "read_market",
     "read_policy",
