@@ -25,10 +25,17 @@ from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.conventions import CME_OTHER, CME_XM, FICC_XM, SEGMENTS
 from crossmargin.engine import Book, Execution
 from crossmargin.instruments.universe import FUTURE
+from crossmargin.margin.model import AmountError
 from crossmargin.margin.portfolios import row_of
 
+UNKNOWN = np.iinfo(np.int64).max
+"""The cents of a requirement that is unknown, or absurdly large."""
+TOGETHER = 4096
+"""Accounts margined in one calculation."""
 FIXED = -1
 """The line of an element that stays where it is."""
+NOW, NOTHING = 0, 1
+"""Numbers of `simple_choices`: what is there now, and nothing."""
 
 
 @dataclass(frozen=True)
@@ -263,3 +270,42 @@ def margin_after(
     margins = margin_accounts(batch.book, batch.elsewhere, models, execution)
     agreement = agree_offsets(batch.book, models, margins, batch.clients, execution)
     return Moved(margins, agreement, require_accounts(margins, agreement, batch.clients))
+
+
+def requirement_after(
+    lines: Movable,
+    models: PreparedModels,
+    account: Integer,
+    choice: Integer,
+    execution: Execution,
+) -> Integer:
+    """Return the requirement of some accounts after a choice for each, cents [N], or UNKNOWN.
+
+    Parameters
+    ----------
+    lines, account, choice
+        As for `book_after`.
+    models : PreparedModels
+    execution : Execution
+    """
+    count = lines.count[account]
+    begin = np.cumsum(count) - count
+    cents = np.full(account.size, UNKNOWN)
+    asked = [
+        np.arange(first, min(first + TOGETHER, account.size))
+        for first in range(0, account.size, TOGETHER)
+    ]
+    while asked:
+        some = asked.pop()
+        at = np.repeat(begin[some] - np.cumsum(count[some]) + count[some], count[some])
+        own = choice[at + np.arange(at.size)]
+        try:
+            moved = margin_after(lines, models, account[some], own, execution)
+        except AmountError as error:
+            # One account's amounts are absurd; the others are asked again.
+            owner = lines.places.take(account[some]).clients.group_account[error.group]
+            asked.append(np.delete(some, owner))
+            continue
+        required = moved.requirements.requirement
+        cents[some] = np.where(required.known, required.cents, UNKNOWN)
+    return cents

@@ -6,24 +6,19 @@ one calculation judges the candidates of all. Methodology, section 9.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from crossmargin.arrays import Integer, Mask
-from crossmargin.calculation.moves import Movable, margin_after
+from crossmargin.calculation.moves import UNKNOWN, Movable, requirement_after
 from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.engine import Execution
 
-TOGETHER = 4096
-"""Candidates judged in one calculation."""
 SWAPPED = 4
 """Lines of an account that are swapped for each other: those with the largest DV01."""
 FINEST = 256
 """The finest step of a line is its range over this, at least one contract."""
-UNKNOWN = np.iinfo(np.int64).max
-"""The cents of a candidate whose requirement is unknown."""
 
 
 @dataclass(frozen=True)
@@ -46,28 +41,12 @@ class Judge:
 
     def cost(self, account: Integer, choice: Integer) -> Integer:
         """Return the requirement and the cost of the transfers, cents [N]; UNKNOWN if it is."""
-        count = self.lines.count[account]
-        end = np.cumsum(count)
-        parts = [
-            self._cost(account[first:last], choice[end[first] - count[first] : end[last - 1]])
-            for first, last in _blocks(account.size)
-        ]
-        return np.concatenate([np.zeros(0, np.int64), *parts])
-
-    def _cost(self, account: Integer, choice: Integer) -> Integer:
         lines = self.lines
         asker = np.repeat(np.arange(account.size), lines.count[account])
         moved = choice != lines.crossed[lines.lines_of(account)]
         transfers = np.bincount(asker[moved], minlength=account.size)
-        required = margin_after(
-            lines, self.models, account, choice, self.execution
-        ).requirements.requirement
-        return np.where(required.known, required.cents + transfers * self.transfer, UNKNOWN)
-
-
-def _blocks(size: int) -> Iterator[tuple[int, int]]:
-    for first in range(0, size, TOGETHER):
-        yield first, min(first + TOGETHER, size)
+        cents = requirement_after(lines, self.models, account, choice, self.execution)
+        return np.where(cents == UNKNOWN, UNKNOWN, cents + transfers * self.transfer)
 
 
 @dataclass

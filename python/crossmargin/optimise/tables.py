@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.arrays import Float, Integer, Mask
-from crossmargin.calculation.moves import Movable, Moved, margin_after
+from crossmargin.calculation.moves import Movable, Moved, margin_after, requirement_after
 from crossmargin.calculation.result import Stages
 from crossmargin.engine import Execution
 from crossmargin.results.schema import ALLOCATION_LINES, ALLOCATIONS, TRANSFERS
@@ -17,7 +17,6 @@ from crossmargin.results.table import money
 
 NEAR, NEAR_CENTS = 1e-4, 20
 """How close to the call a bound must be for the choice to count as optimal."""
-TOGETHER = 4096
 
 
 @dataclass(frozen=True)
@@ -69,15 +68,7 @@ def _cents_after(
     stages: Stages, found: Found, account: Integer, choice: Integer, execution: Execution
 ) -> Integer:
     """Return the requirement after choices for known accounts, cents [N]."""
-    count = found.lines.count[account]
-    end = np.cumsum(count)
-    parts = [np.zeros(0, dtype=np.int64)]
-    for first in range(0, account.size, TOGETHER):
-        last = min(first + TOGETHER, account.size)
-        part = choice[end[first] - count[first] : end[last - 1]]
-        moved = margin_after(found.lines, stages.models, account[first:last], part, execution)
-        parts.append(moved.requirements.requirement.cents)
-    return np.concatenate(parts)
+    return requirement_after(found.lines, stages.models, account, choice, execution)
 
 
 def _account_table(

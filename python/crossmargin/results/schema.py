@@ -295,6 +295,13 @@ ACCOUNTS = Schema(
         _v("v_cme_combined", "CME", "cash and futures together"),
         *_SAVING[1:],
         *_MONEY,
+        _amount(
+            "unused_saving",
+            "At least so much less would be due with other futures in the cross-margin account: by "
+            "the best of a few simple choices. `crossmargin optimise` searches for the best.",
+            f"{_ANY_UNPRICED}, or rows are rejected",
+            evidence="ours",
+        ),
         *_CAVEATS,
         *CARRIED,
     ),
