@@ -42,6 +42,8 @@ void BoxScratch::fit(const BoxMeasure& measure, Range boxes) {
   own.centre.resize(widest);
   own.total.resize(own.columns);
   own.bounded.resize(own.columns);
+  own.least.resize(own.columns);
+  own.scenario.resize(own.columns + 1);
   own.group.resize(own.columns);
   own.chosen.resize(own.columns + 1);
   own.candidate.resize(own.columns + 1);
