@@ -11,10 +11,10 @@
 
 namespace crossmargin {
 
-#define XM_DECLARE(level)                                                               \
-  namespace level {                                                                     \
-  void box_tails(Range boxes, const BoxMeasure& measure, const BoxResult& result,       \
-                 BoxBuffers& scratch) noexcept;                                         \
+#define XM_DECLARE(level)                                                         \
+  namespace level {                                                               \
+  void box_tails(Range boxes, const BoxMeasure& measure, const BoxResult& result, \
+                 BoxBuffers& scratch) noexcept;                                   \
   }
 XM_DECLARE(baseline)
 XM_DECLARE(avx2)
