@@ -281,11 +281,14 @@ inline double lowest(const Tail& tail, const Lines& lines, BoxBuffers& scratch) 
   if (list.size * kFewListed <= count) {
     add_in_list<Reach>(total, lines, list, bounded);
     const double bound = kth_of_list(bounded, list.size, k);
-    const List more = list_at_most(total, count, scratch.least.data(), groups, bound,
-                                   scratch.chosen.data(), list.scenario);
-    if (more.size * kFewListed <= count) {
-      add_in_list<Reach>(total, lines, more, bounded);
-      return kth_of_list(bounded, more.size, k);
+    const double* least = scratch.least.data();
+    std::int64_t reached = 0;
+    for (std::int64_t g = 0; g < groups; ++g) reached += least[g] <= bound;
+    if (2 * reached <= groups) {
+      const List few =
+          list_at_most(total, count, least, groups, bound, scratch.chosen.data(), list.scenario);
+      add_in_list<Reach>(total, lines, few, bounded);
+      return kth_of_list(bounded, few.size, k);
     }
   }
   add_lines<Reach>(total, lines, count, bounded);
