@@ -4,6 +4,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from crossmargin.analysis.compare import compare
+from crossmargin.analysis.explain import Explanation, explain
 from crossmargin.analysis.revaluation import compare_revaluation
 from crossmargin.calculation.result import RunResult
 from crossmargin.calculation.run import rerun, run
@@ -16,6 +17,7 @@ from crossmargin.io.baskets import deliverable_basket
 from crossmargin.io.market import read_market
 from crossmargin.market import Market
 from crossmargin.market.rates import RateWarning
+from crossmargin.optimise.allocation import Allocation, allocate
 from crossmargin.policies import read_policy
 from crossmargin.whatif.session import Session
 
@@ -35,18 +37,22 @@ else:
 __version__ = version("crossmargin")
 
 __all__ = [
+    "Allocation",
     "Book",
     "Cube",
+    "Explanation",
     "InputWarning",
     "Market",
     "Measure",
     "RateWarning",
     "RunResult",
     "Session",
+    "allocate",
     "compare",
     "compare_revaluation",
     "conversion_factor",
     "deliverable_basket",
+    "explain",
     "price_from_yield",
     "read_market",
     "read_policy",

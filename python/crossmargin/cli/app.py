@@ -19,6 +19,7 @@ from typer.core import TyperCommand
 from crossmargin.cli.check import check
 from crossmargin.cli.compare import compare
 from crossmargin.cli.exits import INTERNAL, STOPS, UNUSABLE, StoppedError, complain, stop
+from crossmargin.cli.explain import explain
 from crossmargin.cli.output import print_line
 from crossmargin.cli.policy import policies
 from crossmargin.cli.run import run
@@ -69,7 +70,7 @@ def options(
     """Hold the options of the command itself."""
 
 
-for subcommand in (run, check, sample, compare):
+for subcommand in (run, check, sample, compare, explain):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)
 

@@ -21,6 +21,7 @@ from crossmargin.instruments.identifiers import canonical_name
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.cme.span_file import SpanFile
+from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.market import Market
 from crossmargin.market.market import Note
@@ -138,11 +139,15 @@ class Incremental:
     v : callable
         Returns V of each margin portfolio from VaR by each measure, then the sums, all as plain
         floats. It equals the model's own V to the bit.
+    mixtures : tuple of tuple of float
+        Weights of the measures, none negative. V is the largest of these weighted sums of VaR, of
+        the sums, and of zero.
     """
 
     measures: tuple[Measure, ...]
     sums: BucketSums | None
     v: Callable[..., Portfolios]
+    mixtures: tuple[tuple[float, ...], ...]
 
 
 class PreparedModel(Protocol):
@@ -174,6 +179,16 @@ class PreparedModel(Protocol):
         execution : Execution
         """
 
+    def parts(self, book: Book, execution: Execution) -> Sequence[Part]:
+        """Return what V of every portfolio of a book's groups is the sum of.
+
+        Parameters
+        ----------
+        book : Book
+            As for `margin`, of few groups: parts are dense.
+        execution : Execution
+        """
+
     def scenario_pnl(self) -> Mapping[str, Cube]:
         """Return the P&L that the model measures, by name; empty for a model without P&L."""
 
@@ -193,6 +208,9 @@ class MarginModel(Protocol):
 
     def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
         """Return the contracts that the model needs besides those of the book."""
+
+    def at_horizon(self, horizon: int) -> MarginModel:
+        """Return the model with moves of another length, business days."""
 
     def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedModel:
         """Return the model for a market and its instruments.

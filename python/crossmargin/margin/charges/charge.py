@@ -30,12 +30,17 @@ class Charge:
     amount : callable
         Takes a book, whose rows are group * 4 + segment, and that ccp's margin of it. Returns the
         amount of every margin portfolio, [G x 5], USD.
+    per_lot : callable, optional
+        Takes the same, of few groups, and what a lot of each instrument adds to V, [G x 5 x I].
+        Returns what a lot adds to the charge, likewise; quantities times it sum to the amount.
+        None: the charge is not shared out over positions.
     """
 
     name: str
     ccp: str
     reducible: bool
     amount: Callable[[Book, CcpMargin], Float]
+    per_lot: Callable[[Book, CcpMargin, Float], Float] | None = None
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from crossmargin.conventions import PORTFOLIOS, SEGMENTS
 from crossmargin.engine import Book
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.universe import Universe
-from crossmargin.margin.charges.amounts import net_positions, of_root
+from crossmargin.margin.charges.amounts import net_positions, of_root, side_of_positions
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
+from crossmargin.margin.parts import share_of
 from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.policies.sections.charges import CmeConcentration
 
@@ -61,8 +62,15 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     volumes = volumes_of(inputs.universe, inputs.volumes, rules)
     rate = np.zeros(volumes.adv.size)
     rate[volumes.number] = of_root(rules.rate, inputs.universe)
-    amount = partial(_amount, volumes, rules.threshold, rate)
-    return [Charge(rules.name, rules.ccp, rules.reducible, amount)]
+    return [
+        Charge(
+            rules.name,
+            rules.ccp,
+            rules.reducible,
+            partial(_amount, volumes, rules.threshold, rate),
+            partial(_per_lot, volumes, rules.threshold, rate),
+        )
+    ]
 
 
 def volumes_of(universe: Universe, adv: Mapping[str, float], rules: CmeConcentration) -> Volumes:
@@ -109,10 +117,26 @@ def _amount(
 
     The sum is of |contracts|, long and short alike (methodology, section 5).
     """
-    amount = np.zeros((book.rows // len(SEGMENTS), len(PORTFOLIOS)))
+    held = _held(volumes, book, margin)
+    return exact.ordered_sum(rate * np.maximum(held - threshold * volumes.adv, 0.0))
+
+
+def _per_lot(
+    volumes: Volumes, threshold: float, rate: Float, book: Book, margin: CcpMargin, _: Float
+) -> Float:
+    """Return what a contract adds: contracts that share a volume bear the charge alike."""
+    held = _held(volumes, book, margin)
+    charged = rate * np.maximum(held - threshold * volumes.adv, 0.0)
+    each = share_of(charged, held)
+    return side_of_positions(book, margin.ccp) * each[:, :, volumes.number]
+
+
+def _held(volumes: Volumes, book: Book, margin: CcpMargin) -> Float:
+    """Return |contracts| of each volume, [G x 5 x N]."""
+    groups = book.rows // len(SEGMENTS)
+    held = np.zeros((groups, len(PORTFOLIOS), volumes.adv.size))
     for portfolio, group, instrument, net in net_positions(book, margin.ccp):
         cell = group * volumes.adv.size + volumes.number[instrument]
-        held = np.bincount(cell, np.abs(net), amount.shape[0] * volumes.adv.size)
-        beyond = held.reshape(amount.shape[0], -1) - threshold * volumes.adv
-        amount[:, portfolio] = exact.ordered_sum(rate * np.maximum(beyond, 0.0))
-    return amount
+        counted = np.bincount(cell, np.abs(net), groups * volumes.adv.size)
+        held[:, portfolio] = counted.reshape(groups, -1)
+    return held

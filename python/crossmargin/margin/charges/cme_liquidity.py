@@ -6,7 +6,7 @@ from functools import partial
 
 from crossmargin.arrays import Float
 from crossmargin.engine import Book
-from crossmargin.margin.charges.amounts import gross_cost, of_root
+from crossmargin.margin.charges.amounts import gross_cost, gross_cost_per_lot, of_root
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
 from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.policies.sections.charges import CmeLiquidity
@@ -27,9 +27,21 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     rules = inputs.policy.get(CmeLiquidity)
     if rules is None:
         return []
-    amount = partial(_amount, of_root(rules.cost, inputs.universe))
-    return [Charge(rules.name, rules.ccp, rules.reducible, amount)]
+    each = of_root(rules.cost, inputs.universe)
+    return [
+        Charge(
+            rules.name,
+            rules.ccp,
+            rules.reducible,
+            partial(_amount, each),
+            partial(_per_lot, each),
+        )
+    ]
 
 
 def _amount(each: Float, book: Book, margin: CcpMargin) -> Float:
     return gross_cost(book, margin.ccp, each)
+
+
+def _per_lot(each: Float, book: Book, margin: CcpMargin, _: Float) -> Float:
+    return gross_cost_per_lot(book, margin.ccp, each)

@@ -6,7 +6,7 @@ from functools import partial
 
 from crossmargin.arrays import Float
 from crossmargin.engine import Book
-from crossmargin.margin.charges.amounts import gross_cost
+from crossmargin.margin.charges.amounts import gross_cost, gross_cost_per_lot
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
 from crossmargin.margin.portfolios import CcpMargin
 
@@ -24,10 +24,20 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     """
     value = inputs.universe.market_value
     return [
-        Charge(entry.name, entry.ccp, entry.reducible, partial(_amount, value, entry.rate))
+        Charge(
+            entry.name,
+            entry.ccp,
+            entry.reducible,
+            partial(_amount, value, entry.rate),
+            partial(_per_lot, value, entry.rate),
+        )
         for entry in inputs.policy.charges
     ]
 
 
 def _amount(value: Float, rate: float, book: Book, margin: CcpMargin) -> Float:
     return rate * gross_cost(book, margin.ccp, value)
+
+
+def _per_lot(value: Float, rate: float, book: Book, margin: CcpMargin, _: Float) -> Float:
+    return rate * gross_cost_per_lot(book, margin.ccp, value)

@@ -29,7 +29,15 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     rules = inputs.policy.get(HolidayRules)
     if rules is None or not before_holiday(inputs.market.as_of):
         return []
-    return [Charge(rules.name, rules.ccp, False, partial(_amount, rules.rate))]
+    return [
+        Charge(
+            rules.name,
+            rules.ccp,
+            False,
+            partial(_amount, rules.rate),
+            partial(_per_lot, rules.rate),
+        )
+    ]
 
 
 def before_holiday(date: np.datetime64) -> bool:
@@ -50,3 +58,7 @@ def before_holiday(date: np.datetime64) -> bool:
 
 def _amount(rate: float, book: Book, margin: CcpMargin) -> Float:
     return rate * margin.v
+
+
+def _per_lot(rate: float, book: Book, margin: CcpMargin, of_margin: Float) -> Float:
+    return rate * of_margin

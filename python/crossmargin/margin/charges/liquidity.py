@@ -8,7 +8,7 @@ import numpy as np
 
 from crossmargin.arrays import Float
 from crossmargin.engine import Book
-from crossmargin.margin.charges.amounts import Exposures, net_cost
+from crossmargin.margin.charges.amounts import Exposures, net_cost, net_cost_per_lot
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
 from crossmargin.margin.ficc.haircuts import maturity_group
 from crossmargin.margin.portfolios import CcpMargin
@@ -30,8 +30,16 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     rules = inputs.policy.get(LiquidityRules)
     if rules is None:
         return []
-    amount = partial(_amount, exposures(inputs, rules), rules.threshold)
-    return [Charge(rules.name, rules.ccp, False, amount)]
+    held = exposures(inputs, rules)
+    return [
+        Charge(
+            rules.name,
+            rules.ccp,
+            False,
+            partial(_amount, held, rules.threshold),
+            partial(_per_lot, held, rules.threshold),
+        )
+    ]
 
 
 def exposures(inputs: ChargeInputs, rules: LiquidityRules) -> Exposures:
@@ -56,3 +64,8 @@ def exposures(inputs: ChargeInputs, rules: LiquidityRules) -> Exposures:
 def _amount(held: Exposures, threshold: float, book: Book, margin: CcpMargin) -> Float:
     cost = net_cost(book, margin.ccp, held)
     return np.where(cost > threshold * margin.v, cost, 0.0)
+
+
+def _per_lot(held: Exposures, threshold: float, book: Book, margin: CcpMargin, _: Float) -> Float:
+    charged = _amount(held, threshold, book, margin) > 0.0
+    return np.where(charged[:, :, None], net_cost_per_lot(book, margin.ccp, held), 0.0)

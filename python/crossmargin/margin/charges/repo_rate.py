@@ -10,7 +10,7 @@ from crossmargin.arrays import Float
 from crossmargin.engine import Book
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.universe import FORWARD_CASH
-from crossmargin.margin.charges.amounts import Exposures, net_cost
+from crossmargin.margin.charges.amounts import Exposures, net_cost, net_cost_per_lot
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
 from crossmargin.margin.ficc.haircuts import node_moves, worst_moves
 from crossmargin.margin.portfolios import CcpMargin
@@ -38,7 +38,8 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     rules = inputs.policy.get(RepoRateRules)
     if rules is None:
         return []
-    return [Charge(rules.name, rules.ccp, False, partial(_amount, exposures(inputs, rules)))]
+    held = exposures(inputs, rules)
+    return [Charge(rules.name, rules.ccp, False, partial(_amount, held), partial(_per_lot, held))]
 
 
 def exposures(inputs: ChargeInputs, rules: RepoRateRules) -> Exposures:
@@ -73,3 +74,7 @@ def exposures(inputs: ChargeInputs, rules: RepoRateRules) -> Exposures:
 
 def _amount(held: Exposures, book: Book, margin: CcpMargin) -> Float:
     return net_cost(book, margin.ccp, held)
+
+
+def _per_lot(held: Exposures, book: Book, margin: CcpMargin, _: Float) -> Float:
+    return net_cost_per_lot(book, margin.ccp, held)

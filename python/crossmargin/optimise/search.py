@@ -1,0 +1,261 @@
+"""Search for the choice of futures with the lowest call: starts, steps of one line, swaps of two.
+
+Every candidate is judged by the full calculation. All accounts are searched side by side, so that
+one calculation judges the candidates of all. Methodology, section 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossmargin.arrays import Integer, Mask
+from crossmargin.calculation.moves import Movable, margin_after
+from crossmargin.calculation.prepared import PreparedModels
+from crossmargin.engine import Execution
+
+TOGETHER = 4096
+"""Candidates judged in one calculation."""
+SWAPPED = 4
+"""Lines of an account that are swapped for each other: those with the largest DV01."""
+FINEST = 256
+"""The finest step of a line is its range over this, at least one contract."""
+UNKNOWN = np.iinfo(np.int64).max
+"""The cents of a candidate whose requirement is unknown."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The full calculation as a judge of candidates.
+
+    Attributes
+    ----------
+    lines : Movable
+    models : PreparedModels
+    transfer : int
+        Cents that each transfer costs: a line that is moved.
+    execution : Execution
+    """
+
+    lines: Movable
+    models: PreparedModels
+    transfer: int
+    execution: Execution
+
+    def cost(self, account: Integer, choice: Integer) -> Integer:
+        """Return the requirement and the cost of the transfers, cents [N]; UNKNOWN if it is."""
+        count = self.lines.count[account]
+        end = np.cumsum(count)
+        parts = [
+            self._cost(account[first:last], choice[end[first] - count[first] : end[last - 1]])
+            for first, last in _blocks(account.size)
+        ]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
+
+    def _cost(self, account: Integer, choice: Integer) -> Integer:
+        lines = self.lines
+        asker = np.repeat(np.arange(account.size), lines.count[account])
+        moved = choice != lines.crossed[lines.lines_of(account)]
+        transfers = np.bincount(asker[moved], minlength=account.size)
+        required = margin_after(
+            lines, self.models, account, choice, self.execution
+        ).requirements.requirement
+        return np.where(required.known, required.cents + transfers * self.transfer, UNKNOWN)
+
+
+def _blocks(size: int) -> Iterator[tuple[int, int]]:
+    for first in range(0, size, TOGETHER):
+        yield first, min(first + TOGETHER, size)
+
+
+@dataclass
+class Best:
+    """The best choice found so far: contracts of each line [M], cents of each account [A]."""
+
+    choice: Integer
+    cents: Integer
+
+
+def now(lines: Movable) -> Best:
+    """Return what is there now, not yet judged."""
+    return Best(lines.crossed.copy(), np.full(lines.ptr.size - 1, UNKNOWN))
+
+
+def take_better(judge: Judge, best: Best, account: Integer, choice: Integer) -> Mask:
+    """Judge a candidate for each account [N] and keep those that cost less; return which, [N]."""
+    lines = judge.lines
+    cents = judge.cost(account, choice)
+    better = cents < best.cents[account]
+    best.cents[account[better]] = cents[better]
+    asker = np.repeat(np.arange(account.size), lines.count[account])
+    taken = better[asker]
+    best.choice[lines.lines_of(account)[taken]] = choice[taken]
+    return better
+
+
+def improve(judge: Judge, best: Best, accounts: Integer, may: Mask | None = None) -> None:
+    """Improve a choice until no step or swap of any size costs less.
+
+    Parameters
+    ----------
+    judge : Judge
+    best : Best
+        Improved in place.
+    accounts : ndarray of int64
+        Ascending.
+    may : ndarray of bool, [M], optional
+        Lines that may change.
+
+    Notes
+    -----
+    A line steps up and down by its range, then half of that, and so on; where no step helps,
+    two of the lines with the largest DV01 are swapped. An account is done after a pass through
+    all sizes without any improvement, so a second search from there finds nothing new.
+    """
+    lines = judge.lines
+    span = lines.upper - lines.lower
+    if may is not None:
+        span = np.where(may, span, 0)
+    size = span.copy()
+    finest = np.maximum(span // FINEST, 1)
+    improved = np.zeros(lines.ptr.size - 1, dtype=bool)
+    active = accounts[lines.count[accounts] > 0]
+    while active.size:
+        at = lines.lines_of(active)
+        better = _step(judge, best, at, size)
+        still = active[~better]
+        swapped = _swap(judge, best, still, size)
+        improved[active[better]] = True
+        improved[still[swapped]] = True
+        stuck = still[~swapped]
+        at = lines.lines_of(stuck)
+        ends = np.ones(lines.ptr.size - 1, dtype=bool)
+        np.logical_and.at(ends, lines.account[at], size[at] <= finest[at])
+        size[at] = np.maximum(size[at] // 2, finest[at])
+        ended = stuck[ends[stuck]]
+        again = lines.lines_of(ended)
+        size[again] = span[again]
+        done = ended[~improved[ended]]
+        improved[ended] = False
+        active = np.setdiff1d(active, done, assume_unique=True)
+
+
+def _step(judge: Judge, best: Best, at: Integer, size: Integer) -> Mask:
+    """Try steps of single lines; return which accounts improved, in the order of their lines."""
+    lines = judge.lines
+    now = best.choice[at]
+    line = np.concatenate([at, at])
+    value = np.concatenate([now - size[at], now + size[at]])
+    value = np.clip(value, lines.lower[line], lines.upper[line])
+    moved = value != best.choice[line]
+    line, value = line[moved], value[moved]
+    account = lines.account[line]
+    choice, place = _copies(lines, best, account)
+    choice[place + line - lines.ptr[account]] = value
+    return _keep_best(judge, best, np.unique(lines.account[at]), account, choice)
+
+
+def _swap(judge: Judge, best: Best, accounts: Integer, size: Integer) -> Mask:
+    """Try steps of two lines at once that leave DV01 as it is; return which accounts improved."""
+    lines = judge.lines
+    dv01 = judge.models.universe.sensitivities.dv01[lines.instrument]
+    weight = np.abs(dv01 * (lines.upper - lines.lower))
+    at = lines.lines_of(accounts)
+    order = at[np.lexsort((at, -weight[at], lines.account[at]))]
+    rank = np.arange(order.size) - np.searchsorted(lines.account[order], lines.account[order])
+    top = np.full((lines.ptr.size - 1, SWAPPED), -1)
+    chosen = (rank < SWAPPED) & (weight[order] > 0.0)
+    top[lines.account[order[chosen]], rank[chosen]] = order[chosen]
+    pairs = [(i, j) for i in range(SWAPPED) for j in range(SWAPPED) if i != j]
+    both = np.array([top[accounts][:, pair] for pair in pairs]).reshape(-1, 2)
+    one, other = both[(both >= 0).all(axis=1)].T
+    step = np.tile(size[one], 2) * np.repeat((1, -1), one.size)
+    one, other = np.tile(one, 2), np.tile(other, 2)
+    first = np.clip(best.choice[one] + step, lines.lower[one], lines.upper[one])
+    answer = np.rint((best.choice[one] - first) * (dv01[one] / dv01[other])).astype(np.int64)
+    second = np.clip(best.choice[other] + answer, lines.lower[other], lines.upper[other])
+    moved = (first != best.choice[one]) & (second != best.choice[other])
+    account = lines.account[one[moved]]
+    choice, place = _copies(lines, best, account)
+    choice[place + one[moved] - lines.ptr[account]] = first[moved]
+    choice[place + other[moved] - lines.ptr[account]] = second[moved]
+    return _keep_best(judge, best, accounts, account, choice)
+
+
+def _copies(lines: Movable, best: Best, account: Integer) -> tuple[Integer, Integer]:
+    """Return the best choice of each account, and where each begins."""
+    count = lines.count[account]
+    return best.choice[lines.lines_of(account)], np.cumsum(count) - count
+
+
+def _keep_best(
+    judge: Judge, best: Best, accounts: Integer, account: Integer, choice: Integer
+) -> Mask:
+    """Judge candidates [N], keep the best of each account if it costs less; return where."""
+    lines = judge.lines
+    cents = judge.cost(account, choice)
+    order = np.lexsort((cents, account))
+    first = order[np.flatnonzero(np.diff(account[order], prepend=-1))]
+    winner = first[cents[first] < best.cents[account[first]]]
+    best.cents[account[winner]] = cents[winner]
+    count = lines.count[account]
+    begin = np.cumsum(count) - count
+    won = account[winner]
+    end = np.cumsum(count[winner])
+    source = np.repeat(begin[winner] - end + count[winner], count[winner])
+    best.choice[lines.lines_of(won)] = choice[source + np.arange(count[winner].sum())]
+    return np.isin(accounts, won, assume_unique=True)
+
+
+def economise(judge: Judge, best: Best, accounts: Integer, most: int | None) -> None:
+    """Undo transfers that save nothing, or less than they cost, and those beyond the most.
+
+    Parameters
+    ----------
+    judge : Judge
+        With the cost of a transfer.
+    best : Best
+        Changed in place; its cents then count the transfers' cost.
+    accounts : ndarray of int64
+        Ascending.
+    most : int, optional
+        The most transfers of an account. Those that save least go first, and the lines of the
+        others are improved again.
+    """
+    lines = judge.lines
+    best.cents[accounts] = judge.cost(accounts, best.choice[lines.lines_of(accounts)])
+    active = accounts
+    while active.size:
+        moved = _transfers(lines, best)
+        forced = np.zeros(moved.size, dtype=bool) if most is None else moved > most
+        active = _undo_one(judge, best, active, forced)
+    if most is not None or judge.transfer:
+        improve(judge, best, accounts, best.choice != lines.crossed)
+
+
+def _transfers(lines: Movable, best: Best) -> Integer:
+    """Return the number of transfers of each account, [A]."""
+    moved = best.choice != lines.crossed
+    return np.asarray(np.bincount(lines.account[moved], minlength=lines.ptr.size - 1))
+
+
+def _undo_one(judge: Judge, best: Best, accounts: Integer, forced: Mask) -> Integer:
+    """Undo one transfer of each account, the one that costs least to undo; return where.
+
+    It is undone if the account then pays no more, or if it has too many transfers.
+    """
+    lines = judge.lines
+    at = lines.lines_of(accounts)
+    line = at[best.choice[at] != lines.crossed[at]]
+    account = lines.account[line]
+    choice, place = _copies(lines, best, account)
+    choice[place + line - lines.ptr[account]] = lines.crossed[line]
+    cents = judge.cost(account, choice)
+    order = np.lexsort((cents, account))
+    first = order[np.flatnonzero(np.diff(account[order], prepend=-1))]
+    undone = first[forced[account[first]] | (cents[first] <= best.cents[account[first]])]
+    best.choice[line[undone]] = lines.crossed[line[undone]]
+    best.cents[account[undone]] = cents[undone]
+    return np.asarray(account[undone])
