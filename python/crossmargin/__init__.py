@@ -3,6 +3,7 @@
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from crossmargin.analysis.attribution import Attribution, attribute
 from crossmargin.analysis.compare import compare
 from crossmargin.analysis.revaluation import compare_revaluation
 from crossmargin.calculation.result import RunResult
@@ -35,6 +36,7 @@ else:
 __version__ = version("crossmargin")
 
 __all__ = [
+    "Attribution",
     "Book",
     "Cube",
     "InputWarning",
@@ -43,6 +45,7 @@ __all__ = [
     "RateWarning",
     "RunResult",
     "Session",
+    "attribute",
     "compare",
     "compare_revaluation",
     "conversion_factor",
