@@ -1,6 +1,6 @@
 """Why requirements changed between two runs: one cause after the other, to the cent.
 
-Methodology, section 8.
+Methodology, "Attribution".
 """
 
 from __future__ import annotations
@@ -111,7 +111,12 @@ class Attribution:
         if not len(mine["accounts"]):
             raise InputError(f"account {name!r} is in neither run")
         book = self.book.to_arrow()
-        cells = {column: book[column] for column in ("step", "what")}
+        own = f"{len(mine['positions']):,} of its lines"
+        what = [
+            own if row["step"] == POSITIONS and row["what"] else row["what"]
+            for row in book.to_pylist()
+        ]
+        cells = {"step": book["step"], "what": columns.text_column(what)}
         cells["accounts"] = pc.cast(
             pc.fill_null(pc.not_equal(mine["steps"]["requirement"], 0), False), pa.int64()
         )
@@ -119,7 +124,9 @@ class Attribution:
         return replace(
             self,
             book=Table(ATTRIBUTION_BOOK.table(cells)),
-            **{table: Table(rows) for table, rows in mine.items()},
+            accounts=Table(mine["accounts"]),
+            steps=Table(mine["steps"]),
+            positions=Table(mine["positions"]),
         )
 
     @cached_property

@@ -1,7 +1,7 @@
 """Runs between two runs: one part after the other is taken from the later run.
 
 Each hybrid is a whole set of inputs, so that the stages of a run can be computed on it.
-Methodology, section 8, has the order and the reasons for it.
+Methodology, "Attribution", has the order and the reasons for it.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand
 
+from crossmargin.cli.attribute import attribute
 from crossmargin.cli.check import check
 from crossmargin.cli.compare import compare
 from crossmargin.cli.exits import INTERNAL, STOPS, UNUSABLE, StoppedError, complain, stop
@@ -69,7 +70,7 @@ def options(
     """Hold the options of the command itself."""
 
 
-for subcommand in (run, check, sample, compare):
+for subcommand in (run, check, sample, compare, attribute):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)
 

@@ -520,7 +520,7 @@ ATTRIBUTION_BOOK = Schema(
         _STEP,
         Column("what", TEXT, "What changed, in words.", null="nothing did"),
         Column("accounts", WHOLE, "Accounts whose requirement changes in the step."),
-        *_change_parts("the account's change is unknown; never for a book"),
+        *_change_parts("the book is one account, unknown before or after the step"),
     ),
 )
 
