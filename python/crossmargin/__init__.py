@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from crossmargin.analysis.attribution import Attribution, attribute
 from crossmargin.analysis.compare import compare
 from crossmargin.analysis.revaluation import compare_revaluation
+from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
 from crossmargin.calculation.result import RunResult
 from crossmargin.calculation.run import rerun, run
 from crossmargin.calculation.store import read_run, write_run
@@ -43,6 +44,7 @@ __all__ = [
     "Market",
     "Measure",
     "RateWarning",
+    "ReverseStress",
     "RunResult",
     "Session",
     "attribute",
@@ -55,6 +57,7 @@ __all__ = [
     "read_policy",
     "read_run",
     "rerun",
+    "reverse_stress",
     "run",
     "sample_market",
     "segment_tails",
