@@ -293,6 +293,76 @@ def test_what_no_run_between_can_compute_is_not_told_apart() -> None:
     assert by_name[name]["not_told_apart"] is not None
 
 
+def firms(member: bool) -> pa.Table:
+    names = tables()["accounts"]["clearing_firm"].cast(pa.string()).unique()
+    yes = pa.array([True] * len(names))
+    flags = dict.fromkeys(("broker_dealer", "fcm", "cme_member"), yes)
+    known = pa.array([member, *[True] * (len(names) - 1)])
+    return pa.table({"clearing_firm": names, **flags, "ficc_member": known, "desk": names})
+
+
+def cube(times: float, without: str = "") -> pa.Table:
+    """Return P&L of a user at FICC: two scenarios of every instrument."""
+    names = {name for name in run().positions["instrument"].to_pylist() if name != without}
+    move = np.full(len(names), times)
+    return pa.table({"instrument": sorted(names), "a": -move, "b": move})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (lambda: {"firms": firms(True)}, lambda: {"firms": firms(False)}, "firms"),
+        (dict, lambda: {"firms": firms(False).drop_columns(["desk"])}, "firms"),
+        (lambda: {"ficc_cube": cube(0.5)}, lambda: {"ficc_cube": cube(0.75)}, "cubes"),
+        (lambda: {"ficc_cube": cube(0.5)}, dict, "cubes"),
+    ],
+)
+def test_other_inputs_are_a_step_of_their_own(
+    before: Callable[[], Any], after: Callable[[], Any], told: str
+) -> None:
+    one, other = run(**before()), run(**after())
+    found = xm.attribute(one, other)
+    check_sums(found)
+    assert nonzero(found) == {"other inputs"}
+    [row] = [row for row in found.book if row["step"] == "other inputs"]
+    assert row["what"] == told
+    # The same, with a step before it and one after it that do not get in its way.
+    span = "cme-ficc-2026-04-30-span"
+    rows = scaled(tables()["positions"], 2)
+    found = xm.attribute(one, run(1, positions=rows, policy=span, **after()))
+    check_sums(found)
+    assert {"positions", "time", "other inputs", "policy"} <= nonzero(found)
+
+
+def test_an_instrument_that_a_cube_lacks_is_told_together() -> None:
+    """Before's cube lacks an instrument that only after holds: the run between is unknown."""
+    rows = tables()["positions"]
+    mine = pc.equal(rows["account"].cast(pa.string()), "H00002")
+    cash = rows.filter(pc.and_(mine, pc.equal(rows["kind"].cast(pa.string()), "cash")))
+    held = set(rows["instrument"].cast(pa.string()).to_pylist())
+    known = tables()["securities"].to_pylist()
+    new = next(
+        row["cusip"]
+        for row in known
+        if row["type"] == "note" and row["cusip"] not in held and str(row["maturity_date"]) > "2029"
+    )
+    at = rows.column_names.index("instrument")
+    added = cash.slice(0, 1).set_column(at, "instrument", pa.array([new], rows["instrument"].type))
+    later = run(positions=pa.concat_tables([rows, added]))
+    found = xm.attribute(run(ficc_cube=cube(0.5)), later)
+    check_sums(found)
+    by_name = {row["account"]: row for row in found.accounts}
+    row = by_name["H00002"]
+    assert row["positions"] is None
+    assert row["other_inputs"] is None
+    assert row["not_told_apart"] == row["change"] != 0
+    assert all(
+        other["not_told_apart"] in (ZERO, None)
+        for name, other in by_name.items()
+        if name != "H00002"
+    )
+
+
 def test_an_account_unknown_in_one_run_is_in_no_sum() -> None:
     given = tables()
     kind = given["securities"]["type"].cast(pa.string())

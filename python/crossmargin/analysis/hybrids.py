@@ -16,7 +16,7 @@ import pyarrow as pa
 from crossmargin import columns, exact
 from crossmargin.agreement.requirement import Requirements
 from crossmargin.arrays import Dates, Integer
-from crossmargin.book.schemas import ACCOUNTS
+from crossmargin.book.schemas import ACCOUNTS, FIRMS, Schema
 from crossmargin.calculation.classified import classify_trades
 from crossmargin.calculation.clients import clients_of
 from crossmargin.calculation.inputs import ParsedInputs
@@ -268,7 +268,8 @@ def _with_positions(earlier: ParsedInputs, later: ParsedInputs) -> ParsedInputs:
     accounts = accounts.take(_places(later.accounts["account"], accounts["account"]))
     firms = earlier.firms
     if firms is not None and later.firms is not None:
-        firms = _first_known(firms, later.firms, "clearing_firm", firms.column_names)
+        names = [column.name for column in FIRMS.columns]
+        firms = _first_known(firms, later.firms, "clearing_firm", names)
     # The last element is for trades without a security.
     place = np.append(security, -1)[later.trades.security]
     return replace(
@@ -392,9 +393,8 @@ def _with_inputs(parsed: ParsedInputs, later: ParsedInputs) -> ParsedInputs:
 
 def inputs_that_change(parsed: ParsedInputs, later: ParsedInputs) -> list[str]:
     """Return the names of the inputs whose terms or figures differ, beside trades and market."""
-    used = [column.name for column in ACCOUNTS.columns]
     pairs: dict[str, tuple[object, object]] = {
-        "accounts": (_plain(parsed.accounts, used), _plain(later.accounts, used)),
+        "accounts": (_plain(parsed.accounts, ACCOUNTS), _plain(later.accounts, ACCOUNTS)),
         "firms": (_firms(parsed), _firms(later)),
         "securities": (parsed.securities, later.securities),
         "volumes": (parsed.volumes, later.volumes or parsed.volumes),
@@ -404,20 +404,18 @@ def inputs_that_change(parsed: ParsedInputs, later: ParsedInputs) -> list[str]:
     return [name for name, (one, other) in pairs.items() if not same(one, other)]
 
 
-def _plain(table: pa.Table, names: Sequence[str]) -> pa.Table:
-    """Return some columns of a table, without `row`, each as one plain array."""
+def _plain(table: pa.Table, schema: Schema) -> pa.Table:
+    """Return the columns of a schema, each as one plain array."""
     return pa.table(
         {
-            name: columns.one_array(columns.plain(table[name]))
-            for name in names
-            if name in table.column_names and name != "row"
+            column.name: columns.one_array(columns.plain(table[column.name]))
+            for column in schema.columns
         }
     )
 
 
 def _firms(parsed: ParsedInputs) -> pa.Table | None:
-    firms = parsed.firms
-    return None if firms is None else _plain(firms, firms.column_names)
+    return None if parsed.firms is None else _plain(parsed.firms, FIRMS)
 
 
 def _hash(parsed: ParsedInputs) -> str | None:
