@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,8 @@ from crossmargin.analysis.attribution import TOGETHER, Attribution
 
 TOP = 10
 """Accounts and lines in each list."""
+CAUSES = 5
+"""Causes with a column of their own in the list of accounts: as many as fit a line."""
 AMOUNTS = {"requirement": "change", "ficc": "at FICC", "cme": "at CME", "other_ccps": "at others"}
 
 
@@ -53,15 +55,27 @@ def print_attribution(found: Attribution, console: Console) -> None:
     rows = changed.take(order[:TOP]).to_pylist()
     grid = _grid(f"Accounts that moved most, of {len(changed):,}, USD", console)
     grid.add_column("account")
-    # A column of zeros would take room from the others.
-    steps = [s for s in _columns(found) if any(row[_column(s)] != 0 for row in rows)]
-    for name in ("before", "after", "change", *steps):
+    shown, rest = _largest(found, rows)
+    for name in ("before", "after", "change", *shown, *(["other causes"] if rest else [])):
         grid.add_column(name, justify="right")
     for row in rows:
         amounts = [row[name] for name in ("before", "after")]
-        moves = [row["change"], *(row[_column(step)] for step in steps)]
+        moves = [row["change"], *(row[_column(step)] for step in shown)]
+        if rest:
+            moves.append(_total(row[_column(step)] for step in rest))
         grid.add_row(Text(row["account"]), *map(_usd, amounts), *map(_move, moves))
     console.print(grid)
+
+
+def _largest(found: Attribution, rows: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """Return the steps that move some accounts most, in order, and the others that move them."""
+    size = {
+        row["step"]: sum((abs(one[_column(row["step"])] or 0) for one in rows), Decimal(0))
+        for row in found.book
+    }
+    moving = [step for step, amount in size.items() if amount]
+    most = sorted(moving, key=lambda step: -size[step])[:CAUSES]
+    return [step for step in moving if step in most], [s for s in moving if s not in most]
 
 
 def print_account_attribution(found: Attribution, console: Console) -> None:
@@ -139,12 +153,8 @@ def _print_steps(found: Attribution, title: str, accounts: pa.Table, console: Co
     console.print(grid)
 
 
-def _total(amounts: Any) -> Decimal:
+def _total(amounts: Iterable[Decimal | None]) -> Decimal:
     return sum((amount for amount in amounts if amount is not None), Decimal(0))
-
-
-def _columns(found: Attribution) -> list[str]:
-    return [row["step"] for row in found.book]
 
 
 def _column(step: str) -> str:
