@@ -381,6 +381,7 @@ def test_an_account_unknown_in_one_run_is_in_no_sum() -> None:
     assert found.unknown >= 1
 
 
+@pytest.mark.filterwarnings("ignore:.*rows of positions are rejected:crossmargin.InputWarning")
 @settings(max_examples=6, deadline=None)
 @given(st.data())
 def test_steps_sum_to_the_cent_on_random_books(data: st.DataObject) -> None:
