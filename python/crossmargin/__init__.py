@@ -3,9 +3,11 @@
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from crossmargin.analysis.attribution import Attribution, attribute
 from crossmargin.analysis.compare import compare
 from crossmargin.analysis.explain import Explanation, explain
 from crossmargin.analysis.revaluation import compare_revaluation
+from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
 from crossmargin.calculation.result import RunResult
 from crossmargin.calculation.run import rerun, run
 from crossmargin.calculation.store import read_run, write_run
@@ -38,6 +40,7 @@ __version__ = version("crossmargin")
 
 __all__ = [
     "Allocation",
+    "Attribution",
     "Book",
     "Cube",
     "Explanation",
@@ -45,9 +48,11 @@ __all__ = [
     "Market",
     "Measure",
     "RateWarning",
+    "ReverseStress",
     "RunResult",
     "Session",
     "allocate",
+    "attribute",
     "compare",
     "compare_revaluation",
     "conversion_factor",
@@ -58,6 +63,7 @@ __all__ = [
     "read_policy",
     "read_run",
     "rerun",
+    "reverse_stress",
     "run",
     "sample_market",
     "segment_tails",

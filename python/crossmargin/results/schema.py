@@ -753,6 +753,174 @@ EXPLAINED = (
 )
 """The tables of an explanation."""
 
+_STEP_MEANINGS = (
+    ("positions", "The trades of the later run take the place of the earlier ones."),
+    ("time", "The as-of date of the later run."),
+    ("market", "Its curves, fixings and prices of securities."),
+    ("scenarios_out", "Scenarios that it no longer has are left out."),
+    ("scenarios_in", "Its new scenarios come."),
+    ("scenario_sizes", "All other scenarios, and the history, as it has them."),
+    ("other_inputs", "Its accounts, firms, securities, volumes, own P&L and SPAN file."),
+    ("policy", "Its policy."),
+    ("not_told_apart", "What the steps that are null come to together."),
+)
+_NOT_BOTH = "it is unknown in one of the two runs"
+_BETWEEN = "it is unknown before or after the step"
+
+
+def _change_parts(null: str) -> tuple[Column, ...]:
+    """Return the columns of a change in one step, by clearing house."""
+    return (
+        Column("requirement", MONEY, "Change of the requirement.", "USD", null),
+        Column("ficc", MONEY, "The part of it at FICC.", "USD", null),
+        Column("cme", MONEY, "The part of it at CME.", "USD", null),
+        Column("other_ccps", MONEY, "The part of it at other clearing houses.", "USD", null),
+    )
+
+
+_STEP = Column(
+    "step",
+    TEXT,
+    "What is taken from the later run: `positions`, `time`, `market`, `scenarios out`, "
+    "`scenarios in`, `scenario sizes`, `other inputs`, `policy`; then `not told apart`.",
+)
+
+ATTRIBUTION_BOOK = Schema(
+    "attribution_book",
+    (
+        _STEP,
+        Column("what", TEXT, "What changed, in words.", null="nothing did"),
+        Column("accounts", WHOLE, "Accounts whose requirement changes in the step."),
+        *_change_parts("the book is one account, unknown before or after the step"),
+    ),
+)
+
+ATTRIBUTION_ACCOUNTS = Schema(
+    "attribution_accounts",
+    (
+        replace(
+            _ACCOUNT,
+            meaning="Those of the earlier run in its order, then those that only the later one "
+            "has.",
+        ),
+        Column(
+            "only_in",
+            TEXT,
+            "`before` or `after` if only that run has the account; it counts as zero in the other.",
+            null="both runs have it",
+        ),
+        Column("before", MONEY, "Requirement in the earlier run.", "USD", _UNPRICED),
+        Column("after", MONEY, "Requirement in the later run.", "USD", _UNPRICED),
+        Column("change", MONEY, "After minus before: the sum of the steps.", "USD", _NOT_BOTH),
+        *(
+            Column(
+                name,
+                MONEY,
+                meaning,
+                "USD",
+                _NOT_BOTH if name == "not_told_apart" else _BETWEEN,
+            )
+            for name, meaning in _STEP_MEANINGS
+        ),
+    ),
+)
+
+ATTRIBUTION = Schema("attribution", (_ACCOUNT, _STEP, *_change_parts(_BETWEEN)))
+
+ATTRIBUTION_POSITIONS = Schema(
+    "attribution_positions",
+    (
+        _ACCOUNT,
+        replace(_FIRM, null="it is the account's own"),
+        POSITIONS["ccp"],
+        POSITIONS["xm"],
+        POSITIONS["instrument"],
+        POSITIONS["kind"],
+        Column("before", WHOLE, "Net quantity in the earlier run.", "USD of face, or contracts"),
+        Column("after", WHOLE, "Net quantity in the later run.", "USD of face, or contracts"),
+        Column("change", WHOLE, "After minus before.", "USD of face, or contracts"),
+        Column(
+            "change_dv01",
+            NUMBER,
+            "What the change gains when the curve falls by one basis point, on the earlier run's "
+            "market where it has the instrument.",
+            "USD",
+            "no model prices the instrument",
+        ),
+    ),
+)
+
+ATTRIBUTION_SCENARIOS = Schema(
+    "attribution_scenarios",
+    (
+        Column("date", DATE, "The end date of the scenario's move."),
+        Column("change", TEXT, "`left` if only the earlier run has it, `came` if only the later."),
+        Column("horizon", WHOLE, "The move's business rows of the history."),
+    ),
+)
+
+_TENORS = ("2", "5", "10", "30")
+
+
+def _basis_points(what: str, null: str = "") -> tuple[Column, ...]:
+    """Return the columns of a move of the Treasury curve at the tenors that desks look at."""
+    return tuple(
+        Column(f"bp_{name}", NUMBER, f"{what} of the {name}-year zero rate.", "bp", null)
+        for name in _TENORS
+    )
+
+
+_NO_MOVE = "no such move was found; `reason` says why"
+
+STRESS_MOVES = Schema(
+    "stress_moves",
+    (
+        Column(
+            "move",
+            TEXT,
+            "`mildest` of the first components together; `component 1 up` and so on; `one "
+            "scenario`; `mixture`.",
+        ),
+        Column(
+            "standard_deviations",
+            NUMBER,
+            "Mahalanobis length: of components among these, of scenarios among all factors.",
+            null=_NO_MOVE,
+        ),
+        Column(
+            "multiple",
+            NUMBER,
+            "How many times the scenario, or the mixture with weights that sum to one.",
+            null=f"it is a move of components, or {_NO_MOVE}",
+        ),
+        *_basis_points("Change", _NO_MOVE),
+        Column("loss", NUMBER, "Loss of all lines by full revaluation.", "USD", _NO_MOVE),
+        Column("loss_ficc", NUMBER, "The part of it at FICC.", "USD", _NO_MOVE),
+        Column("loss_cme", NUMBER, "The part of it at CME.", "USD", _NO_MOVE),
+        Column("loss_other_ccps", NUMBER, "At other clearing houses.", "USD", _NO_MOVE),
+        Column("reason", TEXT, "Why there is no such move.", null="there is one"),
+    ),
+)
+
+STRESS_SCENARIOS = Schema(
+    "stress_scenarios",
+    (
+        Column("move", TEXT, "`one scenario` or `mixture`."),
+        Column("date", DATE, "The end date of the scenario's move."),
+        Column("tag", TEXT, "`stress` for a date in a period of stress.", null="it is in none"),
+        Column("weight", NUMBER, "Its share of the mixture."),
+    ),
+)
+
+STRESS_COMPONENTS = Schema(
+    "stress_components",
+    (
+        Column("component", WHOLE, "From 1, the largest first."),
+        Column("share", NUMBER, "Its share of the summed mean squares of the zero rates."),
+        *_basis_points("One standard deviation"),
+    ),
+)
+
 _NO_CHOICE = "the account has no choice, or its requirement is unknown"
 
 ALLOCATIONS = Schema(
@@ -857,5 +1025,20 @@ TRANSFERS = Schema(
 
 ALLOCATION_TABLES = (ALLOCATIONS, ALLOCATION_LINES, TRANSFERS)
 
-SCHEMAS = (*RUN_TABLES, COMPARE, WHAT_IFS, REVALUATION, *EXPLAINED, *ALLOCATION_TABLES)
+SCHEMAS = (
+    *RUN_TABLES,
+    COMPARE,
+    WHAT_IFS,
+    REVALUATION,
+    *EXPLAINED,
+    *ALLOCATION_TABLES,
+    ATTRIBUTION_BOOK,
+    ATTRIBUTION_ACCOUNTS,
+    ATTRIBUTION,
+    ATTRIBUTION_POSITIONS,
+    ATTRIBUTION_SCENARIOS,
+    STRESS_MOVES,
+    STRESS_SCENARIOS,
+    STRESS_COMPONENTS,
+)
 """Every result table."""
