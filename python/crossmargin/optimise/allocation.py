@@ -5,24 +5,25 @@ Methodology, section 9.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 
 import numpy as np
 
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.calculation.batches import Batch
 from crossmargin.calculation.moves import movable, simple_choices
-from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.calculation.result import RunResult, Stages, stages_of
 from crossmargin.conventions import CASH, CME, FICC, OTHER
 from crossmargin.engine import Execution
 from crossmargin.engine.execution import Progress
+from crossmargin.engine.executor import run_blocks
 from crossmargin.margin.model import LARGEST_MARGIN
 from crossmargin.optimise.bounds import (
     Known,
-    anchored,
+    Problem,
     everything_moved,
     least_call,
     problem,
@@ -37,8 +38,9 @@ BOXES = 48
 """The most boxes an account's bound is found with, unless told otherwise."""
 TOLERANCE = 1e-4
 """A bound this share below the call is near enough not to be raised further."""
-TOGETHER = 512
-"""Accounts that are searched and bounded side by side."""
+TOGETHER = 256
+"""Accounts that are bounded side by side."""
+_ALONE = Execution(threads=1)
 
 
 def find(
@@ -61,62 +63,97 @@ def find(
     best, bound = now(lines), np.full(lines.ptr.size - 1, np.nan)
     calls = Judge(lines, models, 0, execution)
     costs = Judge(lines, models, transfer_cents, execution)
-    known = _known(stages)
-    # Accounts with as many lines lie together, because their boxes are padded to the longest.
-    order = chosen[np.argsort(lines.count[chosen], kind="stable")]
-    for first in range(0, order.size, TOGETHER):
-        execution.tell("allocating", first / order.size)
-        some = np.sort(order[first : first + TOGETHER])
-        for choice in simple_choices(lines, models):
-            take_better(calls, best, some, choice[lines.lines_of(some)])
-        free = some[lines.free[some]]
-        bound[some] = best.cents[some] / 100.0
-        if free.size:
-            bound[free] = _search(calls, best, free, known, boxes)
-        economise(costs, best, some, most_transfers)
-        gain = today.cents[some] - best.cents[some]
-        kept = lines.lines_of(some[gain < max(minimum_gain_cents, 1)])
-        best.choice[kept] = lines.crossed[kept]
+    for choice in simple_choices(lines, models):
+        take_better(calls, best, chosen, choice[lines.lines_of(chosen)])
+    bound[chosen] = best.cents[chosen] / 100.0
+    search = _Search(calls, best, _known(stages))
+    execution.tell("allocating", 0.1)
+    unsure = search.unproved(chosen[lines.free[chosen]], bound)
+    execution.tell("allocating", 0.3)
+    improve(calls, best, unsure)
+    execution.tell("allocating", 0.6)
+    search.prove(unsure, bound, boxes)
+    bound[chosen] = np.minimum(bound[chosen], best.cents[chosen] / 100.0)
+    economise(costs, best, chosen, most_transfers)
+    gain = today.cents[chosen] - best.cents[chosen]
+    kept = lines.lines_of(chosen[gain < max(minimum_gain_cents, 1)])
+    best.choice[kept] = lines.crossed[kept]
     execution.tell("allocating", 1.0)
     return Found(lines, chosen, best.choice, bound)
 
 
-def _search(calls: Judge, best: Best, accounts: Integer, known: Known, boxes: int) -> Float:
-    """Improve the choice of some accounts, and return a bound on every choice, USD [N]."""
-    lines, execution = calls.lines, calls.execution
+@dataclass(frozen=True)
+class _Search:
+    """The best choices found so far, and what no choice changes."""
 
-    def call(at: Integer) -> Float:
-        return np.asarray(best.cents[at] / 100.0)
+    calls: Judge
+    best: Best
+    known: Known
 
-    whole = problem(lines, calls.models, accounts, best.choice, known, execution)
-    bound = least_call(whole, whole.whole)
-    unsure = np.flatnonzero(bound < call(accounts) * (1.0 - TOLERANCE))
-    bound[unsure] = np.maximum(
-        bound[unsure], everything_moved(whole, unsure, call(accounts[unsure]))
-    )
-    unsure = unsure[bound[unsure] < call(accounts[unsure]) * (1.0 - TOLERANCE)]
-    if not unsure.size:
-        return np.minimum(bound, call(accounts))
-    open_accounts = accounts[unsure]
-    improve(calls, best, open_accounts)
-    before = best.cents[open_accounts].copy()
-    part = anchored(whole, unsure, lines, open_accounts, best.choice)
+    def _call(self, accounts: Integer) -> Float:
+        return np.asarray(self.best.cents[accounts] / 100.0)
 
-    def better(account: Integer, choice: Integer) -> Float:
-        asked = open_accounts[account]
-        take_better(calls, best, asked, choice[part.inside[account]])
-        return call(asked)
+    def _in_blocks(self, accounts: Integer, work: Callable[[Integer], None]) -> None:
+        """Do some work on blocks of accounts, ascending in each, several at once.
 
-    risk = np.abs(_risk(calls.models))[part.instrument]
-    proved = prove(part, call(open_accounts), risk, better, tolerance=TOLERANCE, boxes=boxes)
-    improve(calls, best, open_accounts[best.cents[open_accounts] < before])
-    bound[unsure] = np.maximum(bound[unsure], proved)
-    return np.minimum(bound, call(accounts))
+        Accounts with as many lines lie together, because boxes are padded to the longest.
+        """
+        order = accounts[np.argsort(self.calls.lines.count[accounts], kind="stable")]
+        bounds = [*range(0, order.size, TOGETHER), order.size]
 
+        def block(first: int, last: int) -> None:
+            work(np.sort(order[first:last]))
 
-def _risk(models: PreparedModels) -> Float:
-    """Return the DV01 of a contract of each instrument, USD [I]."""
-    return np.asarray(models.universe.sensitivities.dv01)
+        run_blocks(block, bounds, threads=self.calls.execution.threads, unit="accounts")
+
+    def _problem(self, accounts: Integer) -> Problem:
+        calls = self.calls
+        return problem(calls.lines, calls.models, accounts, self.best.choice, self.known, _ALONE)
+
+    def unproved(self, accounts: Integer, bound: Float) -> Integer:
+        """Bound accounts by one box, and return those whose best choice may not be optimal."""
+
+        def one_box(some: Integer) -> None:
+            whole = self._problem(some)
+            least = least_call(whole, whole.whole)
+            at = np.flatnonzero(self._unsure(some, least))
+            least[at] = np.maximum(least[at], everything_moved(whole, at, self._call(some[at])))
+            bound[some] = least
+
+        self._in_blocks(accounts, one_box)
+        return accounts[self._unsure(accounts, bound[accounts])]
+
+    def _unsure(self, accounts: Integer, bound: Float) -> Mask:
+        """Return which accounts' bounds are not near enough to the best call."""
+        return np.asarray(bound < self._call(accounts) * (1.0 - TOLERANCE))
+
+    def prove(self, accounts: Integer, bound: Float, boxes: int) -> None:
+        """Raise the bounds of accounts, and improve the choices that this finds."""
+        before = self.best.cents[accounts].copy()
+        dv01 = np.abs(self.calls.models.universe.sensitivities.dv01)
+        judge = replace(self.calls, execution=_ALONE)
+
+        def cut(some: Integer) -> None:
+            part = self._problem(some)
+            proved = prove(
+                part,
+                self._call(some),
+                dv01[part.instrument],
+                partial(self._better, judge, some, part.inside),
+                tolerance=TOLERANCE,
+                boxes=boxes,
+            )
+            bound[some] = np.maximum(bound[some], proved)
+
+        self._in_blocks(accounts, cut)
+        improve(self.calls, self.best, accounts[self.best.cents[accounts] < before])
+
+    def _better(
+        self, judge: Judge, accounts: Integer, inside: Mask, asked: Integer, choice: Integer
+    ) -> Float:
+        """Judge a choice for some of the accounts, and return the best calls now known, USD."""
+        take_better(judge, self.best, accounts[asked], choice[inside[asked]])
+        return self._call(accounts[asked])
 
 
 def _known(stages: Stages) -> Known:

@@ -9,7 +9,7 @@ in two until all bounds are close to the best known call.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -26,6 +26,8 @@ from crossmargin.policies.sections import LOWER_OF_MODELS
 
 ROUNDING = 0.05
 """USD: more than the roundings of all components to the cent can add up to."""
+SMALLEST = 1e-9
+"""USD: what a VaR that divides is at least."""
 LOWEST = -1e15
 """USD: below anything a sum on the grid can be."""
 AT_ONCE = 8
@@ -292,49 +294,6 @@ def problem(
     )
 
 
-def anchored(
-    problem: Problem, at: Integer, lines: Movable, accounts: Integer, best: Integer
-) -> Problem:
-    """Return some accounts of a problem, with other choices as the best ones known.
-
-    Parameters
-    ----------
-    problem : Problem
-    at : ndarray of int64, [N]
-        Which of its accounts.
-    lines : Movable
-    accounts : ndarray of int64, [N]
-        Their numbers.
-    best : ndarray of int64, [M]
-    """
-    inside = problem.inside[at]
-    anchor = np.zeros(inside.shape, dtype=np.int64)
-    anchor[inside] = best[lines.lines_of(accounts)]
-    old = problem.whole
-    whole = Boxes(np.arange(at.size), old.lower[at], old.upper[at], anchor)
-    size = old.account.size
-    houses = {}
-    for ccp, house in problem.houses.items():
-        rows = np.concatenate([at + place * size for place in range(len(house.portfolios))])
-        houses[ccp] = replace(
-            house,
-            fixed=[Cube(cube.pnl[rows]) for cube in house.fixed],
-            worst=_worst(lines, house.model, house.portfolios, accounts, best, problem.execution),
-            floor=None if house.floor is None else house.floor[rows],
-            most=house.most[at],
-            pooled=house.pooled[:, at],
-        )
-    known = problem.known
-    return replace(
-        problem,
-        whole=whole,
-        instrument=problem.instrument[at],
-        inside=inside,
-        houses=houses,
-        known=Known(known.apart[at], known.v_ficc[at], known.v_cme[at]),
-    )
-
-
 def _house(
     lines: Movable,
     model: Incremental,
@@ -454,33 +413,37 @@ def _worst(
     best: Integer,
     execution: Execution,
 ) -> list[list[Int32]]:
-    """Return the tail's scenarios by each measure at the best choice and at nothing."""
+    """Return for each measure two sets of k scenarios of every portfolio, [P * A x k].
+
+    The first is the tail at the best choice. The second differs for the ordinary portfolio, where
+    often nothing is left: the scenarios in which every step to it loses.
+    """
     at = lines.lines_of(accounts)
-    found: list[list[Int32]] = [[] for _ in model.measures]
-    for choice in (best[at], np.zeros(at.size, dtype=np.int64)):
-        book = book_after(lines, accounts, choice).book
-        own = rows_of(book, np.arange(accounts.size * len(SEGMENTS)))
-        tails = segment_tails(
-            own,
-            list(model.measures),
-            segments=len(SEGMENTS),
-            unions=[_SEGMENTS[portfolio] for portfolio in portfolios],
-            es=False,
-            scenarios=True,
-            **execution.kernels,
-        )
-        assert tails.scenario is not None
-        for number, scenario in enumerate(tails.scenario):
-            found[number].append(np.concatenate(list(scenario.transpose(1, 0, 2))))
-    for number, measure in enumerate(model.measures):
-        found[number].append(_alike(lines, measure, portfolios, accounts, best))
+    book = book_after(lines, accounts, best[at]).book
+    tails = segment_tails(
+        rows_of(book, np.arange(accounts.size * len(SEGMENTS))),
+        list(model.measures),
+        segments=len(SEGMENTS),
+        unions=[_SEGMENTS[portfolio] for portfolio in portfolios],
+        es=False,
+        scenarios=True,
+        **execution.kernels,
+    )
+    assert tails.scenario is not None
+    found = []
+    for measure, scenario in zip(model.measures, tails.scenario, strict=True):
+        of_best = np.concatenate(list(scenario.transpose(1, 0, 2)))
+        second = of_best
+        if OTHER in portfolios:
+            second = of_best.copy()
+            first = portfolios.index(OTHER) * accounts.size
+            second[first:] = _losing(lines, measure, accounts, best)
+        found.append([of_best, second])
     return found
 
 
-def _alike(
-    lines: Movable, measure: Measure, portfolios: tuple[int, ...], accounts: Integer, best: Integer
-) -> Int32:
-    """Return the scenarios in which every step from the best choice loses, [P * A x k].
+def _losing(lines: Movable, measure: Measure, accounts: Integer, best: Integer) -> Int32:
+    """Return the scenarios in which every step to the ordinary account loses, [A x k].
 
     Each line's loss counts as a share of its VaR by itself; the scenarios are those whose smallest
     share is largest. A line that may step either way does not count.
@@ -489,23 +452,22 @@ def _alike(
     count = lines.count[accounts]
     begin = np.cumsum(count) - count
     window = slice(measure.start, measure.start + measure.count)
-    found = []
-    for portfolio in portfolios:
-        ordinary = portfolio == OTHER
-        lowest = np.full((accounts.size, measure.count), np.inf)
-        for place in range(int(count.max(initial=0))):
-            has = np.flatnonzero(count > place)
-            line = at[begin[has] + place]
-            rises = (best[line] < lines.upper[line]) * 1.0
-            falls = (best[line] > lines.lower[line]) * 1.0
-            direction = (falls - rises) if ordinary else (rises - falls)
-            own = direction != 0.0
-            loss = -direction[own, None] * measure.pnl[lines.instrument[line[own]], window]
-            scale = np.maximum(_ranked(loss, measure.k), 1e-9)
-            lowest[has[own]] = np.minimum(lowest[has[own]], loss / scale[:, None])
-        worst = np.argpartition(-lowest, measure.k - 1, axis=1)[:, : measure.k]
-        found.append(worst.astype(np.int32) + measure.start)
-    return np.concatenate(found)
+    held, which = np.unique(lines.instrument[at], return_inverse=True)
+    pnl = measure.pnl[held, window]
+    # The shares of a contract bought, and of one sold.
+    shares = [
+        loss / np.maximum(_ranked(loss, measure.k), SMALLEST)[:, None] for loss in (-pnl, pnl)
+    ]
+    rises, falls = best[at] < lines.upper[at], best[at] > lines.lower[at]
+    lowest = np.full((accounts.size, measure.count), np.inf)
+    for place in range(int(count.max(initial=0))):
+        has = np.flatnonzero(count > place)
+        own = begin[has] + place
+        for moves, share in zip((falls & ~rises, rises & ~falls), shares, strict=True):
+            row, line = has[moves[own]], own[moves[own]]
+            lowest[row] = np.minimum(lowest[row], share[which[line]])
+    worst = np.argpartition(-lowest, measure.k - 1, axis=1)[:, : measure.k]
+    return np.asarray(worst + measure.start, dtype=np.int32)
 
 
 def _bounded(problem: Problem, ccp: str, boxes: Boxes) -> dict[int, Bounded]:
