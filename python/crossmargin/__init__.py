@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from crossmargin.analysis.compare import compare
 from crossmargin.analysis.revaluation import compare_revaluation
+from crossmargin.calculation.rebuild import rebuild_run
 from crossmargin.calculation.result import RunResult
 from crossmargin.calculation.run import rerun, run
 from crossmargin.calculation.store import read_run, write_run
@@ -51,6 +52,7 @@ __all__ = [
     "read_market",
     "read_policy",
     "read_run",
+    "rebuild_run",
     "rerun",
     "run",
     "sample_market",

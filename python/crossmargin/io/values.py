@@ -30,7 +30,7 @@ MAGIC = b"crossmargin values 2\n"
 SIZE = 8
 """Bytes of a length, little-endian."""
 CODEC, LEVEL = "zstd", 1
-"""The quickest level of Zstandard: stages shrink twelve times in less time than their hash takes."""
+"""The quickest level of Zstandard: it shrinks stages twelve times, quicker than they are hashed."""
 TEXT = "text"
 """The type of a list of texts and nulls, as JSON."""
 ARRAYS = "bifuM"
