@@ -233,7 +233,9 @@ def problem(
     houses = {}
     for ccp, portfolios in ((FICC, (FUTURES, COMBINED)), (CME, (FUTURES, COMBINED, OTHER))):
         model = models.ccps[ccp].incremental
-        if model is not None and all(measure.cube.on_grid for measure in model.measures):
+        if model is None or not model.mixtures:
+            continue
+        if all(measure.cube.on_grid for measure in model.measures):
             houses[ccp] = _house(lines, model, accounts, portfolios)
     return Problem(
         instrument=instrument,

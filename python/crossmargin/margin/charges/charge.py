@@ -9,7 +9,8 @@ from crossmargin.arrays import Float
 from crossmargin.engine import Book
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
+from crossmargin.margin.single import Held
 from crossmargin.market import Market
 from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import Policy
@@ -30,12 +31,16 @@ class Charge:
     amount : callable
         Takes a book, whose rows are group * 4 + segment, and that ccp's margin of it. Returns the
         amount of every margin portfolio, [G x 5], USD.
+    single : callable, optional
+        The same to the bit for one account in plain numbers, from its positions and V. Without it
+        a what-if goes through the full calculation, which is always safe.
     """
 
     name: str
     ccp: str
     reducible: bool
     amount: Callable[[Book, CcpMargin], Float]
+    single: Callable[[Held, Portfolios], Portfolios] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,17 @@ from functools import partial
 
 import numpy as np
 
-from crossmargin import exact
 from crossmargin.arrays import Float, Integer
 from crossmargin.conventions import PORTFOLIOS, SEGMENTS
 from crossmargin.engine import Book
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.universe import Universe
+from crossmargin.margin.charges import _scalar
 from crossmargin.margin.charges.amounts import net_positions, of_root
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.charges.rule import beyond_volume
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
+from crossmargin.margin.single import Held, NetPositions
 from crossmargin.policies.sections.charges import CmeConcentration
 
 
@@ -62,7 +64,8 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     rate = np.zeros(volumes.adv.size)
     rate[volumes.number] = of_root(rules.rate, inputs.universe)
     amount = partial(_amount, volumes, rules.threshold, rate)
-    return [Charge(rules.name, rules.ccp, rules.reducible, amount)]
+    single = _Single(rules.ccp, volumes, rules.threshold, rate)
+    return [Charge(rules.name, rules.ccp, rules.reducible, amount, single)]
 
 
 def volumes_of(universe: Universe, adv: Mapping[str, float], rules: CmeConcentration) -> Volumes:
@@ -112,7 +115,38 @@ def _amount(
     amount = np.zeros((book.rows // len(SEGMENTS), len(PORTFOLIOS)))
     for portfolio, group, instrument, net in net_positions(book, margin.ccp):
         cell = group * volumes.adv.size + volumes.number[instrument]
-        held = np.bincount(cell, np.abs(net), amount.shape[0] * volumes.adv.size)
-        beyond = held.reshape(amount.shape[0], -1) - threshold * volumes.adv
-        amount[:, portfolio] = exact.ordered_sum(rate * np.maximum(beyond, 0.0))
+        count = np.bincount(cell, np.abs(net), amount.shape[0] * volumes.adv.size)
+        by_volume = np.asarray(count, np.float64).reshape(amount.shape[0], -1).T
+        amount[:, portfolio] = beyond_volume(by_volume, volumes.adv, rate, threshold)
     return amount
+
+
+class _Single:
+    """`_amount` of one account."""
+
+    def __init__(self, ccp: str, volumes: Volumes, threshold: float, rate: Float) -> None:
+        self._net = NetPositions(ccp)
+        self._number: list[int] = volumes.number.tolist()
+        self._adv: list[float] = volumes.adv.tolist()
+        self._rate: list[float] = rate.tolist()
+        self._threshold = threshold
+
+    def __call__(self, held: Held, v: Portfolios) -> Portfolios:
+        number, adv, rate = self._number, self._adv, self._rate
+        found = []
+        for lines in self._net(held):
+            contracts: dict[int, float] = {}
+            for instrument, net in lines:
+                n = number[instrument]
+                contracts[n] = contracts.get(n, 0.0) + abs(net)
+            at = sorted(contracts)
+            found.append(
+                _scalar.beyond_volume(
+                    [contracts[n] for n in at],
+                    [adv[n] for n in at],
+                    [rate[n] for n in at],
+                    self._threshold,
+                )
+            )
+        cash, futures, both, other, whole = found
+        return cash, futures, both, other, whole

@@ -6,9 +6,10 @@ from functools import partial
 
 from crossmargin.arrays import Float
 from crossmargin.engine import Book
-from crossmargin.margin.charges.amounts import gross_cost, of_root
+from crossmargin.margin.charges.amounts import SingleGrossCost, gross_cost, of_root
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
+from crossmargin.margin.single import Held
 from crossmargin.policies.sections.charges import CmeLiquidity
 
 
@@ -27,9 +28,14 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     rules = inputs.policy.get(CmeLiquidity)
     if rules is None:
         return []
-    amount = partial(_amount, of_root(rules.cost, inputs.universe))
-    return [Charge(rules.name, rules.ccp, rules.reducible, amount)]
+    each = of_root(rules.cost, inputs.universe)
+    single = partial(_single, SingleGrossCost(rules.ccp, each))
+    return [Charge(rules.name, rules.ccp, rules.reducible, partial(_amount, each), single)]
 
 
 def _amount(each: Float, book: Book, margin: CcpMargin) -> Float:
     return gross_cost(book, margin.ccp, each)
+
+
+def _single(gross: SingleGrossCost, held: Held, v: Portfolios) -> Portfolios:
+    return gross(held)

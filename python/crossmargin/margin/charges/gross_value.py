@@ -6,9 +6,12 @@ from functools import partial
 
 from crossmargin.arrays import Float
 from crossmargin.engine import Book
-from crossmargin.margin.charges.amounts import gross_cost
+from crossmargin.margin.charges import _scalar
+from crossmargin.margin.charges.amounts import SingleGrossCost, gross_cost
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.charges.rule import share_of
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
+from crossmargin.margin.single import Held
 
 
 def prepare(inputs: ChargeInputs) -> list[Charge]:
@@ -24,10 +27,20 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     """
     value = inputs.universe.market_value
     return [
-        Charge(entry.name, entry.ccp, entry.reducible, partial(_amount, value, entry.rate))
+        Charge(
+            entry.name,
+            entry.ccp,
+            entry.reducible,
+            partial(_amount, value, entry.rate),
+            partial(_single, SingleGrossCost(entry.ccp, value), entry.rate),
+        )
         for entry in inputs.policy.charges
     ]
 
 
 def _amount(value: Float, rate: float, book: Book, margin: CcpMargin) -> Float:
-    return rate * gross_cost(book, margin.ccp, value)
+    return share_of(gross_cost(book, margin.ccp, value), rate)
+
+
+def _single(gross: SingleGrossCost, rate: float, held: Held, v: Portfolios) -> Portfolios:
+    return _scalar.share_of(gross(held), rate)

@@ -8,8 +8,11 @@ import numpy as np
 
 from crossmargin.arrays import Float
 from crossmargin.engine import Book
+from crossmargin.margin.charges import _scalar
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.charges.rule import share_of
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
+from crossmargin.margin.single import Held
 from crossmargin.market.calendars import DAY, add_business_days
 from crossmargin.policies.sections.charges import HolidayRules
 
@@ -29,7 +32,8 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     rules = inputs.policy.get(HolidayRules)
     if rules is None or not before_holiday(inputs.market.as_of):
         return []
-    return [Charge(rules.name, rules.ccp, False, partial(_amount, rules.rate))]
+    amount, single = partial(_amount, rules.rate), partial(_single, rules.rate)
+    return [Charge(rules.name, rules.ccp, False, amount, single)]
 
 
 def before_holiday(date: np.datetime64) -> bool:
@@ -49,4 +53,8 @@ def before_holiday(date: np.datetime64) -> bool:
 
 
 def _amount(rate: float, book: Book, margin: CcpMargin) -> Float:
-    return rate * margin.v
+    return share_of(margin.v, rate)
+
+
+def _single(rate: float, held: Held, v: Portfolios) -> Portfolios:
+    return _scalar.share_of(v, rate)

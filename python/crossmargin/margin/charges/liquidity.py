@@ -8,10 +8,13 @@ import numpy as np
 
 from crossmargin.arrays import Float
 from crossmargin.engine import Book
-from crossmargin.margin.charges.amounts import Exposures, net_cost
+from crossmargin.margin.charges import _scalar
+from crossmargin.margin.charges.amounts import Exposures, SingleNetCost, net_cost
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
+from crossmargin.margin.charges.rule import above_share
 from crossmargin.margin.ficc.haircuts import maturity_group
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
+from crossmargin.margin.single import Held
 from crossmargin.policies.sections.charges import LiquidityRules
 
 
@@ -30,8 +33,10 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     rules = inputs.policy.get(LiquidityRules)
     if rules is None:
         return []
-    amount = partial(_amount, exposures(inputs, rules), rules.threshold)
-    return [Charge(rules.name, rules.ccp, False, amount)]
+    held = exposures(inputs, rules)
+    amount = partial(_amount, held, rules.threshold)
+    single = partial(_single, SingleNetCost(rules.ccp, held), rules.threshold)
+    return [Charge(rules.name, rules.ccp, False, amount, single)]
 
 
 def exposures(inputs: ChargeInputs, rules: LiquidityRules) -> Exposures:
@@ -54,5 +59,8 @@ def exposures(inputs: ChargeInputs, rules: LiquidityRules) -> Exposures:
 
 
 def _amount(held: Exposures, threshold: float, book: Book, margin: CcpMargin) -> Float:
-    cost = net_cost(book, margin.ccp, held)
-    return np.where(cost > threshold * margin.v, cost, 0.0)
+    return above_share(net_cost(book, margin.ccp, held), margin.v, threshold)
+
+
+def _single(cost: SingleNetCost, threshold: float, held: Held, v: Portfolios) -> Portfolios:
+    return _scalar.above_share(cost(held), v, threshold)

@@ -23,8 +23,9 @@ from crossmargin.margin.cme.historical import (
     front_contract,
 )
 from crossmargin.margin.cme.span import SpanModel, span_margin, span_model
+from crossmargin.margin.cme.span_single import SingleSpan
 from crossmargin.margin.model import Incremental, ModelInputs, OwnCube
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.market.market import Note
 from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules, Span
 from crossmargin.policies.sections import SPAN
@@ -195,7 +196,11 @@ class PreparedSpan:
     unpriced: Text
     without_basis: ClassVar[tuple[str, ...]] = ()
     without_spread: ClassVar[tuple[str, ...]] = ()
-    incremental: ClassVar[Incremental | None] = None
+
+    @property
+    def incremental(self) -> Incremental | None:
+        """V from the positions: the model has no tails."""
+        return Incremental((), None, _itself, (), SingleSpan(self.model))
 
     def margin(self, book: Book, execution: Execution) -> CcpMargin:
         """Return V_C of every portfolio; see `span_margin`."""
@@ -212,6 +217,10 @@ class PreparedSpan:
     def describe(self) -> dict[str, Any]:
         """Return scan ranges and credit rates, and where each came from."""
         return self.model.describe()
+
+
+def _itself(v: Portfolios) -> Portfolios:
+    return v
 
 
 def _reason_unpriced(universe: Universe) -> Text:
