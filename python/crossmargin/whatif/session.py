@@ -29,7 +29,8 @@ from crossmargin.margin.portfolios import row_of
 from crossmargin.results.schema import WHAT_IFS
 from crossmargin.results.table import Table
 from crossmargin.results.tables import caveat_columns, money_columns, saving_columns
-from crossmargin.whatif.cached import CachedAccounts, Leg, can_be_cached
+from crossmargin.whatif.cached import CachedAccounts, can_be_cached
+from crossmargin.whatif.parts import Leg
 
 Trades = Mapping[str, SupportsFloat]
 """Quantities by instrument."""
@@ -46,7 +47,6 @@ class Session:
     with and without the cache, and equal a run's. An account is not cached if
 
     - its sums might not be exact: a user's cube off the grid, or gross P&L from 2^33 USD on;
-    - the policy has charges, haircuts, or another model or offset method than the default;
     - there are no native kernels;
     - it takes more than `memory` by itself.
 
@@ -112,6 +112,7 @@ class Session:
         if can_be_cached(self._models):
             self._cached = CachedAccounts(
                 self._batch.book,
+                self._batch.elsewhere,
                 self._models,
                 self._batch.clients,
                 names=names,
