@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -77,7 +78,7 @@ class CachedAccounts:
         memory: int,
     ) -> None:
         terms = {ccp: _incremental(models, ccp) for ccp in (FICC, CME)}
-        self._asked = asked_book(book, models, terms)
+        self._asked = asked_book(book, models, terms, UNIONS)
         self._book, self._models, self._further = book, models, elsewhere
         self._clients = clients
         self._names = names
@@ -101,7 +102,7 @@ class CachedAccounts:
                 rules,
                 book,
                 len(names),
-                lambda parts: asked_book(parts, models, terms),
+                lambda parts, unions: asked_book(parts, models, terms, unions),
                 self._v,
             )
         self._by_lines = bool(self._beside_ficc or self._beside_cme or self._charges or self._parts)
@@ -337,7 +338,12 @@ def can_be_cached(models: PreparedModels) -> bool:
     return can_be_asked([measure.cube for measure in (*ficc.measures, *cme.measures)])
 
 
-def asked_book(book: Book, models: PreparedModels, terms: Mapping[str, Incremental]) -> AskedBook:
+def asked_book(
+    book: Book,
+    models: PreparedModels,
+    terms: Mapping[str, Incremental],
+    unions: Mapping[str, list[list[int]]],
+) -> AskedBook:
     """Return the book with everything that both models measure on it.
 
     Parameters
@@ -348,6 +354,8 @@ def asked_book(book: Book, models: PreparedModels, terms: Mapping[str, Increment
         Cubes on the grid.
     terms : mapping of str to Incremental
         How to add to the models of FICC and CME, in this order.
+    unions : mapping of str to list of list of int
+        By clearing house the segments of each portfolio that is asked about.
 
     Returns
     -------
@@ -369,8 +377,8 @@ def asked_book(book: Book, models: PreparedModels, terms: Mapping[str, Increment
     return AskedBook(
         book,
         segments=len(SEGMENTS),
-        tails=[(measure, UNIONS[ccp]) for ccp, part in terms.items() for measure in part.measures],
-        sums=sums,
+        tails=[(measure, unions[ccp]) for ccp, part in terms.items() for measure in part.measures],
+        sums=replace(sums, unions=unions[FICC]),
         mark=mark.astype(np.uint8),
     )
 

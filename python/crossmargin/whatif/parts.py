@@ -6,13 +6,23 @@ buckets that it falls into; the others keep theirs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from crossmargin.agreement.offset_methods import NONE, Scheme
 from crossmargin.agreement.offset_single import SingleScheme
 from crossmargin.arrays import Integer
-from crossmargin.conventions import CASH, CME_XM, FICC_XM, FUTURES, SEGMENTS
+from crossmargin.conventions import (
+    CASH,
+    CME,
+    CME_XM,
+    FICC,
+    FICC_XM,
+    FUTURES,
+    PORTFOLIOS,
+    SEGMENTS,
+    UNIONS,
+)
 from crossmargin.engine import Book
 from crossmargin.engine.whatif import AskedBook
 from crossmargin.margin.model import LARGEST_MARGIN
@@ -24,6 +34,8 @@ if TYPE_CHECKING:
 
 Leg = tuple[int, int, int]
 """Segment, number of the instrument, and lots."""
+OF_BUCKET = {FICC: [UNIONS[FICC][CASH]], CME: [UNIONS[CME][FUTURES]]}
+"""The only portfolio of a bucket that each clearing house is asked about, as segments."""
 Margins = Callable[["Answer", Held], tuple[Portfolios, Portfolios]]
 """Returns V at FICC and at CME from an answer and the positions it is of."""
 
@@ -48,7 +60,8 @@ class CachedParts:
     accounts : int
         A.
     asked : callable
-        Returns a book that can be asked, with everything that both models measure.
+        Returns a book that can be asked, with everything that both models measure on the
+        portfolios of some segments.
     margins : callable
         Returns V in both models.
 
@@ -63,11 +76,11 @@ class CachedParts:
         scheme: Scheme,
         book: Book,
         accounts: int,
-        asked: Callable[[Book], AskedBook],
+        asked: Callable[[Book, Mapping[str, list[list[int]]]], AskedBook],
         margins: Margins,
     ) -> None:
         self._single = SingleScheme(scheme)
-        self._asked = asked(scheme.cut(book, accounts))
+        self._asked = asked(scheme.cut(book, accounts), OF_BUCKET)
         self._margins = margins
         self.bytes: Integer = self._asked.bytes.reshape(accounts, scheme.buckets).sum(axis=1)
 
@@ -134,7 +147,9 @@ class CachedParts:
             return None
         held: list[Lines] = [[] for _ in SEGMENTS]
         held[FICC_XM], held[CME_XM] = cash, futures
-        ficc, cme = self._margins(answer, held)
+        # V of a portfolio depends on its own numbers alone: those of the others do not matter.
+        measured, mark = answer
+        ficc, cme = self._margins((tuple(row * len(PORTFOLIOS) for row in measured), mark), held)
         if not (max(ficc) <= LARGEST_MARGIN and max(cme) <= LARGEST_MARGIN):
             return None
         return ficc[CASH], cme[FUTURES]
