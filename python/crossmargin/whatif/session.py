@@ -47,6 +47,7 @@ class Session:
     with and without the cache, and equal a run's. An account is not cached if
 
     - its sums might not be exact: a user's cube off the grid, or gross P&L from 2^33 USD on;
+    - a charge or model of the policy does not say what it is for one account; all of ours do;
     - there are no native kernels;
     - it takes more than `memory` by itself.
 
