@@ -190,3 +190,43 @@ def test_the_command_names_a_table_that_no_file_holds(tmp_path: Path) -> None:
     out = xm.run(**book, market=xm.sample_market()).write(tmp_path / "run")
     with pytest.raises(InputError, match="the run took a table, and no file holds it"):
         finished_run(out)
+
+
+@pytest.mark.parametrize("policy", [None, CHARGES, "cme-ficc-2026-04-30-span"])
+def test_a_run_on_real_figures_is_made_again_and_asked(
+    real_data: Callable[[str], Path], tmp_path: Path, policy: str | None
+) -> None:
+    yields = real_data("us_treasury_par_yields.csv.gz")
+    lines = real_data("fixed_coupon_master.csv").read_text().splitlines()[1:]
+    cells = [line.split(",") for line in lines]
+    tables = {
+        "securities": [
+            "cusip,coupon_pct,issue_date,maturity_date,type",
+            *(",".join(row[:4]) + "," for row in cells),
+        ],
+        "accounts": [
+            "account,origin,ficc_role,opted_in,clearing_firm",
+            "A,customer,sponsored_member,true,FCM",
+        ],
+        "positions": [
+            "account,kind,instrument,quantity,xm",
+            "A,cash,91282CMM0,100000000,true",
+            "A,future,ZNM25,-1100,true",
+            "A,future,ZTM5,300,false",
+        ],
+    }
+    for name, rows in tables.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join(rows))
+    run = xm.run(
+        **{name: tmp_path / f"{name}.csv" for name in tables},
+        market=xm.read_market(yields, as_of="2025-03-13"),
+        policy=policy,
+    )
+    again = xm.rebuild_run(run.write(tmp_path / "run"))
+    for trades in ({}, {"ZNM25": 200}, {"91282CMM0": -5e7, "ZTM5": -40}):
+        session = xm.Session(again)
+        assert session._cached is not None
+        assert session._cached.ask(0, session._resolve(trades, 0, True)) is not None
+        (expected,) = xm.Session(run).what_ifs([("A", trades)]).to_arrow().to_pylist()
+        assert session.what_if("A", trades) == expected
+        assert expected["requirement"] is not None
