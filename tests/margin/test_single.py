@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from crossmargin.margin.charges.amounts import (
 )
 from crossmargin.margin.ficc.haircuts import Haircuts, SingleHaircut, haircut_amount
 from crossmargin.margin.portfolios import portfolio_sums
-from crossmargin.margin.single import BucketSums, Held, Lines, NetPositions, netted
+from crossmargin.margin.single import BucketSums, Held, Lines, NetPositions, netted, traded
 
 SIZE, BUCKETS = 7, 3
 PROPERTY = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -91,7 +92,9 @@ def test_haircuts(held: Held, value: Any, bucket: Any, rho: float) -> None:
     assert list(SingleHaircut(universe, haircuts)(held)) == expected.tolist()
 
 
-def test_positions_are_netted_in_order() -> None:
+@pytest.mark.parametrize("together", [netted, traded])
+def test_positions_are_netted_in_order(together: Callable[[Lines, Lines], Lines]) -> None:
     one: Lines = [(1, 2.0), (5, -3.0)]
-    assert netted(one, [(5, 3.0), (0, 1.0)]) == [(0, 1.0), (1, 2.0), (5, 0.0)]
-    assert one == [(1, 2.0), (5, -3.0)]
+    assert together(one, [(5, 3.0), (0, 1.0)]) == [(0, 1.0), (1, 2.0), (5, 0.0)]
+    assert together(one, [(7, 1.0)]) == [*one, (7, 1.0)]
+    assert together([], one) == together(one, []) == one == [(1, 2.0), (5, -3.0)]

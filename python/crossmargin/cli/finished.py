@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +31,7 @@ def finished_run(directory: Path, threads: int | None = None) -> RunResult:
     InputError
         There are no such results, or they lack their stages and an input is gone or was changed.
     """
-    if (directory / STAGES).exists():
+    if os.path.exists(directory / STAGES):  # False too where it cannot be known.
         return read_run(directory, threads=threads)
     _, manifest = read_tables(directory)
     return rebuild_run(directory, threads=threads, **_of_the_sample(manifest))

@@ -6,6 +6,7 @@ order of additions, and so the same bits. What adds nothing to a sum is left out
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from crossmargin.arrays import Float, Integer
@@ -88,8 +89,20 @@ class NetPositions:
         return found
 
 
+def traded(lines: Lines, trades: Lines) -> Lines:
+    """Return the positions of a segment after some trades."""
+    after = lines.copy()
+    for instrument, quantity in trades:
+        at = bisect_left(after, (instrument,))
+        if at < len(after) and after[at][0] == instrument:
+            after[at] = instrument, after[at][1] + quantity
+        else:
+            after.insert(at, (instrument, quantity))
+    return after
+
+
 def netted(*parts: Lines) -> Lines:
-    """Return positions that are in several segments, or added to one, as one list."""
+    """Return positions that are in several segments as one list."""
     total: dict[int, float] = {}
     for lines in parts:
         for instrument, quantity in lines:

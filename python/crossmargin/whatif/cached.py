@@ -38,7 +38,7 @@ from crossmargin.engine.whatif import AskedBook, can_be_asked
 from crossmargin.margin.charges import Charge
 from crossmargin.margin.model import LARGEST_MARGIN, Incremental
 from crossmargin.margin.portfolios import Flags, Portfolios, rows_of
-from crossmargin.margin.single import Held, netted
+from crossmargin.margin.single import Held, traded
 from crossmargin.whatif.parts import CachedParts, Leg, Parts
 
 if TYPE_CHECKING:
@@ -411,8 +411,8 @@ def _after(held: Held, legs: Sequence[Leg]) -> Held:
         return held
     by_segment = list(held)
     for segment in {leg[0] for leg in legs}:
-        traded = [(number, float(lots)) for of, number, lots in legs if of == segment]
-        by_segment[segment] = netted(held[segment], traded)
+        trades = [(number, float(lots)) for of, number, lots in legs if of == segment]
+        by_segment[segment] = traded(held[segment], trades)
     return by_segment
 
 

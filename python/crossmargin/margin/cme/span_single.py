@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-
 import numpy as np
 
 from crossmargin.conventions import CME
@@ -36,10 +34,11 @@ class SingleSpan:
         self._usd: list[float] = np.nan_to_num(model.ranges.usd).tolist()
         rules = model.rules
         self._largest = max(scan_moves(rules.extreme_multiple, rules.extreme_cover))
-        charge = dict(rules.delivery_charges)
-        self._delivery = [charge.get(root, 0.0) for root in model.ranges.root]
+        names = model.ranges.root
+        # In the order of the roots, in which the components are summed.
+        self._delivery = dict(sorted((names.index(r), usd) for r, usd in rules.delivery_charges))
         self._tiers: dict[int, Tiers] = {}
-        for k, root in enumerate(model.ranges.root):
+        for k, root in enumerate(names):
             spreads = rules.spreads_within(root)
             if spreads:
                 a, b, usd = zip(*spreads, strict=True)
@@ -52,28 +51,21 @@ class SingleSpan:
 
     def __call__(self, held: Held) -> Portfolios:
         """Return V_C of each margin portfolio, USD; infinite where a component is too large."""
+        root, usd, largest = self._root, self._usd, self._largest
         net_rows, risk_rows = [], []
         scan: list[float] = []
         intra: list[float] = []
         delivery: list[float] = []
         for deltas in self._sums(held):
-            net, risk = [0.0] * len(self._usd), [0.0] * len(self._usd)
-            charged, delivered = [], []
-            # Contracts are numbered in the order of the instruments, not of their roots.
-            for k, own in groupby(sorted((self._root[c], c, delta) for c, delta in deltas), _first):
-                contracts = [(c, delta) for _, c, delta in own]
-                net[k] = sum_of([delta for _, delta in contracts])
-                risk[k] = scan_loss(net[k], self._usd[k], self._largest)
-                if self._delivery[k]:
-                    due = [abs(delta) for c, delta in contracts if self._month[c] <= 0]
-                    delivered.append(self._delivery[k] * sum_of(due))
-                if k in self._tiers:
-                    charged.append(self._intra(k, contracts))
+            net = [0.0] * len(usd)
+            for contract, delta in deltas:
+                net[root[contract]] += delta
+            risk = [scan_loss(n, u, largest) if n else 0.0 for n, u in zip(net, usd, strict=True)]
             net_rows.append(net)
             risk_rows.append(risk)
             scan.append(sum_of(risk))
-            intra.append(sum_of(charged))
-            delivery.append(sum_of(delivered))
+            intra.append(sum_of([self._intra(k, deltas) for k in self._tiers]))
+            delivery.append(sum_of([self._delivered(k, deltas) for k in self._delivery]))
         credit = self._credit(net_rows, risk_rows)
         # An infinite or absurd component is an error of the model's, and NaN is not smaller.
         if not all(
@@ -82,11 +74,19 @@ class SingleSpan:
             return TOO_LARGE
         return v_span(_five(scan), _five(intra), _five(delivery), _five([-c for c in credit]))
 
-    def _intra(self, k: int, contracts: Buckets) -> float:
+    def _delivered(self, k: int, deltas: Buckets) -> float:
+        """Return the charge on contracts of a root whose delivery month has begun."""
+        due = [abs(d) for c, d in deltas if self._root[c] == k and self._month[c] <= 0]
+        return self._delivery[k] * sum_of(due)
+
+    def _intra(self, k: int, deltas: Buckets) -> float:
         """Return the charge for spreads between the tiers of a root."""
-        tiers, pairs = self._tiers[k]
-        deltas = [[d for c, d in contracts if a <= self._month[c] <= b] for a, b in tiers]
-        long, short = ([held_on_side(tier, side) for tier in deltas] for side in (1.0, -1.0))
+        ranges, pairs = self._tiers[k]
+        own = [(self._month[c], d) for c, d in deltas if self._root[c] == k]
+        if not own:
+            return 0.0
+        tiers = [[d for month, d in own if a <= month <= b] for a, b in ranges]
+        long, short = ([held_on_side(tier, side) for tier in tiers] for side in (1.0, -1.0))
         amount = pairs(np.array([long]), np.array([short]))
         return np.inf if amount is None else sum_of(amount[0].tolist())
 
@@ -98,10 +98,6 @@ class SingleSpan:
         if credit is None:
             return [np.inf] * len(net)
         return [sum_of(row) for row in credit.tolist()]
-
-
-def _first(item: tuple[int, int, float]) -> int:
-    return item[0]
 
 
 def _five(amounts: list[float]) -> Portfolios:
