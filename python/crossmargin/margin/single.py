@@ -7,10 +7,14 @@ order of additions, and so the same bits. What adds nothing to a sum is left out
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from crossmargin.arrays import Float, Integer
 from crossmargin.conventions import OWN_SEGMENTS, UNIONS
+from crossmargin.margin.portfolios import Portfolios
+
+T = TypeVar("T")
 
 Lines = list[tuple[int, float]]
 """Instrument and quantity of each position of a segment, ascending by instrument."""
@@ -51,6 +55,9 @@ class BucketSums:
                     sums[number] = sums.get(number, 0.0) + quantity * value[instrument]
             by_segment.append(sums)
         found = []
+        # A portfolio without positions in its other segment is that of the first.
+        ascending: dict[int, Buckets] = {}
+        totals = []
         for union in self._unions:
             first, *others = union
             total = by_segment[first]
@@ -62,7 +69,10 @@ class BucketSums:
                         total[number] = total.get(number, 0.0) + amount
                 else:
                     total = total or more
-            found.append(sorted(total.items()))
+            totals.append(total)  # An object that lives has its number for itself.
+            if id(total) not in ascending:
+                ascending[id(total)] = sorted(total.items())
+            found.append(ascending[id(total)])
         return found
 
 
@@ -87,6 +97,16 @@ class NetPositions:
             parts = [held[segment] for segment in union if held[segment]]
             found.append(netted(*parts) if len(parts) > 1 else parts[0] if parts else [])
         return found
+
+
+def of_each(parts: Sequence[T], amount: Callable[[T], float]) -> Portfolios:
+    """Return an amount of each portfolio's part; an object that is there twice is asked once."""
+    found: dict[int, float] = {}
+    for part in parts:
+        if id(part) not in found:
+            found[id(part)] = amount(part)
+    cash, futures, both, other, whole = [found[id(part)] for part in parts]
+    return cash, futures, both, other, whole
 
 
 def traded(lines: Lines, trades: Lines) -> Lines:

@@ -60,7 +60,7 @@ class Session:
         From `crossmargin.run` in this process.
     memory : int
         Bytes for cached accounts; 1 GiB if not given, 0 to cache none. In addition a session holds
-        a copy of the models' P&L.
+        a copy of the models' P&L, or two under an offset method by tables.
     threads : int, optional
         For `what_ifs`; default: as many as the process may use. A single question takes one.
 

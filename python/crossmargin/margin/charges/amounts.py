@@ -14,7 +14,7 @@ from crossmargin.engine import Book
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.charges import _scalar, rule
 from crossmargin.margin.portfolios import Portfolios, portfolio_sums, row_of
-from crossmargin.margin.single import BucketSums, Held, NetPositions
+from crossmargin.margin.single import Buckets, BucketSums, Held, Lines, NetPositions, of_each
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,10 @@ class SingleNetCost:
 
     def __call__(self, held: Held) -> Portfolios:
         """Return the cost of each margin portfolio, USD."""
-        rate = self._rate
-        cash, futures, both, other, whole = (
-            _scalar.net_cost([net for _, net in sums], [rate[n] for n, _ in sums]) if sums else 0.0
-            for sums in self._sums(held)
-        )
-        return cash, futures, both, other, whole
+        return of_each(self._sums(held), self._cost)
+
+    def _cost(self, sums: Buckets) -> float:
+        return _scalar.net_cost([net for _, net in sums], [self._rate[n] for n, _ in sums])
 
 
 class SingleGrossCost:
@@ -80,11 +78,11 @@ class SingleGrossCost:
 
     def __call__(self, held: Held) -> Portfolios:
         """Return the cost of each margin portfolio, USD."""
+        return of_each(self._net(held), self._cost)
+
+    def _cost(self, lines: Lines) -> float:
         each = self._each
-        cash, futures, both, other, whole = (
-            exact.sum_of([abs(net * each[i]) for i, net in lines]) for lines in self._net(held)
-        )
-        return cash, futures, both, other, whole
+        return exact.sum_of([abs(net * each[i]) for i, net in lines])
 
 
 def gross_cost(book: Book, ccp: str, each: Float) -> Float:

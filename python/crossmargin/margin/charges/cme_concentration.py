@@ -18,7 +18,7 @@ from crossmargin.margin.charges.amounts import net_positions, of_root
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
 from crossmargin.margin.charges.rule import beyond_volume
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
-from crossmargin.margin.single import Held, NetPositions
+from crossmargin.margin.single import Held, Lines, NetPositions, of_each
 from crossmargin.policies.sections.charges import CmeConcentration
 
 
@@ -132,21 +132,17 @@ class _Single:
         self._threshold = threshold
 
     def __call__(self, held: Held, v: Portfolios) -> Portfolios:
-        number, adv, rate = self._number, self._adv, self._rate
-        found = []
-        for lines in self._net(held):
-            contracts: dict[int, float] = {}
-            for instrument, net in lines:
-                n = number[instrument]
-                contracts[n] = contracts.get(n, 0.0) + abs(net)
-            at = sorted(contracts)
-            found.append(
-                _scalar.beyond_volume(
-                    [contracts[n] for n in at],
-                    [adv[n] for n in at],
-                    [rate[n] for n in at],
-                    self._threshold,
-                )
-            )
-        cash, futures, both, other, whole = found
-        return cash, futures, both, other, whole
+        return of_each(self._net(held), self._amount)
+
+    def _amount(self, lines: Lines) -> float:
+        contracts: dict[int, float] = {}
+        for instrument, net in lines:
+            n = self._number[instrument]
+            contracts[n] = contracts.get(n, 0.0) + abs(net)
+        at = sorted(contracts)
+        return _scalar.beyond_volume(
+            [contracts[n] for n in at],
+            [self._adv[n] for n in at],
+            [self._rate[n] for n in at],
+            self._threshold,
+        )

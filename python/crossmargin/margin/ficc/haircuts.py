@@ -20,7 +20,7 @@ from crossmargin.margin.ficc import _scalar
 from crossmargin.margin.ficc.rule import haircut
 from crossmargin.margin.ficc.var import ficc_scenarios
 from crossmargin.margin.portfolios import Portfolios, portfolio_sums
-from crossmargin.margin.single import BucketSums, Held
+from crossmargin.margin.single import Buckets, BucketSums, Held, of_each
 from crossmargin.market import Market
 from crossmargin.market.curve import NODE_NAMES, NODES
 from crossmargin.market.scenarios import ScenarioStore
@@ -206,14 +206,12 @@ class SingleHaircut:
 
     def __call__(self, held: Held) -> Portfolios:
         """Return the amount of each margin portfolio, USD."""
-        rate, correlation = self._rate, self._correlation
-        found = []
-        for sums in self._sums(held):
-            at = [number for number, _ in sums]
-            risk = [net * rate[number] for number, net in sums]
-            found.append(_scalar.haircut(risk, [[correlation[i][j] for j in at] for i in at]))
-        cash, futures, both, other, whole = found
-        return cash, futures, both, other, whole
+        return of_each(self._sums(held), self._amount)
+
+    def _amount(self, sums: Buckets) -> float:
+        at = [number for number, _ in sums]
+        risk = [net * self._rate[number] for number, net in sums]
+        return _scalar.haircut(risk, [[self._correlation[i][j] for j in at] for i in at])
 
 
 def _correlation(move: Float) -> Float:
