@@ -101,6 +101,34 @@ def test_segment_tails(benchmark, cubes, backend, threads):
     assert answer.es.tobytes() == expected.es.tobytes()
 
 
+def test_box_tails(benchmark, cubes, backend, threads):
+    """Five lines of up to a hundred lots, all scenarios and the last 500; low bounds only."""
+    rng = np.random.default_rng(6)
+    boxes, lines = 2 * ACCOUNTS, 10 * ACCOUNTS
+    base = engine.Cube(engine.book_pnl(make_book(ACCOUNTS, 40, seed=1), cubes[0]))
+    lower = rng.integers(-500, 500, lines)
+    arguments = {
+        "base": base,
+        "row": np.arange(boxes) // 2,
+        "ptr": np.arange(0, lines + 1, 5),
+        "instrument": rng.integers(0, INSTRUMENTS, lines),
+        "lower": lower,
+        "upper": lower + rng.integers(0, 100, lines),
+        "sign": rng.choice([-1, 1], boxes),
+        "want_upper": False,
+    }
+    measures = [engine.Measure(cubes[0]), engine.Measure(cubes[0], 0.99, slice(-500, None))]
+
+    def call(backend=backend):
+        return engine.box_tails(measures, **arguments, threads=threads, backend=backend)
+
+    answer = run(benchmark, call, "boxes/s", boxes, backend, threads)
+    expected = call("reference")
+    assert answer.low.tobytes() == expected.low.tobytes()
+    assert answer.middle.tobytes() == expected.middle.tobytes()
+    np.testing.assert_array_equal(answer.scenario, expected.scenario)
+
+
 def test_revalue(benchmark, shock, backend, threads):
     """Terms like those of notes and futures: 1,500 dates, 20 flows a line, baskets of ten."""
     rng = np.random.default_rng(5)

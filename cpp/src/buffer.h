@@ -36,7 +36,7 @@ class Buffer {
 
  private:
   struct Free {
-    void operator()(T* data) const noexcept { free_lines(data); }
+    void operator()(T* data) const noexcept { free_lines(static_cast<void*>(data)); }
   };
   std::unique_ptr<T, Free> data_;
   std::int64_t size_ = 0;

@@ -148,9 +148,8 @@ inline double kth_smallest(const double* value, std::int64_t count, std::int64_t
                            const Selection& scratch) noexcept {
   double* candidate = scratch.candidate;
   const std::int64_t found =
-      count < kMany
-          ? copy_at_most(value, count, 1, bound, candidate)
-          : copy_by_groups(value, count, bound, scratch.group, scratch.chosen, candidate);
+      count < kMany ? copy_at_most(value, count, 1, bound, candidate)
+                    : copy_by_groups(value, count, bound, scratch.group, scratch.chosen, candidate);
   return found <= kRanked ? rank(candidate, found, k) : heap_select(candidate, found, k);
 }
 

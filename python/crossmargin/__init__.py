@@ -3,8 +3,11 @@
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from crossmargin.analysis.attribution import Attribution, attribute
 from crossmargin.analysis.compare import compare
+from crossmargin.analysis.explain import Explanation, explain
 from crossmargin.analysis.revaluation import compare_revaluation
+from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
 from crossmargin.calculation.rebuild import rebuild_run
 from crossmargin.calculation.result import RunResult
 from crossmargin.calculation.run import rerun, run
@@ -17,6 +20,7 @@ from crossmargin.io.baskets import deliverable_basket
 from crossmargin.io.market import read_market
 from crossmargin.market import Market
 from crossmargin.market.rates import RateWarning
+from crossmargin.optimise.allocation import Allocation, allocate
 from crossmargin.policies import read_policy
 from crossmargin.whatif.session import Session
 
@@ -36,24 +40,32 @@ else:
 __version__ = version("crossmargin")
 
 __all__ = [
+    "Allocation",
+    "Attribution",
     "Book",
     "Cube",
+    "Explanation",
     "InputWarning",
     "Market",
     "Measure",
     "RateWarning",
+    "ReverseStress",
     "RunResult",
     "Session",
+    "allocate",
+    "attribute",
     "compare",
     "compare_revaluation",
     "conversion_factor",
     "deliverable_basket",
+    "explain",
     "price_from_yield",
     "read_market",
     "read_policy",
     "read_run",
     "rebuild_run",
     "rerun",
+    "reverse_stress",
     "run",
     "sample_market",
     "segment_tails",

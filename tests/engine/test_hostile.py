@@ -69,6 +69,11 @@ def asked(value, bucket, rate, mark, segments, unions, account, legs):
     AskedBook(book, segments=segments, tails=tails, sums=sums, mark=mark).keep(account).ask(legs)
 
 
+def boxed(level, scenarios, **arguments):
+    cube = Cube(PNL)
+    engine.box_tails([Measure(cube, level), Measure(cube, 0.5, scenarios)], **arguments)
+
+
 def copied(row_ptr, column, quantity, columns):
     book = dataclasses.replace(Book(**BOOK), row_ptr=row_ptr, column=column, quantity=quantity)
     for other in (copy.deepcopy(book), pickle.loads(pickle.dumps(book))):
@@ -117,6 +122,22 @@ CALLS = {
             "disallowance": np.array([0.4]),
         },
     ),
+    "box_tails": (
+        boxed,
+        {
+            "level": 0.5,
+            "scenarios": slice(2, 7),
+            "base": PNL[:2] + 1.0,
+            "row": np.array([0, 1, 1], np.int32),
+            "ptr": np.array([0, 2, 2, 5]),
+            "instrument": np.array([0, 2, 1, 1, 0], np.int32),
+            "lower": np.array([0, -5, 3, 1, -2]),
+            "upper": np.array([4, -5, 9, 2, 2]),
+            "sign": np.array([1, -1, 1], np.int8),
+            "want_upper": np.array([True, False, True]),
+        },
+    ),
+    "book_pnl": (lambda **a: engine.book_pnl(Book(**a), Cube(PNL)), BOOK),
     "asked": (
         asked,
         {

@@ -105,6 +105,12 @@ def test_as_of_must_be_a_business_day() -> None:
         make_history(1, np.datetime64("2026-07-03"))
 
 
+@pytest.mark.parametrize(("seed", "as_of"), [(1, "2026-06-05"), (2026, "2026-06-09")])
+def test_no_row_looks_like_decimals(seed: int, as_of: str) -> None:
+    """Readers refuse a row whose yields are all below 0.25 percent."""
+    assert make_history(seed, np.datetime64(as_of)).par_yield.max(axis=1).min() >= 0.5
+
+
 def test_basis_has_one_row_a_day_and_contract(history: History) -> None:
     basis = make_basis(1, history).to_pandas()
     assert basis.columns.tolist() == ["date", "root", "contract", "basis"]

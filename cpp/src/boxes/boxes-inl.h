@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #include "boxes/scratch.h"
 #include "crossmargin/boxes.h"
@@ -32,6 +33,11 @@ using Vector = double __attribute__((vector_size(kBytes)));
 using Bits = std::int64_t __attribute__((vector_size(kBytes)));
 constexpr std::int64_t kLanes = kBytes / 8;
 constexpr std::int64_t kVectors = 4;  // sums that are added to side by side
+// A tile of scenarios is so many vectors, and a lane of it a group.
+constexpr std::int64_t kInGroup = 8;
+constexpr std::int64_t kTileLanes = kInGroup * kLanes;
+// One scenario in so many or fewer are summed one by one, not all of them side by side.
+constexpr std::int64_t kFewListed = 6;
 
 inline Vector magnitude(Vector x) noexcept {
   constexpr std::int64_t kNoSign = 0x7fffffffffffffff;
@@ -59,6 +65,12 @@ struct Reach {
   template <typename T>
   static void add(T& sum, T pnl, double factor, double centre) noexcept {
     sum += factor * magnitude(pnl - centre);
+  }
+};
+struct Fall {
+  template <typename T>
+  static void add(T& sum, T pnl, double factor, double centre) noexcept {
+    sum -= factor * magnitude(pnl - centre);
   }
 };
 
@@ -116,15 +128,75 @@ inline void add_lines(const double* first, const Lines& lines, std::int64_t coun
   }
 }
 
-// Where the k-th smallest value stands, the first of equals counted first.
-inline std::int64_t place_of(const double* value, std::int64_t count, std::int64_t k,
+// Writes the least value of each group, a lane of a tile; what is left at the end has no group.
+inline void find_least(const double* value, std::int64_t groups, double* least) noexcept {
+  for (std::int64_t g = 0; g < groups; g += kLanes, value += kTileLanes) {
+    Vector of_tile = load(value);
+    for (std::int64_t s = kLanes; s < kTileLanes; s += kLanes) {
+      const Vector other = load(value + s);
+      of_tile = other < of_tile ? other : of_tile;
+    }
+    std::memcpy(least + g, &of_tile, sizeof of_tile);
+  }
+}
+
+// Some scenarios, in any order.
+struct List {
+  std::int32_t* scenario;
+  std::int64_t size;
+};
+
+// Lists the scenarios whose value does not exceed the bound.
+inline List list_at_most(const double* value, std::int64_t count, const double* least,
+                         std::int64_t groups, double bound, std::int32_t* chosen,
+                         std::int32_t* scenario) noexcept {
+  std::int64_t size = 0, found = 0;
+  const auto look_at = [&](std::int64_t s) {
+    scenario[size] = static_cast<std::int32_t>(s);
+    size += value[s] <= bound;
+  };
+  for (std::int64_t g = 0; g < groups; ++g) {
+    chosen[found] = static_cast<std::int32_t>(g);
+    found += least[g] <= bound;
+  }
+  for (std::int64_t n = 0; n < found; ++n) {
+    const std::int64_t first = chosen[n] / kLanes * kTileLanes + chosen[n] % kLanes;
+    for (std::int64_t s = 0; s < kTileLanes; s += kLanes) look_at(first + s);
+  }
+  for (std::int64_t s = groups * kInGroup; s < count; ++s) look_at(s);
+  return {scenario, size};
+}
+
+// The k-th smallest of the values, which it may rearrange.
+inline double kth_of_list(double* value, std::int64_t size, std::int64_t k) noexcept {
+  return size <= kRanked ? rank(value, size, k) : heap_select(value, size, k);
+}
+
+// Where the k-th smallest value stands, the first of equals counted first. It is in the list, and
+// so is all that is less.
+inline std::int64_t place_of(const double* value, const List& list, std::int64_t k,
                              double kth) noexcept {
-  std::int64_t less = 0;
-  for (std::int64_t s = 0; s < count; ++s) less += value[s] < kth;
-  std::int64_t s = 0;
-  for (std::int64_t equal = k - less;; ++s) {
-    equal -= value[s] == kth;
-    if (equal == 0) return s;
+  std::int64_t less = 0, first = std::numeric_limits<std::int64_t>::max();
+  for (std::int64_t n = 0; n < list.size; ++n) {
+    const std::int64_t s = list.scenario[n];
+    less += value[s] < kth;
+    if (value[s] == kth && s < first) first = s;
+  }
+  for (std::int64_t equal = k - less - 1; equal > 0; equal -= value[first] == kth) ++first;
+  return first;
+}
+
+// The same sum in the scenarios of a list, side by side.
+template <typename Term>
+inline void add_in_list(const double* first, const Lines& lines, const List& list,
+                        double* sum) noexcept {
+  for (std::int64_t n = 0; n < list.size; ++n) sum[n] = first[list.scenario[n]];
+  for (std::int64_t i = 0; i < lines.size; ++i) {
+    const double* pnl = lines.pnl[i];
+    const double factor = lines.factor[i], centre = lines.centre[i];
+    for (std::int64_t n = 0; n < list.size; ++n) {
+      Term::add(sum[n], pnl[list.scenario[n]], factor, centre);
+    }
   }
 }
 
@@ -167,34 +239,82 @@ inline void add_middle(const Box& box, BoxBuffers& scratch) noexcept {
                     scratch.columns, scratch.total.data());
 }
 
+// The k-th smallest of the values of all scenarios.
+inline double kth_of_all(const double* value, std::int64_t count, std::int64_t k,
+                         BoxBuffers& scratch) noexcept {
+  double* group = scratch.group.data();
+  const double bound = bound_by_groups(value, count, k, group);
+  return kth_smallest(value, count, k, bound,
+                      {group, scratch.chosen.data(), scratch.candidate.data()});
+}
+
+// A window's P&L in the middle of a box, and its tail.
+struct Tail {
+  const double* total;
+  std::int64_t count, k;
+  std::int64_t groups;  // of scenarios whose least is known
+  List list;            // at least the k worst
+  double kth;           // the least bad of those
+};
+
+inline Tail find_tail(const double* total, std::int64_t count, std::int64_t k,
+                      BoxBuffers& scratch) noexcept {
+  const std::int64_t groups = count / kTileLanes * kLanes;
+  double* least = scratch.least.data();
+  double* group = scratch.group.data();
+  find_least(total, groups, least);
+  const double bound = 2 * k <= groups ? bound_by_groups(least, groups, k, group)
+                                       : bound_by_groups(total, count, k, group);
+  const List list = list_at_most(total, count, least, groups, bound, scratch.chosen.data(),
+                                 scratch.scenario.data());
+  double* candidate = scratch.candidate.data();
+  for (std::int64_t n = 0; n < list.size; ++n) candidate[n] = total[list.scenario[n]];
+  return {total, count, k, groups, list, kth_of_list(candidate, list.size, k)};
+}
+
+// The k-th smallest sum of the P&L in the middle and the box's reach. The k-th of the scenarios in
+// the list bounds it. The reach is never below zero, so no other scenario matters whose P&L in the
+// middle exceeds that bound.
+inline double lowest(const Tail& tail, const Lines& lines, BoxBuffers& scratch) noexcept {
+  const auto& [total, count, k, groups, list, middle] = tail;
+  double* bounded = scratch.bounded.data();
+  if (list.size * kFewListed <= count) {
+    add_in_list<Reach>(total, lines, list, bounded);
+    const double bound = kth_of_list(bounded, list.size, k);
+    const double* least = scratch.least.data();
+    std::int64_t reached = 0;
+    for (std::int64_t g = 0; g < groups; ++g) reached += least[g] <= bound;
+    if (2 * reached <= groups) {
+      const List few =
+          list_at_most(total, count, least, groups, bound, scratch.chosen.data(), list.scenario);
+      add_in_list<Reach>(total, lines, few, bounded);
+      return kth_of_list(bounded, few.size, k);
+    }
+  }
+  add_lines<Reach>(total, lines, count, bounded);
+  return kth_of_all(bounded, count, k, scratch);
+}
+
 // One window's answers, given the P&L in the middle of the box.
 inline void answer(const Box& box, std::int64_t w, BoxBuffers& scratch) noexcept {
   const auto& [start, count, k] = box.measure.windows[w];
   const auto& [middle, scenario, low, high] = box.result;
-  const std::int64_t cell =
-      box.number * static_cast<std::int64_t>(box.measure.windows.size()) + w;
+  const std::int64_t cell = box.number * static_cast<std::int64_t>(box.measure.windows.size()) + w;
   const double* total = scratch.total.data() + (start - scratch.first);
-  double* bounded = scratch.bounded.data();
-  const Selection selection{scratch.group.data(), scratch.chosen.data(), scratch.candidate.data()};
-  const auto kth_of = [&](const double* value) {
-    const double bound = bound_by_groups(value, count, k, scratch.group.data());
-    return kth_smallest(value, count, k, bound, selection);
-  };
-  const double kth = kth_of(total);
-  const std::int64_t centre = place_of(total, count, k, kth);
+  const Tail tail = find_tail(total, count, k, scratch);
+  const std::int64_t centre = place_of(total, tail.list, k, tail.kth);
   // A zero of either sign gives +0.0.
-  middle[cell] = 0.0 - kth;
+  middle[cell] = 0.0 - tail.kth;
   scenario[cell] = static_cast<std::int32_t>(start + centre);
   low[cell] = middle[cell];
   const bool wants_high = box.measure.boxes.bounds[box.number] > 1;
   if (wants_high) high[cell] = middle[cell];
   const Lines lines = varying(box, start, centre, scratch);
   if (lines.size == 0) return;
-  add_lines<Reach>(total, lines, count, bounded);
-  low[cell] = 0.0 - kth_of(bounded);
+  low[cell] = 0.0 - lowest(tail, lines, scratch);
   if (!wants_high) return;
-  for (std::int64_t s = 0; s < count; ++s) bounded[s] = total[s] - (bounded[s] - total[s]);
-  high[cell] = 0.0 - kth_of(bounded);
+  add_lines<Fall>(total, lines, count, scratch.bounded.data());
+  high[cell] = 0.0 - kth_of_all(scratch.bounded.data(), count, k, scratch);
 }
 
 }  // namespace

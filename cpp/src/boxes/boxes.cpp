@@ -11,10 +11,10 @@
 
 namespace crossmargin {
 
-#define XM_DECLARE(level)                                                               \
-  namespace level {                                                                     \
-  void box_tails(Range boxes, const BoxMeasure& measure, const BoxResult& result,       \
-                 BoxBuffers& scratch) noexcept;                                         \
+#define XM_DECLARE(level)                                                         \
+  namespace level {                                                               \
+  void box_tails(Range boxes, const BoxMeasure& measure, const BoxResult& result, \
+                 BoxBuffers& scratch) noexcept;                                   \
   }
 XM_DECLARE(baseline)
 XM_DECLARE(avx2)
@@ -42,6 +42,8 @@ void BoxScratch::fit(const BoxMeasure& measure, Range boxes) {
   own.centre.resize(widest);
   own.total.resize(own.columns);
   own.bounded.resize(own.columns);
+  own.least.resize(own.columns);
+  own.scenario.resize(own.columns + 1);
   own.group.resize(own.columns);
   own.chosen.resize(own.columns + 1);
   own.candidate.resize(own.columns + 1);

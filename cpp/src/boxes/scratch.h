@@ -17,6 +17,9 @@ struct BoxBuffers {
   Buffer<double> total;       // [columns]
   Buffer<double> bounded;     // [columns]
 
+  Buffer<double> least;           // [columns]: of groups of scenarios
+  Buffer<std::int32_t> scenario;  // [columns + 1]
+
   // A `Selection`'s.
   Buffer<double> group;         // [columns]
   Buffer<std::int32_t> chosen;  // [columns + 1]

@@ -6,12 +6,13 @@ many contracts lie in the cross-margin account. The requirement after a choice i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from crossmargin.agreement.requirement import Requirements
-from crossmargin.arrays import Integer, Mask
+from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.calculation.batches import Batch
 from crossmargin.calculation.margins import (
     AccountMargins,
@@ -24,10 +25,17 @@ from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.conventions import CME_OTHER, CME_XM, FICC_XM, SEGMENTS
 from crossmargin.engine import Book, Execution
 from crossmargin.instruments.universe import FUTURE
+from crossmargin.margin.model import AmountError
 from crossmargin.margin.portfolios import row_of
 
+UNKNOWN = np.iinfo(np.int64).max
+"""The cents of a requirement that is unknown, or absurdly large."""
+TOGETHER = 4096
+"""Accounts margined in one calculation."""
 FIXED = -1
 """The line of an element that stays where it is."""
+NOW, NOTHING = 0, 1
+"""Numbers of `simple_choices`: what is there now, and nothing."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,9 @@ class Movable:
         Of these, in the cross-margin account now.
     ptr : ndarray of int64, [A + 1]
         Where the lines of each account begin.
+    free : ndarray of bool, [A]
+        Whether the account has cross-margined cash. Without, nothing can be set off, and the only
+        choices are what is there now and nothing.
     places : Batch
         The book with both places of each line; an element's quantity is its number.
     line : ndarray of int64
@@ -59,10 +70,11 @@ class Movable:
     total: Integer
     crossed: Integer
     ptr: Integer
+    free: Mask
     places: Batch
     line: Integer
     crosses: Mask
-    lots: Integer
+    lots: Float
 
     @property
     def lower(self) -> Integer:
@@ -109,8 +121,8 @@ def movable(batch: Batch, models: PreparedModels, may: Mask | None = None) -> Mo
     Returns
     -------
     Movable
-        Of accounts that may be cross-margined, with no row rejected, and with cross-margined cash:
-        without, nothing can be set off. What lies at another clearing firm stays there.
+        Of accounts that may be cross-margined, with no row rejected. What lies at another clearing
+        firm stays there.
     """
     book, clients = batch.book, batch.clients
     row, accounts = row_of(book), clients.eligible.size
@@ -118,7 +130,7 @@ def movable(batch: Batch, models: PreparedModels, may: Mask | None = None) -> Mo
     cash = np.zeros(accounts, dtype=bool)
     cash[group[(segment == FICC_XM) & (group < accounts)]] = True
     takes_part = np.zeros(clients.group_account.size, dtype=bool)
-    takes_part[:accounts] = clients.eligible & clients.complete & cash
+    takes_part[:accounts] = clients.eligible & clients.complete
     moves = models.eligible & (models.universe.kind == FUTURE)
     if may is not None:
         moves = moves & may
@@ -151,11 +163,49 @@ def movable(batch: Batch, models: PreparedModels, may: Mask | None = None) -> Mo
         total=total,
         crossed=crossed,
         ptr=np.searchsorted(account, np.arange(accounts + 1)),
+        free=cash,
         places=Batch(places, batch.elsewhere, clients),
         line=np.concatenate([np.full(stays, FIXED), number, number])[order],
         crosses=(np.arange(order.size) < stays + key.size)[order],
         lots=np.concatenate([book.quantity[~at], np.zeros(2 * key.size)])[order],
     )
+
+
+def simple_choices(lines: Movable, models: PreparedModels) -> Iterator[Integer]:
+    """Yield what is there now, nothing, everything, and hedges by DV01, each [M].
+
+    The hedges are the lines whose DV01 is opposite to that of the account's cross-margined cash:
+    whole, and scaled down to the DV01 of the cash where they have more.
+    """
+    yield lines.crossed
+    yield np.zeros_like(lines.total)
+    free = lines.free[lines.account]
+    yield np.where(free, lines.total, lines.crossed)
+    dv01 = models.universe.sensitivities.dv01
+    futures = dv01[lines.instrument] * lines.total
+    cash = _cash_dv01(lines, dv01)[lines.account]
+    against = free & (futures * cash < 0.0)
+    yield np.where(free, np.where(against, lines.total, 0), lines.crossed)
+    hedge = np.bincount(lines.account, np.where(against, np.abs(futures), 0.0), lines.ptr.size - 1)[
+        lines.account
+    ]
+    share = np.ones(lines.total.size)
+    np.divide(np.abs(cash), hedge, out=share, where=hedge > np.abs(cash))
+    matched = np.where(against, np.rint(share * lines.total), 0.0).astype(np.int64)
+    yield np.where(free, matched, lines.crossed)
+
+
+def _cash_dv01(lines: Movable, dv01: Float) -> Float:
+    """Return the DV01 of each account's cross-margined cash, [A]."""
+    book = lines.places.book
+    row = row_of(book)
+    cash = row % len(SEGMENTS) == FICC_XM
+    total = np.bincount(
+        row[cash] // len(SEGMENTS),
+        lines.lots[cash] * dv01[book.column[cash]],
+        book.rows // len(SEGMENTS),
+    )
+    return np.asarray(total[: lines.ptr.size - 1])
 
 
 def book_after(lines: Movable, account: Integer, choice: Integer) -> Batch:
@@ -220,3 +270,42 @@ def margin_after(
     margins = margin_accounts(batch.book, batch.elsewhere, models, execution)
     agreement = agree_offsets(batch.book, models, margins, batch.clients, execution)
     return Moved(margins, agreement, require_accounts(margins, agreement, batch.clients))
+
+
+def requirement_after(
+    lines: Movable,
+    models: PreparedModels,
+    account: Integer,
+    choice: Integer,
+    execution: Execution,
+) -> Integer:
+    """Return the requirement of some accounts after a choice for each, cents [N], or UNKNOWN.
+
+    Parameters
+    ----------
+    lines, account, choice
+        As for `book_after`.
+    models : PreparedModels
+    execution : Execution
+    """
+    count = lines.count[account]
+    begin = np.cumsum(count) - count
+    cents = np.full(account.size, UNKNOWN)
+    asked = [
+        np.arange(first, min(first + TOGETHER, account.size))
+        for first in range(0, account.size, TOGETHER)
+    ]
+    while asked:
+        some = asked.pop()
+        at = np.repeat(begin[some] - np.cumsum(count[some]) + count[some], count[some])
+        own = choice[at + np.arange(at.size)]
+        try:
+            moved = margin_after(lines, models, account[some], own, execution)
+        except AmountError as error:
+            # One account's amounts are absurd; the others are asked again.
+            owner = lines.places.take(account[some]).clients.group_account[error.group]
+            asked.append(np.delete(some, owner))
+            continue
+        required = moved.requirements.requirement
+        cents[some] = np.where(required.known, required.cents, UNKNOWN)
+    return cents

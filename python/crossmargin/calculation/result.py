@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.agreement.clients import Clients
-from crossmargin.agreement.requirement import Requirements
+from crossmargin.agreement.requirement import Amount, Requirements
 from crossmargin.arrays import Integer
 from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs
@@ -48,6 +48,8 @@ class Stages:
         What each stage returned, in order.
     clients : Clients
         What the agreement needs to know about the accounts.
+    unused : Amount
+        What each account would pay less by a simple choice of its futures; see `unused_saving`.
     rows_rejected : ndarray of int64, [A]
         Rejected rows that name each account.
     kept : Kept
@@ -62,6 +64,7 @@ class Stages:
     margins: AccountMargins
     agreement: Agreement
     requirements: Requirements
+    unused: Amount
     rows_rejected: Integer
     kept: Kept
 
@@ -195,6 +198,7 @@ def _builders(stages: Stages, exceptions: pa.Table) -> dict[str, Callable[[], pa
             cme=margins.cme,
             saving=stages.agreement.saving,
             required=stages.requirements,
+            unused=stages.unused,
             eligible=stages.clients.eligible,
             rows_rejected=stages.rows_rejected,
             caveats=caveats_of(book, stages.netted.elsewhere, models, stages.clients),

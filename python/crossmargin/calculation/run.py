@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from crossmargin import columns as arrow
 from crossmargin.book.schemas import POSITIONS, SETTLEMENTS
+from crossmargin.calculation.batches import Batch
 from crossmargin.calculation.classified import ClassifiedTrades, classify_trades
 from crossmargin.calculation.clients import clients_of, rows_rejected
 from crossmargin.calculation.inputs import Inputs, ParsedInputs, read_inputs
@@ -24,6 +25,7 @@ from crossmargin.calculation.margins import agree_offsets, margin_accounts, requ
 from crossmargin.calculation.netted import NettedBook, net_trades
 from crossmargin.calculation.prepared import prepare_for_book
 from crossmargin.calculation.result import RunResult, Stages, result_tables, stages_of
+from crossmargin.calculation.unused import unused_saving
 from crossmargin.engine import Execution
 from crossmargin.engine.execution import Progress
 from crossmargin.exceptions import ExceptionLog, InputError, InputWarning, counts
@@ -242,6 +244,14 @@ def _from_book(
         raise InputError(f"account {name}: {error}; check the units of its quantities") from None
     execution.tell("agreement", 0.9)
     requirements = require_accounts(margins, agreement, clients)
+    unused = unused_saving(
+        Batch(netted.book, netted.elsewhere, clients),
+        models,
+        margins,
+        agreement.saving,
+        requirements,
+        execution,
+    )
     stages = Stages(
         parsed,
         classified,
@@ -251,6 +261,7 @@ def _from_book(
         margins,
         agreement,
         requirements,
+        unused,
         rejected,
         kept,
     )

@@ -16,11 +16,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand
 
+from crossmargin.cli.attribute import attribute
 from crossmargin.cli.check import check
 from crossmargin.cli.compare import compare
 from crossmargin.cli.exits import INTERNAL, STOPS, UNUSABLE, StoppedError, complain, stop
+from crossmargin.cli.explain import explain
 from crossmargin.cli.output import print_line
 from crossmargin.cli.policy import policies
+from crossmargin.cli.reverse_stress import reverse_stress
 from crossmargin.cli.run import run
 from crossmargin.cli.sample import sample
 from crossmargin.exceptions import InputError
@@ -69,7 +72,7 @@ def options(
     """Hold the options of the command itself."""
 
 
-for subcommand in (run, check, sample, compare):
+for subcommand in (run, check, sample, compare, explain, attribute, reverse_stress):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)
 

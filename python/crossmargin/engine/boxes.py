@@ -1,6 +1,6 @@
 """Bounds on VaR while the quantities of a portfolio range over a box.
 
-They prove what no split of a position can do better than. All sums are exact (methodology, section
+They prove that no quantities of the box do better. All sums are exact (methodology, section
 1), so a bound is never off by a rounding.
 """
 
@@ -113,9 +113,9 @@ def box_tails(
 
     Notes
     -----
-    Methodology, section 8. A box is exact if the largest magnitude in its row of the base plus the
-    sum of (|m| + upper - lower) * the instrument's largest P&L is below 2^32 USD, which are 2^53
-    halves of a grid step.
+    Methodology, "Bounds over boxes of quantities". A box is exact if the largest magnitude in its
+    row of the base plus the sum of (|m| + upper - lower) * the instrument's largest P&L is below
+    2^32 USD, which are 2^53 halves of a grid step.
 
     Examples
     --------

@@ -109,16 +109,40 @@ class Terms:
         at_minimum = np.flatnonzero(value == np.repeat(lowest, np.diff(self.instrument_ptr)))
         return at_minimum[np.searchsorted(at_minimum, first)]
 
+    def of_instruments(self, instrument: Integer) -> Terms:
+        """Return some instruments with all their lines, and no exponents but theirs.
+
+        Parameters
+        ----------
+        instrument : ndarray of int64, [N]
+            Indices, in the order wanted.
+        """
+        line = _ranges(self.instrument_ptr, instrument)
+        term = _ranges(self.line_ptr, line)
+        used, exponent = np.unique(self.term_exponent[term], return_inverse=True)
+        entry = _ranges(self.exponent_ptr, used.astype(np.int64))
+        return Terms(
+            _ptr(np.diff(self.exponent_ptr)[used]),
+            self.exponent_factor[entry],
+            self.exponent_weight[entry],
+            _ptr(np.diff(self.line_ptr)[line]),
+            exponent.astype(np.int32),
+            self.term_amount[term],
+            self.line_offset[line],
+            _ptr(np.diff(self.instrument_ptr)[instrument]),
+            self.scale[instrument],
+            self.linear_factor[instrument],
+            self.linear_loading[instrument],
+        )
+
     def only_lines(self, line: Integer) -> Terms:
         """Return the same instruments, each with the given line alone, [I]."""
-        count = np.diff(self.line_ptr)[line]
-        ptr = _ptr(count)
-        term = np.repeat(self.line_ptr[line] - ptr[:-1], count) + np.arange(ptr[-1])
+        term = _ranges(self.line_ptr, line)
         return Terms(
             self.exponent_ptr,
             self.exponent_factor,
             self.exponent_weight,
-            ptr,
+            _ptr(np.diff(self.line_ptr)[line]),
             self.term_exponent[term],
             self.term_amount[term],
             self.line_offset[line],
@@ -275,6 +299,13 @@ def _exponents(time: Float, horizon: Float, nodes: Float) -> tuple[Integer, Inte
 
 def _ptr(count: Integer) -> Integer:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
+
+
+def _ranges(ptr: Integer, index: Integer) -> Integer:
+    """Return the elements of the runs at these indices, one run after the other."""
+    count = np.diff(ptr)[index]
+    new = _ptr(count)
+    return np.asarray(np.repeat(ptr[index] - new[:-1], count) + np.arange(new[-1]))
 
 
 def _sum_by(ptr: Integer, value: Float) -> Float:

@@ -7,7 +7,7 @@ stress (methodology, sections 3 and 5). All positions of an account there are on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from crossmargin.engine import Book, Cube, Execution, Measure, revalue, segment_
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.short_rates import RATE_INDEX
 from crossmargin.margin.model import Incremental, ModelInputs
+from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import WHOLE, CcpMargin, row_of
 from crossmargin.market.market import Note
 from crossmargin.policies import ScenarioRules
@@ -73,6 +74,10 @@ class HistoricalVar:
         """Return no contracts: each position enters by its own P&L."""
         return ()
 
+    def at_horizon(self, horizon: int) -> HistoricalVar:
+        """Return the model with moves of another length."""
+        return replace(self, rules=replace(self.rules, horizon=horizon))
+
     def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedHistoricalVar:
         """Return the model for a market; see `MarginModel.prepare`."""
         universe, market, rules = inputs.universe, inputs.market, self.rules
@@ -92,7 +97,8 @@ class HistoricalVar:
             unpriced = universe.unpriced
             if market.history.sofr is None or chosen.no_sofr > cube.scenarios / 2:
                 without_spread = tuple(RATE_INDEX)
-        return PreparedHistoricalVar(self.ccp, rules, cube, unpriced, without_spread)
+        horizon = rules.horizon if inputs.cube is None else None
+        return PreparedHistoricalVar(self.ccp, rules, cube, unpriced, without_spread, horizon)
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,8 @@ class PreparedHistoricalVar:
     unpriced : ndarray of str, [I]
     without_spread : tuple of str
         See `PreparedModel`.
+    horizon : int, optional
+        Length of the moves, business days; None if the P&L is the user's.
     """
 
     ccp: str
@@ -115,6 +123,7 @@ class PreparedHistoricalVar:
     cube: Cube
     unpriced: Text
     without_spread: tuple[str, ...]
+    horizon: int | None
     without_basis: ClassVar[tuple[str, ...]] = ()
     incremental: ClassVar[Incremental | None] = None
 
@@ -134,6 +143,12 @@ class PreparedHistoricalVar:
         return CcpMargin(
             self.ccp, np.maximum(var, 0.0), unknown[:, None], {VAR: var}, portfolios=WHOLE
         )
+
+    def parts(self, book: Book, execution: Execution) -> Sequence[Part]:
+        """Return VaR, the only part."""
+        weight = np.where(self.margin(book, execution).v > 0.0, 1.0, 0.0)
+        measure = Measure(self.cube, self.rules.level)
+        return [Part(VAR, weight, measure, self.horizon, self.rules.scenarios.stress)]
 
     def scenario_pnl(self) -> Mapping[str, Cube]:
         """Return the model's only cube."""

@@ -21,6 +21,7 @@ from crossmargin.instruments.identifiers import canonical_name
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.cme.span_file import SpanFile
+from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.margin.single import Held
 from crossmargin.market import Market
@@ -184,6 +185,16 @@ class PreparedModel(Protocol):
         execution : Execution
         """
 
+    def parts(self, book: Book, execution: Execution) -> Sequence[Part]:
+        """Return what V of every portfolio of a book's groups is the sum of.
+
+        Parameters
+        ----------
+        book : Book
+            As for `margin`, of few groups: parts are dense.
+        execution : Execution
+        """
+
     def scenario_pnl(self) -> Mapping[str, Cube]:
         """Return the P&L that the model measures, by name; empty for a model without P&L."""
 
@@ -203,6 +214,9 @@ class MarginModel(Protocol):
 
     def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
         """Return the contracts that the model needs besides those of the book."""
+
+    def at_horizon(self, horizon: int) -> MarginModel:
+        """Return the model with moves of another length, business days."""
 
     def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedModel:
         """Return the model for a market and its instruments.

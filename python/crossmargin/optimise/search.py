@@ -6,80 +6,47 @@ one calculation judges the candidates of all. Methodology, section 9.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from crossmargin.arrays import Float, Integer, Mask
-from crossmargin.calculation.moves import Movable, margin_after
+from crossmargin.arrays import Integer, Mask
+from crossmargin.calculation.moves import UNKNOWN, Movable, requirement_after
 from crossmargin.calculation.prepared import PreparedModels
-from crossmargin.conventions import FICC_XM, SEGMENTS
 from crossmargin.engine import Execution
-from crossmargin.margin.portfolios import row_of
 
-TOGETHER = 4096
-"""Candidates judged in one calculation."""
 SWAPPED = 4
 """Lines of an account that are swapped for each other: those with the largest DV01."""
 FINEST = 256
 """The finest step of a line is its range over this, at least one contract."""
-UNKNOWN = np.iinfo(np.int64).max
-"""The cents of a candidate whose requirement is unknown, or that is not allowed."""
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What a transfer costs, and how many there may be.
-
-    Attributes
-    ----------
-    cents : int
-        The cost of a transfer, a line that is moved.
-    most : int, optional
-        The most transfers of an account.
-    """
-
-    cents: int = 0
-    most: int | None = None
 
 
 @dataclass(frozen=True)
 class Judge:
-    """The full calculation as a judge of candidates."""
+    """The full calculation as a judge of candidates.
+
+    Attributes
+    ----------
+    lines : Movable
+    models : PreparedModels
+    transfer : int
+        Cents that each transfer costs: a line that is moved.
+    execution : Execution
+    """
 
     lines: Movable
     models: PreparedModels
-    terms: Terms
+    transfer: int
     execution: Execution
 
     def cost(self, account: Integer, choice: Integer) -> Integer:
-        """Return the requirement and the cost of the transfers, cents [N]; or UNKNOWN."""
-        count = self.lines.count[account]
-        end = np.cumsum(count)
-        parts = [
-            self._cost(account[first:last], choice[end[first] - count[first] : end[last - 1]])
-            for first, last in _blocks(account.size)
-        ]
-        return np.concatenate([np.zeros(0, np.int64), *parts])
-
-    def _cost(self, account: Integer, choice: Integer) -> Integer:
+        """Return the requirement and the cost of the transfers, cents [N]; UNKNOWN if it is."""
         lines = self.lines
-        at = lines.lines_of(account)
         asker = np.repeat(np.arange(account.size), lines.count[account])
-        transfers = np.bincount(asker[choice != lines.crossed[at]], minlength=account.size)
-        required = margin_after(
-            lines, self.models, account, choice, self.execution
-        ).requirements.requirement
-        allowed = required.known
-        if self.terms.most is not None:
-            allowed = allowed & (transfers <= self.terms.most)
-        return np.where(allowed, required.cents + transfers * self.terms.cents, UNKNOWN)
-
-
-def _blocks(size: int) -> Iterator[tuple[int, int]]:
-    for first in range(0, size, TOGETHER):
-        yield first, min(first + TOGETHER, size)
+        moved = choice != lines.crossed[lines.lines_of(account)]
+        transfers = np.bincount(asker[moved], minlength=account.size)
+        cents = requirement_after(lines, self.models, account, choice, self.execution)
+        return np.where(cents == UNKNOWN, UNKNOWN, cents + transfers * self.transfer)
 
 
 @dataclass
@@ -90,58 +57,9 @@ class Best:
     cents: Integer
 
 
-def search(judge: Judge, accounts: Integer) -> Best:
-    """Return the best choice of some accounts that this search finds.
-
-    Parameters
-    ----------
-    judge : Judge
-    accounts : ndarray of int64
-        Ascending.
-
-    Returns
-    -------
-    Best
-        Of other accounts, what is there now, with UNKNOWN cents. Where nothing costs less than
-        what is there now, that.
-    """
-    lines = judge.lines
-    best = Best(lines.crossed.copy(), np.full(lines.ptr.size - 1, UNKNOWN))
-    for start in starts(judge):
-        take_better(judge, best, accounts, start[lines.lines_of(accounts)])
-    improve(judge, best, accounts)
-    return best
-
-
-def starts(judge: Judge) -> Iterator[Integer]:
-    """Yield what is there now, nothing, everything, and hedges by DV01, each [M]."""
-    lines = judge.lines
-    yield lines.crossed
-    yield np.zeros_like(lines.total)
-    yield lines.total
-    dv01 = judge.models.universe.sensitivities.dv01
-    futures = dv01[lines.instrument] * lines.total
-    cash = _cash_dv01(lines, dv01)[lines.account]
-    against = futures * cash < 0.0
-    yield np.where(against, lines.total, 0)
-    hedge = np.bincount(
-        lines.account, np.where(against, np.abs(futures), 0.0), lines.ptr.size - 1
-    )[lines.account]
-    share = np.ones(lines.total.size)
-    np.divide(np.abs(cash), hedge, out=share, where=hedge > np.abs(cash))
-    yield np.where(against, np.rint(share * lines.total), 0.0).astype(np.int64)
-
-
-def _cash_dv01(lines: Movable, dv01: Float) -> Float:
-    """Return the DV01 of each account's cross-margined cash, [A]."""
-    row, book = row_of(lines.places.book), lines.places.book
-    cash = row % len(SEGMENTS) == FICC_XM
-    total = np.bincount(
-        row[cash] // len(SEGMENTS),
-        lines.lots[cash] * dv01[book.column[cash]],
-        book.rows // len(SEGMENTS),
-    )
-    return total[: lines.ptr.size - 1]
+def now(lines: Movable) -> Best:
+    """Return what is there now, not yet judged."""
+    return Best(lines.crossed.copy(), np.full(lines.ptr.size - 1, UNKNOWN))
 
 
 def take_better(judge: Judge, best: Best, account: Integer, choice: Integer) -> Mask:
@@ -156,15 +74,29 @@ def take_better(judge: Judge, best: Best, account: Integer, choice: Integer) -> 
     return better
 
 
-def improve(judge: Judge, best: Best, accounts: Integer) -> None:
+def improve(judge: Judge, best: Best, accounts: Integer, may: Mask | None = None) -> None:
     """Improve a choice until no step or swap of any size costs less.
 
-    A line steps up and down by half its range, then half of that, and so on; where no step helps,
+    Parameters
+    ----------
+    judge : Judge
+    best : Best
+        Improved in place.
+    accounts : ndarray of int64
+        Ascending.
+    may : ndarray of bool, [M], optional
+        Lines that may change.
+
+    Notes
+    -----
+    A line steps up and down by its range, then half of that, and so on; where no step helps,
     two of the lines with the largest DV01 are swapped. An account is done after a pass through
     all sizes without any improvement, so a second search from there finds nothing new.
     """
     lines = judge.lines
     span = lines.upper - lines.lower
+    if may is not None:
+        span = np.where(may, span, 0)
     size = span.copy()
     finest = np.maximum(span // FINEST, 1)
     improved = np.zeros(lines.ptr.size - 1, dtype=bool)
@@ -254,3 +186,55 @@ def _keep_best(
     source = np.repeat(begin[winner] - end + count[winner], count[winner])
     best.choice[lines.lines_of(won)] = choice[source + np.arange(count[winner].sum())]
     return np.isin(accounts, won, assume_unique=True)
+
+
+def economise(judge: Judge, best: Best, accounts: Integer, most: int | None) -> None:
+    """Undo transfers that save nothing, or less than they cost, and those beyond the most.
+
+    Parameters
+    ----------
+    judge : Judge
+        With the cost of a transfer.
+    best : Best
+        Changed in place; its cents then count the transfers' cost.
+    accounts : ndarray of int64
+        Ascending.
+    most : int, optional
+        The most transfers of an account. Those that save least go first, and the lines of the
+        others are improved again.
+    """
+    lines = judge.lines
+    best.cents[accounts] = judge.cost(accounts, best.choice[lines.lines_of(accounts)])
+    active = accounts
+    while active.size:
+        moved = _transfers(lines, best)
+        forced = np.zeros(moved.size, dtype=bool) if most is None else moved > most
+        active = _undo_one(judge, best, active, forced)
+    if most is not None or judge.transfer:
+        improve(judge, best, accounts, best.choice != lines.crossed)
+
+
+def _transfers(lines: Movable, best: Best) -> Integer:
+    """Return the number of transfers of each account, [A]."""
+    moved = best.choice != lines.crossed
+    return np.asarray(np.bincount(lines.account[moved], minlength=lines.ptr.size - 1))
+
+
+def _undo_one(judge: Judge, best: Best, accounts: Integer, forced: Mask) -> Integer:
+    """Undo one transfer of each account, the one that costs least to undo; return where.
+
+    It is undone if the account then pays no more, or if it has too many transfers.
+    """
+    lines = judge.lines
+    at = lines.lines_of(accounts)
+    line = at[best.choice[at] != lines.crossed[at]]
+    account = lines.account[line]
+    choice, place = _copies(lines, best, account)
+    choice[place + line - lines.ptr[account]] = lines.crossed[line]
+    cents = judge.cost(account, choice)
+    order = np.lexsort((cents, account))
+    first = order[np.flatnonzero(np.diff(account[order], prepend=-1))]
+    undone = first[forced[account[first]] | (cents[first] <= best.cents[account[first]])]
+    best.choice[line[undone]] = lines.crossed[line[undone]]
+    best.cents[account[undone]] = cents[undone]
+    return np.asarray(account[undone])

@@ -295,6 +295,13 @@ ACCOUNTS = Schema(
         _v("v_cme_combined", "CME", "cash and futures together"),
         *_SAVING[1:],
         *_MONEY,
+        _amount(
+            "unused_saving",
+            "At least so much less would be due with other futures in the cross-margin account: by "
+            "the best of a few simple choices. `crossmargin optimise` searches for the best.",
+            f"{_ANY_UNPRICED}, or rows are rejected",
+            evidence="ours",
+        ),
         *_CAVEATS,
         *CARRIED,
     ),
@@ -482,5 +489,556 @@ REVALUATION = Schema(
     ),
 )
 
-SCHEMAS = (*RUN_TABLES, COMPARE, WHAT_IFS, REVALUATION)
+_EXPLAINED_V = (
+    _FIRM,
+    COMPONENTS["ccp"],
+    replace(COMPONENTS["portfolio"], meaning="As in components; only those with positions."),
+)
+"""Which V a row of an explanation is about."""
+
+EXPLAIN_COMPONENTS = Schema(
+    "explain_components",
+    (
+        *_EXPLAINED_V,
+        replace(COMPONENTS["component"], meaning="As in components, without charges."),
+        replace(COMPONENTS["amount"], meaning="As in components."),
+        Column(
+            "weight",
+            NUMBER,
+            "The component's share in V: zero where another one decides, 1 for `V` itself. `MMA` "
+            "contains the haircut amount where there is one.",
+        ),
+        Column("decides", FLAG, "Whether the weight is not zero; false for `V` itself."),
+    ),
+)
+
+EXPLAIN_TAILS = Schema(
+    "explain_tails",
+    (
+        *_EXPLAINED_V,
+        Column("component", TEXT, "The VaR whose tail it is."),
+        Column("rank", WHOLE, "1 for the worst scenario; the last rank is the VaR."),
+        Column("scenario", TEXT, "The date on which the move ends, or the name in your own cube."),
+        Column("tag", TEXT, "`stress` or `look-back`.", null="the scenario has no date"),
+        Column("pnl", NUMBER, "P&L of the margin portfolio; a loss is negative.", "USD"),
+        Column(
+            "weight",
+            NUMBER,
+            "The scenario's weight in V: the component's weight for the last rank, else zero.",
+        ),
+        Column("es_weight", NUMBER, "Its weight in the expected shortfall at the same level."),
+    ),
+)
+
+EXPLAIN_CONTRIBUTIONS = Schema(
+    "explain_contributions",
+    (
+        *_EXPLAINED_V,
+        Column("level", TEXT, "`position`, `product`, `tenor` or `leg`. Each level sums to V."),
+        Column(
+            "item",
+            TEXT,
+            "The instrument; root or type of security; bucket of remaining years; `cash` or "
+            "`futures`. `not decomposed` is what the model does not share out.",
+        ),
+        Column(
+            "amount",
+            MONEY,
+            "What it adds to V. A VaR's part is the loss in its tail scenario.",
+            "USD",
+            _UNPRICED,
+            "ours",
+        ),
+        Column(
+            "smoothed",
+            MONEY,
+            "The same, with a VaR's part as a mean over neighbouring scenarios, scaled to V.",
+            "USD",
+            _UNPRICED,
+            "ours",
+        ),
+        Column(
+            "expected_shortfall",
+            MONEY,
+            "What it adds to the expected shortfall of the deciding VaRs, each times its weight.",
+            "USD",
+            f"no VaR decides, or {_UNPRICED}",
+            "ours",
+        ),
+    ),
+)
+
+EXPLAIN_POSITIONS = Schema(
+    "explain_positions",
+    (
+        replace(_FIRM, null="`not decomposed`"),
+        replace(POSITIONS["segment"], null="`not decomposed`"),
+        Column("instrument", TEXT, "As in positions; `not decomposed` for what cannot be shared."),
+        replace(POSITIONS["kind"], null="`not decomposed`"),
+        Column("product", TEXT, "Root, or type of security.", null="`not decomposed`"),
+        Column(
+            "tenor",
+            TEXT,
+            "Bucket of remaining years, as in FICC's floor. A Treasury future has those of its "
+            "cheapest security, a short-rate future those to its month.",
+            null="`not decomposed`",
+        ),
+        Column("leg", TEXT, "`cash` or `futures`.", null="`not decomposed`"),
+        replace(POSITIONS["quantity"], null="`not decomposed`"),
+        _amount(
+            "requirement",
+            "What the line adds to `requirement`, with the offset rate moving with the positions.",
+            _ANY_UNPRICED,
+            "ours",
+        ),
+        _amount(
+            "at_fixed_rate",
+            "What it adds to `requirement` at the offset rate as it is.",
+            _ANY_UNPRICED,
+            "ours",
+        ),
+        _amount("programme_saving", "What it adds to `programme_saving`.", _ANY_UNPRICED, "ours"),
+        _amount(
+            "standalone_requirement",
+            "What it adds to `standalone_requirement`.",
+            _ANY_UNPRICED,
+            "ours",
+        ),
+    ),
+)
+
+EXPLAIN_OFFSET = Schema(
+    "explain_offset",
+    (
+        Column("ccp", TEXT, "`FICC` or `CME`."),
+        Column("v_cash", NUMBER, "Its V of the cross-margined cash.", "USD", _UNPRICED),
+        Column(
+            "v_futures", NUMBER, "This model's V of the cross-margined futures.", "USD", _UNPRICED
+        ),
+        Column(
+            "v_combined",
+            NUMBER,
+            "This model's V of the cross-margined cash and futures together.",
+            "USD",
+            _UNPRICED,
+        ),
+        Column(
+            "offset_rate",
+            NUMBER,
+            "1 - combined / (cash + futures) in this model.",
+            null=_NO_RATE,
+        ),
+        Column("binds", FLAG, "Whether the offset rate is this one."),
+        Column("capped", FLAG, "Whether it binds and the cap limits it."),
+    ),
+)
+
+EXPLAIN_WITHOUT = Schema(
+    "explain_without",
+    (
+        _FIRM,
+        POSITIONS["segment"],
+        POSITIONS["instrument"],
+        POSITIONS["quantity"],
+        Column("offset_rate", NUMBER, "The account's offset rate without the line."),
+        replace(_SAVING[3], meaning="What binds without the line."),
+        replace(_SAVING[5], meaning="Why the offset rate is zero without the line."),
+        _amount("requirement", "The account's requirement without the line.", _ANY_UNPRICED),
+        _amount(
+            "difference",
+            "That minus today's requirement; negative if the account pays less without the line.",
+            _ANY_UNPRICED,
+        ),
+    ),
+)
+
+EXPLAIN_EPISODES = Schema(
+    "explain_episodes",
+    (
+        Column("episode", TEXT, "Its name."),
+        Column("first", DATE, "Its first day."),
+        Column("last", DATE, "Its last day."),
+        Column("source", TEXT, "What happened, and where that is recorded."),
+        Column("horizon", WHOLE, "Length of the move.", "business days"),
+        Column("leg", TEXT, "`cash`, `futures` or `both`; only those that are held."),
+        Column("covered", TEXT, "How far the history covers it: `whole`, `part` or `none`."),
+        Column(
+            "date",
+            DATE,
+            "The day on which the worst move ends.",
+            null="the P&L is null",
+        ),
+        Column(
+            "pnl",
+            NUMBER,
+            "P&L of today's positions in the worst move that ends in the episode.",
+            "USD",
+            "the history has no such move, or an instrument has no price",
+        ),
+    ),
+)
+
+EXPLAIN_ERRORS = Schema(
+    "explain_errors",
+    (
+        *_EXPLAINED_V,
+        Column("component", TEXT, "The VaR."),
+        Column("measure", TEXT, "`VaR`, or `ES` at the same level."),
+        Column("amount", NUMBER, "The measure.", "USD"),
+        Column(
+            "lower",
+            NUMBER,
+            "Lower end of the interval of the VaR, an order statistic.",
+            "USD",
+            "`ES`, or there are too few scenarios",
+        ),
+        Column(
+            "upper",
+            NUMBER,
+            "Upper end.",
+            "USD",
+            "`ES`, or there are too few scenarios beyond the VaR",
+        ),
+        Column(
+            "coverage",
+            NUMBER,
+            "Probability that the interval holds the quantile, if scenarios are independent: 95% "
+            "or a little more.",
+            null="an end is null",
+        ),
+        Column(
+            "standard_error", NUMBER, "By a bootstrap of single scenarios.", "USD", evidence="ours"
+        ),
+        Column(
+            "block_error",
+            NUMBER,
+            "By a bootstrap of blocks of consecutive scenarios, for moves that overlap.",
+            "USD",
+            evidence="ours",
+        ),
+        Column("block", WHOLE, "Scenarios in a block."),
+        Column("samples", WHOLE, "Samples of each bootstrap."),
+    ),
+)
+
+EXPLAIN_ALTERNATIVES = Schema(
+    "explain_alternatives",
+    (
+        *_EXPLAINED_V,
+        Column("component", TEXT, "The VaR that is measured otherwise; `V` for a horizon."),
+        Column("kind", TEXT, "`definition`, `look-back` or `horizon`."),
+        Column("definition", TEXT, "In words."),
+        Column("in_use", FLAG, "Whether it is the model's own."),
+        Column(
+            "amount",
+            NUMBER,
+            "What it would be.",
+            "USD",
+            "there are too few scenarios, the history is too short, or the P&L is your own and has "
+            "one horizon",
+        ),
+    ),
+)
+
+EXPLAINED = (
+    EXPLAIN_COMPONENTS,
+    EXPLAIN_TAILS,
+    EXPLAIN_CONTRIBUTIONS,
+    EXPLAIN_POSITIONS,
+    EXPLAIN_OFFSET,
+    EXPLAIN_WITHOUT,
+    EXPLAIN_EPISODES,
+    EXPLAIN_ERRORS,
+    EXPLAIN_ALTERNATIVES,
+)
+"""The tables of an explanation."""
+
+_STEP_MEANINGS = (
+    ("positions", "The trades of the later run take the place of the earlier ones."),
+    ("time", "The as-of date of the later run."),
+    ("market", "Its curves, fixings and prices of securities."),
+    ("scenarios_out", "Scenarios that it no longer has are left out."),
+    ("scenarios_in", "Its new scenarios come."),
+    ("scenario_sizes", "All other scenarios, and the history, as it has them."),
+    ("other_inputs", "Its accounts, firms, securities, volumes, own P&L and SPAN file."),
+    ("policy", "Its policy."),
+    ("not_told_apart", "What the steps that are null come to together."),
+)
+_NOT_BOTH = "it is unknown in one of the two runs"
+_BETWEEN = "it is unknown before or after the step"
+
+
+def _change_parts(null: str) -> tuple[Column, ...]:
+    """Return the columns of a change in one step, by clearing house."""
+    return (
+        Column("requirement", MONEY, "Change of the requirement.", "USD", null),
+        Column("ficc", MONEY, "The part of it at FICC.", "USD", null),
+        Column("cme", MONEY, "The part of it at CME.", "USD", null),
+        Column("other_ccps", MONEY, "The part of it at other clearing houses.", "USD", null),
+    )
+
+
+_STEP = Column(
+    "step",
+    TEXT,
+    "What is taken from the later run: `positions`, `time`, `market`, `scenarios out`, "
+    "`scenarios in`, `scenario sizes`, `other inputs`, `policy`; then `not told apart`.",
+)
+
+ATTRIBUTION_BOOK = Schema(
+    "attribution_book",
+    (
+        _STEP,
+        Column("what", TEXT, "What changed, in words.", null="nothing did"),
+        Column("accounts", WHOLE, "Accounts whose requirement changes in the step."),
+        *_change_parts("the book is one account, unknown before or after the step"),
+    ),
+)
+
+ATTRIBUTION_ACCOUNTS = Schema(
+    "attribution_accounts",
+    (
+        replace(
+            _ACCOUNT,
+            meaning="Those of the earlier run in its order, then those that only the later one "
+            "has.",
+        ),
+        Column(
+            "only_in",
+            TEXT,
+            "`before` or `after` if only that run has the account; it counts as zero in the other.",
+            null="both runs have it",
+        ),
+        Column("before", MONEY, "Requirement in the earlier run.", "USD", _UNPRICED),
+        Column("after", MONEY, "Requirement in the later run.", "USD", _UNPRICED),
+        Column("change", MONEY, "After minus before: the sum of the steps.", "USD", _NOT_BOTH),
+        *(
+            Column(
+                name,
+                MONEY,
+                meaning,
+                "USD",
+                _NOT_BOTH if name == "not_told_apart" else _BETWEEN,
+            )
+            for name, meaning in _STEP_MEANINGS
+        ),
+    ),
+)
+
+ATTRIBUTION = Schema("attribution", (_ACCOUNT, _STEP, *_change_parts(_BETWEEN)))
+
+ATTRIBUTION_POSITIONS = Schema(
+    "attribution_positions",
+    (
+        _ACCOUNT,
+        replace(_FIRM, null="it is the account's own"),
+        POSITIONS["ccp"],
+        POSITIONS["xm"],
+        POSITIONS["instrument"],
+        POSITIONS["kind"],
+        Column("before", WHOLE, "Net quantity in the earlier run.", "USD of face, or contracts"),
+        Column("after", WHOLE, "Net quantity in the later run.", "USD of face, or contracts"),
+        Column("change", WHOLE, "After minus before.", "USD of face, or contracts"),
+        Column(
+            "change_dv01",
+            NUMBER,
+            "What the change gains when the curve falls by one basis point, on the earlier run's "
+            "market where it has the instrument.",
+            "USD",
+            "no model prices the instrument",
+        ),
+    ),
+)
+
+ATTRIBUTION_SCENARIOS = Schema(
+    "attribution_scenarios",
+    (
+        Column("date", DATE, "The end date of the scenario's move."),
+        Column("change", TEXT, "`left` if only the earlier run has it, `came` if only the later."),
+        Column("horizon", WHOLE, "The move's business rows of the history."),
+    ),
+)
+
+_TENORS = ("2", "5", "10", "30")
+
+
+def _basis_points(what: str, null: str = "") -> tuple[Column, ...]:
+    """Return the columns of a move of the Treasury curve at the tenors that desks look at."""
+    return tuple(
+        Column(f"bp_{name}", NUMBER, f"{what} of the {name}-year zero rate.", "bp", null)
+        for name in _TENORS
+    )
+
+
+_NO_MOVE = "no such move was found; `reason` says why"
+
+STRESS_MOVES = Schema(
+    "stress_moves",
+    (
+        Column(
+            "move",
+            TEXT,
+            "`mildest` of the first components together; `component 1 up` and so on; `one "
+            "scenario`; `mixture`.",
+        ),
+        Column(
+            "standard_deviations",
+            NUMBER,
+            "Mahalanobis length: of components among these, of scenarios among all factors.",
+            null=_NO_MOVE,
+        ),
+        Column(
+            "multiple",
+            NUMBER,
+            "How many times the scenario, or the mixture with weights that sum to one.",
+            null=f"it is a move of components, or {_NO_MOVE}",
+        ),
+        *_basis_points("Change", _NO_MOVE),
+        Column("loss", NUMBER, "Loss of all lines by full revaluation.", "USD", _NO_MOVE),
+        Column("loss_ficc", NUMBER, "The part of it at FICC.", "USD", _NO_MOVE),
+        Column("loss_cme", NUMBER, "The part of it at CME.", "USD", _NO_MOVE),
+        Column("loss_other_ccps", NUMBER, "At other clearing houses.", "USD", _NO_MOVE),
+        Column("reason", TEXT, "Why there is no such move.", null="there is one"),
+    ),
+)
+
+STRESS_SCENARIOS = Schema(
+    "stress_scenarios",
+    (
+        Column("move", TEXT, "`one scenario` or `mixture`."),
+        Column("date", DATE, "The end date of the scenario's move."),
+        Column("tag", TEXT, "`stress` for a date in a period of stress.", null="it is in none"),
+        Column("weight", NUMBER, "Its share of the mixture."),
+    ),
+)
+
+STRESS_COMPONENTS = Schema(
+    "stress_components",
+    (
+        Column("component", WHOLE, "From 1, the largest first."),
+        Column("share", NUMBER, "Its share of the summed mean squares of the zero rates."),
+        *_basis_points("One standard deviation"),
+    ),
+)
+
+_NO_CHOICE = "the account has no choice, or its requirement is unknown"
+
+ALLOCATIONS = Schema(
+    "allocations",
+    (
+        _ACCOUNT,
+        Column(
+            "outcome",
+            TEXT,
+            "`moved`: there are transfers. `kept`: nothing found is better than what is there. Or "
+            "why there is no choice: `NOT_ELIGIBLE`, `INCOMPLETE`, `UNPRICED`, or `NO_FUTURES` "
+            "that may be moved.",
+        ),
+        _amount("requirement", "As in accounts: with the futures where they are.", _ANY_UNPRICED),
+        _amount(
+            "requirement_none",
+            "With all futures that may be moved in the ordinary account.",
+            _ANY_UNPRICED,
+        ),
+        _amount("requirement_after", "After the transfers.", _ANY_UNPRICED),
+        _amount(
+            "unused_saving", "`requirement` - `requirement_after`.", _ANY_UNPRICED, evidence="ours"
+        ),
+        Column("transfers", WHOLE, "Lines to move."),
+        _amount(
+            "lower_bound",
+            "No choice of these futures goes below it, whatever the number of transfers.",
+            _NO_CHOICE,
+            evidence="ours",
+        ),
+        Column(
+            "gap",
+            NUMBER,
+            "(`requirement_after` - `lower_bound`) / `requirement_after`: at most this share of it "
+            "could still be saved.",
+            "fraction",
+            _NO_CHOICE,
+            "ours",
+        ),
+        Column(
+            "optimal",
+            FLAG,
+            "The bound is less than a tenth of a thousandth below `requirement_after`, or within "
+            "20 cents of it: no choice is better by more than that.",
+            null=_NO_CHOICE,
+            evidence="ours",
+        ),
+        replace(_SAVING[2], meaning="As in accounts: with the futures where they are."),
+        Column("offset_rate_after", NUMBER, "After the transfers.", "fraction", _NO_CHOICE),
+        Column(
+            "binding_after",
+            TEXT,
+            "The clearing house whose saving is the smaller after the transfers.",
+            null="the rate is zero, or the account has no choice",
+        ),
+        Column("capped_after", FLAG, "The cap decides after the transfers.", null=_NO_CHOICE),
+    ),
+)
+
+ALLOCATION_LINES = Schema(
+    "allocation_lines",
+    (
+        _ACCOUNT,
+        Column("instrument", TEXT, "The future."),
+        Column("total", WHOLE, "Contracts in both accounts, long positive.", "contracts"),
+        Column("crossed", WHOLE, "Of these, in the cross-margin account now.", "contracts"),
+        Column("crossed_after", WHOLE, "In the cross-margin account afterwards.", "contracts"),
+        _amount(
+            "one_more",
+            "What the requirement would change with one more contract in the cross-margin account "
+            "than afterwards, toward `total`.",
+            "there is no more to move, or a requirement is unknown",
+        ),
+        _amount(
+            "one_less",
+            "The same with one contract less, toward none.",
+            "there is none to move back, or a requirement is unknown",
+        ),
+    ),
+)
+
+TRANSFERS = Schema(
+    "transfers",
+    (
+        _ACCOUNT,
+        Column("instrument", TEXT, "The future."),
+        Column("contracts", WHOLE, "How many to move.", "contracts"),
+        Column(
+            "moves",
+            TEXT,
+            "`in`: from the ordinary to the cross-margin account. `out`: back.",
+        ),
+        Column("cross_margin_side", TEXT, "`BUY` or `SELL` in the cross-margin account."),
+        Column("ordinary_side", TEXT, "The opposite in the ordinary account."),
+        _amount(
+            "saves",
+            "What the requirement would be more with this transfer alone left out.",
+            _ANY_UNPRICED,
+        ),
+    ),
+)
+
+ALLOCATION_TABLES = (ALLOCATIONS, ALLOCATION_LINES, TRANSFERS)
+
+SCHEMAS = (
+    *RUN_TABLES,
+    COMPARE,
+    WHAT_IFS,
+    REVALUATION,
+    *EXPLAINED,
+    *ALLOCATION_TABLES,
+    ATTRIBUTION_BOOK,
+    ATTRIBUTION_ACCOUNTS,
+    ATTRIBUTION,
+    ATTRIBUTION_POSITIONS,
+    ATTRIBUTION_SCENARIOS,
+    STRESS_MOVES,
+    STRESS_SCENARIOS,
+    STRESS_COMPONENTS,
+)
 """Every result table."""

@@ -45,6 +45,7 @@ def account_table(
     cme: CcpMargin,
     saving: Saving,
     required: Requirements,
+    unused: Amount,
     caveats: Caveats,
     eligible: Mask,
     rows_rejected: Integer,
@@ -55,7 +56,7 @@ def account_table(
     ----------
     accounts : pyarrow.Table
         The accounts as read; columns we do not know are carried along.
-    ficc, cme, saving, required, caveats
+    ficc, cme, saving, required, unused, caveats
         From the models and the agreement.
     eligible : ndarray of bool, [A]
         Whether the account may be cross-margined.
@@ -83,6 +84,7 @@ def account_table(
         **v,
         **saving_columns(saving),
         **money_columns(required),
+        "unused_saving": _money(unused),
         **caveat_columns(caveats),
         **{column.name: columns.plain(accounts[column.name]) for column in CARRIED},
     }

@@ -67,6 +67,9 @@ OWN_NOISE = (0.8, 0.6, 0.6, 0.7, 0.7, 0.5, 0.4, 0.4, 0.4, 0.4, 0.5)
 FACTOR_MEMORY, NOISE_MEMORY = (0.997, 0.997, 0.990, 0.960), 0.80
 FLOOR, FLOOR_WIDTH = 0.01, 0.2
 """Percent: yields flatten out near the floor, so bills move little when rates are near zero."""
+LOWEST = np.array([FLOOR] * 10 + [0.5])
+"""Percent: no Treasury yield of thirty years was ever lower. A row without any higher yield would
+look like decimals to those who read it."""
 
 # Volatility relative to the average of the two decades.
 VOLATILITY = (
@@ -195,7 +198,7 @@ def make_history(seed: int, as_of: np.datetime64) -> History:
 
     shadow = _mix(_between(LEVELS, date), NODE_LEVEL) + moved / 100.0
     par_yield = FLOOR + FLOOR_WIDTH * exact.log(1.0 + exact.exp((shadow - FLOOR) / FLOOR_WIDTH))
-    return History(date, np.maximum(np.rint(par_yield * 100.0) / 100.0, FLOOR), volatility)
+    return History(date, np.maximum(np.rint(par_yield * 100.0) / 100.0, LOWEST), volatility)
 
 
 def _business_days(first: np.datetime64, last: np.datetime64) -> Dates:

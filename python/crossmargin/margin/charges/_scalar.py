@@ -42,7 +42,7 @@ def above_share(
     return (cost_cash if cost_cash > threshold * v_cash else 0.0, cost_futures if cost_futures > threshold * v_futures else 0.0, cost_combined if cost_combined > threshold * v_combined else 0.0, cost_other if cost_other > threshold * v_other else 0.0, cost_all if cost_all > threshold * v_all else 0.0)
 
 
-def share_of(
+def rate_of(
     amount: Portfolios,
     rate: float,
 ) -> Portfolios:

@@ -85,6 +85,24 @@ class SingleGrossCost:
         return exact.sum_of([abs(net * each[i]) for i, net in lines])
 
 
+def net_cost_per_lot(book: Book, ccp: str, exposures: Exposures) -> Float:
+    """Return what a lot adds to `net_cost`, by the sign of its bucket's net exposure.
+
+    Parameters
+    ----------
+    book, ccp, exposures
+        As for `net_cost`.
+
+    Returns
+    -------
+    ndarray of float64, [G x 5 x I]
+        USD.
+    """
+    net = portfolio_sums(book, ccp, exposures.value, exposures.bucket, exposures.rate.size)
+    each = np.where(exposures.bucket >= 0, exposures.value, 0.0)
+    return (np.sign(net) * exposures.rate)[:, :, np.maximum(exposures.bucket, 0)] * each
+
+
 def gross_cost(book: Book, ccp: str, each: Float) -> Float:
     """Return the sum of |net quantity * each| over the positions that a ccp clears itself.
 
@@ -106,6 +124,30 @@ def gross_cost(book: Book, ccp: str, each: Float) -> Float:
     for portfolio, group, instrument, net in net_positions(book, ccp):
         total[:, portfolio] = np.bincount(group, np.abs(net * each[instrument]), total.shape[0])
     return total
+
+
+def gross_cost_per_lot(book: Book, ccp: str, each: Float) -> Float:
+    """Return what a lot adds to `gross_cost`, by the sign of the position.
+
+    Parameters
+    ----------
+    book, ccp, each
+        As for `gross_cost`.
+
+    Returns
+    -------
+    ndarray of float64, [G x 5 x I]
+        USD.
+    """
+    return side_of_positions(book, ccp) * np.abs(each)
+
+
+def side_of_positions(book: Book, ccp: str) -> Float:
+    """Return the sign of each position that a ccp clears itself, [G x 5 x I]; zero for none."""
+    side = np.zeros((book.rows // len(SEGMENTS), len(PORTFOLIOS), book.columns))
+    for portfolio, group, instrument, net in net_positions(book, ccp):
+        side[group, portfolio, instrument] = np.sign(net)
+    return side
 
 
 def net_positions(book: Book, ccp: str) -> Iterator[tuple[int, Integer, Integer, Float]]:

@@ -31,6 +31,10 @@ class Charge:
     amount : callable
         Takes a book, whose rows are group * 4 + segment, and that ccp's margin of it. Returns the
         amount of every margin portfolio, [G x 5], USD.
+    per_lot : callable, optional
+        Takes the same, of few groups, and what a lot of each instrument adds to V, [G x 5 x I].
+        Returns what a lot adds to the charge, likewise; quantities times it sum to the amount.
+        None: the charge is not shared out over positions.
     single : callable, optional
         The same to the bit for one account in plain numbers, from its positions and V. Without it
         a what-if goes through the full calculation, which is always safe.
@@ -40,6 +44,7 @@ class Charge:
     ccp: str
     reducible: bool
     amount: Callable[[Book, CcpMargin], Float]
+    per_lot: Callable[[Book, CcpMargin, Float], Float] | None = None
     single: Callable[[Held, Portfolios], Portfolios] | None = None
 
 

@@ -14,9 +14,10 @@ from crossmargin.engine import Book
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.charges import _scalar
-from crossmargin.margin.charges.amounts import net_positions, of_root
+from crossmargin.margin.charges.amounts import net_positions, of_root, side_of_positions
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
 from crossmargin.margin.charges.rule import beyond_volume
+from crossmargin.margin.parts import share_of
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.margin.single import Held, Lines, NetPositions, of_each
 from crossmargin.policies.sections.charges import CmeConcentration
@@ -63,9 +64,16 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     volumes = volumes_of(inputs.universe, inputs.volumes, rules)
     rate = np.zeros(volumes.adv.size)
     rate[volumes.number] = of_root(rules.rate, inputs.universe)
-    amount = partial(_amount, volumes, rules.threshold, rate)
-    single = _Single(rules.ccp, volumes, rules.threshold, rate)
-    return [Charge(rules.name, rules.ccp, rules.reducible, amount, single)]
+    return [
+        Charge(
+            rules.name,
+            rules.ccp,
+            rules.reducible,
+            partial(_amount, volumes, rules.threshold, rate),
+            partial(_per_lot, volumes, rules.threshold, rate),
+            _Single(rules.ccp, volumes, rules.threshold, rate),
+        )
+    ]
 
 
 def volumes_of(universe: Universe, adv: Mapping[str, float], rules: CmeConcentration) -> Volumes:
@@ -112,13 +120,29 @@ def _amount(
 
     The sum is of |contracts|, long and short alike (methodology, section 5).
     """
-    amount = np.zeros((book.rows // len(SEGMENTS), len(PORTFOLIOS)))
+    held = _held(volumes, book, margin)
+    return beyond_volume(np.moveaxis(held, -1, 0), volumes.adv, rate, threshold)
+
+
+def _per_lot(
+    volumes: Volumes, threshold: float, rate: Float, book: Book, margin: CcpMargin, _: Float
+) -> Float:
+    """Return what a contract adds: contracts that share a volume bear the charge alike."""
+    held = _held(volumes, book, margin)
+    charged = rate * np.maximum(held - threshold * volumes.adv, 0.0)
+    each = share_of(charged, held)
+    return side_of_positions(book, margin.ccp) * each[:, :, volumes.number]
+
+
+def _held(volumes: Volumes, book: Book, margin: CcpMargin) -> Float:
+    """Return |contracts| of each volume, [G x 5 x N]."""
+    groups = book.rows // len(SEGMENTS)
+    held = np.zeros((groups, len(PORTFOLIOS), volumes.adv.size))
     for portfolio, group, instrument, net in net_positions(book, margin.ccp):
         cell = group * volumes.adv.size + volumes.number[instrument]
-        count = np.bincount(cell, np.abs(net), amount.shape[0] * volumes.adv.size)
-        by_volume = np.asarray(count, np.float64).reshape(amount.shape[0], -1).T
-        amount[:, portfolio] = beyond_volume(by_volume, volumes.adv, rate, threshold)
-    return amount
+        counted = np.bincount(cell, np.abs(net), groups * volumes.adv.size)
+        held[:, portfolio] = counted.reshape(groups, -1)
+    return held
 
 
 class _Single:

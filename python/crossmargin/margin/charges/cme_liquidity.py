@@ -6,7 +6,12 @@ from functools import partial
 
 from crossmargin.arrays import Float
 from crossmargin.engine import Book
-from crossmargin.margin.charges.amounts import SingleGrossCost, gross_cost, of_root
+from crossmargin.margin.charges.amounts import (
+    SingleGrossCost,
+    gross_cost,
+    gross_cost_per_lot,
+    of_root,
+)
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.margin.single import Held
@@ -29,8 +34,16 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     if rules is None:
         return []
     each = of_root(rules.cost, inputs.universe)
-    single = partial(_single, SingleGrossCost(rules.ccp, each))
-    return [Charge(rules.name, rules.ccp, rules.reducible, partial(_amount, each), single)]
+    return [
+        Charge(
+            rules.name,
+            rules.ccp,
+            rules.reducible,
+            partial(_amount, each),
+            partial(_per_lot, each),
+            partial(_single, SingleGrossCost(rules.ccp, each)),
+        )
+    ]
 
 
 def _amount(each: Float, book: Book, margin: CcpMargin) -> Float:
@@ -39,3 +52,7 @@ def _amount(each: Float, book: Book, margin: CcpMargin) -> Float:
 
 def _single(gross: SingleGrossCost, held: Held, v: Portfolios) -> Portfolios:
     return gross(held)
+
+
+def _per_lot(each: Float, book: Book, margin: CcpMargin, _: Float) -> Float:
+    return gross_cost_per_lot(book, margin.ccp, each)

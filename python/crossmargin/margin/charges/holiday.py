@@ -10,7 +10,7 @@ from crossmargin.arrays import Float
 from crossmargin.engine import Book
 from crossmargin.margin.charges import _scalar
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
-from crossmargin.margin.charges.rule import share_of
+from crossmargin.margin.charges.rule import rate_of
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.margin.single import Held
 from crossmargin.market.calendars import DAY, add_business_days
@@ -32,8 +32,16 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     rules = inputs.policy.get(HolidayRules)
     if rules is None or not before_holiday(inputs.market.as_of):
         return []
-    amount, single = partial(_amount, rules.rate), partial(_single, rules.rate)
-    return [Charge(rules.name, rules.ccp, False, amount, single)]
+    return [
+        Charge(
+            rules.name,
+            rules.ccp,
+            False,
+            partial(_amount, rules.rate),
+            partial(_per_lot, rules.rate),
+            partial(_single, rules.rate),
+        )
+    ]
 
 
 def before_holiday(date: np.datetime64) -> bool:
@@ -53,8 +61,12 @@ def before_holiday(date: np.datetime64) -> bool:
 
 
 def _amount(rate: float, book: Book, margin: CcpMargin) -> Float:
-    return share_of(margin.v, rate)
+    return rate_of(margin.v, rate)
 
 
 def _single(rate: float, held: Held, v: Portfolios) -> Portfolios:
-    return _scalar.share_of(v, rate)
+    return _scalar.rate_of(v, rate)
+
+
+def _per_lot(rate: float, book: Book, margin: CcpMargin, of_margin: Float) -> Float:
+    return rate * of_margin

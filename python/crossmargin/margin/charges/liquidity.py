@@ -9,7 +9,12 @@ import numpy as np
 from crossmargin.arrays import Float
 from crossmargin.engine import Book
 from crossmargin.margin.charges import _scalar
-from crossmargin.margin.charges.amounts import Exposures, SingleNetCost, net_cost
+from crossmargin.margin.charges.amounts import (
+    Exposures,
+    SingleNetCost,
+    net_cost,
+    net_cost_per_lot,
+)
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
 from crossmargin.margin.charges.rule import above_share
 from crossmargin.margin.ficc.haircuts import maturity_group
@@ -34,9 +39,16 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     if rules is None:
         return []
     held = exposures(inputs, rules)
-    amount = partial(_amount, held, rules.threshold)
-    single = partial(_single, SingleNetCost(rules.ccp, held), rules.threshold)
-    return [Charge(rules.name, rules.ccp, False, amount, single)]
+    return [
+        Charge(
+            rules.name,
+            rules.ccp,
+            False,
+            partial(_amount, held, rules.threshold),
+            partial(_per_lot, held, rules.threshold),
+            partial(_single, SingleNetCost(rules.ccp, held), rules.threshold),
+        )
+    ]
 
 
 def exposures(inputs: ChargeInputs, rules: LiquidityRules) -> Exposures:
@@ -64,3 +76,8 @@ def _amount(held: Exposures, threshold: float, book: Book, margin: CcpMargin) ->
 
 def _single(cost: SingleNetCost, threshold: float, held: Held, v: Portfolios) -> Portfolios:
     return _scalar.above_share(cost(held), v, threshold)
+
+
+def _per_lot(held: Exposures, threshold: float, book: Book, margin: CcpMargin, _: Float) -> Float:
+    charged = _amount(held, threshold, book, margin) > 0.0
+    return np.where(charged[:, :, None], net_cost_per_lot(book, margin.ccp, held), 0.0)

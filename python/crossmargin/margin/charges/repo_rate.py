@@ -10,7 +10,12 @@ from crossmargin.arrays import Float
 from crossmargin.engine import Book
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.universe import FORWARD_CASH
-from crossmargin.margin.charges.amounts import Exposures, SingleNetCost, net_cost
+from crossmargin.margin.charges.amounts import (
+    Exposures,
+    SingleNetCost,
+    net_cost,
+    net_cost_per_lot,
+)
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
 from crossmargin.margin.ficc.haircuts import node_moves, worst_moves
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
@@ -40,8 +45,9 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     if rules is None:
         return []
     held = exposures(inputs, rules)
+    amount, per_lot = partial(_amount, held), partial(_per_lot, held)
     single = partial(_single, SingleNetCost(rules.ccp, held))
-    return [Charge(rules.name, rules.ccp, False, partial(_amount, held), single)]
+    return [Charge(rules.name, rules.ccp, False, amount, per_lot, single)]
 
 
 def exposures(inputs: ChargeInputs, rules: RepoRateRules) -> Exposures:
@@ -80,3 +86,7 @@ def _amount(held: Exposures, book: Book, margin: CcpMargin) -> Float:
 
 def _single(cost: SingleNetCost, held: Held, v: Portfolios) -> Portfolios:
     return cost(held)
+
+
+def _per_lot(held: Exposures, book: Book, margin: CcpMargin, _: Float) -> Float:
+    return net_cost_per_lot(book, margin.ccp, held)

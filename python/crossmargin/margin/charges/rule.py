@@ -32,6 +32,6 @@ def above_share(cost: PortfolioColumns, v: PortfolioColumns, threshold: float) -
     return np.where(cost > threshold * v, cost, 0.0)
 
 
-def share_of(amount: PortfolioColumns, rate: float) -> PortfolioColumns:
+def rate_of(amount: PortfolioColumns, rate: float) -> PortfolioColumns:
     """Return a rate of an amount, USD."""
     return rate * amount

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from crossmargin.arrays import Mask, Text
+from crossmargin.conventions import HVAR, SVAR
 from crossmargin.engine import Book, Cube, Execution, Measure
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import Contract, roots
@@ -23,10 +24,13 @@ from crossmargin.margin.cme.historical import (
     front_contract,
 )
 from crossmargin.margin.cme.span import SpanModel, span_margin, span_model
+from crossmargin.margin.cme.span_parts import span_parts
 from crossmargin.margin.cme.span_single import SingleSpan
 from crossmargin.margin.model import Incremental, ModelInputs, OwnCube
+from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.market.market import Note
+from crossmargin.market.scenarios import StressWindow
 from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules, Span
 from crossmargin.policies.sections import SPAN
 
@@ -49,6 +53,10 @@ class CmeHvar:
     def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
         """Return the contracts that stand for cash."""
         return [c for c in equivalent_contracts(self.rules, as_of) if c is not None]
+
+    def at_horizon(self, horizon: int) -> CmeHvar:
+        """Return the model with moves of another length."""
+        return replace(self, rules=replace(self.rules, horizon=horizon))
 
     def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedHvar:
         """Return the model for a market; see `MarginModel.prepare`."""
@@ -76,7 +84,10 @@ class CmeHvar:
             unpriced[cash] = ""
             stressed = _stressed(historical, inputs.cube, inputs.scenarios)
         unpriced[_not_margined(inputs)] = ""
-        return PreparedHvar(self.rules, historical, stressed, unpriced)
+        horizon = self.rules.horizon if inputs.cube is None else None
+        return PreparedHvar(
+            self.rules, historical, stressed, unpriced, horizon, inputs.scenarios.stress
+        )
 
 
 @dataclass(frozen=True)
@@ -92,17 +103,23 @@ class PreparedHvar:
         None where a user's cube has no stress scenario: V is then HVaR alone.
     unpriced : ndarray of str, [I]
         See `PreparedModel`.
+    horizon : int, optional
+        Length of the moves, business days; None if the P&L is the user's.
+    stress : tuple of StressWindow
+        The periods of stress.
     """
 
     rules: Cme
     historical: Cube
     stressed: Cube | None
     unpriced: Text
+    horizon: int | None
+    stress: tuple[StressWindow, ...]
     without_basis: ClassVar[tuple[str, ...]] = ()
     without_spread: ClassVar[tuple[str, ...]] = ()
 
     @property
-    def incremental(self) -> Incremental | None:
+    def incremental(self) -> Incremental:
         """How to add to both tails."""
         measures = tuple(Measure(cube, self.rules.level) for cube in self.scenario_pnl().values())
         if self.stressed is None:
@@ -121,6 +138,17 @@ class PreparedHvar:
             self.rules,
             execution=execution,
         )
+
+    def parts(self, book: Book, execution: Execution) -> Sequence[Part]:
+        """Return HVaR and SVaR with their weights."""
+        positive = np.where(self.margin(book, execution).v > 0.0, 1.0, 0.0)
+        share = 1.0 if self.stressed is None else self.rules.historical_weight
+        return [
+            Part(name, weight * positive, measure, self.horizon, self.stress)
+            for name, weight, measure in zip(
+                (HVAR, SVAR), (share, 1.0 - share), self.incremental.measures, strict=False
+            )
+        ]
 
     def scenario_pnl(self) -> Mapping[str, Cube]:
         """Return the cubes of HVaR and, if there is one, SVaR."""
@@ -158,6 +186,10 @@ class CmeSpan:
         ]
         return [contract for contract in needed if contract is not None]
 
+    def at_horizon(self, horizon: int) -> CmeSpan:
+        """Return the model with ranges and rates calibrated to moves of another length."""
+        return replace(self, rules=replace(self.rules, horizon=horizon))
+
     def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedSpan:
         """Return the model for a market; see `MarginModel.prepare`."""
         universe = inputs.universe
@@ -178,7 +210,7 @@ class CmeSpan:
         lacking = np.where(universe.kind == FUTURE, "NO_SCAN_RANGE", _reason_unpriced(universe))
         unpriced = np.where(model.priced, "", lacking).astype(object)
         unpriced[_not_margined(inputs)] = ""
-        return PreparedSpan(model, unpriced)
+        return PreparedSpan(model, unpriced, self.rules.horizon)
 
 
 @dataclass(frozen=True)
@@ -190,10 +222,13 @@ class PreparedSpan:
     model : SpanModel
     unpriced : ndarray of str, [I]
         See `PreparedModel`.
+    horizon : int
+        Length of the moves that parameters are calibrated on, business days.
     """
 
     model: SpanModel
     unpriced: Text
+    horizon: int
     without_basis: ClassVar[tuple[str, ...]] = ()
     without_spread: ClassVar[tuple[str, ...]] = ()
 
@@ -205,6 +240,11 @@ class PreparedSpan:
     def margin(self, book: Book, execution: Execution) -> CcpMargin:
         """Return V_C of every portfolio; see `span_margin`."""
         return span_margin(book, self.model, execution=execution)
+
+    def parts(self, book: Book, execution: Execution) -> Sequence[Part]:
+        """Return scan risk, charges and credits; see `span_parts`."""
+        margin = self.margin(book, execution)
+        return span_parts(book, self.model, margin, self.horizon, execution=execution)
 
     def scenario_pnl(self) -> Mapping[str, Cube]:
         """Return no P&L: the model measures deltas."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +23,7 @@ from crossmargin.margin.ficc.haircuts import (
     haircut_method,
     without,
 )
+from crossmargin.margin.ficc.parts import ficc_parts
 from crossmargin.margin.ficc.var import (
     PROXY,
     ficc_cube,
@@ -34,8 +35,10 @@ from crossmargin.margin.ficc.var import (
     proxy_covers,
 )
 from crossmargin.margin.model import Incremental, ModelInputs
+from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.market.market import Note
+from crossmargin.market.scenarios import StressWindow
 from crossmargin.policies import Ficc, HaircutRules
 
 
@@ -57,6 +60,10 @@ class FiccVar:
     def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
         """Return no contracts: futures enter by their own P&L."""
         return ()
+
+    def at_horizon(self, horizon: int) -> FiccVar:
+        """Return the model with moves of another length."""
+        return replace(self, rules=replace(self.rules, horizon=horizon))
 
     def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedFicc:
         """Return the model for a market; see `MarginModel.prepare`."""
@@ -109,6 +116,7 @@ class FiccVar:
             no_basis=no_basis,
             no_sofr=no_sofr,
             own_cube=inputs.cube is not None,
+            stress=inputs.scenarios.stress,
         )
 
 
@@ -135,6 +143,8 @@ class PreparedFicc:
         history, so that it always does, or if the cube is the user's.
     own_cube : bool
         Whether the P&L is the user's.
+    stress : tuple of StressWindow
+        The periods of stress.
     """
 
     rules: Ficc
@@ -146,6 +156,7 @@ class PreparedFicc:
     no_basis: dict[str, int]
     no_sofr: int | None
     own_cube: bool
+    stress: tuple[StressWindow, ...]
 
     @property
     def without_basis(self) -> tuple[str, ...]:
@@ -189,6 +200,21 @@ class PreparedFicc:
             self.rules,
             haircut=haircut,
             execution=execution,
+        )
+
+    def parts(self, book: Book, execution: Execution) -> Sequence[Part]:
+        """Return VaR, the minimum margin amount, the floor and haircuts; see `ficc_parts`."""
+        horizon = None if self.own_cube else self.rules.horizon
+        return ficc_parts(
+            book,
+            self.margin(book, execution),
+            ficc_measures(self.cube, self.rules),
+            self.universe,
+            floor_buckets(self.universe, self.rules),
+            self.floor_rate,
+            self.haircuts,
+            horizon=horizon,
+            stress=self.stress,
         )
 
     def scenario_pnl(self) -> Mapping[str, Cube]:

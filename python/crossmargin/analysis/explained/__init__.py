@@ -1,0 +1,1 @@
+"""The parts of an explanation: what each is computed from."""

@@ -1,0 +1,209 @@
+"""The tables of an allocation: accounts, lines, transfers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from crossmargin import columns
+from crossmargin.arrays import Float, Integer, Mask
+from crossmargin.calculation.moves import Movable, Moved, margin_after, requirement_after
+from crossmargin.calculation.result import Stages
+from crossmargin.engine import Execution
+from crossmargin.results.schema import ALLOCATION_LINES, ALLOCATIONS, TRANSFERS
+from crossmargin.results.table import money
+
+NEAR, NEAR_CENTS = 1e-4, 20
+"""How close to the call a bound must be for the choice to count as optimal."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The choices found, and what they are worth.
+
+    Attributes
+    ----------
+    lines : Movable
+    accounts : ndarray of int64, [N]
+        The accounts that had a choice.
+    choice : ndarray of int64, [M]
+        Contracts of each line in the cross-margin account.
+    bound : ndarray of float64, [A]
+        What no choice goes below, USD; NaN for accounts without one.
+    """
+
+    lines: Movable
+    accounts: Integer
+    choice: Integer
+    bound: Float
+
+
+def allocation_tables(
+    stages: Stages, found: Found, shown: Integer, execution: Execution
+) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Return the tables of accounts, lines and transfers.
+
+    Parameters
+    ----------
+    stages : Stages
+    found : Found
+    shown : ndarray of int64
+        The accounts asked for, ascending.
+    execution : Execution
+    """
+    lines, accounts = found.lines, found.accounts
+    at = lines.lines_of(accounts)
+    after = _cents_after(stages, found, accounts, found.choice[at], execution)
+    none = _cents_after(stages, found, accounts, np.zeros(at.size, np.int64), execution)
+    moved = margin_after(lines, stages.models, accounts, found.choice[at], execution)
+    return (
+        _account_table(stages, found, shown, after, none, moved),
+        *_line_tables(stages, found, after, execution),
+    )
+
+
+def _cents_after(
+    stages: Stages, found: Found, account: Integer, choice: Integer, execution: Execution
+) -> Integer:
+    """Return the requirement after choices for known accounts, cents [N]."""
+    return requirement_after(found.lines, stages.models, account, choice, execution)
+
+
+def _account_table(
+    stages: Stages, found: Found, shown: Integer, after: Integer, none: Integer, moved: Moved
+) -> pa.Table:
+    """Return the table of accounts."""
+    lines, chosen = found.lines, found.accounts
+    today = stages.requirements.requirement
+    saving = stages.agreement.saving
+    size = lines.ptr.size - 1
+    has_choice = np.zeros(size, dtype=bool)
+    has_choice[chosen] = True
+    place = np.zeros(size, dtype=np.int64)
+    place[chosen] = np.arange(chosen.size)
+    own, choice = place[shown], has_choice[shown]
+
+    def of_choice(values: Integer | Float | Mask, otherwise: Integer | Float | Mask) -> Integer:
+        if not chosen.size:
+            return np.asarray(otherwise)
+        return np.where(choice, values[own], otherwise)
+
+    cents = today.cents[shown]
+    paid = of_choice(after, cents)
+    transfers = np.bincount(lines.account[found.choice != lines.crossed], minlength=size)[shown]
+    least = np.where(choice, found.bound[shown], 0.0)
+    # Down to the cent, so that it stays a bound.
+    bound = np.minimum(np.floor(least * 100.0).astype(np.int64), paid)
+    gap = np.where(paid > 0, (paid - bound) / np.maximum(paid, 1), 0.0)
+    after_saving = moved.agreement.saving
+    binding = np.where(choice, after_saving.binding[own] if chosen.size else "", "")
+    known = today.known[shown]
+    return ALLOCATIONS.table(
+        {
+            "account": _names(stages, shown),
+            "outcome": columns.text_column(_outcomes(stages, found, shown, transfers).tolist()),
+            "requirement": money(cents, known),
+            "requirement_none": money(of_choice(none, cents), known),
+            "requirement_after": money(paid, known),
+            "unused_saving": money(cents - paid, known),
+            "transfers": columns.column(transfers),
+            "lower_bound": money(bound, choice),
+            "gap": columns.column(gap, choice),
+            "optimal": columns.column((gap < NEAR) | (paid - bound <= NEAR_CENTS), choice),
+            "offset_rate": columns.column(saving.offset_rate[shown]),
+            "offset_rate_after": columns.column(
+                of_choice(after_saving.offset_rate, np.zeros(shown.size)), choice
+            ),
+            "binding_after": columns.text_column([text or None for text in binding.tolist()]),
+            "capped_after": columns.column(
+                of_choice(after_saving.capped, np.zeros(shown.size, dtype=bool)), choice
+            ),
+        }
+    )
+
+
+def _names(stages: Stages, account: Integer) -> pa.Array:
+    """Return the names of accounts."""
+    return columns.text_column(columns.texts(stages.parsed.accounts["account"])[account].tolist())
+
+
+def _outcomes(stages: Stages, found: Found, shown: Integer, transfers: Integer) -> Integer:
+    """Return what came of each account."""
+    clients, lines = stages.clients, found.lines
+    return np.select(
+        [
+            ~clients.eligible[shown],
+            ~clients.complete[shown],
+            ~stages.requirements.requirement.known[shown],
+            lines.count[shown] == 0,
+            transfers > 0,
+        ],
+        ["NOT_ELIGIBLE", "INCOMPLETE", "UNPRICED", "NO_FUTURES", "moved"],
+        "kept",
+    )
+
+
+def _line_tables(
+    stages: Stages, found: Found, after: Integer, execution: Execution
+) -> tuple[pa.Table, pa.Table]:
+    """Return the tables of lines and of transfers."""
+    lines, choice = found.lines, found.choice
+    at = lines.lines_of(found.accounts)
+    account, crossed, total = lines.account[at], lines.crossed[at], lines.total[at]
+    chosen = choice[at]
+    paid = np.repeat(after, lines.count[found.accounts])
+    toward = np.sign(np.where(total != chosen, total - chosen, 0))
+    back = -np.sign(chosen)
+
+    def change(step: Integer) -> tuple[Integer, Mask]:
+        known = step != 0
+        cents = np.zeros(at.size, dtype=np.int64)
+        cents[known] = _with_line(stages, found, at[known], (chosen + step)[known], execution)
+        return cents - paid, known
+
+    universe = stages.models.universe
+    instrument = columns.text_column(universe.name[lines.instrument[at]].tolist())
+    name = _names(stages, account)
+    of_lines = ALLOCATION_LINES.table(
+        {
+            "account": name,
+            "instrument": instrument,
+            "total": columns.column(total),
+            "crossed": columns.column(crossed),
+            "crossed_after": columns.column(chosen),
+            "one_more": money(*change(toward)),
+            "one_less": money(*change(back)),
+        }
+    )
+    moved = np.flatnonzero(chosen != crossed)
+    buys = chosen[moved] > crossed[moved]
+    without = _with_line(stages, found, at[moved], crossed[moved], execution)
+    sides = np.array(["SELL", "BUY"])
+    transfers = TRANSFERS.table(
+        {
+            "account": name.take(pa.array(moved)),
+            "instrument": instrument.take(pa.array(moved)),
+            "contracts": columns.column(np.abs(chosen - crossed)[moved]),
+            "moves": columns.text_column(
+                np.where(np.abs(chosen) > np.abs(crossed), "in", "out")[moved].tolist()
+            ),
+            "cross_margin_side": columns.text_column(sides[buys.astype(int)].tolist()),
+            "ordinary_side": columns.text_column(sides[(~buys).astype(int)].tolist()),
+            "saves": money(without - paid[moved], np.ones(moved.size, dtype=bool)),
+        }
+    )
+    return of_lines, transfers
+
+
+def _with_line(
+    stages: Stages, found: Found, line: Integer, contracts: Integer, execution: Execution
+) -> Integer:
+    """Return the requirement with another number of contracts of one line, cents [N]."""
+    lines = found.lines
+    account = lines.account[line]
+    count = lines.count[account]
+    choice = found.choice[lines.lines_of(account)]
+    choice[np.cumsum(count) - count + line - lines.ptr[account]] = contracts
+    return _cents_after(stages, found, account, choice, execution)

@@ -1,0 +1,87 @@
+"""What uses up an account's requirement, for the terminal. Needs the extra `cli`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from crossmargin.analysis.reverse_stress import COMPONENTS, SIDES, TOLD, ReverseStress
+
+AT = dict(zip(SIDES, ("loss at FICC", "at CME", "at others"), strict=True))
+
+
+def print_reverse_stress(found: ReverseStress, console: Console) -> None:
+    """Print the mildest moves that use up an account's requirement.
+
+    Parameters
+    ----------
+    found
+        From `crossmargin.reverse_stress`.
+    console
+        Where to print.
+    """
+    manifest = found.manifest
+    mark = "   SYNTHETIC: made-up market and book" if manifest["synthetic"] else ""
+    line = f"as of {manifest['as_of']}, cycle {manifest['cycle']}, {manifest['policy']['name']}"
+    console.print(Text(line + mark), soft_wrap=True)
+    if found.reason is not None:
+        console.print(Text(f"account {found.account}: {found.reason}"), soft_wrap=True)
+        return
+    console.print(
+        Text(
+            f"account {found.account}: the mildest moves over {found.horizon} business days that "
+            f"lose its requirement, {found.requirement:,} USD"
+        ),
+        soft_wrap=True,
+    )
+    console.print()
+    rows = list(found.moves)
+    console.print(_moves(rows, console))
+    console.print()
+    for row in rows:
+        if row["multiple"] is not None:
+            parts = [part for part in found.scenarios if part["move"] == row["move"]]
+            told = ", ".join(_scenario(part, len(parts)) for part in parts)
+            console.print(
+                Text(f"{row['move']}: {row['multiple']:.2f} times {told}"), soft_wrap=True
+            )
+    for reason in dict.fromkeys(row["reason"] for row in rows if row["reason"]):
+        names = ", ".join(row["move"] for row in rows if row["reason"] == reason)
+        console.print(Text(f"{names}: {reason}"), soft_wrap=True)
+    share = sum(found.components["share"].to_pylist())
+    console.print(
+        Text(
+            f"Standard deviations are those of the curve's first {COMPONENTS} components "
+            f"({share:.0%} of its moves); of one scenario and of a mixture, among all factors."
+        ),
+        soft_wrap=True,
+    )
+
+
+def _moves(rows: list[dict[str, Any]], console: Console) -> Grid:
+    """Return the moves that were found."""
+    there = [row for row in rows if row["reason"] is None]
+    # A column of zeros would take room from the others.
+    sides = [s for s in SIDES if s != "other_ccps" or any(row[f"loss_{s}"] for row in there)]
+    grid = Grid(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
+    grid.add_column("move")
+    for name in ("std. dev.", *(f"{tenor}y, bp" for tenor in TOLD), *(AT[s] for s in sides)):
+        grid.add_column(name, justify="right")
+    for row in there:
+        grid.add_row(
+            row["move"],
+            f"{row['standard_deviations']:.2f}",
+            *(f"{row[f'bp_{tenor}']:+.1f}" for tenor in TOLD),
+            *(f"{row[f'loss_{side}']:,.0f}" for side in sides),
+        )
+    return grid
+
+
+def _scenario(part: dict[str, Any], of: int) -> str:
+    """Return a scenario in words, with its share if there are several."""
+    share = "" if of == 1 else f"{part['weight']:.0%} of "
+    return f"{share}{part['date']}" + (f" ({part['tag']})" if part["tag"] else "")
