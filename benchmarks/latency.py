@@ -2,8 +2,9 @@
 
 ``python benchmarks/latency.py`` prints: the time from a trade to its answer, median and
 99th percentile, by kind of trade; the time to cache an account; a question's share of a
-call of `what_ifs`. Accounts are drawn at random from more than any processor cache holds, every
-trade is new, and some answers are compared with those of `what_ifs`. Nothing fails for being slow.
+call of `what_ifs`; the same on the sample's accounts under each policy. Accounts are drawn at
+random from more than any processor cache holds, every trade is new, and some answers are compared
+with those of `what_ifs`. Nothing fails for being slow.
 """
 
 from __future__ import annotations
@@ -11,18 +12,26 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 import crossmargin as xm
 from crossmargin.engine import info
+from crossmargin.policies import shipped_policies
 from crossmargin.sample import sample_tables
 
 LINES = {30: 2_000, 200: 400}
 """Lines of each account, and the accounts that are cached: 0.3 and 0.06 GB."""
 QUESTIONS, BATCH = 20_000, 10_000
 SEED = 30
+POLICIES = (
+    *sorted(shipped_policies()),
+    *sorted((Path(__file__).resolve().parents[1] / "docs/policies").glob("*.toml")),
+)
+BY_POLICY = 3_000
+"""Questions under each policy."""
 Question = tuple[str, dict[str, float]]
 
 
@@ -133,6 +142,52 @@ def check(session: xm.Session, questions: list[Question]) -> None:
     assert [session.what_if(*question) for question in some] == expected
 
 
+def sample_run(policy: str | Path) -> xm.RunResult:
+    """Return the run of the sample's book under a policy."""
+    tables = sample_tables()
+    positions = tables["positions"]
+    # Where a further clearing house clears cash, it has a quarter of these positions.
+    name = Path(policy).stem
+    if name == "example-third-ccp":
+        ccp = [
+            "XYZ" if kind in ("cash", "repo", "reverse") and number % 4 == 0 else None
+            for number, kind in enumerate(positions["kind"].to_pylist())
+        ]
+        positions = positions.append_column("ccp", pa.array(ccp, pa.string()))
+    volumes = pa.table({"contract": ["ZT", "ZF", "ZN"], "adv": [4_000.0, 3_000.0, 2_000.0]})
+    return xm.run(
+        positions=positions,
+        accounts=tables["accounts"],
+        securities=tables["securities"],
+        market=xm.sample_market(),
+        policy=policy,
+        volumes=volumes if name == "example-charges" else None,
+    )
+
+
+def measure_policies() -> dict[str, float]:
+    """Time questions under each policy; the names of the figures carry the units."""
+    figures = {}
+    for policy in POLICIES:
+        session = xm.Session(sample_run(policy), threads=1)
+        caching = time_caching(session)
+        name = Path(policy).stem
+        for seed, kind in enumerate(("1 to 99 contracts", "a note against a future")):
+            questions = make_questions(session, kind, BY_POLICY, seed)
+            check(session, questions)
+            taken = time_each(session, questions)
+            figures[f"{name}: {kind}, median, us"] = float(np.median(taken))
+            figures[f"{name}: {kind}, 99th percentile, us"] = float(np.percentile(taken, 99))
+        figures[f"{name}: cache an account, median, us"] = float(np.median(caching))
+        begin = time.perf_counter()
+        for question in questions[:200]:
+            session.what_ifs([question])
+        figures[f"{name}: the same question by columns, us"] = (
+            (time.perf_counter() - begin) / 200 * 1e6
+        )
+    return figures
+
+
 def measure() -> dict[str, float]:
     """Time questions of each kind; the names of the figures carry the units."""
     figures = {}
@@ -155,7 +210,7 @@ def measure() -> dict[str, float]:
         single.what_ifs(questions)
         each = (time.perf_counter() - begin) / BATCH * 1e6
         figures[f"{lines} lines: a question of {BATCH:,} in `what_ifs`, us"] = each
-    return figures
+    return figures | measure_policies()
 
 
 def main() -> None:

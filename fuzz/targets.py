@@ -58,7 +58,7 @@ from crossmargin.io.results import MANIFEST, read_results
 from crossmargin.io.sources import read_source
 from crossmargin.io.span_pa2 import parse_span_pa2
 from crossmargin.io.tables import Given, Source, read_table
-from crossmargin.io.values import MAGIC, SIZE
+from crossmargin.io.values import MAGIC, SIZE, packed, unpacked
 from crossmargin.market.curve import TENORS
 from crossmargin.market.market import Market
 from crossmargin.policies.explain import explain, unconfirmed
@@ -323,18 +323,19 @@ def kept_blobs() -> tuple[list[Any], bytes]:
     """Return what a file of a small stage holds beside its tree: the arrays described, and them."""
     book = Book.from_arrays([0, 2, 3], [0, 1, 1], [1.0, -2.0, 3.0], columns=2)
     values = (book, AS_OF, np.array(["a", None], object), known_accounts(), np.array([AS_OF]))
-    data = stage_bytes(values)
-    begin = len(MAGIC) + SIZE
-    end = begin + int.from_bytes(data[len(MAGIC) : begin], "little")
-    return json.loads(data[begin:end])["blobs"], data[end:]
+    content = bytes(unpacked(stage_bytes(values), label="stage"))
+    end = SIZE + int.from_bytes(content[:SIZE], "little")
+    return json.loads(content[SIZE:end])["blobs"], content[end:]
 
 
 def stages(data: bytes) -> None:
-    """Read a stage of a run: the bytes of its file, or a tree in JSON over the arrays of one."""
+    """Read a stage of a run: the bytes of its file, a tree in JSON over arrays, or any content."""
     if data[:1] in (b"{", b"["):
         blobs, arrays = kept_blobs()
         header = b'{"tree": ' + data + b', "blobs": ' + json.dumps(blobs).encode() + b"}"
-        data = b"".join((MAGIC, len(header).to_bytes(SIZE, "little"), header, arrays))
+        data = b"".join((len(header).to_bytes(SIZE, "little"), header, arrays))
+    if not data.startswith(MAGIC):
+        data = packed(data)
     read = stage_from_bytes(data)
     assert type(stage_from_bytes(stage_bytes(read))) is type(read)
 

@@ -102,6 +102,7 @@ def test_a_clean_book_ends_in_0(
         "exceptions.parquet",
         "manifest.json",
         "positions.parquet",
+        "stages.bin",
     ]
     accounts = pq.read_table(tmp_path / "out" / "accounts.parquet")
     assert accounts["account"].to_pylist() == ["001", "002"]

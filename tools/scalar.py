@@ -3,25 +3,33 @@
 ``python tools/scalar.py`` writes them all. A rule is stated once, on columns. On columns of length
 one, NumPy's calls would take most of the time.
 
-A function of a rule is assignments and a return. It may use arithmetic, comparisons, tuples, items
-of tuples, ``&``, ``|`` and ``~`` of flags, ``np.where``, ``np.select``, ``np.minimum``,
-``np.maximum``, ``np.asarray``, ``cents``, and other functions of its module, which are inlined. An
-expression that would be evaluated twice needs a name, such as an argument of ``np.minimum``.
-A function that returns `PortfolioColumns` is applied to each margin portfolio in turn.
+A function of a rule is assignments, loops over buckets, and a return. It may use
+arithmetic, comparisons, tuples, items of tuples, ``&``, ``|`` and ``~`` of flags, ``np.where``,
+``np.select``, ``np.minimum``, ``np.maximum``, ``np.abs``, ``np.sqrt``, ``np.asarray``, ``cents``,
+and other functions of its module that have no loop, which are inlined. An expression that would be
+evaluated twice needs a name, such as an argument of ``np.minimum``. A function that returns
+`PortfolioColumns` is applied to each margin portfolio in turn.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 PACKAGE = Path(__file__).resolve().parents[1] / "python" / "crossmargin"
 RULES = {
-    "agreement": ("standing_alone", "together", "settled"),
-    "margin/ficc": ("v_ficc",),
-    "margin/cme": ("v_cme", "v_cme_stressed"),
+    "agreement": (
+        *("standing_alone", "together", "settled"),
+        *("lower_of_models", "by_reduction", "agreed", "reduced", "required"),
+        "share_left",
+    ),
+    "margin/ficc": ("v_ficc", "v_ficc_haircut", "haircut"),
+    "margin/cme": ("v_cme", "v_cme_stressed", "v_span", "scan_loss", "held_on_side"),
+    "margin/charges": ("net_cost", "beyond_volume", "above_share", "rate_of"),
 }
 """The packages that have a rule, and the functions to write in plain numbers."""
 
@@ -33,7 +41,11 @@ TYPES = {
     "Integer": "int",
     "PortfolioColumns": "Portfolios",
     "FlagColumns": "Flags",
+    "BucketColumns": "Sequence[float]",
+    "BucketTable": "Sequence[Sequence[float]]",
 }
+SAME_CALLS = {"np.abs": "abs", "np.sqrt": "sqrt", "cents": "cents_of"}
+"""Functions of columns, and of numbers."""
 SAME = (
     *(ast.Name, ast.Constant, ast.Load, ast.Tuple, ast.Subscript, ast.BinOp, ast.Compare),
     *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.USub, ast.cmpop),
@@ -41,6 +53,7 @@ SAME = (
 """Expressions that mean the same in plain numbers."""
 
 Functions = dict[str, ast.FunctionDef]
+Line = ast.Assign | ast.For
 
 
 class RuleError(ValueError):
@@ -117,8 +130,8 @@ class PlainNumbers(ast.NodeTransformer):
             order = ast.LtE() if name == "np.minimum" else ast.Gt()
             condition = ast.Compare(left=a, ops=[order], comparators=[b])
             return ast.IfExp(test=condition, body=a, orelse=b)
-        if name == "cents":
-            return ast.Call(func=ast.Name("cents_of"), args=args, keywords=[])
+        if name in SAME_CALLS:
+            return ast.Call(func=ast.Name(SAME_CALLS[name]), args=args, keywords=[])
         raise RuleError(node, "a rule cannot use this function")
 
 
@@ -129,13 +142,30 @@ def atom(node: ast.expr) -> ast.expr:
     return node
 
 
-def parts(function: ast.FunctionDef) -> tuple[list[ast.Assign], ast.expr]:
-    """Return the assignments of a function, and what it returns."""
+def parts(function: ast.FunctionDef) -> tuple[list[Line], ast.expr]:
+    """Return the assignments and loops of a function, and what it returns."""
     *before, last = copy.deepcopy(function.body[ast.get_docstring(function) is not None :])
-    assignments = [line for line in before if isinstance(line, ast.Assign)]
-    if len(assignments) < len(before) or not isinstance(last, ast.Return) or last.value is None:
-        raise RuleError(function, "a function of a rule has only assignments and a return")
-    return assignments, last.value
+    if not isinstance(last, ast.Return) or last.value is None:
+        raise RuleError(function, "a function of a rule ends in a return")
+    return lines_of(before), last.value
+
+
+def lines_of(statements: list[ast.stmt]) -> list[Line]:
+    """Return statements, checked to be assignments and loops."""
+    lines: list[Line] = []
+    for statement in statements:
+        if not isinstance(statement, ast.Assign | ast.For):
+            raise RuleError(statement, "a function of a rule has only assignments and loops")
+        lines.append(statement)
+    return lines
+
+
+def without_loops(function: ast.FunctionDef, lines: list[Line]) -> list[ast.Assign]:
+    """Return the lines of a function that cannot have loops."""
+    assignments = [line for line in lines if isinstance(line, ast.Assign)]
+    if len(assignments) < len(lines):
+        raise RuleError(function, "a loop cannot be used in another function, nor by portfolio")
+    return assignments
 
 
 def names_in(*nodes: ast.AST) -> list[str]:
@@ -152,7 +182,8 @@ def in_place(
     """
     if call.keywords:
         raise RuleError(call, "give arguments by position")
-    before, value = parts(function)
+    lines, value = parts(function)
+    before = without_loops(function, lines)
     parameters = [parameter.arg for parameter in function.args.args]
     by = dict(zip(parameters, call.args, strict=True))
     used = names_in(*before, value)
@@ -170,10 +201,18 @@ def in_place(
     return [Renamed(by).visit(line) for line in before], Renamed(by).visit(value)
 
 
-def in_plain_numbers(lines: list[ast.Assign], functions: Functions) -> list[ast.Assign]:
-    """Return assignments on numbers, from those on columns."""
-    result = []
+def in_plain_numbers(lines: Sequence[Line], functions: Functions) -> list[Line]:
+    """Return lines on numbers, from those on columns."""
+    result: list[Line] = []
     for line in lines:
+        if isinstance(line, ast.For):
+            over = line.iter
+            zipped = isinstance(over, ast.Call) and ast.unparse(over.func) == "zip"
+            if not (zipped or isinstance(over, ast.Name)):
+                raise RuleError(over, "a loop is over columns by their names, or zip(...) of them")
+            line.body = list(in_plain_numbers(lines_of(line.body), functions))
+            result.append(line)
+            continue
         call = line.value
         if isinstance(call, ast.Call) and ast.unparse(call.func) in functions:
             (target,) = line.targets
@@ -239,15 +278,16 @@ def scalar_function(
         assert annotation is not None
         return text(Renamed(types).visit(copy.deepcopy(annotation)))
 
-    before, value = parts(function)
-    before, value = in_plain_numbers(before, functions), PlainNumbers(functions).visit(value)
+    lines, value = parts(function)
+    before, value = in_plain_numbers(lines, functions), PlainNumbers(functions).visit(value)
     given = {parameter.arg: parameter.annotation for parameter in function.args.args}
     if text(function.returns) == COLUMNS:
         columns = [name for name in given if text(given[name]) == COLUMNS]
-        before, value = by_portfolio(columns, before, value)
-    lines = [ast.fix_missing_locations(line) for line in (*before, ast.Return(value))]
+        by_each, value = by_portfolio(columns, without_loops(function, before), value)
+        before = list(by_each)
+    written = [ast.fix_missing_locations(line) for line in (*before, ast.Return(value))]
     parameters = "".join(f"    {name}: {in_types(given[name])},\n" for name in given)
-    body = "".join(f"    {ast.unparse(line)}\n" for line in lines)
+    body = indent("\n".join(ast.unparse(line) for line in written), "    ") + "\n"
     return f"def {function.name}(\n{parameters}) -> {in_types(function.returns)}:\n{body}"
 
 
@@ -257,7 +297,7 @@ def scalar_module(package: str) -> str:
     here = f"crossmargin.{package.replace('/', '.')}.rule"
     functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
     types: dict[str, ast.expr] = {name: ast.Name(plain) for name, plain in TYPES.items()}
-    source = {"cents_of": "crossmargin.exact"}
+    source = {"cents_of": "crossmargin.exact", "sqrt": "math", "Sequence": "collections.abc"}
     source |= dict.fromkeys(("Portfolios", "Flags"), "crossmargin.margin.portfolios")
     for node in module.body:
         if isinstance(node, ast.ImportFrom):

@@ -8,6 +8,7 @@ from crossmargin.analysis.compare import compare
 from crossmargin.analysis.explain import Explanation, explain
 from crossmargin.analysis.revaluation import compare_revaluation
 from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
+from crossmargin.calculation.rebuild import rebuild_run
 from crossmargin.calculation.result import RunResult
 from crossmargin.calculation.run import rerun, run
 from crossmargin.calculation.store import read_run, write_run
@@ -62,6 +63,7 @@ __all__ = [
     "read_market",
     "read_policy",
     "read_run",
+    "rebuild_run",
     "rerun",
     "reverse_stress",
     "run",

@@ -8,6 +8,8 @@ kernels repeat the same sequences; tests check that they are equal to the bit.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -171,6 +173,24 @@ def ordered_sum(x: npt.ArrayLike, axis: int = -1) -> Float:
         return np.zeros(np.delete(np.asarray(x.shape), axis))
     # Unlike np.sum, cumsum is sequential by definition.
     return np.asarray(np.take(np.cumsum(x, axis=axis), -1, axis=axis) + 0.0)
+
+
+def sum_of(values: Iterable[float]) -> float:
+    """Return the sum of numbers, added one by one; the scalar form of `ordered_sum`.
+
+    Parameters
+    ----------
+    values : iterable of float
+
+    Returns
+    -------
+    float
+        `sum` would carry a correction along from Python 3.12 on.
+    """
+    total = 0.0
+    for value in values:
+        total += value
+    return total
 
 
 def round_to_grid(x: npt.ArrayLike) -> Float:

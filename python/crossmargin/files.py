@@ -18,6 +18,11 @@ MAX_POINTS = 200
 """Most points in a line. The time to read a key grows with the square of its parts."""
 
 
+def absolute(path: str | Path) -> str:
+    """Return where a file lies, whatever the current directory will be; links are kept."""
+    return os.path.abspath(path)
+
+
 def read_file(path: Path, *, limit: int, label: str) -> bytes:
     """Return the bytes of a file.
 

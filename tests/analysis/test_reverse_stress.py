@@ -256,7 +256,7 @@ def test_the_command_tells_it(
     run.write(tmp_path / "bare")
     for arguments, message in (
         (["X\x1b[1m", "--results", results], "is not in the run"),
-        (["H00001", "--results", str(tmp_path / "bare")], "without the stages"),
+        (["H00001", "--results", str(tmp_path / "bare")], "the run took a table"),
         (["H00001", "--results", str(tmp_path / "none")], "holds no results"),
     ):
         assert cli.main(["reverse-stress", *arguments]) == 2

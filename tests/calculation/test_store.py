@@ -15,7 +15,7 @@ import pytest
 import crossmargin as xm
 from crossmargin.calculation.store import TYPES, stage_bytes, stage_from_bytes
 from crossmargin.exceptions import InputError
-from crossmargin.io.values import MAGIC, SIZE
+from crossmargin.io.values import MAGIC, SIZE, packed, unpacked
 from crossmargin.market.curve import Curve
 from crossmargin.sample import sample_tables
 
@@ -210,7 +210,7 @@ def file_of(tree: object, *blobs: tuple[str, list[int], bytes]) -> bytes:
     described = [[dtype, shape, len(data)] for dtype, shape, data in blobs]
     header = json.dumps({"tree": tree, "blobs": described}).encode()
     data = (data for _, _, data in blobs)
-    return b"".join((MAGIC, len(header).to_bytes(SIZE, "little"), header, *data))
+    return packed(b"".join((len(header).to_bytes(SIZE, "little"), header, *data)))
 
 
 EIGHT = ("|u1", [8], bytes(8))
@@ -256,12 +256,37 @@ def test_small_values_come_back() -> None:
 
 def test_damaged_bytes_are_a_value_or_refused() -> None:
     # Every bit: a few of them ended the process, or were read by NumPy as a program.
-    for at in range(len(SMALL)):
-        for bit in range(8):
-            data = bytearray(SMALL)
-            data[at] ^= 1 << bit
-            with suppress(InputError):
-                stage_from_bytes(bytes(data))
+    content = bytes(unpacked(SMALL, label="stage"))
+    for whole, file in ((SMALL, bytes), (content, packed)):
+        for at in range(len(whole)):
+            for bit in range(8):
+                data = bytearray(whole)
+                data[at] ^= 1 << bit
+                with suppress(InputError):
+                    stage_from_bytes(file(bytes(data)))
+
+
+def test_a_cut_file_is_refused() -> None:
+    for length in range(len(SMALL)):
+        with pytest.raises(InputError):
+            stage_from_bytes(SMALL[:length])
+    content = bytes(unpacked(SMALL, label="stage"))
+    for length in range(len(content)):
+        with pytest.raises(InputError):
+            stage_from_bytes(packed(content[:length]))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**25, 2**40, 2**63, 2**64 - 1])
+def test_a_size_that_is_not_the_content_s_is_refused(size: int) -> None:
+    begin = len(MAGIC)
+    data = SMALL[:begin] + size.to_bytes(SIZE, "little") + SMALL[begin + SIZE :]
+    with pytest.raises(InputError, match="unpacks to more" if size > 2**25 else "as a run wrote"):
+        stage_from_bytes(data)
+
+
+def test_stages_take_a_tenth_of_their_size() -> None:
+    data = stage_bytes(run_of(None).stages.parsed)  # type: ignore[union-attr]
+    assert len(data) < len(unpacked(data, label="stage")) / 10
 
 
 @pytest.mark.parametrize(

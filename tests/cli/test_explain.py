@@ -42,12 +42,15 @@ def test_an_unknown_account_gets_one_clear_line(
     assert "\x1b" not in printed.err
 
 
-def test_results_without_stages_cannot_be_explained(
-    sample_run: xm.RunResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_results_without_stages_are_explained_from_their_inputs(
+    sample_run: xm.RunResult, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    account = sample_run.accounts["account"][1].as_py()
+    assert cli.main(["explain", account, "--results", str(results)]) == 0
+    expected = capsys.readouterr().out
     sample_run.write(tmp_path / "tables")
-    assert cli.main(["explain", "000003", "--results", str(tmp_path / "tables")]) == 2
-    assert "without the stages" in capsys.readouterr().err
+    assert cli.main(["explain", account, "--results", str(tmp_path / "tables")]) == 0
+    assert capsys.readouterr().out == expected
 
 
 def test_an_account_without_a_price_is_explained(

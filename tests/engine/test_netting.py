@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from crossmargin.engine import offset_classes, spread_credits, tier_charges
+from crossmargin.engine.netting import FewPairs, FewSpreads
 
 HALF_ULP = Fraction(1, 2**53)
 
@@ -611,3 +612,32 @@ def test_the_extension_never_converts_silently():
     }.items():
         with pytest.raises(ValueError, match=r"range|pairs|held|amount"):
             offset(**{name: value})
+
+
+def test_a_few_accounts_have_the_credits_and_charges_of_many():
+    rng = np.random.default_rng(11)
+    delta = rng.integers(-20, 20, (5, 6)).astype(float)
+    risk = np.abs(delta) * rng.uniform(100.0, 900.0, 6)
+    spreads = random_spreads(3)
+    few = FewSpreads(**spreads, commodities=6)(delta, risk)
+    assert few.tobytes() == spread_credits(delta, risk, **spreads).credit.tobytes()
+    long, short = rng.uniform(0.0, 9.0, (2, 5, 4))
+    pairs = {"tier_a": [0, 1, 2], "tier_b": [0, 3, 1], "charge": [1.5, 2.5, 0.1]}
+    few = FewPairs(**pairs, tiers=4)(long, short)
+    assert few.tobytes() == tier_charges(long, short, **pairs).charge.tobytes()
+
+
+def test_a_few_accounts_whose_amounts_overflow_have_none():
+    spreads = legs((1.0, (0, 1e-300, 1), (1, 1e-300, -1)))
+    huge = np.array([[1e300, -1e300]])
+    assert FewSpreads(**spreads, commodities=2)(huge, np.abs(huge)) is None
+    long = np.array([[1e300, 0.0]])
+    pairs = FewPairs(tier_a=[0], tier_b=[1], charge=[1e300], tiers=2)
+    assert pairs(long, long[:, ::-1].copy()) is None
+
+
+def test_what_is_fixed_for_a_few_accounts_is_checked():
+    with pytest.raises(ValueError, match="leg_commodity"):
+        FewSpreads(**legs((1.0, (0, 1.0, 1), (5, 1.0, -1))), commodities=2)
+    with pytest.raises(ValueError, match="tier_b"):
+        FewPairs(tier_a=[0], tier_b=[2], charge=[1.0], tiers=2)

@@ -53,11 +53,31 @@ def test_every_rule_is_written() -> None:
         ("(x > y) | (y == 0.0)", "x > y or y == 0.0"),
         ("np.select([x > y, x == y], [1, A], 0)", "1 if x > y else A if x == y else 0"),
         ("cents(x * y)", "cents_of(x * y)"),
+        ("np.sqrt(np.abs(x))", "sqrt(abs(x))"),
         ("np.asarray(x[CASH] - 1.0 / y)", "x[CASH] - 1.0 / y"),
     ],
 )
 def test_expressions(columns: str, numbers: str) -> None:
     assert lines(f"return {columns}") == [f"return {numbers}"]
+
+
+def test_loops_over_buckets_stay_loops() -> None:
+    source = (
+        "total = np.asarray(0.0)\n"
+        "for a, b in zip(x, y, strict=True):\n"
+        "    c = a - b\n"
+        "    for d in x:\n"
+        "        total = total + d * np.maximum(c, 0.0)\n"
+        "return np.abs(total)"
+    )
+    assert lines(source) == [
+        "total = 0.0",
+        "for a, b in zip(x, y, strict=True):",
+        "c = a - b",
+        "for d in x:",
+        "total = total + d * (c if c > 0.0 else 0.0)",
+        "return abs(total)",
+    ]
 
 
 def test_functions_are_written_in_place() -> None:
@@ -106,8 +126,11 @@ def test_a_function_of_portfolios_is_applied_to_each() -> None:
         ("return steps(x) + y", "assign it first"),
         ("y, x = pair(x)\nreturn y", "x is an argument"),
         ("return np.select(x, y, 0)", "write both lists out"),
-        ("if x:\n    y = x\nreturn y", "assignments and a return"),
-        ("x = y", "assignments and a return"),
+        ("if x:\n    y = x\nreturn y", "only assignments and loops"),
+        ("for a in zip(x, y):\n    if a:\n        x = a\nreturn x", "only assignments and loops"),
+        ("for a in range(3):\n    x = x + a\nreturn x", "a loop is over"),
+        ("return total(x) + y", "a loop cannot be used in another function"),
+        ("x = y", "ends in a return"),
     ],
 )
 def test_what_has_no_form_in_plain_numbers_is_refused(body: str, problem: str) -> None:
@@ -116,6 +139,8 @@ def test_what_has_no_form_in_plain_numbers_is_refused(body: str, problem: str) -
         written(
             "def twice(v: Float) -> Float:\n    return v + v\n"
             "def steps(v: Float) -> Float:\n    w = v + 1.0\n    return w * w\n"
+            "def total(v: Float) -> Float:\n"
+            "    w = np.asarray(0.0)\n    for a in v:\n        w = w + a\n    return w\n"
             "def pair(v: Float) -> Float:\n    w = v + 1.0\n    z = v - 1.0\n    return z, w\n"
             f"def f(x: Float, y: Float) -> Float:\n{indented}"
         )

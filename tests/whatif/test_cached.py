@@ -50,7 +50,14 @@ def test_a_model_that_cannot_be_added_to_so_is_asked_itself(
     assert not can_be_cached(replace(models, ccps={**models.ccps, **changed}))
 
 
-def test_charges_and_further_clearing_houses_are_asked_themselves(models: PreparedModels) -> None:
+def test_a_charge_has_to_say_what_it_is_for_one_account(models: PreparedModels) -> None:
     charge = Charge("any", CME, False, lambda book, margin: margin.v)
     assert not can_be_cached(replace(models, charges=(charge,)))
-    assert not can_be_cached(replace(models, ccps={**models.ccps, "XYZ": models.ccps[CME]}))
+    single = replace(charge, single=lambda held, v: v)
+    assert can_be_cached(replace(models, charges=(single,)))
+    assert not can_be_cached(replace(models, charges=(single, replace(single, ccp="XYZ"))))
+
+
+def test_a_further_clearing_house_need_not_say_anything(models: PreparedModels) -> None:
+    other = Otherwise(models.ccps[CME], None)
+    assert can_be_cached(replace(models, ccps={**models.ccps, "XYZ": other}))

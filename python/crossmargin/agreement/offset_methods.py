@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from crossmargin import exact
-from crossmargin.agreement.rule import unpriced
+from crossmargin.agreement import rule
 from crossmargin.arrays import Float, Integer
 from crossmargin.conventions import CASH, CME_XM, FICC_XM, FUTURES, SEGMENTS
 from crossmargin.engine import Book, Execution, tier_charges
@@ -121,7 +122,7 @@ class Scheme:
         used, credit = credited(
             cash * side[:, :, FICC_XM], futures * side[:, :, CME_XM], self.offsets, execution
         )
-        unknown = unpriced(*(margin.unknown[:accounts].T for margin in whole))
+        unknown = rule.unpriced(*(margin.unknown[:accounts].T for margin in whole))
         at = np.nonzero(np.where(unknown[:, None], 0.0, credit))
         items = Items(
             "reduction", self.name, group=at[0], item=at[1], amount=credit[at], quantity=used[at]
@@ -172,10 +173,7 @@ def shared_out(apart: Float, whole: Float) -> Float:
     array([[15.,  5.],
            [ 3.,  1.]])
     """
-    total = exact.ordered_sum(apart)
-    share = np.ones(whole.size)
-    np.divide(whole, total, out=share, where=total > whole)
-    return apart * share[:, None]
+    return apart * rule.share_left(exact.ordered_sum(apart), whole)[:, None]
 
 
 def credited(
@@ -212,12 +210,19 @@ def credited(
     found = tier_charges(
         np.maximum(margin, 0.0),
         np.maximum(-margin, 0.0),
-        tier_a=np.array([i for i, _, _ in offsets], np.int64),
-        tier_b=np.array([cash.shape[1] + j for _, j, _ in offsets], np.int64),
-        charge=np.array([share for _, _, share in offsets], np.float64),
+        **as_pairs(offsets, cash.shape[1]),
         **execution.kernels,
     )
     return found.count, found.charge
+
+
+def as_pairs(offsets: Sequence[Offset], buckets: int) -> dict[str, Any]:
+    """Return offsets as arguments of `tier_charges`: tiers are buckets of cash, then of futures."""
+    return {
+        "tier_a": np.array([i for i, _, _ in offsets], np.int64),
+        "tier_b": np.array([buckets + j for _, j, _ in offsets], np.int64),
+        "charge": np.array([share for _, _, share in offsets], np.float64),
+    }
 
 
 def _by_class(rules: ClassDisallowance, universe: Universe) -> Scheme:

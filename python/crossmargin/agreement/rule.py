@@ -64,6 +64,37 @@ def lower_of_models(
     return rate_ficc, known_ficc, rate_cme, known_cme, offered, known_ficc & known_cme, lower
 
 
+def by_reduction(
+    ficc: PortfolioColumns, cme: PortfolioColumns, reduction: Float
+) -> tuple[Float, Mask, Integer]:
+    """Return the offset rate of a reduction by the policy's tables, before the conditions.
+
+    Parameters
+    ----------
+    ficc, cme : ndarray of float64, [5 x A]
+        V in both models, USD.
+    reduction : ndarray of float64, [A]
+        USD, at each clearing house.
+
+    Returns
+    -------
+    offered, known
+        2 * reduction / (V_F(cash) + V_C(futures)), and whether it exists.
+    lower
+        NEITHER: no clearing house's saving decides.
+    """
+    apart = ficc[CASH] + cme[FUTURES]
+    known = apart > 0.0
+    offered = np.where(known, 2.0 * reduction, 0.0) / np.where(known, apart, 1.0)
+    return offered, known, np.asarray(NEITHER)
+
+
+def share_left(total: Float, whole: Float) -> Float:
+    """Return what to multiply parts by, so that their total is not above that of the whole."""
+    above = total > whole
+    return np.asarray(np.where(above, whole, 1.0) / np.where(above, total, 1.0))
+
+
 def _saved(combined: Float, apart: Float, known: Mask) -> Float:
     """Return the share saved by margining two portfolios as one; 0 where it is not known."""
     return 1.0 - np.where(known, combined, 1.0) / np.where(known, apart, 1.0)

@@ -8,7 +8,6 @@ import numpy as np
 
 from crossmargin.agreement import rule
 from crossmargin.arrays import Float, Mask, Text
-from crossmargin.conventions import CASH, FUTURES
 from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.policies import AgreementRules
 
@@ -87,10 +86,7 @@ def agree(
         v_ficc, v_cme, no_ficc, no_cme
     )
     if reduction is not None:
-        apart = v_ficc[CASH] + v_cme[FUTURES]
-        offered, known = np.zeros(accounts), apart > 0.0
-        np.divide(2.0 * reduction, apart, out=offered, where=known)
-        lower = np.full(accounts, rule.NEITHER)
+        offered, known, lower = rule.by_reduction(v_ficc, v_cme, reduction)
     rate, binding, capped, reason = rule.agreed(
         offered,
         known,

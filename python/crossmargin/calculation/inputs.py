@@ -29,13 +29,14 @@ from crossmargin.book.trades import Trades
 from crossmargin.book.volumes import read_volumes
 from crossmargin.conventions import CME, FICC
 from crossmargin.exceptions import ExceptionLog, InputError
+from crossmargin.files import absolute
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.settlement_basis import settlement_basis
 from crossmargin.instruments.short_rates import RATE_INDEX, missing_fixings
 from crossmargin.io.column_map import ColumnsSource, read_column_map
 from crossmargin.io.cubes import read_cube
-from crossmargin.io.parse import describe_input, parse
+from crossmargin.io.parse import describe_file, describe_input, parse
 from crossmargin.io.sources import read_source
 from crossmargin.io.span_pa2 import read_span_pa2
 from crossmargin.io.tables import Source, read_table
@@ -216,7 +217,7 @@ class _Reader:
         self._log = log
         self._column_map = None if column_map is None else read_column_map(column_map)
         if self._column_map is not None:
-            self.source["columns"] = {"hash": self._column_map.hash}
+            self.source["columns"] = describe_file(self._column_map.path, self._column_map.hash)
 
     def table(self, source: Source, schema: Schema) -> pa.Table:
         given = read_source(source, name=schema.name, column_map=self._column_map)
@@ -232,7 +233,10 @@ class _Reader:
         given = read_table(source, name=name)
         for text in given.notes:
             self._log.add("READ_AS", file=name, message=text)
-        self.source[name] = {"hash": given.hash, "rows_read": len(given.table)}
+        self.source[name] = {
+            **describe_file(given.path, given.hash),
+            "rows_read": len(given.table),
+        }
         return OwnCube(name, *read_cube(given.table, name=name, point=given.point))
 
     def span_file(self, path: str | Path | None) -> SpanFile | None:
@@ -240,7 +244,7 @@ class _Reader:
             return None
         file = read_span_pa2(path)
         self.source["span_file"] = {
-            "hash": file.hash,
+            **describe_file(absolute(path), file.hash),
             "business_date": str(file.business_date),
             "not_decoded": file.not_decoded,
         }

@@ -16,6 +16,7 @@ from crossmargin.book.schemas import ACCOUNTS, POSITIONS
 from crossmargin.calculation.inputs import ParsedInputs
 from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.engine import Cube, Execution
+from crossmargin.io.parse import describe_file
 from crossmargin.margin.ccps import clearing_houses
 from crossmargin.market import Market
 from crossmargin.policies import Policy
@@ -69,7 +70,7 @@ def describe_run(
 def _describe_policy(policy: Policy) -> dict[str, Any]:
     return {
         "name": policy.name,
-        "hash": policy.hash,
+        **describe_file(policy.path, policy.hash),
         "effective_from": policy.effective_from,
         "extends": policy.extends or None,
         "offset_method": policy.agreement.offset_method,

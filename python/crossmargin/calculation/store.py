@@ -163,25 +163,39 @@ def read_run(
         The directory holds no results, those of another version, or a file that was changed.
     """
     execution = Execution(threads, backend)
+    tables, manifest = read_tables(directory)
+    data = read_file_beside(directory, STAGES)
+    stages = None
+    if data is not None:
+        size = len(tables["accounts"])
+        stages = _stages(data, f"{directory}/{STAGES}", manifest["run_id"], size, execution)
+        if as_written(describe_ccps(stages.models)) != manifest.get("ccps"):
+            raise InputError(
+                f"{directory}: this version's models are not those of the run; run the book again"
+            )
+    return RunResult(**tables, manifest=manifest, stages=stages)
+
+
+def read_tables(directory: str | Path) -> tuple[dict[str, Table], dict[str, Any]]:
+    """Return the tables of a run by name, and its manifest.
+
+    Raises
+    ------
+    InputError
+        As in `read_run`.
+    """
     tables, manifest = read_results(directory, *TABLES)
     missing = [name for name in _NAMED if not isinstance(manifest.get(name), _NAMED[name])]
     if missing:
         raise InputError(
             f"{directory}: manifest.json lacks {', '.join(missing)}; run the book again"
         )
-    data = read_file_beside(directory, STAGES)
-    stages = None
-    if data is not None:
-        size = len(tables["accounts"])
-        stages = _stages(data, f"{directory}/{STAGES}", manifest["run_id"], size, execution)
-        described = json.loads(json.dumps(describe_ccps(stages.models)))
-        if described != manifest.get("ccps"):
-            raise InputError(
-                f"{directory}: this version's models are not those of the run; run the book again"
-            )
-    return RunResult(
-        **{name: Table(table) for name, table in tables.items()}, manifest=manifest, stages=stages
-    )
+    return {name: Table(table) for name, table in tables.items()}, manifest
+
+
+def as_written(values: Any) -> Any:
+    """Return plain values as a manifest has them once it is read."""
+    return json.loads(json.dumps(values))
 
 
 _NAMED = {"run_id": str, "as_of": str, "cycle": str, "synthetic": bool}

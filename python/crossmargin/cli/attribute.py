@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from crossmargin.analysis.attribution import attribute as attribution_of
+from crossmargin.cli.finished import finished_run
 from crossmargin.cli.options import Threads
 from crossmargin.cli.output import output, print_line
 from crossmargin.io.results import write_table
@@ -29,7 +30,8 @@ def attribute(
     threads: Threads = None,
 ) -> None:
     """Explain why requirements changed: positions, time, market, scenarios, inputs, policy."""
-    found = attribution_of(before, after, threads=threads)
+    runs = [finished_run(results, threads) for results in (before, after)]
+    found = attribution_of(*runs, threads=threads)
     if account is not None:
         found = found.account(account)
     if out is not None:

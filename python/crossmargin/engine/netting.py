@@ -226,6 +226,88 @@ def tier_charges(
     return TierCharges(*_net_pairs(longs, shorts, Pairs(a, b, each), threads, backend, problem))
 
 
+class FewSpreads:
+    """The credits of `spread_credits` for a few accounts at a time; what is fixed is checked once.
+
+    Parameters
+    ----------
+    leg_ptr, leg_commodity, leg_ratio, leg_side, rate : array_like
+        As in `spread_credits`.
+    commodities : int
+        Their number C.
+    """
+
+    def __init__(
+        self,
+        *,
+        leg_ptr: npt.ArrayLike,
+        leg_commodity: npt.ArrayLike,
+        leg_ratio: npt.ArrayLike,
+        leg_side: npt.ArrayLike,
+        rate: npt.ArrayLike,
+        commodities: int,
+    ) -> None:
+        self._spreads = check_spreads(
+            leg_ptr, leg_commodity, leg_ratio, leg_side, rate, commodities
+        )
+        self._kernel = kernels("auto").spread_credits
+
+    def __call__(self, net_delta: Float, scan_risk: Float) -> Float | None:
+        """Return the credits [A x P]; None if a result overflows.
+
+        Parameters
+        ----------
+        net_delta, scan_risk : ndarray of float64 [A x C]
+            As in `spread_credits`, finite, and not checked.
+        """
+        accounts = len(net_delta)
+        shape = accounts, len(self._spreads.rate)
+        result = SpreadArrays(np.empty(shape), np.empty(shape), np.empty(net_delta.shape))
+        kind, *_ = self._kernel(0, accounts, self._spreads, net_delta, scan_risk, result)
+        return result.credit if kind == NONE else None
+
+
+class FewPairs:
+    """The charges of `tier_charges` for a few accounts at a time; what is fixed is checked once.
+
+    Parameters
+    ----------
+    tier_a, tier_b, charge : array_like
+        As in `tier_charges`.
+    tiers : int
+        Their number T.
+    """
+
+    def __init__(
+        self,
+        *,
+        tier_a: npt.ArrayLike,
+        tier_b: npt.ArrayLike,
+        charge: npt.ArrayLike,
+        tiers: int,
+    ) -> None:
+        a, b = indices("tier_a", tier_a, tiers), indices("tier_b", tier_b, tiers)
+        self._pairs = Pairs(a, b, _amounts("charge", charge, 1))
+        same_length(tier_a=a, tier_b=b, charge=self._pairs.weight)
+        self._kernel = kernels("auto").net_pairs
+
+    def __call__(self, long: Float, short: Float) -> Float | None:
+        """Return the charges [A x Q]; None if a result overflows.
+
+        Parameters
+        ----------
+        long, short : ndarray of float64 [A x T]
+            As in `tier_charges`, finite, and not checked.
+        """
+        accounts = len(long)
+        shape = accounts, len(self._pairs.weight)
+        result = PairArrays(
+            np.empty(shape), np.empty(shape), np.empty(long.shape), np.empty(short.shape)
+        )
+        kind, *_ = self._kernel(0, accounts, self._pairs, long, short, result)
+        return result.amount if kind == NONE else None
+
+
 def offset_classes(
     long: npt.ArrayLike,
     short: npt.ArrayLike,

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from crossmargin.book import schemas
 from crossmargin.exceptions import InputError
-from crossmargin.files import MAX_TOML, parse_toml, read_file
+from crossmargin.files import MAX_TOML, absolute, parse_toml, read_file
 from crossmargin.market.curve import TENORS
 
 ColumnsSource: TypeAlias = str | Path | Mapping[str, Any]
@@ -82,11 +82,14 @@ class ColumnMap:
         SHA-256 of the file, or of the dictionary given.
     tables : dict of str to dict of str to Origin
         By the names of our tables and columns.
+    path : str
+        Absolute path of the file; empty if a dictionary was given.
     """
 
     label: str
     hash: str
     tables: dict[str, dict[str, Origin]]
+    path: str
 
 
 def read_column_map(source: ColumnsSource) -> ColumnMap:
@@ -110,9 +113,10 @@ def read_column_map(source: ColumnsSource) -> ColumnMap:
     if isinstance(source, str | Path):
         label = f"columns file {source}"
         data = read_file(Path(source), limit=MAX_TOML, label=label)
+        path = absolute(source)
         given = parse_toml(data, label=label)
     elif isinstance(source, Mapping):
-        label, given = "columns", dict(source)
+        label, path, given = "columns", "", dict(source)
         data = json.dumps(given, sort_keys=True, default=str).encode()
     else:
         raise TypeError(f"columns: expected a path or a dictionary, not {type(source).__name__}")
@@ -126,7 +130,7 @@ def read_column_map(source: ColumnsSource) -> ColumnMap:
             column: _origin(entry, name, column, f"{label}, `{name}.{column}`")
             for column, entry in entries.items()
         }
-    return ColumnMap(label, hashlib.sha256(data).hexdigest(), tables)
+    return ColumnMap(label, hashlib.sha256(data).hexdigest(), tables, path)
 
 
 def _origin(entry: Any, table: str, name: str, key: str) -> Origin:

@@ -17,7 +17,7 @@ from crossmargin.io.column_map import ColumnMap, ColumnsSource, read_column_map
 from crossmargin.io.histories import check_percent, check_terms, usable_history
 from crossmargin.io.market_tables import market_from_tables
 from crossmargin.io.par_yields import join_par_yields
-from crossmargin.io.parse import Parsed, describe_input, parse
+from crossmargin.io.parse import Parsed, describe_file, describe_input, parse
 from crossmargin.io.sources import read_source
 from crossmargin.io.tables import Given, Source
 from crossmargin.market.market import SYNTHETIC, Market, Note
@@ -64,8 +64,11 @@ def read_market(
 
     given_yields, yields = _read_yields(par_yields, names)
     describe("par_yields", _joint(given_yields), yields)
+    if names is not None:
+        source["columns"] = describe_file(names.path, names.hash)
     if len(given_yields) > 1:
         source["par_yields"]["files"] = [given.hash for given in given_yields]
+        source["par_yields"]["paths"] = [given.path or None for given in given_yields]
     histories: dict[str, pa.Table | None] = {"basis": None, "fixings": None, "sofr": None}
     for given, schema, value in (
         (basis, BASIS, "basis"),

@@ -157,13 +157,18 @@ def parse(
 
 
 def describe_input(given: Given, parsed: Parsed) -> dict[str, Any]:
-    """Return the description of an input for the manifest: hash, rows, unread columns, warnings."""
+    """Return what the manifest says of an input: file, hash, rows, unread columns, warnings."""
     return {
-        "hash": given.hash,
+        **describe_file(given.path, given.hash),
         "rows_read": parsed.rows_read,
         "extra_columns": list(parsed.extra_columns),
         "warnings": [*given.notes, *parsed.notes, *parsed.warnings],
     }
+
+
+def describe_file(path: str, digest: str) -> dict[str, Any]:
+    """Return which file an input is for the manifest; a table that was given has no path."""
+    return {"path": path or None, "hash": digest}
 
 
 def missing_columns(names: Sequence[str]) -> str:

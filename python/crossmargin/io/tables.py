@@ -60,12 +60,15 @@ class Given:
     point : bool
         Whether a point is the decimal mark of its numbers. False: a file that is not separated by
         commas may use decimal commas; its columns must show which.
+    path : str
+        Absolute path of the file; empty if a table was given.
     """
 
     table: pa.Table
     hash: str
     notes: tuple[str, ...] = ()
     point: bool = True
+    path: str = ""
 
 
 def read_table(source: Source, *, name: str) -> Given:
@@ -106,7 +109,13 @@ def read_table(source: Source, *, name: str) -> Given:
     limits.check_shape(given.table.num_rows, given.table.num_columns, label)
     table, notes = guarded(lambda: named_columns(given.table, label), label)
     table = guarded(lambda: _plain(table, label), label).replace_schema_metadata(None)
-    return Given(table, given.hash or _hash(table, label), (*given.notes, *notes), given.point)
+    return Given(
+        table,
+        given.hash or _hash(table, label),
+        (*given.notes, *notes),
+        given.point,
+        files.absolute(source) if isinstance(source, str | Path) else "",
+    )
 
 
 def read_bytes(path: Path, *, name: str) -> bytes:
@@ -131,6 +140,33 @@ def read_bytes(path: Path, *, name: str) -> bytes:
     label = f"{name} file {path}"
     data = _read(path, label)
     return guarded(lambda: unpacked(data, label), label)
+
+
+def is_file_of(path: str | Path, digest: str, *, name: str) -> bool:
+    """Tell whether a file has the hash that an earlier run recorded of it.
+
+    Parameters
+    ----------
+    path : str or Path
+    digest : str
+        As in the manifest: of the file as it lies, or of what its archive holds.
+    name : str
+        Name of the input in messages.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is empty or too large.
+    """
+    label = f"{name} file {path}"
+    data = _read(Path(path), label)
+    if hashlib.sha256(data).hexdigest() == digest:
+        return True
+    return hashlib.sha256(guarded(lambda: unpacked(data, label), label)).hexdigest() == digest
 
 
 def _hash(table: pa.Table, label: str) -> str:

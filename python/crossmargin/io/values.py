@@ -1,8 +1,9 @@
 """Write and read values of plain data in one file: no pickle, and only types that are named.
 
-A file is a line that says so, the length of a header, the header, and the bytes of arrays. The
-header is JSON: a tree of the values, and of each array its type, shape and length. Arrow columns
-are taken apart into arrays and texts, since Arrow's own reader ends the process on damaged bytes.
+A file is a line that says so, the size of the content, and the content in Zstandard. The content is
+the length of a header, the header, and the bytes of arrays. The header is JSON: a tree of the
+values, and of each array its type, shape and length. Arrow columns are taken apart into arrays and
+texts, since Arrow's own reader ends the process on damaged bytes.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.exceptions import InputError
+from crossmargin.io.limits import check_size
 
-MAGIC = b"crossmargin values 1\n"
+MAGIC = b"crossmargin values 2\n"
 SIZE = 8
-"""Bytes of the header's length, little-endian."""
+"""Bytes of a length, little-endian."""
+CODEC, LEVEL = "zstd", 1
+"""The quickest level of Zstandard: it shrinks stages twelve times, quicker than they are hashed."""
 TEXT = "text"
 """The type of a list of texts and nulls, as JSON."""
 ARRAYS = "bifuM"
@@ -68,7 +72,51 @@ def to_bytes(value: object, types: Sequence[type]) -> bytes:
     writer = _Writer({cls: _name(cls) for cls in types})
     tree = writer.node(value)
     header = json.dumps({"tree": tree, "blobs": writer.blobs}, allow_nan=False).encode()
-    return b"".join((MAGIC, len(header).to_bytes(SIZE, "little"), header, *writer.data))
+    return packed(b"".join((len(header).to_bytes(SIZE, "little"), header, *writer.data)))
+
+
+def packed(content: bytes) -> bytes:
+    """Return the bytes of the file that has this content.
+
+    Parameters
+    ----------
+    content : bytes
+
+    Returns
+    -------
+    bytes
+    """
+    data = pa.Codec(CODEC, compression_level=LEVEL).compress(content, asbytes=True)
+    return b"".join((MAGIC, len(content).to_bytes(SIZE, "little"), data))
+
+
+def unpacked(data: bytes, *, label: str) -> memoryview:
+    """Return the content of a file.
+
+    Parameters
+    ----------
+    data : bytes
+        From `packed`.
+    label : str
+        Name of the file in error messages.
+
+    Returns
+    -------
+    memoryview
+
+    Raises
+    ------
+    ValueError, OSError
+        The bytes are not such a file.
+    InputError
+        The content is too large; nothing is allocated for it.
+    """
+    begin = len(MAGIC) + SIZE
+    if data[: len(MAGIC)] != MAGIC or len(data) < begin:
+        raise ValueError("another kind of file")
+    size = int.from_bytes(data[len(MAGIC) : begin], "little")
+    check_size(size, len(data), label)
+    return memoryview(pa.Codec(CODEC).decompress(memoryview(data)[begin:], size))
 
 
 def from_bytes(data: bytes, types: Sequence[type], *, label: str) -> Any:
@@ -89,15 +137,14 @@ def from_bytes(data: bytes, types: Sequence[type], *, label: str) -> Any:
         The bytes are not such a file.
     """
     try:
-        begin = len(MAGIC) + SIZE
-        if data[: len(MAGIC)] != MAGIC:
-            raise ValueError("another kind of file")
-        end = begin + int.from_bytes(data[len(MAGIC) : begin], "little")
-        header = json.loads(data[begin:end])
-        reader = _Reader({_name(cls): cls for cls in types}, header["blobs"], data, end)
+        content = unpacked(data, label=label)
+        end = SIZE + int.from_bytes(content[:SIZE], "little")
+        header = json.loads(bytes(content[SIZE:end]))
+        reader = _Reader({_name(cls): cls for cls in types}, header["blobs"], content, end)
         return reader.value(header["tree"], DEEPEST)
     except (
         pa.ArrowException,
+        OSError,
         ValueError,
         TypeError,
         KeyError,
@@ -185,15 +232,14 @@ class _Reader:
     """Turns nodes of a tree into values."""
 
     def __init__(
-        self, types: Mapping[str, type], blobs: list[list[Any]], data: bytes, begin: int
+        self, types: Mapping[str, type], blobs: list[list[Any]], data: memoryview, begin: int
     ) -> None:
         self._types = types
         self._blobs = []
-        view = memoryview(data)
         for dtype, shape, size in blobs:
             if size < 0 or begin + size > len(data):
                 raise ValueError("an array is beyond the end of the file")
-            self._blobs.append((dtype, shape, view[begin : begin + size]))
+            self._blobs.append((dtype, shape, data[begin : begin + size]))
             begin += size
         if begin != len(data):
             raise ValueError("bytes are left over")

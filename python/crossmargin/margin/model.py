@@ -23,6 +23,7 @@ from crossmargin.instruments.universe import Universe
 from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
+from crossmargin.margin.single import Held
 from crossmargin.market import Market
 from crossmargin.market.market import Note
 from crossmargin.market.scenarios import ScenarioStore
@@ -137,17 +138,22 @@ class Incremental:
     sums : BucketSums, optional
         Sums that V needs besides VaR.
     v : callable
-        Returns V of each margin portfolio from VaR by each measure, then the sums, all as plain
-        floats. It equals the model's own V to the bit.
+        Returns V of each margin portfolio from VaR by each measure, then the sums, then what
+        `single` returns, all as plain floats. It equals the model's own V to the bit. V of a
+        portfolio depends on the numbers of this portfolio alone.
     mixtures : tuple of tuple of float
         Weights of the measures, none negative. V is the largest of these weighted sums of VaR, of
-        the sums, and of zero.
+        the sums, and of zero. Empty where V is not of this form.
+    single : callable, optional
+        Returns one amount of each margin portfolio from the positions of an account. An amount is
+        infinite where the model would raise an error.
     """
 
     measures: tuple[Measure, ...]
     sums: BucketSums | None
     v: Callable[..., Portfolios]
     mixtures: tuple[tuple[float, ...], ...]
+    single: Callable[[Held], Portfolios] | None = None
 
 
 class PreparedModel(Protocol):

@@ -16,6 +16,10 @@ PortfolioColumns = Float
 """USD for each portfolio of each account."""
 FlagColumns = Mask
 """A flag for each portfolio of each account."""
+BucketColumns = Float
+"""A number for each bucket, the first axis, of each portfolio or account."""
+BucketTable = Float
+"""A number for each pair of buckets."""
 Portfolios = tuple[float, float, float, float, float]
 """USD for each portfolio of one account."""
 Flags = tuple[bool, bool, bool, bool, bool]

@@ -279,7 +279,9 @@ def problem(
     houses = {}
     for ccp in _AT:
         model = models.ccps[ccp].incremental
-        if model is not None and all(measure.cube.on_grid for measure in model.measures):
+        if model is None or not model.mixtures:
+            continue
+        if all(measure.cube.on_grid for measure in model.measures):
             houses[ccp] = _house(lines, model, ccp, accounts, best, execution)
     rules = models.policy.agreement
     return Problem(

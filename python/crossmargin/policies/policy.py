@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from crossmargin.exceptions import InputError
+from crossmargin.files import absolute
 from crossmargin.policies.building import build, check_origin, entries
 from crossmargin.policies.ccps import CcpTable, build_ccp, check_ccp_name
-from crossmargin.policies.files import merged, policy_bytes, policy_folder
+from crossmargin.policies.files import merged, policy_bytes, policy_folder, shipped_policies
 from crossmargin.policies.sections import REQUIRED, SECTIONS, SPAN, charges
 from crossmargin.policies.sections.agreement import AgreementRules
 from crossmargin.policies.sections.charges import GrossValueCharge
@@ -67,6 +68,8 @@ class Policy:
         The entries `[[charge]]`.
     parameters : tuple of Parameter
         All parameters, with source and evidence.
+    path : str
+        Absolute path of the file; empty for a shipped policy.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Policy:
     ccps: tuple[CcpTable, ...]
     charges: tuple[GrossValueCharge, ...]
     parameters: tuple[Parameter, ...]
+    path: str = ""
 
     def get(self, section: type[T]) -> T | None:
         """Return an optional table by its class; None if the policy lacks it.
@@ -137,7 +141,9 @@ def read_policy(path: str | Path | None = None) -> Policy:
         the message names the parameter.
     """
     name = DEFAULT if path is None else str(path)
-    return parse_policy(policy_bytes(name, Path()), name=name, folder=policy_folder(name, Path()))
+    text, folder = policy_bytes(name, Path()), policy_folder(name, Path())
+    policy = parse_policy(text, name=name, folder=folder)
+    return policy if name in shipped_policies() else replace(policy, path=absolute(name))
 
 
 def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Policy:

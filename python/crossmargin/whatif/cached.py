@@ -9,29 +9,40 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from crossmargin.agreement._scalar import standing_alone, together
+from crossmargin.agreement._scalar import together
 from crossmargin.agreement.caveats import SPREAD_NOT_MODELLED
 from crossmargin.agreement.clients import Clients
-from crossmargin.agreement.single import NOTHING, Alone, Client, settle
+from crossmargin.agreement.offset_methods import scheme
+from crossmargin.agreement.rule import due
+from crossmargin.agreement.single import (
+    NOTHING,
+    Alone,
+    Client,
+    Further,
+    OneCharge,
+    alone_with,
+    settle,
+)
 from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.conventions import CME, CME_OTHER, CME_XM, FICC, FICC_XM, SEGMENTS, UNIONS
-from crossmargin.engine import Book
+from crossmargin.engine import Book, Execution
 from crossmargin.engine.whatif import AskedBook, can_be_asked
+from crossmargin.margin.charges import Charge
 from crossmargin.margin.model import LARGEST_MARGIN, Incremental
-from crossmargin.margin.portfolios import Flags, Portfolios
-from crossmargin.policies.sections import LOWER_OF_MODELS
+from crossmargin.margin.portfolios import Flags, Portfolios, rows_of
+from crossmargin.margin.single import Held, traded
+from crossmargin.whatif.parts import CachedParts, Leg, Parts
 
 if TYPE_CHECKING:
     from crossmargin.engine._core import Answer, KeptAccount
-
-Leg = tuple[int, int, int]
-"""Segment, number of the instrument, and lots."""
 
 HELD, NO_FICC, NO_CME, NO_BASIS, NO_SPREAD = 1, 2, 4, 8, 16
 """Marks of an instrument: every one has the first; FICC's model does not cover it; CME's does not;
@@ -48,7 +59,7 @@ class CachedAccounts:
 
     Parameters
     ----------
-    book, models, clients
+    book, elsewhere, models, clients
         As the run margined them.
     names : sequence of str
         Names of the accounts.
@@ -59,6 +70,7 @@ class CachedAccounts:
     def __init__(
         self,
         book: Book,
+        elsewhere: Mapping[str, Book],
         models: PreparedModels,
         clients: Clients,
         *,
@@ -66,7 +78,8 @@ class CachedAccounts:
         memory: int,
     ) -> None:
         terms = {ccp: _incremental(models, ccp) for ccp in (FICC, CME)}
-        self._asked = asked_book(book, models, terms)
+        self._asked = asked_book(book, models, terms, UNIONS)
+        self._book, self._models, self._further = book, models, elsewhere
         self._clients = clients
         self._names = names
         # The groups that hold an account's positions at other clearing firms.
@@ -79,6 +92,20 @@ class CachedAccounts:
         count = len(terms[FICC].measures)
         self._of_ficc = itemgetter(*range(count), -1)
         self._of_cme = itemgetter(slice(count, -1))
+        # What V is found from beside the tails and sums: the positions themselves.
+        self._beside_ficc, self._beside_cme = terms[FICC].single, terms[CME].single
+        self._charges = [(c.ccp, c.reducible, _single(c)) for c in models.charges]
+        rules = scheme(models.policy, models.universe)
+        self._parts: CachedParts | None = None
+        if rules is not None:
+            self._parts = CachedParts(
+                rules,
+                book,
+                len(names),
+                lambda parts, unions: asked_book(parts, models, terms, unions),
+                self._v,
+            )
+        self._by_lines = bool(self._beside_ficc or self._beside_cme or self._charges or self._parts)
         self._memory = memory
         self._kept: OrderedDict[int, _Cached] = OrderedDict()
         self._used = 0
@@ -87,6 +114,8 @@ class CachedAccounts:
         size = self._asked.bytes
         self._bytes = size[: len(names)].copy()
         np.maximum.at(self._bytes, clients.group_account, size)
+        if self._parts is not None:
+            self._bytes += self._parts.bytes
         # Accounts that are not cached: too large for the memory, or for exact sums.
         self._refused: set[int] = set(np.flatnonzero(self._bytes > memory).tolist())
         _stores.add(self)
@@ -119,10 +148,20 @@ class CachedAccounts:
         answer = cached.kept.ask(legs)
         if answer is None:
             return None
-        ficc, cme, no_ficc, no_cme = self._margins(answer)
-        # The gross P&L bounds all measures but the floor, far below this limit.
-        if max(ficc) > LARGEST_MARGIN:
+        held = _after(cached.held, legs) if self._by_lines else cached.held
+        ficc, cme = self._v(answer, held)
+        # The gross P&L bounds all measures of tails, far below this limit.
+        if not (max(ficc) <= LARGEST_MARGIN and max(cme) <= LARGEST_MARGIN):
             return None
+        charges = self._charged(held, ficc, cme)
+        if charges is None:
+            return None
+        reduction = None
+        if self._parts is not None and cached.parts is not None:
+            reduction = self._parts.reduction(cached.parts, held, legs, ficc, cme)
+            if reduction is None:
+                return None
+        no_ficc, no_cme = _flags(answer)
         mark = answer[1]
         row = settle(
             ficc,
@@ -132,8 +171,10 @@ class CachedAccounts:
             mark[FICC_XM] != 0 and mark[CME_XM] != 0,
             cached.client,
             self._agreement,
+            charges,
+            reduction,
         )
-        row["saving_is_upper_bound"] = mark[CME_XM] & NO_BASIS != 0
+        row["saving_is_upper_bound"] = mark[CME_XM] & NO_BASIS != 0 and self._parts is None
         spread = (mark[CME_XM] | mark[CME_OTHER]) & NO_SPREAD or cached.spread_elsewhere
         row["spread_risk"] = SPREAD_NOT_MODELLED if spread else None
         return row
@@ -144,15 +185,26 @@ class CachedAccounts:
         # That thread may have added an account but not yet its bytes.
         self._used = sum(int(self._bytes[account]) for account in self._kept)
 
-    def _margins(self, answer: Answer) -> tuple[Portfolios, Portfolios, Flags, Flags]:
-        """Return V of each portfolio in both models, and where they are unknown."""
-        measured, mark = answer
-        ficc = self._v_ficc(*self._of_ficc(measured))
-        cme = self._v_cme(*self._of_cme(measured))
-        a, b, c, d = mark
-        if not (a | b | c | d) & (NO_FICC | NO_CME):
-            return ficc, cme, _KNOWN, _KNOWN
-        return ficc, cme, _unknown(mark, FICC, NO_FICC), _unknown(mark, CME, NO_CME)
+    def _v(self, answer: Answer, held: Held) -> tuple[Portfolios, Portfolios]:
+        """Return V of each portfolio in both models."""
+        measured, _ = answer
+        if not self._by_lines:
+            return self._v_ficc(*self._of_ficc(measured)), self._v_cme(*self._of_cme(measured))
+        ficc, cme = self._beside_ficc, self._beside_cme
+        return (
+            self._v_ficc(*self._of_ficc(measured), *(() if ficc is None else (ficc(held),))),
+            self._v_cme(*self._of_cme(measured), *(() if cme is None else (cme(held),))),
+        )
+
+    def _charged(self, held: Held, ficc: Portfolios, cme: Portfolios) -> list[OneCharge] | None:
+        """Return the charges, or None if one is too large for any account."""
+        found = []
+        for ccp, reducible, amount in self._charges:
+            charged = amount(held, {FICC: ficc, CME: cme}[ccp])
+            if not max(charged) <= LARGEST_MARGIN:
+                return None
+            found.append((ccp, reducible, charged))
+        return found
 
     def _add(self, account: int) -> _Cached | None:
         """Cache an account in place of those not asked about for longest; None if it cannot be."""
@@ -160,11 +212,28 @@ class CachedAccounts:
         while self._kept and self._used + size > self._memory:
             dropped, _ = self._kept.popitem(last=False)
             self._used -= int(self._bytes[dropped])
+        cached = self._made(account)
+        if cached is None:
+            self._refused.add(account)
+            return None
+        self._kept[account] = cached
+        self._used += size
+        return cached
+
+    def _made(self, account: int) -> _Cached | None:
+        """Return an account as it is cached; None if it cannot be."""
         there = self._there(account)
         kept = None if there is None else self._asked.keep(account)
         if there is None or kept is None:
-            self._refused.add(account)
             return None
+        held = self._held(account)
+        parts = None
+        if self._parts is not None:
+            parts = self._parts.keep(account, held)
+            if parts is None:
+                return None
+        alone, spread = there
+        further, spread_there = self._owed_elsewhere(account)
         clients = self._clients
         client = Client(
             name=self._names[account],
@@ -175,12 +244,21 @@ class CachedAccounts:
                 float(clients.floor[account]),
                 float(clients.minimum[account]),
             ),
-            elsewhere=there[0],
+            elsewhere=alone,
+            further=further,
         )
-        cached = _Cached(kept, client, spread_elsewhere=there[1])
-        self._kept[account] = cached
-        self._used += size
-        return cached
+        return _Cached(kept, client, spread or spread_there, held, parts)
+
+    def _held(self, group: int) -> Held:
+        """Return the positions of a group, where anything is found from them."""
+        if not self._by_lines:
+            return NO_LINES
+        ptr = self._book.row_ptr[group * len(SEGMENTS) :][: len(SEGMENTS) + 1]
+        lines = slice(int(ptr[0]), int(ptr[-1]))
+        column, quantity = self._book.column[lines].tolist(), self._book.quantity[lines].tolist()
+        every = list(zip(column, quantity, strict=True))
+        ends = (ptr - ptr[0]).tolist()
+        return tuple(every[begin:end] for begin, end in pairwise(ends))
 
     def _there(self, account: int) -> tuple[Alone, bool] | None:
         """Return what positions at other clearing firms need, or None if sums may be rounded.
@@ -193,10 +271,32 @@ class CachedAccounts:
             answer = None if kept is None else kept.ask([])
             if answer is None:
                 return None
-            there = together(there, standing_alone(*self._margins(answer)))
+            held = self._held(group)
+            ficc, cme = self._v(answer, held)
+            charges = self._charged(held, ficc, cme)
+            if charges is None or not (max(ficc) <= LARGEST_MARGIN and max(cme) <= LARGEST_MARGIN):
+                return None
+            there = together(there, alone_with(ficc, cme, *_flags(answer), charges))
             spread |= any(mark & NO_SPREAD for mark in answer[1])
             del kept  # Before the next one: the memory has room for one.
         return there, spread
+
+    def _owed_elsewhere(self, account: int) -> tuple[Further, bool]:
+        """Return what an account owes at clearing houses without an agreement.
+
+        No question trades there. The flag is as in `_there`.
+        """
+        cents, known, spread = 0, True, False
+        groups = np.array([account, *self._elsewhere.get(account, ())])
+        for ccp, book in self._further.items():
+            own, model = rows_of(book, groups), self._models.ccps[ccp]
+            margin = model.margin(own, Execution(1))
+            unknown = margin.unknown[:, 0]
+            cents += int(due(margin.v[:, 0], unknown).sum())
+            known &= not unknown.any()
+            roots = self._models.universe.root[own.column]
+            spread |= bool(np.isin(roots, model.without_spread).any())
+        return (cents, known), spread
 
 
 _stores: weakref.WeakSet[CachedAccounts] = weakref.WeakSet()
@@ -211,19 +311,25 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+NO_LINES: Held = tuple([] for _ in SEGMENTS)
+
+
 class _Cached(NamedTuple):
-    """A cached account."""
+    """A cached account; its positions and their buckets only where something is found from them."""
 
     kept: KeptAccount
     client: Client
     spread_elsewhere: bool
+    held: Held
+    parts: Parts | None
 
 
 def can_be_cached(models: PreparedModels) -> bool:
-    """Return whether accounts can be cached: every model has to say that it allows this."""
-    if set(models.ccps) != {FICC, CME} or models.charges:
-        return False
-    if models.policy.agreement.offset_method != LOWER_OF_MODELS:
+    """Return whether accounts can be cached: every model and charge has to say how.
+
+    Clearing houses outside the programme need not: no question trades there.
+    """
+    if any(charge.single is None or charge.ccp not in (FICC, CME) for charge in models.charges):
         return False
     ficc, cme = (models.ccps[ccp].incremental for ccp in (FICC, CME))
     # An answer holds the sums of FICC's model, and no others.
@@ -232,7 +338,12 @@ def can_be_cached(models: PreparedModels) -> bool:
     return can_be_asked([measure.cube for measure in (*ficc.measures, *cme.measures)])
 
 
-def asked_book(book: Book, models: PreparedModels, terms: Mapping[str, Incremental]) -> AskedBook:
+def asked_book(
+    book: Book,
+    models: PreparedModels,
+    terms: Mapping[str, Incremental],
+    unions: Mapping[str, list[list[int]]],
+) -> AskedBook:
     """Return the book with everything that both models measure on it.
 
     Parameters
@@ -243,6 +354,8 @@ def asked_book(book: Book, models: PreparedModels, terms: Mapping[str, Increment
         Cubes on the grid.
     terms : mapping of str to Incremental
         How to add to the models of FICC and CME, in this order.
+    unions : mapping of str to list of list of int
+        By clearing house the segments of each portfolio that is asked about.
 
     Returns
     -------
@@ -264,8 +377,8 @@ def asked_book(book: Book, models: PreparedModels, terms: Mapping[str, Increment
     return AskedBook(
         book,
         segments=len(SEGMENTS),
-        tails=[(measure, UNIONS[ccp]) for ccp, part in terms.items() for measure in part.measures],
-        sums=sums,
+        tails=[(measure, unions[ccp]) for ccp, part in terms.items() for measure in part.measures],
+        sums=replace(sums, unions=unions[FICC]),
         mark=mark.astype(np.uint8),
     )
 
@@ -284,6 +397,32 @@ def _merged(legs: list[Leg]) -> list[Leg]:
         key = segment, instrument
         total[key] = total.get(key, 0) + lots
     return [(*key, lots) for key, lots in sorted(total.items()) if lots]
+
+
+def _single(charge: Charge) -> Callable[[Held, Portfolios], Portfolios]:
+    """Return a charge for one account; `can_be_cached` holds."""
+    assert charge.single is not None
+    return charge.single
+
+
+def _after(held: Held, legs: Sequence[Leg]) -> Held:
+    """Return positions after some legs."""
+    if not legs:
+        return held
+    by_segment = list(held)
+    for segment in {leg[0] for leg in legs}:
+        trades = [(number, float(lots)) for of, number, lots in legs if of == segment]
+        by_segment[segment] = traded(held[segment], trades)
+    return by_segment
+
+
+def _flags(answer: Answer) -> tuple[Flags, Flags]:
+    """Return where V is unknown in both models."""
+    mark = answer[1]
+    a, b, c, d = mark
+    if not (a | b | c | d) & (NO_FICC | NO_CME):
+        return _KNOWN, _KNOWN
+    return _unknown(mark, FICC, NO_FICC), _unknown(mark, CME, NO_CME)
 
 
 def _unknown(mark: tuple[int, ...], ccp: str, lacks: int) -> Flags:

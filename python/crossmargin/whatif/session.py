@@ -29,7 +29,8 @@ from crossmargin.margin.portfolios import row_of
 from crossmargin.results.schema import WHAT_IFS
 from crossmargin.results.table import Table
 from crossmargin.results.tables import caveat_columns, money_columns, saving_columns
-from crossmargin.whatif.cached import CachedAccounts, Leg, can_be_cached
+from crossmargin.whatif.cached import CachedAccounts, can_be_cached
+from crossmargin.whatif.parts import Leg
 
 Trades = Mapping[str, SupportsFloat]
 """Quantities by instrument."""
@@ -46,7 +47,7 @@ class Session:
     with and without the cache, and equal a run's. An account is not cached if
 
     - its sums might not be exact: a user's cube off the grid, or gross P&L from 2^33 USD on;
-    - the policy has charges, haircuts, or another model or offset method than the default;
+    - a charge or model of the policy does not say what it is for one account; all of ours do;
     - there are no native kernels;
     - it takes more than `memory` by itself.
 
@@ -59,7 +60,7 @@ class Session:
         From `crossmargin.run` in this process.
     memory : int
         Bytes for cached accounts; 1 GiB if not given, 0 to cache none. In addition a session holds
-        a copy of the models' P&L.
+        a copy of the models' P&L, or two under an offset method by tables.
     threads : int, optional
         For `what_ifs`; default: as many as the process may use. A single question takes one.
 
@@ -112,6 +113,7 @@ class Session:
         if can_be_cached(self._models):
             self._cached = CachedAccounts(
                 self._batch.book,
+                self._batch.elsewhere,
                 self._models,
                 self._batch.clients,
                 names=names,

@@ -12,7 +12,9 @@ from crossmargin.arrays import Float, Integer
 from crossmargin.conventions import OWN_SEGMENTS, PORTFOLIOS, SEGMENTS, UNIONS
 from crossmargin.engine import Book
 from crossmargin.instruments.universe import Universe
-from crossmargin.margin.portfolios import portfolio_sums, row_of
+from crossmargin.margin.charges import _scalar, rule
+from crossmargin.margin.portfolios import Portfolios, portfolio_sums, row_of
+from crossmargin.margin.single import Buckets, BucketSums, Held, Lines, NetPositions, of_each
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,38 @@ def net_cost(book: Book, ccp: str, exposures: Exposures) -> Float:
         USD.
     """
     net = portfolio_sums(book, ccp, exposures.value, exposures.bucket, exposures.rate.size)
-    return exact.ordered_sum(np.abs(net) * exposures.rate)
+    return rule.net_cost(np.moveaxis(net, -1, 0), exposures.rate)
+
+
+class SingleNetCost:
+    """`net_cost` of one account."""
+
+    def __init__(self, ccp: str, exposures: Exposures) -> None:
+        self._sums = BucketSums(ccp, exposures.value, exposures.bucket)
+        self._rate: list[float] = exposures.rate.tolist()
+
+    def __call__(self, held: Held) -> Portfolios:
+        """Return the cost of each margin portfolio, USD."""
+        return of_each(self._sums(held), self._cost)
+
+    def _cost(self, sums: Buckets) -> float:
+        return _scalar.net_cost([net for _, net in sums], [self._rate[n] for n, _ in sums])
+
+
+class SingleGrossCost:
+    """`gross_cost` of one account."""
+
+    def __init__(self, ccp: str, each: Float) -> None:
+        self._net = NetPositions(ccp)
+        self._each: list[float] = each.tolist()
+
+    def __call__(self, held: Held) -> Portfolios:
+        """Return the cost of each margin portfolio, USD."""
+        return of_each(self._net(held), self._cost)
+
+    def _cost(self, lines: Lines) -> float:
+        each = self._each
+        return exact.sum_of([abs(net * each[i]) for i, net in lines])
 
 
 def net_cost_per_lot(book: Book, ccp: str, exposures: Exposures) -> Float:

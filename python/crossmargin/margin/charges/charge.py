@@ -9,7 +9,8 @@ from crossmargin.arrays import Float
 from crossmargin.engine import Book
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
+from crossmargin.margin.single import Held
 from crossmargin.market import Market
 from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import Policy
@@ -34,6 +35,9 @@ class Charge:
         Takes the same, of few groups, and what a lot of each instrument adds to V, [G x 5 x I].
         Returns what a lot adds to the charge, likewise; quantities times it sum to the amount.
         None: the charge is not shared out over positions.
+    single : callable, optional
+        The same to the bit for one account in plain numbers, from its positions and V. Without it
+        a what-if goes through the full calculation, which is always safe.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Charge:
     reducible: bool
     amount: Callable[[Book, CcpMargin], Float]
     per_lot: Callable[[Book, CcpMargin, Float], Float] | None = None
+    single: Callable[[Held, Portfolios], Portfolios] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,18 @@ from functools import partial
 
 import numpy as np
 
-from crossmargin import exact
 from crossmargin.arrays import Float, Integer
 from crossmargin.conventions import PORTFOLIOS, SEGMENTS
 from crossmargin.engine import Book
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.universe import Universe
+from crossmargin.margin.charges import _scalar
 from crossmargin.margin.charges.amounts import net_positions, of_root, side_of_positions
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
+from crossmargin.margin.charges.rule import beyond_volume
 from crossmargin.margin.parts import share_of
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
+from crossmargin.margin.single import Held, Lines, NetPositions, of_each
 from crossmargin.policies.sections.charges import CmeConcentration
 
 
@@ -69,6 +71,7 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
             rules.reducible,
             partial(_amount, volumes, rules.threshold, rate),
             partial(_per_lot, volumes, rules.threshold, rate),
+            _Single(rules.ccp, volumes, rules.threshold, rate),
         )
     ]
 
@@ -118,7 +121,7 @@ def _amount(
     The sum is of |contracts|, long and short alike (methodology, section 5).
     """
     held = _held(volumes, book, margin)
-    return exact.ordered_sum(rate * np.maximum(held - threshold * volumes.adv, 0.0))
+    return beyond_volume(np.moveaxis(held, -1, 0), volumes.adv, rate, threshold)
 
 
 def _per_lot(
@@ -140,3 +143,30 @@ def _held(volumes: Volumes, book: Book, margin: CcpMargin) -> Float:
         counted = np.bincount(cell, np.abs(net), groups * volumes.adv.size)
         held[:, portfolio] = counted.reshape(groups, -1)
     return held
+
+
+class _Single:
+    """`_amount` of one account."""
+
+    def __init__(self, ccp: str, volumes: Volumes, threshold: float, rate: Float) -> None:
+        self._net = NetPositions(ccp)
+        self._number: list[int] = volumes.number.tolist()
+        self._adv: list[float] = volumes.adv.tolist()
+        self._rate: list[float] = rate.tolist()
+        self._threshold = threshold
+
+    def __call__(self, held: Held, v: Portfolios) -> Portfolios:
+        return of_each(self._net(held), self._amount)
+
+    def _amount(self, lines: Lines) -> float:
+        contracts: dict[int, float] = {}
+        for instrument, net in lines:
+            n = self._number[instrument]
+            contracts[n] = contracts.get(n, 0.0) + abs(net)
+        at = sorted(contracts)
+        return _scalar.beyond_volume(
+            [contracts[n] for n in at],
+            [self._adv[n] for n in at],
+            [self._rate[n] for n in at],
+            self._threshold,
+        )

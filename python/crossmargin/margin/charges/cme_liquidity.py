@@ -6,9 +6,15 @@ from functools import partial
 
 from crossmargin.arrays import Float
 from crossmargin.engine import Book
-from crossmargin.margin.charges.amounts import gross_cost, gross_cost_per_lot, of_root
+from crossmargin.margin.charges.amounts import (
+    SingleGrossCost,
+    gross_cost,
+    gross_cost_per_lot,
+    of_root,
+)
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
+from crossmargin.margin.single import Held
 from crossmargin.policies.sections.charges import CmeLiquidity
 
 
@@ -35,12 +41,17 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
             rules.reducible,
             partial(_amount, each),
             partial(_per_lot, each),
+            partial(_single, SingleGrossCost(rules.ccp, each)),
         )
     ]
 
 
 def _amount(each: Float, book: Book, margin: CcpMargin) -> Float:
     return gross_cost(book, margin.ccp, each)
+
+
+def _single(gross: SingleGrossCost, held: Held, v: Portfolios) -> Portfolios:
+    return gross(held)
 
 
 def _per_lot(each: Float, book: Book, margin: CcpMargin, _: Float) -> Float:

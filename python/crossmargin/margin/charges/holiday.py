@@ -8,8 +8,11 @@ import numpy as np
 
 from crossmargin.arrays import Float
 from crossmargin.engine import Book
+from crossmargin.margin.charges import _scalar
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.charges.rule import rate_of
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
+from crossmargin.margin.single import Held
 from crossmargin.market.calendars import DAY, add_business_days
 from crossmargin.policies.sections.charges import HolidayRules
 
@@ -36,6 +39,7 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
             False,
             partial(_amount, rules.rate),
             partial(_per_lot, rules.rate),
+            partial(_single, rules.rate),
         )
     ]
 
@@ -57,7 +61,11 @@ def before_holiday(date: np.datetime64) -> bool:
 
 
 def _amount(rate: float, book: Book, margin: CcpMargin) -> Float:
-    return rate * margin.v
+    return rate_of(margin.v, rate)
+
+
+def _single(rate: float, held: Held, v: Portfolios) -> Portfolios:
+    return _scalar.rate_of(v, rate)
 
 
 def _per_lot(rate: float, book: Book, margin: CcpMargin, of_margin: Float) -> Float:

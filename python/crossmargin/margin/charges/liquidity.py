@@ -8,10 +8,18 @@ import numpy as np
 
 from crossmargin.arrays import Float
 from crossmargin.engine import Book
-from crossmargin.margin.charges.amounts import Exposures, net_cost, net_cost_per_lot
+from crossmargin.margin.charges import _scalar
+from crossmargin.margin.charges.amounts import (
+    Exposures,
+    SingleNetCost,
+    net_cost,
+    net_cost_per_lot,
+)
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
+from crossmargin.margin.charges.rule import above_share
 from crossmargin.margin.ficc.haircuts import maturity_group
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
+from crossmargin.margin.single import Held
 from crossmargin.policies.sections.charges import LiquidityRules
 
 
@@ -38,6 +46,7 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
             False,
             partial(_amount, held, rules.threshold),
             partial(_per_lot, held, rules.threshold),
+            partial(_single, SingleNetCost(rules.ccp, held), rules.threshold),
         )
     ]
 
@@ -62,8 +71,11 @@ def exposures(inputs: ChargeInputs, rules: LiquidityRules) -> Exposures:
 
 
 def _amount(held: Exposures, threshold: float, book: Book, margin: CcpMargin) -> Float:
-    cost = net_cost(book, margin.ccp, held)
-    return np.where(cost > threshold * margin.v, cost, 0.0)
+    return above_share(net_cost(book, margin.ccp, held), margin.v, threshold)
+
+
+def _single(cost: SingleNetCost, threshold: float, held: Held, v: Portfolios) -> Portfolios:
+    return _scalar.above_share(cost(held), v, threshold)
 
 
 def _per_lot(held: Exposures, threshold: float, book: Book, margin: CcpMargin, _: Float) -> Float:

@@ -10,10 +10,16 @@ from crossmargin.arrays import Float
 from crossmargin.engine import Book
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.universe import FORWARD_CASH
-from crossmargin.margin.charges.amounts import Exposures, net_cost, net_cost_per_lot
+from crossmargin.margin.charges.amounts import (
+    Exposures,
+    SingleNetCost,
+    net_cost,
+    net_cost_per_lot,
+)
 from crossmargin.margin.charges.charge import Charge, ChargeInputs
 from crossmargin.margin.ficc.haircuts import node_moves, worst_moves
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
+from crossmargin.margin.single import Held
 from crossmargin.market.curve import years_between
 from crossmargin.policies.sections.charges import RepoRateRules
 
@@ -39,7 +45,9 @@ def prepare(inputs: ChargeInputs) -> list[Charge]:
     if rules is None:
         return []
     held = exposures(inputs, rules)
-    return [Charge(rules.name, rules.ccp, False, partial(_amount, held), partial(_per_lot, held))]
+    amount, per_lot = partial(_amount, held), partial(_per_lot, held)
+    single = partial(_single, SingleNetCost(rules.ccp, held))
+    return [Charge(rules.name, rules.ccp, False, amount, per_lot, single)]
 
 
 def exposures(inputs: ChargeInputs, rules: RepoRateRules) -> Exposures:
@@ -74,6 +82,10 @@ def exposures(inputs: ChargeInputs, rules: RepoRateRules) -> Exposures:
 
 def _amount(held: Exposures, book: Book, margin: CcpMargin) -> Float:
     return net_cost(book, margin.ccp, held)
+
+
+def _single(cost: SingleNetCost, held: Held, v: Portfolios) -> Portfolios:
+    return cost(held)
 
 
 def _per_lot(held: Exposures, book: Book, margin: CcpMargin, _: Float) -> Float:

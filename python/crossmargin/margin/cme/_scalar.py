@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from crossmargin.margin.portfolios import Portfolios
 
 
@@ -29,3 +30,40 @@ def v_cme_stressed(
     mean_other = historical_weight * hvar_other + stressed_weight * svar_other
     mean_all = historical_weight * hvar_all + stressed_weight * svar_all
     return (mean_cash if mean_cash > 0.0 else 0.0, mean_futures if mean_futures > 0.0 else 0.0, mean_combined if mean_combined > 0.0 else 0.0, mean_other if mean_other > 0.0 else 0.0, mean_all if mean_all > 0.0 else 0.0)
+
+
+def v_span(
+    scan: Portfolios,
+    intra: Portfolios,
+    delivery: Portfolios,
+    credit: Portfolios,
+) -> Portfolios:
+    scan_cash, scan_futures, scan_combined, scan_other, scan_all = scan
+    intra_cash, intra_futures, intra_combined, intra_other, intra_all = intra
+    delivery_cash, delivery_futures, delivery_combined, delivery_other, delivery_all = delivery
+    credit_cash, credit_futures, credit_combined, credit_other, credit_all = credit
+    total_cash = scan_cash + intra_cash + delivery_cash + credit_cash
+    total_futures = scan_futures + intra_futures + delivery_futures + credit_futures
+    total_combined = scan_combined + intra_combined + delivery_combined + credit_combined
+    total_other = scan_other + intra_other + delivery_other + credit_other
+    total_all = scan_all + intra_all + delivery_all + credit_all
+    return (total_cash if total_cash > 0.0 else 0.0, total_futures if total_futures > 0.0 else 0.0, total_combined if total_combined > 0.0 else 0.0, total_other if total_other > 0.0 else 0.0, total_all if total_all > 0.0 else 0.0)
+
+
+def scan_loss(
+    net: float,
+    usd: float,
+    largest: float,
+) -> float:
+    return abs(net * usd) * largest
+
+
+def held_on_side(
+    deltas: Sequence[float],
+    side: float,
+) -> float:
+    total = 0.0
+    for delta in deltas:
+        held = side * delta
+        total = total + (held if held > 0.0 else 0.0)
+    return total

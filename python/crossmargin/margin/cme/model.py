@@ -25,9 +25,10 @@ from crossmargin.margin.cme.historical import (
 )
 from crossmargin.margin.cme.span import SpanModel, span_margin, span_model
 from crossmargin.margin.cme.span_parts import span_parts
+from crossmargin.margin.cme.span_single import SingleSpan
 from crossmargin.margin.model import Incremental, ModelInputs, OwnCube
 from crossmargin.margin.parts import Part
-from crossmargin.margin.portfolios import CcpMargin
+from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.market.market import Note
 from crossmargin.market.scenarios import StressWindow
 from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules, Span
@@ -230,7 +231,11 @@ class PreparedSpan:
     horizon: int
     without_basis: ClassVar[tuple[str, ...]] = ()
     without_spread: ClassVar[tuple[str, ...]] = ()
-    incremental: ClassVar[Incremental | None] = None
+
+    @property
+    def incremental(self) -> Incremental | None:
+        """V from the positions: the model has no tails."""
+        return Incremental((), None, _itself, (), SingleSpan(self.model))
 
     def margin(self, book: Book, execution: Execution) -> CcpMargin:
         """Return V_C of every portfolio; see `span_margin`."""
@@ -252,6 +257,10 @@ class PreparedSpan:
     def describe(self) -> dict[str, Any]:
         """Return scan ranges and credit rates, and where each came from."""
         return self.model.describe()
+
+
+def _itself(v: Portfolios) -> Portfolios:
+    return v
 
 
 def _reason_unpriced(universe: Universe) -> Text:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from crossmargin.margin.portfolios import PortfolioColumns
+from crossmargin.arrays import Float
+from crossmargin.margin.portfolios import BucketColumns, PortfolioColumns
 
 
 def v_cme(hvar: PortfolioColumns) -> PortfolioColumns:
@@ -19,3 +20,28 @@ def v_cme_stressed(
     stressed_weight = 1.0 - historical_weight
     mean = historical_weight * hvar + stressed_weight * svar
     return v_cme(mean)
+
+
+def v_span(
+    scan: PortfolioColumns,
+    intra: PortfolioColumns,
+    delivery: PortfolioColumns,
+    credit: PortfolioColumns,
+) -> PortfolioColumns:
+    """Return V_C by scan ranges, USD, never negative; the credit is negative."""
+    total = scan + intra + delivery + credit
+    return np.maximum(total, 0.0)
+
+
+def scan_loss(net: Float, usd: Float, largest: float) -> Float:
+    """Return the largest loss of a net delta over moves either way, in USD a scan range."""
+    return np.asarray(np.abs(net * usd) * largest)
+
+
+def held_on_side(deltas: BucketColumns, side: float) -> Float:
+    """Return the deltas of a tier on one side, 1 for long and -1 for short, together."""
+    total = np.asarray(0.0)
+    for delta in deltas:
+        held = side * delta
+        total = total + np.maximum(held, 0.0)
+    return total

@@ -22,6 +22,7 @@ from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
 from crossmargin.margin.cme.historical import equivalents, front_contract
+from crossmargin.margin.cme.rule import held_on_side, scan_loss, v_span
 from crossmargin.margin.cme.span_file import Key, SpanFile
 from crossmargin.margin.portfolios import CcpMargin, Items, holds, joined, portfolio_sums
 from crossmargin.market import Market
@@ -498,7 +499,7 @@ def span_margin(
         for name, amount in detail.amounts().items():
             component[name][first:last] = exact.ordered_sum(amount)
         items.append(detail.items(model, first))
-    v = np.maximum(exact.ordered_sum(np.stack(list(component.values()), axis=-1)), 0.0)
+    v = v_span(*(component[name] for name in COMPONENTS))
     of_component = [joined(blocks) for blocks in zip(*items, strict=True)]
     return CcpMargin(CME, v, holds(book, CME, ~model.priced), component, of_component)
 
@@ -530,8 +531,8 @@ def span_detail(
         net[..., k] = exact.ordered_sum(own)
         delivery[..., k] = charge.get(root, 0.0) * exact.ordered_sum(np.abs(own[..., month <= 0]))
         tiers = [own[..., (a <= month) & (month <= b)] for a, b in rules.tiers_of(root)]
-        spreads = [(a - 1, b - 1, each) for name, a, b, each in rules.intra_spreads if name == root]
-        intra[..., k] = intra_charge(tiers, spreads, shape[:2], execution=execution)
+        within = rules.spreads_within(root)
+        intra[..., k] = intra_charge(tiers, within, shape[:2], execution=execution)
     scan, scenario = scan_risk(net, usd, rules.extreme_multiple, rules.extreme_cover)
     formed, credit = spread_credits(net, scan, model.spreads, execution=execution)
     return SpanDetail(net, scan, scenario, intra, delivery, formed, credit)
@@ -556,13 +557,18 @@ def scan_risk(net: Float, usd: Float, multiple: float, cover: float) -> tuple[Fl
         1 to 16.
     """
     gain = net * usd
-    risk, scenario = np.zeros(net.shape), np.ones(net.shape, dtype=np.int64)
-    moves = [*(third / 3.0 for third in THIRDS), multiple * cover, -multiple * cover]
-    for number, move in enumerate(moves, start=1):
-        loss = gain * -move
-        larger = loss > risk
-        risk[larger], scenario[larger] = loss[larger], number
+    moves = scan_moves(multiple, cover)
+    # Each move comes both ways: the largest one decides, whatever the direction.
+    risk = scan_loss(net, usd, max(moves))
+    scenario = np.ones(net.shape, dtype=np.int64)
+    for number in range(len(moves), 0, -1):
+        scenario[gain * -moves[number - 1] == risk] = number
     return risk, scenario
+
+
+def scan_moves(multiple: float, cover: float) -> list[float]:
+    """Return the price moves of SPAN's scenarios 1 to 16, in scan ranges; each comes both ways."""
+    return [*(third / 3.0 for third in THIRDS), multiple * cover, -multiple * cover]
 
 
 def intra_charge(
@@ -592,12 +598,17 @@ def intra_charge(
     if not spreads:
         return np.zeros(shape)
     long, short = (
-        np.stack([exact.ordered_sum(np.maximum(side * tier, 0.0)).ravel() for tier in tiers], 1)
+        np.stack([_tier_sum(tier, side, shape).ravel() for tier in tiers], 1)
         for side in (1.0, -1.0)
     )
     a, b, usd = zip(*spreads, strict=True)
     charged = engine.tier_charges(long, short, tier_a=a, tier_b=b, charge=usd, **execution.kernels)
     return exact.ordered_sum(charged.charge).reshape(shape)
+
+
+def _tier_sum(tier: Float, side: float, shape: tuple[int, ...]) -> Float:
+    """Return a tier's deltas on one side, of the given shape; a tier may have no contract."""
+    return np.asarray(np.broadcast_to(held_on_side(np.moveaxis(tier, -1, 0), side), shape))
 
 
 def spread_credits(
@@ -627,19 +638,26 @@ def spread_credits(
     shape = (*net.shape[:-1], len(spreads))
     if not spreads:
         return np.zeros(shape), np.zeros(shape)
-    legs = [leg for spread in spreads for leg in zip(spread.root, spread.ratio, strict=True)]
-    root, ratio = (np.array(part) for part in zip(*legs, strict=True))
     formed = engine.spread_credits(
         net.reshape(-1, net.shape[-1]),
         risk.reshape(-1, net.shape[-1]),
-        leg_ptr=np.cumsum([0, *(len(spread.root) for spread in spreads)]),
-        leg_commodity=root,
-        leg_ratio=np.abs(ratio),
-        leg_side=np.sign(ratio).astype(np.int64),
-        rate=[spread.rate for spread in spreads],
+        **legs_of_spreads(spreads),
         **execution.kernels,
     )
     return formed.count.reshape(shape), formed.credit.reshape(shape)
+
+
+def legs_of_spreads(spreads: Sequence[Spread]) -> dict[str, Any]:
+    """Return spreads between roots, at least one, as arguments of `engine.spread_credits`."""
+    legs = [leg for spread in spreads for leg in zip(spread.root, spread.ratio, strict=True)]
+    root, ratio = (np.array(part) for part in zip(*legs, strict=True))
+    return {
+        "leg_ptr": np.cumsum([0, *(len(spread.root) for spread in spreads)]),
+        "leg_commodity": root,
+        "leg_ratio": np.abs(ratio),
+        "leg_side": np.sign(ratio).astype(np.int64),
+        "rate": [spread.rate for spread in spreads],
+    }
 
 
 def _rows(book: Book, first: int, last: int) -> Book:

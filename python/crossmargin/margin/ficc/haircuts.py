@@ -16,8 +16,11 @@ from crossmargin.engine import Book, Cube, tail_size
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe
+from crossmargin.margin.ficc import _scalar
+from crossmargin.margin.ficc.rule import haircut
 from crossmargin.margin.ficc.var import ficc_scenarios
-from crossmargin.margin.portfolios import portfolio_sums
+from crossmargin.margin.portfolios import Portfolios, portfolio_sums
+from crossmargin.margin.single import Buckets, BucketSums, Held, of_each
 from crossmargin.market import Market
 from crossmargin.market.curve import NODE_NAMES, NODES
 from crossmargin.market.scenarios import ScenarioStore
@@ -190,13 +193,25 @@ def haircut_amount(book: Book, universe: Universe, haircuts: Haircuts) -> Float:
     """
     buckets = haircuts.rate.size
     net = portfolio_sums(book, FICC, universe.market_value, haircuts.bucket, buckets)
-    risk = net * haircuts.rate
-    square = np.zeros(risk.shape[:2])
-    for i in range(buckets):
-        for j in range(buckets):
-            square += haircuts.correlation[i, j] * (risk[:, :, i] * risk[:, :, j])
-    # Rounding may take a sum of offsets below zero.
-    return np.asarray(np.sqrt(np.maximum(square, 0.0)))
+    return haircut(np.moveaxis(net * haircuts.rate, -1, 0), haircuts.correlation)
+
+
+class SingleHaircut:
+    """`haircut_amount` of one account."""
+
+    def __init__(self, universe: Universe, haircuts: Haircuts) -> None:
+        self._sums = BucketSums(FICC, universe.market_value, haircuts.bucket)
+        self._rate: list[float] = haircuts.rate.tolist()
+        self._correlation: list[list[float]] = haircuts.correlation.tolist()
+
+    def __call__(self, held: Held) -> Portfolios:
+        """Return the amount of each margin portfolio, USD."""
+        return of_each(self._sums(held), self._amount)
+
+    def _amount(self, sums: Buckets) -> float:
+        at = [number for number, _ in sums]
+        risk = [net * self._rate[number] for number, net in sums]
+        return _scalar.haircut(risk, [[self._correlation[i][j] for j in at] for i in at])
 
 
 def _correlation(move: Float) -> Float:

@@ -15,8 +15,14 @@ from crossmargin.engine.whatif import BucketSums
 from crossmargin.instruments.contracts import Contract, roots
 from crossmargin.instruments.short_rates import RATE_INDEX
 from crossmargin.instruments.universe import TREASURY, Universe
-from crossmargin.margin.ficc._scalar import v_ficc
-from crossmargin.margin.ficc.haircuts import Haircuts, haircut_amount, haircut_method, without
+from crossmargin.margin.ficc._scalar import v_ficc, v_ficc_haircut
+from crossmargin.margin.ficc.haircuts import (
+    Haircuts,
+    SingleHaircut,
+    haircut_amount,
+    haircut_method,
+    without,
+)
 from crossmargin.margin.ficc.parts import ficc_parts
 from crossmargin.margin.ficc.var import (
     PROXY,
@@ -167,18 +173,18 @@ class PreparedFicc:
 
     @property
     def incremental(self) -> Incremental | None:
-        """How to add to the tails and the floor's sums; None with haircuts, which have a root."""
-        if self.haircuts is not None:
-            return None
+        """How to add to the tails and the floor's sums, and to the haircuts."""
         sums = BucketSums(
             self.universe.market_value,
             floor_buckets(self.universe, self.rules).astype(np.int32),
             self.floor_rate,
             UNIONS[FICC],
         )
-        return Incremental(
-            tuple(ficc_measures(self.cube, self.rules)), sums, v_ficc, ((1.0, 0.0), (0.0, 1.0))
-        )
+        measures = tuple(ficc_measures(self.cube, self.rules))
+        if self.haircuts is None:
+            return Incremental(measures, sums, v_ficc, ((1.0, 0.0), (0.0, 1.0)))
+        single = SingleHaircut(self.universe, self.haircuts)
+        return Incremental(measures, sums, v_ficc_haircut, (), single)
 
     def margin(self, book: Book, execution: Execution) -> CcpMargin:
         """Return V_F of every portfolio; see `ficc_margin`."""

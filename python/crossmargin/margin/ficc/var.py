@@ -19,7 +19,7 @@ from crossmargin.engine import (
 )
 from crossmargin.engine.execution import DEFAULT_EXECUTION
 from crossmargin.instruments.universe import FORWARD_CASH, Universe
-from crossmargin.margin.ficc.rule import v_ficc
+from crossmargin.margin.ficc.rule import v_ficc, v_ficc_haircut, with_haircut
 from crossmargin.margin.portfolios import CcpMargin, holds, portfolio_sums
 from crossmargin.market import Market
 from crossmargin.market.curve import NODE_NAMES, NODES
@@ -252,8 +252,8 @@ def ficc_margin(
     var, minimum = tail.var[:, :, 0], tail.var[:, :, 1]
     component = {"VaR": var, "floor": floor, "MMA": minimum}
     if haircut is not None:
-        # A gain in the scenarios does not pay for a haircut.
-        var, minimum = (np.maximum(measure, 0.0) + haircut for measure in (var, minimum))
-        component |= {"MMA": minimum, "haircut": haircut}
-    v = v_ficc(var, minimum, floor)
+        component |= {"MMA": with_haircut(minimum, haircut), "haircut": haircut}
+        v = v_ficc_haircut(var, minimum, floor, haircut)
+    else:
+        v = v_ficc(var, minimum, floor)
     return CcpMargin(FICC, v, holds(book, FICC, ~priced), component)

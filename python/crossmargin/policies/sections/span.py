@@ -67,6 +67,10 @@ class Span:
         """Return the first and last month of each tier of a root."""
         return [(first, last) for name, first, last in self.tiers if name == root]
 
+    def spreads_within(self, root: str) -> list[tuple[int, int, float]]:
+        """Return the spreads between tiers of a root: two of its tiers, from 0 on, and USD."""
+        return [(a - 1, b - 1, usd) for name, a, b, usd in self.intra_spreads if name == root]
+
     def rules(self) -> Rules:
         """Return the rules for the values."""
         tiers = {root: self.tiers_of(root) for root, _, _ in self.tiers}
