@@ -17,6 +17,7 @@ from crossmargin.io.market import read_market
 from crossmargin.market import Market
 from crossmargin.market.rates import RateWarning
 from crossmargin.policies import read_policy
+from crossmargin.whatif.files import answer_questions
 from crossmargin.whatif.session import Session
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ __all__ = [
     "RateWarning",
     "RunResult",
     "Session",
+    "answer_questions",
     "compare",
     "compare_revaluation",
     "conversion_factor",

@@ -23,6 +23,7 @@ from crossmargin.cli.output import print_line
 from crossmargin.cli.policy import policies
 from crossmargin.cli.run import run
 from crossmargin.cli.sample import sample
+from crossmargin.cli.whatif import whatif
 from crossmargin.exceptions import InputError
 
 # typer exports one kind of usage error. Where the others are differs by its version.
@@ -69,7 +70,7 @@ def options(
     """Hold the options of the command itself."""
 
 
-for subcommand in (run, check, sample, compare):
+for subcommand in (run, check, sample, compare, whatif):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -11,8 +12,8 @@ from crossmargin.instruments.contracts import (
     Contract,
     delivery_months,
     first_month,
-    last_listed,
-    last_trading_day,
+    reference_period,
+    was_listed,
 )
 from crossmargin.instruments.securities import Securities
 from crossmargin.market.calendars import MONTH
@@ -70,23 +71,27 @@ def front_contracts(names: Sequence[str], as_of: np.datetime64) -> list[Contract
     Returns
     -------
     list of Contract
-        The nearest contract that trades after this day; of a Treasury future, the nearest whose
-        delivery month has not begun. A root without any is left out.
+        The nearest contract that is listed and whose delivery month, or the period whose rates
+        settle it, begins after this day. A root without any is left out.
     """
     return [front for root in names if (front := _front(root, as_of)) is not None]
 
 
 def _front(root: str, as_of: np.datetime64) -> Contract | None:
-    this_month = as_of.astype("datetime64[M]")
-    last = [last_listed(root, number, as_of) for number in delivery_months(root)]
-    until = max((month for month in last if month is not None), default=this_month - MONTH)
-    # The reference quarter of a contract may have begun up to three months ago.
-    month = max(this_month - 3 * MONTH, first_month(root))
-    while month <= until:
-        if int(month.astype(np.int64)) % 12 + 1 in delivery_months(root):
-            contract = Contract(root, month)
-            treasury = contract.rule.kind == "treasury"
-            if month > this_month if treasury else last_trading_day(contract) > as_of:
-                return contract
-        month += MONTH
+    months = delivery_months(root)
+    month = max(as_of.astype("datetime64[M]"), first_month(root))
+    # A year holds every month of a root.
+    for ahead in range(13):
+        number = int((month + ahead * MONTH).astype(np.int64)) % 12 + 1
+        if number in months:
+            contract = Contract(root, month + ahead * MONTH)
+            if _begins(contract) > as_of:
+                return contract if was_listed(contract, as_of) else None
     return None
+
+
+def _begins(contract: Contract) -> np.datetime64:
+    """Return the first day of the delivery month or of the reference period."""
+    if contract.rule.kind == "treasury":
+        return cast(np.datetime64, contract.month.astype("datetime64[D]"))
+    return reference_period(contract)[0]

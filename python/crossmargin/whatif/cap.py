@@ -92,9 +92,11 @@ def to_cap(
         reason = _why_not(scope, account, future)
     if found.contracts is None and reason is None:
         searched = f"{len(numbers) - 1:,} that the ordinary account holds" if move else f"{limit:,}"
+        code = scope.answer(account, legs(found.at))["reason"]
+        why = f" ({code})" if code else ""
         reason = (
             f"no number of contracts up to {searched} does: the offset rate is at most "
-            f"{found.rate:.2%}, at {found.at:,}, and the cap is {cap:.0%}"
+            f"{found.rate:.2%}, at {found.at:,}{why}, and the cap is {cap:.0%}"
         )
     return ToCap(
         account=list(scope.accounts)[account],

@@ -207,4 +207,4 @@ def _parts(
 
 def _told(scope: Scope, leg: Leg) -> str:
     _, instrument, lots = leg
-    return f"{scope.symbol(instrument)} {lots * (1 if scope.future[instrument] else LOT)}"
+    return f"{scope.symbol(instrument)} {lots * (1 if scope.future[instrument] else LOT):,}"

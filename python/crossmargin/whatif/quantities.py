@@ -81,7 +81,7 @@ def read_trade(text: str) -> tuple[str, int]:
     matched = _TRADE.fullmatch(text.strip())
     if matched is None:
         raise InputError(
-            f"trade {text[:LONGEST]!r}: an instrument and a quantity expected, such as "
+            f"{text[:LONGEST]!r}: an instrument and a quantity expected, such as "
             '"ZNM25 -500" or "91282CMB4 100mm"'
         )
     return matched[1], read_quantity(matched[2])

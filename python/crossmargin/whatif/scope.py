@@ -24,6 +24,7 @@ from crossmargin.calculation.margins import (
 from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
 from crossmargin.engine import Book, Execution
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import Contract, last_day
 from crossmargin.instruments.identifiers import canonical_cusip, canonical_name, parse_contract
 from crossmargin.instruments.securities import Securities
@@ -76,7 +77,7 @@ class Scope:
     def account(self, name: str) -> int:
         """Return the number of an account; ValueError if there is none."""
         if not isinstance(name, str) or name not in self.accounts:
-            raise ValueError(f"account {name!r} is not in the run; see session.accounts")
+            raise InputError(f"account {name!r} is not in the run; see session.accounts")
         return self.accounts[name]
 
     def instrument(self, name: str) -> int | None:
@@ -207,14 +208,14 @@ class Scope:
         name = self.symbol(instrument)
         if not self.eligible[account]:
             owner = list(self.accounts)[account]
-            raise ValueError(f"account {owner} may not be cross-margined: {name} cannot be moved")
+            raise InputError(f"account {owner} may not be cross-margined: {name} cannot be moved")
         inside, outside = self.crossed[instrument], self.other[instrument]
         if inside == outside:
-            raise ValueError(f"{name} may not be cross-margined: it cannot be moved")
+            raise InputError(f"{name} may not be cross-margined: it cannot be moved")
         crossed, ordinary = (self.held(account, at, instrument) for at in (inside, outside))
         if not (_within(lots, ordinary) or _within(-lots, crossed)):
             unit = 1 if self.future[instrument] else LOT
-            raise ValueError(
+            raise InputError(
                 f"move of {lots * unit:,} {name}: the ordinary account holds {ordinary * unit:,} "
                 f"and the cross-margin account {crossed * unit:,}; a move has the sign of the "
                 "position when it goes into the cross-margin account, the opposite one when it "
@@ -224,7 +225,7 @@ class Scope:
     def _number(self, name: str) -> int:
         number = self.instrument(name)
         if number is None:
-            raise ValueError(f"instrument {name!r} is not in the run; see session.instruments")
+            raise InputError(f"instrument {name!r} is not in the run; see session.instruments")
         return number
 
 
@@ -323,16 +324,19 @@ def find_instrument(name: str, securities: Securities, as_of: np.datetime64) -> 
         trouble = str(error)
     else:
         if last_day(contract) < as_of:
-            raise ValueError(f"{contract.symbol} expired on {last_day(contract)}")
+            raise InputError(f"{contract.symbol} expired on {last_day(contract)}")
         return contract
-    cusip = canonical_cusip(text)
+    try:
+        cusip = canonical_cusip(text)
+    except ValueError as error:
+        raise InputError(f"instrument {error}") from None
     at = int(np.searchsorted(securities.cusip, cusip))
     if at == securities.cusip.size or securities.cusip[at] != cusip:
         # Names of contracts begin with a letter, CUSIPs with a digit.
         why = "" if text[:1].isdigit() else f", and is no contract: {trouble}"
-        raise ValueError(f"instrument {text!r} is not in the run's securities{why}")
+        raise InputError(f"instrument {text!r} is not in the run's securities{why}")
     if securities.maturity_date[at] <= as_of:
-        raise ValueError(f"{cusip} matured on {securities.maturity_date[at]}")
+        raise InputError(f"{cusip} matured on {securities.maturity_date[at]}")
     return at
 
 
@@ -352,10 +356,10 @@ def _lots(name: str, quantity: SupportsFloat, future: bool) -> int:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not abs(number) <= largest:
-        raise ValueError(f"quantity {quantity!r} of {name} is not a number within {largest:g}")
+        raise InputError(f"quantity {quantity!r} of {name} is not a number within {largest:g}")
     lots = int(number // lot)
     if lots * lot != number:
-        raise ValueError(
+        raise InputError(
             f"quantity {quantity!r} of {name} is not a whole number of "
             + ("contracts" if future else f"lots of {LOT} USD face")
         )

@@ -17,6 +17,7 @@ from crossmargin.calculation.batches import Batch
 from crossmargin.calculation.extended import extended_models, widened
 from crossmargin.calculation.result import RunResult, stages_of
 from crossmargin.engine import Execution
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.benchmarks import benchmarks, front_contracts
 from crossmargin.instruments.contracts import Contract
 from crossmargin.results.schema import IMPACT_TABLE
@@ -325,7 +326,7 @@ class Session:
         future = scope.instrument(instrument)
         assert future is not None
         if not scope.future[future]:
-            raise ValueError(f"{scope.symbol(future)} is not a future: to_cap counts contracts")
+            raise InputError(f"{scope.symbol(future)} is not a future: to_cap counts contracts")
         return to_cap(scope, number, future, move=move, limit=limit, execution=self._execution)
 
     def add_account(
@@ -399,6 +400,18 @@ class Session:
             if name not in scope.instruments and scope.instrument(name) is None
         ]
         return self._with_instruments(lacking) if lacking else scope
+
+    def trouble_with(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the names that no instrument has, each with what is wrong with it."""
+        scope, stages = self._scope, self._stages
+        found: dict[str, str] = {}
+        for name in names:
+            if scope.instrument(name) is None:
+                try:
+                    find_instrument(name, stages.parsed.securities, scope.models.market.as_of)
+                except ValueError as error:
+                    found[name] = str(error)
+        return found
 
     def after_fork(self) -> None:
         """Replace the lock in a forked child, where the thread that held it is missing."""
