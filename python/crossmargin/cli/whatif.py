@@ -27,61 +27,71 @@ from crossmargin.whatif.files import answer_questions
 from crossmargin.whatif.quantities import read_trade
 from crossmargin.whatif.session import Session
 
+AccountName = Annotated[
+    str | None, typer.Argument(metavar="ACCOUNT", help="An account of the run.")
+]
+TradeTexts = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar='"INSTRUMENT QUANTITY"',
+        help='A trade, such as "ZNM25 -500" or "91282CMB4 100mm"; may be given several times. '
+        "Units: k, mm, b or bn.",
+        show_default=False,
+    ),
+]
+MoveTexts = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar='"INSTRUMENT QUANTITY"',
+        help="What goes from the ordinary into the cross-margin account, with the sign of the "
+        "position; the opposite sign moves it out. May be given several times.",
+        show_default=False,
+    ),
+]
+Ordinary = Annotated[
+    bool, typer.Option("--ordinary", help="Book the trades in the ordinary account.")
+]
+New = Annotated[
+    bool,
+    typer.Option("--new", help="ACCOUNT is hypothetical: an eligible one that holds nothing."),
+]
+TableWanted = Annotated[
+    bool,
+    typer.Option("--table", help="Show the impact of a round trade of each tenor and future."),
+]
+ToCapOf = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FUTURE",
+        help="Show how many of these contracts bring the offset rate to its cap.",
+        show_default=False,
+    ),
+]
+QuestionsFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Questions: account, instrument, quantity; optional question, move, xm.",
+        show_default=False,
+    ),
+]
+AnswersFile = Annotated[
+    Path | None,
+    typer.Option(help="Write the answers to this file, .csv or .parquet.", show_default=False),
+]
+
 
 def whatif(
-    account: Annotated[
-        str | None, typer.Argument(metavar="ACCOUNT", help="An account of the run.")
-    ] = None,
+    account: AccountName = None,
     results: ResultsDir = RESULTS,
-    trade: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar='"INSTRUMENT QUANTITY"',
-            help='A trade, such as "ZNM25 -500" or "91282CMB4 100mm"; may be given several times. '
-            "Units: k, mm, b or bn.",
-            show_default=False,
-        ),
-    ] = None,
-    move: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar='"INSTRUMENT QUANTITY"',
-            help="What goes from the ordinary into the cross-margin account, with the sign of the "
-            "position; the opposite sign moves it out. May be given several times.",
-            show_default=False,
-        ),
-    ] = None,
-    ordinary: Annotated[
-        bool, typer.Option("--ordinary", help="Book the trades in the ordinary account.")
-    ] = False,
-    new: Annotated[
-        bool,
-        typer.Option("--new", help="ACCOUNT is hypothetical: an eligible one that holds nothing."),
-    ] = False,
-    table: Annotated[
-        bool,
-        typer.Option("--table", help="Show the impact of a round trade of each tenor and future."),
-    ] = False,
-    to_cap: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FUTURE",
-            help="Show how many of these contracts bring the offset rate to its cap.",
-            show_default=False,
-        ),
-    ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Questions: account, instrument, quantity; optional question, move, xm.",
-            show_default=False,
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Write the answers to this file, .csv or .parquet.", show_default=False),
-    ] = None,
+    trade: TradeTexts = None,
+    move: MoveTexts = None,
+    ordinary: Ordinary = False,
+    new: New = False,
+    table: TableWanted = False,
+    to_cap: ToCapOf = None,
+    file: QuestionsFile = None,
+    out: AnswersFile = None,
     threads: Threads = None,
 ) -> None:
     """Show what trades and moves would change in an account: before, after, and the parts.

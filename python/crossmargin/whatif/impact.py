@@ -45,17 +45,20 @@ class Impact:
     @property
     def before(self) -> dict[str, Any]:
         """The figures of the account as it is, by the names of `WHAT_IFS`."""
-        return self._figures("before")
+        return self._state("before")
 
     @property
     def after(self) -> dict[str, Any]:
         """The figures after the trades and moves."""
-        return self._figures("after")
+        return self._state("after")
 
     @property
     def difference(self) -> dict[str, Any]:
         """After minus before, of each number; None where one of them is unknown."""
         return self._figures("difference")
+
+    def _state(self, which: str) -> dict[str, Any]:
+        return {"account": self.table["account"][0].as_py(), **self._figures(which)}
 
     def _figures(self, which: str) -> dict[str, Any]:
         row = next(iter(self.table))

@@ -318,9 +318,7 @@ class Session:
             number of contracts.
         """
         if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= _MOST:
-            raise ValueError(
-                f"limit: a number of contracts up to {_MOST:,} expected, got {limit!r}"
-            )
+            raise ValueError(f"limit: 1 to {_MOST:,} contracts expected, got {limit!r}")
         number = self._scope.account(account)
         scope = self.scope({instrument: 1})
         future = scope.instrument(instrument)
