@@ -25,7 +25,13 @@ def session(sample_run: xm.RunResult) -> xm.Session:
 
 
 def complete(session: xm.Session) -> list[str]:
-    return [name for name in session.accounts if session.what_if(name)["reason"] is None]
+    """Return accounts that save something, and of which every amount is known."""
+    answers = {name: session.what_if(name) for name in session.accounts[:60]}
+    return [
+        name
+        for name, answer in answers.items()
+        if answer["reason"] is None and None not in [answer[amount] for amount in AMOUNTS]
+    ]
 
 
 def test_the_figures_are_those_of_two_what_ifs(session: xm.Session) -> None:
@@ -64,10 +70,10 @@ def test_parts_by_hand() -> None:
     assert [row["saving"] for row in found] == [3, -1, 0, -1, 2, 0, None]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_parts_add_up_to_the_cent(session: xm.Session, data: Any) -> None:
-    account = data.draw(st.sampled_from(complete(session)))
+    account = data.draw(st.sampled_from(complete(session)), label="account")
     names = data.draw(st.lists(st.sampled_from(FUTURES), min_size=0, max_size=5, unique=True))
     trades = {name: data.draw(st.integers(-300, 300)) for name in names}
     impact = session.impact(account, trades)
@@ -86,9 +92,6 @@ def test_moves_are_parts_too_and_a_name_in_two_forms_is_one(session: xm.Session)
     scope = session.scope()
     for account in complete(session):
         number = scope.accounts[account]
-        found = next(
-            (name for name in FUTURES if scope.held(number, 2, scope.instruments[name])), 0
-        )
         held = {
             name: scope.held(number, scope.crossed[scope.instruments[name]], at)
             for name in FUTURES
