@@ -82,6 +82,9 @@ def test_where_nothing_can_reach_it_the_reason_is_told(session: xm.Session) -> N
     scope = session.scope()
     barred = next(name for name, at in scope.accounts.items() if not scope.eligible[at])
     assert session.to_cap(barred, "ZNU26").reason == "the account may not be cross-margined"
+    unread = np.flatnonzero(~scope.batch.clients.complete & scope.batch.clients.eligible)[0]
+    found = session.to_cap(session.accounts[unread], "ZNU26")
+    assert found.reason == "rows of the account are rejected, so it gets no offset"
     session.add_account("EMPTY")
     found = session.to_cap("EMPTY", "ZNU26", limit=5)
     assert "at most 0.00%, at 0 (ONE_SIDED), and the cap is 40%" in str(found.reason)
@@ -92,7 +95,7 @@ def test_what_is_no_future_or_no_limit_is_refused(session: xm.Session) -> None:
     with pytest.raises(ValueError, match="is not a future"):
         session.to_cap(session.accounts[0], cusip)
     for limit in (0, -1, True, 1.5, 10**9):
-        with pytest.raises(ValueError, match="limit: 1 to 10,000,000 contracts expected"):
+        with pytest.raises(ValueError, match="limit: 1 to 100,000 contracts expected"):
             session.to_cap(session.accounts[0], "ZNU26", limit=limit)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="account 'NOBODY' is not in the run"):
         session.to_cap("NOBODY", "ZNU26")

@@ -80,8 +80,9 @@ def to_cap(
         return columns.numbers(answers["offset_rate"])
 
     numbers = [0]
-    # What is not cross-margined never changes the offset rate.
-    if scope.eligible[account] and inside != outside:
+    barred = _why_not(scope, account, future)
+    # Where no number of contracts changes the offset rate, only today's is asked.
+    if barred is None:
         held = scope.held(account, outside, future)
         sign = 1 if held >= 0 else -1
         numbers = list(range(0, held + sign, sign)) if move else both_ways(limit)
@@ -89,12 +90,10 @@ def to_cap(
     found = smallest(rates, numbers, cap)
     reason = None
     if found.contracts is None:
-        reason = _why_not(scope, account, future)
-    if found.contracts is None and reason is None:
         searched = f"{len(numbers) - 1:,} that the ordinary account holds" if move else f"{limit:,}"
         code = scope.answer(account, legs(found.at))["reason"]
         why = f" ({code})" if code else ""
-        reason = (
+        reason = barred or (
             f"no number of contracts up to {searched} does: the offset rate is at most "
             f"{found.rate:.2%}, at {found.at:,}{why}, and the cap is {cap:.0%}"
         )
@@ -156,6 +155,8 @@ def _why_not(scope: Scope, account: int, instrument: int) -> str | None:
     """Return why nothing can bring an account to the cap, if so."""
     if not scope.eligible[account]:
         return "the account may not be cross-margined"
+    if not scope.batch.clients.complete[account]:
+        return "rows of the account are rejected, so it gets no offset"
     if scope.crossed[instrument] == scope.other[instrument]:
         return f"{scope.symbol(instrument)} may not be cross-margined"
     return None

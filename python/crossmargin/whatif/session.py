@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from crossmargin import columns
-from crossmargin.book.trades import LARGEST_CONTRACTS
 from crossmargin.calculation.batches import Batch
 from crossmargin.calculation.extended import extended_models, widened
 from crossmargin.calculation.result import RunResult, stages_of
@@ -463,7 +462,8 @@ def _after_fork() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
-_MOST = int(LARGEST_CONTRACTS)
+_MOST = 100_000
+"""Largest limit of `to_cap`, contracts: some tens of seconds."""
 
 
 def _checked(question: Question) -> tuple[str, Quantities, Quantities]:
