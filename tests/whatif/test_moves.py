@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 import crossmargin as xm
+from crossmargin.exceptions import InputError
+from crossmargin.market.curve import Curve
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs/policies"
 POLICIES = (
     "cme-ficc-2026-04-30",
     "cme-ficc-2026-04-30-span",
     "cme-ficc-2026-04-30-charges",
+    str(EXAMPLES / "example-class-disallowance.toml"),
+    str(EXAMPLES / "example-third-ccp.toml"),
 )
 ACCOUNTS = 60
 
@@ -80,7 +87,7 @@ class Asked:
         ]
 
 
-@pytest.fixture(scope="module", params=POLICIES)
+@pytest.fixture(scope="module", params=POLICIES, ids=lambda policy: Path(policy).stem)
 def asked(request: Any, tables: dict[str, pa.Table], market: xm.Market) -> Asked:
     return Asked(tables, market, request.param)
 
@@ -284,3 +291,76 @@ def test_a_hypothetical_account_needs_a_new_name_and_sensible_terms(plain: Asked
         with pytest.raises(ValueError, match="a number of zero or more expected"):
             session.add_account("NEW", **terms)  # type: ignore[arg-type]
     assert "NEW" not in session.accounts
+
+
+def test_a_run_on_a_moved_market_prices_new_instruments_there(plain: Asked) -> None:
+    curve = plain.market.curve
+    moved = plain.market.with_curve(Curve(plain.market.as_of, curve.log_df * 1.01))
+    account = plain.session.accounts[0]
+    session = xm.Session(xm.rerun(plain.run, moved))
+    answer = session.what_if(account, {"UBM26": -20})
+    after = xm.rerun(plain.again(future(account, "UBM26", -20, True)), moved)
+    assert plain.same(after, answer)
+    assert answer != plain.session.what_if(account, {"UBM26": -20})
+
+
+def test_what_a_users_cube_lacks_is_unknown(plain: Asked) -> None:
+    assert plain.run.stages is not None
+    models = plain.run.stages.models
+
+    def own(ccp: str) -> pa.Table:
+        cube = next(iter(models.ccps[ccp].scenario_pnl().values()))
+        names = {"instrument": models.universe.name.tolist()}
+        return pa.table(names | {f"s{n}": cube.pnl[:, n] for n in range(60)})
+
+    run = xm.run(**plain.tables, market=plain.market, ficc_cube=own("FICC"), cme_cube=own("CME"))
+    session = xm.Session(run)
+    account = next(
+        name for name in session.accounts if session.what_if(name)["requirement"] is not None
+    )
+    assert session.what_if(account, {"UBM26": 1})["requirement"] is None
+    assert session.what_if(account, {"ZNU26": 1})["requirement"] is not None
+
+
+def test_what_the_inputs_lack_of_a_new_instrument_is_told(plain: Asked) -> None:
+    scope = plain.session.scope()
+    futures = [name for name, at in scope.instruments.items() if scope.future[at]]
+    futures = [name for name in futures if name not in ("UBM26", "ZTM26", "SR3U28")]
+    run = xm.run(
+        **plain.tables,
+        market=plain.market,
+        policy=str(EXAMPLES / "example-charges.toml"),
+        volumes=pa.table({"contract": futures, "adv": [1e5] * len(futures)}),
+    )
+    session = xm.Session(run)
+    known = session.instruments
+    with pytest.raises(InputError, match="volumes: ZT is charged .* ZTM26 has none"):
+        session.what_if(session.accounts[0], {"ZTM26": 1})
+    assert session.instruments == known
+
+
+def test_threads_may_ask_while_instruments_are_added(plain: Asked) -> None:
+    session = xm.Session(plain.run)
+    accounts = session.accounts[:20]
+    before = [session.what_if(account, {"ZNU26": 3}) for account in accounts]
+    new = ("UBM26", "ZTM26", "SR3U28")
+    expected = {name: xm.Session(plain.run).what_if(accounts[0], {name: 5}) for name in new}
+    wrong: list[str] = []
+
+    def known() -> None:
+        for _ in range(10):
+            if [session.what_if(account, {"ZNU26": 3}) for account in accounts] != before:
+                wrong.append("a known instrument")
+
+    def added(name: str) -> None:
+        if session.what_if(accounts[0], {name: 5}) != expected[name]:
+            wrong.append(name)
+
+    threads = [threading.Thread(target=known) for _ in range(2)]
+    threads += [threading.Thread(target=added, args=(name,)) for name in new]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert set(new) < set(session.instruments)
