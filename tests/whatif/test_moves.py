@@ -334,7 +334,7 @@ def test_what_the_inputs_lack_of_a_new_instrument_is_told(plain: Asked) -> None:
     )
     session = xm.Session(run)
     known = session.instruments
-    with pytest.raises(InputError, match="volumes: ZT is charged .* ZTM26 has none"):
+    with pytest.raises(InputError, match=r"volumes: ZT is charged .* ZTM26 has none"):
         session.what_if(session.accounts[0], {"ZTM26": 1})
     assert session.instruments == known
 
