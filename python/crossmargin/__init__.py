@@ -22,6 +22,7 @@ from crossmargin.market import Market
 from crossmargin.market.rates import RateWarning
 from crossmargin.optimise.allocation import Allocation, allocate
 from crossmargin.policies import read_policy
+from crossmargin.whatif.files import answer_questions
 from crossmargin.whatif.session import Session
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ __all__ = [
     "RunResult",
     "Session",
     "allocate",
+    "answer_questions",
     "attribute",
     "compare",
     "compare_revaluation",

@@ -59,6 +59,10 @@ CODES: dict[str, Code] = {
     "SECURITY_INVALID": Code("rejected", "a cell of the security's row cannot be read"),
     "SECURITY_DUPLICATE": Code("rejected", "the security has more than one row"),
     "SECURITY_MATURED": Code("rejected", "the security has matured"),
+    "MOVE_IMPOSSIBLE": Code(
+        "rejected", "more is moved than is held, or what may not be cross-margined"
+    ),
+    "QUESTION_INCOMPLETE": Code("rejected", "another row of the question is rejected"),
     "FIRM_INVALID": Code("rejected", "a cell of the firm's row cannot be read"),
     "SECURITY_INELIGIBLE": Code("reassigned", "the security may not be cross-margined"),
     "CONTRACT_INELIGIBLE": Code("reassigned", "the contract may not be cross-margined"),

@@ -166,7 +166,7 @@ def test_questions_count_what_is_held_there(tables: dict[str, pa.Table], notes: 
         row("B", "future", "ZNU26", -40),
     ]
     session = xm.Session(margined(tables, rows))
-    assert session._cached is not None
+    assert session._scope.cached is not None
     after = margined(tables, [*rows, row("A", "future", "ZNU26", -30)])
     answer = session.what_if("A", {"ZNU26": -30})
     expected = accounts_of(after)["A"]

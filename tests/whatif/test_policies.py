@@ -81,9 +81,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def answers(session: xm.Session, account: str, trades: dict[str, float], inside: bool) -> list[Any]:
     """Return the answer of the cached account and that of the columns, as text."""
-    assert session._cached is not None
-    number = session._number(account)
-    cached = session._cached.ask(number, session._resolve(trades, number, inside))
+    scope = session.scope(trades)
+    assert scope.cached is not None
+    number = scope.account(account)
+    cached = scope.cached.ask(number, scope.trade_legs(number, trades, xm=inside))
     columns = session.what_ifs([(account, trades)], xm=inside).to_arrow().to_pylist()[0]
     return [repr(cached), repr(columns)]
 

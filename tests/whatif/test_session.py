@@ -22,6 +22,7 @@ import crossmargin as xm
 from crossmargin.margin.model import AmountError
 from crossmargin.policies import read_policy
 from crossmargin.policies.sections.charges import GrossValueCharge
+from crossmargin.whatif.scope import Scope
 
 ACCOUNTS = 120
 Question = tuple[str, dict[str, float], bool]
@@ -200,7 +201,7 @@ def refuse_columns(monkeypatch: pytest.MonkeyPatch, session: xm.Session) -> None
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("the columnar models were asked")
 
-    monkeypatch.setattr(session, "_ask", refuse)
+    monkeypatch.setattr(Scope, "answers", refuse)
 
 
 def test_kept_accounts_answer_as_the_columns_do(
@@ -221,7 +222,7 @@ def test_kept_accounts_answer_as_the_columns_do(
 
 
 def test_an_instrument_that_no_model_covers_leaves_amounts_unknown(session: xm.Session) -> None:
-    state = session._models
+    state = session._scope.models
     lacking = state.ccps["FICC"].unpriced != ""
     names = [n for n in state.universe.name[lacking].tolist() if n in session.instruments]
     assert names
@@ -249,7 +250,7 @@ def test_memory_is_bounded_and_forgetting_changes_no_answer(
     everything = xm.Session(run)
     for account in everything.accounts:
         everything.what_if(account, {})
-    kept = everything._cached
+    kept = everything._scope.cached
     assert kept is not None
     assert len(kept._kept) == len(everything.accounts)
     sizes = sorted(kept._bytes.tolist())
@@ -258,7 +259,7 @@ def test_memory_is_bounded_and_forgetting_changes_no_answer(
     # Room for three of the largest.
     memory = sum(sizes[-3:])
     session = xm.Session(run, memory=memory)
-    few = session._cached
+    few = session._scope.cached
     assert few is not None
     rng = np.random.default_rng(3)
     most = 0
@@ -270,12 +271,12 @@ def test_memory_is_bounded_and_forgetting_changes_no_answer(
 
 
 def test_the_account_asked_least_lately_goes_first(run: xm.RunResult) -> None:
-    probe = xm.Session(run)._cached
+    probe = xm.Session(run)._scope.cached
     assert probe is not None
     largest = np.argsort(probe._bytes)[-3:].tolist()
     first, second, third = largest
     session = xm.Session(run, memory=2 * int(probe._bytes[third]))
-    kept = session._cached
+    kept = session._scope.cached
     assert kept is not None
     for account in (first, second, first, third):
         session.what_if(session.accounts[account], {})
@@ -287,11 +288,11 @@ def test_accounts_that_no_memory_holds_are_asked_by_columns(
     run: xm.RunResult, questions: list[Question], answers: list[str], memory: int
 ) -> None:
     session = xm.Session(run, memory=memory)
-    kept = session._cached
+    kept = session._scope.cached
     assert kept is not None
     for n in range(0, len(questions), 30):
         assert ask(session, questions[n]) == answers[n]
-        account = session._account[questions[n][0]]
+        account = session._scope.accounts[questions[n][0]]
         assert (account in kept._kept) == (kept._bytes[account] <= memory)
         assert kept._used <= memory
 
@@ -306,23 +307,23 @@ def test_an_account_is_kept_where_the_memory_holds_just_it(
     run: xm.RunResult, questions: list[Question], answers: list[str]
 ) -> None:
     everything = xm.Session(run)
-    probe = everything._cached
+    probe = everything._scope.cached
     assert probe is not None
     largest = int(np.argmax(probe._bytes))
     enough = int(probe._bytes[largest])
     own = [n for n, (name, _, _) in enumerate(questions) if name == everything.accounts[largest]]
     for memory, accounts in ((enough, [largest]), (enough - 1, [])):
         session = xm.Session(run, memory=memory)
-        assert session._cached is not None
+        assert session._scope.cached is not None
         for n in own:
             assert ask(session, questions[n]) == answers[n]
-        assert list(session._cached._kept) == accounts
+        assert list(session._scope.cached._kept) == accounts
 
 
 def test_threads_may_ask_one_session(
     run: xm.RunResult, questions: list[Question], answers: list[str]
 ) -> None:
-    probe = xm.Session(run)._cached
+    probe = xm.Session(run)._scope.cached
     assert probe is not None
     # So small that threads throw out each other's accounts.
     session = xm.Session(run, memory=2 * int(probe._bytes.max()))
@@ -360,7 +361,7 @@ def exit_code(child: int, seconds: float) -> int | None:
 def test_a_child_forked_while_others_ask_can_ask_too(
     run: xm.RunResult, questions: list[Question], answers: list[str], busy: str
 ) -> None:
-    probe = xm.Session(run)._cached
+    probe = xm.Session(run)._scope.cached
     assert probe is not None
     # So small that the store is held most of the time, to throw out accounts and add others.
     session = xm.Session(run, memory=2 * int(probe._bytes.max()), threads=2)
@@ -406,7 +407,7 @@ def test_the_store_of_a_child_counts_what_it_keeps(run: xm.RunResult) -> None:
     session = xm.Session(run)
     for account in session.accounts[:5]:
         session.what_if(account, {})
-    store = session._cached
+    store = session._scope.cached
     assert store is not None
     used, store._used = store._used, 0
     store._lock.acquire()
@@ -448,7 +449,7 @@ def test_users_cubes_are_kept_on_the_grid_and_asked_by_columns_off_it(
         cme_cube=own_cube(run, "CME", scale, names),
     )
     session = xm.Session(own)
-    assert (session._cached is not None) == kept
+    assert (session._scope.cached is not None) == kept
     for question in questions[::40]:
         assert ask(session, question) == repr(by_columns(session, question))
 
@@ -464,11 +465,11 @@ def test_a_charge_that_cannot_be_found_for_one_account_is_asked_by_columns(
     )
     stages = run.stages
     assert stages is not None
-    assert xm.Session(run)._cached is not None
+    assert xm.Session(run)._scope.cached is not None
     charges = tuple(replace(charge, single=None) for charge in stages.models.charges)
     models = replace(stages.models, charges=charges)
     session = xm.Session(replace(run, stages=replace(stages, models=models)))
-    assert session._cached is None
+    assert session._scope.cached is None
     for question in questions[::60]:
         assert ask(session, question) == repr(by_columns(session, question))
 
@@ -482,7 +483,7 @@ def test_without_the_extension_the_answers_are_the_same(
     for module in ("crossmargin.engine._core", "numba", "crossmargin.engine.numba_kernels"):
         monkeypatch.setitem(sys.modules, module, None)
     session = xm.Session(run)
-    assert session._cached is None
+    assert session._scope.cached is None
     for n in range(0, len(questions), 60):
         assert ask(session, questions[n]) == answers[n]
 
@@ -496,8 +497,8 @@ def test_an_account_too_large_to_be_exact_is_asked_by_columns(
     large = xm.Session(margin(tables, market, row))
     question = (account, {"ZNU26": -5.0}, True)
     assert ask(large, question) == repr(by_columns(large, question))
-    assert large._cached is not None
-    assert not large._cached._kept
+    assert large._scope.cached is not None
+    assert not large._scope.cached._kept
     # A trade as large is no other matter, nor does it harm the account.
     question = (account, {cusip: 4e11}, True)
     assert ask(session, question) == repr(by_columns(session, question))
@@ -522,8 +523,10 @@ def test_an_amount_that_no_account_can_have_is_the_same_error(session: xm.Sessio
     [
         ("nobody", {}, "account 'nobody' is not in the run"),
         (None, {"TYU6 Comdty": 1e9}, "is not a number within"),
-        (None, {"ZNU31": 1}, "instrument 'ZNU31' is not in the run"),
-        (None, {"912810XX1": 100}, "instrument '912810XX1' is not in the run"),
+        (None, {"ZNU31": 1}, "instrument 'ZNU31' is not in the run's .* 'ZNU31' is not listed yet"),
+        (None, {"912810XX1": 100}, "instrument '912810XX1' is not in the run's securities$"),
+        (None, {"91282CAA9": 100}, "instrument '91282CAA9' is not in the run's securities"),
+        (None, {"ZNM24": 1}, "ZNM24 expired on 2024-06-28"),
         (None, {"USD 2026-06-11": 100}, "is not in the run"),
         (None, {"ZNU26": 1.5}, "not a whole number of contracts"),
         (None, {"ZNU26": float("nan")}, "is not a number within"),
@@ -535,7 +538,7 @@ def test_an_amount_that_no_account_can_have_is_the_same_error(session: xm.Sessio
         (None, {"ZNU26": Decimal("nan")}, "is not a number within"),
         (None, {"ZNU26": Decimal("1.5")}, "not a whole number of contracts"),
         (None, {"ZNU26": 10**400}, "is not a number within"),
-        (None, {26: 1}, "instrument 26 is not in the run"),
+        (None, {26: 1}, "instrument '26' is not in the run"),
         (["A"], {}, r"account \['A'\] is not in the run"),
     ],
 )
@@ -550,12 +553,13 @@ def test_errors_say_what_is_wrong(
     "trades", [[("ZNU26", 1)], pd.DataFrame({"ZNU26": [1]}), pd.Series({"ZNU26": 1}), "ZNU26", None]
 )
 def test_trades_of_another_kind_are_refused(session: xm.Session, trades: Any) -> None:
-    with pytest.raises(TypeError, match=r'trades: .* such as \{"ZNM25": -10\}, got'):
+    with pytest.raises(TypeError, match=r'trades or moves: .* such as \{"ZNM25": -10\}, got'):
         session.what_if(session.accounts[0], trades)
 
 
 @pytest.mark.parametrize(
-    "questions", [{"A": {}}, [("A",)], ["AB"], pd.DataFrame({"account": ["A"]}), [("A", {}, True)]]
+    "questions",
+    [{"A": {}}, [("A",)], ["AB"], pd.DataFrame({"account": ["A"]}), [("A", {}, {}, True)]],
 )
 def test_questions_are_pairs(session: xm.Session, questions: Any) -> None:
     with pytest.raises(TypeError, match=r'questions: pairs expected, such as \("ACC1"'):

@@ -477,6 +477,55 @@ VOLUMES = Schema(
     instrument="contract",
 )
 
+QUESTIONS = Schema(
+    "questions",
+    (
+        Column(
+            "account",
+            code="ACCOUNT_UNKNOWN",
+            required=True,
+            meaning="An account of the run.",
+        ),
+        Column(
+            "instrument",
+            code="INSTRUMENT_UNKNOWN",
+            required=True,
+            meaning="CUSIP or contract, as in positions. The run need not hold it.",
+        ),
+        Column(
+            "quantity",
+            "number",
+            code="QUANTITY_INVALID",
+            required=True,
+            meaning="USD of face or contracts, long positive. Of a move, what goes into the "
+            "cross-margin account, with the sign of the position; the opposite sign moves it out.",
+        ),
+        Column(
+            "question",
+            code="VALUE_INVALID",
+            meaning="Rows of the same question and account are taken together. A row without one "
+            "is a question by itself, named by the number of the row.",
+        ),
+        Column(
+            "move",
+            "flag",
+            code="VALUE_INVALID",
+            default=False,
+            meaning="Whether the row moves what is held between the ordinary and the cross-margin "
+            "account. Blank means a trade.",
+        ),
+        Column(
+            "xm",
+            "flag",
+            code="XM_UNREADABLE",
+            default=True,
+            meaning="Whether a trade is booked in the cross-margin account. Blank means yes.",
+        ),
+    ),
+    account="account",
+    instrument="instrument",
+)
+
 SOFR = Schema(
     "sofr",
     (

@@ -26,6 +26,7 @@ from crossmargin.cli.policy import policies
 from crossmargin.cli.reverse_stress import reverse_stress
 from crossmargin.cli.run import run
 from crossmargin.cli.sample import sample
+from crossmargin.cli.whatif import whatif
 from crossmargin.exceptions import InputError
 
 # typer exports one kind of usage error. Where the others are differs by its version.
@@ -72,7 +73,7 @@ def options(
     """Hold the options of the command itself."""
 
 
-for subcommand in (run, check, sample, compare, explain, attribute, reverse_stress):
+for subcommand in (run, check, sample, compare, explain, whatif, attribute, reverse_stress):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)
 

@@ -75,7 +75,7 @@ def print_summary(run: Summarised, out: Path, console: Console) -> None:
     savings = _savings(accounts, console)
     console.print(savings if savings else Text("No account saves anything."))
     console.print()
-    _print_exceptions(run.exceptions.to_arrow(), console)
+    print_exceptions(run.exceptions.to_arrow(), console)
     console.print(Text(f"Files: {out}"), soft_wrap=True)
     console.print(Text("  " + ", ".join(sorted(path.name for path in out.iterdir()))))
 
@@ -104,7 +104,7 @@ def print_check(
         grid.add_row(name, "" if rows is None else f"{rows:,}", Text(more))
     console.print(grid)
     console.print()
-    _print_exceptions(exceptions, console, most=CHECKED)
+    print_exceptions(exceptions, console, most=CHECKED)
     notes = exceptions.filter(
         pc.and_(pc.equal(exceptions["severity"], "note"), exceptions["row"].is_null())
     )
@@ -305,7 +305,18 @@ def _savings(accounts: pa.Table, console: Console) -> Group | None:
     return _explained(grid, map(_marks, rows))
 
 
-def _print_exceptions(exceptions: pa.Table, console: Console, most: int = TOP) -> None:
+def print_exceptions(exceptions: pa.Table, console: Console, most: int = TOP) -> None:
+    """Print how many exceptions of each kind there are, and the first rejected rows.
+
+    Parameters
+    ----------
+    exceptions
+        The exceptions.
+    console
+        Where to print.
+    most
+        Rejected rows to print at most.
+    """
     if not len(exceptions):
         console.print("No exceptions.")
         return

@@ -22,6 +22,7 @@ INPUTS = (
     schemas.SETTLEMENTS,
     schemas.FIXINGS,
     schemas.VOLUMES,
+    schemas.QUESTIONS,
 )
 """The input tables that are described column by column."""
 MARK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -1,46 +1,51 @@
-"""What hypothetical trades would change in an account's margin, exact to the bit."""
+"""What hypothetical trades and moves would change in an account's margin, exact to the bit."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any, SupportsFloat
+import os
+import threading
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from crossmargin import columns
-from crossmargin.book.netting import net, to_book
-from crossmargin.book.trades import LARGEST_CONTRACTS, LARGEST_FACE, LOT
 from crossmargin.calculation.batches import Batch
-from crossmargin.calculation.margins import (
-    agree_offsets,
-    caveats_of,
-    margin_accounts,
-    require_accounts,
-)
-from crossmargin.calculation.prepared import PreparedModels
+from crossmargin.calculation.extended import extended_models, widened
 from crossmargin.calculation.result import RunResult, stages_of
-from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
-from crossmargin.engine import Book, Execution
-from crossmargin.instruments.identifiers import canonical_name
-from crossmargin.instruments.universe import FORWARD_CASH, FUTURE
-from crossmargin.margin.portfolios import row_of
-from crossmargin.results.schema import WHAT_IFS
+from crossmargin.engine import Execution
+from crossmargin.exceptions import InputError
+from crossmargin.instruments.benchmarks import benchmarks, front_contracts
+from crossmargin.instruments.contracts import Contract
+from crossmargin.results.schema import IMPACT_TABLE
 from crossmargin.results.table import Table
-from crossmargin.results.tables import caveat_columns, money_columns, saving_columns
-from crossmargin.whatif.cached import CachedAccounts, can_be_cached
+from crossmargin.whatif.cap import ToCap, to_cap
+from crossmargin.whatif.impact import Impact, impact_of, impacts_of
 from crossmargin.whatif.parts import Leg
+from crossmargin.whatif.scope import (
+    Quantities,
+    Scope,
+    find_instrument,
+    scope_of,
+    with_empty_account,
+)
 
-Trades = Mapping[str, SupportsFloat]
-"""Quantities by instrument."""
+Question = tuple[str, Quantities] | tuple[str, Quantities, Quantities]
+"""An account, trades, and moves if there are any."""
 
 MEMORY = 2**30
 """Default memory for a session's cached accounts, bytes: enough for several thousand."""
+BENCHMARK_FACE, FRONT_CONTRACTS = 100_000_000, 100
+"""What the impact table trades: USD of face of each benchmark, contracts of each front future."""
+SEARCHED = 10_000
+"""Contracts, long and short, up to which `to_cap` looks."""
+NOTHING: Quantities = {}
 
 
 class Session:
-    """Answers to what a trade would change in the accounts of a finished run.
+    """Answers to what trades and moves would change in the accounts of a finished run.
 
     The first question about an account caches its P&L; `what_if` then answers in microseconds. Once
     `memory` is full, the accounts not asked about for longest are dropped. The answers are the same
@@ -53,6 +58,10 @@ class Session:
 
     `what_if` then takes as long as `what_ifs` with one question. Several threads may ask the same
     session.
+
+    An instrument that the run does not hold is priced when it is first asked about: a security of
+    the run's securities table, or any contract that is listed. The models are then prepared once
+    more, and the accounts cached anew. The answers are those of a run with that position.
 
     Parameters
     ----------
@@ -67,9 +76,9 @@ class Session:
     Attributes
     ----------
     instruments : tuple of str
-        What can be traded: CUSIPs and contracts of the run.
+        What is priced already: CUSIPs and contracts.
     accounts : tuple of str
-        The accounts that can be asked about.
+        The accounts that can be asked about: those of the run, then those added.
 
     Raises
     ------
@@ -90,45 +99,48 @@ class Session:
         stages = stages_of(run)
         if isinstance(memory, bool) or not isinstance(memory, int) or memory < 0:
             raise ValueError(f"memory: a number of bytes expected, got {memory!r}")
-        self._models: PreparedModels = stages.models
-        self._batch = Batch(stages.netted.book, stages.netted.elsewhere, stages.clients)
+        self._stages = stages
+        self._memory = memory
         self._execution = Execution(threads)
-        self._as_of = stages.models.market.as_of
-        names = run.accounts.to_arrow()["account"].to_pylist()
-        self.accounts: tuple[str, ...] = tuple(names)
-        self._account = {name: number for number, name in enumerate(names)}
-        universe = self._models.universe
-        tradable = np.flatnonzero(universe.kind != FORWARD_CASH)
-        self._instrument = {str(universe.name[i]): int(i) for i in tradable}
-        self.instruments: tuple[str, ...] = tuple(self._instrument)
-        # Plain lists: an element of an array takes many times as long to read.
-        future = universe.kind == FUTURE
-        self._future: list[bool] = future.tolist()
-        self._other: list[int] = np.where(future, CME_OTHER, FICC_OTHER).tolist()
-        self._crossed: list[int] = np.where(
-            self._models.eligible, np.where(future, CME_XM, FICC_XM), self._other
-        ).tolist()
-        self._eligible: list[bool] = self._batch.clients.eligible.tolist()
-        self._cached: CachedAccounts | None = None
-        if can_be_cached(self._models):
-            self._cached = CachedAccounts(
-                self._batch.book,
-                self._batch.elsewhere,
-                self._models,
-                self._batch.clients,
-                names=names,
-                memory=memory,
-            )
+        self._securities: frozenset[int] = frozenset()
+        self._contracts: frozenset[Contract] = frozenset()
+        # Held while the scope is replaced by a larger one.
+        self._lock = threading.Lock()
+        self._scope = scope_of(
+            stages.models,
+            Batch(stages.netted.book, stages.netted.elsewhere, stages.clients),
+            run.accounts.to_arrow()["account"].to_pylist(),
+            memory=memory,
+        )
+        _sessions.add(self)
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts that can be asked about."""
+        return tuple(self._scope.accounts)
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        """The instruments that are priced already."""
+        return tuple(self._scope.instruments)
 
     def __repr__(self) -> str:
         """Return the run's date, and how much can be asked about, as text."""
+        scope = self._scope
         return (
-            f"<Session {self._as_of}: {len(self.accounts):,} accounts, "
-            f"{len(self.instruments):,} instruments>"
+            f"<Session {scope.models.market.as_of}: {len(scope.accounts):,} accounts, "
+            f"{len(scope.instruments):,} instruments>"
         )
 
-    def what_if(self, account: str, trades: Trades, *, xm: bool = True) -> dict[str, Any]:
-        """Return the margin of one account after some hypothetical trades.
+    def what_if(
+        self,
+        account: str,
+        trades: Quantities = NOTHING,
+        *,
+        moves: Quantities = NOTHING,
+        xm: bool = True,
+    ) -> dict[str, Any]:
+        """Return the margin of one account after some hypothetical trades and moves.
 
         Parameters
         ----------
@@ -137,6 +149,11 @@ class Session:
         trades : mapping of str to number
             USD of face by CUSIP, and lots by contract: signed whole numbers, as ints, floats,
             Decimals or NumPy numbers. Empty: the account as it is.
+        moves : mapping of str to number
+            What goes from the ordinary account into the cross-margin account, in the same units and
+            with the sign of the position: -300 moves 300 contracts of a short position in. The
+            opposite sign moves it out again. At most what is held before the trades. An account
+            holds as much after a move as before it.
         xm : bool
             Whether the trades are booked in the cross-margin account; eligible ones are then
             cross-margined.
@@ -149,26 +166,24 @@ class Session:
         Raises
         ------
         TypeError
-            The trades are not a mapping.
+            The trades or moves are not a mapping.
         ValueError
-            An unknown account or instrument, or a quantity that is not a whole number of lots; the
-            message names it and what to do.
+            An unknown account or instrument, a quantity that is not a whole number of lots, or a
+            move of what is not held or may not be cross-margined; the message says what to do.
         """
-        number = self._number(account)
-        legs = self._resolve(trades, number, xm)
-        if self._cached is not None:
-            answer = self._cached.ask(number, legs)
-            if answer is not None:
-                return answer
-        row: dict[str, Any] = self._ask([number], [legs], Execution(1)).to_pylist()[0]
-        return row
+        number = self._scope.account(account)
+        scope = self.scope(trades, moves)
+        legs = scope.trade_legs(number, trades, xm=xm)
+        if moves:
+            legs += scope.move_legs(number, moves)
+        return scope.answer(number, legs)
 
-    def what_ifs(self, questions: Iterable[tuple[str, Trades]], *, xm: bool = True) -> Table:
+    def what_ifs(self, questions: Iterable[Question], *, xm: bool = True) -> Table:
         """Return the margin after each of many hypothetical trades, taken one at a time.
 
         Parameters
         ----------
-        questions : iterable of (account, trades)
+        questions : iterable of (account, trades) or (account, trades, moves)
             As in `what_if`.
         xm : bool
             As in `what_if`.
@@ -183,112 +198,292 @@ class Session:
         TypeError, ValueError
             As in `what_if`.
         """
-        asked = [_pair(question) for question in questions]
-        numbers = [self._number(account) for account, _ in asked]
-        trades = [
-            self._resolve(legs, number, xm)
-            for number, (_, legs) in zip(numbers, asked, strict=True)
-        ]
-        return Table(self._ask(numbers, trades, self._execution))
+        scope, numbers, legs = self._resolved(questions, xm)
+        return Table(scope.answers(numbers, legs, self._execution))
 
-    def _ask(self, accounts: list[int], trades: list[list[Leg]], execution: Execution) -> pa.Table:
-        """Return the answers to questions by the columnar models."""
-        asked = np.array(accounts, dtype=np.int64)
-        batch = self._batch.take(asked)
-        clients, there = batch.clients, batch.elsewhere
-        book = _with_trades(batch.book, trades)
-        margins = margin_accounts(book, there, self._models, execution)
-        agreement = agree_offsets(book, self._models, margins, clients, execution)
-        required = require_accounts(margins, agreement, clients)
-        return WHAT_IFS.table(
-            {
-                "account": columns.text_column([self.accounts[number] for number in accounts]),
-                **saving_columns(agreement.saving),
-                **money_columns(required),
-                **caveat_columns(caveats_of(book, there, self._models, clients)),
-            }
-        )
+    def impacts(self, questions: Iterable[Question], *, xm: bool = True) -> Table:
+        """Return each account before and after each of many questions, and the difference.
 
-    def _number(self, account: str) -> int:
-        if not isinstance(account, str) or account not in self._account:
-            raise ValueError(f"account {account!r} is not in the run; see session.accounts")
-        return self._account[account]
+        Parameters
+        ----------
+        questions, xm
+            As in `what_ifs`.
 
-    def _resolve(self, trades: Trades, account: int, xm: bool) -> list[Leg]:
-        """Return the checked legs of a trade."""
-        # The test for any mapping takes as long as the rest.
-        if type(trades) is not dict and not isinstance(trades, Mapping):
-            raise TypeError(
-                'trades: quantities by instrument expected, such as {"ZNM25": -10}, got '
-                f"{type(trades).__name__}"
+        Returns
+        -------
+        Table
+            A row per question; its columns are those of `crossmargin.results.schema.IMPACTS`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `what_if`.
+        """
+        scope, numbers, legs = self._resolved(questions, xm)
+        names = [str(number) for number in range(1, len(numbers) + 1)]
+        return Table(impacts_of(scope, names, numbers, legs, self._execution))
+
+    def impact(
+        self,
+        account: str,
+        trades: Quantities = NOTHING,
+        *,
+        moves: Quantities = NOTHING,
+        xm: bool = True,
+    ) -> Impact:
+        """Return an account before and after trades and moves, and what each of them changes.
+
+        Parameters
+        ----------
+        account, trades, moves, xm
+            As in `what_if`. The questions asked grow with the square of their number.
+
+        Returns
+        -------
+        Impact
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `what_if`.
+        """
+        number = self._scope.account(account)
+        scope = self.scope(trades, moves)
+        return impact_of(scope, number, trades, moves, xm=xm, execution=self._execution)
+
+    def impact_table(self, account: str) -> Table:
+        """Return what a round trade of each benchmark and front future does to an account.
+
+        Parameters
+        ----------
+        account : str
+
+        Returns
+        -------
+        Table
+            Its columns are those of `crossmargin.results.schema.IMPACT_TABLE`: 100 million USD of
+            face, long and short, of the latest note or bond of each tenor in the run's securities;
+            and 100 contracts of the front contract of each root that the policy cross-margins.
+
+        Raises
+        ------
+        ValueError
+            The account is unknown.
+        """
+        parsed, models = self._stages.parsed, self._stages.models
+        as_of = models.market.as_of
+        cusip = parsed.securities.cusip
+        found = benchmarks(parsed.securities, as_of)
+        fronts = front_contracts(models.policy.eligibility.roots, as_of)
+        traded = [(f"{n}-Year", str(cusip[at]), BENCHMARK_FACE) for n, at in found.items()]
+        traded += [(front.root, front.symbol, FRONT_CONTRACTS) for front in fronts]
+        rows = [(tenor, name, sign * size) for tenor, name, size in traded for sign in (1, -1)]
+        asked = self.impacts([(account, {name: size}) for _, name, size in rows]).to_arrow()
+        tenor, name, quantity = zip(*rows, strict=True)
+        cells = {
+            "tenor": columns.text_column(tenor),
+            "instrument": columns.text_column(name),
+            "quantity": columns.column(np.array(quantity, np.int64)),
+        }
+        shared = [c.name for c in IMPACT_TABLE.columns if c.name not in cells]
+        return Table(IMPACT_TABLE.table(cells | {name: asked[name] for name in shared}))
+
+    def to_cap(
+        self, account: str, instrument: str, *, move: bool = False, limit: int = SEARCHED
+    ) -> ToCap:
+        """Return the smallest number of contracts that brings the offset rate to the cap.
+
+        Every number up to the limit is asked, so no smaller one reaches the cap, although the
+        offset rate may rise and fall. Of the same number long and short, long counts first.
+
+        Parameters
+        ----------
+        account, instrument : str
+            The instrument is a future.
+        move : bool
+            Move contracts from the ordinary into the cross-margin account, up to what it holds.
+            By default contracts are traded, long and short.
+        limit : int
+            Contracts to trade at most.
+
+        Returns
+        -------
+        ToCap
+
+        Raises
+        ------
+        ValueError
+            The account or the instrument is unknown, or it is not a future, or `limit` is not a
+            number of contracts.
+        """
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= _MOST:
+            raise ValueError(f"limit: 1 to {_MOST:,} contracts expected, got {limit!r}")
+        number = self._scope.account(account)
+        scope = self.scope({instrument: 1})
+        future = scope.instrument(instrument)
+        assert future is not None
+        if not scope.future[future]:
+            raise InputError(f"{scope.symbol(future)} is not a future: to_cap counts contracts")
+        return to_cap(scope, number, future, move=move, limit=limit, execution=self._execution)
+
+    def add_account(
+        self,
+        name: str,
+        *,
+        eligible: bool = True,
+        multiplier: float = 1.0,
+        floor: float = 0.0,
+        minimum: float = 0.0,
+    ) -> None:
+        """Add a hypothetical account, which holds nothing, to those that can be asked about.
+
+        Parameters
+        ----------
+        name : str
+            Not the name of another account.
+        eligible : bool
+            Whether it may be cross-margined.
+        multiplier, floor, minimum : float
+            The firm's own terms: house requirement = max(multiplier * requirement, floor, minimum).
+
+        Raises
+        ------
+        TypeError
+            The name is not a text.
+        ValueError
+            The name is blank or taken, or a term is not a finite number of zero or more.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"name: a text expected, got {name!r:.60}")
+        terms = {"multiplier": multiplier, "floor": floor, "minimum": minimum}
+        for term, value in terms.items():
+            if not (math.isfinite(value) and value >= 0.0):
+                raise ValueError(f"{term}: a number of zero or more expected, got {value!r}")
+        with self._lock:
+            scope = self._scope
+            if not name.strip() or name in scope.accounts:
+                raise ValueError(f"account {name!r} is blank or in the session already")
+            batch = with_empty_account(
+                scope.batch,
+                eligible=bool(eligible),
+                multiplier=float(multiplier),
+                floor=float(floor),
+                minimum=float(minimum),
             )
-        segments = self._crossed if xm and self._eligible[account] else self._other
-        legs = []
-        for name, quantity in trades.items():
-            instrument = self._instrument.get(name)
-            if instrument is None:
-                instrument = self._written_otherwise(name)
-            lots = _lots(name, quantity, self._future[instrument])
-            if lots:
-                legs.append((segments[instrument], instrument, lots))
-        return legs
+            names = [*scope.accounts, name]
+            self._scope = scope_of(scope.models, batch, names, memory=self._memory)
 
-    def _written_otherwise(self, name: str) -> int:
-        """Return the number of an instrument whose name is written in another form."""
-        try:
-            return self._instrument[canonical_name(str(name), self._as_of)]
-        except (KeyError, ValueError):
-            raise ValueError(
-                f"instrument {name!r} is not in the run, so its P&L is not known; see "
-                "session.instruments, or run the book with a position in it"
-            ) from None
+    def scope(self, *quantities: Quantities) -> Scope:
+        """Return what can be asked about, with the instruments of some trades and moves.
+
+        Those that are not priced yet are priced now, all at once.
+
+        Raises
+        ------
+        TypeError
+            The quantities are not mappings.
+        ValueError
+            An instrument is unknown, or has matured or expired.
+        InputError
+            The run's inputs lack what a new instrument needs.
+        """
+        scope = self._scope
+        for given in quantities:
+            _check_mapping(given)
+        lacking = [
+            name
+            for given in quantities
+            for name in given
+            if name not in scope.instruments and scope.instrument(name) is None
+        ]
+        return self._with_instruments(lacking) if lacking else scope
+
+    def trouble_with(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the names that no instrument has, each with what is wrong with it."""
+        scope, stages = self._scope, self._stages
+        found: dict[str, str] = {}
+        for name in names:
+            if scope.instrument(name) is None:
+                try:
+                    find_instrument(name, stages.parsed.securities, scope.models.market.as_of)
+                except ValueError as error:
+                    found[name] = str(error)
+        return found
+
+    def after_fork(self) -> None:
+        """Replace the lock in a forked child, where the thread that held it is missing."""
+        self._lock = threading.Lock()
+
+    def _with_instruments(self, names: Sequence[str]) -> Scope:
+        """Return the scope with further instruments, priced now."""
+        stages = self._stages
+        parsed, as_of = stages.parsed, stages.models.market.as_of
+        found = [find_instrument(name, parsed.securities, as_of) for name in names]
+        with self._lock:
+            scope = self._scope
+            securities = self._securities | {one for one in found if isinstance(one, int)}
+            contracts = self._contracts | {one for one in found if isinstance(one, Contract)}
+            if (securities, contracts) == (self._securities, self._contracts):
+                return scope
+            models = extended_models(
+                stages, np.array(sorted(securities), np.int64), list(contracts), self._execution
+            )
+            self._scope = scope_of(
+                models,
+                widened(scope.batch, scope.models, models),
+                list(scope.accounts),
+                memory=self._memory,
+            )
+            self._securities, self._contracts = securities, contracts
+            return self._scope
+
+    def _resolved(
+        self, questions: Iterable[Question], xm: bool
+    ) -> tuple[Scope, list[int], list[list[Leg]]]:
+        """Return the accounts and the legs of questions."""
+        asked = [_checked(question) for question in questions]
+        numbers = [self._scope.account(account) for account, _, _ in asked]
+        scope = self.scope(*(given for _, *both in asked for given in both))
+        legs = [
+            [*scope.trade_legs(number, trades, xm=xm), *scope.move_legs(number, moves)]
+            for number, (_, trades, moves) in zip(numbers, asked, strict=True)
+        ]
+        return scope, numbers, legs
 
 
-def _pair(question: tuple[str, Trades]) -> tuple[str, Trades]:
-    """Return a question, checked to be a pair."""
-    if not isinstance(question, tuple | list) or len(question) != 2:
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for session in _sessions:
+        session.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+_MOST = 100_000
+"""Largest limit of `to_cap`, contracts: some tens of seconds."""
+
+
+def _checked(question: Question) -> tuple[str, Quantities, Quantities]:
+    """Return a question with its moves."""
+    if not isinstance(question, tuple | list) or len(question) not in (2, 3):
         raise TypeError(
-            f'questions: pairs expected, such as ("ACC1", {{"ZNM25": -10}}), got {question!r:.60}'
+            f'questions: pairs expected, such as ("ACC1", {{"ZNM25": -10}}), or with moves as a '
+            f"third, got {question!r:.60}"
         )
-    account, trades = question
-    return account, trades
+    account, trades, *rest = question
+    moves = rest[0] if rest else NOTHING
+    for given in (trades, moves):
+        _check_mapping(given)
+    return account, trades, moves
 
 
-_NOT_NUMBERS = (str, bytes, bool, np.bool_)
-
-
-def _lots(name: str, quantity: SupportsFloat, future: bool) -> int:
-    """Return a quantity in contracts or lots of face, checked."""
-    lot, largest = (1, LARGEST_CONTRACTS) if future else (LOT, LARGEST_FACE)
-    try:
-        number = math.nan if isinstance(quantity, _NOT_NUMBERS) else float(quantity)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not abs(number) <= largest:
-        raise ValueError(f"quantity {quantity!r} of {name} is not a number within {largest:g}")
-    lots = int(number // lot)
-    if lots * lot != number:
-        raise ValueError(
-            f"quantity {quantity!r} of {name} is not a whole number of "
-            + ("contracts" if future else f"lots of {LOT} USD face")
+def _check_mapping(given: object) -> None:
+    # The test for any mapping takes as long as the rest.
+    if type(given) is not dict and not isinstance(given, Mapping):
+        raise TypeError(
+            'trades or moves: quantities by instrument expected, such as {"ZNM25": -10}, got '
+            f"{type(given).__name__}"
         )
-    return lots
-
-
-def _with_trades(book: Book, trades: list[list[Leg]]) -> Book:
-    """Return a book with the trades of its first groups added."""
-    width = len(SEGMENTS)
-    place = row_of(book)
-    new = np.array(
-        [(group, *leg) for group, legs in enumerate(trades) for leg in legs], np.int64
-    ).reshape(-1, 4)
-    size = place.size + len(new)
-    lines = net(
-        group=np.concatenate([place // width, new[:, 0]]),
-        segment=np.concatenate([place % width, new[:, 1]]),
-        instrument=np.concatenate([book.column, new[:, 2]]).astype(np.int64),
-        lots=np.concatenate([book.quantity.astype(np.int64), new[:, 3]]),
-        xm=np.zeros(size, dtype=bool),
-        assignment_reason=np.zeros(size, dtype=np.int64),
-    )
-    return to_book(lines, groups=book.rows // width, instruments=book.columns)
