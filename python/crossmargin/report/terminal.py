@@ -249,6 +249,14 @@ def _totals(accounts: pa.Table) -> list[Text]:
     lines += [
         Text(f"  {mark} {_counted(count)}: {CAVEATS[mark]}") for mark, count in carried.items()
     ]
+    unused = accounts.filter(pc.greater(accounts["unused_saving"], Decimal(0)))
+    if len(unused):
+        lines.append(
+            Text(
+                f"  unused saving: at least {_usd(pc.sum(unused['unused_saving']).as_py())} USD in "
+                f"{_counted(len(unused))}; `crossmargin optimise` says which futures to move"
+            )
+        )
     if len(full) < len(accounts):
         apart = _counted(len(accounts) - len(full))
         lines.append(Text(f"  not in these sums: {apart} with positions that no model prices"))
