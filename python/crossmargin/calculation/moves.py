@@ -78,13 +78,16 @@ class Movable:
 
     @property
     def lower(self) -> Integer:
-        """The fewest contracts a choice may place in the cross-margin account, [M]."""
-        return np.minimum(np.minimum(self.total, 0), self.crossed)
+        """The fewest contracts a choice may place in the cross-margin account, [M].
+
+        What is there now may be out of range, if the two accounts hold opposite positions.
+        """
+        return np.minimum(self.total, 0)
 
     @property
     def upper(self) -> Integer:
         """The most contracts a choice may place in the cross-margin account, [M]."""
-        return np.maximum(np.maximum(self.total, 0), self.crossed)
+        return np.maximum(self.total, 0)
 
     @property
     def count(self) -> Integer:

@@ -21,6 +21,7 @@ from crossmargin.cli.check import check
 from crossmargin.cli.compare import compare
 from crossmargin.cli.exits import INTERNAL, STOPS, UNUSABLE, StoppedError, complain, stop
 from crossmargin.cli.explain import explain
+from crossmargin.cli.optimise import optimise
 from crossmargin.cli.output import print_line
 from crossmargin.cli.policy import policies
 from crossmargin.cli.reverse_stress import reverse_stress
@@ -73,7 +74,10 @@ def options(
     """Hold the options of the command itself."""
 
 
-for subcommand in (run, check, sample, compare, explain, whatif, attribute, reverse_stress):
+for subcommand in (
+    *(run, check, sample, compare),
+    *(explain, whatif, optimise, attribute, reverse_stress),
+):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)
 

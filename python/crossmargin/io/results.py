@@ -9,6 +9,7 @@ import os
 import secrets
 import stat
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from crossmargin.io.replace import flush, recover, rehearse, replacing
 from crossmargin.results.schema import SCHEMA_VERSION
 
 MANIFEST = "manifest.json"
-FORMAT = "crossmargin results"
+RESULTS, ALLOCATION = "crossmargin results", "crossmargin allocation"
+"""What a directory of ours may hold, as its manifest says; each is replaced by its like only."""
 MAX_MANIFEST = 64 << 20
 """Bytes; a manifest of ours has some thousands."""
 FORMULA = "^[=+@\t\r\n-]"
@@ -40,6 +42,8 @@ def write_results(
     tables: Mapping[str, pa.Table],
     manifest: Mapping[str, Any],
     files: Mapping[str, bytes] | None = None,
+    *,
+    what: str = RESULTS,
 ) -> Path:
     """Write all tables and the manifest to a directory, whole or not at all.
 
@@ -58,6 +62,8 @@ def write_results(
         size and SHA-256 of every file.
     files
         Other files beside the tables, by name.
+    what
+        `RESULTS` or `ALLOCATION`.
 
     Returns
     -------
@@ -76,12 +82,12 @@ def write_results(
         if name in own or Path(name).name != name:
             raise ValueError(f"files: {name!r} is no name of a file beside the tables")
     target = _located(out)
-    mark = {"format": FORMAT, "schema_version": SCHEMA_VERSION}
+    mark = {"format": what, "schema_version": SCHEMA_VERSION}
     metadata = {**mark, "run_id": str(manifest.get("run_id", ""))}
-    check_target(target)
+    check_target(target, what)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target, _added) as fresh:
+        with replacing(target, partial(_added, what=what)) as fresh:
             fresh.mkdir()
             names = list(tables)
             described: dict[str, dict[str, Any]] = {}
@@ -111,7 +117,7 @@ def write_results(
 def write_table(table: pa.Table, path: str | Path) -> None:
     """Write a table to one file, CSV or Parquet by its name, whole or not at all.
 
-    In CSV, a text that a spreadsheet would take for a formula begins with an apostrophe.
+    A CSV file is as `csv_bytes` has it.
 
     Raises
     ------
@@ -119,7 +125,10 @@ def write_table(table: pa.Table, path: str | Path) -> None:
         The name ends in neither, or the file cannot be written.
     """
     target = _located(path)
-    writers = {".csv": pacsv.write_csv, ".parquet": pq.write_table}
+    writers = {
+        ".csv": lambda table, path: path.write_bytes(csv_bytes(table)),
+        ".parquet": pq.write_table,
+    }
     if target.suffix not in writers:
         raise InputError(f"{target}: the name must end in {' or '.join(writers)}")
     try:
@@ -127,10 +136,20 @@ def write_table(table: pa.Table, path: str | Path) -> None:
             raise InputError(f"{target}: not a file that can be written; give another name")
         recover(target)
         with replacing(target) as fresh:
-            writers[target.suffix](_inert(table) if target.suffix == ".csv" else table, fresh)
+            writers[target.suffix](table, fresh)
             flush(fresh)
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error}") from error
+
+
+def csv_bytes(table: pa.Table) -> bytes:
+    """Return a table as a CSV file.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    sink = pa.BufferOutputStream()
+    pacsv.write_csv(_inert(table), sink)
+    return bytes(sink.getvalue())
 
 
 def read_results(directory: str | Path, *names: str) -> tuple[dict[str, pa.Table], dict[str, Any]]:
@@ -228,19 +247,27 @@ def holds_results(directory: str | Path, run_id: str) -> bool:
     return manifest is not None and manifest.get("run_id") == run_id
 
 
-def check_target(out: str | Path) -> None:
+def check_target(out: str | Path, what: str = RESULTS) -> None:
     """Refuse a place where results cannot be written; call it before a long run.
 
     Leftovers of a killed run beside it are cleaned up.
+
+    Parameters
+    ----------
+    out
+        The directory.
+    what
+        `RESULTS` or `ALLOCATION`.
 
     Raises
     ------
     InputError
         `out` is a file, the current directory or a mount point, cannot be written to, or holds
-        anything that we did not write.
+        anything that we did not write, or something of ours of another kind.
     """
     target = _located(out)
-    advice = "give a new directory, or one of earlier results"
+    like = "of earlier results" if what == RESULTS else "of an earlier allocation"
+    advice = f"give a new directory, or one {like}"
     try:
         if _is_mount(target):
             raise InputError(
@@ -250,7 +277,7 @@ def check_target(out: str | Path) -> None:
             raise InputError(
                 f"{target}: is the current directory, which would be replaced; {advice}"
             )
-        recover(target, _added)
+        recover(target, partial(_added, what=what))
         there = _is_there(target)
         above = next(folder for folder in target.parents if _is_there(folder))
         for folder in (target, above) if there else (above,):
@@ -259,7 +286,10 @@ def check_target(out: str | Path) -> None:
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise InputError(f"{folder}: cannot be written to; {advice}")
         rehearse(above / target.name)
-        foreign = _foreign(target) if there else []
+        for other in {RESULTS, ALLOCATION} - {what}:
+            if _manifest(target, other) is not None:
+                raise InputError(f"{target}: holds {other}, which would be replaced; {advice}")
+        foreign = _foreign(target, what) if there else []
         if foreign:
             more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
             raise InputError(
@@ -311,7 +341,7 @@ def _is_mount(folder: Path) -> bool:
     return False
 
 
-def _manifest(folder: Path) -> dict[str, Any] | None:
+def _manifest(folder: Path, what: str = RESULTS) -> dict[str, Any] | None:
     """Return the manifest of the results in a directory; None if it holds none."""
     path = folder / MANIFEST
     try:
@@ -320,7 +350,7 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) and content.get("format") == FORMAT else None
+    return content if isinstance(content, dict) and content.get("format") == what else None
 
 
 def _listed(manifest: Mapping[str, Any]) -> set[str]:
@@ -329,18 +359,18 @@ def _listed(manifest: Mapping[str, Any]) -> set[str]:
     return {MANIFEST, *(files if isinstance(files, dict) else ())}
 
 
-def _foreign(folder: Path) -> list[str]:
-    """Return the names in a directory that no run wrote there."""
-    manifest = _manifest(folder)
+def _foreign(folder: Path, what: str) -> list[str]:
+    """Return the names in a directory that we did not write there."""
+    manifest = _manifest(folder, what)
     ours = set() if manifest is None else _listed(manifest)
     return sorted(
         path.name for path in folder.iterdir() if path.name not in ours or not _is_regular(path)
     )
 
 
-def _added(folder: Path) -> list[str]:
+def _added(folder: Path, what: str) -> list[str]:
     """Return the names that we did not write in our results, which may lack a manifest."""
-    return [] if _manifest(folder) is None else _foreign(folder)
+    return [] if _manifest(folder, what) is None else _foreign(folder, what)
 
 
 def _is_regular(path: Path) -> bool:

@@ -9,17 +9,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
+from html import escape
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.calculation.batches import Batch
-from crossmargin.calculation.moves import movable, simple_choices
+from crossmargin.calculation.moves import NOW, movable, simple_choices
 from crossmargin.calculation.result import RunResult, Stages, stages_of
 from crossmargin.conventions import CASH, CME, FICC, OTHER
 from crossmargin.engine import Execution
 from crossmargin.engine.execution import Progress
 from crossmargin.engine.executor import run_blocks
+from crossmargin.io.results import ALLOCATION, csv_bytes, write_results
 from crossmargin.margin.model import LARGEST_MARGIN
 from crossmargin.optimise.bounds import (
     Known,
@@ -30,8 +34,17 @@ from crossmargin.optimise.bounds import (
     prove,
 )
 from crossmargin.optimise.months import allowed_months
-from crossmargin.optimise.search import Best, Judge, economise, improve, now, take_better
+from crossmargin.optimise.search import (
+    Best,
+    Judge,
+    economise,
+    improve,
+    settle,
+    take_better,
+    unjudged,
+)
 from crossmargin.optimise.tables import Found, allocation_tables
+from crossmargin.optimise.transfers import bookings, fixml, positions_of
 from crossmargin.results.table import Table
 
 BOXES = 48
@@ -60,12 +73,16 @@ def find(
     lines = movable(batch, models, may)
     today = stages.requirements.requirement
     chosen = accounts[(lines.count[accounts] > 0) & today.known[accounts]]
-    best, bound = now(lines), np.full(lines.ptr.size - 1, np.nan)
+    best, bound = unjudged(lines), np.full(lines.ptr.size - 1, np.nan)
+    best.choice[lines.lines_of(chosen)] = 0
     calls = Judge(lines, models, 0, execution)
     costs = Judge(lines, models, transfer_cents, execution)
-    for choice in simple_choices(lines, models):
-        take_better(calls, best, chosen, choice[lines.lines_of(chosen)])
-    bound[chosen] = best.cents[chosen] / 100.0
+    for number, choice in enumerate(simple_choices(lines, models)):
+        # What is there now comes in later: the search must not depend on it.
+        if number != NOW:
+            take_better(calls, best, chosen, choice[lines.lines_of(chosen)])
+    start = best.cents[chosen].copy()
+    bound[chosen] = start / 100.0
     search = _Search(calls, best, _known(stages))
     execution.tell("allocating", 0.1)
     unsure = search.unproved(chosen[lines.free[chosen]], bound)
@@ -73,8 +90,10 @@ def find(
     improve(calls, best, unsure)
     execution.tell("allocating", 0.6)
     search.prove(unsure, bound, boxes)
+    settle(calls, best, chosen, start, unsure)
     bound[chosen] = np.minimum(bound[chosen], best.cents[chosen] / 100.0)
-    economise(costs, best, chosen, most_transfers)
+    if most_transfers is not None or transfer_cents:
+        economise(costs, best, chosen, most_transfers)
     gain = today.cents[chosen] - best.cents[chosen]
     kept = lines.lines_of(chosen[gain < max(minimum_gain_cents, 1)])
     best.choice[kept] = lines.crossed[kept]
@@ -188,22 +207,67 @@ class Allocation:
         contract more or less would change.
     transfers : Table
         The lines to move.
-    as_of, cycle : str
-        Those of the run.
+    manifest : dict
+        The run, the policy and the options it was made with.
     """
 
     accounts: Table
     lines: Table
     transfers: Table
-    as_of: str
-    cycle: str
+    manifest: dict[str, Any]
+
+    def trades(self) -> Table:
+        """Return the transfers as rows of positions: two for each, which add up to zero.
+
+        A run of the book with these rows appended requires `requirement_after` of every account.
+        """
+        return Table(positions_of(self.transfers.to_arrow()))
+
+    def write(self, out: str | Path) -> Path:
+        """Write the allocation to a directory, all or nothing.
+
+        There are accounts.parquet, lines.parquet, transfers.csv (a buy and a sell for each
+        transfer), transfers.xml (the same as FIXML) and manifest.json.
+
+        Parameters
+        ----------
+        out : str or Path
+            The directory. An earlier allocation there is replaced.
+
+        Returns
+        -------
+        Path
+            The directory.
+
+        Raises
+        ------
+        InputError
+            The directory holds something else, such as results of a run, or cannot be written; or
+            the name of an account has a character that XML cannot hold.
+        """
+        tables = {"accounts": self.accounts.to_arrow(), "lines": self.lines.to_arrow()}
+        transfers = self.transfers.to_arrow()
+        files = {
+            "transfers.csv": csv_bytes(bookings(transfers, self.manifest)),
+            "transfers.xml": fixml(transfers, self.manifest),
+        }
+        return write_results(out, tables, self.manifest, files, what=ALLOCATION)
 
     def __repr__(self) -> str:
         """Return how much there is to move, as text."""
+        mark = " (synthetic)" if self.manifest["synthetic"] else ""
         return (
-            f"<Allocation {self.as_of} {self.cycle}: {len(self.transfers):,} transfers, "
-            f"{len(self.accounts):,} accounts>"
+            f"<Allocation {self.manifest['as_of']} {self.manifest['cycle']}{mark}: "
+            f"{len(self.transfers):,} transfers, {len(self.accounts):,} accounts>"
         )
+
+    def _repr_html_(self) -> str:
+        """Return the size, and the first rows of transfers and accounts."""
+        parts = (
+            f"<h4>{name}</h4>{table._repr_html_()}"
+            for name, table in (("transfers", self.transfers), ("accounts", self.accounts))
+        )
+        return f"<p>{escape(repr(self))}</p>{''.join(parts)}"
 
 
 def allocate(
@@ -294,12 +358,20 @@ def allocate(
     of_accounts, lines, transfers = allocation_tables(
         stages, found, numbers_of(run, accounts), execution
     )
+    options = {
+        "front_month": front_month,
+        "exclude_roll": exclude_roll,
+        "most_transfers": most_transfers,
+        "transfer_cost": transfer_cents / 100,
+        "minimum_gain": minimum_cents / 100,
+        "boxes": boxes,
+    }
+    told = ("run_id", "as_of", "cycle", "synthetic", "policy")
     return Allocation(
         accounts=Table(of_accounts),
         lines=Table(lines),
         transfers=Table(transfers),
-        as_of=run.manifest["as_of"],
-        cycle=run.manifest["cycle"],
+        manifest={**{name: run.manifest[name] for name in told}, "options": options},
     )
 
 

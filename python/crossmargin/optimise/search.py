@@ -57,7 +57,7 @@ class Best:
     cents: Integer
 
 
-def now(lines: Movable) -> Best:
+def unjudged(lines: Movable) -> Best:
     """Return what is there now, not yet judged."""
     return Best(lines.crossed.copy(), np.full(lines.ptr.size - 1, UNKNOWN))
 
@@ -98,7 +98,7 @@ def improve(judge: Judge, best: Best, accounts: Integer, may: Mask | None = None
     if may is not None:
         span = np.where(may, span, 0)
     size = span.copy()
-    finest = np.maximum(span // FINEST, 1)
+    finest = np.where(span > 0, np.maximum(span // FINEST, 1), 0)
     improved = np.zeros(lines.ptr.size - 1, dtype=bool)
     active = accounts[lines.count[accounts] > 0]
     while active.size:
@@ -121,6 +121,43 @@ def improve(judge: Judge, best: Best, accounts: Integer, may: Mask | None = None
         active = np.setdiff1d(active, done, assume_unique=True)
 
 
+def settle(judge: Judge, best: Best, accounts: Integer, start: Integer, unsure: Integer) -> None:
+    """Let what is there now take part, and undo transfers that save nothing.
+
+    Parameters
+    ----------
+    judge : Judge
+    best : Best
+        Found without regard to what is there now. Changed in place.
+    accounts : ndarray of int64, [N]
+        Ascending.
+    start : ndarray of int64, [N]
+        Cents of the best choice that the search began with. Where what is there now costs less,
+        it is improved too.
+    unsure : ndarray of int64
+        Those of the accounts where the bound leaves room.
+
+    Notes
+    -----
+    A second search, after the transfers, proposes nothing new: it finds the same `best`, which
+    costs no less than what is then there; and no step or swap from there costs less.
+    """
+    lines = judge.lines
+    own = lines.lines_of(accounts)
+    today = unjudged(lines)
+    take_better(judge, today, accounts, lines.crossed[own])
+    near = accounts[today.cents[accounts] < start]
+    improve(judge, today, np.intersect1d(near, unsure, assume_unique=True))
+    better = today.cents <= best.cents
+    taken = own[better[lines.account[own]]]
+    best.choice[taken] = today.choice[taken]
+    best.cents[accounts] = np.minimum(best.cents, today.cents)[accounts]
+    again = economise(judge, best, accounts, None)
+    while (again := np.intersect1d(again, unsure, assume_unique=True)).size:
+        improve(judge, best, again)
+        again = economise(judge, best, again, None)
+
+
 def _step(judge: Judge, best: Best, at: Integer, size: Integer) -> Mask:
     """Try steps of single lines; return which accounts improved, in the order of their lines."""
     lines = judge.lines
@@ -128,7 +165,7 @@ def _step(judge: Judge, best: Best, at: Integer, size: Integer) -> Mask:
     line = np.concatenate([at, at])
     value = np.concatenate([now - size[at], now + size[at]])
     value = np.clip(value, lines.lower[line], lines.upper[line])
-    moved = value != best.choice[line]
+    moved = (value != best.choice[line]) & (size[line] > 0)
     line, value = line[moved], value[moved]
     account = lines.account[line]
     choice, place = _copies(lines, best, account)
@@ -140,7 +177,7 @@ def _swap(judge: Judge, best: Best, accounts: Integer, size: Integer) -> Mask:
     """Try steps of two lines at once that leave DV01 as it is; return which accounts improved."""
     lines = judge.lines
     dv01 = judge.models.universe.sensitivities.dv01[lines.instrument]
-    weight = np.abs(dv01 * (lines.upper - lines.lower))
+    weight = np.where(size > 0, np.abs(dv01 * (lines.upper - lines.lower)), 0.0)
     at = lines.lines_of(accounts)
     order = at[np.lexsort((at, -weight[at], lines.account[at]))]
     rank = np.arange(order.size) - np.searchsorted(lines.account[order], lines.account[order])
@@ -188,7 +225,7 @@ def _keep_best(
     return np.isin(accounts, won, assume_unique=True)
 
 
-def economise(judge: Judge, best: Best, accounts: Integer, most: int | None) -> None:
+def economise(judge: Judge, best: Best, accounts: Integer, most: int | None) -> Integer:
     """Undo transfers that save nothing, or less than they cost, and those beyond the most.
 
     Parameters
@@ -202,16 +239,24 @@ def economise(judge: Judge, best: Best, accounts: Integer, most: int | None) -> 
     most : int, optional
         The most transfers of an account. Those that save least go first, and the lines of the
         others are improved again.
+
+    Returns
+    -------
+    ndarray of int64
+        The accounts of which a transfer was undone.
     """
     lines = judge.lines
     best.cents[accounts] = judge.cost(accounts, best.choice[lines.lines_of(accounts)])
+    undone = np.zeros(lines.ptr.size - 1, dtype=bool)
     active = accounts
     while active.size:
         moved = _transfers(lines, best)
         forced = np.zeros(moved.size, dtype=bool) if most is None else moved > most
         active = _undo_one(judge, best, active, forced)
+        undone[active] = True
     if most is not None or judge.transfer:
         improve(judge, best, accounts, best.choice != lines.crossed)
+    return np.flatnonzero(undone)
 
 
 def _transfers(lines: Movable, best: Best) -> Integer:

@@ -116,6 +116,9 @@ def _account_table(
             "offset_rate_after": columns.column(
                 of_choice(after_saving.offset_rate, np.zeros(shown.size)), choice
             ),
+            "binding": columns.text_column(
+                [text or None for text in saving.binding[shown].tolist()]
+            ),
             "binding_after": columns.text_column([text or None for text in binding.tolist()]),
             "capped_after": columns.column(
                 of_choice(after_saving.capped, np.zeros(shown.size, dtype=bool)), choice

@@ -1018,7 +1018,8 @@ ALLOCATIONS = Schema(
         Column("transfers", WHOLE, "Lines to move."),
         _amount(
             "lower_bound",
-            "No choice of these futures goes below it, whatever the number of transfers.",
+            "No choice from none to all of each line goes below it, whatever the number of "
+            "transfers.",
             _NO_CHOICE,
             evidence="ours",
         ),
@@ -1041,6 +1042,12 @@ ALLOCATIONS = Schema(
         ),
         replace(_SAVING[2], meaning="As in accounts: with the futures where they are."),
         Column("offset_rate_after", NUMBER, "After the transfers.", "fraction", _NO_CHOICE),
+        Column(
+            "binding",
+            TEXT,
+            "As in accounts: with the futures where they are.",
+            null="as in accounts",
+        ),
         Column(
             "binding_after",
             TEXT,
@@ -1094,7 +1101,26 @@ TRANSFERS = Schema(
     ),
 )
 
-ALLOCATION_TABLES = (ALLOCATIONS, ALLOCATION_LINES, TRANSFERS)
+BOOKINGS = Schema(
+    "bookings",
+    (
+        Column("transfer_id", TEXT, "The same for both rows of a transfer, as in transfers.xml."),
+        _ACCOUNT,
+        Column(
+            "account_type",
+            TEXT,
+            "Where the row is booked: `CROSS_MARGIN`, or `ORDINARY` for the client's other "
+            "account.",
+            evidence="ours",
+        ),
+        Column("side", TEXT, "`BUY` or `SELL`."),
+        Column("contracts", WHOLE, "How many.", "contracts"),
+        Column("instrument", TEXT, "The future."),
+        Column("moves", TEXT, "As in transfers."),
+    ),
+)
+
+ALLOCATION_TABLES = (ALLOCATIONS, ALLOCATION_LINES, TRANSFERS, BOOKINGS)
 
 SCHEMAS = (
     *RUN_TABLES,

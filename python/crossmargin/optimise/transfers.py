@@ -1,0 +1,185 @@
+"""Transfers as they are booked: a buy and a sell for each, as a table, as positions, as FIXML.
+
+Methodology, section 9.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pyarrow as pa
+
+from crossmargin import columns
+from crossmargin.arrays import Mask
+from crossmargin.exceptions import InputError
+from crossmargin.instruments.identifiers import parse_contract
+from crossmargin.io.hashes import table_hash
+from crossmargin.results.schema import BOOKINGS
+from crossmargin.results.tables import stamped
+
+CROSS_MARGIN, ORDINARY = "CROSS_MARGIN", "ORDINARY"
+"""The two accounts of a transfer."""
+BUY, SELL = "BUY", "SELL"
+FIX_SIDE = {BUY: "1", SELL: "2"}
+FIX_VERSION = "5.0 SP2"
+NEW, SUBMIT, TRANSFER = "0", "0", "3"
+"""Values of TransTyp, RptTyp and TrdTyp."""
+POSITION_ACCOUNT, POSITION_ACCOUNT_TYPE = "38", "26"
+"""FIX's role of a party, and the kind of an identifier below it."""
+
+
+def positions_of(transfers: pa.Table) -> pa.Table:
+    """Return transfers as rows of the positions input: two for each, which add up to zero.
+
+    Parameters
+    ----------
+    transfers : pyarrow.Table
+        As in `results.schema.TRANSFERS`.
+    """
+    both = _both(transfers)
+    crosses = _crosses(len(transfers))
+    contracts = columns.integers(both["contracts"])
+    buys = np.array(_sides(transfers), dtype=object) == BUY
+    return pa.table(
+        {
+            "account": columns.plain(both["account"]),
+            "kind": columns.text_column(["future"] * len(both)),
+            "instrument": columns.plain(both["instrument"]),
+            "quantity": columns.column(np.where(buys, contracts, -contracts).astype(np.float64)),
+            "xm": columns.column(crosses),
+        }
+    )
+
+
+def bookings(transfers: pa.Table, manifest: dict[str, Any]) -> pa.Table:
+    """Return the buys and sells that book transfers.
+
+    Parameters
+    ----------
+    transfers : pyarrow.Table
+        As in `results.schema.TRANSFERS`.
+    manifest : dict
+        Of the allocation: as-of date, cycle and `run_id`.
+
+    Returns
+    -------
+    pyarrow.Table
+        As in `results.schema.BOOKINGS`, two rows for each transfer: the cross-margin account's
+        first.
+    """
+    both = _both(transfers)
+    account_type = np.where(_crosses(len(transfers)), CROSS_MARGIN, ORDINARY)
+    number = np.arange(len(both)) // 2 + 1
+    ids = [f"{transfers_id(transfers, manifest)}-{each}" for each in number]
+    table = BOOKINGS.table(
+        {
+            "transfer_id": columns.text_column(ids),
+            "account": columns.plain(both["account"]),
+            "account_type": columns.text_column(account_type.tolist()),
+            "side": columns.text_column(_sides(transfers)),
+            "contracts": columns.plain(both["contracts"]),
+            "instrument": columns.plain(both["instrument"]),
+            "moves": columns.plain(both["moves"]),
+        }
+    )
+    return stamped(
+        table,
+        as_of=np.datetime64(manifest["as_of"]),
+        cycle=manifest["cycle"],
+        run_id=manifest["run_id"],
+    )
+
+
+def transfers_id(transfers: pa.Table, manifest: dict[str, Any]) -> str:
+    """Return a name of some transfers of a run: the same for the same transfers."""
+    text = f"{manifest['run_id']} {table_hash(transfers)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fixml(transfers: pa.Table, manifest: dict[str, Any]) -> bytes:
+    """Return transfers as trade capture reports in FIXML: one report with two sides for each.
+
+    Parameters
+    ----------
+    transfers : pyarrow.Table
+        As in `results.schema.TRANSFERS`.
+    manifest : dict
+        Of the allocation.
+
+    Raises
+    ------
+    InputError
+        The name of an account has a character that XML cannot hold.
+
+    Notes
+    -----
+    The element `cycle` is as the exchange's optimiser writes it. Everything else is ours, on the
+    standard's words: no text of the optimiser's transfer report could be read. There is no price.
+    """
+    as_of, name = manifest["as_of"], transfers_id(transfers, manifest)
+    root = ElementTree.Element("transfers", {"run_id": manifest["run_id"], "id": name})
+    if manifest["synthetic"]:
+        root.set("synthetic", "true")
+    ElementTree.SubElement(root, "cycle", {"date": as_of, "code": manifest["cycle"]})
+    batch = ElementTree.SubElement(
+        ElementTree.SubElement(root, "FIXML", {"v": FIX_VERSION}), "Batch"
+    )
+    for number, row in enumerate(transfers.to_pylist(), 1):
+        contract = parse_contract(row["instrument"], as_of)
+        report = ElementTree.SubElement(
+            batch,
+            "TrdCaptRpt",
+            {
+                "RptID": f"{name}-{number}",
+                "TransTyp": NEW,
+                "RptTyp": SUBMIT,
+                "TrdTyp": TRANSFER,
+                "BizDt": as_of,
+                "LastQty": str(row["contracts"]),
+            },
+        )
+        month = str(contract.month).replace("-", "")
+        of = {"Sym": contract.symbol, "ID": contract.root, "SecTyp": "FUT", "MMY": month}
+        ElementTree.SubElement(report, "Instrmt", of)
+        for kind, side in (
+            (CROSS_MARGIN, row["cross_margin_side"]),
+            (ORDINARY, row["ordinary_side"]),
+        ):
+            of_side = ElementTree.SubElement(report, "RptSide", {"Side": FIX_SIDE[side]})
+            named = {"ID": _writable(row["account"]), "R": POSITION_ACCOUNT}
+            party = ElementTree.SubElement(of_side, "Pty", named)
+            ElementTree.SubElement(party, "Sub", {"ID": kind, "Typ": POSITION_ACCOUNT_TYPE})
+    ElementTree.indent(root)
+    written: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return written + b"\n"
+
+
+def _writable(text: str) -> str:
+    """Return a text that XML can hold; InputError for another."""
+    for character in text:
+        code = ord(character)
+        allowed = 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or code >= 0x10000
+        if not (allowed or character in "\t\n\r"):
+            raise InputError(
+                f"account {text!r}: its name has a character that XML cannot hold; rename it"
+            )
+    return text
+
+
+def _both(transfers: pa.Table) -> pa.Table:
+    """Return each row twice."""
+    return transfers.take(columns.column(np.repeat(np.arange(len(transfers)), 2)))
+
+
+def _crosses(transfers: int) -> Mask:
+    """Return for the two rows of each transfer whether it is the cross-margin account's."""
+    return np.tile([True, False], transfers)
+
+
+def _sides(transfers: pa.Table) -> list[str]:
+    """Return the sides of both rows of each transfer."""
+    one, other = (transfers[f"{name}_side"].to_pylist() for name in ("cross_margin", "ordinary"))
+    return [side for pair in zip(one, other, strict=True) for side in pair]
