@@ -12,7 +12,7 @@ from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.calculation.moves import Movable, Moved, margin_after, requirement_after
 from crossmargin.calculation.result import Stages
 from crossmargin.engine import Execution
-from crossmargin.results.schema import ALLOCATION_LINES, ALLOCATIONS, TRANSFERS
+from crossmargin.results.schemas.allocation import ALLOCATION_LINES, ALLOCATIONS, TRANSFERS
 from crossmargin.results.table import money
 
 NEAR, NEAR_CENTS = 1e-4, 20
