@@ -30,6 +30,8 @@ LOWEST = -1e15
 """USD: below anything a sum on the grid can be."""
 AT_ONCE = 8
 """Boxes of an account that are cut in a round."""
+NO_RISK = 1e-9
+"""USD: the risk of a contract that moves no price of ours, for the order of the cuts."""
 SHARES = (0.25, 0.5, 0.75)
 """The weights of one form in the mean of two."""
 
@@ -886,7 +888,8 @@ def prove(
         if not cut.size:
             break
         chosen = open_boxes.take(cut)
-        width = (chosen.upper - chosen.lower) * weight[chosen.account]
+        # A line without risk comes last, but a box is never cut along a line that has no range.
+        width = (chosen.upper - chosen.lower) * np.fmax(weight[chosen.account], NO_RISK)
         halves = chosen.cut(np.argmax(width, axis=1))
         below = np.maximum(least_call(problem, halves), np.tile(bound[cut], 2))
         made += np.bincount(halves.account, minlength=accounts)
