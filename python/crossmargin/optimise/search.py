@@ -119,14 +119,14 @@ def improve(judge: Judge, best: Best, accounts: Integer, may: Mask | None = None
     if may is not None:
         span = np.where(may, span, 0)
     size = span.copy()
-    finest = np.maximum(span // FINEST, 1)
+    finest = np.where(span > 0, np.maximum(span // FINEST, 1), 0)
     improved = np.zeros(lines.ptr.size - 1, dtype=bool)
     active = accounts[lines.count[accounts] > 0]
     while active.size:
         at = lines.lines_of(active)
         better = _step(judge, best, at, size)
         still = active[~better]
-        swapped = _swap(judge, best, still, size)
+        swapped = _swap(judge, best, still, size, span)
         improved[active[better]] = True
         improved[still[swapped]] = True
         stuck = still[~swapped]
@@ -157,11 +157,14 @@ def _step(judge: Judge, best: Best, at: Integer, size: Integer) -> Mask:
     return _keep_best(judge, best, np.unique(lines.account[at]), account, choice)
 
 
-def _swap(judge: Judge, best: Best, accounts: Integer, size: Integer) -> Mask:
-    """Try steps of two lines at once that leave DV01 as it is; return which accounts improved."""
+def _swap(judge: Judge, best: Best, accounts: Integer, size: Integer, span: Integer) -> Mask:
+    """Try steps of two lines at once that leave DV01 as it is; return which accounts improved.
+
+    A line without a span does not change.
+    """
     lines = judge.lines
     dv01 = judge.models.universe.sensitivities.dv01[lines.instrument]
-    weight = np.abs(dv01 * (lines.upper - lines.lower))
+    weight = np.abs(dv01 * span)
     at = lines.lines_of(accounts)
     order = at[np.lexsort((at, -weight[at], lines.account[at]))]
     rank = np.arange(order.size) - np.searchsorted(lines.account[order], lines.account[order])
