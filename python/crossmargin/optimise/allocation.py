@@ -29,14 +29,23 @@ from crossmargin.optimise.bounds import (
     prove,
 )
 from crossmargin.optimise.months import allowed_months
-from crossmargin.optimise.search import Best, Judge, economise, improve, now, take_better
-from crossmargin.optimise.tables import Found, allocation_tables
+from crossmargin.optimise.search import (
+    Best,
+    Judge,
+    consider,
+    economise,
+    improve,
+    now,
+    take_better,
+)
+from crossmargin.optimise.tables import NEAR, Found, allocation_tables
 from crossmargin.results.table import Table
 
 BOXES = 48
 """The most boxes an account's bound is found with, unless told otherwise."""
-TOLERANCE = 1e-4
-"""A bound this share below the call is near enough not to be raised further."""
+TOLERANCE = 0.9 * NEAR
+"""A bound this share below the call is not raised further: the choice counts as optimal, also once
+the bound is cut to the cent."""
 TOGETHER = 512
 """Accounts that are searched and bounded side by side."""
 
@@ -102,13 +111,12 @@ def _search(calls: Judge, best: Best, accounts: Integer, known: Known, boxes: in
     before = best.cents[open_accounts].copy()
     part = anchored(whole, unsure, lines, open_accounts, best.choice)
 
-    def better(account: Integer, choice: Integer) -> Float:
-        asked = open_accounts[account]
-        take_better(calls, best, asked, choice[part.inside[account]])
-        return call(asked)
+    def judge(account: Integer, choice: Integer) -> Float:
+        cents = consider(calls, best, open_accounts[account], choice[part.inside[account]])
+        return np.asarray(cents / 100.0)
 
     risk = np.abs(_risk(calls.models))[part.instrument]
-    proved = prove(part, call(open_accounts), risk, better, tolerance=TOLERANCE, boxes=boxes)
+    proved = prove(part, call(open_accounts), risk, judge, tolerance=TOLERANCE, boxes=boxes)
     improve(calls, best, open_accounts[best.cents[open_accounts] < before])
     bound[unsure] = np.maximum(bound[unsure], proved)
     return np.minimum(bound, call(accounts))

@@ -129,9 +129,9 @@ class Boxes:
         )
 
     @property
-    def half(self) -> Float:
-        """Half the width of each line's range, [N x D]."""
-        return np.asarray((self.upper - self.lower) * 0.5)
+    def single(self) -> Mask:
+        """Whether a box holds one choice only, [N]."""
+        return np.asarray((self.upper == self.lower).all(axis=1))
 
     def take(self, at: Integer | Mask) -> Boxes:
         """Return some of the boxes."""
@@ -840,7 +840,7 @@ def prove(
     problem: Problem,
     call: Float,
     weight: Float,
-    better: Callable[[Integer, Integer], Float],
+    judge: Callable[[Integer, Integer], Float],
     *,
     tolerance: float,
     boxes: int,
@@ -855,18 +855,19 @@ def prove(
         The best known call, USD.
     weight : ndarray of float64, [A x D]
         How much risk a contract of each line has, USD: boxes are cut where they are widest in it.
-    better : callable
-        Takes accounts [N] and a choice for each [N x D], and returns the best call now known of
-        each, [N]: the middle of the box with the lowest bound is often a good choice.
+    judge : callable
+        Takes accounts [N] and a choice for each [N x D], and returns the calls, [N], exact. Asked
+        for boxes of a single choice, and for the middle of the box with the lowest bound, which is
+        often a good choice.
     tolerance : float
-        A bound that falls short of the call by this share of it is good enough.
+        A bound that falls short of the call by this share of it, or by ten cents, is good enough.
     boxes : int
         The most boxes of an account.
 
     Returns
     -------
     ndarray of float64, [A]
-        USD, never above `call`.
+        USD, never above the best call known in the end.
     """
     call = call.copy()
     accounts = call.size
@@ -876,9 +877,8 @@ def prove(
     # The lowest bound among boxes that are put aside: closed, or a single choice.
     aside = np.full(accounts, np.inf)
     while True:
-        enough = call * (1.0 - tolerance) - 2.0 * ROUNDING
-        single = (open_boxes.upper == open_boxes.lower).all(axis=1)
-        closed = single | (bound >= enough[open_boxes.account])
+        enough = call - np.maximum(call * tolerance, 2.0 * ROUNDING)
+        closed = open_boxes.single | (bound >= enough[open_boxes.account])
         np.minimum.at(aside, open_boxes.account[closed], bound[closed])
         open_boxes, bound = open_boxes.take(~closed), bound[~closed]
         order = np.lexsort((bound, open_boxes.account))
@@ -896,10 +896,13 @@ def prove(
         rest = np.ones(bound.size, dtype=bool)
         rest[cut] = False
         open_boxes = joined((open_boxes.take(rest), halves))
-        bound = np.concatenate([bound[rest], below])
         order = np.lexsort((below, halves.account))
-        first = order[np.flatnonzero(np.diff(halves.account[order], prepend=-1))]
-        tried = halves.take(first)
-        call[tried.account] = better(tried.account, tried.middle())
+        asked = halves.single
+        asked[order[np.flatnonzero(np.diff(halves.account[order], prepend=-1))]] = True
+        tried = halves.take(asked)
+        calls = judge(tried.account, tried.middle())
+        np.minimum.at(call, tried.account, calls)
+        below[asked] = np.where(tried.single, calls, below[asked])
+        bound = np.concatenate([bound[rest], below])
     np.minimum.at(aside, open_boxes.account, bound)
     return np.asarray(np.minimum(aside, call))

@@ -197,6 +197,28 @@ def _keep_best(
     judge: Judge, best: Best, accounts: Integer, account: Integer, choice: Integer
 ) -> Mask:
     """Judge candidates [N], keep the best of each account if it costs less; return where."""
+    before = best.cents[accounts]
+    consider(judge, best, account, choice)
+    return np.asarray(best.cents[accounts] < before)
+
+
+def consider(judge: Judge, best: Best, account: Integer, choice: Integer) -> Integer:
+    """Judge candidates, keep the best of each account if it costs less, and return their cents.
+
+    Parameters
+    ----------
+    judge : Judge
+    best : Best
+        Improved in place.
+    account : ndarray of int64, [N]
+        An account may be there more than once.
+    choice : ndarray of int64
+        For the lines of each account in turn.
+
+    Returns
+    -------
+    ndarray of int64, [N]
+    """
     lines = judge.lines
     cents = judge.cost(account, choice)
     order = np.lexsort((cents, account))
@@ -205,11 +227,10 @@ def _keep_best(
     best.cents[account[winner]] = cents[winner]
     count = lines.count[account]
     begin = np.cumsum(count) - count
-    won = account[winner]
     end = np.cumsum(count[winner])
     source = np.repeat(begin[winner] - end + count[winner], count[winner])
-    best.choice[lines.lines_of(won)] = choice[source + np.arange(count[winner].sum())]
-    return np.isin(accounts, won, assume_unique=True)
+    best.choice[lines.lines_of(account[winner])] = choice[source + np.arange(count[winner].sum())]
+    return cents
 
 
 def economise(judge: Judge, best: Best, accounts: Integer, most: int | None) -> None:
