@@ -34,6 +34,7 @@ from crossmargin.optimise.search import (
     Judge,
     consider,
     economise,
+    greedy,
     improve,
     now,
     take_better,
@@ -108,6 +109,9 @@ def _search(calls: Judge, best: Best, accounts: Integer, known: Known, boxes: in
         return np.minimum(bound, call(accounts))
     open_accounts = accounts[unsure]
     improve(calls, best, open_accounts)
+    other = greedy(calls, open_accounts).choice[lines.lines_of(open_accounts)]
+    better = take_better(calls, best, open_accounts, other)
+    improve(calls, best, open_accounts[better])
     before = best.cents[open_accounts].copy()
     part = anchored(whole, unsure, lines, open_accounts, best.choice)
 

@@ -22,6 +22,8 @@ SWAPPED = 4
 """Lines of an account that are swapped for each other: those with the largest DV01."""
 FINEST = 256
 """The finest step of a line is its range over this, at least one contract."""
+LEVELS = 17
+"""Quantities that the greedy start tries for a line, evenly spaced from the fewest to the most."""
 UNKNOWN = np.iinfo(np.int64).max
 """The cents of a candidate whose requirement is unknown."""
 
@@ -231,6 +233,40 @@ def consider(judge: Judge, best: Best, account: Integer, choice: Integer) -> Int
     source = np.repeat(begin[winner] - end + count[winner], count[winner])
     best.choice[lines.lines_of(account[winner])] = choice[source + np.arange(count[winner].sum())]
     return cents
+
+
+def greedy(judge: Judge, accounts: Integer) -> Best:
+    """Return the choice that begins with nothing and sets line by line to the best of some levels.
+
+    The lines with the largest DV01 come first.
+
+    Parameters
+    ----------
+    judge : Judge
+    accounts : ndarray of int64
+        Ascending.
+
+    Returns
+    -------
+    Best
+        Of these accounts; of no use for others.
+    """
+    lines = judge.lines
+    best = Best(np.zeros_like(lines.total), np.full(lines.ptr.size - 1, UNKNOWN))
+    dv01 = judge.models.universe.sensitivities.dv01[lines.instrument]
+    span = lines.upper - lines.lower
+    at = lines.lines_of(accounts)
+    order = at[np.lexsort((at, -np.abs(dv01 * span)[at], lines.account[at]))]
+    rank = np.arange(order.size) - np.searchsorted(lines.account[order], lines.account[order])
+    for place in range(int(lines.count[accounts].max(initial=0))):
+        line = np.repeat(order[rank == place], LEVELS)
+        level = np.arange(line.size) % LEVELS
+        account = lines.account[line]
+        choice, begin = _copies(lines, best, account)
+        value = lines.lower[line] + span[line] * level // (LEVELS - 1)
+        choice[begin + line - lines.ptr[account]] = value
+        consider(judge, best, account, choice)
+    return best
 
 
 def economise(judge: Judge, best: Best, accounts: Integer, most: int | None) -> None:
