@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from crossmargin import exact
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.calculation.batches import Batch
 from crossmargin.calculation.moves import movable, simple_choices
@@ -136,18 +137,18 @@ def _known(stages: Stages) -> Known:
     margins, required = stages.margins, stages.requirements
     accounts = required.requirement.cents.size
     v_ordinary = margins.cme.v[:accounts, OTHER]
-    apart = (
-        required.other_ficc.cents + required.other_cme.cents + required.other_ccps.cents
-    ) / 100.0 - v_ordinary
+    fixed = required.other_ficc.cents + required.other_cme.cents + required.other_ccps.cents
+    # A choice changes what the ordinary account at CME pays: its V, and what is charged on it.
+    fixed = fixed - exact.cents(v_ordinary)
     left = 1.0 - stages.models.policy.agreement.cap
     for charged in margins.charged:
         amount = charged.amount[:accounts]
         if charged.ccp == FICC:
-            apart = apart + amount[:, CASH] * (left if charged.reducible else 1.0)
+            # Less is reduced less, also when it is rounded.
+            fixed = fixed + exact.cents(amount[:, CASH] * (left if charged.reducible else 1.0))
         elif charged.ccp == CME:
-            # A choice may change what is charged on the ordinary account.
-            apart = apart - amount[:, OTHER]
-    return Known(apart, margins.ficc.v[:accounts, CASH], margins.cme.v[:accounts, CASH])
+            fixed = fixed - exact.cents(amount[:, OTHER])
+    return Known(fixed / 100.0, margins.ficc.v[:accounts, CASH], margins.cme.v[:accounts, CASH])
 
 
 @dataclass(frozen=True)
