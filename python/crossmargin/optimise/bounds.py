@@ -25,9 +25,9 @@ from crossmargin.margin.portfolios import row_of, rows_of
 from crossmargin.policies.sections import LOWER_OF_MODELS
 
 ROUNDING = 0.05
-"""USD: more than the roundings of all components to the cent can add up to."""
+"""USD: more than the rounding of three V to the cent can add up to."""
 LOWEST = -1e15
-"""USD: below anything a sum on the grid can be."""
+"""USD: below any sum of an account. It is finite, so that no share of it is NaN."""
 AT_ONCE = 8
 """Boxes of an account that are cut in a round."""
 NO_RISK = 1e-9
@@ -436,10 +436,10 @@ def _range(lines: Movable, accounts: Integer) -> tuple[Float, Float]:
 
 
 def _ranked(loss: Float, rank: int) -> Float:
-    """Return the loss of a rank in each row; minus infinity if there are fewer."""
+    """Return the loss of a rank in each row; LOWEST if there are fewer."""
     place = loss.shape[1] - rank
     if place < 0:
-        return np.full(loss.shape[0], -np.inf)
+        return np.full(loss.shape[0], LOWEST)
     return np.asarray(np.partition(loss, place, axis=1)[:, place])
 
 
@@ -811,7 +811,7 @@ def _all_but(
                 fine &= _stand_ins(loss[:, worst], others, least) >= enough
         ranked = np.sort(all_of_it[worst[fine]])[::-1]
         if ranked.size < k:
-            return -np.inf
+            return LOWEST
         total += weight * ranked[k - 1]
     return total
 
