@@ -242,6 +242,28 @@ def test_accounts_asked_for_alone_get_the_same_answer(small_run: Any, small_book
         assert {row["account"] for row in rows_of(some.lines)} <= set(names)
 
 
+def test_the_moved_book_of_the_sample_pays_what_was_said_and_proposes_nothing_new(
+    sample_book: Callable[[int], dict[str, pa.Table]],
+) -> None:
+    tables, market = sample_book(30), xm.sample_market()
+    run = xm.run(**tables, market=market)
+    first = xm.allocate(run)
+    rows = []
+    for row in rows_of(first.transfers):
+        side = 1.0 if row["cross_margin_side"] == "BUY" else -1.0
+        for quantity, crossed in ((side, True), (-side, False)):
+            future = {"account": row["account"], "kind": "future", "instrument": row["instrument"]}
+            rows.append(future | {"quantity": quantity * row["contracts"], "xm": crossed})
+    assert rows
+    positions = tables["positions"]
+    further = [{name: row.get(name) for name in positions.column_names} for row in rows]
+    added = pa.Table.from_pylist(further, positions.schema)
+    after = xm.run(**tables | {"positions": pa.concat_tables([positions, added])}, market=market)
+    said = {row["account"]: row["requirement_after"] for row in rows_of(first.accounts)}
+    assert {row["account"]: row["requirement"] for row in rows_of(after.accounts)} == said
+    assert len(xm.allocate(after).transfers) == 0
+
+
 # --- Hand-worked accounts: VaR is the worst of four made-up scenarios in both models.
 
 
