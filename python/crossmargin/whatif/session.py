@@ -264,8 +264,9 @@ class Session:
         -------
         Table
             Its columns are those of `crossmargin.results.schemas.whatif.IMPACT_TABLE`: 100 million
-            USD of face, long and short, of the latest note or bond of each tenor in the run's securities;
-            and 100 contracts of the front contract of each root that the policy cross-margins.
+            USD of face, long and short, of the latest note or bond of each tenor in the run's
+            securities; and 100 contracts of the front contract of each root that the policy
+            cross-margins.
 
         Raises
         ------
