@@ -302,8 +302,12 @@ class Judged:
         return np.array(list(product(*ranges)), dtype=np.int64).reshape(-1, at.size)
 
     def every(self, account: int) -> tuple[Integer, Integer]:
-        """Return every choice of an account, [N x D], and its requirement, cents [N]."""
-        choices = self.choices(account)
+        """Return every choice of an account, [N x D], and its requirement, cents [N].
+
+        What is there now comes last: it may be out of range.
+        """
+        now = self.lines.crossed[self.lines.lines_of(np.array([account]))]
+        choices = np.concatenate([self.choices(account), now[None]])
         asked = np.full(choices.shape[0], account)
         return choices, self.requirements(asked, choices.ravel())
 

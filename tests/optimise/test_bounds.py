@@ -148,6 +148,7 @@ class Account:
         cash = np.concatenate([self.cash, np.zeros_like(self.crossed)])[None]
         known = Known(np.zeros(1), self.v(FICC, cash), self.v(CME, cash))
         best = lines.crossed if anchor is None else anchor[lines.instrument - self.cash.size]
+        best = np.clip(best, lines.lower, lines.upper)
         return (
             problem(lines, models, np.array([0]), best, known, ONE),
             lines.instrument - self.cash.size,

@@ -16,8 +16,8 @@ from crossmargin.optimise.search import (
     economise,
     greedy,
     improve,
-    now,
     take_better,
+    unjudged,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::crossmargin.InputWarning")
@@ -39,7 +39,7 @@ def own(book: Any, account: int) -> Integer:
 
 
 def test_the_best_of_several_candidates_is_kept(book: Any, judge: Judge) -> None:
-    best = now(book.lines)
+    best = unjudged(book.lines)
     account = int(book.accounts[np.argmax(book.lines.count[book.accounts])])
     choices, calls = book.every(account)
     other = int(book.accounts[book.accounts != account][0])
@@ -74,7 +74,7 @@ def test_a_transfer_has_its_cost(book: Any, judge: Judge) -> None:
 
 
 def test_the_search_ends_where_no_step_of_one_contract_helps(book: Any, judge: Judge) -> None:
-    best = now(book.lines)
+    best = unjudged(book.lines)
     accounts = book.accounts[book.lines.free[book.accounts]]
     take_better(judge, best, accounts, best.choice[book.lines.lines_of(accounts)])
     before = best.cents.copy()
@@ -93,7 +93,7 @@ def test_the_search_ends_where_no_step_of_one_contract_helps(book: Any, judge: J
 def test_only_lines_that_may_change_do(book: Any, judge: Judge) -> None:
     accounts = book.accounts[book.lines.free[book.accounts]]
     may = np.arange(book.lines.total.size) % 2 == 0
-    best = now(book.lines)
+    best = unjudged(book.lines)
     take_better(judge, best, accounts, best.choice[book.lines.lines_of(accounts)])
     improve(judge, best, accounts, may)
     changed = best.choice != book.lines.crossed
@@ -121,7 +121,7 @@ def test_the_greedy_choice_sets_line_by_line(book: Any, judge: Judge) -> None:
 def test_a_transfer_that_saves_nothing_is_undone(book: Any, judge: Judge) -> None:
     lines = book.lines
     accounts = book.accounts
-    best = now(lines)
+    best = unjudged(lines)
     best.choice[:] = np.where(lines.free[lines.account], lines.total, lines.crossed)
     cost = judge.cost(accounts, best.choice[lines.lines_of(accounts)])
     economise(judge, best, accounts, None)
@@ -140,7 +140,7 @@ def test_a_transfer_that_saves_nothing_is_undone(book: Any, judge: Judge) -> Non
 def test_transfers_beyond_the_most_are_undone(book: Any, judge: Judge, most: int) -> None:
     lines = book.lines
     accounts = book.accounts[lines.free[book.accounts]]
-    best = now(lines)
+    best = unjudged(lines)
     best.choice[:] = np.where(lines.free[lines.account], lines.total, lines.crossed)
     economise(judge, best, accounts, most)
     moved = np.bincount(lines.account[best.choice != lines.crossed], minlength=lines.ptr.size - 1)
