@@ -19,15 +19,12 @@ import numpy as np
 
 import crossmargin as xm
 from crossmargin.calculation.batches import Batch
-from crossmargin.calculation.moves import Movable, book_after, margin_after, movable
+from crossmargin.calculation.moves import UNKNOWN, Movable, book_after, movable, requirement_after
 from crossmargin.conventions import CASH, CME, CME_OTHER, CME_XM, FICC, FICC_XM, SEGMENTS
 from crossmargin.engine import Execution
 from crossmargin.margin.model import Incremental
 from crossmargin.margin.portfolios import row_of
 
-TOGETHER = 4096
-"""Choices judged in one calculation."""
-UNKNOWN = np.iinfo(np.int64).max
 POPULATION = 4
 """Members of differential evolution's population for each line, at least `FEWEST`."""
 FEWEST = 12
@@ -74,17 +71,8 @@ class Desk:
 
     def cents(self, account: np.ndarray, choice: np.ndarray) -> np.ndarray:
         """Return the requirement of accounts [N] after a choice for each, cents."""
-        count = self.lines.count[account]
-        end = np.cumsum(count)
-        found = np.empty(account.size, dtype=np.int64)
-        for first in range(0, account.size, TOGETHER):
-            last = min(first + TOGETHER, account.size)
-            part = choice[end[first] - count[first] : end[last - 1]]
-            after = margin_after(
-                self.lines, self.models, account[first:last], part, Execution(self.threads)
-            ).requirements.requirement
-            found[first:last] = np.where(after.known, after.cents, UNKNOWN)
-        return found
+        execution = Execution(self.threads)
+        return requirement_after(self.lines, self.models, account, choice, execution)
 
     def judge(self, accounts: np.ndarray, choice: np.ndarray) -> np.ndarray:
         """Return the requirement of some accounts after a choice of every line [M], cents."""
