@@ -29,10 +29,11 @@ def test_allocation(benchmark, desk, threads):
     assert found.lines.to_arrow().equals(xm.allocate(desk.run).lines.to_arrow())
 
 
-@pytest.mark.parametrize("rule", ["leave as it is", "move everything", "move nothing"])
-def test_no_simple_rule_is_better(desk, rule):
+def test_no_start_of_the_search_is_better(desk):
     mine = ours(desk, xm.allocate(desk.run))[desk.deciding]
-    assert (mine <= desk.judge(desk.deciding, RULES[rule](desk))).all()
+    for rule, choose in RULES.items():
+        if not rule.startswith("greedy"):
+            assert (mine <= desk.judge(desk.deciding, choose(desk))).all()
 
 
 @pytest.mark.parametrize("rule", ["match DV01 by tenor bucket", "greedy, line by line"])
