@@ -125,7 +125,8 @@ def matched(desk: Desk) -> np.ndarray:
 def greedy(desk: Desk) -> np.ndarray:
     """Move whole lines, in or out, one at a time, that which saves most first, until none does."""
     lines = desk.lines
-    choice = lines.crossed.copy()
+    # What is there now may be beyond the position; a choice may not.
+    choice = np.clip(lines.crossed, lines.lower, lines.upper)
     cents = np.full(lines.ptr.size - 1, UNKNOWN)
     active = desk.deciding
     cents[active] = desk.judge(active, choice)
@@ -177,11 +178,12 @@ def evolve(desk: Desk, account: int, seconds: float) -> int:
     at = lines.lines_of(np.array([account]))
     range_ = np.flatnonzero(lines.lower[at] < lines.upper[at])
     lower, upper = lines.lower[at][range_], lines.upper[at][range_]
+    today = np.clip(lines.crossed, lines.lower, lines.upper)[at]
     size = max(FEWEST, POPULATION * range_.size)
     rng = np.random.default_rng([account, 1])
     first = rng.integers(lower, upper + 1, (size, range_.size)).astype(np.float64)
     first[:3] = 0.0
-    first[0], first[1] = lines.crossed[at][range_], lines.total[at][range_]
+    first[0], first[1] = today[range_], lines.total[at][range_]
     least, end = UNKNOWN, time.perf_counter() + seconds
 
     def judge(member: np.ndarray) -> np.ndarray:
@@ -189,7 +191,7 @@ def evolve(desk: Desk, account: int, seconds: float) -> int:
         if least < UNKNOWN and time.perf_counter() > end:
             raise _TimeIsUpError
         members = member.T if member.ndim == 2 else member[None]
-        choice = np.tile(lines.crossed[at], (len(members), 1))
+        choice = np.tile(today, (len(members), 1))
         choice[:, range_] = np.rint(members)
         cents = desk.cents(np.full(len(members), account), choice.ravel())
         least = min(least, int(cents.min()))
