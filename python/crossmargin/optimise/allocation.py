@@ -18,7 +18,7 @@ import numpy as np
 from crossmargin import exact
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.calculation.batches import Batch
-from crossmargin.calculation.moves import NOW, movable, simple_choices
+from crossmargin.calculation.moves import NOW, hedges_by_tenor, movable, simple_choices
 from crossmargin.calculation.result import RunResult, Stages, stages_of
 from crossmargin.conventions import CASH, CME, FICC, OTHER
 from crossmargin.engine import Execution
@@ -85,6 +85,8 @@ def find(
         # What is there now comes in later: the search must not depend on it.
         if number != NOW:
             take_better(calls, best, chosen, choice[lines.lines_of(chosen)])
+    hedges = hedges_by_tenor(lines, models)
+    take_better(calls, best, chosen, hedges[lines.lines_of(chosen)])
     start = best.cents[chosen].copy()
     bound[chosen] = start / 100.0
     search = _Search(calls, best, _known(stages))
