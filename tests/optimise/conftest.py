@@ -293,21 +293,18 @@ class Judged:
         return moved.requirements.requirement.cents
 
     def choices(self, account: int) -> Integer:
-        """Return every choice of an account, [N x D]."""
-        at = self.lines.lines_of(np.array([account]))
+        """Return every choice of an account, [N x D]: in range, or a line as it is now."""
+        lines = self.lines
+        at = lines.lines_of(np.array([account]))
         ranges = [
-            range(low, high + 1)
-            for low, high in zip(self.lines.lower[at], self.lines.upper[at], strict=True)
+            sorted({*range(lines.lower[line], lines.upper[line] + 1), int(lines.crossed[line])})
+            for line in at.tolist()
         ]
         return np.array(list(product(*ranges)), dtype=np.int64).reshape(-1, at.size)
 
     def every(self, account: int) -> tuple[Integer, Integer]:
-        """Return every choice of an account, [N x D], and its requirement, cents [N].
-
-        What is there now comes last: it may be out of range.
-        """
-        now = self.lines.crossed[self.lines.lines_of(np.array([account]))]
-        choices = np.concatenate([self.choices(account), now[None]])
+        """Return every choice of an account, [N x D], and its requirement, cents [N]."""
+        choices = self.choices(account)
         asked = np.full(choices.shape[0], account)
         return choices, self.requirements(asked, choices.ravel())
 

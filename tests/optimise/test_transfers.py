@@ -18,6 +18,7 @@ import crossmargin as xm
 from crossmargin import columns
 from crossmargin.book.schemas import POSITIONS
 from crossmargin.exceptions import InputError
+from crossmargin.optimise.allocation import BOXES
 from crossmargin.optimise.transfers import fixml, positions_of
 from crossmargin.results.schemas.allocation import BOOKINGS, TRANSFERS
 from crossmargin.results.schemas.shared import STAMPS
@@ -216,7 +217,7 @@ def test_files_say_the_same(found: xm.Allocation, tmp_path: Path) -> None:
     assert said == [(row["transfer_id"], row["side"], row["contracts"]) for row in rows]
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["run_id"] == found.manifest["run_id"]
-    assert manifest["options"]["boxes"] == 48
+    assert manifest["options"]["boxes"] == BOXES
     for name in ("accounts", "lines"):
         kept = pq.read_table(out / f"{name}.parquet")
         assert kept.equals(getattr(found, name).to_arrow())

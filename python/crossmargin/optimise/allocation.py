@@ -42,6 +42,7 @@ from crossmargin.optimise.search import (
     economise,
     greedy,
     improve,
+    move_whole_lines,
     settle,
     take_better,
     unjudged,
@@ -55,8 +56,6 @@ BOXES = 32
 TOLERANCE = 0.9 * NEAR
 """A bound this share below the call is not raised further: the choice counts as optimal, also once
 the bound is cut to the cent."""
-MUCH_ROOM = 0.01
-"""Where the bound is this share below the call, another start may find a better choice."""
 TOGETHER = 256
 """Accounts that are bounded side by side."""
 _ALONE = Execution(threads=1)
@@ -95,6 +94,11 @@ def find(
     execution.tell("allocating", 0.1)
     unsure = search.unproved(chosen[lines.free[chosen]], bound)
     execution.tell("allocating", 0.3)
+    nothing = unjudged(lines)
+    nothing.choice[:] = 0
+    nothing.cents[unsure] = calls.cost(unsure, nothing.choice[lines.lines_of(unsure)])
+    move_whole_lines(calls, nothing, unsure)
+    take_better(calls, best, unsure, nothing.choice[lines.lines_of(unsure)])
     improve(calls, best, unsure)
     execution.tell("allocating", 0.6)
     search.prove(unsure, bound, boxes)
@@ -177,9 +181,9 @@ class _Search:
         improve(self.calls, self.best, accounts[self.best.cents[accounts] < before])
 
     def start_again(self, accounts: Integer, bound: Float) -> None:
-        """Search from another start where the bound leaves much room."""
+        """Search from another start where the bound still leaves room."""
         calls, best = self.calls, self.best
-        room = accounts[bound[accounts] < self._call(accounts) * (1.0 - MUCH_ROOM)]
+        room = accounts[self._unsure(accounts, bound[accounts])]
         other = greedy(calls, room).choice[calls.lines.lines_of(room)]
         better = take_better(calls, best, room, other)
         improve(calls, best, room[better])

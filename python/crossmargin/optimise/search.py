@@ -21,7 +21,7 @@ SMALLER = 4
 """Each size of steps is this many times smaller than the one before it."""
 FINEST = 256
 """The finest step of a line is its range over this, at least one contract."""
-LEVELS = 9
+LEVELS = 17
 """Quantities that the greedy start tries for a line, evenly spaced from the fewest to the most."""
 
 
@@ -125,6 +125,25 @@ def improve(judge: Judge, best: Best, accounts: Integer, may: Mask | None = None
         active = np.setdiff1d(active, done, assume_unique=True)
 
 
+def move_whole_lines(judge: Judge, best: Best, accounts: Integer) -> None:
+    """Move whole lines in or out, the one that saves most first, until none saves anything.
+
+    Parameters
+    ----------
+    judge : Judge
+    best : Best
+        Improved in place; its cents are known.
+    accounts : ndarray of int64
+        Ascending.
+    """
+    lines = judge.lines
+    # Steps as long as a line's range end at none or all of it.
+    span = lines.upper - lines.lower
+    active = accounts
+    while active.size:
+        active = active[_step(judge, best, lines.lines_of(active), span)]
+
+
 def settle(judge: Judge, best: Best, accounts: Integer, start: Integer, unsure: Integer) -> None:
     """Let what is there now take part, and undo transfers that save nothing.
 
@@ -150,6 +169,7 @@ def settle(judge: Judge, best: Best, accounts: Integer, start: Integer, unsure: 
     own = lines.lines_of(accounts)
     today = unjudged(lines)
     take_better(judge, today, accounts, lines.crossed[own])
+    move_whole_lines(judge, today, unsure)
     near = accounts[today.cents[accounts] < start]
     improve(judge, today, np.intersect1d(near, unsure, assume_unique=True))
     better = today.cents <= best.cents
