@@ -93,7 +93,8 @@ def sentences(
     """
     head = ["All figures are of a synthetic market and book."] if synthetic else []
     if asked.lines.lots.size == 0:
-        return (*head, f"Account {asked.account} has no open positions and no margin to pay.")
+        none = f"Account {asked.account} has no open positions and no margin to pay."
+        return (*head, none, *_own_terms(asked), *_rejected(asked))
     paid = [(number, one) for number, one in enumerate(decomposed) if _is_paid(one)]
     told = [*head, *_requirement(asked), *_offset(asked, decomposed)]
     for _, one in paid:
@@ -121,7 +122,7 @@ def _usd(amount: float) -> str:
     return f"{'minus ' if amount < 0.0 else ''}{abs(amount):,.0f} USD"
 
 
-def _ordinal(number: int) -> str:
+def ordinal(number: int) -> str:
     """Return 1st, 2nd, 3rd, 4th, 11th, 21st."""
     teens = 10 <= number % 100 < 20
     ending = "th" if teens else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
@@ -166,10 +167,7 @@ def _requirement(asked: Asked) -> Iterator[str]:
         yield f"It is made up of {_and(parts)}."
     elif len(parts) > 1:
         yield f"That is {_and(parts)}."
-    if due.house_requirement.known[0] and (
-        due.house_requirement.cents[0] != due.requirement.cents[0]
-    ):
-        yield f"By the firm's own terms it is {_due(due.house_requirement)}."
+    yield from _own_terms(asked)
     for charge, charged in zip(asked.stages.models.charges, asked.margins.charged, strict=True):
         amount = float(charged.amount[0, OWN[charge.ccp]])
         if amount != 0.0:
@@ -178,6 +176,13 @@ def _requirement(asked: Asked) -> Iterator[str]:
                 f"{charge.ccp}'s charge {charge.name!r} is {_usd(amount)} on the cross-margined "
                 f"positions; it {reduced} reduced by the offset."
             )
+
+
+def _own_terms(asked: Asked) -> Iterator[str]:
+    """Say what the carrying firm asks, where that is not the requirement."""
+    own, requirement = asked.required.house_requirement, asked.required.requirement
+    if own.known[0] and own.cents[0] != requirement.cents[0]:
+        yield f"By the firm's own terms it is {_due(own)}."
 
 
 def _offset(asked: Asked, decomposed: Sequence[Decomposed]) -> Iterator[str]:
@@ -239,14 +244,19 @@ def _caveats(asked: Asked) -> Iterator[str]:
     """Say why figures may be too good."""
     batch, models = asked.batch, asked.stages.models
     found = caveats_of(batch.book, batch.elsewhere, models, batch.clients)
-    rejected = int(asked.stages.rows_rejected[asked.number])
-    if rejected:
-        rows = "One rejected row is" if rejected == 1 else f"{rejected:,} rejected rows are"
-        yield f"{rows} left out, so the amounts are too low."
+    yield from _rejected(asked)
     if found.saving_is_upper_bound[0]:
         yield "The saving is likely too large: a future moves without its basis in most scenarios."
     if found.spread_not_modelled[0]:
         yield "Spread risk is not modelled: short-rate futures move with the Treasury curve."
+
+
+def _rejected(asked: Asked) -> Iterator[str]:
+    """Say that rows are left out."""
+    rejected = int(asked.stages.rows_rejected[asked.number])
+    if rejected:
+        rows = "One rejected row is" if rejected == 1 else f"{rejected:,} rejected rows are"
+        yield f"{rows} left out, so the amounts may be wrong."
 
 
 def _decides(asked: Asked, one: Decomposed) -> str:
@@ -300,7 +310,7 @@ def _v(asked: Asked, one: Decomposed) -> Iterator[str]:
         move = "scenario" if part.horizon is None else f"{part.horizon}-day move to"
         yield (
             f"The {WORDS.get(part.component, part.component)} is the loss in the {move} "
-            f"{scenario}{tag}, the {_ordinal(tail.measure.k)} worst of {tail.measure.count:,}: "
+            f"{scenario}{tag}, the {ordinal(tail.measure.k)} worst of {tail.measure.count:,}: "
             f"{_usd(tail.var)}."
         )
 
