@@ -23,7 +23,7 @@ def at_two_firms(inputs: dict[str, Any]) -> tuple[xm.RunResult, str]:
     return xm.run(**{**inputs, "positions": changed}), account
 
 
-FIRMS = (("Elsewhere", 700), ("Third", -300))
+FIRMS = (("Elsewhere", 700), ("[bold]Third_[/]", -300))
 
 
 def printed(told: xm.Explanation, capsys: pytest.CaptureFixture[str]) -> str:

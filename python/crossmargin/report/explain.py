@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table as Grid
 from rich.text import Text
 
 from crossmargin.analysis.explain import Explanation
 from crossmargin.analysis.explained.requirement import OWN
 from crossmargin.conventions import OTHER, PORTFOLIOS, V
+from crossmargin.report.rows import print_rows
 
 PAID = {ccp: {PORTFOLIOS[portfolio], PORTFOLIOS[OTHER]} for ccp, portfolio in OWN.items()}
 """The margin portfolios that each clearing house of the programme is paid for."""
 TOO_FEW = "-"
 """Where there are too few scenarios for an amount."""
 _LINE = ("instrument", "segment", "quantity")
-TOP = 10
-"""Rows of each table."""
 
 
 def print_explanation(told: Explanation, console: Console) -> None:
@@ -106,7 +104,9 @@ def _print_alternatives(
         given["definition"] = row["definition"]
         if row["amount"] is not None:
             given[" ".join(_key(row, which))] = row["amount"]
-    _print(title, rows.values(), ("definition", *names), console, most=None)
+    # A firm's name stays as it is.
+    heads = {name: name for name in names}
+    _print(title, rows.values(), ("definition", *names), console, heads=heads, most=None)
 
 
 def _by(told: Explanation, level: str) -> list[dict[str, Any]]:
@@ -118,33 +118,6 @@ def _by(told: Explanation, level: str) -> list[dict[str, Any]]:
         total[name] = None if each is None or before is None else before + each
     rows = [{level: name, "requirement": each} for name, each in total.items()]
     return sorted(rows, key=lambda row: -abs(row["requirement"] or 0))
-
-
-def _print(
-    title: str,
-    rows: Iterable[Mapping[str, Any]],
-    names: tuple[str, ...],
-    console: Console,
-    most: int | None = TOP,
-) -> None:
-    """Print some columns of the first rows; nothing where there is no row."""
-    rows = list(rows)
-    if not rows:
-        return
-    more = "" if most is None or len(rows) <= most else f" (the first {most} of {len(rows):,})"
-    grid = Grid(
-        title=title + more,
-        title_justify="left",
-        box=box.SIMPLE_HEAD if console.is_terminal else None,
-        pad_edge=False,
-    )
-    for name in names:
-        numeric = any(isinstance(row[name], int | float | Decimal) for row in rows)
-        grid.add_column(name.replace("_", " "), justify="right" if numeric else "left")
-    for row in rows[:most]:
-        grid.add_row(*(Text(_cell(name, row[name])) for name in names))
-    console.print()
-    console.print(grid)
 
 
 def _cell(name: str, value: Any) -> str:
@@ -160,3 +133,6 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+_print = partial(print_rows, cell=_cell)
