@@ -380,7 +380,7 @@ def _episodes(losses: Sequence[EpisodeLoss]) -> Iterator[str]:
             unpriced.append(name)
             continue
         partly = " (the history covers only a part of it)" if mine[0].covered == PARTLY else ""
-        yield f"In {name}{partly} today's positions would have {', and '.join(parts)}."
+        yield f"In {name}{partly} today's positions would have {'; '.join(parts)}."
     if unpriced:
         yield f"For {_and(unpriced)} there is no figure: a position has no price."
 
