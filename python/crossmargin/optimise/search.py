@@ -17,8 +17,12 @@ from crossmargin.engine import Execution
 
 SWAPPED = 4
 """Lines of an account that are swapped for each other: those with the largest DV01."""
+SMALLER = 4
+"""Each size of steps is this many times smaller than the one before it."""
 FINEST = 256
 """The finest step of a line is its range over this, at least one contract."""
+LEVELS = 9
+"""Quantities that the greedy start tries for a line, evenly spaced from the fewest to the most."""
 
 
 @dataclass(frozen=True)
@@ -105,14 +109,14 @@ def improve(judge: Judge, best: Best, accounts: Integer, may: Mask | None = None
         at = lines.lines_of(active)
         better = _step(judge, best, at, size)
         still = active[~better]
-        swapped = _swap(judge, best, still, size)
+        swapped = _swap(judge, best, still, size, span)
         improved[active[better]] = True
         improved[still[swapped]] = True
         stuck = still[~swapped]
         at = lines.lines_of(stuck)
         ends = np.ones(lines.ptr.size - 1, dtype=bool)
         np.logical_and.at(ends, lines.account[at], size[at] <= finest[at])
-        size[at] = np.maximum(size[at] // 2, finest[at])
+        size[at] = np.maximum(size[at] // SMALLER, finest[at])
         ended = stuck[ends[stuck]]
         again = lines.lines_of(ended)
         size[again] = span[again]
@@ -173,11 +177,14 @@ def _step(judge: Judge, best: Best, at: Integer, size: Integer) -> Mask:
     return _keep_best(judge, best, np.unique(lines.account[at]), account, choice)
 
 
-def _swap(judge: Judge, best: Best, accounts: Integer, size: Integer) -> Mask:
-    """Try steps of two lines at once that leave DV01 as it is; return which accounts improved."""
+def _swap(judge: Judge, best: Best, accounts: Integer, size: Integer, span: Integer) -> Mask:
+    """Try steps of two lines at once that leave DV01 as it is; return which accounts improved.
+
+    A line without a span does not change.
+    """
     lines = judge.lines
     dv01 = judge.models.universe.sensitivities.dv01[lines.instrument]
-    weight = np.where(size > 0, np.abs(dv01 * (lines.upper - lines.lower)), 0.0)
+    weight = np.abs(dv01 * span)
     at = lines.lines_of(accounts)
     order = at[np.lexsort((at, -weight[at], lines.account[at]))]
     rank = np.arange(order.size) - np.searchsorted(lines.account[order], lines.account[order])
@@ -210,6 +217,28 @@ def _keep_best(
     judge: Judge, best: Best, accounts: Integer, account: Integer, choice: Integer
 ) -> Mask:
     """Judge candidates [N], keep the best of each account if it costs less; return where."""
+    before = best.cents[accounts]
+    consider(judge, best, account, choice)
+    return np.asarray(best.cents[accounts] < before)
+
+
+def consider(judge: Judge, best: Best, account: Integer, choice: Integer) -> Integer:
+    """Judge candidates, keep the best of each account if it costs less, and return their cents.
+
+    Parameters
+    ----------
+    judge : Judge
+    best : Best
+        Improved in place.
+    account : ndarray of int64, [N]
+        An account may be there more than once.
+    choice : ndarray of int64
+        For the lines of each account in turn.
+
+    Returns
+    -------
+    ndarray of int64, [N]
+    """
     lines = judge.lines
     cents = judge.cost(account, choice)
     order = np.lexsort((cents, account))
@@ -218,11 +247,44 @@ def _keep_best(
     best.cents[account[winner]] = cents[winner]
     count = lines.count[account]
     begin = np.cumsum(count) - count
-    won = account[winner]
     end = np.cumsum(count[winner])
     source = np.repeat(begin[winner] - end + count[winner], count[winner])
-    best.choice[lines.lines_of(won)] = choice[source + np.arange(count[winner].sum())]
-    return np.isin(accounts, won, assume_unique=True)
+    best.choice[lines.lines_of(account[winner])] = choice[source + np.arange(count[winner].sum())]
+    return cents
+
+
+def greedy(judge: Judge, accounts: Integer) -> Best:
+    """Return the choice that begins with nothing and sets line by line to the best of some levels.
+
+    The lines with the largest DV01 come first.
+
+    Parameters
+    ----------
+    judge : Judge
+    accounts : ndarray of int64
+        Ascending.
+
+    Returns
+    -------
+    Best
+        Of these accounts; of no use for others.
+    """
+    lines = judge.lines
+    best = Best(np.zeros_like(lines.total), np.full(lines.ptr.size - 1, UNKNOWN))
+    dv01 = judge.models.universe.sensitivities.dv01[lines.instrument]
+    span = lines.upper - lines.lower
+    at = lines.lines_of(accounts)
+    order = at[np.lexsort((at, -np.abs(dv01 * span)[at], lines.account[at]))]
+    rank = np.arange(order.size) - np.searchsorted(lines.account[order], lines.account[order])
+    for place in range(int(lines.count[accounts].max(initial=0))):
+        line = np.repeat(order[rank == place], LEVELS)
+        level = np.arange(line.size) % LEVELS
+        account = lines.account[line]
+        choice, begin = _copies(lines, best, account)
+        value = lines.lower[line] + span[line] * level // (LEVELS - 1)
+        choice[begin + line - lines.ptr[account]] = value
+        consider(judge, best, account, choice)
+    return best
 
 
 def economise(judge: Judge, best: Best, accounts: Integer, most: int | None) -> Integer:
@@ -248,15 +310,30 @@ def economise(judge: Judge, best: Best, accounts: Integer, most: int | None) -> 
     lines = judge.lines
     best.cents[accounts] = judge.cost(accounts, best.choice[lines.lines_of(accounts)])
     undone = np.zeros(lines.ptr.size - 1, dtype=bool)
-    active = accounts
+    _all_or_none(judge, best, accounts[~lines.free[accounts]], most)
+    active = accounts[lines.free[accounts]]
     while active.size:
         moved = _transfers(lines, best)
         forced = np.zeros(moved.size, dtype=bool) if most is None else moved > most
         active = _undo_one(judge, best, active, forced)
         undone[active] = True
     if most is not None or judge.transfer:
-        improve(judge, best, accounts, best.choice != lines.crossed)
+        free = accounts[lines.free[accounts]]
+        improve(judge, best, free, best.choice != lines.crossed)
     return np.flatnonzero(undone)
+
+
+def _all_or_none(judge: Judge, best: Best, accounts: Integer, most: int | None) -> None:
+    """Undo all transfers of accounts that have no other choice, if they save nothing."""
+    lines = judge.lines
+    at = lines.lines_of(accounts)
+    cents = judge.cost(accounts, lines.crossed[at])
+    kept = cents <= best.cents[accounts]
+    if most is not None:
+        kept |= _transfers(lines, best)[accounts] > most
+    best.cents[accounts[kept]] = cents[kept]
+    own = lines.lines_of(accounts[kept])
+    best.choice[own] = lines.crossed[own]
 
 
 def _transfers(lines: Movable, best: Best) -> Integer:

@@ -14,6 +14,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from crossmargin.analysis.attribution import TOGETHER, Attribution
+from crossmargin.results.table import ZERO
 
 TOP = 10
 """Accounts and lines in each list."""
@@ -45,7 +46,7 @@ def print_attribution(found: Attribution, console: Console) -> None:
     console.print()
     counted = accounts.filter(accounts["change"].is_valid())
     _print_steps(found, "Change of the book's requirement by cause, USD", counted, console)
-    changed = counted.filter(pc.not_equal(counted["change"], Decimal(0)))
+    changed = counted.filter(pc.not_equal(counted["change"], ZERO))
     console.print()
     if not len(changed):
         console.print("No requirement differs.")
