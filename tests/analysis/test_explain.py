@@ -24,6 +24,7 @@ from crossmargin.analysis.explained.asked import Asked, ask
 from crossmargin.analysis.explained.contributions import Decomposed, decompose
 from crossmargin.analysis.explained.episodes import episodes
 from crossmargin.analysis.explained.requirement import contributions
+from crossmargin.analysis.explained.sentences import ordinal
 from crossmargin.calculation.result import Stages, stages_of
 from crossmargin.conventions import CME_OTHER, CME_XM, FICC_OTHER, FICC_XM, SEGMENTS
 from crossmargin.engine import Book, Execution
@@ -307,6 +308,44 @@ def test_no_positions_and_no_price(sample_run: xm.RunResult) -> None:
     told = xm.explain(sample_run, unknown[0])
     assert told.positions["requirement"].null_count == len(told.positions)
     assert "is not known" in told.text
+
+
+@pytest.mark.filterwarnings("ignore::crossmargin.exceptions.InputWarning")
+def test_an_account_without_usable_rows_is_told_what_is_left_out_and_asked(
+    sample_inputs: dict[str, Any],
+) -> None:
+    accounts, positions = sample_inputs["accounts"], sample_inputs["positions"]
+    account = accounts["account"][0].as_py()
+    own = [{**row, "minimum": 5000.0} for row in accounts.to_pylist() if row["account"] == account]
+    rows = [row for row in positions.to_pylist() if row["account"] == account]
+    rows = [{**rows[0], "instrument": "NOTHING"}]
+    schema = accounts.schema
+    if "minimum" not in schema.names:
+        schema = schema.append(pa.field("minimum", pa.float64()))
+    run = xm.run(
+        **{
+            **sample_inputs,
+            "accounts": pa.Table.from_pylist(own, schema),
+            "positions": pa.Table.from_pylist(rows, positions.schema),
+            "allow_empty": True,
+        }
+    )
+    assert xm.explain(run, account).sentences[1:] == (
+        f"Account {account} has no open positions and no margin to pay.",
+        "By the firm's own terms it is 5,000.00 USD.",
+        "One rejected row is left out, so the amounts may be wrong.",
+    )
+
+
+def test_sentences_say_ranks_and_what_is_unknown(sample_run: xm.RunResult) -> None:
+    account = sample_run.accounts["account"][1].as_py()
+    assert ", the 28th worst of 2,750: " in xm.explain(sample_run, account).text
+    ranks = [1, 2, 3, 4, 11, 12, 13, 21, 111, 1022]
+    assert [ordinal(rank) for rank in ranks] == (
+        ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "111th", "1,022nd"]
+    )
+    unknown = next(r["account"] for r in sample_run.accounts if r["requirement"] is None)
+    assert "It is made up of " in xm.explain(sample_run, unknown).text
 
 
 def test_what_is_not_decomposed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

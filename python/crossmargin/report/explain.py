@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table as Grid
 from rich.text import Text
 
 from crossmargin.analysis.explain import Explanation
+from crossmargin.analysis.explained.requirement import OWN
+from crossmargin.conventions import OTHER, PORTFOLIOS, V
+from crossmargin.report.rows import print_rows
 
-TOP = 10
-"""Rows of each table."""
+PAID = {ccp: {PORTFOLIOS[portfolio], PORTFOLIOS[OTHER]} for ccp, portfolio in OWN.items()}
+"""The margin portfolios that each clearing house of the programme is paid for."""
+TOO_FEW = "-"
+"""Where there are too few scenarios for an amount."""
+_LINE = ("instrument", "segment", "quantity")
 
 
 def print_explanation(told: Explanation, console: Console) -> None:
@@ -27,25 +32,36 @@ def print_explanation(told: Explanation, console: Console) -> None:
     """
     for sentence in told.sentences:
         console.print(Text(sentence))
+    # Firms are named where there are several.
+    firms = {row["clearing_firm"] for row in told.components}
+    firm = ("clearing_firm",) if len(firms) > 1 else ()
     largest = sorted(told.positions, key=lambda row: -abs(row["requirement"] or 0))
     _print(
         "What positions add to the requirement, USD",
         largest,
-        ("instrument", "segment", "quantity", "requirement", "at_fixed_rate", "programme_saving"),
+        (*firm, *_LINE, "requirement", "at_fixed_rate", "programme_saving"),
         console,
     )
     for level in ("product", "tenor", "leg"):
         _print(f"By {level}, USD", _by(told, level), (level, "requirement"), console)
-    _print("What decides each margin, USD", _components(told), _COMPONENTS, console, most=None)
-    tail = [row for row in told.tails if row["weight"] != 0.0]
+    which = (*firm, "ccp", "portfolio", "component")
+    decides = [row for row in told.components if row["weight"] != 0.0 and _is_paid(row)]
+    _print(
+        "What decides each margin, USD", decides, (*which, "amount", "weight"), console, most=None
+    )
+    tail = [row for row in told.tails if row["weight"] != 0.0 and _is_paid(row)]
     _print(
         "The scenarios that decide, USD",
         tail,
-        ("ccp", "portfolio", "component", "scenario", "tag", "pnl", "weight"),
+        (*which, "scenario", "tag", "pnl", "weight"),
         console,
         most=None,
     )
-    _print_alternatives(told, tail, console)
+    deciding = {_key(row, which) for row in tail}
+    own = [row for row in told.alternatives if _key(row, which) in deciding]
+    _print_alternatives("By another definition, USD", own, which, console)
+    whole = [row for row in told.alternatives if row["component"] == V and _is_paid(row)]
+    _print_alternatives("Over moves of another length, USD", whole, which, console)
     _print(
         "The saving",
         told.offset,
@@ -55,7 +71,7 @@ def print_explanation(told: Explanation, console: Console) -> None:
     _print(
         "Without one line, USD",
         told.without,
-        ("instrument", "segment", "quantity", "requirement", "difference", "offset_rate"),
+        (*firm, *_LINE, "requirement", "difference", "offset_rate"),
         console,
     )
     _print(
@@ -67,35 +83,30 @@ def print_explanation(told: Explanation, console: Console) -> None:
     )
 
 
-def _print_alternatives(told: Explanation, tail: list[dict[str, Any]], console: Console) -> None:
-    """Print what other definitions would give: a row for each, a column for each deciding VaR."""
-    # Of a clearing house of the programme, `combined` and `all` are not what is paid.
-    several = {row["ccp"] for row in tail if row["portfolio"] != "all"}
-    deciding = {
-        (row["ccp"], row["portfolio"], row["component"])
-        for row in tail
-        if row["portfolio"] not in ("combined", "all") or row["ccp"] not in several
-    }
+def _is_paid(row: Mapping[str, Any]) -> bool:
+    """Return whether a row is about a V that is paid, not one that only tells the offset."""
+    paid = PAID.get(row["ccp"])
+    return paid is None or row["portfolio"] in paid
+
+
+def _key(row: Mapping[str, Any], which: Sequence[str]) -> tuple[str, ...]:
+    return tuple(row[name] for name in which)
+
+
+def _print_alternatives(
+    title: str, found: Sequence[Mapping[str, Any]], which: Sequence[str], console: Console
+) -> None:
+    """Print what other definitions would give: a row for each, a column for each amount."""
+    names = dict.fromkeys(" ".join(_key(row, which)) for row in found)
     rows: dict[str, dict[str, Any]] = {}
-    names: dict[str, None] = {}
-    for row in told.alternatives:
-        key = (row["ccp"], row["portfolio"], row["component"])
-        if key in deciding:
-            name = " ".join(key)
-            names[name] = None
-            rows.setdefault(row["definition"], {"definition": row["definition"]})[name] = row[
-                "amount"
-            ]
-    whole = [{**dict.fromkeys(names), **row} for row in rows.values()]
-    _print("By another definition, USD", whole, ("definition", *names), console)
-
-
-_COMPONENTS = ("ccp", "portfolio", "component", "amount", "weight")
-
-
-def _components(told: Explanation) -> list[dict[str, Any]]:
-    """Return the components that decide, and V."""
-    return [row for row in told.components if row["weight"] != 0.0]
+    for row in found:
+        given = rows.setdefault(row["definition"], dict.fromkeys(names, TOO_FEW))
+        given["definition"] = row["definition"]
+        if row["amount"] is not None:
+            given[" ".join(_key(row, which))] = row["amount"]
+    # A firm's name stays as it is.
+    heads = {name: name for name in names}
+    _print(title, rows.values(), ("definition", *names), console, heads=heads, most=None)
 
 
 def _by(told: Explanation, level: str) -> list[dict[str, Any]]:
@@ -107,33 +118,6 @@ def _by(told: Explanation, level: str) -> list[dict[str, Any]]:
         total[name] = None if each is None or before is None else before + each
     rows = [{level: name, "requirement": each} for name, each in total.items()]
     return sorted(rows, key=lambda row: -abs(row["requirement"] or 0))
-
-
-def _print(
-    title: str,
-    rows: Iterable[Mapping[str, Any]],
-    names: tuple[str, ...],
-    console: Console,
-    most: int | None = TOP,
-) -> None:
-    """Print some columns of the first rows; nothing where there is no row."""
-    rows = list(rows)
-    if not rows:
-        return
-    more = "" if most is None or len(rows) <= most else f" (the first {most} of {len(rows):,})"
-    grid = Grid(
-        title=title + more,
-        title_justify="left",
-        box=box.SIMPLE_HEAD if console.is_terminal else None,
-        pad_edge=False,
-    )
-    for name in names:
-        numeric = any(isinstance(row[name], int | float | Decimal) for row in rows)
-        grid.add_column(name.replace("_", " "), justify="right" if numeric else "left")
-    for row in rows[:most]:
-        grid.add_row(*(Text(_cell(name, row[name])) for name in names))
-    console.print()
-    console.print(grid)
 
 
 def _cell(name: str, value: Any) -> str:
@@ -149,3 +133,6 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+_print = partial(print_rows, cell=_cell)

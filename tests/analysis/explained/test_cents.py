@@ -29,6 +29,17 @@ def test_no_line_has_no_total() -> None:
         shared_cents(1, np.zeros(0))
 
 
+@pytest.mark.parametrize("off", [101, -101, 10**6])
+def test_amounts_found_wrongly_are_not_hidden(off: int) -> None:
+    with pytest.raises(ValueError, match=f"are off by {abs(off):,} cents"):
+        shared_cents(300 + off, np.array([1.0, 2.0]))
+
+
+def test_an_amount_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="are off by"):
+        shared_cents(100, np.array([np.nan, 1.0]))
+
+
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=20))
 def test_the_sum_is_the_total_and_no_line_is_off_by_a_cent(amounts: list[float]) -> None:
     amount = np.array(amounts)

@@ -14,6 +14,8 @@ from crossmargin.analysis.explained.errors import (
     bootstrap,
     order_interval,
     resampled,
+    times_drawn,
+    worst_ranks,
 )
 from crossmargin.engine import Cube, Measure
 from crossmargin.margin.parts import Part
@@ -96,3 +98,16 @@ def test_overlapping_moves_are_known_less_precisely() -> None:
     moves = steps[2:] + steps[1:-1] + steps[:-2]
     single, blocks = bootstrap(tail(moves), 1), bootstrap(tail(moves), 10)
     assert blocks[1] > 1.2 * single[1]
+
+
+@pytest.mark.parametrize(("count", "k", "block"), [(40, 1, 1), (40, 3, 5), (200, 5, 50), (9, 9, 2)])
+def test_the_worst_of_each_sample_are_those_of_the_sorted_sample(
+    count: int, k: int, block: int
+) -> None:
+    order = np.random.default_rng(5).permutation(count)
+    if block == 50:
+        # A sample of four blocks may have none of the worst: more ranks have to be looked at.
+        order = np.arange(count)
+    rank = np.argsort(order)
+    expected = np.sort(rank[resampled(count, block)], axis=1)[:, :k]
+    assert (worst_ranks(times_drawn(count, block), order, k) == expected).all()

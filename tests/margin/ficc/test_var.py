@@ -8,7 +8,7 @@ import pytest
 
 from crossmargin.conventions import ALL, CASH, COMBINED, FUTURES, OTHER
 from crossmargin.engine import Cube
-from crossmargin.margin.ficc.var import ficc_cube, ficc_margin, floor_rates
+from crossmargin.margin.ficc.var import ficc_cube, ficc_margin, floor_rates, smallest_variance
 from crossmargin.market import Market
 from crossmargin.market.curve import NODES, POINTS, Curve
 from crossmargin.market.history import History
@@ -159,6 +159,28 @@ def test_floor_rate_of_a_short_history_takes_what_there_is() -> None:
     rules = replace(RULES, horizon=1, floor_rows=250)
     rates = floor_rates(history([0.01, 0.02, 0.04]), rules)
     np.testing.assert_allclose(rates[1], 0.001, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 60])
+@pytest.mark.parametrize("spread", [1e-3, 1.0, 1e6])
+def test_the_smallest_variance_is_that_of_every_window_to_the_bit(size: int, spread: float) -> None:
+    random = np.random.default_rng(size)
+    for value in (
+        random.normal(0.0, spread, 300),
+        random.normal(spread, 1e-9 * spread, 300),
+        np.full(300, spread),
+        np.zeros(300),
+        np.concatenate([random.normal(0.0, spread, 200), np.full(100, 0.1)]),
+    ):
+        expected = np.inf
+        for first in range(value.size - size + 1):
+            total = squares = 0.0
+            for each in value[first : first + size]:
+                total += each
+            for each in value[first : first + size]:
+                squares += (each - total / size) * (each - total / size)
+            expected = min(expected, squares / size)
+        assert smallest_variance(value, size) == expected
 
 
 @pytest.mark.parametrize("rows", [1, 3])

@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from crossmargin.arrays import Float, Integer
+from crossmargin.exact import ordered_sum
+
+LARGEST_ROUNDING = 100.0
+"""Cents between a total and the sum of its amounts."""
 
 
 def shared_cents(total: int, amount: Float) -> Integer:
@@ -24,13 +28,15 @@ def shared_cents(total: int, amount: Float) -> Integer:
     Raises
     ------
     ValueError
-        There is a total, but no line.
+        There is a total, but no line; or the amounts are off by more than roundings.
 
     Notes
     -----
     Each amount is rounded down to the cent. The cents that are then lacking go to the lines with
     the largest remainder, one each; of equal ones, to the first. If more cents are lacking than
     there are lines, or too many were given, every line gets the same number of them first.
+    A total is the sum of a few rounded components, so amounts that are off by a dollar were found
+    wrongly, and are not hidden in the lines.
 
     Examples
     --------
@@ -42,6 +48,9 @@ def shared_cents(total: int, amount: Float) -> Integer:
             raise ValueError(f"{total} cents cannot be shared out over no line")
         return np.zeros(0, dtype=np.int64)
     exact = amount * 100.0
+    off = abs(total - float(ordered_sum(exact)))
+    if not off <= LARGEST_ROUNDING + 1e-12 * float(ordered_sum(np.abs(exact))):
+        raise ValueError(f"amounts of {total} cents are off by {off:,.0f} cents")
     low = np.floor(exact)
     cents = low.astype(np.int64)
     each, left = divmod(total - int(cents.sum()), amount.size)

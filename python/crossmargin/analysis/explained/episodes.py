@@ -1,6 +1,6 @@
 """What an account would have made or lost in named episodes.
 
-Their dates are data, with sources, in episodes.toml beside this module.
+Their dates are data, of our choice, in episodes.toml beside this module.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WHOLE, PARTLY, NOT = "whole", "part", "none"
 
 @dataclass(frozen=True)
 class Episode:
-    """A dated episode: its days, both included, and where they are from."""
+    """A dated episode: its days, both included, and what it is remembered for."""
 
     name: str
     first: datetime.date
@@ -98,6 +98,7 @@ def episode_losses(
     net = np.bincount(at, asked.lines.lots, priced.kept.size).astype(np.float64)
     future = priced.universe.kind == FUTURE
     legs = {CASH_LEG: ~future, FUTURES_LEG: future, BOTH: np.ones(future.size, dtype=bool)}
+    change = {horizon: history.factor_change(horizon)[0] for horizon in horizons}
     found = []
     for episode in episodes() if named is None else named:
         first, last = np.datetime64(episode.first, "D"), np.datetime64(episode.last, "D")
@@ -111,7 +112,7 @@ def episode_losses(
                 covered = WHOLE if whole else PARTLY
             pnl = None
             if mine.size:
-                shock = history.factor_change(horizon)[0][mine]
+                shock = change[horizon][mine]
                 pnl = revalue(priced.universe.terms, shock, **asked.execution.kernels)
             for leg, members in legs.items():
                 held = np.flatnonzero(members & (net != 0.0))

@@ -127,6 +127,38 @@ def resampled(scenarios: int, block: int) -> Int32:
     return drawn
 
 
+@lru_cache(maxsize=8)
+def times_drawn(scenarios: int, block: int) -> Int32:
+    """Return how often each sample has each scenario, [S x B]."""
+    drawn = resampled(scenarios, block)
+    at = drawn.astype(np.int64) * SAMPLES + np.arange(SAMPLES)[:, None]
+    times = np.bincount(at.ravel(), minlength=scenarios * SAMPLES)
+    return times.reshape(scenarios, SAMPLES).astype(np.int32)
+
+
+def worst_ranks(times: Int32, order: Integer, k: int) -> Integer:
+    """Return the ranks of the k worst scenarios of each sample, from 0, ascending, [B x k].
+
+    Parameters
+    ----------
+    times : ndarray of int32, [S x B]
+        From `times_drawn`.
+    order : ndarray of int64, [S]
+        The scenarios, worst first.
+    k : int
+    """
+    looked = min(4 * k, order.size)
+    while True:
+        drawn = np.cumsum(times[order[:looked]], axis=0, dtype=np.int32)
+        if looked == order.size or drawn[-1].min() >= k:
+            break
+        looked = min(2 * looked, order.size)
+    # Of ranks beyond the k-th draw nothing is left.
+    left = np.diff(np.minimum(drawn, k), axis=0, prepend=0)
+    rank = np.broadcast_to(np.arange(looked), (times.shape[1], looked))
+    return np.repeat(rank.ravel(), left.T.ravel()).reshape(-1, k)
+
+
 def bootstrap(tail: Tail, block: int) -> tuple[float, float]:
     """Return the standard errors of VaR and of expected shortfall over resampled scenarios.
 
@@ -142,10 +174,7 @@ def bootstrap(tail: Tail, block: int) -> tuple[float, float]:
         USD.
     """
     measure, losses = tail.measure, tail.losses
-    rank = np.empty(measure.count, dtype=np.int32)
-    rank[tail.order] = np.arange(measure.count, dtype=np.int32)
-    drawn = rank[resampled(measure.count, block)]
-    first = np.sort(np.partition(drawn, measure.k - 1, axis=1)[:, : measure.k], axis=1)
+    first = worst_ranks(times_drawn(measure.count, block), tail.order, measure.k)
     worst = losses[first]
     var = worst[:, -1]
     es = np.maximum(exact.ordered_sum(worst * measure.weight) / measure.w, var)

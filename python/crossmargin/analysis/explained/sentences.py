@@ -32,6 +32,7 @@ from crossmargin.conventions import (
     SVAR,
     VAR,
 )
+from crossmargin.market.scenarios import STRESS
 
 WORDS = {
     VAR: "VaR",
@@ -61,6 +62,8 @@ REASONS = {
 }
 MOST = 3
 """Positions that are named on either side."""
+SURE = 2
+"""The largest V, of which it is said how precisely they are known; the others are in the tables."""
 
 
 def sentences(
@@ -90,19 +93,20 @@ def sentences(
     """
     head = ["All figures are of a synthetic market and book."] if synthetic else []
     if asked.lines.lots.size == 0:
-        return (*head, f"Account {asked.account} has no open positions and no margin to pay.")
+        none = f"Account {asked.account} has no open positions and no margin to pay."
+        return (*head, none, *_own_terms(asked), *_rejected(asked))
     paid = [(number, one) for number, one in enumerate(decomposed) if _is_paid(one)]
     told = [*head, *_requirement(asked), *_offset(asked, decomposed)]
     for _, one in paid:
         told += _v(asked, one)
     told += [*_caveats(asked), *_positions(asked, found, described)]
     told += _episodes(losses)
-    for number, one in paid:
+    for number, one in sorted(paid, key=lambda numbered: -numbered[1].v)[:SURE]:
         told += _how_sure(asked, number, one, others, errors)
     if any(one.tails for _, one in paid):
         told.append(
-            "A VaR is one scenario's loss: its contributions are those of that scenario alone and "
-            "can jump from one day to the next. The smoothed ones average over its neighbours."
+            "A VaR is the loss in one scenario, so what a position adds to it can jump from one "
+            "day to the next."
         )
     return tuple(told)
 
@@ -116,6 +120,13 @@ def _is_paid(one: Decomposed) -> bool:
 
 def _usd(amount: float) -> str:
     return f"{'minus ' if amount < 0.0 else ''}{abs(amount):,.0f} USD"
+
+
+def ordinal(number: int) -> str:
+    """Return 1st, 2nd, 3rd, 4th, 11th, 21st."""
+    teens = 10 <= number % 100 < 20
+    ending = "th" if teens else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{ending}"
 
 
 def _due(amount: Amount) -> str:
@@ -152,12 +163,11 @@ def _requirement(asked: Asked) -> Iterator[str]:
         for amount, where in places
         if not amount.known[0] or amount.cents[0]
     ]
-    if len(parts) > 1 or (parts and not due.requirement.known[0]):
+    if parts and not due.requirement.known[0]:
+        yield f"It is made up of {_and(parts)}."
+    elif len(parts) > 1:
         yield f"That is {_and(parts)}."
-    if due.house_requirement.known[0] and (
-        due.house_requirement.cents[0] != due.requirement.cents[0]
-    ):
-        yield f"By the firm's own terms it is {_due(due.house_requirement)}."
+    yield from _own_terms(asked)
     for charge, charged in zip(asked.stages.models.charges, asked.margins.charged, strict=True):
         amount = float(charged.amount[0, OWN[charge.ccp]])
         if amount != 0.0:
@@ -166,6 +176,13 @@ def _requirement(asked: Asked) -> Iterator[str]:
                 f"{charge.ccp}'s charge {charge.name!r} is {_usd(amount)} on the cross-margined "
                 f"positions; it {reduced} reduced by the offset."
             )
+
+
+def _own_terms(asked: Asked) -> Iterator[str]:
+    """Say what the carrying firm asks, where that is not the requirement."""
+    own, requirement = asked.required.house_requirement, asked.required.requirement
+    if own.known[0] and own.cents[0] != requirement.cents[0]:
+        yield f"By the firm's own terms it is {_due(own)}."
 
 
 def _offset(asked: Asked, decomposed: Sequence[Decomposed]) -> Iterator[str]:
@@ -227,14 +244,19 @@ def _caveats(asked: Asked) -> Iterator[str]:
     """Say why figures may be too good."""
     batch, models = asked.batch, asked.stages.models
     found = caveats_of(batch.book, batch.elsewhere, models, batch.clients)
-    rejected = int(asked.stages.rows_rejected[asked.number])
-    if rejected:
-        rows = "One rejected row is" if rejected == 1 else f"{rejected:,} rejected rows are"
-        yield f"{rows} left out, so the amounts are too low."
+    yield from _rejected(asked)
     if found.saving_is_upper_bound[0]:
         yield "The saving is likely too large: a future moves without its basis in most scenarios."
     if found.spread_not_modelled[0]:
         yield "Spread risk is not modelled: short-rate futures move with the Treasury curve."
+
+
+def _rejected(asked: Asked) -> Iterator[str]:
+    """Say that rows are left out."""
+    rejected = int(asked.stages.rows_rejected[asked.number])
+    if rejected:
+        rows = "One rejected row is" if rejected == 1 else f"{rejected:,} rejected rows are"
+        yield f"{rows} left out, so the amounts may be wrong."
 
 
 def _decides(asked: Asked, one: Decomposed) -> str:
@@ -254,7 +276,7 @@ def _decides(asked: Asked, one: Decomposed) -> str:
     amount |= {name: tail.var for name, tail in one.tails.items() if parts[name] != 0.0}
     makes = [name for name, weight in parts.items() if weight != 0.0 and amount[name] != 0.0]
     beaten = [
-        f"its {WORDS.get(name, name)} ({_usd(amount[name])})"
+        f"the {WORDS.get(name, name)} {_usd(amount[name])}"
         for name, weight in parts.items()
         if weight == 0.0 and name != HAIRCUT
     ]
@@ -267,9 +289,10 @@ def _decides(asked: Asked, one: Decomposed) -> str:
         return f"{head}."
     if beaten:
         names = _and([WORDS.get(name, name) for name in makes])
-        verb = "decides" if len(makes) == 1 else "decide"
-        why = f"{head}, because its {names}, not {' or '.join(beaten)}, {verb}"
-        return f"{why}." if len(makes) == 1 else f"{why}: {_and(named)}."
+        only = len(makes) == 1
+        why = f"{head}: the {names} {'decides' if only else 'decide'}"
+        less = f"{_and(beaten)} {'is' if len(beaten) == 1 else 'are'} smaller"
+        return f"{why}; {less}." if only else f"{why}, {_and(named)}; {less}."
     return f"{head}: {_and(named)}."
 
 
@@ -283,12 +306,12 @@ def _v(asked: Asked, one: Decomposed) -> Iterator[str]:
             continue
         tail = one.tails[part.component]
         scenario = tail.scenario[int(tail.order[tail.measure.k - 1])]
-        tag = tag_of(tail, scenario)
-        move = "the scenario" if part.horizon is None else f"the {part.horizon}-day move to"
+        tag = " in the period of stress" if tag_of(tail, scenario) == STRESS else ""
+        move = "scenario" if part.horizon is None else f"{part.horizon}-day move to"
         yield (
-            f"The {WORDS.get(part.component, part.component)} is the loss in {move} "
-            f"{scenario}{'' if tag is None else f' ({tag})'}, number {tail.measure.k:,} of "
-            f"{tail.measure.count:,} from the worst: {_usd(tail.var)}."
+            f"The {WORDS.get(part.component, part.component)} is the loss in the {move} "
+            f"{scenario}{tag}, the {ordinal(tail.measure.k)} worst of {tail.measure.count:,}: "
+            f"{_usd(tail.var)}."
         )
 
 
@@ -303,26 +326,26 @@ def _how_sure(
         if part.measure is None or weight == 0.0:
             continue
         found = errors[number, part.component]
-        interval = "there are too few scenarios for an interval"
+        interval = ""
         if found.lower is not None and found.upper is not None:
             interval = (
-                f"with 95% confidence it lies between {found.lower:,.0f} and {_usd(found.upper)}"
+                f"; with 95% confidence it lies between {found.lower:,.0f} and {_usd(found.upper)}"
             )
         yield (
             f"{one.ccp}'s {WORDS.get(part.component, part.component)} of the {where} is known to "
-            f"within about {_usd(found.blocks[0])} (one standard error); {interval}."
+            f"within about {_usd(found.blocks[0])} (one standard error){interval}."
         )
-    longer = {
-        other.definition: other.amount
+    other_lengths = [
+        f"{_usd(other.amount)} with {other.definition}"
         for other in others
         if (other.ccp, other.group, other.portfolio, other.kind)
         == (one.ccp, one.group, one.name, HORIZON)
         and not other.in_use
         and other.amount is not None
-    }
-    if longer:
-        parts = [f"{_usd(amount)} with {text}" for text, amount in longer.items()]
-        yield f"{one.ccp}'s margin of the {where} would be {_and(parts)}."
+    ]
+    if other_lengths:
+        ends = list(dict.fromkeys((other_lengths[0], other_lengths[-1])))
+        yield f"{one.ccp}'s margin of the {where} would be {_and(ends)}."
 
 
 def _positions(asked: Asked, found: Contributions, described: Described) -> Iterator[str]:
@@ -346,6 +369,7 @@ def _positions(asked: Asked, found: Contributions, described: Described) -> Iter
 
 def _episodes(losses: Sequence[EpisodeLoss]) -> Iterator[str]:
     """Say what the account would have lost in each episode."""
+    unpriced = []
     for name in dict.fromkeys(one.episode.name for one in losses):
         mine = [one for one in losses if one.episode.name == name and one.leg == BOTH]
         if not mine or mine[0].covered == NOT:
@@ -353,16 +377,19 @@ def _episodes(losses: Sequence[EpisodeLoss]) -> Iterator[str]:
             continue
         parts = [_worst(one) for one in mine if one.pnl is not None]
         if not parts:
-            yield f"For {name} there is no figure: a position has no price."
+            unpriced.append(name)
             continue
         partly = " (the history covers only a part of it)" if mine[0].covered == PARTLY else ""
-        yield f"In {name}{partly} today's positions would have {_and(parts).rstrip(',')}."
+        yield f"In {name}{partly} today's positions would have {'; '.join(parts)}."
+    if unpriced:
+        yield f"For {_and(unpriced)} there is no figure: a position has no price."
 
 
 def _worst(one: EpisodeLoss) -> str:
     """Say what the worst move of an episode would have cost."""
-    days = "worst day" if one.horizon == 1 else f"worst {one.horizon} days"
+    days = "on the worst day" if one.horizon == 1 else f"over the worst {one.horizon} days"
+    when = f"{days}, {'' if one.horizon == 1 else 'to '}{one.date}"
     assert one.pnl is not None
     if one.pnl < 0.0:
-        return f"lost {_usd(-one.pnl)} over the {days}, to {one.date},"
-    return f"gained {_usd(one.pnl)} even over the {days}, to {one.date},"
+        return f"lost {_usd(-one.pnl)} {when}"
+    return f"gained {_usd(one.pnl)} even {when}"

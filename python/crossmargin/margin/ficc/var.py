@@ -175,19 +175,36 @@ def floor_rates(market: Market, rules: Ficc) -> Float:
             "yields"
         )
     size = min(rules.floor_rows, move.shape[0])
-    windows = move.shape[0] - size + 1
-    # All windows at once, row by row.
-    total = np.zeros((windows, len(node)))
-    for row in range(size):
-        total += move[row : row + windows]
-    mean = total / size
-    variance = np.zeros((windows, len(node)))
-    deviation = np.empty((windows, len(node)))
-    for row in range(size):
-        np.subtract(move[row : row + windows], mean, out=deviation)
-        variance += np.multiply(deviation, deviation, out=deviation)
-    smallest = (variance / size).min(axis=0)
-    return np.asarray(rules.floor_share * np.sqrt(smallest))
+    smallest = [smallest_variance(np.ascontiguousarray(column), size) for column in move.T]
+    return np.asarray(rules.floor_share * np.sqrt(np.array(smallest)))
+
+
+def smallest_variance(value: Float, size: int) -> float:
+    """Return the smallest population variance over all windows of `size` values.
+
+    Parameters
+    ----------
+    value : ndarray of float64, [N]
+    size : int
+        At most N.
+
+    Notes
+    -----
+    The variance of a window is the mean of squared deviations from its mean, both summed in the
+    order of the values. Differences of cumulative sums tell which windows may have the smallest.
+    Such a difference is off by at most about 3 N 2^-53 of the sum of all squares, far below the
+    share of 1e-9 that is allowed for.
+    """
+    sums, squares = (
+        np.concatenate([np.zeros(1), np.cumsum(each)]) for each in (value, value * value)
+    )
+    mean = (sums[size:] - sums[:-size]) / size
+    nearly = (squares[size:] - squares[:-size]) / size - mean * mean
+    allowed = 1e-9 * squares[-1] / size
+    near = np.flatnonzero(nearly <= nearly.min() + 2.0 * allowed)
+    window = value[near[:, None] + np.arange(size)]
+    away = window - (exact.ordered_sum(window) / size)[:, None]
+    return float((exact.ordered_sum(away * away) / size).min())
 
 
 def ficc_measures(cube: Cube, rules: Ficc) -> list[Measure]:

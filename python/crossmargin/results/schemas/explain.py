@@ -178,7 +178,7 @@ EXPLAIN_EPISODES = Schema(
         Column("episode", TEXT, "Its name."),
         Column("first", DATE, "Its first day."),
         Column("last", DATE, "Its last day."),
-        Column("source", TEXT, "What happened, and where that is recorded."),
+        Column("source", TEXT, "What the month is remembered for.", evidence="ours"),
         Column("horizon", WHOLE, "Length of the move.", "business days"),
         Column("leg", TEXT, "`cash`, `futures` or `both`; only those that are held."),
         Column("covered", TEXT, "How far the history covers it: `whole`, `part` or `none`."),
