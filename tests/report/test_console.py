@@ -56,7 +56,7 @@ def test_styles_stay_with_their_texts() -> None:
 def test_rows_are_printed_with_heads_and_how_many_there_are() -> None:
     file = io.StringIO()
     console = Output(file=file, width=100)
-    rows = [{"name_of": f"n{number}", "amount": number} for number in range(3)]
+    rows = [{"name_of": f"{number}" * 30, "amount": number} for number in range(3)]
     names = ("name_of", "amount")
     heads = {"amount": "USD"}
     print_rows(
@@ -64,7 +64,11 @@ def test_rows_are_printed_with_heads_and_how_many_there_are() -> None:
     )
     printed = file.getvalue()
     said = [line.split() for line in printed.splitlines() if line.strip()]
-    assert said[0] == "Some (the first 2 of 3)".split()
-    assert said[1:] == [["name", "of", "USD"], ["<n0>", "<0>"], ["<n1>", "<1>"]]
+    assert said[0] == ["Some", "(the", "first", "2", "of", "3)"]
+    assert said[1:] == [
+        ["name", "of", "USD"],
+        [f"<{'0' * 30}>", "<0>"],
+        [f"<{'1' * 30}>", "<1>"],
+    ]
     print_rows("None", [], names, console, cell=str.format, most=None)
     assert file.getvalue() == printed
