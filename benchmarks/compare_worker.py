@@ -27,6 +27,7 @@ PASS_UNIONS = [[0], [1], [0, 1]]
 TRADED = "ZNU26"
 """A contract of the sample."""
 ONE_BY_ONE, QUESTIONS_AN_ACCOUNT = 25, 3
+ALLOCATED = 50
 
 Call = Callable[[], Sequence[Any]]
 
@@ -178,6 +179,15 @@ def ask_at_once(inputs: Inputs) -> Call:
     return lambda: [str(session.what_ifs(asked).to_arrow()["requirement"].to_pylist())]
 
 
+def choose_futures(inputs: Inputs) -> Call:
+    """Choose the futures to move in some accounts, with a bound for each."""
+    from crossmargin import allocate
+
+    finished = inputs.finished
+    names = finished.accounts.to_arrow()["account"].to_pylist()[:ALLOCATED]
+    return lambda: [str(allocate(finished, names).lines.to_arrow()["crossed_after"].to_pylist())]
+
+
 def run(inputs: Inputs, policy: str | None = None) -> Call:
     """Run the sample's book whole: files in, tables out."""
     return lambda: [json.dumps(inputs.run(policy).manifest["results"], sort_keys=True)]
@@ -191,6 +201,7 @@ BENCHMARKS: dict[str, Callable[[Inputs], Call]] = {
     "market move, CME cubes": move_cme,
     "what-if, one by one": ask_one_by_one,
     "what-ifs at once": ask_at_once,
+    "allocation": choose_futures,
     "run": run,
     "run, by scan ranges": partial(run, policy="cme-ficc-2026-04-30-span"),
 }

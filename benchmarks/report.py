@@ -358,3 +358,26 @@ def report(
     for result in results:
         text += ["", *table(result, limits)]
     return [*text, "", *closing]
+
+
+def with_section(text: str, title: str, lines: list[str]) -> str:
+    """Return a README in which a section has been replaced, or added at the end."""
+    present = section_of(text, title)
+    new = "\n".join(lines) + "\n"
+    if not present:
+        return f"{text.rstrip()}\n\n{new}"
+    old = "\n".join(present)
+    return text.replace(f"{old}\n", new, 1)
+
+
+def section_of(text: str, title: str) -> list[str]:
+    """Return the lines of a README's section, without blank ones at the end; none if absent."""
+    lines = text.splitlines()
+    if f"## {title}" not in lines:
+        return []
+    first = lines.index(f"## {title}")
+    heads = (n for n in range(first + 1, len(lines)) if lines[n].startswith("## "))
+    last = next(heads, len(lines))
+    while not lines[last - 1].strip():
+        last -= 1
+    return lines[first:last]

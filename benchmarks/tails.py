@@ -34,6 +34,7 @@ from report import (
     on_threads,
     report,
     scale,
+    section_of,
     sizes,
     table,
     verdict,
@@ -46,6 +47,7 @@ SETTLE = 0.25
 """Seconds of rest before each timing, in which threads of the previous one stop spinning."""
 RELATIVE = 1e-9
 README = Path(__file__).with_name("README.md")
+KEPT_SECTIONS = ("Allocation",)
 SECTIONS = {"move": "market_move", "latency": "latency", "process": "whole_process"}
 """Figures from other modules: each has a function `measure` that returns them by name."""
 
@@ -208,6 +210,10 @@ def main() -> None:
     ]
     print("\n".join(["", *closing]))
     if options.write:
+        # Sections that other benchmarks have put there stay.
+        for title in KEPT_SECTIONS:
+            if kept := section_of(README.read_text(), title):
+                closing += ["", *kept]
         again = " ".join(["python benchmarks/tails.py", *sys.argv[1:]])
         README.write_text("\n".join(report(again, limits, results, closing)) + "\n")
 

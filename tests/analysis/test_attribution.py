@@ -423,7 +423,7 @@ def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="give the earlier run first"):
         xm.attribute(run(1), result)
     result.write(tmp_path / "bare")
-    with pytest.raises(InputError, match="manifest.json does not name the inputs"):
+    with pytest.raises(InputError, match="does not name the inputs"):
         xm.attribute(tmp_path / "bare", result)
     with pytest.raises(InputError, match="holds no results"):
         xm.attribute(result, tmp_path / "nowhere")

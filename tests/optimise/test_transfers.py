@@ -19,7 +19,8 @@ from crossmargin import columns
 from crossmargin.book.schemas import POSITIONS
 from crossmargin.exceptions import InputError
 from crossmargin.optimise.transfers import fixml, positions_of
-from crossmargin.results.schema import BOOKINGS, STAMPS, TRANSFERS
+from crossmargin.results.schemas.allocation import BOOKINGS, TRANSFERS
+from crossmargin.results.schemas.shared import STAMPS
 from crossmargin.results.table import Table
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.table import Table as Grid
 from rich.text import Text
 
-from crossmargin.report.console import Output, print_rows
+from crossmargin.report.console import Output
 from crossmargin.results.shown import STEERING, shown
 
 
@@ -51,24 +51,3 @@ def test_styles_stay_with_their_texts() -> None:
     console = Output(file=file, width=80, force_terminal=True, color_system="standard")
     console.print(Text.assemble("\x1b", ("[red]", "red"), "\u202e", ("b", "bold")))
     assert file.getvalue() == "\\x1b\x1b[31m[red]\x1b[0m\\u202e\x1b[1mb\x1b[0m\n"
-
-
-def test_rows_are_printed_with_heads_and_how_many_there_are() -> None:
-    file = io.StringIO()
-    console = Output(file=file, width=100)
-    rows = [{"name_of": f"{number}" * 30, "amount": number} for number in range(3)]
-    names = ("name_of", "amount")
-    heads = {"amount": "USD"}
-    print_rows(
-        "Some", rows, names, console, cell=lambda _, value: f"<{value}>", most=2, heads=heads
-    )
-    printed = file.getvalue()
-    said = [line.split() for line in printed.splitlines() if line.strip()]
-    assert said[0] == ["Some", "(the", "first", "2", "of", "3)"]
-    assert said[1:] == [
-        ["name", "of", "USD"],
-        [f"<{'0' * 30}>", "<0>"],
-        [f"<{'1' * 30}>", "<1>"],
-    ]
-    print_rows("None", [], names, console, cell=str.format, most=None)
-    assert file.getvalue() == printed

@@ -18,7 +18,8 @@ from crossmargin.results.describe import (
     result_table,
     tables,
 )
-from crossmargin.results.schema import MONEY, TEXT, Column
+from crossmargin.results.schema import TEXT, Column
+from crossmargin.results.table import MONEY
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/columns.md"
 

@@ -11,23 +11,13 @@ from crossmargin import exceptions
 from crossmargin.agreement import requirement
 from crossmargin.book import schemas
 from crossmargin.policies.building import EVIDENCE
-from crossmargin.results.schema import (
-    ACCOUNTS,
-    CARRIED,
-    COMPARE,
-    COMPARED,
-    EXCEPTIONS,
-    MONEY,
-    NUMBER,
-    RUN_TABLES,
-    SCHEMAS,
-    STAMPS,
-    TEXT,
-    WHAT_IFS,
-    Column,
-    Evidence,
-    Schema,
-)
+from crossmargin.results.schema import NUMBER, TEXT, Column, Evidence, Schema
+from crossmargin.results.schemas import SCHEMAS
+from crossmargin.results.schemas.compare import COMPARE, COMPARED
+from crossmargin.results.schemas.run import ACCOUNTS, CARRIED, EXCEPTIONS, RUN_TABLES
+from crossmargin.results.schemas.shared import STAMPS
+from crossmargin.results.schemas.whatif import WHAT_IFS
+from crossmargin.results.table import MONEY
 
 SCHEMA = Schema(
     "example",

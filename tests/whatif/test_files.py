@@ -12,7 +12,8 @@ import pytest
 
 import crossmargin as xm
 from crossmargin.exceptions import InputError
-from crossmargin.results.schema import EXCEPTIONS, IMPACTS
+from crossmargin.results.schemas.run import EXCEPTIONS
+from crossmargin.results.schemas.whatif import IMPACTS
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import crossmargin as xm
 from crossmargin.agreement.requirement import AMOUNTS
-from crossmargin.results.schema import IMPACTS, INCREMENTS, WHAT_IFS
+from crossmargin.results.schemas.whatif import IMPACTS, INCREMENTS, WHAT_IFS
 from crossmargin.whatif.impact import Part, increments, subsets
 
 FUTURES = ("ZTU26", "ZFU26", "ZNU26", "TNU26", "ZBU26", "UBU26")

@@ -49,7 +49,7 @@ from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.instruments.universe import FUTURE
 from crossmargin.io.results import is_kept
 from crossmargin.market.curve import NODE_NAMES, NODES, POINTS
-from crossmargin.results.schema import (
+from crossmargin.results.schemas.attribution import (
     ATTRIBUTION,
     ATTRIBUTION_ACCOUNTS,
     ATTRIBUTION_BOOK,

@@ -15,7 +15,8 @@ from crossmargin import columns
 from crossmargin.calculation.result import RunResult
 from crossmargin.exceptions import InputError
 from crossmargin.io.results import read_results
-from crossmargin.results.schema import ACCOUNTS, COMPARE, COMPARED, has_difference
+from crossmargin.results.schemas.compare import COMPARE, COMPARED, has_difference
+from crossmargin.results.schemas.run import ACCOUNTS
 from crossmargin.results.table import Table
 
 

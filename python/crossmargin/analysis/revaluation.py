@@ -16,7 +16,7 @@ from crossmargin.margin.portfolios import CcpMargin, holds
 from crossmargin.market import Market
 from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import HaircutRules
-from crossmargin.results.schema import REVALUATION
+from crossmargin.results.schemas.compare import REVALUATION
 from crossmargin.results.table import Table
 
 

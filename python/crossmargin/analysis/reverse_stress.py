@@ -25,11 +25,7 @@ from crossmargin.margin.ficc.var import ficc_scenarios
 from crossmargin.market.components import Components, principal_components, whitened
 from crossmargin.market.curve import NODE_NAMES
 from crossmargin.market.scenarios import Scenarios
-from crossmargin.results.schema import (
-    STRESS_COMPONENTS,
-    STRESS_MOVES,
-    STRESS_SCENARIOS,
-)
+from crossmargin.results.schemas.stress import STRESS_COMPONENTS, STRESS_MOVES, STRESS_SCENARIOS
 from crossmargin.results.table import Table
 
 COMPONENTS = 3

@@ -198,6 +198,37 @@ def simple_choices(lines: Movable, models: PreparedModels) -> Iterator[Integer]:
     yield np.where(free, matched, lines.crossed)
 
 
+def hedges_by_tenor(lines: Movable, models: PreparedModels) -> Integer:
+    """Return hedges by DV01 bucket by bucket, [M]: against the cash of the same tenors.
+
+    In each of the floor's buckets the futures opposite to the cash are moved up to its DV01, the
+    lines with the largest DV01 first.
+    """
+    ends = np.asarray(models.policy.ficc.floor_bucket_years)
+    bucket = np.minimum(np.searchsorted(ends, models.universe.years), ends.size - 1)
+    dv01 = models.universe.sensitivities.dv01
+    book = lines.places.book
+    row = row_of(book)
+    cash = np.flatnonzero(row % len(SEGMENTS) == FICC_XM)
+    column = book.column[cash]
+    of_cash = np.bincount(
+        row[cash] // len(SEGMENTS) * ends.size + bucket[column],
+        lines.lots[cash] * dv01[column],
+        book.rows // len(SEGMENTS) * ends.size,
+    )
+    place = lines.account * ends.size + bucket[lines.instrument]
+    futures = dv01[lines.instrument] * lines.total
+    most = np.where(futures * of_cash[place] < 0.0, np.abs(futures), 0.0)
+    order = np.lexsort((-most, place))
+    ranked, size = place[order], most[order]
+    before = np.cumsum(size) - size
+    before -= before[np.searchsorted(ranked, ranked)]
+    left = np.clip(np.abs(of_cash[ranked]) - before, 0.0, size)
+    share = np.zeros(size.size)
+    share[order] = np.divide(left, size, out=np.zeros_like(left), where=size > 0.0)
+    return np.rint(share * lines.total).astype(np.int64)
+
+
 def _cash_dv01(lines: Movable, dv01: Float) -> Float:
     """Return the DV01 of each account's cross-margined cash, [A]."""
     book = lines.places.book

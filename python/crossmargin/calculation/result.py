@@ -22,7 +22,7 @@ from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.engine.executor import run_blocks
 from crossmargin.io.hashes import table_hash
 from crossmargin.io.results import write_results
-from crossmargin.results.schema import RUN_TABLES
+from crossmargin.results.schemas.run import RUN_TABLES
 from crossmargin.results.table import Table
 from crossmargin.results.tables import (
     account_table,

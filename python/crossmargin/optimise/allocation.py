@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from crossmargin import exact
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.calculation.batches import Batch
-from crossmargin.calculation.moves import NOW, movable, simple_choices
+from crossmargin.calculation.moves import NOW, hedges_by_tenor, movable, simple_choices
 from crossmargin.calculation.result import RunResult, Stages, stages_of
 from crossmargin.conventions import CASH, CME, FICC, OTHER
 from crossmargin.engine import Execution
@@ -37,20 +38,23 @@ from crossmargin.optimise.months import allowed_months
 from crossmargin.optimise.search import (
     Best,
     Judge,
+    consider,
     economise,
+    greedy,
     improve,
     settle,
     take_better,
     unjudged,
 )
-from crossmargin.optimise.tables import Found, allocation_tables
+from crossmargin.optimise.tables import NEAR, Found, allocation_tables
 from crossmargin.optimise.transfers import bookings, fixml, positions_of
 from crossmargin.results.table import Table
 
 BOXES = 48
 """The most boxes an account's bound is found with, unless told otherwise."""
-TOLERANCE = 1e-4
-"""A bound this share below the call is near enough not to be raised further."""
+TOLERANCE = 0.9 * NEAR
+"""A bound this share below the call is not raised further: the choice counts as optimal, also once
+the bound is cut to the cent."""
 TOGETHER = 256
 """Accounts that are bounded side by side."""
 _ALONE = Execution(threads=1)
@@ -81,6 +85,8 @@ def find(
         # What is there now comes in later: the search must not depend on it.
         if number != NOW:
             take_better(calls, best, chosen, choice[lines.lines_of(chosen)])
+    hedges = hedges_by_tenor(lines, models)
+    take_better(calls, best, chosen, hedges[lines.lines_of(chosen)])
     start = best.cents[chosen].copy()
     bound[chosen] = start / 100.0
     search = _Search(calls, best, _known(stages))
@@ -88,6 +94,9 @@ def find(
     unsure = search.unproved(chosen[lines.free[chosen]], bound)
     execution.tell("allocating", 0.3)
     improve(calls, best, unsure)
+    other = greedy(calls, unsure).choice[lines.lines_of(unsure)]
+    better = take_better(calls, best, unsure, other)
+    improve(calls, best, unsure[better])
     execution.tell("allocating", 0.6)
     search.prove(unsure, bound, boxes)
     settle(calls, best, chosen, start, unsure)
@@ -158,7 +167,7 @@ class _Search:
                 part,
                 self._call(some),
                 dv01[part.instrument],
-                partial(self._better, judge, some, part.inside),
+                partial(self._judged, judge, some, part.inside),
                 tolerance=TOLERANCE,
                 boxes=boxes,
             )
@@ -167,12 +176,12 @@ class _Search:
         self._in_blocks(accounts, cut)
         improve(self.calls, self.best, accounts[self.best.cents[accounts] < before])
 
-    def _better(
+    def _judged(
         self, judge: Judge, accounts: Integer, inside: Mask, asked: Integer, choice: Integer
     ) -> Float:
-        """Judge a choice for some of the accounts, and return the best calls now known, USD."""
-        take_better(judge, self.best, accounts[asked], choice[inside[asked]])
-        return self._call(accounts[asked])
+        """Judge choices for some of the accounts, keep better ones, and return the calls, USD."""
+        cents = consider(judge, self.best, accounts[asked], choice[inside[asked]])
+        return np.asarray(cents / 100.0)
 
 
 def _known(stages: Stages) -> Known:
@@ -180,18 +189,18 @@ def _known(stages: Stages) -> Known:
     margins, required = stages.margins, stages.requirements
     accounts = required.requirement.cents.size
     v_ordinary = margins.cme.v[:accounts, OTHER]
-    apart = (
-        required.other_ficc.cents + required.other_cme.cents + required.other_ccps.cents
-    ) / 100.0 - v_ordinary
+    fixed = required.other_ficc.cents + required.other_cme.cents + required.other_ccps.cents
+    # A choice changes what the ordinary account at CME pays: its V, and what is charged on it.
+    fixed = fixed - exact.cents(v_ordinary)
     left = 1.0 - stages.models.policy.agreement.cap
     for charged in margins.charged:
         amount = charged.amount[:accounts]
         if charged.ccp == FICC:
-            apart = apart + amount[:, CASH] * (left if charged.reducible else 1.0)
+            # Less is reduced less, also when it is rounded.
+            fixed = fixed + exact.cents(amount[:, CASH] * (left if charged.reducible else 1.0))
         elif charged.ccp == CME:
-            # A choice may change what is charged on the ordinary account.
-            apart = apart - amount[:, OTHER]
-    return Known(apart, margins.ficc.v[:accounts, CASH], margins.cme.v[:accounts, CASH])
+            fixed = fixed - exact.cents(amount[:, OTHER])
+    return Known(fixed / 100.0, margins.ficc.v[:accounts, CASH], margins.cme.v[:accounts, CASH])
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,15 @@ from crossmargin.margin.portfolios import row_of, rows_of
 from crossmargin.policies.sections import LOWER_OF_MODELS
 
 ROUNDING = 0.05
-"""USD: more than the roundings of all components to the cent can add up to."""
+"""USD: more than the rounding of three V to the cent can add up to."""
 SMALLEST = 1e-9
 """USD: what a VaR that divides is at least."""
 LOWEST = -1e15
-"""USD: below anything a sum on the grid can be."""
+"""USD: below any sum of an account. It is finite, so that no share of it is NaN."""
 AT_ONCE = 8
 """Boxes of an account that are cut in a round."""
+NO_RISK = 1e-9
+"""USD: the risk of a contract that moves no price of ours, for the order of the cuts."""
 SHARES = (0.25, 0.5, 0.75)
 """The weights of one form in the mean of two."""
 
@@ -129,9 +131,9 @@ class Boxes:
         )
 
     @property
-    def half(self) -> Float:
-        """Half the width of each line's range, [N x D]."""
-        return np.asarray((self.upper - self.lower) * 0.5)
+    def single(self) -> Mask:
+        """Whether a box holds one choice only, [N]."""
+        return np.asarray((self.upper == self.lower).all(axis=1))
 
     def take(self, at: Integer | Mask) -> Boxes:
         """Return some of the boxes."""
@@ -395,10 +397,10 @@ def _range(lines: Movable, accounts: Integer) -> tuple[Float, Float]:
 
 
 def _ranked(loss: Float, rank: int) -> Float:
-    """Return the loss of a rank in each row; minus infinity if there are fewer."""
+    """Return the loss of a rank in each row; LOWEST if there are fewer."""
     place = loss.shape[1] - rank
     if place < 0:
-        return np.full(loss.shape[0], -np.inf)
+        return np.full(loss.shape[0], LOWEST)
     return np.asarray(np.partition(loss, place, axis=1)[:, place])
 
 
@@ -773,7 +775,7 @@ def _all_but(
                 fine &= _stand_ins(loss[:, worst], others, least) >= enough
         ranked = np.sort(all_of_it[worst[fine]])[::-1]
         if ranked.size < k:
-            return -np.inf
+            return LOWEST
         total += weight * ranked[k - 1]
     return total
 
@@ -802,7 +804,7 @@ def prove(
     problem: Problem,
     call: Float,
     weight: Float,
-    better: Callable[[Integer, Integer], Float],
+    judge: Callable[[Integer, Integer], Float],
     *,
     tolerance: float,
     boxes: int,
@@ -817,18 +819,19 @@ def prove(
         The best known call, USD.
     weight : ndarray of float64, [A x D]
         How much risk a contract of each line has, USD: boxes are cut where they are widest in it.
-    better : callable
-        Takes accounts [N] and a choice for each [N x D], and returns the best call now known of
-        each, [N]: the middle of the box with the lowest bound is often a good choice.
+    judge : callable
+        Takes accounts [N] and a choice for each [N x D], and returns the calls, [N], exact. Asked
+        for boxes of a single choice, and for the middle of the box with the lowest bound, which is
+        often a good choice.
     tolerance : float
-        A bound that falls short of the call by this share of it is good enough.
+        A bound that falls short of the call by this share of it, or by ten cents, is good enough.
     boxes : int
         The most boxes of an account.
 
     Returns
     -------
     ndarray of float64, [A]
-        USD, never above `call`.
+        USD, never above the best call known in the end.
     """
     call = call.copy()
     accounts = call.size
@@ -838,9 +841,8 @@ def prove(
     # The lowest bound among boxes that are put aside: closed, or a single choice.
     aside = np.full(accounts, np.inf)
     while True:
-        enough = call * (1.0 - tolerance) - 2.0 * ROUNDING
-        single = (open_boxes.upper == open_boxes.lower).all(axis=1)
-        closed = single | (bound >= enough[open_boxes.account])
+        enough = call - np.maximum(call * tolerance, 2.0 * ROUNDING)
+        closed = open_boxes.single | (bound >= enough[open_boxes.account])
         np.minimum.at(aside, open_boxes.account[closed], bound[closed])
         open_boxes, bound = open_boxes.take(~closed), bound[~closed]
         order = np.lexsort((bound, open_boxes.account))
@@ -850,17 +852,21 @@ def prove(
         if not cut.size:
             break
         chosen = open_boxes.take(cut)
-        width = (chosen.upper - chosen.lower) * weight[chosen.account]
+        # A line without risk comes last, but a box is never cut along a line that has no range.
+        width = (chosen.upper - chosen.lower) * np.fmax(weight[chosen.account], NO_RISK)
         halves = chosen.cut(np.argmax(width, axis=1))
         below = np.maximum(least_call(problem, halves), np.tile(bound[cut], 2))
         made += np.bincount(halves.account, minlength=accounts)
         rest = np.ones(bound.size, dtype=bool)
         rest[cut] = False
         open_boxes = joined((open_boxes.take(rest), halves))
-        bound = np.concatenate([bound[rest], below])
         order = np.lexsort((below, halves.account))
-        first = order[np.flatnonzero(np.diff(halves.account[order], prepend=-1))]
-        tried = halves.take(first)
-        call[tried.account] = better(tried.account, tried.middle())
+        asked = halves.single
+        asked[order[np.flatnonzero(np.diff(halves.account[order], prepend=-1))]] = True
+        tried = halves.take(asked)
+        calls = judge(tried.account, tried.middle())
+        np.minimum.at(call, tried.account, calls)
+        below[asked] = np.where(tried.single, calls, below[asked])
+        bound = np.concatenate([bound[rest], below])
     np.minimum.at(aside, open_boxes.account, bound)
     return np.asarray(np.minimum(aside, call))

@@ -19,6 +19,8 @@ SWAPPED = 4
 """Lines of an account that are swapped for each other: those with the largest DV01."""
 FINEST = 256
 """The finest step of a line is its range over this, at least one contract."""
+LEVELS = 17
+"""Quantities that the greedy start tries for a line, evenly spaced from the fewest to the most."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def improve(judge: Judge, best: Best, accounts: Integer, may: Mask | None = None
         at = lines.lines_of(active)
         better = _step(judge, best, at, size)
         still = active[~better]
-        swapped = _swap(judge, best, still, size)
+        swapped = _swap(judge, best, still, size, span)
         improved[active[better]] = True
         improved[still[swapped]] = True
         stuck = still[~swapped]
@@ -173,11 +175,14 @@ def _step(judge: Judge, best: Best, at: Integer, size: Integer) -> Mask:
     return _keep_best(judge, best, np.unique(lines.account[at]), account, choice)
 
 
-def _swap(judge: Judge, best: Best, accounts: Integer, size: Integer) -> Mask:
-    """Try steps of two lines at once that leave DV01 as it is; return which accounts improved."""
+def _swap(judge: Judge, best: Best, accounts: Integer, size: Integer, span: Integer) -> Mask:
+    """Try steps of two lines at once that leave DV01 as it is; return which accounts improved.
+
+    A line without a span does not change.
+    """
     lines = judge.lines
     dv01 = judge.models.universe.sensitivities.dv01[lines.instrument]
-    weight = np.where(size > 0, np.abs(dv01 * (lines.upper - lines.lower)), 0.0)
+    weight = np.abs(dv01 * span)
     at = lines.lines_of(accounts)
     order = at[np.lexsort((at, -weight[at], lines.account[at]))]
     rank = np.arange(order.size) - np.searchsorted(lines.account[order], lines.account[order])
@@ -210,6 +215,28 @@ def _keep_best(
     judge: Judge, best: Best, accounts: Integer, account: Integer, choice: Integer
 ) -> Mask:
     """Judge candidates [N], keep the best of each account if it costs less; return where."""
+    before = best.cents[accounts]
+    consider(judge, best, account, choice)
+    return np.asarray(best.cents[accounts] < before)
+
+
+def consider(judge: Judge, best: Best, account: Integer, choice: Integer) -> Integer:
+    """Judge candidates, keep the best of each account if it costs less, and return their cents.
+
+    Parameters
+    ----------
+    judge : Judge
+    best : Best
+        Improved in place.
+    account : ndarray of int64, [N]
+        An account may be there more than once.
+    choice : ndarray of int64
+        For the lines of each account in turn.
+
+    Returns
+    -------
+    ndarray of int64, [N]
+    """
     lines = judge.lines
     cents = judge.cost(account, choice)
     order = np.lexsort((cents, account))
@@ -218,11 +245,44 @@ def _keep_best(
     best.cents[account[winner]] = cents[winner]
     count = lines.count[account]
     begin = np.cumsum(count) - count
-    won = account[winner]
     end = np.cumsum(count[winner])
     source = np.repeat(begin[winner] - end + count[winner], count[winner])
-    best.choice[lines.lines_of(won)] = choice[source + np.arange(count[winner].sum())]
-    return np.isin(accounts, won, assume_unique=True)
+    best.choice[lines.lines_of(account[winner])] = choice[source + np.arange(count[winner].sum())]
+    return cents
+
+
+def greedy(judge: Judge, accounts: Integer) -> Best:
+    """Return the choice that begins with nothing and sets line by line to the best of some levels.
+
+    The lines with the largest DV01 come first.
+
+    Parameters
+    ----------
+    judge : Judge
+    accounts : ndarray of int64
+        Ascending.
+
+    Returns
+    -------
+    Best
+        Of these accounts; of no use for others.
+    """
+    lines = judge.lines
+    best = Best(np.zeros_like(lines.total), np.full(lines.ptr.size - 1, UNKNOWN))
+    dv01 = judge.models.universe.sensitivities.dv01[lines.instrument]
+    span = lines.upper - lines.lower
+    at = lines.lines_of(accounts)
+    order = at[np.lexsort((at, -np.abs(dv01 * span)[at], lines.account[at]))]
+    rank = np.arange(order.size) - np.searchsorted(lines.account[order], lines.account[order])
+    for place in range(int(lines.count[accounts].max(initial=0))):
+        line = np.repeat(order[rank == place], LEVELS)
+        level = np.arange(line.size) % LEVELS
+        account = lines.account[line]
+        choice, begin = _copies(lines, best, account)
+        value = lines.lower[line] + span[line] * level // (LEVELS - 1)
+        choice[begin + line - lines.ptr[account]] = value
+        consider(judge, best, account, choice)
+    return best
 
 
 def economise(judge: Judge, best: Best, accounts: Integer, most: int | None) -> Integer:

@@ -12,7 +12,7 @@ from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.calculation.moves import Movable, Moved, margin_after, requirement_after
 from crossmargin.calculation.result import Stages
 from crossmargin.engine import Execution
-from crossmargin.results.schema import ALLOCATION_LINES, ALLOCATIONS, TRANSFERS
+from crossmargin.results.schemas.allocation import ALLOCATION_LINES, ALLOCATIONS, TRANSFERS
 from crossmargin.results.table import money
 
 NEAR, NEAR_CENTS = 1e-4, 20
@@ -94,8 +94,8 @@ def _account_table(
     paid = of_choice(after, cents)
     transfers = np.bincount(lines.account[found.choice != lines.crossed], minlength=size)[shown]
     least = np.where(choice, found.bound[shown], 0.0)
-    # Down to the cent, so that it stays a bound.
-    bound = np.minimum(np.floor(least * 100.0).astype(np.int64), paid)
+    # Down to the cent, so that it stays a bound; a whole cent stays one.
+    bound = np.minimum(np.floor(np.round(least * 100.0, 3)).astype(np.int64), paid)
     gap = np.where(paid > 0, (paid - bound) / np.maximum(paid, 1), 0.0)
     after_saving = moved.agreement.saving
     binding = np.where(choice, after_saving.binding[own] if chosen.size else "", "")

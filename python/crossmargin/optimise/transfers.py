@@ -17,7 +17,7 @@ from crossmargin.arrays import Mask
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.io.hashes import table_hash
-from crossmargin.results.schema import BOOKINGS
+from crossmargin.results.schemas.allocation import BOOKINGS
 from crossmargin.results.tables import stamped
 
 CROSS_MARGIN, ORDINARY = "CROSS_MARGIN", "ORDINARY"

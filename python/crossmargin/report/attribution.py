@@ -13,6 +13,7 @@ from rich.text import Text
 
 from crossmargin.analysis.attribution import TOGETHER, Attribution
 from crossmargin.report.console import new_grid
+from crossmargin.results.table import ZERO
 
 TOP = 10
 """Accounts and lines in each list."""
@@ -44,7 +45,7 @@ def print_attribution(found: Attribution, console: Console) -> None:
     console.print()
     counted = accounts.filter(accounts["change"].is_valid())
     _print_steps(found, "Change of the book's requirement by cause, USD", counted, console)
-    changed = counted.filter(pc.not_equal(counted["change"], Decimal(0)))
+    changed = counted.filter(pc.not_equal(counted["change"], ZERO))
     console.print()
     if not len(changed):
         console.print("No requirement differs.")

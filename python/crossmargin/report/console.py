@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
-from typing import Any
+from collections.abc import Iterable
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -13,8 +11,6 @@ from rich.table import Table as Grid
 from rich.text import Span, Text
 
 from crossmargin.results.shown import shown
-
-NO_HEADS: Mapping[str, str] = {}
 
 
 class Output(Console):
@@ -49,50 +45,6 @@ def new_grid(console: Console, title: str | None = None) -> Grid:
         box=box.SIMPLE_HEAD if console.is_terminal else None,
         pad_edge=False,
     )
-
-
-def print_rows(
-    title: str,
-    rows: Iterable[Mapping[str, Any]],
-    names: Sequence[str],
-    console: Console,
-    *,
-    cell: Callable[[str, Any], str],
-    most: int | None,
-    heads: Mapping[str, str] = NO_HEADS,
-) -> None:
-    """Print some columns of the first rows, below an empty line; nothing where there is no row.
-
-    Parameters
-    ----------
-    title
-        Of the table. How many rows are shown is added where these are not all.
-    rows
-        Values by column.
-    names
-        The columns.
-    console
-        Where to print.
-    cell
-        Returns the text of a value of a column.
-    most
-        Rows to print; None for all.
-    heads
-        Heads of columns that are not called as their names say.
-    """
-    rows = list(rows)
-    if not rows:
-        return
-    more = "" if most is None or len(rows) <= most else f" (the first {most} of {len(rows):,})"
-    grid = new_grid(console, title + more)
-    for name in names:
-        numeric = any(isinstance(row[name], int | float | Decimal) for row in rows)
-        head = heads.get(name, name.replace("_", " "))
-        grid.add_column(head, justify="right" if numeric else "left")
-    for row in rows[:most]:
-        grid.add_row(*(Text(cell(name, row[name])) for name in names))
-    console.print()
-    console.print(grid)
 
 
 def _shown(text: Text) -> Text:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
+from rich import box
 from rich.console import Console
+from rich.table import Table as Grid
 from rich.text import Text
 
 from crossmargin.analysis.explain import Explanation
-from crossmargin.report.console import print_rows
 
 TOP = 10
 """Rows of each table."""
@@ -108,6 +109,33 @@ def _by(told: Explanation, level: str) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -abs(row["requirement"] or 0))
 
 
+def _print(
+    title: str,
+    rows: Iterable[Mapping[str, Any]],
+    names: tuple[str, ...],
+    console: Console,
+    most: int | None = TOP,
+) -> None:
+    """Print some columns of the first rows; nothing where there is no row."""
+    rows = list(rows)
+    if not rows:
+        return
+    more = "" if most is None or len(rows) <= most else f" (the first {most} of {len(rows):,})"
+    grid = Grid(
+        title=title + more,
+        title_justify="left",
+        box=box.SIMPLE_HEAD if console.is_terminal else None,
+        pad_edge=False,
+    )
+    for name in names:
+        numeric = any(isinstance(row[name], int | float | Decimal) for row in rows)
+        grid.add_column(name.replace("_", " "), justify="right" if numeric else "left")
+    for row in rows[:most]:
+        grid.add_row(*(Text(_cell(name, row[name])) for name in names))
+    console.print()
+    console.print(grid)
+
+
 def _cell(name: str, value: Any) -> str:
     """Return a cell; what is unknown says so."""
     if value is None:
@@ -121,6 +149,3 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-_print = partial(print_rows, cell=_cell, most=TOP)

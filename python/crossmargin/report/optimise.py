@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
+from rich import box
 from rich.console import Console
+from rich.table import Table as Grid
 from rich.text import Text
 
 from crossmargin.optimise.allocation import Allocation
-from crossmargin.report.console import print_rows
 
 TOP = 10
 """Accounts, and transfers of an account, that are printed."""
@@ -152,6 +152,34 @@ def _ranked(values: Sequence[float], share: float) -> float:
     return values[max(math.ceil(share * len(values)) - 1, 0)]
 
 
+def _print(
+    title: str,
+    rows: Iterable[Mapping[str, Any]],
+    names: Sequence[str],
+    console: Console,
+    most: int | None = TOP,
+) -> None:
+    """Print some columns of the first rows; nothing where there is no row."""
+    rows = list(rows)
+    if not rows:
+        return
+    more = "" if most is None or len(rows) <= most else f" (the first {most} of {len(rows):,})"
+    grid = Grid(
+        title=title + more,
+        title_justify="left",
+        box=box.SIMPLE_HEAD if console.is_terminal else None,
+        pad_edge=False,
+    )
+    for name in names:
+        numeric = any(isinstance(row[name], int | float | Decimal) for row in rows)
+        said = _NAMES.get(name, name.replace("_", " "))
+        grid.add_column(said, justify="right" if numeric else "left")
+    for row in rows[:most]:
+        grid.add_row(*(Text(_cell(name, row[name])) for name in names))
+    console.print()
+    console.print(grid)
+
+
 def _cell(name: str, value: Any) -> str:
     """Return a cell."""
     if value is None:
@@ -171,6 +199,3 @@ def _usd(amount: Decimal | None) -> str:
 
 def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-_print = partial(print_rows, cell=_cell, most=TOP, heads=_NAMES)

@@ -17,7 +17,7 @@ from rich.text import Text
 from crossmargin import columns
 from crossmargin.exceptions import CODES, SEVERITIES
 from crossmargin.report.console import new_grid
-from crossmargin.results.table import Table
+from crossmargin.results.table import ZERO, Table
 
 TOP = 10
 """Accounts in each list, and rejected rows after a run."""
@@ -157,7 +157,7 @@ def print_comparison(
     for mark, text in CAVEATS.items():
         if any(mark in of_run for of_run in marks):
             console.print(Text(f"  {mark} {text}"))
-    changed = known.filter(pc.not_equal(known["requirement_difference"], Decimal(0)))
+    changed = known.filter(pc.not_equal(known["requirement_difference"], ZERO))
     console.print()
     if not len(changed):
         console.print("No requirement differs.")
@@ -249,7 +249,7 @@ def _totals(accounts: pa.Table) -> list[Text]:
     lines += [
         Text(f"  {mark} {_counted(count)}: {CAVEATS[mark]}") for mark, count in carried.items()
     ]
-    unused = accounts.filter(pc.greater(accounts["unused_saving"], Decimal(0)))
+    unused = accounts.filter(pc.greater(accounts["unused_saving"], ZERO))
     if len(unused):
         lines.append(
             Text(

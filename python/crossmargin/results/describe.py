@@ -11,7 +11,9 @@ from pathlib import Path
 
 from crossmargin.book import schemas
 from crossmargin.book.schemas import LARGEST_QUANTITY
-from crossmargin.results.schema import SCHEMAS, STAMPS, Column
+from crossmargin.results.schema import Column
+from crossmargin.results.schemas import SCHEMAS
+from crossmargin.results.schemas.shared import STAMPS
 
 INPUTS = (
     schemas.POSITIONS,

@@ -143,6 +143,10 @@ def money(
     return columns.from_buffer(MONEY, low.size, words, valid)
 
 
+ZERO = money(np.zeros(1, dtype=np.int64))[0]
+"""No money, as Arrow compares it: given a number of Python's it would import pandas."""
+
+
 def _floats(column: pa.ChunkedArray) -> pa.DoubleArray:
     """Return decimals as the nearest float64; Arrow's cast is off by a bit for one in eight."""
     array = columns.one_array(column)

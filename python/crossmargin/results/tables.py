@@ -26,15 +26,15 @@ from crossmargin.conventions import CASH, CME, COMBINED, FICC, FUTURES, PORTFOLI
 from crossmargin.instruments.universe import FUTURE, Universe
 from crossmargin.margin.charges import Charged
 from crossmargin.margin.portfolios import CcpMargin, Items
-from crossmargin.results.schema import (
+from crossmargin.results.schemas.run import (
     ACCOUNTS,
     BREAKDOWN,
     CARRIED,
     COMPONENTS,
     EXCEPTIONS,
     POSITIONS,
-    STAMPS,
 )
+from crossmargin.results.schemas.shared import STAMPS
 from crossmargin.results.table import money
 
 

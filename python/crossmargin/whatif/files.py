@@ -16,7 +16,7 @@ from crossmargin.io.parse import ROW, parse
 from crossmargin.io.sources import read_source
 from crossmargin.io.tables import Given, Source
 from crossmargin.margin.model import AmountError
-from crossmargin.results.schema import IMPACTS
+from crossmargin.results.schemas.whatif import IMPACTS
 from crossmargin.results.table import Table
 from crossmargin.results.tables import exception_table
 from crossmargin.whatif.impact import impacts_of
@@ -36,7 +36,7 @@ class Answers:
     ----------
     answers : Table
         A row for each question and account; the columns are those of
-        `crossmargin.results.schema.IMPACTS`.
+        `crossmargin.results.schemas.whatif.IMPACTS`.
     exceptions : Table
         Rows that were set aside, and notes; the columns are those of a run's exceptions.
     """

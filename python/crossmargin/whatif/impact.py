@@ -16,7 +16,8 @@ from crossmargin import columns
 from crossmargin.agreement.requirement import AMOUNTS
 from crossmargin.book.trades import LOT
 from crossmargin.engine import Execution
-from crossmargin.results.schema import IMPACTS, INCREMENTS, WHAT_IFS, has_difference
+from crossmargin.results.schemas.compare import has_difference
+from crossmargin.results.schemas.whatif import IMPACTS, INCREMENTS, WHAT_IFS
 from crossmargin.results.table import MONEY, Table
 from crossmargin.whatif.parts import Leg
 from crossmargin.whatif.scope import Quantities, Scope
@@ -32,11 +33,11 @@ class Impact:
     Attributes
     ----------
     table : Table
-        One row; the columns are those of `crossmargin.results.schema.IMPACTS`.
+        One row; the columns are those of `crossmargin.results.schemas.whatif.IMPACTS`.
     parts : Table
         What each trade and move changes by itself, what each pair changes beyond that, and the
         rest. Each amount adds up to its difference, to the cent. The columns are those of
-        `crossmargin.results.schema.INCREMENTS`.
+        `crossmargin.results.schemas.whatif.INCREMENTS`.
     """
 
     table: Table

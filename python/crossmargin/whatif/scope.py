@@ -30,7 +30,7 @@ from crossmargin.instruments.identifiers import canonical_cusip, canonical_name,
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import FORWARD_CASH, FUTURE
 from crossmargin.margin.portfolios import row_of
-from crossmargin.results.schema import WHAT_IFS
+from crossmargin.results.schemas.whatif import WHAT_IFS
 from crossmargin.results.tables import caveat_columns, money_columns, saving_columns
 from crossmargin.whatif.cached import CachedAccounts, can_be_cached
 from crossmargin.whatif.parts import Leg

@@ -19,7 +19,7 @@ from crossmargin.engine import Execution
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.benchmarks import benchmarks, front_contracts
 from crossmargin.instruments.contracts import Contract
-from crossmargin.results.schema import IMPACT_TABLE
+from crossmargin.results.schemas.whatif import IMPACT_TABLE
 from crossmargin.results.table import Table
 from crossmargin.whatif.cap import ToCap, to_cap
 from crossmargin.whatif.impact import Impact, impact_of, impacts_of
@@ -191,7 +191,8 @@ class Session:
         Returns
         -------
         Table
-            A row per question; its columns are those of `crossmargin.results.schema.WHAT_IFS`.
+            A row per question; its columns are those of
+            `crossmargin.results.schemas.whatif.WHAT_IFS`.
 
         Raises
         ------
@@ -212,7 +213,8 @@ class Session:
         Returns
         -------
         Table
-            A row per question; its columns are those of `crossmargin.results.schema.IMPACTS`.
+            A row per question; its columns are those of
+            `crossmargin.results.schemas.whatif.IMPACTS`.
 
         Raises
         ------
@@ -261,9 +263,10 @@ class Session:
         Returns
         -------
         Table
-            Its columns are those of `crossmargin.results.schema.IMPACT_TABLE`: 100 million USD of
-            face, long and short, of the latest note or bond of each tenor in the run's securities;
-            and 100 contracts of the front contract of each root that the policy cross-margins.
+            Its columns are those of `crossmargin.results.schemas.whatif.IMPACT_TABLE`: 100 million
+            USD of face, long and short, of the latest note or bond of each tenor in the run's
+            securities; and 100 contracts of the front contract of each root that the policy
+            cross-margins.
 
         Raises
         ------

@@ -23,7 +23,8 @@ from crossmargin.conventions import CASH, COMBINED, FUTURES, V
 from crossmargin.exact import cents_of
 from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.market.scenarios import STRESS
-from crossmargin.results.schema import (
+from crossmargin.results.schema import Schema
+from crossmargin.results.schemas.explain import (
     EXPLAIN_ALTERNATIVES,
     EXPLAIN_COMPONENTS,
     EXPLAIN_CONTRIBUTIONS,
@@ -33,7 +34,6 @@ from crossmargin.results.schema import (
     EXPLAIN_POSITIONS,
     EXPLAIN_TAILS,
     EXPLAIN_WITHOUT,
-    Schema,
 )
 from crossmargin.results.table import Table, money
 

@@ -1,0 +1,38 @@
+"""Every result table as data."""
+
+from __future__ import annotations
+
+from crossmargin.results.schemas.allocation import ALLOCATION_TABLES
+from crossmargin.results.schemas.attribution import (
+    ATTRIBUTION,
+    ATTRIBUTION_ACCOUNTS,
+    ATTRIBUTION_BOOK,
+    ATTRIBUTION_POSITIONS,
+    ATTRIBUTION_SCENARIOS,
+)
+from crossmargin.results.schemas.compare import COMPARE, REVALUATION
+from crossmargin.results.schemas.explain import EXPLAINED
+from crossmargin.results.schemas.run import RUN_TABLES
+from crossmargin.results.schemas.stress import STRESS_COMPONENTS, STRESS_MOVES, STRESS_SCENARIOS
+from crossmargin.results.schemas.whatif import IMPACT_TABLE, IMPACTS, INCREMENTS, WHAT_IFS
+
+SCHEMAS = (
+    *RUN_TABLES,
+    COMPARE,
+    WHAT_IFS,
+    IMPACTS,
+    INCREMENTS,
+    IMPACT_TABLE,
+    REVALUATION,
+    *EXPLAINED,
+    *ALLOCATION_TABLES,
+    ATTRIBUTION_BOOK,
+    ATTRIBUTION_ACCOUNTS,
+    ATTRIBUTION,
+    ATTRIBUTION_POSITIONS,
+    ATTRIBUTION_SCENARIOS,
+    STRESS_MOVES,
+    STRESS_SCENARIOS,
+    STRESS_COMPONENTS,
+)
+"""Every result table."""
