@@ -282,11 +282,10 @@ class Session:
         traded += [(front.root, front.symbol, FRONT_CONTRACTS) for front in fronts]
         rows = [(tenor, name, sign * size) for tenor, name, size in traded for sign in (1, -1)]
         asked = self.impacts([(account, {name: size}) for _, name, size in rows]).to_arrow()
-        tenor, name, quantity = zip(*rows, strict=True)
         cells = {
-            "tenor": columns.text_column(tenor),
-            "instrument": columns.text_column(name),
-            "quantity": columns.column(np.array(quantity, np.int64)),
+            "tenor": columns.text_column([tenor for tenor, _, _ in rows]),
+            "instrument": columns.text_column([name for _, name, _ in rows]),
+            "quantity": columns.column(np.array([size for *_, size in rows], np.int64)),
         }
         shared = [c.name for c in IMPACT_TABLE.columns if c.name not in cells]
         return Table(IMPACT_TABLE.table(cells | {name: asked[name] for name in shared}))
