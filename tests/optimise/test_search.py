@@ -86,7 +86,7 @@ def test_the_search_ends_where_no_step_of_one_contract_helps(book: Any, judge: J
     for account in accounts.tolist():
         choices, calls = book.every(account)
         away = np.abs(choices - best.choice[own(book, account)])
-        assert calls[away.sum(axis=1) == 0].tolist() == [best.cents[account]]
+        assert set(calls[away.sum(axis=1) == 0].tolist()) == {best.cents[account]}
         assert (calls[away.sum(axis=1) == 1] >= best.cents[account]).all()
 
 

@@ -50,11 +50,13 @@ from crossmargin.optimise.tables import NEAR, Found, allocation_tables
 from crossmargin.optimise.transfers import bookings, fixml, positions_of
 from crossmargin.results.table import Table
 
-BOXES = 48
+BOXES = 32
 """The most boxes an account's bound is found with, unless told otherwise."""
 TOLERANCE = 0.9 * NEAR
 """A bound this share below the call is not raised further: the choice counts as optimal, also once
 the bound is cut to the cent."""
+MUCH_ROOM = 0.01
+"""Where the bound is this share below the call, another start may find a better choice."""
 TOGETHER = 256
 """Accounts that are bounded side by side."""
 _ALONE = Execution(threads=1)
@@ -94,11 +96,9 @@ def find(
     unsure = search.unproved(chosen[lines.free[chosen]], bound)
     execution.tell("allocating", 0.3)
     improve(calls, best, unsure)
-    other = greedy(calls, unsure).choice[lines.lines_of(unsure)]
-    better = take_better(calls, best, unsure, other)
-    improve(calls, best, unsure[better])
     execution.tell("allocating", 0.6)
     search.prove(unsure, bound, boxes)
+    search.start_again(unsure, bound)
     settle(calls, best, chosen, start, unsure)
     bound[chosen] = np.minimum(bound[chosen], best.cents[chosen] / 100.0)
     if most_transfers is not None or transfer_cents:
@@ -175,6 +175,14 @@ class _Search:
 
         self._in_blocks(accounts, cut)
         improve(self.calls, self.best, accounts[self.best.cents[accounts] < before])
+
+    def start_again(self, accounts: Integer, bound: Float) -> None:
+        """Search from another start where the bound leaves much room."""
+        calls, best = self.calls, self.best
+        room = accounts[bound[accounts] < self._call(accounts) * (1.0 - MUCH_ROOM)]
+        other = greedy(calls, room).choice[calls.lines.lines_of(room)]
+        better = take_better(calls, best, room, other)
+        improve(calls, best, room[better])
 
     def _judged(
         self, judge: Judge, accounts: Integer, inside: Mask, asked: Integer, choice: Integer

@@ -766,7 +766,7 @@ def _all_but(
     ):
         if not weight:
             continue
-        size = min(2 * k, all_of_it.size)
+        size = min(k + max(k // 4, 2), all_of_it.size)
         worst = np.argpartition(-all_of_it, size - 1)[:size]
         fine = np.ones(size, dtype=bool)
         for which, (others, enough) in enumerate(zip(losses, ks, strict=True)):

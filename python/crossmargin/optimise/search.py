@@ -17,9 +17,11 @@ from crossmargin.engine import Execution
 
 SWAPPED = 4
 """Lines of an account that are swapped for each other: those with the largest DV01."""
+SMALLER = 4
+"""Each size of steps is this many times smaller than the one before it."""
 FINEST = 256
 """The finest step of a line is its range over this, at least one contract."""
-LEVELS = 17
+LEVELS = 9
 """Quantities that the greedy start tries for a line, evenly spaced from the fewest to the most."""
 
 
@@ -114,7 +116,7 @@ def improve(judge: Judge, best: Best, accounts: Integer, may: Mask | None = None
         at = lines.lines_of(stuck)
         ends = np.ones(lines.ptr.size - 1, dtype=bool)
         np.logical_and.at(ends, lines.account[at], size[at] <= finest[at])
-        size[at] = np.maximum(size[at] // 2, finest[at])
+        size[at] = np.maximum(size[at] // SMALLER, finest[at])
         ended = stuck[ends[stuck]]
         again = lines.lines_of(ended)
         size[again] = span[again]
@@ -308,15 +310,30 @@ def economise(judge: Judge, best: Best, accounts: Integer, most: int | None) -> 
     lines = judge.lines
     best.cents[accounts] = judge.cost(accounts, best.choice[lines.lines_of(accounts)])
     undone = np.zeros(lines.ptr.size - 1, dtype=bool)
-    active = accounts
+    _all_or_none(judge, best, accounts[~lines.free[accounts]], most)
+    active = accounts[lines.free[accounts]]
     while active.size:
         moved = _transfers(lines, best)
         forced = np.zeros(moved.size, dtype=bool) if most is None else moved > most
         active = _undo_one(judge, best, active, forced)
         undone[active] = True
     if most is not None or judge.transfer:
-        improve(judge, best, accounts, best.choice != lines.crossed)
+        free = accounts[lines.free[accounts]]
+        improve(judge, best, free, best.choice != lines.crossed)
     return np.flatnonzero(undone)
+
+
+def _all_or_none(judge: Judge, best: Best, accounts: Integer, most: int | None) -> None:
+    """Undo all transfers of accounts that have no other choice, if they save nothing."""
+    lines = judge.lines
+    at = lines.lines_of(accounts)
+    cents = judge.cost(accounts, lines.crossed[at])
+    kept = cents <= best.cents[accounts]
+    if most is not None:
+        kept |= _transfers(lines, best)[accounts] > most
+    best.cents[accounts[kept]] = cents[kept]
+    own = lines.lines_of(accounts[kept])
+    best.choice[own] = lines.crossed[own]
 
 
 def _transfers(lines: Movable, best: Best) -> Integer:
