@@ -423,8 +423,10 @@ def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="give the earlier run first"):
         xm.attribute(run(1), result)
     result.write(tmp_path / "bare")
-    with pytest.raises(InputError, match="without the stages"):
+    with pytest.raises(InputError, match="does not name the inputs"):
         xm.attribute(tmp_path / "bare", result)
+    with pytest.raises(InputError, match="holds no results"):
+        xm.attribute(result, tmp_path / "nowhere")
 
 
 def test_texts_of_users_are_escaped_in_notebooks() -> None:
@@ -467,6 +469,56 @@ def test_the_command_explains_a_book_and_an_account(
         assert "\x1b" not in error
     shutil.rmtree(tmp_path / "b")
     assert cli.main(["attribute", earlier, later]) == 2
+
+
+def test_scenarios_that_leave_are_those_of_a_shorter_look_back(
+    real_data: Callable[[str], Path],
+) -> None:
+    """On real yields the run without the scenarios that leave is one of a shorter look-back."""
+    yields = real_data("us_treasury_par_yields.csv.gz")
+    first, last = (xm.read_market(yields, as_of=day) for day in ("2025-02-27", "2025-03-13"))
+    book = {
+        "positions": pa.table(
+            {
+                "account": ["A", "A", "B", "B", "C"],
+                "kind": ["cash", "future", "cash", "future", "future"],
+                "instrument": ["91282CMB4", "ZNM25", "91282CMB4", "ZTM25", "UBM25"],
+                "quantity": [50_000_000, -400, -90_000_000, 300, 250],
+                "xm": [True, True, True, True, False],
+            }
+        ),
+        "accounts": pa.table(
+            {
+                "account": ["A", "B", "C"],
+                "origin": ["customer"] * 3,
+                "ficc_role": ["sponsored_member"] * 3,
+                "opted_in": [True] * 3,
+                "clearing_firm": ["F1"] * 3,
+            }
+        ),
+        "securities": real_data("fixed_coupon_master.csv"),
+        "threads": 1,
+    }
+    policy = xm.read_policy()
+    found = xm.attribute(xm.run(**book, market=first), xm.run(**book, market=last), threads=1)
+    check_sums(found)
+    left = {row["horizon"]: 0 for row in found.scenarios}
+    for row in found.scenarios:
+        left[row["horizon"]] += row["change"] == "left"
+    assert left == {1: 10, 3: 10}
+    rows = policy.scenarios.look_back - 10
+    shorter = replace(
+        policy, scenarios=replace(policy.scenarios, look_back=rows, minimum_rows=rows)
+    )
+    moved = replace(first, as_of=last.as_of, curve=last.curve)
+    without = requirements(xm.run(**book, market=moved, policy=shorter))
+    with_all = requirements(xm.run(**book, market=moved))
+    for row in found.accounts:
+        amount = row["before"] + row["positions"] + row["time"] + row["market"]
+        assert amount == with_all[row["account"]]
+        assert amount + row["scenarios_out"] == without[row["account"]]
+    assert total(found, "scenarios out")
+    assert total(found, "scenarios in")
 
 
 def test_two_real_days_are_told_apart(real_data: Callable[[str], Path], tmp_path: Path) -> None:

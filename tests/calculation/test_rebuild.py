@@ -184,6 +184,22 @@ def test_the_command_s_runs_are_found_with_and_without_their_stages(
         assert question(finished_run(out)) == question(kept)
 
 
+def test_stages_that_the_manifest_does_not_name_are_not_read(files: Path, tmp_path: Path) -> None:
+    run = run_of(files)
+    bare = run.write(tmp_path / "bare")
+    shutil.copy(xm.write_run(run, tmp_path / "kept") / "stages.bin", bare)
+    assert question(finished_run(bare)) == question(run)
+
+
+def test_runs_are_attributed_with_and_without_their_stages(files: Path, tmp_path: Path) -> None:
+    before, after = run_of(files), run_of(files, policy=CHARGES)
+    kept = [xm.write_run(run, tmp_path / f"kept{n}") for n, run in enumerate((before, after))]
+    bare = before.write(tmp_path / "bare")
+    (kept[1] / "stages.bin").unlink()
+    found, expected = xm.attribute(bare, kept[1]), xm.attribute(before, after)
+    assert found.steps.to_arrow().equals(expected.steps.to_arrow())
+
+
 def test_the_command_names_a_table_that_no_file_holds(tmp_path: Path) -> None:
     tables = sample_tables(accounts=30)
     book = {name: tables[name] for name in ("positions", "accounts", "securities")}
@@ -225,8 +241,9 @@ def test_a_run_on_real_figures_is_made_again_and_asked(
     again = xm.rebuild_run(run.write(tmp_path / "run"))
     for trades in ({}, {"ZNM25": 200}, {"91282CMM0": -5e7, "ZTM5": -40}):
         session = xm.Session(again)
-        assert session._cached is not None
-        assert session._cached.ask(0, session._resolve(trades, 0, True)) is not None
+        scope = session.scope(trades)
+        assert scope.cached is not None
+        assert scope.cached.ask(0, scope.trade_legs(0, trades, xm=True)) is not None
         (expected,) = xm.Session(run).what_ifs([("A", trades)]).to_arrow().to_pylist()
         assert session.what_if("A", trades) == expected
         assert expected["requirement"] is not None

@@ -78,7 +78,8 @@ def test_an_account_that_is_not_in_the_book_is_asked_with_new(results: Path, cap
     assert ask(results, "PROSPECT", "--trade", "ZNU26 -500") == cli.UNUSABLE
     error = capsys.readouterr().err
     assert error == (
-        "crossmargin: account PROSPECT is not in the book; add --new if it is a hypothetical one\n"
+        "crossmargin: account 'PROSPECT' is not in the book; "
+        "add --new if it is a hypothetical one\n"
     )
     assert ask(results, "PROSPECT", "--new", "--trade", "ZNU26 -500") == 0
     assert "ONE_SIDED" in capsys.readouterr().out
@@ -104,6 +105,29 @@ def test_contracts_to_the_cap_are_told(run: xm.RunResult, results: Path, capsys:
     assert told in capsys.readouterr().out
 
 
+def test_contracts_to_move_to_the_cap_are_told(
+    sample_book: Callable[..., dict[str, Any]], capsys: Any, tmp_path: Path
+) -> None:
+    book = sample_book(20)
+    xms = book["positions"]["xm"].to_pylist()
+    future = [name == "ZNU26" for name in book["positions"]["instrument"].to_pylist()]
+    place = book["positions"].column_names.index("xm")
+    outside = [x and not f for x, f in zip(xms, future, strict=True)]
+    book["positions"] = book["positions"].set_column(place, "xm", [outside])
+    run = xm.run(**book, market=xm.sample_market())
+    session = xm.Session(run)
+    path = xm.write_run(run, tmp_path / "results")
+    found = [session.to_cap(account, "ZNU26", move=True) for account in session.accounts]
+    able = next(one for one in found if one.contracts)
+    assert ask(path, able.account, "--to-cap", "ZNU26", "--moving") == 0
+    told = f"{able.contracts:,} ZNU26 moved in bring the offset rate to its cap"
+    assert told in capsys.readouterr().out
+    unable = next(one for one in found if one.contracts is None)
+    assert ask(path, unable.account, "--to-cap", "ZNU26", "--moving") == 0
+    assert unable.reason is not None
+    assert unable.reason in capsys.readouterr().out
+
+
 def test_a_file_is_answered_and_its_bad_rows_end_in_3(
     run: xm.RunResult, results: Path, capsys: Any, tmp_path: Path
 ) -> None:
@@ -123,7 +147,7 @@ def test_a_file_is_answered_and_its_bad_rows_end_in_3(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("NOBODY", "--trade", "ZNU26 5"), "account NOBODY is not in the book"),
+        (("NOBODY", "--trade", "ZNU26 5"), "account 'NOBODY' is not in the book"),
         ((ACCOUNT, "--trade", "XXU26 5"), "instrument 'XXU26' is not in the run's securities"),
         ((ACCOUNT, "--trade", "ZNM24 5"), "ZNM24 expired on 2024-06-28"),
         ((ACCOUNT, "--trade", "912828XX9 5k"), "instrument '912828XX9' is not a valid CUSIP"),
@@ -140,6 +164,13 @@ def test_a_file_is_answered_and_its_bad_rows_end_in_3(
         (("--file", "x.csv", "--new"), "--new goes with ACCOUNT"),
         (("--file", "nowhere.csv"), "questions file nowhere.csv: no such file"),
         ((ACCOUNT, "--to-cap", "ZNU26", "--out", "x.csv"), "--out goes with"),
+        ((ACCOUNT, "--trade", "ZNU26 5", "--moving"), "--moving goes with --to-cap"),
+        ((ACCOUNT, "--table", "--ordinary"), "--ordinary goes with --trade"),
+        ((ACCOUNT, "--move", "ZNU26 5", "--ordinary"), "--ordinary goes with --trade"),
+        (("--file", "x.csv", "--ordinary"), "--ordinary goes with --trade"),
+        (("", "--new", "--table"), "a name without blanks around it expected"),
+        ((f"{ACCOUNT} ", "--new", "--table"), "a name without blanks around it expected"),
+        ((f"{ACCOUNT} ", "--table"), f"account '{ACCOUNT} ' is not in the book"),
         ((ACCOUNT, "--trade", "ZNU26 5", "--out", "x.txt"), "must end in .csv or .parquet"),
     ],
 )

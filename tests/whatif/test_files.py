@@ -86,6 +86,17 @@ def test_rows_of_a_question_are_taken_together(
     assert [row["requirement_after"] for row in rows] == [row["requirement"] for row in after]
 
 
+def test_a_row_never_joins_a_question_by_its_number(session: xm.Session, tmp_path: Path) -> None:
+    account = session.accounts[0]
+    header = "question,account,instrument,quantity"
+    rows = (f",{account},ZNU26,5", f"1,{account},ZNU26,6")
+    with pytest.raises(InputError, match=r"row 1 has no question, and another .* is called 1"):
+        xm.answer_questions(session, written(tmp_path / "q.csv", *rows, header=header))
+    file = written(tmp_path / "r.csv", *reversed(rows), header=header)
+    named = xm.answer_questions(session, file).answers["question"].to_pylist()
+    assert named == ["1", "2"]
+
+
 def test_bad_rows_are_set_aside_with_their_question(
     session: xm.Session, held: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 import crossmargin as xm
 from crossmargin.agreement.requirement import AMOUNTS
-from crossmargin.results.schemas.whatif import IMPACTS, INCREMENTS, WHAT_IFS
+from crossmargin.results.schemas.whatif import IMPACT_TABLE, IMPACTS, INCREMENTS, WHAT_IFS
 from crossmargin.whatif.impact import Part, increments, subsets
 
 FUTURES = ("ZTU26", "ZFU26", "ZNU26", "TNU26", "ZBU26", "UBU26")
@@ -148,3 +149,18 @@ def test_the_table_of_impacts_trades_each_tenor_and_root_both_ways(session: xm.S
         after = session.what_if(account, {row["instrument"]: row["quantity"]})
         assert row["requirement_after"] == after["requirement"]
         assert row["offset_rate_after"] == after["offset_rate"]
+
+
+def test_a_table_without_a_tenor_or_root_is_empty(sample_book: Any) -> None:
+    book, policy = sample_book(20), xm.read_policy()
+    run = xm.run(
+        positions=book["positions"].slice(0, 0),
+        accounts=book["accounts"],
+        securities=book["securities"].slice(0, 0),
+        market=xm.sample_market(),
+        policy=replace(policy, eligibility=replace(policy.eligibility, roots=())),
+        allow_empty=True,
+    )
+    session = xm.Session(run)
+    table = session.impact_table(session.accounts[0]).to_arrow()
+    assert (len(table), table.schema) == (0, IMPACT_TABLE.arrow)

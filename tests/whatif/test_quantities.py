@@ -68,7 +68,9 @@ def test_a_trade_is_a_name_and_a_quantity(text: str, trade: tuple[str, int]) -> 
     assert read_trade(text) == trade
 
 
-@pytest.mark.parametrize("text", ["", "ZNM25", "-500", "ZNM25 buy", "ZNM25-500", "ZNM25 5 5x"])
+@pytest.mark.parametrize(
+    "text", ["", "ZNM25", "-500", "ZNM25 buy", "ZNM25-500", "ZNM25 5 5x", f"Z{' ' * 99_999}x"]
+)
 def test_a_trade_without_either_is_refused(text: str) -> None:
     with pytest.raises(InputError, match=r"an instrument and a quantity|is not a number"):
         read_trade(text)

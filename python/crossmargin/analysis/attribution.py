@@ -39,13 +39,15 @@ from crossmargin.analysis.hybrids import (
 )
 from crossmargin.arrays import Dates, Float, Integer, Mask
 from crossmargin.book.trades import LOT
-from crossmargin.calculation.result import RunResult, Stages, stages_of
+from crossmargin.calculation.rebuild import rebuild_run
+from crossmargin.calculation.result import STAGES, RunResult, Stages, stages_of
 from crossmargin.calculation.store import read_run
 from crossmargin.conventions import CME, FICC
 from crossmargin.engine import Execution
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.instruments.universe import FUTURE
+from crossmargin.io.results import is_kept
 from crossmargin.market.curve import NODE_NAMES, NODES, POINTS
 from crossmargin.results.schemas.attribution import (
     ATTRIBUTION,
@@ -157,8 +159,8 @@ def attribute(
     Parameters
     ----------
     before, after : RunResult, or path
-        Runs, or directories of their results with their stages. `before` is of the same day or an
-        earlier one.
+        Runs, or directories of their results. Where stages were not kept there, they are made again
+        from the files that the run read. `before` is of the same day or an earlier one.
     threads : int, optional
         Default: as many as the process may use. The result does not depend on it.
 
@@ -173,7 +175,8 @@ def attribute(
     ValueError
         A run has no stages.
     InputError
-        A directory holds no results with stages, or `before` is of a later day.
+        A directory holds no results, or lacks stages that its inputs do not give again; or `before`
+        is of a later day.
 
     Examples
     --------
@@ -215,10 +218,7 @@ def _run(run: RunResult | str | Path, name: str, threads: int | None) -> RunResu
         return run
     if not isinstance(run, str | Path):
         raise TypeError(f"{name}: a run or a directory of results expected, got {run!r:.60}")
-    found = read_run(run, threads=threads)
-    if found.stages is None:
-        raise InputError(f"{run}: was written without the stages of the run; run it again")
-    return found
+    return (read_run if is_kept(run, STAGES) else rebuild_run)(run, threads=threads)
 
 
 class _Names:

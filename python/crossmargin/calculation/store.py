@@ -239,7 +239,7 @@ _INCONSISTENT = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError),
     *(OverflowError, MemoryError, ZeroDivisionError, pa.ArrowException),
 )
-"""What a calculation raises of values that no run has left together. InputError passes."""
+"""What a calculation raises of values that no run has left together."""
 
 
 def _agree(stages: Stages, accounts: int) -> bool:

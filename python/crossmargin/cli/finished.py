@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from crossmargin.calculation.rebuild import REQUIRED, YIELDS, rebuild_run
 from crossmargin.calculation.result import STAGES, RunResult
 from crossmargin.calculation.store import read_run, read_tables
 from crossmargin.io.hashes import table_hash
+from crossmargin.io.results import is_kept
 
 ResultsDir = Annotated[
     Path,
@@ -31,7 +31,7 @@ def finished_run(directory: Path, threads: int | None = None) -> RunResult:
     InputError
         There are no such results, or they lack their stages and an input is gone or was changed.
     """
-    if os.path.exists(directory / STAGES):  # False too where it cannot be known.
+    if is_kept(directory, STAGES):
         return read_run(directory, threads=threads)
     _, manifest = read_tables(directory)
     return rebuild_run(directory, threads=threads, **_of_the_sample(manifest))

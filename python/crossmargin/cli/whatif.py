@@ -67,6 +67,12 @@ ToCapOf = Annotated[
         show_default=False,
     ),
 ]
+Moving = Annotated[
+    bool,
+    typer.Option(
+        "--moving", help="With --to-cap: move what the ordinary account holds, do not trade."
+    ),
+]
 QuestionsFile = Annotated[
     Path | None,
     typer.Option(
@@ -90,6 +96,7 @@ def whatif(
     new: New = False,
     table: TableWanted = False,
     to_cap: ToCapOf = None,
+    moving: Moving = False,
     file: QuestionsFile = None,
     out: AnswersFile = None,
     threads: Threads = None,
@@ -104,6 +111,10 @@ def whatif(
         raise InputError("--out goes with trades, moves, --table or --file, not with --to-cap")
     if new and file is not None:
         raise InputError("--new goes with ACCOUNT, not with --file")
+    if ordinary and not trade:
+        raise InputError("--ordinary goes with --trade")
+    if moving and to_cap is None:
+        raise InputError("--moving goes with --to-cap")
     trades, moves = (_quantities(texts) for texts in (trade, move))
     with _asking():
         session = Session(finished_run(results, threads), threads=threads)
@@ -114,7 +125,7 @@ def whatif(
         _find(session, account, new=new)
         written: pa.Table | None = None
         if to_cap is not None:
-            found = session.to_cap(account, to_cap)
+            found = session.to_cap(account, to_cap, move=moving)
             show(lambda console: print_to_cap(found, console))
         elif table:
             written = session.impact_table(account).to_arrow()
@@ -179,12 +190,12 @@ def _find(session: Session, account: str, *, new: bool) -> None:
     """Add a hypothetical account, or refuse one that is not in the book."""
     known = account in session.accounts
     if new and known:
-        raise InputError(f"account {account} is in the book: leave out --new")
+        raise InputError(f"account {account!r} is in the book: leave out --new")
     if new:
         session.add_account(account)
     elif not known:
         raise InputError(
-            f"account {account} is not in the book; add --new if it is a hypothetical one"
+            f"account {account!r} is not in the book; add --new if it is a hypothetical one"
         )
 
 

@@ -197,6 +197,12 @@ def read_results(directory: str | Path, *names: str) -> tuple[dict[str, pa.Table
     return tables, manifest
 
 
+def is_kept(directory: str | Path, name: str) -> bool:
+    """Tell whether another file of a run was written, and is there."""
+    folder = _located(directory)
+    return name in _listed(_manifest(folder) or {}) and os.path.lexists(folder / name)
+
+
 def read_file_beside(directory: str | Path, name: str) -> bytes | None:
     """Return another file of a run, checked against the manifest; None if it was not written.
 

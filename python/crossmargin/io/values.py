@@ -142,6 +142,8 @@ def from_bytes(data: bytes, types: Sequence[type], *, label: str) -> Any:
         header = json.loads(bytes(content[SIZE:end]))
         reader = _Reader({_name(cls): cls for cls in types}, header["blobs"], content, end)
         return reader.value(header["tree"], DEEPEST)
+    except InputError:  # It says what is wrong.
+        raise
     except (
         pa.ArrowException,
         OSError,

@@ -8,12 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich import box
 from rich.console import Console
-from rich.table import Table as Grid
 from rich.text import Text
 
 from crossmargin.analysis.attribution import TOGETHER, Attribution
+from crossmargin.report.console import new_grid
 from crossmargin.results.table import ZERO
 
 TOP = 10
@@ -54,7 +53,7 @@ def print_attribution(found: Attribution, console: Console) -> None:
     size = pc.negate(pc.abs(changed["change"]))
     order = pc.sort_indices(changed.append_column("size", size), sort_keys=[("size", "ascending")])
     rows = changed.take(order[:TOP]).to_pylist()
-    grid = _grid(f"Accounts that moved most, of {len(changed):,}, USD", console)
+    grid = new_grid(console, f"Accounts that moved most, of {len(changed):,}, USD")
     grid.add_column("account")
     shown, rest = _largest(found, rows)
     for name in ("before", "after", "change", *shown, *(["other causes"] if rest else [])):
@@ -103,7 +102,7 @@ def print_account_attribution(found: Attribution, console: Console) -> None:
     if not len(lines):
         console.print("None of its lines differs.")
         return
-    grid = _grid(f"Largest changes of its {len(lines):,} lines that differ", console)
+    grid = new_grid(console, f"Largest changes of its {len(lines):,} lines that differ")
     for name in ("ccp", "instrument", "cross-margin"):
         grid.add_column(name)
     for name in ("before", "after", "change", "DV01 of the change"):
@@ -138,7 +137,7 @@ def _print_steps(found: Attribution, title: str, accounts: pa.Table, console: Co
     rows = found.book.to_arrow().to_pylist()
     shown = [row for row in rows if row["step"] != TOGETHER or row["requirement"] or row["what"]]
     names = [n for n in AMOUNTS if n != "other_ccps" or any(row[n] for row in rows)]
-    grid = _grid(title, console)
+    grid = new_grid(console, title)
     grid.add_column("cause")
     for name in names:
         grid.add_column(AMOUNTS[name], justify="right")
@@ -160,15 +159,6 @@ def _total(amounts: Iterable[Decimal | None]) -> Decimal:
 
 def _column(step: str) -> str:
     return step.replace(" ", "_")
-
-
-def _grid(title: str, console: Console) -> Grid:
-    return Grid(
-        title=title,
-        title_justify="left",
-        box=box.SIMPLE_HEAD if console.is_terminal else None,
-        pad_edge=False,
-    )
 
 
 def _usd(amount: Decimal | None) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table as Grid
 from rich.text import Span, Text
 
 from crossmargin.results.shown import shown
@@ -33,6 +35,16 @@ class Output(Console):
         return super().render(
             _shown(renderable) if isinstance(renderable, Text) else renderable, options
         )
+
+
+def new_grid(console: Console, title: str | None = None) -> Grid:
+    """Return an empty grid in the style of all reports: with a rule only on a terminal."""
+    return Grid(
+        title=None if title is None else Text(title),
+        title_justify="left",
+        box=box.SIMPLE_HEAD if console.is_terminal else None,
+        pad_edge=False,
+    )
 
 
 def _shown(text: Text) -> Text:

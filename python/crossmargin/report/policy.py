@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Console
-from rich.table import Table as Grid
 from rich.text import Text
 
 from crossmargin.policies import Policy
 from crossmargin.policies.building import EVIDENCE
 from crossmargin.policies.explain import differences, explain, unconfirmed
+from crossmargin.report.console import new_grid
 
 
 def print_policy(policy: Policy, console: Console) -> None:
@@ -34,7 +33,7 @@ def print_policy(policy: Policy, console: Console) -> None:
     for section in explain(policy):
         console.print()
         console.print(Text.assemble((f"[{section.name}]", "bold"), f" {section.purpose}"))
-        grid = _grid(console)
+        grid = new_grid(console)
         for head in ("parameter", "value", "evidence", "what it is", "source"):
             grid.add_column(head, no_wrap=head in ("parameter", "evidence"))
         for entry in section.entries:
@@ -68,14 +67,10 @@ def print_differences(a: Policy, b: Policy, console: Console) -> None:
     if not found:
         console.print("No parameter differs.")
         return
-    grid = _grid(console)
+    grid = new_grid(console)
     for head in ("parameter", "A", "evidence A", "B", "evidence B"):
         grid.add_column(head)
     for item in found:
         cells = (item.name, item.value_a, item.evidence_a, item.value_b, item.evidence_b)
         grid.add_row(*(Text("" if cell is None else cell) for cell in cells))
     console.print(grid)
-
-
-def _grid(console: Console) -> Grid:
-    return Grid(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
 from crossmargin.analysis.reverse_stress import COMPONENTS, SIDES, TOLD, ReverseStress
+from crossmargin.report.console import new_grid
 
 AT = dict(zip(SIDES, ("loss at FICC", "at CME", "at others"), strict=True))
 
@@ -67,7 +67,7 @@ def _moves(rows: list[dict[str, Any]], console: Console) -> Grid:
     there = [row for row in rows if row["reason"] is None]
     # A column of zeros would take room from the others.
     sides = [s for s in SIDES if s != "other_ccps" or any(row[f"loss_{s}"] for row in there)]
-    grid = Grid(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
+    grid = new_grid(console)
     grid.add_column("move")
     for name in ("std. dev.", *(f"{tenor}y, bp" for tenor in TOLD), *(AT[s] for s in sides)):
         grid.add_column(name, justify="right")

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich import box
 from rich.console import Console, Group
 from rich.table import Table as Grid
 from rich.text import Text
 
 from crossmargin import columns
 from crossmargin.exceptions import CODES, SEVERITIES
+from crossmargin.report.console import new_grid
 from crossmargin.results.table import ZERO, Table
 
 TOP = 10
@@ -94,7 +94,7 @@ def print_check(
     console
         Where to print.
     """
-    grid = _grid("Inputs", console)
+    grid = new_grid(console, "Inputs")
     grid.add_column("input")
     grid.add_column("rows", justify="right")
     grid.add_column("other columns")
@@ -164,7 +164,7 @@ def print_comparison(
         return
     size = pc.abs(changed["requirement_difference"])
     rows = _top(changed.append_column("size", size), "size")
-    grid = _grid(f"Largest differences of {len(changed):,}, USD", console)
+    grid = new_grid(console, f"Largest differences of {len(changed):,}, USD")
     grid.add_column("account")
     for name in ("requirement A", "requirement B", "difference", "offset rate A", "offset rate B"):
         grid.add_column(name, justify="right")
@@ -268,7 +268,7 @@ def _totals(accounts: pa.Table) -> list[Text]:
 
 def _requirements(accounts: pa.Table, console: Console) -> Group:
     rows = _top(accounts, "requirement")
-    grid = _grid("Largest requirements, USD", console)
+    grid = new_grid(console, "Largest requirements, USD")
     for name in ("account", "status"):
         grid.add_column(name)
     # A column of zeros would take room from the others.
@@ -287,7 +287,7 @@ def _requirements(accounts: pa.Table, console: Console) -> Group:
             *((_usd(row["other_ccps"]),) if elsewhere else ()),
             _usd(row["saving"]) + _marks(row),
             _percent(row["offset_rate"]),
-            _decided_by(row),
+            decided_by(row),
         )
     return _explained(grid, map(_marks, rows))
 
@@ -296,7 +296,7 @@ def _savings(accounts: pa.Table, console: Console) -> Group | None:
     rows = [row for row in _top(accounts, "saving") if row["saving"] > 0]
     if not rows:
         return None
-    grid = _grid("Largest savings, USD", console)
+    grid = new_grid(console, "Largest savings, USD")
     grid.add_column("account")
     for name in ("standalone", "requirement", "saving", "offset rate"):
         grid.add_column(name, justify="right")
@@ -308,7 +308,7 @@ def _savings(accounts: pa.Table, console: Console) -> Group | None:
             _usd(row["requirement"]) + _marks(row),
             _usd(row["saving"]) + _marks(row),
             _percent(row["offset_rate"]),
-            _decided_by(row),
+            decided_by(row),
         )
     return _explained(grid, map(_marks, rows))
 
@@ -329,7 +329,7 @@ def print_exceptions(exceptions: pa.Table, console: Console, most: int = TOP) ->
         console.print("No exceptions.")
         return
     counts = {c["values"]: c["counts"] for c in exceptions["code"].value_counts().to_pylist()}
-    grid = _grid("Exceptions", console)
+    grid = new_grid(console, "Exceptions")
     for name in ("severity", "code"):
         grid.add_column(name)
     grid.add_column("count", justify="right")
@@ -350,15 +350,6 @@ def print_exceptions(exceptions: pa.Table, console: Console, most: int = TOP) ->
                 line += f" (account {row['account']})"
             console.print(Text(line), soft_wrap=True)
         console.print()
-
-
-def _grid(title: str, console: Console) -> Grid:
-    return Grid(
-        title=title,
-        title_justify="left",
-        box=box.SIMPLE_HEAD if console.is_terminal else None,
-        pad_edge=False,
-    )
 
 
 def _top(accounts: pa.Table, name: str) -> list[dict[str, Any]]:
@@ -408,7 +399,7 @@ def _percent(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
 
 
-def _decided_by(row: Mapping[str, Any]) -> str:
+def decided_by(row: Mapping[str, Any]) -> str:
     """Return what decides the offset rate: the ccp with the smaller saving, or the reason."""
     parts = [row["binding"] or row["reason"] or "", "capped" if row["capped"] else ""]
     return ", ".join(part for part in parts if part)

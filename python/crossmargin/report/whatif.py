@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich import box
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from crossmargin.report.terminal import CAVEATS, NO_SPREAD, TOO_MUCH, print_exceptions
+from crossmargin.report.console import new_grid
+from crossmargin.report.terminal import CAVEATS, NO_SPREAD, TOO_MUCH, decided_by, print_exceptions
 from crossmargin.whatif.cap import ToCap
 from crossmargin.whatif.impact import Impact
 
@@ -53,7 +52,7 @@ def print_impact(impact: Impact, asked: str, console: Console) -> None:
     before, after, difference = impact.before, impact.after, impact.difference
     console.print(Text(asked), soft_wrap=True)
     console.print()
-    grid = _grid(None, console)
+    grid = new_grid(console)
     grid.add_column("USD")
     for name in ("before", "after", "difference"):
         grid.add_column(name, justify="right")
@@ -64,7 +63,7 @@ def print_impact(impact: Impact, asked: str, console: Console) -> None:
             grid.add_row(told, *map(_usd, shown))
     for name, told in RATES.items():
         grid.add_row(told, _share(before[name]), _share(after[name]), _points(difference[name]))
-    grid.add_row("binding or reason", _decided_by(before), _decided_by(after), "")
+    grid.add_row("binding or reason", decided_by(before), decided_by(after), "")
     console.print(grid)
     _print_caveats([before, after], console)
     parts = impact.parts.to_arrow()
@@ -74,7 +73,7 @@ def print_impact(impact: Impact, asked: str, console: Console) -> None:
 
 
 def _parts(parts: pa.Table, console: Console) -> Grid:
-    grid = _grid("What each part changes, USD", console)
+    grid = new_grid(console, "What each part changes, USD")
     grid.add_column("part")
     for name in ("requirement", "saving"):
         grid.add_column(name, justify="right")
@@ -114,7 +113,7 @@ def print_impact_table(table: pa.Table, console: Console) -> None:
         ),
         soft_wrap=True,
     )
-    grid = _grid("Change of the requirement and of the offset rate", console)
+    grid = new_grid(console, "Change of the requirement and of the offset rate")
     for name in ("tenor", "instrument"):
         grid.add_column(name)
     for name in ("quantity", "if long, USD", "rate", "if short, USD", "rate"):
@@ -140,9 +139,10 @@ def print_to_cap(found: ToCap, console: Console) -> None:
     if found.contracts is None or found.answer is None:
         line = f"Account {found.account}, {found.instrument}: {found.reason}"
     else:
+        moved = " moved in" if found.move else ""
         line = (
-            f"Account {found.account}: {found.contracts:,} {found.instrument} bring the offset "
-            f"rate to its cap, {_share(found.highest_rate)}; requirement then "
+            f"Account {found.account}: {found.contracts:,} {found.instrument}{moved} bring the "
+            f"offset rate to its cap, {_share(found.highest_rate)}; requirement then "
             f"{_usd(found.answer['requirement'])} USD, saving {_usd(found.answer['saving'])} USD"
         )
     console.print(Text(line), soft_wrap=True)
@@ -159,7 +159,7 @@ def print_answers(answers: pa.Table, exceptions: pa.Table, console: Console) -> 
         Where to print.
     """
     more = f" (the first {MOST} of {len(answers):,})" if len(answers) > MOST else ""
-    grid = _grid(f"Answers{more}, USD", console)
+    grid = new_grid(console, f"Answers{more}, USD")
     for name in ("question", "account"):
         grid.add_column(name)
     for name in ("before", "after", "difference", "offset rate"):
@@ -173,7 +173,7 @@ def print_answers(answers: pa.Table, exceptions: pa.Table, console: Console) -> 
             Text(row["account"]),
             *(_usd(row[f"requirement_{when}"]) for when in ("before", "after", "difference")),
             _share(row["offset_rate_after"]),
-            _decided_by(after),
+            decided_by(after),
         )
     if rows:
         console.print(grid)
@@ -192,15 +192,6 @@ def _print_caveats(states: list[dict[str, Any]], console: Console) -> None:
             console.print(Text(f"{mark} {text}"))
 
 
-def _grid(title: str | None, console: Console) -> Grid:
-    return Grid(
-        title=None if title is None else Text(title),
-        title_justify="left",
-        box=box.SIMPLE_HEAD if console.is_terminal else None,
-        pad_edge=False,
-    )
-
-
 def _usd(amount: Decimal | None) -> str:
     return "unknown" if amount is None else f"{amount:,.2f}"
 
@@ -212,9 +203,3 @@ def _share(rate: float | None) -> str:
 def _points(difference: float | None) -> str:
     """Return the difference of two rates, in percentage points."""
     return "" if difference is None else f"{100.0 * difference:+.2f}"
-
-
-def _decided_by(state: Mapping[str, Any]) -> str:
-    """Return what decides the offset rate: the ccp with the smaller saving, or the reason."""
-    parts = [state["binding"] or state["reason"] or "", "capped" if state["capped"] else ""]
-    return ", ".join(part for part in parts if part)

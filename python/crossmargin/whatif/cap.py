@@ -25,6 +25,8 @@ class ToCap:
     Attributes
     ----------
     account, instrument : str
+    move : bool
+        Whether contracts are moved from the ordinary account, not traded.
     contracts : int, optional
         Long is positive; None if no number within the limit does.
     reason : str, optional
@@ -38,6 +40,7 @@ class ToCap:
 
     account: str
     instrument: str
+    move: bool
     contracts: int | None
     reason: str | None
     answer: dict[str, Any] | None
@@ -100,6 +103,7 @@ def to_cap(
     return ToCap(
         account=list(scope.accounts)[account],
         instrument=scope.symbol(future),
+        move=move,
         contracts=found.contracts,
         reason=reason,
         answer=None if reason else scope.answer(account, legs(found.at)),

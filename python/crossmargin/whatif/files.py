@@ -65,8 +65,8 @@ def answer_questions(session: Session, questions: Source, *, threads: int | None
     Raises
     ------
     InputError
-        The file cannot be read or has no rows, or the run's inputs lack what a new instrument
-        needs.
+        The file cannot be read or has no rows, a question's name is the number of a row without
+        one, or the run's inputs lack what a new instrument needs.
 
     Examples
     --------
@@ -108,8 +108,15 @@ class _Row:
 def _names(given: Given) -> dict[int, str]:
     """Return the question of each row of a file, of rejected ones too."""
     table = parse(given.table, _NAMES, file=_FILE, log=ExceptionLog(), point=given.point).table
-    named = zip(table[ROW].to_pylist(), table["question"].to_pylist(), strict=True)
-    return {row: str(row) if question is None else question for row, question in named}
+    named = dict(zip(table[ROW].to_pylist(), table["question"].to_pylist(), strict=True))
+    called = set(named.values())
+    for row, question in named.items():
+        if question is None and str(row) in called:
+            raise InputError(
+                f"{_FILE}: row {row} has no question, and another row's question is called {row}; "
+                "give every row a question"
+            )
+    return {row: question or str(row) for row, question in named.items()}
 
 
 class _Asked:

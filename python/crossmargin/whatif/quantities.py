@@ -16,7 +16,7 @@ _PARTS = re.compile(r"([+-]?[0-9,_]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
 _WHOLE = re.compile(_QUANTITY)
 _TRADE = re.compile(rf"(\S.*?) +({_QUANTITY})")
 LONGEST = 60
-"""Characters of a text that messages repeat."""
+"""Characters of a quantity or a name; messages repeat no more."""
 
 
 def read_quantity(text: str) -> int:
@@ -78,7 +78,9 @@ def read_trade(text: str) -> tuple[str, int]:
     >>> read_trade("91282CMB4 100mm")
     ('91282CMB4', 100000000)
     """
-    matched = _TRADE.fullmatch(text.strip())
+    written = text.strip()
+    # The pattern takes long to find that a very long text is none.
+    matched = _TRADE.fullmatch(written) if len(written) <= 2 * LONGEST else None
     if matched is None:
         raise InputError(
             f"{text[:LONGEST]!r}: an instrument and a quantity expected, such as "

@@ -66,7 +66,7 @@ class Session:
     Parameters
     ----------
     run : RunResult
-        From `crossmargin.run` in this process.
+        With its stages: from `crossmargin.run`, `read_run` or `rebuild_run`.
     memory : int
         Bytes for cached accounts; 1 GiB if not given, 0 to cache none. In addition a session holds
         a copy of the models' P&L, or two under an offset method by tables.
@@ -282,11 +282,10 @@ class Session:
         traded += [(front.root, front.symbol, FRONT_CONTRACTS) for front in fronts]
         rows = [(tenor, name, sign * size) for tenor, name, size in traded for sign in (1, -1)]
         asked = self.impacts([(account, {name: size}) for _, name, size in rows]).to_arrow()
-        tenor, name, quantity = zip(*rows, strict=True)
         cells = {
-            "tenor": columns.text_column(tenor),
-            "instrument": columns.text_column(name),
-            "quantity": columns.column(np.array(quantity, np.int64)),
+            "tenor": columns.text_column([tenor for tenor, _, _ in rows]),
+            "instrument": columns.text_column([name for _, name, _ in rows]),
+            "quantity": columns.column(np.array([size for *_, size in rows], np.int64)),
         }
         shared = [c.name for c in IMPACT_TABLE.columns if c.name not in cells]
         return Table(IMPACT_TABLE.table(cells | {name: asked[name] for name in shared}))
@@ -343,7 +342,7 @@ class Session:
         Parameters
         ----------
         name : str
-            Not the name of another account.
+            Not the name of another account, and without blanks around it, as in a book.
         eligible : bool
             Whether it may be cross-margined.
         multiplier, floor, minimum : float
@@ -354,7 +353,8 @@ class Session:
         TypeError
             The name is not a text.
         ValueError
-            The name is blank or taken, or a term is not a finite number of zero or more.
+            The name is empty, has blanks around it or is taken, or a term is not a finite number of
+            zero or more.
         """
         if not isinstance(name, str):
             raise TypeError(f"name: a text expected, got {name!r:.60}")
@@ -362,10 +362,12 @@ class Session:
         for term, value in terms.items():
             if not (math.isfinite(value) and value >= 0.0):
                 raise ValueError(f"{term}: a number of zero or more expected, got {value!r}")
+        if not name or name != name.strip():
+            raise InputError(f"account {name!r}: a name without blanks around it expected")
         with self._lock:
             scope = self._scope
-            if not name.strip() or name in scope.accounts:
-                raise ValueError(f"account {name!r} is blank or in the session already")
+            if name in scope.accounts:
+                raise ValueError(f"account {name!r} is in the session already")
             batch = with_empty_account(
                 scope.batch,
                 eligible=bool(eligible),
