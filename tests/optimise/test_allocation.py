@@ -176,14 +176,14 @@ def matched_by_bucket(book: Any) -> Integer:
 
 
 def line_by_line(book: Any, account: int) -> int:
-    """Return the call when each line in turn, by DV01, gets the best of seventeen quantities."""
+    """Return the call when each line in turn, by DV01, gets the best of nine quantities."""
     lines = book.lines
     at = lines.lines_of(np.array([account]))
     dv01 = book.stages.models.universe.sensitivities.dv01[lines.instrument[at]]
     span = lines.upper[at] - lines.lower[at]
     choice, least = np.zeros(at.size, dtype=np.int64), None
     for line in np.argsort(-np.abs(dv01 * span), kind="stable"):
-        values = lines.lower[at[line]] + span[line] * np.arange(17) // 16
+        values = lines.lower[at[line]] + span[line] * np.arange(9) // 8
         tried = np.repeat(choice[None], values.size, axis=0)
         tried[:, line] = values
         calls = book.requirements(np.full(values.size, account), tried.ravel())

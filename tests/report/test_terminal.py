@@ -46,7 +46,6 @@ def accounts(count: int) -> pa.Table:
             "saving": money(cents // 10, priced),
             "unused_saving": money(0 * cents, priced),
             "saving_is_upper_bound": number == count - 1,
-            "unused_saving": money(0 * cents, priced),
             "spread_risk": pa.array(["not modelled" if n == 2 else None for n in number]),
         }
     )

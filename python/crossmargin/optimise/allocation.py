@@ -88,8 +88,7 @@ def find(
             take_better(calls, best, chosen, choice[lines.lines_of(chosen)])
     hedges = hedges_by_tenor(lines, models)
     take_better(calls, best, chosen, hedges[lines.lines_of(chosen)])
-    start = best.cents[chosen].copy()
-    bound[chosen] = start / 100.0
+    bound[chosen] = best.cents[chosen] / 100.0
     search = _Search(calls, best, _known(stages))
     execution.tell("allocating", 0.1)
     unsure = search.unproved(chosen[lines.free[chosen]], bound)
@@ -103,7 +102,7 @@ def find(
     execution.tell("allocating", 0.6)
     search.prove(unsure, bound, boxes)
     search.start_again(unsure, bound)
-    settle(calls, best, chosen, start, unsure)
+    settle(calls, best, chosen, unsure)
     bound[chosen] = np.minimum(bound[chosen], best.cents[chosen] / 100.0)
     if most_transfers is not None or transfer_cents:
         economise(costs, best, chosen, most_transfers)

@@ -7,6 +7,7 @@ one calculation judges the candidates of all. Methodology, section 9.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -21,7 +22,7 @@ SMALLER = 4
 """Each size of steps is this many times smaller than the one before it."""
 FINEST = 256
 """The finest step of a line is its range over this, at least one contract."""
-LEVELS = 17
+LEVELS = 9
 """Quantities that the greedy start tries for a line, evenly spaced from the fewest to the most."""
 
 
@@ -144,8 +145,10 @@ def move_whole_lines(judge: Judge, best: Best, accounts: Integer) -> None:
         active = active[_step(judge, best, lines.lines_of(active), span)]
 
 
-def settle(judge: Judge, best: Best, accounts: Integer, start: Integer, unsure: Integer) -> None:
+def settle(judge: Judge, best: Best, accounts: Integer, unsure: Integer) -> None:
     """Let what is there now take part, and undo transfers that save nothing.
+
+    Whole lines are moved from there. Where that costs less than the best choice, it is improved.
 
     Parameters
     ----------
@@ -154,9 +157,6 @@ def settle(judge: Judge, best: Best, accounts: Integer, start: Integer, unsure: 
         Found without regard to what is there now. Changed in place.
     accounts : ndarray of int64, [N]
         Ascending.
-    start : ndarray of int64, [N]
-        Cents of the best choice that the search began with. Where what is there now costs less,
-        it is improved too.
     unsure : ndarray of int64
         Those of the accounts where the bound leaves room.
 
@@ -170,7 +170,7 @@ def settle(judge: Judge, best: Best, accounts: Integer, start: Integer, unsure: 
     today = unjudged(lines)
     take_better(judge, today, accounts, lines.crossed[own])
     move_whole_lines(judge, today, unsure)
-    near = accounts[today.cents[accounts] < start]
+    near = accounts[today.cents[accounts] < best.cents[accounts]]
     improve(judge, today, np.intersect1d(near, unsure, assume_unique=True))
     better = today.cents <= best.cents
     taken = own[better[lines.account[own]]]
@@ -211,7 +211,7 @@ def _swap(judge: Judge, best: Best, accounts: Integer, size: Integer, span: Inte
     top = np.full((lines.ptr.size - 1, SWAPPED), -1)
     chosen = (rank < SWAPPED) & (weight[order] > 0.0)
     top[lines.account[order[chosen]], rank[chosen]] = order[chosen]
-    pairs = [(i, j) for i in range(SWAPPED) for j in range(SWAPPED) if i != j]
+    pairs = list(combinations(range(SWAPPED), 2))
     both = np.array([top[accounts][:, pair] for pair in pairs]).reshape(-1, 2)
     one, other = both[(both >= 0).all(axis=1)].T
     step = np.tile(size[one], 2) * np.repeat((1, -1), one.size)
