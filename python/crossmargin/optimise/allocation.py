@@ -51,7 +51,7 @@ from crossmargin.optimise.tables import NEAR, Found, allocation_tables
 from crossmargin.optimise.transfers import bookings, fixml, positions_of
 from crossmargin.results.table import Table
 
-BOXES = 32
+BOXES = 24
 """The most boxes an account's bound is found with, unless told otherwise."""
 TOLERANCE = 0.9 * NEAR
 """A bound this share below the call is not raised further: the choice counts as optimal, also once

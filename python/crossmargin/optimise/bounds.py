@@ -30,6 +30,8 @@ SMALLEST = 1e-9
 """USD: what a VaR that divides is at least."""
 LOWEST = -1e15
 """USD: below any sum of an account. It is finite, so that no share of it is NaN."""
+LOOKED_AT = 600
+"""Scenarios among which others are looked for that stand in for one."""
 AT_ONCE = 8
 """Boxes of an account that are cut in a round."""
 NO_RISK = 1e-9
@@ -760,6 +762,11 @@ def _all_but(
 
     `losses` are those of each line [D x S], `whole` those of all of them [S], by measure.
     """
+    # A stand-in loses when all futures lose. The worst of those scenarios are enough to look at.
+    looked_at = []
+    for loss, all_of_it in zip(losses, whole, strict=True):
+        size = min(LOOKED_AT, all_of_it.size)
+        looked_at.append(loss[:, np.argpartition(-all_of_it, size - 1)[:size]])
     total = 0.0
     for number, (loss, all_of_it, k, weight) in enumerate(
         zip(losses, whole, ks, weights, strict=True)
@@ -769,7 +776,7 @@ def _all_but(
         size = min(k + max(k // 4, 2), all_of_it.size)
         worst = np.argpartition(-all_of_it, size - 1)[:size]
         fine = np.ones(size, dtype=bool)
-        for which, (others, enough) in enumerate(zip(losses, ks, strict=True)):
+        for which, (others, enough) in enumerate(zip(looked_at, ks, strict=True)):
             if weights[which]:
                 least = left if which == number else 0.0
                 fine &= _stand_ins(loss[:, worst], others, least) >= enough
