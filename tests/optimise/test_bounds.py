@@ -21,18 +21,12 @@ from crossmargin.engine import Book, Cube, Execution, Measure
 from crossmargin.engine.whatif import BucketSums
 from crossmargin.instruments.universe import FUTURE, TREASURY
 from crossmargin.margin.model import Incremental
-from crossmargin.optimise import bounds as bounding
-from crossmargin.optimise.bounds import (
-    ROUNDING,
-    Boxes,
-    Form,
-    Known,
-    Problem,
-    everything_moved,
-    least_call,
-    problem,
-    prove,
-)
+from crossmargin.optimise.bounds import everything
+from crossmargin.optimise.bounds.branching import prove
+from crossmargin.optimise.bounds.call import ROUNDING, least_call
+from crossmargin.optimise.bounds.everything import everything_moved
+from crossmargin.optimise.bounds.forms import Boxes, Form
+from crossmargin.optimise.bounds.problem import Known, Problem, problem
 from crossmargin.policies.sections import LOWER_OF_MODELS
 
 pytestmark = pytest.mark.filterwarnings("ignore::crossmargin.InputWarning")
@@ -313,10 +307,10 @@ def test_scenarios_that_stand_in_for_another_by_hand() -> None:
     # gains. (6, -3): a share c of 6 is lost and at most c of 3 gained with c = 1/2 up to 5/3 in
     # the first, 1/3 to 5/3 in the second, -1 to 5/6 in the third, 1/2 in the fourth. In (-1, -1)
     # nothing can be lost, so that all of any number will do.
-    stands = bounding._stand_ins(loss, others, 0.5)
+    stands = everything._stand_ins(loss, others, 0.5)
     assert stands.tolist() == [2, 4, np.iinfo(np.int64).max]
     # At three quarters the fourth does not for the second scenario, nor the third for the first.
-    assert bounding._stand_ins(loss, others, 0.75).tolist()[:2] == [1, 3]
+    assert everything._stand_ins(loss, others, 0.75).tolist()[:2] == [1, 3]
 
 
 def made_up(seed: int) -> Account:

@@ -26,14 +26,10 @@ from crossmargin.engine.execution import Progress
 from crossmargin.engine.executor import run_blocks
 from crossmargin.io.results import ALLOCATION, csv_bytes, write_results
 from crossmargin.margin.model import LARGEST_MARGIN
-from crossmargin.optimise.bounds import (
-    Known,
-    Problem,
-    everything_moved,
-    least_call,
-    problem,
-    prove,
-)
+from crossmargin.optimise.bounds.branching import prove
+from crossmargin.optimise.bounds.call import least_call
+from crossmargin.optimise.bounds.everything import everything_moved
+from crossmargin.optimise.bounds.problem import Known, Problem, problem
 from crossmargin.optimise.months import allowed_months
 from crossmargin.optimise.search import (
     Best,
