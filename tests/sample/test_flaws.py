@@ -14,6 +14,9 @@ from crossmargin.sample import sample_market, sample_tables
 ACCOUNTS = 1500
 # What takes a file the sample does not have: firms, cubes, a policy of one's own, odd headers.
 NOT_IN_A_SAMPLE = {
+    # Those of what-ifs, which a book has none of.
+    "MOVE_IMPOSSIBLE",
+    "QUESTION_INCOMPLETE",
     "ABOVE_OUTSTANDING",
     "COLUMN_NAME_NEAR",
     "CONTRACT_INELIGIBLE",
