@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from crossmargin.optimise.search import (
     greedy,
     improve,
     take_better,
+    thin_out,
     unjudged,
 )
 
@@ -124,7 +126,7 @@ def test_a_transfer_that_saves_nothing_is_undone(book: Any, judge: Judge) -> Non
     best = unjudged(lines)
     best.choice[:] = np.where(lines.free[lines.account], lines.total, lines.crossed)
     cost = judge.cost(accounts, best.choice[lines.lines_of(accounts)])
-    economise(judge, best, accounts, None)
+    economise(judge, best, accounts)
     assert (best.cents[accounts] <= cost).all()
     moved = np.flatnonzero(best.choice != lines.crossed)
     assert moved.size
@@ -142,8 +144,24 @@ def test_transfers_beyond_the_most_are_undone(book: Any, judge: Judge, most: int
     accounts = book.accounts[lines.free[book.accounts]]
     best = unjudged(lines)
     best.choice[:] = np.where(lines.free[lines.account], lines.total, lines.crossed)
-    economise(judge, best, accounts, most)
+    economise(replace(judge, most=most), best, accounts)
     moved = np.bincount(lines.account[best.choice != lines.crossed], minlength=lines.ptr.size - 1)
     assert moved[accounts].max() == most
     at = lines.lines_of(accounts)
     assert best.cents[accounts].tolist() == judge.cost(accounts, best.choice[at]).tolist()
+
+
+def test_a_thinner_choice_leaves_lines_out_for_little(book: Any, judge: Judge) -> None:
+    lines = book.lines
+    accounts = book.accounts[lines.free[book.accounts]]
+    best = unjudged(lines)
+    best.choice[:] = np.where(lines.free[lines.account], lines.total, lines.crossed)
+    best.cents[accounts] = judge.cost(accounts, best.choice[lines.lines_of(accounts)])
+    thin = thin_out(judge, best, accounts)
+    own = lines.lines_of(accounts)
+    left_out = thin.choice[own] != best.choice[own]
+    assert left_out.any()
+    assert not thin.choice[own][left_out].any()
+    cost = judge.cost(accounts, thin.choice[own])
+    assert cost.tolist() == thin.cents[accounts].tolist()
+    assert (cost <= 1.01 * best.cents[accounts]).all()

@@ -41,6 +41,7 @@ from crossmargin.optimise.search import (
     move_whole_lines,
     settle,
     take_better,
+    thin_out,
     unjudged,
 )
 from crossmargin.optimise.tables import NEAR, Found, allocation_tables
@@ -77,7 +78,7 @@ def find(
     best, bound = unjudged(lines), np.full(lines.ptr.size - 1, np.nan)
     best.choice[lines.lines_of(chosen)] = 0
     calls = Judge(lines, models, 0, execution)
-    costs = Judge(lines, models, transfer_cents, execution)
+    costs = Judge(lines, models, transfer_cents, execution, most_transfers)
     for number, choice in enumerate(simple_choices(lines, models)):
         # What is there now comes in later: the search must not depend on it.
         if number != NOW:
@@ -101,7 +102,7 @@ def find(
     settle(calls, best, chosen, unsure)
     bound[chosen] = np.minimum(bound[chosen], best.cents[chosen] / 100.0)
     if most_transfers is not None or transfer_cents:
-        economise(costs, best, chosen, most_transfers)
+        economise(costs, best, chosen)
     gain = today.cents[chosen] - best.cents[chosen]
     kept = lines.lines_of(chosen[gain < max(minimum_gain_cents, 1)])
     best.choice[kept] = lines.crossed[kept]
@@ -176,12 +177,17 @@ class _Search:
         improve(self.calls, self.best, accounts[self.best.cents[accounts] < before])
 
     def start_again(self, accounts: Integer, bound: Float) -> None:
-        """Search from another start where the bound still leaves room."""
+        """Search from other starts where the bound still leaves room."""
         calls, best = self.calls, self.best
         room = accounts[self._unsure(accounts, bound[accounts])]
         other = greedy(calls, room).choice[calls.lines.lines_of(room)]
         better = take_better(calls, best, room, other)
         improve(calls, best, room[better])
+        thin = thin_out(calls, best, room)
+        thinner = np.unique(calls.lines.account[thin.choice != best.choice])
+        thinner = np.intersect1d(thinner, room, assume_unique=True)
+        improve(calls, thin, thinner)
+        take_better(calls, best, thinner, thin.choice[calls.lines.lines_of(thinner)])
 
     def _judged(
         self, judge: Judge, accounts: Integer, inside: Mask, asked: Integer, choice: Integer

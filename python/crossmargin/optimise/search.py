@@ -6,7 +6,7 @@ one calculation judges the candidates of all. Methodology, section 9.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -22,6 +22,8 @@ SMALLER = 4
 """Each size of steps is this many times smaller than the one before it."""
 FINEST = 256
 """The finest step of a line is its range over this, at least one contract."""
+LITTLE = 0.01
+"""The share of a call by which a choice with fewer lines may cost more, to begin again from it."""
 LEVELS = 9
 """Quantities that the greedy start tries for a line, evenly spaced from the fewest to the most."""
 
@@ -37,20 +39,29 @@ class Judge:
     transfer : int
         Cents that each transfer costs: a line that is moved.
     execution : Execution
+    most : int, optional
+        The most transfers of an account.
     """
 
     lines: Movable
     models: PreparedModels
     transfer: int
     execution: Execution
+    most: int | None = None
 
     def cost(self, account: Integer, choice: Integer) -> Integer:
-        """Return the requirement and the cost of the transfers, cents [N]; UNKNOWN if it is."""
+        """Return the requirement and the cost of the transfers, cents [N].
+
+        It is UNKNOWN where the requirement is, and where there are too many transfers.
+        """
         lines = self.lines
         asker = np.repeat(np.arange(account.size), lines.count[account])
         moved = choice != lines.crossed[lines.lines_of(account)]
         transfers = np.bincount(asker[moved], minlength=account.size)
-        cents = requirement_after(lines, self.models, account, choice, self.execution)
+        cents = np.full(account.size, UNKNOWN)
+        asked = np.ones(account.size, dtype=bool) if self.most is None else transfers <= self.most
+        own = choice[asked[asker]]
+        cents[asked] = requirement_after(lines, self.models, account[asked], own, self.execution)
         return np.where(cents == UNKNOWN, UNKNOWN, cents + transfers * self.transfer)
 
 
@@ -176,10 +187,10 @@ def settle(judge: Judge, best: Best, accounts: Integer, unsure: Integer) -> None
     taken = own[better[lines.account[own]]]
     best.choice[taken] = today.choice[taken]
     best.cents[accounts] = np.minimum(best.cents, today.cents)[accounts]
-    again = economise(judge, best, accounts, None)
+    again = economise(judge, best, accounts)
     while (again := np.intersect1d(again, unsure, assume_unique=True)).size:
         improve(judge, best, again)
-        again = economise(judge, best, again, None)
+        again = economise(judge, best, again)
 
 
 def _step(judge: Judge, best: Best, at: Integer, size: Integer) -> Mask:
@@ -307,20 +318,18 @@ def greedy(judge: Judge, accounts: Integer) -> Best:
     return best
 
 
-def economise(judge: Judge, best: Best, accounts: Integer, most: int | None) -> Integer:
+def economise(judge: Judge, best: Best, accounts: Integer) -> Integer:
     """Undo transfers that save nothing, or less than they cost, and those beyond the most.
 
     Parameters
     ----------
     judge : Judge
-        With the cost of a transfer.
+        With the cost of a transfer, and the most of them. Those that save least go first. If there
+        is either, the choice is then improved, and so is what is there now: the better one counts.
     best : Best
         Changed in place; its cents then count the transfers' cost.
     accounts : ndarray of int64
         Ascending.
-    most : int, optional
-        The most transfers of an account. Those that save least go first, and the lines of the
-        others are improved again.
 
     Returns
     -------
@@ -328,19 +337,49 @@ def economise(judge: Judge, best: Best, accounts: Integer, most: int | None) -> 
         The accounts of which a transfer was undone.
     """
     lines = judge.lines
-    best.cents[accounts] = judge.cost(accounts, best.choice[lines.lines_of(accounts)])
+    any_number = replace(judge, most=None)
+    best.cents[accounts] = any_number.cost(accounts, best.choice[lines.lines_of(accounts)])
     undone = np.zeros(lines.ptr.size - 1, dtype=bool)
-    _all_or_none(judge, best, accounts[~lines.free[accounts]], most)
-    active = accounts[lines.free[accounts]]
+    _all_or_none(any_number, best, accounts[~lines.free[accounts]], judge.most)
+    free = accounts[lines.free[accounts]]
+    active = free
     while active.size:
-        moved = _transfers(lines, best)
-        forced = np.zeros(moved.size, dtype=bool) if most is None else moved > most
-        active = _undo_one(judge, best, active, forced)
+        allowed = best.cents
+        if judge.most is not None:
+            allowed = np.where(_transfers(lines, best) > judge.most, UNKNOWN, allowed)
+        active = _undo_one(any_number, best, active, lines.crossed, allowed)
         undone[active] = True
-    if most is not None or judge.transfer:
-        free = accounts[lines.free[accounts]]
-        improve(judge, best, free, best.choice != lines.crossed)
+    if judge.most is not None or judge.transfer:
+        improve(judge, best, free)
+        today = unjudged(lines)
+        take_better(judge, today, free, lines.crossed[lines.lines_of(free)])
+        improve(judge, today, free)
+        take_better(judge, best, free, today.choice[lines.lines_of(free)])
     return np.flatnonzero(undone)
+
+
+def thin_out(judge: Judge, best: Best, accounts: Integer) -> Best:
+    """Return the best choice without the lines that save least, as long as it costs little more.
+
+    Parameters
+    ----------
+    judge : Judge
+    best : Best
+    accounts : ndarray of int64
+        Ascending.
+
+    Returns
+    -------
+    Best
+        Of these accounts: another start for the search. Its call is up to `LITTLE` higher.
+    """
+    thin = Best(best.choice.copy(), best.cents.copy())
+    allowed = best.cents.copy()
+    allowed[accounts] += np.floor(allowed[accounts] * LITTLE).astype(np.int64)
+    active = accounts
+    while active.size:
+        active = _undo_one(judge, thin, active, np.zeros_like(thin.choice), allowed)
+    return thin
 
 
 def _all_or_none(judge: Judge, best: Best, accounts: Integer, most: int | None) -> None:
@@ -362,21 +401,33 @@ def _transfers(lines: Movable, best: Best) -> Integer:
     return np.asarray(np.bincount(lines.account[moved], minlength=lines.ptr.size - 1))
 
 
-def _undo_one(judge: Judge, best: Best, accounts: Integer, forced: Mask) -> Integer:
-    """Undo one transfer of each account, the one that costs least to undo; return where.
+def _undo_one(
+    judge: Judge, best: Best, accounts: Integer, back: Integer, allowed: Integer
+) -> Integer:
+    """Set one line of each account back, the one that costs least to set back; return where.
 
-    It is undone if the account then pays no more, or if it has too many transfers.
+    Parameters
+    ----------
+    judge : Judge
+    best : Best
+        Changed in place.
+    accounts : ndarray of int64
+        Ascending.
+    back : ndarray of int64, [M]
+        What a line is set back to.
+    allowed : ndarray of int64, [A]
+        The most cents an account may then pay.
     """
     lines = judge.lines
     at = lines.lines_of(accounts)
-    line = at[best.choice[at] != lines.crossed[at]]
+    line = at[best.choice[at] != back[at]]
     account = lines.account[line]
     choice, place = _copies(lines, best, account)
-    choice[place + line - lines.ptr[account]] = lines.crossed[line]
+    choice[place + line - lines.ptr[account]] = back[line]
     cents = judge.cost(account, choice)
     order = np.lexsort((cents, account))
     first = order[np.flatnonzero(np.diff(account[order], prepend=-1))]
-    undone = first[forced[account[first]] | (cents[first] <= best.cents[account[first]])]
-    best.choice[line[undone]] = lines.crossed[line[undone]]
+    undone = first[cents[first] <= allowed[account[first]]]
+    best.choice[line[undone]] = back[line[undone]]
     best.cents[account[undone]] = cents[undone]
     return np.asarray(account[undone])
