@@ -96,11 +96,13 @@ def print_account_attribution(found: Attribution, console: Console) -> None:
     if row["only_in"]:
         line += f"; only in the run {row['only_in']}, so it counts as zero in the other"
     console.print(Text(line), soft_wrap=True)
-    console.print(Text(f"  offset rate {_agreed(row, 'before')} -> {_agreed(row, 'after')}"))
+    told = f"  offset rate {_agreed(row, 'before')} -> {_agreed(row, 'after')}"
+    console.print(Text(told), soft_wrap=True)
     rejected = [row[f"rows_rejected_{side}"] for side in ("before", "after")]
     if any(rejected):
         told = " -> ".join("none" if rows is None else f"{rows:,}" for rows in rejected)
-        console.print(Text(f"  rejected rows {told}; the amounts leave them out"))
+        line = f"  rejected rows {told}; the amounts leave them out"
+        console.print(Text(line), soft_wrap=True)
     console.print()
     _print_steps(found, "Change of its requirement by cause, USD", accounts, console)
     console.print()
