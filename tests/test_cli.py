@@ -362,6 +362,21 @@ def test_a_sample_that_cannot_be_made_ends_in_2(tmp_path: Path, option: list[str
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.parametrize("below", [[], ["below"]])
+def test_a_sample_in_place_of_a_file_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], below: list[str]
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    out = str(taken.joinpath(*below))
+    assert cli.main(["sample", "--accounts", "10", "--out", out]) == 2
+    error = capsys.readouterr().err
+    assert error == (
+        f"crossmargin: sample: {out} cannot be made a directory; --out names one, not a file\n"
+    )
+    assert taken.read_text() == "mine"
+
+
 def test_a_span_file_gives_what_it_holds(
     write: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,6 +21,7 @@ import crossmargin as xm
 from crossmargin import cli
 from crossmargin.analysis import attribution, hybrids
 from crossmargin.analysis.hybrids import STEPS, rolled_in, rolled_out
+from crossmargin.cli.output import output
 from crossmargin.engine import Execution
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.deliverables import BasketStore
@@ -28,6 +29,7 @@ from crossmargin.io.market_tables import market_from_tables
 from crossmargin.market import Market
 from crossmargin.market.curve import Curve
 from crossmargin.market.scenarios import Scenarios
+from crossmargin.report.attribution import print_account_attribution
 from crossmargin.sample import sample_tables
 
 DAYS = (np.datetime64("2026-06-09"), np.datetime64("2026-06-10"))
@@ -379,6 +381,38 @@ def test_an_account_unknown_in_one_run_is_in_no_sum() -> None:
     assert row["change"] is None
     assert row["before"] is not None
     assert found.unknown >= 1
+
+
+@pytest.mark.filterwarnings("ignore:.*rows of positions are rejected:crossmargin.InputWarning")
+def test_an_offset_that_a_rejected_row_loses_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    given, before = tables()["positions"], run()
+    clean = [row for row in before.accounts if row["binding"] and not row["rows_rejected"]]
+    name, gone = clean[0]["account"], clean[1]["account"]
+    place = given.column_names.index("instrument")
+    own = given["account"].cast(pa.string())
+    bad = given.filter(pc.equal(own, name)).slice(0, 1)
+    bad = bad.set_column(place, "instrument", pa.array(["NOTHING"], given["instrument"].type))
+    kept = given.filter(pc.not_equal(own, gone))
+    accounts = tables()["accounts"]
+    accounts = accounts.filter(pc.not_equal(accounts["account"].cast(pa.string()), gone))
+    after = run(positions=pa.concat_tables([kept, bad]), accounts=accounts)
+    found = xm.attribute(before, after)
+    rows = {row["account"]: row for row in found.accounts}
+    for side, result in (("before", before), ("after", after)):
+        for agreed in result.accounts:
+            for cell in ("offset_rate", "binding", "capped", "reason", "rows_rejected"):
+                assert rows[agreed["account"]][f"{cell}_{side}"] == agreed[cell]
+    assert rows[gone]["offset_rate_after"] is None
+    assert rows[gone]["rows_rejected_after"] is None
+    print_account_attribution(found.account(name), output())
+    text = capsys.readouterr().out
+    rate, binding = clean[0]["offset_rate"], clean[0]["binding"]
+    capped = ", capped" if clean[0]["capped"] else ""
+    told = f"offset rate {rate:.1%} ({binding} binds{capped}) -> 0.0% (INCOMPLETE: 1 row rejected)"
+    assert told in " ".join(text.split())
+    assert "rejected rows 0 -> 1" in text
+    print_account_attribution(found.account(gone), output())
+    assert "-> none (no such account)" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.filterwarnings("ignore:.*rows of positions are rejected:crossmargin.InputWarning")

@@ -348,6 +348,57 @@ def test_sentences_say_ranks_and_what_is_unknown(sample_run: xm.RunResult) -> No
     assert "It is made up of " in xm.explain(sample_run, unknown).text
 
 
+def test_savings_are_told_apart_and_an_unused_one_is_named(sample_run: xm.RunResult) -> None:
+    """Each is said where there is something to say, to the cent."""
+    seen = set()
+    rows = [row for row in sample_run.accounts if row["saving"] is not None]
+    chosen = (
+        next(row for row in rows if row["saving"] < 0),
+        next(row for row in rows if row["unused_saving"]),
+        next(row for row in rows if row["saving"] == row["programme_saving"] > 0),
+    )
+    for row in chosen:
+        saved, taken, unused = row["saving"], row["programme_saving"], row["unused_saving"]
+        text = xm.explain(sample_run, row["account"]).text
+        differ = abs(saved - taken) >= 1
+        assert ("positions in ordinary accounts" in text) == differ
+        assert ("crossmargin optimise" in text) == bool(unused)
+        if differ:
+            head = f"{abs(saved):,.2f} USD {'less' if saved > 0 else 'more'} than" if saved else ""
+            assert f"The account pays {head or 'as much as'} with all positions" in text
+        if unused:
+            assert (
+                f"At least {unused:,.2f} USD less would be due with other futures in the "
+                f"cross-margin account; `crossmargin optimise {row['account']}` says which." in text
+            )
+        seen |= {("differ", differ), ("unused", bool(unused))}
+    assert len(seen) == 4
+
+
+def test_an_instrument_of_several_lines_is_named_with_its_place(
+    sample_inputs: dict[str, Any],
+) -> None:
+    account = sample_inputs["accounts"]["account"][0].as_py()
+    given = next(
+        row
+        for row in sample_inputs["positions"].to_pylist()
+        if row["account"] == account and row["kind"] == "future"
+    )
+    rows = [
+        {**given, "xm": xm_, "quantity": quantity, "clearing_firm": firm}
+        for xm_, quantity, firm in ((True, 70, None), (False, 500, None), (False, -90, "Elsewhere"))
+    ]
+    positions = pa.Table.from_pylist(rows, sample_inputs["positions"].schema)
+    text = xm.explain(xm.run(**{**sample_inputs, "positions": positions}), account).text
+    name = given["instrument"]
+    assert f"{name} in the cross-margin account at CME with" in text
+    assert f"{name} in the ordinary account at CME with" in text
+    assert f"{name} in the ordinary account at CME through Elsewhere with" in text
+    alone = pa.Table.from_pylist(rows[:1], positions.schema)
+    text = xm.explain(xm.run(**{**sample_inputs, "positions": alone}), account).text
+    assert f"{name} with" in text
+
+
 def test_what_is_not_decomposed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_of("example-third-ccp")
     parts = PreparedHistoricalVar.parts

@@ -241,6 +241,22 @@ def test_names_are_escaped_in_notebooks(run: xm.RunResult) -> None:
     assert "<script>" not in found._repr_html_()
 
 
+def check_signs_and_measures(text: str, found: xm.ReverseStress) -> None:
+    """Gains are positive, and lengths among all factors are marked."""
+    assert "P&L at FICC" in text
+    assert "* among all factors" in text
+    rows = [row for row in found.moves if row["reason"] is None]
+    assert any(row[side] < 0.0 for row in rows for side in ("loss_ficc", "loss_cme"))
+    for row in rows:
+        line = next(
+            told for told in text.splitlines() if told.startswith(f"{row['move']} ")
+        ).removeprefix(row["move"])
+        cells = line.split()
+        assert cells[0] == f"{row['standard_deviations']:.2f}"
+        assert (cells[1] == "*") == (row["multiple"] is not None)
+        assert cells[-2:] == [f"{-row[side]:+,.0f}" for side in ("loss_ficc", "loss_cme")]
+
+
 def test_the_command_tells_it(
     run: xm.RunResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -251,6 +267,7 @@ def test_the_command_tells_it(
     assert "mildest" in text
     assert f"{length:.2f}" in text
     assert "times" in text
+    check_signs_and_measures(text, xm.reverse_stress(run, "H00001"))
     assert cli.main(["reverse-stress", "000003", "--results", results]) == 0
     assert "its requirement is unknown" in capsys.readouterr().out
     run.write(tmp_path / "bare")

@@ -39,7 +39,9 @@ def test_before_after_and_the_parts_are_shown(
     assert ask(results, ACCOUNT, *trades, "--out", str(out)) == 0
     shown = capsys.readouterr().out
     impact = xm.Session(run).impact(ACCOUNT, {"ZNU26": -10, "ZTM26": 1000})
-    assert f"Account {ACCOUNT}: ZNU26 -10, ZTM26 1,000" in shown
+    title = f"Account {ACCOUNT}: ZNU26 -10, ZTM26 1,000 booked in the cross-margin account\n"
+    assert title in shown
+    assert f"{100.0 * impact.difference['offset_rate']:+.2f} pp" in shown
     for state in (impact.before, impact.after, impact.difference):
         assert f"{state['requirement']:,.2f}" in shown
     for part in impact.parts:
@@ -70,7 +72,8 @@ def test_a_move_is_asked_with_a_trade(run: xm.RunResult, results: Path, capsys: 
     assert ask(results, account, *options) == 0
     after = session.what_if(account, {"ZFU26": 5}, moves={name: -lots}, xm=False)
     shown = capsys.readouterr().out
-    assert f"move {name} {-lots:,}" in shown
+    assert "ZFU26 5 booked in the ordinary account; move " in shown
+    assert f"move {name} {-lots:,} between" in shown
     assert f"{after['requirement']:,.2f}" in shown
 
 
@@ -93,6 +96,8 @@ def test_the_table_of_tenors_is_shown_and_written(
     out = tmp_path / "table.csv"
     assert ask(results, ACCOUNT, "--table", "--out", str(out)) == 0
     shown = capsys.readouterr().out
+    assert "pp: percentage points" in shown
+    assert "booked in the cross-margin account" in " ".join(shown.split())
     rows = list(xm.Session(run).impact_table(ACCOUNT))
     assert all(f"{row['requirement_difference']:,.2f}" in shown for row in rows)
     assert len(list(csv.DictReader(out.read_text().splitlines()))) == len(rows)
@@ -101,7 +106,7 @@ def test_the_table_of_tenors_is_shown_and_written(
 def test_contracts_to_the_cap_are_told(run: xm.RunResult, results: Path, capsys: Any) -> None:
     assert ask(results, ACCOUNT, "--to-cap", "ZNU26") == 0
     found = xm.Session(run).to_cap(ACCOUNT, "ZNU26")
-    told = found.reason or f"{found.contracts:,} ZNU26 bring the offset rate to its cap"
+    told = found.reason or f"{found.contracts:,} ZNU26 booked in the cross-margin account bring"
     assert told in capsys.readouterr().out
 
 

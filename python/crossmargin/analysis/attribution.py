@@ -50,6 +50,7 @@ from crossmargin.instruments.universe import FUTURE
 from crossmargin.io.results import is_kept
 from crossmargin.market.curve import NODE_NAMES, NODES, POINTS
 from crossmargin.results.schemas.attribution import (
+    AGREED,
     ATTRIBUTION,
     ATTRIBUTION_ACCOUNTS,
     ATTRIBUTION_BOOK,
@@ -79,7 +80,8 @@ class Attribution:
         A row per step, and one for what cannot be told apart: the change of the book's requirement
         and of its parts by clearing house, and what changed.
     accounts : Table
-        A row per account: the requirement before and after, and the change in each step.
+        A row per account: the requirement before and after, the change in each step, and the offset
+        rate, what decides it and the rejected rows before and after.
     steps : Table
         A row per account and step: the change by clearing house.
     positions : Table
@@ -204,7 +206,7 @@ def attribute(
         ) + f"after {step}: {reason}"
     return Attribution(
         Table(_book_table(steps, known, what)),
-        Table(_account_table(names, amounts, steps, known)),
+        Table(_account_table(names, amounts, steps, known, runs)),
         Table(_step_table(names, steps, known)),
         Table(lines.table(names.every)),
         Table(_scenario_table(*dates)),
@@ -472,9 +474,13 @@ def _book_table(change: Integer, known: Mask, what: dict[str, str]) -> pa.Table:
 
 
 def _account_table(
-    names: _Names, amounts: Sequence[_Amounts], change: Integer, known: Mask
+    names: _Names,
+    amounts: Sequence[_Amounts],
+    change: Integer,
+    known: Mask,
+    runs: Sequence[RunResult],
 ) -> pa.Table:
-    """Return a row per account, with the change of its requirement in each step."""
+    """Return a row per account: the change in each step, and what was agreed in both runs."""
     gone, came = set(names.gone), set(names.came)
     only_in = ["before" if n in gone else "after" if n in came else None for n in names.every]
     first, last = amounts[0], amounts[-1]
@@ -489,8 +495,21 @@ def _account_table(
                 step.replace(" ", "_"): money(change[:, 0, place], known[:, place])
                 for place, step in enumerate(ROWS)
             },
+            **_agreed(names, runs),
         }
     )
+
+
+def _agreed(names: _Names, runs: Sequence[RunResult]) -> dict[str, pa.ChunkedArray]:
+    """Return what each run agreed for the accounts; null for those that it does not have."""
+    cells = {}
+    for side, run in zip(("before", "after"), runs, strict=True):
+        accounts = run.accounts.to_arrow()
+        place = {name: n for n, name in enumerate(columns.texts(accounts["account"]).tolist())}
+        at = pa.array([place.get(name) for name in names.every], pa.int64())
+        for column in AGREED:
+            cells[f"{column.name}_{side}"] = accounts[column.name].take(at)
+    return cells
 
 
 def _step_table(names: _Names, change: Integer, known: Mask) -> pa.Table:

@@ -30,9 +30,18 @@ def sample(
     try:
         written = write_sample(out, accounts=accounts, seed=seed, as_of=day)
     except (ValueError, OSError) as error:
-        raise InputError(f"sample: {error}") from error
+        raise InputError(f"sample: {_told(error)}") from error
     options = " ".join(
         f"--{path.stem.replace('_', '-')} {shlex.quote(str(path))}" for path in written
     )
     print_line(f"SYNTHETIC: {', '.join(path.name for path in written)} in {out}")
     print_line(f"crossmargin run {options} --as-of {day} --out RESULTS")
+
+
+def _told(error: ValueError | OSError) -> str:
+    """Return an error in words: what the system says of a path without its number."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename} cannot be made a directory; --out names one, not a file"
+    return f"{error.filename} cannot be written: {error.strerror}"

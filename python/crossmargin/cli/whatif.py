@@ -133,10 +133,8 @@ def whatif(
             show(lambda console: print_impact_table(written, console))
         else:
             impact = session.impact(account, trades, moves=moves, xm=not ordinary)
-            told = [f"{name} {size:,}" for name, size in trades.items()]
-            told += [f"move {name} {size:,}" for name, size in moves.items()]
             _write(impact.table.to_arrow(), out)
-            title = f"Account {account}: {', '.join(told)}"
+            title = f"Account {account}: {_asked(trades, moves, ordinary=ordinary)}"
             show(lambda console: print_impact(impact, title, console))
         if out is not None:
             print_line(f"File: {out}")
@@ -206,6 +204,18 @@ def _quantities(texts: Sequence[str] | None) -> dict[str, int]:
         name, quantity = read_trade(text)
         total[name] = total.get(name, 0) + quantity
     return total
+
+
+def _asked(trades: dict[str, int], moves: dict[str, int], *, ordinary: bool) -> str:
+    """Return trades and moves in words, with where the trades are booked."""
+    traded, moved = (
+        ", ".join(f"{name} {size:,}" for name, size in asked.items()) for asked in (trades, moves)
+    )
+    place = "ordinary" if ordinary else "cross-margin"
+    told = [f"{traded} booked in the {place} account"] if traded else []
+    # The sign says the direction only beside what is held.
+    told += [f"move {moved} between the ordinary and the cross-margin account"] if moved else []
+    return "; ".join(told)
 
 
 @contextmanager

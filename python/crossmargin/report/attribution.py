@@ -13,6 +13,7 @@ from rich.text import Text
 
 from crossmargin.analysis.attribution import TOGETHER, Attribution
 from crossmargin.report.console import new_grid
+from crossmargin.results.schemas.attribution import AGREED
 from crossmargin.results.table import ZERO
 
 TOP = 10
@@ -95,6 +96,13 @@ def print_account_attribution(found: Attribution, console: Console) -> None:
     if row["only_in"]:
         line += f"; only in the run {row['only_in']}, so it counts as zero in the other"
     console.print(Text(line), soft_wrap=True)
+    told = f"  offset rate {_agreed(row, 'before')} -> {_agreed(row, 'after')}"
+    console.print(Text(told), soft_wrap=True)
+    rejected = [row[f"rows_rejected_{side}"] for side in ("before", "after")]
+    if any(rejected):
+        told = " -> ".join("none" if rows is None else f"{rows:,}" for rows in rejected)
+        line = f"  rejected rows {told}; the amounts leave them out"
+        console.print(Text(line), soft_wrap=True)
     console.print()
     _print_steps(found, "Change of its requirement by cause, USD", accounts, console)
     console.print()
@@ -119,6 +127,22 @@ def print_account_attribution(found: Attribution, console: Console) -> None:
             "unpriced" if dv01 is None else f"{dv01:+,.0f}",
         )
     console.print(grid)
+
+
+def _agreed(row: Mapping[str, Any], side: str) -> str:
+    """Return the offset rate of one run, with what decides it or why it is zero."""
+    cells = {column.name: row[f"{column.name}_{side}"] for column in AGREED}
+    if cells["offset_rate"] is None:
+        return "none (no such account)"
+    why = cells["reason"]
+    if why is None:
+        binding = cells["binding"]
+        why = "by the policy's table" if binding is None else f"{binding} binds"
+        why += ", capped" if cells["capped"] else ""
+    elif why == "INCOMPLETE" and cells["rows_rejected"]:
+        rows = cells["rows_rejected"]
+        why += f": {rows:,} {'row' if rows == 1 else 'rows'} rejected"
+    return f"{cells['offset_rate']:.1%} ({why})"
 
 
 def _print_runs(found: Attribution, console: Console) -> None:

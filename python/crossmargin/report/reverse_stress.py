@@ -11,7 +11,9 @@ from rich.text import Text
 from crossmargin.analysis.reverse_stress import COMPONENTS, SIDES, TOLD, ReverseStress
 from crossmargin.report.console import new_grid
 
-AT = dict(zip(SIDES, ("loss at FICC", "at CME", "at others"), strict=True))
+AT = dict(zip(SIDES, ("P&L at FICC", "P&L at CME", "P&L at others"), strict=True))
+ALL_FACTORS = "*"
+"""Marks a length that is measured among all factors, not among the components."""
 
 
 def print_reverse_stress(found: ReverseStress, console: Console) -> None:
@@ -56,7 +58,8 @@ def print_reverse_stress(found: ReverseStress, console: Console) -> None:
     console.print(
         Text(
             f"Standard deviations are those of the curve's first {COMPONENTS} components "
-            f"({share:.0%} of its moves); of one scenario and of a mixture, among all factors."
+            f"({share:.0%} of its moves), but {ALL_FACTORS} among all factors: these two do not "
+            "compare. P&L: a gain is positive."
         ),
         soft_wrap=True,
     )
@@ -74,11 +77,23 @@ def _moves(rows: list[dict[str, Any]], console: Console) -> Grid:
     for row in there:
         grid.add_row(
             row["move"],
-            f"{row['standard_deviations']:.2f}",
+            _length(row),
             *(f"{row[f'bp_{tenor}']:+.1f}" for tenor in TOLD),
-            *(f"{row[f'loss_{side}']:,.0f}" for side in sides),
+            *(_pnl(row[f"loss_{side}"]) for side in sides),
         )
     return grid
+
+
+def _length(row: dict[str, Any]) -> str:
+    """Return the length of a move, with the measure's mark or a blank of its width."""
+    mark = " " if row["multiple"] is None else ALL_FACTORS
+    return f"{row['standard_deviations']:.2f} {mark}"
+
+
+def _pnl(loss: float) -> str:
+    """Return the P&L of a loss in whole USD, with its sign; zero has none."""
+    pnl = -round(loss)
+    return f"{pnl:+,}" if pnl else "0"
 
 
 def _scenario(part: dict[str, Any], of: int) -> str:

@@ -113,7 +113,11 @@ def print_impact_table(table: pa.Table, console: Console) -> None:
         ),
         soft_wrap=True,
     )
-    grid = new_grid(console, "Change of the requirement and of the offset rate")
+    grid = new_grid(
+        console,
+        "Change of the requirement and of the offset rate (pp: percentage points) by trades booked "
+        "in the cross-margin account",
+    )
     for name in ("tenor", "instrument"):
         grid.add_column(name)
     for name in ("quantity", "if long, USD", "rate", "if short, USD", "rate"):
@@ -139,7 +143,7 @@ def print_to_cap(found: ToCap, console: Console) -> None:
     if found.contracts is None or found.answer is None:
         line = f"Account {found.account}, {found.instrument}: {found.reason}"
     else:
-        moved = " moved in" if found.move else ""
+        moved = " moved in" if found.move else " booked in the cross-margin account"
         line = (
             f"Account {found.account}: {found.contracts:,} {found.instrument}{moved} bring the "
             f"offset rate to its cap, {_share(found.highest_rate)}; requirement then "
@@ -202,4 +206,4 @@ def _share(rate: float | None) -> str:
 
 def _points(difference: float | None) -> str:
     """Return the difference of two rates, in percentage points."""
-    return "" if difference is None else f"{100.0 * difference:+.2f}"
+    return "" if difference is None else f"{100.0 * difference:+.2f} pp"

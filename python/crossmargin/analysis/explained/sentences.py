@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -60,8 +62,17 @@ REASONS = {
     "NO_SAVING": "cash and futures do not offset each other",
     "BELOW_MINIMUM": "the saving is below the agreement's minimum",
 }
+PLACES = (
+    "in the cross-margin account at FICC",
+    "in the cross-margin account at CME",
+    "in the ordinary account at FICC",
+    "in the ordinary account at CME",
+)
+"""Where a position is margined, in the order of `SEGMENTS`; elsewhere it is `at` a ccp."""
 MOST = 3
 """Positions that are named on either side."""
+ROUNDING = 10
+"""Cents by which the two savings may differ by the rounding of their components alone."""
 SURE = 2
 """The largest V, of which it is said how precisely they are known; the others are in the tables."""
 
@@ -97,6 +108,7 @@ def sentences(
         return (*head, none, *_own_terms(asked), *_rejected(asked))
     paid = [(number, one) for number, one in enumerate(decomposed) if _is_paid(one)]
     told = [*head, *_requirement(asked), *_offset(asked, decomposed)]
+    told += [*_savings(asked), *_unused(asked)]
     for _, one in paid:
         told += _v(asked, one)
     told += [*_caveats(asked), *_positions(asked, found, described)]
@@ -127,6 +139,11 @@ def ordinal(number: int) -> str:
     teens = 10 <= number % 100 < 20
     ending = "th" if teens else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number:,}{ending}"
+
+
+def _cents(cents: int) -> str:
+    """Return whole cents, zero or more, in words."""
+    return f"{cents // 100:,}.{cents % 100:02d} USD"
 
 
 def _due(amount: Amount) -> str:
@@ -220,6 +237,37 @@ def _offset(asked: Asked, decomposed: Sequence[Decomposed]) -> Iterator[str]:
         for one in decomposed:
             if one.ccp == binding and one.group == 0 and one.portfolio == COMBINED:
                 yield _decides(asked, one)
+
+
+def _savings(asked: Asked) -> Iterator[str]:
+    """Tell the saving of the programme from that against ordinary accounts, if they differ."""
+    programme, whole = asked.required.programme_saving, asked.required.saving
+    if not (programme.known[0] and whole.known[0]):
+        return
+    cents = int(whole.cents[0])
+    if abs(cents - int(programme.cents[0])) <= ROUNDING:
+        return
+    differs = (
+        f"{_cents(abs(cents))} {'less' if cents > 0 else 'more'} than" if cents else "as much as"
+    )
+    taken = (
+        f"the {_cents(int(programme.cents[0]))} that cross-margining takes off are counted on the "
+        "cross-margined positions alone"
+        if programme.cents[0]
+        else "cross-margining takes nothing off"
+    )
+    yield f"The account pays {differs} with all positions in ordinary accounts; {taken}."
+
+
+def _unused(asked: Asked) -> Iterator[str]:
+    """Say that other futures in the cross-margin account would cost less."""
+    unused = asked.stages.unused
+    cents = int(unused.cents[asked.number])
+    if unused.known[asked.number] and cents > 0:
+        yield (
+            f"At least {_cents(cents)} less would be due with other futures in the cross-margin "
+            f"account; `crossmargin optimise {shlex.quote(asked.account)}` says which."
+        )
 
 
 def _where(asked: Asked, one: Decomposed) -> str:
@@ -356,7 +404,7 @@ def _positions(asked: Asked, found: Contributions, described: Described) -> Iter
     order = np.argsort(-each, kind="stable")
     more = [int(n) for n in order[:MOST] if each[n] > 0.0]
     less = [int(n) for n in order[::-1][:MOST] if each[n] < 0.0]
-    name = described.instrument
+    name = _names(asked, described)
     if more:
         parts = [f"{name[n]} with {_usd(each[n])}" for n in more]
         yield f"Most of the requirement comes from {_and(parts)}."
@@ -365,6 +413,23 @@ def _positions(asked: Asked, found: Contributions, described: Described) -> Iter
         yield f"Most is taken off by {_and(parts)}."
     if found.rate_moves:
         yield "These figures include what a position does to the offset rate."
+
+
+def _names(asked: Asked, described: Described) -> list[str]:
+    """Return what the lines are called; an instrument of several lines with its place."""
+    instruments = described.instrument.tolist()
+    count = Counter(instruments)
+    names = []
+    for name, place, group in zip(
+        instruments, asked.lines.place.tolist(), asked.lines.group.tolist(), strict=True
+    ):
+        if count[name] > 1:
+            further = place - len(PLACES)
+            where = PLACES[place] if further < 0 else f"at {asked.further[further]}"
+            firm = f" through {asked.firm[group]}" if group else ""
+            name = f"{name} {where}{firm}"
+        names.append(name)
+    return names
 
 
 def _episodes(losses: Sequence[EpisodeLoss]) -> Iterator[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from crossmargin.results.schema import DATE, NUMBER, TEXT, WHOLE, Column, Schema
+from crossmargin.results.schemas.run import ACCOUNTS as RUN_ACCOUNTS
 from crossmargin.results.schemas.run import POSITIONS
-from crossmargin.results.schemas.shared import ACCOUNT, FIRM, UNPRICED
+from crossmargin.results.schemas.shared import ACCOUNT, FIRM, SAVING, UNPRICED
 from crossmargin.results.table import MONEY
 
 _STEP_MEANINGS = (
@@ -20,6 +21,7 @@ _STEP_MEANINGS = (
     ("policy", "Its policy."),
     ("not_told_apart", "What the steps that are null come to together."),
 )
+_TOLD = ("offset_rate", "binding", "capped", "reason")
 _NOT_BOTH = "it is unknown in one of the two runs"
 _BETWEEN = "it is unknown before or after the step"
 
@@ -40,6 +42,23 @@ _STEP = Column(
     "What is taken from the later run: `positions`, `time`, `market`, `scenarios out`, "
     "`scenarios in`, `scenario sizes`, `other inputs`, `policy`; then `not told apart`.",
 )
+
+AGREED = (*(column for column in SAVING if column.name in _TOLD), RUN_ACCOUNTS["rows_rejected"])
+"""What was agreed for an account in each of the runs, and why its offset may be lost."""
+
+
+def _on_both_sides(column: Column) -> tuple[Column, Column]:
+    """Return the columns of a cell of the earlier run and of the later one."""
+    null = "the run has no such account" + (f", or {column.null}" if column.null else "")
+    earlier, later = (
+        replace(column, name=f"{column.name}_{side}", meaning=meaning, null=null)
+        for side, meaning in (
+            ("before", f"`{column.name}` of the accounts in the earlier run."),
+            ("after", f"`{column.name}` of the accounts in the later run."),
+        )
+    )
+    return earlier, later
+
 
 ATTRIBUTION_BOOK = Schema(
     "attribution_book",
@@ -78,6 +97,7 @@ ATTRIBUTION_ACCOUNTS = Schema(
             )
             for name, meaning in _STEP_MEANINGS
         ),
+        *(side for column in AGREED for side in _on_both_sides(column)),
     ),
 )
 
