@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -64,7 +65,7 @@ def print_summary(run: Summarised, out: Path, console: Console) -> None:
     head = (
         *_headline(run.manifest, accounts),
         *_share(run.manifest),
-        *_totals(accounts),
+        *_totals(accounts, out),
         *_inputs(run.exceptions.to_arrow()),
     )
     for line in head:
@@ -227,7 +228,7 @@ def _inputs(exceptions: pa.Table) -> list[Text]:
     return lines
 
 
-def _totals(accounts: pa.Table) -> list[Text]:
+def _totals(accounts: pa.Table, out: Path) -> list[Text]:
     """Return the lines on all accounts: counts by status, sums of known amounts, caveats."""
     counted = accounts["status"].value_counts().to_pylist()
     status = ", ".join(f"{c['counts']:,} {c['values']}" for c in counted)
@@ -254,7 +255,8 @@ def _totals(accounts: pa.Table) -> list[Text]:
         lines.append(
             Text(
                 f"  unused saving: at least {_usd(pc.sum(unused['unused_saving']).as_py())} USD in "
-                f"{_counted(len(unused))}; `crossmargin optimise` says which futures to move"
+                f"{_counted(len(unused))}; `crossmargin optimise --results "
+                f"{shlex.quote(str(out))}` says which futures to move"
             )
         )
     if len(full) < len(accounts):
