@@ -16,12 +16,13 @@ from crossmargin.optimise.allocation import Allocation
 from crossmargin.report.rows import TOP, print_rows
 from crossmargin.report.terminal import CAVEATS, marks_of, meanings
 
+NO_CASH = "NO_CASH"
 NO_CHOICE = {
     "NOT_ELIGIBLE": "not eligible",
     "INCOMPLETE": "with rejected rows",
     "UNPRICED": "with positions that no model prices",
     "NO_FUTURES": "without futures that may be moved",
-    "NO_CASH": "without cross-margined cash: futures alone save nothing; eligible cash outside it "
+    NO_CASH: "without cross-margined cash: futures alone save nothing; eligible cash outside it "
     "can be tried with `crossmargin whatif ACCOUNT --move`",
 }
 _ACCOUNTS = (
@@ -135,7 +136,8 @@ def _book(rows: Sequence[Mapping[str, Any]], found: Allocation) -> list[str]:
             f"gap to the bound: median {_ranked(gaps, 0.5):.2%}, "
             f"95th percentile {_ranked(gaps, 0.95):.2%}"
         )
-    outcomes = Counter(row["outcome"] for row in rows)
+    # Where futures move back too, the only choices were now and none.
+    outcomes = Counter(NO_CASH if _is_without_cash(row) else row["outcome"] for row in rows)
     without = [f"{outcomes[code]:,} {text}" for code, text in NO_CHOICE.items() if outcomes[code]]
     if without:
         lines.append(f"no choice: {', '.join(without)}")
@@ -160,7 +162,7 @@ def _account(row: Mapping[str, Any]) -> list[str]:
         f"afterwards {row['offset_rate_after']:.1%}"
         f"{_binds(row['binding_after'], capped=row['capped_after'])}"
     )
-    if row["optimal"] is None:
+    if _is_without_cash(row):
         return [*lines, "no cross-margined cash: futures alone save nothing"]
     lines.append(
         "no other choice pays noticeably less"
@@ -168,6 +170,11 @@ def _account(row: Mapping[str, Any]) -> list[str]:
         else f"no choice pays less than {_usd(row['lower_bound'])}: a gap of {row['gap']:.2%}"
     )
     return lines
+
+
+def _is_without_cash(row: Mapping[str, Any]) -> bool:
+    """Return whether an account has futures that may be moved, and no cash beside them."""
+    return row["outcome"] == NO_CASH or (row["outcome"] == "moved" and row["optimal"] is None)
 
 
 def _binds(ccp: str | None, *, capped: bool) -> str:
