@@ -36,7 +36,7 @@ def optimise(
         Path | None,
         typer.Option(
             help="Write the allocation to this directory: transfers.csv, transfers.xml (FIXML), "
-            "accounts.parquet, lines.parquet.",
+            "accounts.parquet, lines.parquet, manifest.json.",
             metavar="DIR",
             show_default=False,
         ),
