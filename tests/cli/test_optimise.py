@@ -40,13 +40,37 @@ def test_the_book_comes_first_then_the_largest_savings(
     assert "SYNTHETIC" in lines[0]
     unused = sum(found.accounts["unused_saving"].drop_null().to_pylist())
     assert f"unused saving {unused:,.0f}" in lines[1]
-    assert f"{len(found.transfers):,} transfers" in lines[2]
-    assert "proven optimal; gap to the bound: median" in lines[3]
+    marked = found.accounts["saving_is_upper_bound"].to_pylist().count(True)
+    assert marked
+    assert any(line.startswith(f"  * {marked} accounts: saving likely too much") for line in lines)
+    assert any(f"{len(found.transfers):,} transfers" in line for line in lines)
+    # Accounts without cross-margined cash have no bound, and count as without a choice.
+    gaps = found.accounts["gap"].drop_null()
+    proven = found.accounts["optimal"].to_pylist().count(True)
+    assert any(
+        f"of {len(gaps)} accounts with a choice {proven} proven optimal; gap to the bound: median"
+        in line
+        for line in lines
+    )
+    without = sum(
+        row["outcome"] == "NO_CASH" or (row["outcome"] == "moved" and row["gap"] is None)
+        for row in found.accounts
+    )
+    assert any(
+        "no choice: " in line and f"{without} without cross-margined cash: futures alone" in line
+        for line in lines
+    )
+    assert sum("they need not add up" in line for line in lines) == 1
     best = max(
         (row for row in found.accounts if row["unused_saving"]), key=lambda r: r["unused_saving"]
     )
     title = next(i for i, line in enumerate(lines) if line.startswith("Largest unused savings"))
-    assert lines[title + 2].split()[0] == best["account"]
+    first = lines[title + 2].split()
+    assert first[0] == best["account"]
+    marks = "*" * best["saving_is_upper_bound"] + "+" * (best["spread_risk"] is not None)
+    assert first[3:5] == [
+        f"{best[name]:,.0f}{marks}" for name in ("requirement_after", "unused_saving")
+    ]
     assert lines[-1] == f"Directory: {out}"
     reports = list(ElementTree.parse(out / "transfers.xml").getroot().iter("TrdCaptRpt"))
     assert len(reports) == len(found.transfers)
@@ -65,6 +89,22 @@ def test_named_accounts_are_listed_line_by_line(
             assert line["instrument"] in own
             assert line["one_less"] is None or f"{line['one_less']:,.2f}" in own
     assert "binds" in own
+    # One account has no sums of its own.
+    assert told.count("could pay") == 1
+    assert told.count("need not add up") == 1
+    assert "Their transfers" not in told
+    assert "Largest" not in told
+
+
+def test_several_named_accounts_are_summed_first_and_their_transfers_told_once(
+    found: xm.Allocation, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [row["account"] for row in found.accounts if row["transfers"]][:2]
+    assert cli.main(["optimise", *names, "--results", str(results), "--boxes", "8"]) == 0
+    told = capsys.readouterr().out
+    assert "2 accounts with transfers" in told
+    assert "Their transfers" not in told
+    assert told.count("Its transfers") == 2
 
 
 def test_an_account_without_a_choice_says_why(
@@ -74,6 +114,7 @@ def test_an_account_without_a_choice_says_why(
         "NOT_ELIGIBLE": "not eligible",
         "INCOMPLETE": "with rejected rows",
         "NO_FUTURES": "without futures",
+        "NO_CASH": "without cross-margined cash",
     }
     names = {row["outcome"]: row["account"] for row in found.accounts}
     for outcome, words in reasons.items():

@@ -70,11 +70,15 @@ def test_small_accounts_are_solved_as_by_trying_every_choice(
         for allocation in (few, many):
             found = rows_of(allocation.accounts)[account]
             after = cents(found["requirement_after"])
-            assert cents(found["lower_bound"]) <= least <= after
-            assert after <= cents(found["requirement"])
+            assert least <= after <= cents(found["requirement"])
+            if not book.lines.free[account]:
+                assert found["outcome"] == ("moved" if found["transfers"] else "NO_CASH")
+                assert found["lower_bound"] is found["gap"] is found["optimal"] is None
+                continue
+            assert cents(found["lower_bound"]) <= least
             near = after - least <= max(NEAR_CENTS, NEAR * after)
             assert near or not found["optimal"]
-        assert found["optimal"]
+        assert found["optimal"] or not book.lines.free[account]
         kept.add(after == least)
     assert kept == {True}
 
@@ -439,6 +443,60 @@ def test_a_future_that_adds_to_the_risk_is_moved_out(small_run: Any) -> None:
     (transfer,) = rows_of(allocation.transfers)
     assert transfer["moves"] == "out"
     assert transfer["cross_margin_side"] == "SELL"
+
+
+def test_without_cross_margined_cash_nothing_is_called_optimal(small_run: Any) -> None:
+    rows, cubes = hedged(("ZNM25", 0, -4), pnl={"ZNM25": ZN, "ZTM25": ZT})
+    ordinary = [row | {"xm": "no"} for row in rows]
+    # Long ZN hedges the short one where it is; in the other account it costs 2,000 more.
+    apart = [
+        {"account": "B", "kind": "future", "instrument": "ZNM25", "quantity": quantity, "xm": place}
+        for quantity, place in ((2, "yes"), (-6, "no"))
+    ]
+    found = xm.allocate(small_run([*ordinary, *apart], **cubes))
+    told = {row["account"]: row for row in rows_of(found.accounts)}
+    assert [told[name]["outcome"] for name in "AB"] == ["NO_CASH", "moved"]
+    assert told["A"]["unused_saving"] == 0
+    # 2,000 and 6,000 apart, 4,000 together.
+    assert told["B"]["unused_saving"] == Decimal("4000.00")
+    for row in told.values():
+        assert row["lower_bound"] is row["gap"] is row["optimal"] is None
+
+
+def test_the_caveats_are_those_of_the_book_after_the_transfers(
+    sample_book: Callable[[int], dict[str, pa.Table]],
+) -> None:
+    book = {**sample_book(60), "market": xm.sample_market()}
+    run = xm.run(**book)
+    found = xm.allocate(run, boxes=1)
+    trades = found.trades().to_arrow()
+    positions = pa.concat_tables([book["positions"], trades], promote_options="default")
+    after = xm.run(**book | {"positions": positions})
+    changed = False
+    for name in ("saving_is_upper_bound", "spread_risk"):
+        assert found.accounts[name].to_pylist() == after.accounts[name].to_pylist()
+        changed |= found.accounts[name].to_pylist() != run.accounts[name].to_pylist()
+    assert changed
+
+
+def test_as_many_accounts_are_not_eligible_as_by_status(
+    sample_book: Callable[[int], dict[str, pa.Table]],
+) -> None:
+    book = sample_book(20)
+    names = book["accounts"]["account"].to_pylist()
+    run = xm.run(**book, market=xm.sample_market())
+    barred = next(row["account"] for row in run.accounts if row["status"] == "not_eligible")
+    assert barred in names
+    bad = {"account": barred, "kind": "future", "instrument": "ZNU26", "quantity": None}
+    row = {name: bad.get(name) for name in book["positions"].column_names}
+    further = pa.Table.from_pylist([row], book["positions"].schema)
+    book["positions"] = pa.concat_tables([book["positions"], further])
+    run = xm.run(**book, market=xm.sample_market())
+    outcomes = xm.allocate(run, boxes=1).accounts["outcome"].to_pylist()
+    status = run.accounts["status"].to_pylist()
+    assert status[names.index(barred)] == "incomplete"
+    assert outcomes[names.index(barred)] == "INCOMPLETE"
+    assert outcomes.count("NOT_ELIGIBLE") == status.count("not_eligible")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from crossmargin import columns
 from crossmargin.book.schemas import POSITIONS
 from crossmargin.exceptions import InputError
 from crossmargin.optimise.allocation import BOXES
-from crossmargin.optimise.transfers import fixml, positions_of
+from crossmargin.optimise.transfers import fixml, positions_csv, positions_of
 from crossmargin.results.schemas.allocation import BOOKINGS, TRANSFERS
 from crossmargin.results.schemas.shared import STAMPS
 from crossmargin.results.table import Table
@@ -137,6 +137,51 @@ def test_a_short_that_moves_in_is_sold_there_and_bought_back() -> None:
         {**same, "quantity": -5.0, "xm": True},
         {**same, "quantity": 5.0, "xm": False},
     ]
+
+
+def test_the_file_of_positions_appended_to_the_book_gives_what_was_promised(
+    book: dict[str, Any], found: xm.Allocation, tmp_path: Path
+) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    for name in ("accounts", "securities"):
+        csv.write_csv(book[name], given / f"{name}.csv")
+    added = given / "added.csv"
+    added.write_bytes(positions_csv(found.transfers.to_arrow()))
+    types = csv.ConvertOptions(column_types=book["positions"].schema)
+    rows = csv.read_csv(added, convert_options=types)
+    positions = pa.concat_tables([book["positions"], rows], promote_options="default")
+    csv.write_csv(positions, given / "positions.csv")
+    after = xm.run(
+        **{name: given / f"{name}.csv" for name in ("positions", "accounts", "securities")},
+        market=book["market"],
+    )
+    assert after.accounts["requirement"].equals(found.accounts["requirement_after"])
+
+
+@pytest.mark.parametrize("name", ["00123", "=A1", "-7", "+x", "@b", 'a "b", c', "Müller"])
+def test_the_file_of_positions_has_every_name_as_it_is(
+    name: str, book: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "positions.csv"
+    path.write_bytes(positions_csv(transfers((name, "ZNU26", 5, "in", "SELL"))))
+    accounts = pa.table(
+        {
+            "account": [name],
+            "origin": ["customer"],
+            "ficc_role": ["sponsored_member"],
+            "opted_in": [True],
+            "clearing_firm": ["FCM"],
+        }
+    )
+    run = xm.run(
+        positions=path,
+        accounts=accounts,
+        securities=book["securities"],
+        market=book["market"],
+    )
+    assert run.accounts["account"].to_pylist() == [name]
+    assert run.manifest["rows"]["used"] == 2
 
 
 def test_fixml_says_each_transfer_by_two_sides() -> None:

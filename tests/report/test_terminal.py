@@ -95,6 +95,17 @@ def test_the_biggest_come_first_and_only_ten(tmp_path: Path) -> None:
     assert "accounts.parquet" in text
 
 
+def test_an_unused_saving_names_the_results_to_ask(tmp_path: Path) -> None:
+    table = accounts(2)
+    place = table.column_names.index("unused_saving")
+    table = table.set_column(place, "unused_saving", money(np.array([0, 500_00])))
+    out = tmp_path / "my results"
+    out.mkdir()
+    assert f"500 USD in 1 account; `crossmargin optimise --results '{out}'` says" in summary(
+        table, ExceptionLog(), out
+    )
+
+
 def test_sums_leave_out_what_is_not_priced_and_say_so(tmp_path: Path) -> None:
     text = summary(accounts(4), ExceptionLog(), tmp_path)
     # A0, A2 and A3: 0 + 2,000 + 3,000; A1 is not priced.

@@ -15,7 +15,7 @@ from crossmargin.exceptions import InputError
 from crossmargin.io.results import ALLOCATION, check_target
 from crossmargin.margin.model import LARGEST_MARGIN
 from crossmargin.optimise.allocation import BOXES, allocate
-from crossmargin.report.optimise import print_account_allocation, print_allocation
+from crossmargin.report.optimise import print_allocation
 from crossmargin.report.progress import DelayedProgress
 
 
@@ -36,7 +36,7 @@ def optimise(
         Path | None,
         typer.Option(
             help="Write the allocation to this directory: transfers.csv, transfers.xml (FIXML), "
-            "accounts.parquet, lines.parquet.",
+            "accounts.parquet, lines.parquet, manifest.json.",
             metavar="DIR",
             show_default=False,
         ),
@@ -100,8 +100,6 @@ def optimise(
         if out is not None:
             progress("writing", 1.0)
             found.write(out)
-    print_allocation(found, output())
-    for account in dict.fromkeys(accounts or ()):
-        print_account_allocation(found, account, output())
+    print_allocation(found, output(), list(dict.fromkeys(accounts or ())))
     if out is not None:
         print_line(f"Directory: {out}")

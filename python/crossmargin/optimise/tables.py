@@ -8,12 +8,21 @@ import numpy as np
 import pyarrow as pa
 
 from crossmargin import columns
+from crossmargin.agreement.caveats import Caveats
 from crossmargin.arrays import Float, Integer, Mask
-from crossmargin.calculation.moves import Movable, Moved, margin_after, requirement_after
+from crossmargin.calculation.margins import caveats_of
+from crossmargin.calculation.moves import (
+    Movable,
+    Moved,
+    book_after,
+    margin_after,
+    requirement_after,
+)
 from crossmargin.calculation.result import Stages
 from crossmargin.engine import Execution
 from crossmargin.results.schemas.allocation import ALLOCATION_LINES, ALLOCATIONS, TRANSFERS
 from crossmargin.results.table import money
+from crossmargin.results.tables import caveat_columns
 
 NEAR, NEAR_CENTS = 1e-4, 20
 """How close to the call a bound must be for the choice to count as optimal."""
@@ -84,6 +93,8 @@ def _account_table(
     place = np.zeros(size, dtype=np.int64)
     place[chosen] = np.arange(chosen.size)
     own, choice = place[shown], has_choice[shown]
+    # Without cash there are two choices, now and none: no bound to speak of.
+    bounded = choice & lines.free[shown]
 
     def of_choice(values: Integer | Float | Mask, otherwise: Integer | Float | Mask) -> Integer:
         if not chosen.size:
@@ -93,7 +104,7 @@ def _account_table(
     cents = today.cents[shown]
     paid = of_choice(after, cents)
     transfers = np.bincount(lines.account[found.choice != lines.crossed], minlength=size)[shown]
-    least = np.where(choice, found.bound[shown], 0.0)
+    least = np.where(bounded, found.bound[shown], 0.0)
     # Down to the cent, so that it stays a bound; a whole cent stays one.
     bound = np.minimum(np.floor(np.round(least * 100.0, 3)).astype(np.int64), paid)
     gap = np.where(paid > 0, (paid - bound) / np.maximum(paid, 1), 0.0)
@@ -109,9 +120,9 @@ def _account_table(
             "requirement_after": money(paid, known),
             "unused_saving": money(cents - paid, known),
             "transfers": columns.column(transfers),
-            "lower_bound": money(bound, choice),
-            "gap": columns.column(gap, choice),
-            "optimal": columns.column((gap < NEAR) | (paid - bound <= NEAR_CENTS), choice),
+            "lower_bound": money(bound, bounded),
+            "gap": columns.column(gap, bounded),
+            "optimal": columns.column((gap < NEAR) | (paid - bound <= NEAR_CENTS), bounded),
             "offset_rate": columns.column(saving.offset_rate[shown]),
             "offset_rate_after": columns.column(
                 of_choice(after_saving.offset_rate, np.zeros(shown.size)), choice
@@ -123,8 +134,22 @@ def _account_table(
             "capped_after": columns.column(
                 of_choice(after_saving.capped, np.zeros(shown.size, dtype=bool)), choice
             ),
+            **caveat_columns(_caveats_after(stages, found, shown)),
         }
     )
+
+
+def _caveats_after(stages: Stages, found: Found, shown: Integer) -> Caveats:
+    """Return the caveats on the figures of some accounts after the transfers."""
+    netted, models, chosen = stages.netted, stages.models, found.accounts
+    now = caveats_of(netted.book, netted.elsewhere, models, stages.clients)
+    if not chosen.size:
+        return Caveats(now.saving_is_upper_bound[shown], now.spread_not_modelled[shown])
+    batch = book_after(found.lines, chosen, found.choice[found.lines.lines_of(chosen)])
+    after = caveats_of(batch.book, batch.elsewhere, models, batch.clients)
+    too_much, spread = now.saving_is_upper_bound.copy(), now.spread_not_modelled.copy()
+    too_much[chosen], spread[chosen] = after.saving_is_upper_bound, after.spread_not_modelled
+    return Caveats(too_much[shown], spread[shown])
 
 
 def _names(stages: Stages, account: Integer) -> pa.Array:
@@ -135,15 +160,17 @@ def _names(stages: Stages, account: Integer) -> pa.Array:
 def _outcomes(stages: Stages, found: Found, shown: Integer, transfers: Integer) -> Integer:
     """Return what came of each account."""
     clients, lines = stages.clients, found.lines
+    # What is wrong with an account's rows comes first, as in its status.
     return np.select(
         [
-            ~clients.eligible[shown],
             ~clients.complete[shown],
             ~stages.requirements.requirement.known[shown],
+            ~clients.eligible[shown],
             lines.count[shown] == 0,
             transfers > 0,
+            ~lines.free[shown],
         ],
-        ["NOT_ELIGIBLE", "INCOMPLETE", "UNPRICED", "NO_FUTURES", "moved"],
+        ["INCOMPLETE", "UNPRICED", "NOT_ELIGIBLE", "NO_FUTURES", "moved", "NO_CASH"],
         "kept",
     )
 

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pacsv
 
 from crossmargin import columns
 from crossmargin.arrays import Mask
@@ -52,6 +53,20 @@ def positions_of(transfers: pa.Table) -> pa.Table:
             "xm": columns.column(crosses),
         }
     )
+
+
+def positions_csv(transfers: pa.Table) -> bytes:
+    """Return transfers as a CSV file of the positions input; every text as it is.
+
+    Parameters
+    ----------
+    transfers : pyarrow.Table
+        As in `results.schema.TRANSFERS`.
+    """
+    # An input: an apostrophe before a name would make it another account.
+    sink = pa.BufferOutputStream()
+    pacsv.write_csv(positions_of(transfers), sink)
+    return bytes(sink.getvalue())
 
 
 def bookings(transfers: pa.Table, manifest: dict[str, Any]) -> pa.Table:

@@ -14,19 +14,25 @@ from rich.text import Text
 
 from crossmargin.optimise.allocation import Allocation
 from crossmargin.report.rows import TOP, print_rows
+from crossmargin.report.terminal import CAVEATS, marks_of, meanings
 
+NO_CASH = "NO_CASH"
 NO_CHOICE = {
     "NOT_ELIGIBLE": "not eligible",
     "INCOMPLETE": "with rejected rows",
     "UNPRICED": "with positions that no model prices",
     "NO_FUTURES": "without futures that may be moved",
+    NO_CASH: "without cross-margined cash: futures alone save nothing; eligible cash outside it "
+    "can be tried with `crossmargin whatif ACCOUNT --move`",
 }
 _ACCOUNTS = (
     *("account", "requirement", "requirement_none", "requirement_after", "unused_saving"),
     *("transfers", "gap", "binding", "binding_after", "offset_rate", "offset_rate_after"),
 )
+_MARKED = ("requirement_after", "unused_saving")
 _TRANSFERS = ("account", "instrument", "contracts", "moves", "cross_margin_side", "saves")
 _LINES = ("instrument", "total", "crossed", "crossed_after", "one_more", "one_less")
+SAVES = "saves: what would be due again with this transfer alone left out; they need not add up"
 _NAMES = {
     "requirement": "pays",
     "requirement_none": "with none",
@@ -37,13 +43,17 @@ _NAMES = {
 }
 
 
-def print_allocation(found: Allocation, console: Console) -> None:
-    """Print what a book could save, and the accounts that could save most.
+def print_allocation(
+    found: Allocation, console: Console, accounts: Sequence[str] | None = None
+) -> None:
+    """Print what a book could save, and the accounts that could save most; or named accounts.
 
     Parameters
     ----------
     found : Allocation
     console : Console
+    accounts : sequence of str, optional
+        Accounts to print line by line. Of one alone there are no sums.
     """
     rows = list(found.accounts)
     manifest = found.manifest
@@ -52,50 +62,69 @@ def print_allocation(found: Allocation, console: Console) -> None:
     if manifest["synthetic"]:
         head.append("   SYNTHETIC: made-up market and book", style="bold yellow")
     console.print(head)
+    if len(rows) > 1 or not accounts:
+        _print_book(rows, found, console, transfers=not accounts)
+    for name in accounts or ():
+        _print_account(found, name, console)
+
+
+def _print_book(
+    rows: Sequence[Mapping[str, Any]], found: Allocation, console: Console, *, transfers: bool
+) -> None:
+    """Print sums, the accounts that could save most, and if asked for their transfers."""
     for line in _book(rows, found):
-        console.print(Text(f"  {line}"))
+        console.print(Text(f"  {line}"), soft_wrap=True)
     moved = [row for row in rows if row["transfers"]]
     moved.sort(key=lambda row: -row["unused_saving"])
-    _print("Largest unused savings, USD", moved, _ACCOUNTS, console)
+    _print("Largest unused savings, USD", moved, _ACCOUNTS, console, mark=_mark)
+    for meaning in meanings(map(marks_of, moved[:TOP])):
+        console.print(meaning)
+    if not transfers:
+        return
     names = [row["account"] for row in moved[:TOP]]
     place = {name: number for number, name in enumerate(names)}
     theirs = [row for row in found.transfers if row["account"] in place]
     theirs.sort(key=lambda row: (place[row["account"]], -row["saves"]))
-    if theirs:
-        _print("Their transfers", theirs, _TRANSFERS, console, most=None)
+    _print_transfers("Their transfers", theirs, _TRANSFERS, console)
 
 
-def print_account_allocation(found: Allocation, name: str, console: Console) -> None:
-    """Print the lines of one account, and what one contract more or less would change.
+def _print_transfers(
+    title: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str], console: Console
+) -> None:
+    """Print transfers, and what the last column of them is."""
+    if rows:
+        _print(title, rows, names, console, most=None)
+        console.print(Text(SAVES), soft_wrap=True)
 
-    Parameters
-    ----------
-    found : Allocation
-    name : str
-        One of its accounts.
-    console : Console
-    """
+
+def _print_account(found: Allocation, name: str, console: Console) -> None:
+    """Print the lines of one account, and what one contract more or less would change."""
     row = next(row for row in found.accounts if row["account"] == name)
     console.print()
     console.print(Text(f"Account {name}"), style="bold")
     for line in _account(row):
-        console.print(Text(f"  {line}"))
+        console.print(Text(f"  {line}"), soft_wrap=True)
+    for meaning in meanings([marks_of(row)]):
+        console.print(meaning)
     lines = [line for line in found.lines if line["account"] == name]
     _print("Its futures, and USD for one contract more or less", lines, _LINES, console, most=None)
     own = [transfer for transfer in found.transfers if transfer["account"] == name]
-    _print("Its transfers", own, _TRANSFERS[1:], console, most=None)
+    _print_transfers("Its transfers", own, _TRANSFERS[1:], console)
 
 
 def _book(rows: Sequence[Mapping[str, Any]], found: Allocation) -> list[str]:
     """Return the lines on the whole book."""
     known = [row for row in rows if row["requirement"] is not None]
+    carried = Counter(mark for row in known for mark in marks_of(row))
+    marks = "".join(mark for mark in CAVEATS if carried[mark])
     pays, none, could, unused = (
         sum((row[name] for row in known), Decimal(0))
         for name in ("requirement", "requirement_none", "requirement_after", "unused_saving")
     )
     lines = [
-        f"pays {_usd(pays)} USD, could pay {_usd(could)}: unused saving {_usd(unused)}; "
-        f"with no futures cross-margined {_usd(none)}",
+        f"pays {_usd(pays)} USD, could pay {_usd(could)}{marks}: "
+        f"unused saving {_usd(unused)}{marks}; with no futures cross-margined {_usd(none)}",
+        *(f"{mark} {_counted(carried[mark], 'account')}: {CAVEATS[mark]}" for mark in marks),
         f"{_counted(sum(row['transfers'] > 0 for row in rows), 'account')} with transfers, "
         f"{_counted(len(found.transfers), 'transfer')}",
     ]
@@ -107,7 +136,8 @@ def _book(rows: Sequence[Mapping[str, Any]], found: Allocation) -> list[str]:
             f"gap to the bound: median {_ranked(gaps, 0.5):.2%}, "
             f"95th percentile {_ranked(gaps, 0.95):.2%}"
         )
-    outcomes = Counter(row["outcome"] for row in rows)
+    # Where futures move back too, the only choices were now and none.
+    outcomes = Counter(NO_CASH if _is_without_cash(row) else row["outcome"] for row in rows)
     without = [f"{outcomes[code]:,} {text}" for code, text in NO_CHOICE.items() if outcomes[code]]
     if without:
         lines.append(f"no choice: {', '.join(without)}")
@@ -119,9 +149,10 @@ def _book(rows: Sequence[Mapping[str, Any]], found: Allocation) -> list[str]:
 
 def _account(row: Mapping[str, Any]) -> list[str]:
     """Return the lines on one account."""
+    marks = marks_of(row)
     lines = [
-        f"pays {_usd(row['requirement'])} USD, could pay {_usd(row['requirement_after'])}: "
-        f"unused saving {_usd(row['unused_saving'])}; "
+        f"pays {_usd(row['requirement'])} USD, could pay {_usd(row['requirement_after'])}{marks}: "
+        f"unused saving {_usd(row['unused_saving'])}{marks}; "
         f"with no futures cross-margined {_usd(row['requirement_none'])}"
     ]
     if row["outcome"] in NO_CHOICE:
@@ -131,12 +162,19 @@ def _account(row: Mapping[str, Any]) -> list[str]:
         f"afterwards {row['offset_rate_after']:.1%}"
         f"{_binds(row['binding_after'], capped=row['capped_after'])}"
     )
+    if _is_without_cash(row):
+        return [*lines, "no cross-margined cash: futures alone save nothing"]
     lines.append(
         "no other choice pays noticeably less"
         if row["optimal"]
         else f"no choice pays less than {_usd(row['lower_bound'])}: a gap of {row['gap']:.2%}"
     )
     return lines
+
+
+def _is_without_cash(row: Mapping[str, Any]) -> bool:
+    """Return whether an account has futures that may be moved, and no cash beside them."""
+    return row["outcome"] == NO_CASH or (row["outcome"] == "moved" and row["optimal"] is None)
 
 
 def _binds(ccp: str | None, *, capped: bool) -> str:
@@ -148,6 +186,11 @@ def _binds(ccp: str | None, *, capped: bool) -> str:
 def _ranked(values: Sequence[float], share: float) -> float:
     """Return the smallest value that at least this share does not exceed; no interpolation."""
     return values[max(math.ceil(share * len(values)) - 1, 0)]
+
+
+def _mark(name: str, row: Mapping[str, Any]) -> str:
+    """Return the marks of a cell."""
+    return marks_of(row) if name in _MARKED else ""
 
 
 def _cell(name: str, value: Any) -> str:

@@ -24,6 +24,7 @@ def print_rows(
     cell: Callable[[str, Any], str],
     heads: Mapping[str, str] | None = None,
     most: int | None = TOP,
+    mark: Callable[[str, Mapping[str, Any]], str] | None = None,
 ) -> None:
     """Print some columns of the first rows; nothing where there is no row.
 
@@ -40,6 +41,8 @@ def print_rows(
         What columns are called; else as they are named, with spaces.
     most : int, optional
         Rows; all if None.
+    mark : callable, optional
+        What follows a cell, by the name of its column and the row.
     """
     rows, heads = list(rows), heads or {}
     if not rows:
@@ -56,6 +59,8 @@ def print_rows(
         said = heads.get(name, name.replace("_", " "))
         grid.add_column(Text(said), justify="right" if numeric else "left")
     for row in rows[:most]:
-        grid.add_row(*(Text(cell(name, row[name])) for name in names))
+        marks = ["" if mark is None else mark(name, row) for name in names]
+        cells = [cell(name, row[name]) for name in names]
+        grid.add_row(*(Text(text + after) for text, after in zip(cells, marks, strict=True)))
     console.print()
     console.print(grid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -64,7 +65,7 @@ def print_summary(run: Summarised, out: Path, console: Console) -> None:
     head = (
         *_headline(run.manifest, accounts),
         *_share(run.manifest),
-        *_totals(accounts),
+        *_totals(accounts, out),
         *_inputs(run.exceptions.to_arrow()),
     )
     for line in head:
@@ -173,15 +174,15 @@ def print_comparison(
     for row in rows:
         grid.add_row(
             Text(row["account"]),
-            _usd(row["requirement_a"]) + _marks(row, "_a"),
-            _usd(row["requirement_b"]) + _marks(row, "_b"),
+            _usd(row["requirement_a"]) + marks_of(row, "_a"),
+            _usd(row["requirement_b"]) + marks_of(row, "_b"),
             _usd(row["requirement_difference"]),
             _percent(row["offset_rate_a"]),
             _percent(row["offset_rate_b"]),
             row["reason_a"] or "",
             row["reason_b"] or "",
         )
-    console.print(_explained(grid, [_marks(row, end) for row in rows for end in ("_a", "_b")]))
+    console.print(_explained(grid, [marks_of(row, end) for row in rows for end in ("_a", "_b")]))
 
 
 _ENDS = ("a", "b", "difference")
@@ -227,7 +228,7 @@ def _inputs(exceptions: pa.Table) -> list[Text]:
     return lines
 
 
-def _totals(accounts: pa.Table) -> list[Text]:
+def _totals(accounts: pa.Table, out: Path) -> list[Text]:
     """Return the lines on all accounts: counts by status, sums of known amounts, caveats."""
     counted = accounts["status"].value_counts().to_pylist()
     status = ", ".join(f"{c['counts']:,} {c['values']}" for c in counted)
@@ -254,7 +255,8 @@ def _totals(accounts: pa.Table) -> list[Text]:
         lines.append(
             Text(
                 f"  unused saving: at least {_usd(pc.sum(unused['unused_saving']).as_py())} USD in "
-                f"{_counted(len(unused))}; `crossmargin optimise` says which futures to move"
+                f"{_counted(len(unused))}; `crossmargin optimise --results "
+                f"{shlex.quote(str(out))}` says which futures to move"
             )
         )
     if len(full) < len(accounts):
@@ -281,15 +283,15 @@ def _requirements(accounts: pa.Table, console: Console) -> Group:
         grid.add_row(
             Text(row["account"]),
             row["status"],
-            _usd(row["requirement"]) + _marks(row),
+            _usd(row["requirement"]) + marks_of(row),
             _usd(_plus(row["requirement_ficc"], row["other_ficc"])),
             _usd(_plus(row["requirement_cme"], row["other_cme"])),
             *((_usd(row["other_ccps"]),) if elsewhere else ()),
-            _usd(row["saving"]) + _marks(row),
+            _usd(row["saving"]) + marks_of(row),
             _percent(row["offset_rate"]),
             decided_by(row),
         )
-    return _explained(grid, map(_marks, rows))
+    return _explained(grid, map(marks_of, rows))
 
 
 def _savings(accounts: pa.Table, console: Console) -> Group | None:
@@ -305,12 +307,12 @@ def _savings(accounts: pa.Table, console: Console) -> Group | None:
         grid.add_row(
             Text(row["account"]),
             _usd(row["standalone_requirement"]),
-            _usd(row["requirement"]) + _marks(row),
-            _usd(row["saving"]) + _marks(row),
+            _usd(row["requirement"]) + marks_of(row),
+            _usd(row["saving"]) + marks_of(row),
             _percent(row["offset_rate"]),
             decided_by(row),
         )
-    return _explained(grid, map(_marks, rows))
+    return _explained(grid, map(marks_of, rows))
 
 
 def print_exceptions(exceptions: pa.Table, console: Console, most: int = TOP) -> None:
@@ -371,7 +373,7 @@ def _carried(accounts: pa.Table, end: str = "") -> dict[str, int]:
     return {mark: number for mark, number in count.items() if number}
 
 
-def _marks(row: Mapping[str, Any], end: str = "") -> str:
+def marks_of(row: Mapping[str, Any], end: str = "") -> str:
     """Return the marks of the caveats on a row's figures."""
     marks = TOO_MUCH if row[f"saving_is_upper_bound{end}"] else ""
     return marks + (NO_SPREAD if row[f"spread_risk{end}"] else "")
@@ -379,8 +381,13 @@ def _marks(row: Mapping[str, Any], end: str = "") -> str:
 
 def _explained(grid: Grid, marks: Iterable[str]) -> Group:
     """Return a list, and below it a line on each mark that it has."""
+    return Group(grid, *meanings(marks))
+
+
+def meanings(marks: Iterable[str]) -> list[Text]:
+    """Return a line on each mark that is used."""
     used = set("".join(marks))
-    return Group(grid, *(Text(f"{mark} {CAVEATS[mark]}") for mark in CAVEATS if mark in used))
+    return [Text(f"{mark} {CAVEATS[mark]}") for mark in CAVEATS if mark in used]
 
 
 def _plus(one: Decimal | None, other: Decimal | None) -> Decimal | None:

@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from crossmargin.results.schema import FLAG, NUMBER, TEXT, WHOLE, Column, Schema
-from crossmargin.results.schemas.shared import ACCOUNT, ANY_UNPRICED, SAVING, amount
+from crossmargin.results.schemas.shared import (
+    ACCOUNT,
+    ANY_UNPRICED,
+    CAVEATS,
+    SAVING,
+    amount,
+)
 
 _NO_CHOICE = "the account has no choice, or its requirement is unknown"
+_NO_BOUND = (
+    f"{_NO_CHOICE}; or it has no cross-margined cash, so that only now and none are compared"
+)
 
 ALLOCATIONS = Schema(
     "allocations",
@@ -17,8 +26,9 @@ ALLOCATIONS = Schema(
             "outcome",
             TEXT,
             "`moved`: there are transfers. `kept`: nothing found is better than what is there. Or "
-            "why there is no choice: `NOT_ELIGIBLE`, `INCOMPLETE`, `UNPRICED`, or `NO_FUTURES` "
-            "that may be moved.",
+            "why there is no choice, the first that applies: `INCOMPLETE`, a row is rejected; "
+            "`UNPRICED`; `NOT_ELIGIBLE`; `NO_FUTURES` that may be moved; `NO_CASH`, no "
+            "cross-margined cash to set futures off against, and none move back.",
         ),
         amount("requirement", "As in accounts: with the futures where they are.", ANY_UNPRICED),
         amount(
@@ -35,7 +45,7 @@ ALLOCATIONS = Schema(
             "lower_bound",
             "No choice from none to all of each line goes below it, whatever the number of "
             "transfers.",
-            _NO_CHOICE,
+            _NO_BOUND,
             evidence="ours",
         ),
         Column(
@@ -44,7 +54,7 @@ ALLOCATIONS = Schema(
             "(`requirement_after` - `lower_bound`) / `requirement_after`: at most this share of it "
             "could still be saved.",
             "fraction",
-            _NO_CHOICE,
+            _NO_BOUND,
             "ours",
         ),
         Column(
@@ -52,7 +62,7 @@ ALLOCATIONS = Schema(
             FLAG,
             "The bound is less than a tenth of a thousandth below `requirement_after`, or within "
             "20 cents of it: no choice is better by more than that.",
-            null=_NO_CHOICE,
+            null=_NO_BOUND,
             evidence="ours",
         ),
         replace(SAVING[2], meaning="As in accounts: with the futures where they are."),
@@ -70,6 +80,7 @@ ALLOCATIONS = Schema(
             null="the rate is zero, or the account has no choice",
         ),
         Column("capped_after", FLAG, "The cap decides after the transfers.", null=_NO_CHOICE),
+        *(replace(caveat, meaning=f"After the transfers: {caveat.meaning}") for caveat in CAVEATS),
     ),
 )
 
