@@ -244,8 +244,10 @@ def test_the_same_transfers_of_a_run_have_the_same_names() -> None:
 def test_files_say_the_same(found: xm.Allocation, tmp_path: Path) -> None:
     out = found.write(tmp_path / "out")
     assert {path.name for path in out.iterdir()} == {
-        *("accounts.parquet", "lines.parquet", "transfers.csv", "transfers.xml", "manifest.json")
+        *("accounts.parquet", "lines.parquet", "manifest.json"),
+        *("transfers.csv", "transfers.xml", "positions.csv"),
     }
+    assert (out / "positions.csv").read_bytes() == positions_csv(found.transfers.to_arrow())
     options = csv.ConvertOptions(column_types={"account": pa.string()})
     table = csv.read_csv(out / "transfers.csv", convert_options=options)
     assert table.column_names == [column.name for column in (*BOOKINGS.columns, *STAMPS)]

@@ -36,6 +36,7 @@ def optimise(
         Path | None,
         typer.Option(
             help="Write the allocation to this directory: transfers.csv, transfers.xml (FIXML), "
+            "positions.csv (rows to append to the positions of `crossmargin run --positions`), "
             "accounts.parquet, lines.parquet, manifest.json.",
             metavar="DIR",
             show_default=False,

@@ -45,7 +45,7 @@ from crossmargin.optimise.search import (
     unjudged,
 )
 from crossmargin.optimise.tables import NEAR, Found, allocation_tables
-from crossmargin.optimise.transfers import bookings, fixml, positions_of
+from crossmargin.optimise.transfers import bookings, fixml, positions_csv, positions_of
 from crossmargin.results.table import Table
 
 BOXES = 24
@@ -249,7 +249,8 @@ class Allocation:
         """Write the allocation to a directory, all or nothing.
 
         There are accounts.parquet, lines.parquet, transfers.csv (a buy and a sell for each
-        transfer), transfers.xml (the same as FIXML) and manifest.json.
+        transfer), transfers.xml (the same as FIXML), positions.csv (the same as rows of positions,
+        as in `trades`, to append to those of a run) and manifest.json.
 
         Parameters
         ----------
@@ -272,6 +273,7 @@ class Allocation:
         files = {
             "transfers.csv": csv_bytes(bookings(transfers, self.manifest)),
             "transfers.xml": fixml(transfers, self.manifest),
+            "positions.csv": positions_csv(transfers),
         }
         return write_results(out, tables, self.manifest, files, what=ALLOCATION)
 
