@@ -33,7 +33,7 @@ from crossmargin.results.table import Table
 
 README = Path(__file__).with_name("README.md")
 TITLE = "Allocation"
-EVOLVED, RELAXED, ASKED = 200, 30, 300
+EVOLVED, RELAXED, ASKED = 100, 30, 300
 """Accounts that the solvers get, and questions asked one by one; drawn at random."""
 LONGER = 10
 AT_ONCE, ONE_BY_ONE = "judged together", "`what_ifs`, one question a call"
@@ -299,12 +299,10 @@ def gaps(result: Measured) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     whole = np.array([name not in partly for name in names])
     deciding = result.desk.deciding
     first = (whole & capped)[deciding]
-    rest = np.setdiff1d(result.desk.accounts, deciding)
     parts = {
         CLASSES[0]: deciding[first],
         CLASSES[1]: deciding[~first],
         "all with cross-margined cash": deciding,
-        "without it": rest,
     }
     return {name: (gap[at], optimal[at]) for name, at in parts.items() if at.size}
 

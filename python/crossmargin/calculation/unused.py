@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 
 from crossmargin.agreement.requirement import Amount, Requirements
@@ -20,6 +22,9 @@ from crossmargin.calculation.moves import (
 from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.conventions import ALL, CASH, FUTURES, OTHER
 from crossmargin.engine import Execution
+
+FEW = 4
+"""Choices that are tried: what is there now, nothing, everything, and the hedges as they are."""
 
 
 def unused_saving(
@@ -44,7 +49,7 @@ def unused_saving(
     Returns
     -------
     Amount
-        Cents, zero or more, [A]: by the best of `simple_choices`, each judged by the full
+        Cents, zero or more, [A]: by the best of the first `simple_choices`, each judged by the full
         calculation. `optimise.allocation` finds more. Known where the requirement is known and no
         row is rejected.
     """
@@ -61,7 +66,7 @@ def unused_saving(
     left = 1.0 - saving.offset_rate
     back = v_cash + v_all < left * (v_cash + v_futures) + v_ordinary
     earlier: list[Integer] = []
-    for number, choice in enumerate(simple_choices(lines, models)):
+    for number, choice in enumerate(islice(simple_choices(lines, models), FEW)):
         hopeful = asked & back if number == NOTHING else asked
         for other in earlier:
             hopeful = hopeful & _differ(lines, choice, other)
