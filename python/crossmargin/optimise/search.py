@@ -80,14 +80,7 @@ def unjudged(lines: Movable) -> Best:
 
 def take_better(judge: Judge, best: Best, account: Integer, choice: Integer) -> Mask:
     """Judge a candidate for each account [N] and keep those that cost less; return which, [N]."""
-    lines = judge.lines
-    cents = judge.cost(account, choice)
-    better = cents < best.cents[account]
-    best.cents[account[better]] = cents[better]
-    asker = np.repeat(np.arange(account.size), lines.count[account])
-    taken = better[asker]
-    best.choice[lines.lines_of(account)[taken]] = choice[taken]
-    return better
+    return _keep_best(judge, best, account, account, choice)
 
 
 def improve(judge: Judge, best: Best, accounts: Integer, may: Mask | None = None) -> None:
@@ -105,7 +98,7 @@ def improve(judge: Judge, best: Best, accounts: Integer, may: Mask | None = None
 
     Notes
     -----
-    A line steps up and down by its range, then half of that, and so on; where no step helps,
+    A line steps up and down by its range, then a quarter of that, and so on; where no step helps,
     two of the lines with the largest DV01 are swapped. An account is done after a pass through
     all sizes without any improvement, so a second search from there finds nothing new.
     """
@@ -272,8 +265,7 @@ def consider(judge: Judge, best: Best, account: Integer, choice: Integer) -> Int
     """
     lines = judge.lines
     cents = judge.cost(account, choice)
-    order = np.lexsort((cents, account))
-    first = order[np.flatnonzero(np.diff(account[order], prepend=-1))]
+    first = _cheapest(account, cents)
     winner = first[cents[first] < best.cents[account[first]]]
     best.cents[account[winner]] = cents[winner]
     count = lines.count[account]
@@ -282,6 +274,12 @@ def consider(judge: Judge, best: Best, account: Integer, choice: Integer) -> Int
     source = np.repeat(begin[winner] - end + count[winner], count[winner])
     best.choice[lines.lines_of(account[winner])] = choice[source + np.arange(count[winner].sum())]
     return cents
+
+
+def _cheapest(account: Integer, cents: Integer) -> Integer:
+    """Return the number of each account's candidate with the fewest cents, the first of equals."""
+    order = np.lexsort((cents, account))
+    return order[np.flatnonzero(np.diff(account[order], prepend=-1))]
 
 
 def greedy(judge: Judge, accounts: Integer) -> Best:
@@ -425,8 +423,7 @@ def _undo_one(
     choice, place = _copies(lines, best, account)
     choice[place + line - lines.ptr[account]] = back[line]
     cents = judge.cost(account, choice)
-    order = np.lexsort((cents, account))
-    first = order[np.flatnonzero(np.diff(account[order], prepend=-1))]
+    first = _cheapest(account, cents)
     undone = first[cents[first] <= allowed[account[first]]]
     best.choice[line[undone]] = back[line[undone]]
     best.cents[account[undone]] = cents[undone]

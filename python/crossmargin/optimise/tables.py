@@ -64,20 +64,14 @@ def allocation_tables(
     """
     lines, accounts = found.lines, found.accounts
     at = lines.lines_of(accounts)
-    after = _cents_after(stages, found, accounts, found.choice[at], execution)
-    none = _cents_after(stages, found, accounts, np.zeros(at.size, np.int64), execution)
+    nothing = np.zeros(at.size, dtype=np.int64)
+    none = requirement_after(lines, stages.models, accounts, nothing, execution)
     moved = margin_after(lines, stages.models, accounts, found.choice[at], execution)
+    after = moved.requirements.requirement.cents
     return (
         _account_table(stages, found, shown, after, none, moved),
         *_line_tables(stages, found, after, execution),
     )
-
-
-def _cents_after(
-    stages: Stages, found: Found, account: Integer, choice: Integer, execution: Execution
-) -> Integer:
-    """Return the requirement after choices for known accounts, cents [N]."""
-    return requirement_after(found.lines, stages.models, account, choice, execution)
 
 
 def _account_table(
@@ -236,4 +230,4 @@ def _with_line(
     count = lines.count[account]
     choice = found.choice[lines.lines_of(account)]
     choice[np.cumsum(count) - count + line - lines.ptr[account]] = contracts
-    return _cents_after(stages, found, account, choice, execution)
+    return requirement_after(lines, stages.models, account, choice, execution)
