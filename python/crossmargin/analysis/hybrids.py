@@ -22,6 +22,7 @@ from crossmargin.calculation.clients import clients_of
 from crossmargin.calculation.inputs import ParsedInputs
 from crossmargin.calculation.margins import agree_offsets, margin_accounts, require_accounts
 from crossmargin.calculation.netted import net_trades
+from crossmargin.calculation.policy_market import policy_market
 from crossmargin.calculation.prepared import prepare_models
 from crossmargin.calculation.result import Stages
 from crossmargin.calculation.store import stage_bytes
@@ -139,7 +140,9 @@ def required(hybrid: Hybrid, baskets: BasketStore, execution: Execution) -> Requ
     InputError
         The parts do not go together.
     """
-    parsed, policy = hybrid.parsed, hybrid.policy
+    policy = hybrid.policy
+    # Its market may be that of the later run, which may have another policy.
+    parsed = replace(hybrid.parsed, market=policy_market(policy, hybrid.parsed.market))
     houses = clearing_houses(policy)
     lacking = sorted(set(parsed.trades.ccps) - {house.ccp for house in houses})
     if lacking:

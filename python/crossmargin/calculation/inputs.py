@@ -27,6 +27,7 @@ from crossmargin.book.securities import read_securities
 from crossmargin.book.settlements import read_settlements
 from crossmargin.book.trades import Trades
 from crossmargin.book.volumes import read_volumes
+from crossmargin.calculation.policy_market import policy_market
 from crossmargin.conventions import CME, FICC
 from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.files import absolute
@@ -88,7 +89,7 @@ class ParsedInputs:
     securities : Securities
     trades : Trades
     market : Market
-        With the basis from settlement prices, if they were given.
+        With the basis from settlement prices, if they were given, and the policy's own factors.
     cycle : str
     volumes, open_interest : dict of str to float
         Average daily volume, and contracts open, by contract or root.
@@ -145,6 +146,7 @@ def read_inputs(inputs: Inputs) -> ParsedInputs:
     if inputs.settlements is not None:
         settlements = read.table(inputs.settlements, SETTLEMENTS)
         market = _with_settlements(market, settlements, securities, log)
+    market = policy_market(inputs.policy, market)
     adv: dict[str, float] = {}
     open_interest: dict[str, float] = {}
     if inputs.volumes is not None:

@@ -23,6 +23,7 @@ from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.manifest import describe_run
 from crossmargin.calculation.margins import agree_offsets, margin_accounts, require_accounts
 from crossmargin.calculation.netted import NettedBook, net_trades
+from crossmargin.calculation.policy_market import policy_market
 from crossmargin.calculation.prepared import prepare_for_book
 from crossmargin.calculation.result import RunResult, Stages, result_tables, stages_of
 from crossmargin.calculation.unused import unused_saving
@@ -207,7 +208,7 @@ def rerun(
         stages.classified,
         stages.netted,
         stages.models.policy,
-        market,
+        policy_market(stages.models.policy, market),
         stages.kept,
         Execution(threads, backend, progress),
         started=_now(),
