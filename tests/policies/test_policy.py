@@ -429,6 +429,87 @@ def test_what_cannot_be_extended_is_refused(tmp_path: Path, parent: str, says: s
         parse_policy(b"extends = 1", name="mine")
 
 
+A, B = (
+    OWN.replace("mine", name)
+    .replace("PARENT", DEFAULT)
+    .replace("[agreement.cap]\nvalue = 0.5", f"[{parameter}]\nvalue = {value}")
+    for name, parameter, value in (
+        ("a", "agreement.cap", 0.7),
+        ("b", "agreement.minimum_saving", 0.02),
+    )
+)
+
+
+def test_policies_that_are_extended_together_keep_what_each_changes(tmp_path: Path) -> None:
+    # Both extend the default policy, whose values undo nothing that another of them changes.
+    (tmp_path / "a.toml").write_text(A, "utf-8")
+    (tmp_path / "b.toml").write_text(B.replace('"b"', '"b"\ntitle = "B"'), "utf-8")
+    text = 'name = "mine"\nextends = ["a.toml", "b.toml"]\n'
+    for order in (text, text.replace('"a.toml", "b.toml"', '"b.toml", "a.toml"')):
+        policy = parse_policy(order.encode(), name="mine", folder=tmp_path)
+        assert (policy.agreement.cap, policy.agreement.minimum_saving) == (0.7, 0.02)
+        assert (policy.name, policy.title) == ("mine", "B")
+    assert policy.extends == "b.toml, a.toml"
+    # A later one goes over an earlier one, and the file over both.
+    (tmp_path / "b.toml").write_text(A.replace("0.7", "0.6"), "utf-8")
+    assert parse_policy(text.encode(), name="mine", folder=tmp_path).agreement.cap == 0.6
+    own = text + OWN.split('"PARENT"')[1]
+    assert parse_policy(own.encode(), name="mine", folder=tmp_path).agreement.cap == 0.5
+
+
+def test_the_hash_is_of_all_policies_in_order(tmp_path: Path) -> None:
+    def digest(*texts: str) -> str:
+        return hashlib.sha256("".join(texts).encode()).hexdigest()
+
+    (tmp_path / "a.toml").write_text(A, "utf-8")
+    (tmp_path / "b.toml").write_text(B, "utf-8")
+    base = read_policy(DEFAULT).hash
+    a, b = digest(base, A), digest(base, B)
+    assert read_policy(tmp_path / "a.toml").hash == a
+    for text, expected in (
+        ('name = "mine"\nextends = ["a.toml", "b.toml"]', (a, b)),
+        ('name = "mine"\nextends = ["b.toml", "a.toml"]', (b, a)),
+        ('name = "mine"\nextends = "a.toml"', (a,)),
+        ('name = "mine"\nextends = ["a.toml"]', (a,)),
+    ):
+        found = parse_policy(text.encode(), name="mine", folder=tmp_path).hash
+        assert found == digest(*expected, text)
+
+
+@pytest.mark.parametrize(
+    "extends", ["[]", "[1]", f'["{DEFAULT}", "{DEFAULT}"]', "{ a = 1 }", f'[["{DEFAULT}"]]']
+)
+def test_a_list_of_policies_names_each_once(extends: str) -> None:
+    with pytest.raises(InputError, match="or a list of names, each once"):
+        parse_policy(f'name = "mine"\nextends = {extends}'.encode(), name="mine")
+
+
+def test_so_many_policies_are_not_read(tmp_path: Path) -> None:
+    # Without a limit, seven levels of eight files each would be two million reads.
+    for level in range(7):
+        for number in range(8):
+            names = [f"{level + 1}-{n}.toml" for n in range(8)] if level < 6 else [DEFAULT]
+            text = f'name = "{level}-{number}"\nextends = {names}\n'
+            (tmp_path / f"{level}-{number}.toml").write_text(text, "utf-8")
+    with pytest.raises(InputError, match="more than 64 policies are extended"):
+        read_policy(tmp_path / "0-0.toml")
+
+
+@pytest.mark.parametrize("kind", ["span", "charges"])
+def test_the_second_version_has_what_its_parents_change(kind: str) -> None:
+    first, second = "cme-ficc-2026-04-30", "cme-ficc-2026-11-30"
+    base = {p.name: p.value for p in read_policy(first).parameters}
+    policy = read_policy(f"{second}-{kind}")
+    assert policy.extends == f"{first}-{kind}, {second}"
+    found = {p.name: p.value for p in policy.parameters}
+    for parent in (f"{first}-{kind}", second):
+        values = {p.name: p.value for p in read_policy(parent).parameters}
+        changed_ones = {name for name, value in values.items() if base.get(name) != value}
+        assert {name: found[name] for name in changed_ones} == {
+            name: values[name] for name in changed_ones
+        }
+
+
 CLASSES = """
 name = "mine"
 extends = "cme-ficc-2026-04-30"
