@@ -19,6 +19,7 @@ from crossmargin.policies import (
     HaircutRules,
     HigherOfRules,
     Span,
+    SpanTiers,
     SpreadCredit,
     build,
     read_policy,
@@ -881,3 +882,47 @@ def test_optional_tables_are_reached_by_their_class() -> None:
     assert again.get(HolidayRules) == HolidayRules(0.2)
     assert again.get(CmeCorrelation) == CmeCorrelation(0.5, 0.97)
     assert policy.optional == {}
+
+
+TIERS = """
+name = "mine"
+extends = "cme-ficc-2026-11-30-span"
+[span_tiers.scan_tiers]
+value = [["SR3", 0, 2], ["ZN", 0, 2], ["SR3", 3, 5]]
+evidence = "ours"
+source = "a test"
+[span_tiers.ranges]
+value = [["SR3", 2, 700.0]]
+evidence = "ours"
+source = "a test"
+"""
+
+
+def test_scan_ranges_may_be_by_tier() -> None:
+    tiers = parse_policy(TIERS.encode(), name="mine").get(SpanTiers)
+    assert tiers is not None
+    assert tiers.tiers_of("SR3") == [(0, 2), (3, 5)]
+    assert tiers.ranges == (("SR3", 2, 700.0),)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('["SR3", 3, 5]', '["SR3", 2, 5]', "span_tiers.scan_tiers must name known roots, and"),
+        ('["SR3", 3, 5]', '["GE", 3, 5]', "span_tiers.scan_tiers must name known roots, and"),
+        ('"SR3", 2, 700.0', '"SR3", 3, 700.0', "span_tiers.ranges must name tiers of a root"),
+        ('"SR3", 2, 700.0', '"ZF", 1, 700.0', "span_tiers.ranges must name tiers of a root"),
+        ('"SR3", 2, 700.0', '"SR3", 2, 0.0', "span_tiers.ranges must name tiers of a root"),
+        ('"SR3", 2, 700.0', '"SR3", 2, 1e10', "span_tiers.ranges must name tiers of a root"),
+        ("700.0]]", '700.0], ["SR3", 2, 1.0]]', "span_tiers.ranges must name tiers of a root"),
+        (
+            "[span_tiers.ranges]",
+            '[span.scan_ranges]\nvalue = [["ZN", 1.0]]\nevidence = "ours"\nsource = "x"\n'
+            "[span_tiers.ranges]",
+            "span.scan_ranges names ZN, which has ranges by tier",
+        ),
+    ],
+)
+def test_tiers_that_make_no_sense_are_refused(old: str, new: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        parse_policy(TIERS.replace(old, new).encode(), name="mine")

@@ -7,10 +7,19 @@ from typing import Any
 from crossmargin.conventions import CLEARS, CME, FICC
 from crossmargin.exceptions import InputError
 from crossmargin.margin.cme.model import CmeHvar, CmeSpan
+from crossmargin.margin.cme.span_ranges import NO_TIERS
 from crossmargin.margin.ficc.model import FiccVar
 from crossmargin.margin.historical_var import HistoricalVar
 from crossmargin.margin.model import ClearingHouse, MarginModel
-from crossmargin.policies import CcpTable, CmeCorrelation, HaircutRules, Policy, Span, build
+from crossmargin.policies import (
+    CcpTable,
+    CmeCorrelation,
+    HaircutRules,
+    Policy,
+    Span,
+    SpanTiers,
+    build,
+)
 from crossmargin.policies.sections import SPAN
 
 MODELS = {HistoricalVar.name: HistoricalVar}
@@ -36,7 +45,7 @@ def clearing_houses(policy: Policy) -> tuple[ClearingHouse, ...]:
     cme: MarginModel = CmeHvar(policy.cme, policy.get(CmeCorrelation))
     span = policy.get(Span)
     if policy.cme.model == SPAN and span is not None:
-        cme = CmeSpan(policy.cme, span)
+        cme = CmeSpan(policy.cme, span, policy.get(SpanTiers) or NO_TIERS)
     ficc = FiccVar(policy.ficc, policy.get(HaircutRules))
     return (
         ClearingHouse(FICC, ficc, CLEARS[FICC]),

@@ -14,7 +14,7 @@ from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules
-from crossmargin.policies.sections.span import Span
+from crossmargin.policies.sections.span import Span, SpanTiers
 
 __all__ = [
     "AgreementRules",
@@ -32,6 +32,7 @@ __all__ = [
     "Policy",
     "ScenarioRules",
     "Span",
+    "SpanTiers",
     "SpreadCredit",
     "build",
     "read_policy",

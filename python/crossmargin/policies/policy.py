@@ -28,6 +28,7 @@ from crossmargin.policies.sections.common import Section
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc
 from crossmargin.policies.sections.scenarios import ScenarioRules
+from crossmargin.policies.sections.span import SpanTiers
 
 T = TypeVar("T")
 
@@ -226,6 +227,14 @@ def _check_tables(built: Mapping[str, Any], where: str) -> None:
         )
     if built["cme"].model == SPAN and SPAN not in built:
         raise InputError(f"{where}: {SPAN}: the table is missing, and cme.model needs it")
+    tiers, span = built.get(SpanTiers.table), built.get(SPAN)
+    if tiers is not None and span is not None:
+        for root, _ in span.scan_ranges:
+            if tiers.tiers_of(root):
+                raise InputError(
+                    f"{where}: {SPAN}.scan_ranges names {root}, which has ranges by tier; give "
+                    f"them in {SpanTiers.table}.ranges, or take its tiers out"
+                )
 
 
 def _values(table: object, name: str, where: str, parameters: list[Parameter]) -> dict[str, Any]:

@@ -25,13 +25,14 @@ from crossmargin.margin.cme.historical import (
 )
 from crossmargin.margin.cme.span import SpanModel, span_margin, span_model
 from crossmargin.margin.cme.span_parts import span_parts
+from crossmargin.margin.cme.span_ranges import NO_TIERS, tier_contracts
 from crossmargin.margin.cme.span_single import SingleSpan
 from crossmargin.margin.model import Incremental, ModelInputs, OwnCube
 from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.market.market import Note
 from crossmargin.market.scenarios import StressWindow
-from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules, Span
+from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules, Span, SpanTiers
 from crossmargin.policies.sections import SPAN
 
 
@@ -172,10 +173,13 @@ class CmeSpan:
     ----------
     rules : Cme
     span : Span
+    tiers : SpanTiers, optional
+        Roots with scan ranges by tier.
     """
 
     rules: Cme
     span: Span
+    tiers: SpanTiers = NO_TIERS
     name: ClassVar[str] = SPAN
 
     def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
@@ -183,6 +187,7 @@ class CmeSpan:
         needed = [
             *equivalent_contracts(self.rules, as_of),
             *(front_contract(root, as_of) for root in roots()),
+            *tier_contracts(self.tiers, as_of),
         ]
         return [contract for contract in needed if contract is not None]
 
@@ -203,6 +208,7 @@ class CmeSpan:
             self.rules,
             self.span,
             inputs.span_file,
+            tiers=self.tiers,
             store=inputs.store,
             execution=execution,
         )

@@ -17,7 +17,7 @@ from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules
-from crossmargin.policies.sections.span import SPAN, Span
+from crossmargin.policies.sections.span import SPAN, Span, SpanTiers
 
 _ALL: tuple[type[Section], ...] = (
     AgreementRules,
@@ -30,6 +30,7 @@ _ALL: tuple[type[Section], ...] = (
     HaircutRules,
     CmeCorrelation,
     Span,
+    SpanTiers,
     *charges.SECTIONS,
     BacktestingRules,
     HigherOfRules,

@@ -65,7 +65,7 @@ class Span:
 
     def tiers_of(self, root: str) -> list[tuple[int, int]]:
         """Return the first and last month of each tier of a root."""
-        return [(first, last) for name, first, last in self.tiers if name == root]
+        return _of_root(self.tiers, root)
 
     def spreads_within(self, root: str) -> list[tuple[int, int, float]]:
         """Return the spreads between tiers of a root: two of its tiers, from 0 on, and USD."""
@@ -81,7 +81,7 @@ class Span:
             "extreme_multiple must be at least 1": 1.0 <= self.extreme_multiple <= 100.0,
             "extreme_cover must lie between 0 and 1": 0.0 <= self.extreme_cover <= 1.0,
             "tiers must name known roots, and months that ascend without overlap": (
-                set(tiers) <= set(roots()) and all(map(_tiers_ok, tiers.values()))
+                _tiers_ok(self.tiers)
             ),
             "intra_spreads must name tiers of a root, and charges of 0 or more": all(
                 1 <= min(a, b) <= max(a, b) <= len(tiers.get(root, [])) and 0.0 <= usd <= MOST_USD
@@ -108,7 +108,53 @@ class Span:
         }
 
 
-def _tiers_ok(tiers: list[tuple[int, int]]) -> bool:
+@dataclass(frozen=True)
+class SpanTiers:
+    """Scan ranges by tier of a root."""
+
+    table: ClassVar[str] = "span_tiers"
+    purpose: ClassVar[str] = "Scan ranges by tier of a root, for the model by scan ranges."
+    scan_tiers: Annotated[
+        tuple[tuple[str, int, int], ...],
+        "futures, first and last month after the as-of month, both included; a root's tiers are "
+        "numbered from 1 as listed; other months are in the next tier, or in the last one",
+    ]
+    ranges: Annotated[
+        tuple[tuple[str, int, float], ...],
+        "futures, tier, USD a contract; calibrated for tiers not named",
+    ]
+
+    def tiers_of(self, root: str) -> list[tuple[int, int]]:
+        """Return the first and last month of each tier of a root."""
+        return _of_root(self.scan_tiers, root)
+
+    def rules(self) -> Rules:
+        """Return the rules for the values."""
+        named = [(root, tier) for root, tier, _ in self.ranges]
+        return {
+            "scan_tiers must name known roots, and months that ascend without overlap": (
+                _tiers_ok(self.scan_tiers)
+            ),
+            "ranges must name tiers of a root, once each, above 0 USD": (
+                len(set(named)) == len(named)
+                and all(1 <= tier <= len(self.tiers_of(root)) for root, tier in named)
+                and all(0.0 < usd <= MOST_USD for _, _, usd in self.ranges)
+            ),
+        }
+
+
+def _of_root(tiers: tuple[tuple[str, int, int], ...], root: str) -> list[tuple[int, int]]:
+    """Return the first and last month of each tier of a root."""
+    return [(first, last) for name, first, last in tiers if name == root]
+
+
+def _tiers_ok(tiers: tuple[tuple[str, int, int], ...]) -> bool:
+    """Tell whether tiers are of known roots, and ascend."""
+    names = {root for root, _, _ in tiers}
+    return names <= set(roots()) and all(_ascend(_of_root(tiers, root)) for root in names)
+
+
+def _ascend(tiers: list[tuple[int, int]]) -> bool:
     """Tell whether the tiers of one root ascend."""
     months = [month for tier in tiers for month in tier]
     apart = all(after > last for (_, last), (after, _) in itertools.pairwise(tiers))
