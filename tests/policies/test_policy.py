@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from crossmargin.policies import (
     CcpTable,
     ClassDisallowance,
     CmeCorrelation,
+    CmeEquivalents,
     HaircutRules,
     HigherOfRules,
     Span,
@@ -926,3 +927,58 @@ def test_scan_ranges_may_be_by_tier() -> None:
 def test_tiers_that_make_no_sense_are_refused(old: str, new: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         parse_policy(TIERS.replace(old, new).encode(), name="mine")
+
+
+EQUIVALENTS = """
+name = "mine"
+extends = "cme-ficc-2026-11-30"
+[equivalents.illiquid]
+value = ["Z3N", "TWE"]
+evidence = "ours"
+source = "a test"
+[equivalents.minimum_volume]
+value = 1000
+evidence = "ours"
+source = "a test"
+[equivalents.from_span_file]
+value = true
+evidence = "ours"
+source = "a test"
+"""
+
+
+def test_futures_that_are_not_liquid_stand_for_no_cash() -> None:
+    shipped = read_policy("cme-ficc-2026-11-30").get(CmeEquivalents)
+    assert shipped is not None
+    assert (shipped.illiquid, shipped.minimum_volume) == (("Z3N",), 0.0)
+    assert not shipped.from_span_file
+    own = parse_policy(EQUIVALENTS.encode(), name="mine").get(CmeEquivalents)
+    assert own == replace(
+        shipped, illiquid=("Z3N", "TWE"), minimum_volume=1000.0, from_span_file=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"TWE"', '"SR3"', "equivalents.illiquid must name Treasury futures"),
+        ('"TWE"', '"Z3N"', "equivalents.illiquid must name Treasury futures"),
+        ("1000", "-1", "equivalents.minimum_volume must be 0 or more"),
+        ("1000", "nan", "equivalents.minimum_volume: nan is not finite"),
+        (
+            "[equivalents.from_span_file]",
+            '[equivalents.product_codes]\nvalue = []\nevidence = "ours"\nsource = "x"\n'
+            "[equivalents.from_span_file]",
+            "product_codes must not be empty where from_span_file is true",
+        ),
+        (
+            "[equivalents.from_span_file]",
+            '[equivalents.product_codes]\nvalue = [["ZN", "CBT", "21"], ["ZF", "CBT", "21"]]\n'
+            'evidence = "ours"\nsource = "x"\n[equivalents.from_span_file]',
+            "product_codes must name each root and each product once",
+        ),
+    ],
+)
+def test_equivalents_that_make_no_sense_are_refused(old: str, new: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        parse_policy(EQUIVALENTS.replace(old, new).encode(), name="mine")

@@ -14,6 +14,7 @@ from crossmargin.margin.model import ClearingHouse, MarginModel
 from crossmargin.policies import (
     CcpTable,
     CmeCorrelation,
+    CmeEquivalents,
     HaircutRules,
     Policy,
     Span,
@@ -42,10 +43,11 @@ def clearing_houses(policy: Policy) -> tuple[ClearingHouse, ...]:
     InputError
         There is no such model, or its parameters make no sense.
     """
-    cme: MarginModel = CmeHvar(policy.cme, policy.get(CmeCorrelation))
+    stands_in = policy.get(CmeEquivalents)
+    cme: MarginModel = CmeHvar(policy.cme, policy.get(CmeCorrelation), stands_in)
     span = policy.get(Span)
     if policy.cme.model == SPAN and span is not None:
-        cme = CmeSpan(policy.cme, span, policy.get(SpanTiers) or NO_TIERS)
+        cme = CmeSpan(policy.cme, span, policy.get(SpanTiers) or NO_TIERS, stands_in)
     ficc = FiccVar(policy.ficc, policy.get(HaircutRules))
     return (
         ClearingHouse(FICC, ficc, CLEARS[FICC]),

@@ -115,6 +115,8 @@ class ModelInputs:
         P&L the user brings for this clearing house.
     span_file : SpanFile, optional
         Parameters that replace the policy's, for a model that reads such files.
+    volumes : mapping of str to float
+        Contracts a day, by contract or root; empty where none are given.
     """
 
     universe: Universe
@@ -125,6 +127,7 @@ class ModelInputs:
     store: ScenarioStore
     cube: OwnCube | None = None
     span_file: SpanFile | None = None
+    volumes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

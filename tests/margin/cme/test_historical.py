@@ -8,7 +8,8 @@ import pytest
 
 from crossmargin.conventions import ALL, CASH, COMBINED, FUTURES, OTHER
 from crossmargin.engine import Cube
-from crossmargin.margin.cme.historical import cme_cubes, cme_margin, equivalent_contracts
+from crossmargin.margin.cme.equivalents import equivalent_contracts
+from crossmargin.margin.cme.historical import cme_cubes, cme_margin
 from crossmargin.market.scenarios import (
     CorrelationScaling,
     HistoryShortError,

@@ -284,6 +284,7 @@ FILE = SpanFile(
         FileSpread(1, 0.9, ((KEY["ZN"], 1.0, "A"), (("CME", "ED"), 4.0, "B"))),
         FileSpread(2, 0.7, ((KEY["ZT"], 3.0, "A"), (KEY["ZN"], 2.0, "B"))),
     ),
+    securities={},
     not_decoded={},
 )
 

@@ -235,6 +235,7 @@ def test_a_files_ranges_are_by_tier_too() -> None:
         tiers={},
         delivery={},
         spreads=(),
+        securities={},
         not_decoded={},
     )
     own = tiers(

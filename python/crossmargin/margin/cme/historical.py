@@ -5,17 +5,15 @@ Methodology, section 5. Cash positions enter as futures-equivalents.
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import numpy as np
 
 from crossmargin import exact
-from crossmargin.arrays import Float, Integer, Mask
+from crossmargin.arrays import Float, Mask
 from crossmargin.conventions import CME, SEGMENTS, UNIONS
 from crossmargin.engine import Book, Cube, Execution, Measure, revalue, segment_tails
 from crossmargin.engine.execution import DEFAULT_EXECUTION
-from crossmargin.instruments.contracts import Contract, was_listed
-from crossmargin.instruments.universe import TREASURY, Universe
+from crossmargin.instruments.universe import Universe
+from crossmargin.margin.cme.equivalents import Equivalents, equivalents
 from crossmargin.margin.cme.rule import v_cme, v_cme_stressed
 from crossmargin.margin.portfolios import CcpMargin, holds
 from crossmargin.market import Market
@@ -28,35 +26,6 @@ from crossmargin.market.scenarios import (
 from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules
 
 
-def equivalent_contracts(rules: Cme, as_of: np.datetime64) -> list[Contract | None]:
-    """Return the contracts that stand for cash: of each root the first not yet deliverable.
-
-    Parameters
-    ----------
-    rules : Cme
-        The roots by remaining years.
-    as_of : datetime64[D]
-        A contract's delivery month begins after it.
-
-    Returns
-    -------
-    list of Contract
-        One for each bucket of `rules.equivalent_roots`; None where the root was not listed yet.
-    """
-    return [front_contract(root, as_of) for _, root in rules.equivalent_roots]
-
-
-def front_contract(root: str, as_of: np.datetime64) -> Contract | None:
-    """Return the first contract of a root whose delivery month begins after a date, if listed."""
-    for ahead in range(1, 13):
-        with suppress(ValueError):
-            month = as_of.astype("datetime64[M]") + np.timedelta64(ahead, "M")
-            contract = Contract(root, month)
-            if was_listed(contract, as_of):
-                return contract
-    return None
-
-
 def cme_cubes(
     universe: Universe,
     market: Market,
@@ -64,6 +33,7 @@ def cme_cubes(
     scenarios: ScenarioRules,
     correlation: CmeCorrelation | None = None,
     *,
+    equivalent: Equivalents | None = None,
     store: ScenarioStore | None = None,
     execution: Execution = DEFAULT_EXECUTION,
 ) -> tuple[Cube, Cube, Mask]:
@@ -80,6 +50,8 @@ def cme_cubes(
         Parameters.
     correlation : CmeCorrelation, optional
         How far HVaR's scenarios take on the correlation of recent days.
+    equivalent : Equivalents, optional
+        What stands for each Treasury; without it the contract of its bucket, by DV01.
     store : ScenarioStore, optional
         Keeps the scenarios for the next call.
     execution : Execution
@@ -126,7 +98,7 @@ def cme_cubes(
             f"({windows or 'it has none'}); give a history that does, or set "
             "scenarios.stress_windows"
         )
-    equivalent, priced = equivalents(universe, rules, market.as_of)
+    equivalent = equivalent or equivalents(universe, rules, market.as_of)
     cubes = []
     for shock, date in (
         (scaled.shock, scaled.date),
@@ -136,49 +108,12 @@ def cme_cubes(
         cubes.append(
             Cube(_as_futures(pnl, universe, equivalent), scenario=date.astype(str).tolist())
         )
-    return cubes[0], cubes[1], priced
+    return cubes[0], cubes[1], equivalent.priced
 
 
-def equivalents(
-    universe: Universe, rules: Cme, as_of: np.datetime64
-) -> tuple[tuple[Integer, Float], Mask]:
-    """Return the contract that stands for each Treasury, and how many of it make up a lot.
-
-    Parameters
-    ----------
-    universe : Universe
-        It holds the contracts of `equivalent_contracts`.
-    rules : Cme
-        The roots by remaining years.
-    as_of : datetime64[D]
-
-    Returns
-    -------
-    contract, ratio : ndarray of int64 and float64
-        One entry for each Treasury; they are the universe's first instruments.
-    priced : ndarray of bool, [I]
-    """
-    limits = np.array([limit for limit, _ in rules.equivalent_roots])
-    number = {name: i for i, name in enumerate(universe.name.tolist())}
-    of_bucket = np.array(
-        [number[c.symbol] if c else -1 for c in equivalent_contracts(rules, as_of)]
-    )
-    treasury = np.flatnonzero(universe.kind == TREASURY)
-    bucket = np.minimum(
-        np.searchsorted(limits, universe.years[treasury], side="left"), limits.size - 1
-    )
-    contract = of_bucket[bucket]
-    dv01 = universe.sensitivities.dv01
-    priced = universe.priced.copy()
-    priced[treasury] &= (contract >= 0) & priced[contract] & (dv01[contract] > 0.0)
-    ratio = np.zeros(treasury.size)
-    np.divide(dv01[treasury], dv01[contract], out=ratio, where=priced[treasury])
-    return (contract, ratio), priced
-
-
-def _as_futures(pnl: Float, universe: Universe, equivalent: tuple[Integer, Float]) -> Float:
+def _as_futures(pnl: Float, universe: Universe, equivalent: Equivalents) -> Float:
     """Return P&L with futures-equivalents for Treasuries, and zero for forward cash legs."""
-    contract, ratio = equivalent
+    contract, ratio = equivalent.contract, equivalent.ratio
     out = np.where((universe.root != "")[:, None], pnl, 0.0)
     out[: contract.size] = exact.round_to_grid(ratio[:, None] * pnl[contract])
     return out

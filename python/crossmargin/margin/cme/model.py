@@ -17,12 +17,13 @@ from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import Contract, roots
 from crossmargin.instruments.universe import FORWARD_CASH, FUTURE, TREASURY, Universe
 from crossmargin.margin.cme._scalar import v_cme, v_cme_stressed
-from crossmargin.margin.cme.historical import (
-    cme_cubes,
-    cme_margin,
+from crossmargin.margin.cme.equivalents import (
+    Equivalents,
     equivalent_contracts,
+    equivalents,
     front_contract,
 )
+from crossmargin.margin.cme.historical import cme_cubes, cme_margin
 from crossmargin.margin.cme.span import SpanModel, span_margin, span_model
 from crossmargin.margin.cme.span_parts import span_parts
 from crossmargin.margin.cme.span_ranges import NO_TIERS, tier_contracts
@@ -32,7 +33,7 @@ from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.market.market import Note
 from crossmargin.market.scenarios import StressWindow
-from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules, Span, SpanTiers
+from crossmargin.policies import Cme, CmeCorrelation, CmeEquivalents, ScenarioRules, Span, SpanTiers
 from crossmargin.policies.sections import SPAN
 
 
@@ -45,10 +46,13 @@ class CmeHvar:
     rules : Cme
     correlation : CmeCorrelation, optional
         How far the scenarios take on the correlation of recent days.
+    equivalents : CmeEquivalents, optional
+        Which contracts may stand for cash.
     """
 
     rules: Cme
     correlation: CmeCorrelation | None = None
+    equivalents: CmeEquivalents | None = None
     name: ClassVar[str] = "hvar"
 
     def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
@@ -62,16 +66,18 @@ class CmeHvar:
     def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedHvar:
         """Return the model for a market; see `MarginModel.prepare`."""
         universe, market = inputs.universe, inputs.market
-        if inputs.span_file is not None:
-            raise InputError(f"span file: the policy's cme.model is {self.name}, not {SPAN}")
+        self._check_span_file(inputs)
         stressed: Cube | None
+        equivalent = None
         if inputs.cube is None:
+            equivalent = _equivalents(inputs, self.rules, self.equivalents)
             historical, stressed, priced = cme_cubes(
                 universe,
                 market,
                 self.rules,
                 inputs.scenarios,
                 self.correlation,
+                equivalent=equivalent,
                 store=inputs.store,
                 execution=execution,
             )
@@ -87,8 +93,24 @@ class CmeHvar:
         unpriced[_not_margined(inputs)] = ""
         horizon = self.rules.horizon if inputs.cube is None else None
         return PreparedHvar(
-            self.rules, historical, stressed, unpriced, horizon, inputs.scenarios.stress
+            self.rules, historical, stressed, unpriced, horizon, inputs.scenarios.stress, equivalent
         )
+
+    def _check_span_file(self, inputs: ModelInputs) -> None:
+        """Raise InputError for a SPAN file that the model has no use for."""
+        file, table = inputs.span_file, self.equivalents
+        if file is None:
+            return
+        if table is None or not table.from_span_file:
+            raise InputError(
+                f"span file: the policy's cme.model is {self.name}, not {SPAN}, and it takes no "
+                "securities from the file (equivalents.from_span_file)"
+            )
+        if inputs.cube is not None:
+            raise InputError(f"span file: it is of no use beside {inputs.cube.name}; leave one out")
+        file.check_age(inputs.market.as_of)
+        if not file.securities:
+            raise InputError("span file: it names no debt securities; leave it out")
 
 
 @dataclass(frozen=True)
@@ -108,6 +130,8 @@ class PreparedHvar:
         Length of the moves, business days; None if the P&L is the user's.
     stress : tuple of StressWindow
         The periods of stress.
+    equivalents : Equivalents, optional
+        What stands for each Treasury; None if the P&L is the user's.
     """
 
     rules: Cme
@@ -116,6 +140,7 @@ class PreparedHvar:
     unpriced: Text
     horizon: int | None
     stress: tuple[StressWindow, ...]
+    equivalents: Equivalents | None
     without_basis: ClassVar[tuple[str, ...]] = ()
     without_spread: ClassVar[tuple[str, ...]] = ()
 
@@ -161,8 +186,8 @@ class PreparedHvar:
         return ()
 
     def describe(self) -> dict[str, Any]:
-        """Return no further values."""
-        return {}
+        """Return what stands for cash."""
+        return {} if self.equivalents is None else self.equivalents.describe()
 
 
 @dataclass(frozen=True)
@@ -175,11 +200,14 @@ class CmeSpan:
     span : Span
     tiers : SpanTiers, optional
         Roots with scan ranges by tier.
+    equivalents : CmeEquivalents, optional
+        Which contracts may stand for cash.
     """
 
     rules: Cme
     span: Span
     tiers: SpanTiers = NO_TIERS
+    equivalents: CmeEquivalents | None = None
     name: ClassVar[str] = SPAN
 
     def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
@@ -202,6 +230,7 @@ class CmeSpan:
             raise InputError(
                 f"{inputs.cube.name}: the policy's cme.model, {self.name}, takes no cube"
             )
+        equivalent = _equivalents(inputs, self.rules, self.equivalents)
         model = span_model(
             universe,
             inputs.market,
@@ -209,6 +238,7 @@ class CmeSpan:
             self.span,
             inputs.span_file,
             tiers=self.tiers,
+            equivalent=equivalent,
             store=inputs.store,
             execution=execution,
         )
@@ -216,7 +246,7 @@ class CmeSpan:
         lacking = np.where(universe.kind == FUTURE, "NO_SCAN_RANGE", _reason_unpriced(universe))
         unpriced = np.where(model.priced, "", lacking).astype(object)
         unpriced[_not_margined(inputs)] = ""
-        return PreparedSpan(model, unpriced, self.rules.horizon)
+        return PreparedSpan(model, unpriced, self.rules.horizon, equivalent)
 
 
 @dataclass(frozen=True)
@@ -230,11 +260,14 @@ class PreparedSpan:
         See `PreparedModel`.
     horizon : int
         Length of the moves that parameters are calibrated on, business days.
+    equivalents : Equivalents
+        What stands for each Treasury.
     """
 
     model: SpanModel
     unpriced: Text
     horizon: int
+    equivalents: Equivalents
     without_basis: ClassVar[tuple[str, ...]] = ()
     without_spread: ClassVar[tuple[str, ...]] = ()
 
@@ -261,8 +294,20 @@ class PreparedSpan:
         return ()
 
     def describe(self) -> dict[str, Any]:
-        """Return scan ranges and credit rates, and where each came from."""
-        return self.model.describe()
+        """Return scan ranges and credit rates, where each came from, and what stands for cash."""
+        return {**self.model.describe(), **self.equivalents.describe()}
+
+
+def _equivalents(inputs: ModelInputs, rules: Cme, table: CmeEquivalents | None) -> Equivalents:
+    """Return what stands for each Treasury."""
+    return equivalents(
+        inputs.universe,
+        rules,
+        inputs.market.as_of,
+        table,
+        volumes=inputs.volumes,
+        file=inputs.span_file,
+    )
 
 
 def _itself(v: Portfolios) -> Portfolios:

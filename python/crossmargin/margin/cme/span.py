@@ -21,7 +21,7 @@ from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import month_number, roots
 from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
-from crossmargin.margin.cme.historical import equivalents, front_contract
+from crossmargin.margin.cme.equivalents import Equivalents, equivalents, front_contract
 from crossmargin.margin.cme.rule import held_on_side, scan_loss, spread_delta, v_span
 from crossmargin.margin.cme.span_file import Key, SpanFile
 from crossmargin.margin.cme.span_ranges import (
@@ -38,7 +38,6 @@ from crossmargin.margin.cme.span_ranges import (
 )
 from crossmargin.margin.portfolios import CcpMargin, Items, holds, joined, portfolio_sums
 from crossmargin.market import Market
-from crossmargin.market.calendars import business_days_between
 from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import Cme, Span, SpanTiers
 
@@ -50,8 +49,6 @@ DELTA_STEPS = 2.0**32
 are then exact, in any order."""
 BLOCK_GROUPS = 4096
 """Groups of a book that are worked on at once."""
-OLDEST_FILE = 5
-"""Largest age of a SPAN file, in business days before the as-of date."""
 COMPONENTS = ("scan", "intra", "delivery", "credit")
 
 
@@ -204,6 +201,7 @@ def span_model(
     file: SpanFile | None = None,
     *,
     tiers: SpanTiers = NO_TIERS,
+    equivalent: Equivalents | None = None,
     store: ScenarioStore | None = None,
     execution: Execution = DEFAULT_EXECUTION,
 ) -> SpanModel:
@@ -224,6 +222,8 @@ def span_model(
         What it holds replaces the policy's parameters.
     tiers : SpanTiers, optional
         Roots with scan ranges by tier.
+    equivalent : Equivalents, optional
+        What stands for each Treasury; without it the contract of its bucket, by DV01.
     store : ScenarioStore, optional
         Keeps the scenarios for the next call.
     execution : Execution
@@ -286,7 +286,8 @@ def span_model(
         )
         for legs, rate in zip(rules.spreads, rates, strict=True)
     )
-    return _resolved(universe, market.as_of, cme, rules, ranges, spreads, from_file)
+    equivalent = equivalent or equivalents(universe, cme, market.as_of)
+    return _resolved(universe, market.as_of, equivalent, rules, ranges, spreads, from_file)
 
 
 def with_file(
@@ -317,13 +318,7 @@ def with_file(
     InputError
         The file is dated later or is too old, or it has nothing for these roots.
     """
-    if file.business_date > as_of:
-        raise InputError(f"span file: it is of {file.business_date}, after the as-of date {as_of}")
-    if business_days_between(file.business_date, as_of, "bond") > OLDEST_FILE:
-        raise InputError(
-            f"span file: it is of {file.business_date}, more than {OLDEST_FILE} business days "
-            f"before the as-of date {as_of}; give that day's"
-        )
+    file.check_age(as_of)
     ranges, delivery = dict(rules.scan_ranges), dict(rules.delivery_charges)
     of_tier = {(root, tier): usd for root, tier, usd in tiers.ranges}
     root_of: dict[Key, str] = {}
@@ -398,7 +393,7 @@ def _offset(
 def _resolved(
     universe: Universe,
     as_of: np.datetime64,
-    cme: Cme,
+    equivalent: Equivalents,
     rules: Span,
     ranges: ScanRanges,
     spreads: tuple[Spread, ...],
@@ -411,10 +406,10 @@ def _resolved(
     column[futures] = np.arange(futures.size)
     delta = np.zeros(size)
     delta[futures] = 1.0
-    (stands_for, ratio), priced = equivalents(universe, cme, as_of)
+    stands_for, priced = equivalent.contract, equivalent.priced.copy()
     treasury = np.flatnonzero(universe.kind == TREASURY)
     column[treasury] = np.where(stands_for >= 0, column[stands_for], -1)
-    delta[treasury] = np.rint(ratio * DELTA_STEPS) / DELTA_STEPS
+    delta[treasury] = np.rint(equivalent.ratio * DELTA_STEPS) / DELTA_STEPS
     names = universe.root[futures].tolist()
     root = np.array([ranges.roots.index(name) for name in names], dtype=np.int64)
     month = [

@@ -12,6 +12,7 @@ from crossmargin.policies.sections.common import (
     MOST_USD,
     Rules,
     by_root,
+    codes_ok,
     shares,
 )
 
@@ -100,11 +101,7 @@ class Span:
             f"calibration_level must lie above 0 and be at most {HIGHEST_LEVEL}": (
                 0.0 < self.calibration_level <= HIGHEST_LEVEL
             ),
-            "product_codes must name each root and each product once": (
-                {root for root, _, _ in self.product_codes} <= set(roots())
-                and len({root for root, _, _ in self.product_codes}) == len(self.product_codes)
-                and len({code[1:] for code in self.product_codes}) == len(self.product_codes)
-            ),
+            "product_codes must name each root and each product once": codes_ok(self.product_codes),
         }
 
 
