@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,7 +74,7 @@ def read_observed_margins(
     later = 0
     for row, text, date, usd in _rows(table):
         try:
-            name, contract = _instrument(text, date)
+            name, contract = _instrument(text, date, as_of)
         except ValueError as error:
             unknown.append((row, text, f"{error}, or a root alone"))
             continue
@@ -110,12 +111,19 @@ def _rows(table: pa.Table) -> Iterable[tuple[int, str, np.datetime64, float]]:
         yield row, text, np.datetime64(date, "D"), usd
 
 
-def _instrument(text: str, date: np.datetime64) -> tuple[str, Contract | None]:
+def _instrument(
+    text: str, date: np.datetime64, as_of: np.datetime64
+) -> tuple[str, Contract | None]:
     """Return the root or contract that a text names; a contract as of the row's own date."""
     root = canonical_root(text)
     if root is not None:
         return root, None
-    contract = parse_contract(text, date)
+    with suppress(ValueError):
+        contract = parse_contract(text, date)
+        if last_day(contract) >= date:
+            return contract.symbol, contract
+    # The margin may be older than the listing of the contract.
+    contract = parse_contract(text, max(date, as_of))
     return contract.symbol, contract
 
 

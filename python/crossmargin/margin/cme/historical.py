@@ -203,7 +203,9 @@ def scaled_cube(
         On the grid. Cash enters as futures-equivalents of the contracts' new P&L.
     """
     equivalent, _ = equivalents(universe, rules, as_of)
-    pnl = exact.round_to_grid(factor[:, None] * cube.pnl)
+    moved = np.flatnonzero(factor != 1.0)
+    pnl = cube.pnl.copy()
+    pnl[moved] = exact.round_to_grid(factor[moved, None] * cube.pnl[moved])
     return Cube(_as_futures(pnl, universe, equivalent), scenario=cube.scenario)
 
 
