@@ -16,12 +16,14 @@ from crossmargin.policies import (
     CmeCorrelation,
     CmeEquivalents,
     HaircutRules,
+    ObservedMarginRules,
     Policy,
     Span,
     SpanTiers,
     build,
 )
 from crossmargin.policies.sections import SPAN
+from crossmargin.policies.sections.cme import SHOW
 
 MODELS = {HistoricalVar.name: HistoricalVar}
 """Models for clearing houses that a policy adds to FICC and CME, by name."""
@@ -43,11 +45,13 @@ def clearing_houses(policy: Policy) -> tuple[ClearingHouse, ...]:
     InputError
         There is no such model, or its parameters make no sense.
     """
+    observed = policy.get(ObservedMarginRules)
+    use = SHOW if observed is None else observed.use
     stands_in = policy.get(CmeEquivalents)
-    cme: MarginModel = CmeHvar(policy.cme, policy.get(CmeCorrelation), stands_in)
+    cme: MarginModel = CmeHvar(policy.cme, policy.get(CmeCorrelation), use, stands_in)
     span = policy.get(Span)
     if policy.cme.model == SPAN and span is not None:
-        cme = CmeSpan(policy.cme, span, policy.get(SpanTiers) or NO_TIERS, stands_in)
+        cme = CmeSpan(policy.cme, span, use, policy.get(SpanTiers) or NO_TIERS, stands_in)
     ficc = FiccVar(policy.ficc, policy.get(HaircutRules))
     return (
         ClearingHouse(FICC, ficc, CLEARS[FICC]),

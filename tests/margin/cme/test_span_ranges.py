@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crossmargin.book.observed_margins import ObservedMargin
 from crossmargin.conventions import FUTURES
 from crossmargin.engine import Book, revalue
 from crossmargin.exceptions import InputError
@@ -17,6 +18,7 @@ from crossmargin.instruments.contracts import roots
 from crossmargin.margin.cme.span import (
     SpanModel,
     Spread,
+    scaled_ranges,
     span_detail,
     span_margin,
     span_model,
@@ -25,6 +27,7 @@ from crossmargin.margin.cme.span import (
 from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.cme.span_parts import span_parts
 from crossmargin.margin.cme.span_ranges import ScanRanges, tier_contracts
+from crossmargin.margin.observed import Outright
 from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import Span, SpanTiers, read_policy
 
@@ -155,6 +158,15 @@ def test_v_is_homogeneous_and_at_most_what_contracts_ask_for_apart(held: dict[in
     assert 0.0 <= v(1) <= sum(abs(q) * usd[i] for i, q in held.items()) * (1.0 + 1e-15)
     assert v(-1) == v(1)
     assert v(4) == 4.0 * v(1)
+
+
+def test_an_observed_margin_of_a_root_scales_all_of_its_tiers() -> None:
+    observed = ObservedMargin("SR3", AS_OF, 500.0)
+    outright = Outright(observed, "SR3J25", 400.0, 390.0, "scale", 1.25)
+    ranges = scaled_ranges(OWN, [outright]).ranges
+    keys = zip(ranges.root, ranges.months, strict=True)
+    usd = dict(zip(keys, ranges.usd.tolist(), strict=True))
+    assert [usd["SR3", (0, 2)], usd["SR3", (3, 8)], usd["ZN", None]] == [500.0, 875.0, 1000.0]
 
 
 def tiers(*rows: tuple[str, int, int], ranges: tuple[tuple[str, int, float], ...] = ()) -> Any:

@@ -159,6 +159,7 @@ def _margins(asked: Asked, priced: Subset, horizon: int) -> dict[str, CcpMargin]
             store=stages.kept.scenarios,
             span_file=stages.parsed.span_file,
             volumes=stages.parsed.volumes,
+            outrights=stages.models.ccps[one.ccp].outrights,
         )
         try:
             model = one.model.at_horizon(horizon).prepare(inputs, asked.execution)

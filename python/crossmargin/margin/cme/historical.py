@@ -119,6 +119,29 @@ def _as_futures(pnl: Float, universe: Universe, equivalent: Equivalents) -> Floa
     return out
 
 
+def scaled_cube(cube: Cube, factor: Float, universe: Universe, equivalent: Equivalents) -> Cube:
+    """Return a cube of `cme_cubes` with the P&L of each contract multiplied by a factor.
+
+    Parameters
+    ----------
+    cube : Cube, [I x S]
+    factor : ndarray of float64, [I]
+        Of futures.
+    universe : Universe
+    equivalent : Equivalents
+        As for `cme_cubes`.
+
+    Returns
+    -------
+    Cube
+        On the grid. Cash enters as futures-equivalents of the contracts' new P&L.
+    """
+    moved = np.flatnonzero(factor != 1.0)
+    pnl = cube.pnl.copy()
+    pnl[moved] = exact.round_to_grid(factor[moved, None] * cube.pnl[moved])
+    return Cube(_as_futures(pnl, universe, equivalent), scenario=cube.scenario)
+
+
 def cme_margin(
     book: Book,
     historical: Cube,

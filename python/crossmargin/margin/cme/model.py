@@ -23,18 +23,27 @@ from crossmargin.margin.cme.equivalents import (
     equivalents,
     front_contract,
 )
-from crossmargin.margin.cme.historical import cme_cubes, cme_margin
-from crossmargin.margin.cme.span import SpanModel, span_margin, span_model
+from crossmargin.margin.cme.historical import cme_cubes, cme_margin, scaled_cube
+from crossmargin.margin.cme.span import SpanModel, scaled_ranges, span_margin, span_model
 from crossmargin.margin.cme.span_parts import span_parts
 from crossmargin.margin.cme.span_ranges import NO_TIERS, tier_contracts
 from crossmargin.margin.cme.span_single import SingleSpan
-from crossmargin.margin.model import Incremental, ModelInputs, OwnCube
+from crossmargin.margin.model import Incremental, ModelInputs, OwnCube, PreparedModel
+from crossmargin.margin.observed import Outright, described, factors, notes_on
+from crossmargin.margin.outright import compare
 from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.market.market import Note
 from crossmargin.market.scenarios import StressWindow
 from crossmargin.policies import Cme, CmeCorrelation, CmeEquivalents, ScenarioRules, Span, SpanTiers
 from crossmargin.policies.sections import SPAN
+from crossmargin.policies.sections.cme import SHOW
+
+OWN_PNL = "the P&L given for CME stands as it is: the policy's scaling does not apply to it"
+ONE_RANGE = (
+    "a scan range is that of all contracts of a root or tier: only a margin of the root scales it"
+)
+"""Why a model is not scaled to an observed margin."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +55,15 @@ class CmeHvar:
     rules : Cme
     correlation : CmeCorrelation, optional
         How far the scenarios take on the correlation of recent days.
+    use : str
+        What observed margins are used for; see `ObservedMarginRules`.
     equivalents : CmeEquivalents, optional
         Which contracts may stand for cash.
     """
 
     rules: Cme
     correlation: CmeCorrelation | None = None
+    use: str = SHOW
     equivalents: CmeEquivalents | None = None
     name: ClassVar[str] = "hvar"
 
@@ -92,9 +104,17 @@ class CmeHvar:
             stressed = _stressed(historical, inputs.cube, inputs.scenarios)
         unpriced[_not_margined(inputs)] = ""
         horizon = self.rules.horizon if inputs.cube is None else None
-        return PreparedHvar(
+        prepared = PreparedHvar(
             self.rules, historical, stressed, unpriced, horizon, inputs.scenarios.stress, equivalent
         )
+        own = [] if inputs.cube is None else [one.instrument for one in inputs.observed]
+        outrights = _outrights(prepared, inputs, self.use, dict.fromkeys(own, OWN_PNL), execution)
+        factor = factors(outrights, universe)
+        if equivalent is not None and (factor != 1.0).any():
+            scaled = partial(scaled_cube, factor=factor, universe=universe, equivalent=equivalent)
+            historical = scaled(historical)
+            stressed = None if stressed is None else scaled(stressed)
+        return replace(prepared, historical=historical, stressed=stressed, outrights=outrights)
 
     def _check_span_file(self, inputs: ModelInputs) -> None:
         """Raise InputError for a SPAN file that the model has no use for."""
@@ -132,6 +152,8 @@ class PreparedHvar:
         The periods of stress.
     equivalents : Equivalents, optional
         What stands for each Treasury; None if the P&L is the user's.
+    outrights : tuple of Outright
+        By whose factors the P&L is scaled.
     """
 
     rules: Cme
@@ -140,7 +162,8 @@ class PreparedHvar:
     unpriced: Text
     horizon: int | None
     stress: tuple[StressWindow, ...]
-    equivalents: Equivalents | None
+    equivalents: Equivalents | None = None
+    outrights: tuple[Outright, ...] = ()
     without_basis: ClassVar[tuple[str, ...]] = ()
     without_spread: ClassVar[tuple[str, ...]] = ()
 
@@ -182,12 +205,13 @@ class PreparedHvar:
         return {"historical": self.historical, **stressed}
 
     def notes(self) -> Sequence[Note]:
-        """Return no notes."""
-        return ()
+        """Return notes on observed margins that are not used."""
+        return notes_on(self.outrights)
 
     def describe(self) -> dict[str, Any]:
-        """Return what stands for cash."""
-        return {} if self.equivalents is None else self.equivalents.describe()
+        """Return what stands for cash, and the outrights beside the observed margins."""
+        stands = {} if self.equivalents is None else self.equivalents.describe()
+        return {**stands, **described(self.outrights)}
 
 
 @dataclass(frozen=True)
@@ -198,7 +222,9 @@ class CmeSpan:
     ----------
     rules : Cme
     span : Span
-    tiers : SpanTiers, optional
+    use : str
+        What observed margins are used for; see `ObservedMarginRules`.
+    tiers : SpanTiers
         Roots with scan ranges by tier.
     equivalents : CmeEquivalents, optional
         Which contracts may stand for cash.
@@ -206,6 +232,7 @@ class CmeSpan:
 
     rules: Cme
     span: Span
+    use: str = SHOW
     tiers: SpanTiers = NO_TIERS
     equivalents: CmeEquivalents | None = None
     name: ClassVar[str] = SPAN
@@ -246,7 +273,10 @@ class CmeSpan:
         lacking = np.where(universe.kind == FUTURE, "NO_SCAN_RANGE", _reason_unpriced(universe))
         unpriced = np.where(model.priced, "", lacking).astype(object)
         unpriced[_not_margined(inputs)] = ""
-        return PreparedSpan(model, unpriced, self.rules.horizon, equivalent)
+        prepared = PreparedSpan(model, unpriced, self.rules.horizon, equivalent)
+        own = [one.instrument for one in inputs.observed if one.contract is not None]
+        outrights = _outrights(prepared, inputs, self.use, dict.fromkeys(own, ONE_RANGE), execution)
+        return replace(prepared, model=scaled_ranges(model, outrights), outrights=outrights)
 
 
 @dataclass(frozen=True)
@@ -262,12 +292,15 @@ class PreparedSpan:
         Length of the moves that parameters are calibrated on, business days.
     equivalents : Equivalents
         What stands for each Treasury.
+    outrights : tuple of Outright
+        By whose factors the scan ranges are scaled.
     """
 
     model: SpanModel
     unpriced: Text
     horizon: int
     equivalents: Equivalents
+    outrights: tuple[Outright, ...] = ()
     without_basis: ClassVar[tuple[str, ...]] = ()
     without_spread: ClassVar[tuple[str, ...]] = ()
 
@@ -290,12 +323,16 @@ class PreparedSpan:
         return {}
 
     def notes(self) -> Sequence[Note]:
-        """Return no notes."""
-        return ()
+        """Return notes on observed margins that are not used."""
+        return notes_on(self.outrights)
 
     def describe(self) -> dict[str, Any]:
-        """Return scan ranges and credit rates, where each came from, and what stands for cash."""
-        return {**self.model.describe(), **self.equivalents.describe()}
+        """Return the parameters, where each came from, what stands for cash, and the outrights."""
+        return {
+            **self.model.describe(),
+            **self.equivalents.describe(),
+            **described(self.outrights),
+        }
 
 
 def _equivalents(inputs: ModelInputs, rules: Cme, table: CmeEquivalents | None) -> Equivalents:
@@ -308,6 +345,20 @@ def _equivalents(inputs: ModelInputs, rules: Cme, table: CmeEquivalents | None) 
         volumes=inputs.volumes,
         file=inputs.span_file,
     )
+
+
+def _outrights(
+    prepared: PreparedModel,
+    inputs: ModelInputs,
+    use: str,
+    fixed: Mapping[str, str],
+    execution: Execution,
+) -> tuple[Outright, ...]:
+    """Return the outrights of a model that is not scaled yet, or those found before."""
+    if inputs.outrights is not None:
+        return inputs.outrights
+    as_of = inputs.market.as_of
+    return compare(prepared, inputs.observed, inputs.universe, as_of, use, fixed, execution)
 
 
 def _itself(v: Portfolios) -> Portfolios:

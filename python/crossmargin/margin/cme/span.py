@@ -36,6 +36,7 @@ from crossmargin.margin.cme.span_ranges import (
     range_name,
     scan_ranges,
 )
+from crossmargin.margin.observed import Outright
 from crossmargin.margin.portfolios import CcpMargin, Items, holds, joined, portfolio_sums
 from crossmargin.market import Market
 from crossmargin.market.scenarios import ScenarioStore
@@ -288,6 +289,14 @@ def span_model(
     )
     equivalent = equivalent or equivalents(universe, cme, market.as_of)
     return _resolved(universe, market.as_of, equivalent, rules, ranges, spreads, from_file)
+
+
+def scaled_ranges(model: SpanModel, outrights: Sequence[Outright]) -> SpanModel:
+    """Return a model with the scan ranges of each root multiplied by its outright's factor."""
+    of = {one.observed.instrument: one.factor for one in outrights}
+    ranges = model.ranges
+    factor = np.array([of.get(root, 1.0) for root in ranges.root])
+    return replace(model, ranges=replace(ranges, usd=ranges.usd * factor))
 
 
 def with_file(

@@ -11,7 +11,12 @@ from crossmargin.policies.sections.agreement import (
     ClassDisallowance,
     SpreadCredit,
 )
-from crossmargin.policies.sections.cme import Cme, CmeCorrelation, CmeEquivalents
+from crossmargin.policies.sections.cme import (
+    Cme,
+    CmeCorrelation,
+    CmeEquivalents,
+    ObservedMarginRules,
+)
 from crossmargin.policies.sections.common import Section
 from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
@@ -30,6 +35,7 @@ _ALL: tuple[type[Section], ...] = (
     HaircutRules,
     CmeEquivalents,
     CmeCorrelation,
+    ObservedMarginRules,
     Span,
     SpanTiers,
     *charges.SECTIONS,
