@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from crossmargin import columns as arrow
 from crossmargin.book.schemas import POSITIONS, SETTLEMENTS
+from crossmargin.calculation.baskets import basket_notes, baskets_of
 from crossmargin.calculation.batches import Batch
 from crossmargin.calculation.classified import ClassifiedTrades, classify_trades
 from crossmargin.calculation.clients import clients_of, rows_rejected
@@ -231,7 +232,9 @@ def _from_book(
     models, noted = prepare_for_book(parsed, netted, policy, market, kept, execution)
     execution.tell("margin", 0.6)
     log = ExceptionLog()
-    for table in (parsed.exceptions, classified.exceptions, netted.exceptions, noted):
+    baskets = baskets_of(parsed, netted, models.universe, kept.baskets)
+    doubts = basket_notes(baskets, parsed, netted, models.universe, policy)
+    for table in (parsed.exceptions, classified.exceptions, netted.exceptions, noted, doubts):
         log.extend(table)
     exceptions = log.table()
     rejected = rows_rejected(parsed, exceptions)
@@ -267,7 +270,9 @@ def _from_book(
         kept,
     )
     run_id = uuid.uuid4().hex
-    tables, described = result_tables(stages, exceptions, run_id=run_id, threads=execution.threads)
+    tables, described = result_tables(
+        stages, exceptions, baskets, run_id=run_id, threads=execution.threads
+    )
     manifest = {
         "run_id": run_id,
         "started": started,
