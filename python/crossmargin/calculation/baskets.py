@@ -8,13 +8,15 @@ import numpy as np
 import pyarrow as pa
 
 from crossmargin.book.schemas import SECURITIES
+from crossmargin.calculation.classified import classify_trades
 from crossmargin.calculation.inputs import ParsedInputs
-from crossmargin.calculation.netted import NettedBook
+from crossmargin.calculation.netted import NettedBook, net_trades
 from crossmargin.conventions import FICC_XM
 from crossmargin.exceptions import ExceptionLog
 from crossmargin.instruments.basket_checks import BasketCheck, check_baskets
 from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.instruments.universe import TREASURY, Universe
+from crossmargin.margin.ccps import clearing_houses
 from crossmargin.margin.cme.historical import equivalents
 from crossmargin.policies import Policy
 from crossmargin.policies.sections.baskets import BasketRules
@@ -81,6 +83,28 @@ def basket_notes(
                 message=[f"{symbol}: {text}" for symbol, text in noted.items()],
             )
     return log.table()
+
+
+def basket_notes_before_a_run(parsed: ParsedInputs, policy: Policy) -> pa.Table:
+    """Return the notes on the baskets of a book that is read but not margined; see `basket_notes`.
+
+    Parameters
+    ----------
+    parsed : ParsedInputs
+    policy : Policy
+        Without a table of baskets nothing is valued.
+
+    Returns
+    -------
+    pyarrow.Table
+        Exceptions.
+    """
+    if policy.get(BasketRules) is None:
+        return ExceptionLog().table()
+    store = BasketStore()
+    netted = net_trades(parsed, classify_trades(parsed, policy), clearing_houses(policy), store)
+    checks = baskets_of(parsed, netted, netted.universe, store)
+    return basket_notes(checks, parsed, netted, netted.universe, policy)
 
 
 def _used(parsed: ParsedInputs, netted: NettedBook, universe: Universe, policy: Policy) -> set[str]:

@@ -135,13 +135,15 @@ def issues_into(contract: Contract) -> Issues:
     return issues.take(into)
 
 
-def issue_keys(securities: Securities) -> Integer:
+def issue_keys(securities: Securities, last: np.datetime64) -> Integer:
     """Return the term and maturity of each issue that some nominal securities are, as numbers.
 
     Parameters
     ----------
     securities : Securities
         [N].
+    last : datetime64[D]
+        Issues and sales of later dates are left out.
 
     Returns
     -------
@@ -152,13 +154,14 @@ def issue_keys(securities: Securities) -> Integer:
     years = years_between(securities.issue_date, securities.maturity_date)
     terms = np.array(TENORS)
     nearest = np.abs(years[:, None] - terms).argmin(axis=1)
-    close = np.abs(years - terms[nearest]) <= WITHIN
+    close = (np.abs(years - terms[nearest]) <= WITHIN) & (securities.issue_date <= last)
     keys = _key(terms[nearest][close], securities.maturity_date[close])
     again = np.flatnonzero(securities.resold_as != "").tolist()
     sales = [
         _key(np.array([term]), securities.maturity_date[[number]])
         for number in again
-        for _, term in parse_resold(securities.resold_as[number] or "")
+        for sold, term in parse_resold(securities.resold_as[number] or "")
+        if np.datetime64(sold) <= last
     ]
     return np.concatenate([keys, *sales])
 

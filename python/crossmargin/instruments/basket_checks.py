@@ -9,6 +9,7 @@ import numpy as np
 
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.instruments.auctions import Issues, complete_from, issue_keys, issues_into
+from crossmargin.instruments.baskets import ANNOUNCED_DAYS
 from crossmargin.instruments.benchmarks import front_contracts
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.deliverables import BasketStore
@@ -31,7 +32,7 @@ class ByCalendar:
     missing : Issues
         Of these, the ones that no security is, by term and maturity.
     later : Issues
-        Issues of later dates that will be deliverable, and that no security is yet.
+        Issues of later dates that will be deliverable, and that no announced security is.
     """
 
     expected: Issues
@@ -139,7 +140,9 @@ def check_baskets(
     treasury = [contract for contract in contracts if contract.rule.kind == "treasury"]
     front = {c.root: c for c in front_contracts(sorted({c.root for c in treasury}), as_of)}
     first = universe.name.size - len(contracts)
-    value, keys = universe.terms.line_value, set(issue_keys(known).tolist())
+    value = universe.terms.line_value
+    announced = as_of + np.timedelta64(ANNOUNCED_DAYS, "D")
+    keys = set(issue_keys(known, announced).tolist())
     checks = []
     for number, contract in enumerate(contracts, start=first):
         if contract.rule.kind != "treasury":

@@ -109,8 +109,8 @@ BASKETS = Schema(
         Column(
             "to_come",
             WHOLE,
-            "Issues of the calendar after the as-of date that will be deliverable, and are not in "
-            "the table.",
+            "Issues of the calendar after the as-of date that will be deliverable by the last "
+            "delivery day, and are not yet.",
             null=_NO_CALENDAR,
             evidence="inferred",
         ),
