@@ -1,4 +1,4 @@
-"""The delivery baskets of a run, and what is to be noted of them."""
+"""What is to be noted of the delivery baskets of a run."""
 
 from __future__ import annotations
 
@@ -15,35 +15,12 @@ from crossmargin.conventions import FICC_XM
 from crossmargin.exceptions import ExceptionLog
 from crossmargin.instruments.basket_checks import BasketCheck, check_baskets
 from crossmargin.instruments.deliverables import BasketStore
-from crossmargin.instruments.universe import TREASURY, Universe
+from crossmargin.instruments.universe import Universe
 from crossmargin.margin.ccps import clearing_houses
 from crossmargin.margin.cme.historical import equivalents
 from crossmargin.policies import Policy
 from crossmargin.policies.sections.baskets import BasketRules
 from crossmargin.results.baskets import listed
-
-
-def baskets_of(
-    parsed: ParsedInputs, netted: NettedBook, universe: Universe, baskets: BasketStore
-) -> list[BasketCheck]:
-    """Return what there is to check of each Treasury future of a book.
-
-    Parameters
-    ----------
-    parsed, netted
-        The earlier stages.
-    universe : Universe
-        The instruments on the market of the run.
-    baskets : BasketStore
-        Holds the baskets that the universe was built with.
-
-    Returns
-    -------
-    list of BasketCheck
-    """
-    return check_baskets(
-        universe, parsed.securities, netted.contracts, parsed.market.as_of, baskets
-    )
 
 
 def basket_notes(
@@ -103,17 +80,21 @@ def basket_notes_before_a_run(parsed: ParsedInputs, policy: Policy) -> pa.Table:
         return ExceptionLog().table()
     store = BasketStore()
     netted = net_trades(parsed, classify_trades(parsed, policy), clearing_houses(policy), store)
-    checks = baskets_of(parsed, netted, netted.universe, store)
-    return basket_notes(checks, parsed, netted, netted.universe, policy)
+    universe = netted.universe
+    checks = check_baskets(
+        universe, parsed.securities, netted.contracts, parsed.market.as_of, store
+    )
+    return basket_notes(checks, parsed, netted, universe, policy)
 
 
 def _used(parsed: ParsedInputs, netted: NettedBook, universe: Universe, policy: Policy) -> set[str]:
     """Return the contracts of the trades, and those that stand for cross-margined cash."""
     own = {contract.symbol for contract in parsed.trades.contracts}
-    cash = np.unique(netted.lines.instrument[netted.lines.segment == FICC_XM])
-    cash = cash[universe.kind[cash] == TREASURY]
+    crossed = np.zeros(universe.name.size, dtype=np.bool_)
+    crossed[netted.lines.instrument[netted.lines.segment == FICC_XM]] = True
     (stands_for, _), _ = equivalents(universe, policy.cme, parsed.market.as_of)
-    future = stands_for[cash]
+    # The Treasuries are the first instruments.
+    future = stands_for[crossed[: stands_for.size]]
     return own | set(universe.name[future[future >= 0]].tolist())
 
 
