@@ -144,6 +144,7 @@ def by_hand() -> MakeUniverse:
                 np.full(size, -1, dtype=np.int32),
                 np.zeros(size),
             ),
+            line_spread=np.zeros(size),
         )
 
     return make

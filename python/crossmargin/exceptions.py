@@ -86,6 +86,16 @@ CODES: dict[str, Code] = {
     "MARGIN_PROXY": Code(
         "note", "FICC's margin is its margin proxy: returns of benchmarks by bucket"
     ),
+    "BASKET_THIN": Code(
+        "note", "issues that should be deliverable are not in the securities table"
+    ),
+    "BASKET_MIXED": Code("note", "some deliverable securities have a market price, others not"),
+    "BASKET_OUTLIER": Code(
+        "note", "a deliverable security's z-spread is far from those of the others"
+    ),
+    "BASKET_EARLY": Code("note", "most of what will be deliverable is still to be issued"),
+    "CHEAPEST_CLOSE": Code("note", "the next security is nearly as cheap to deliver"),
+    "CHEAPEST_SHARED": Code("note", "contracts of two roots have the same cheapest security"),
     "INPUT_NOT_USED": Code("note", "an input was given that the policy does not use"),
     "OBSERVED_STALE": Code("note", "an observed margin is more than a year old"),
     "OBSERVED_NOT_USED": Code(

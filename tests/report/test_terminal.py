@@ -211,3 +211,13 @@ def test_rejected_rows_are_shown_and_their_accounts_counted(tmp_path: Path) -> N
     assert "Rejected rows (the first 10 of" in text
     assert "positions, row 10: reason 10 (account A2)" in text
     assert "reason 11" not in text
+
+
+def test_notes_on_baskets_are_one_line_of_the_head(tmp_path: Path) -> None:
+    log = ExceptionLog()
+    assert "baskets of futures" not in summary(accounts(2), log, tmp_path)
+    log.add("CHEAPEST_CLOSE", file="securities", instrument=["ZNU26", "ZBU26"], message=["a", "b"])
+    log.add("BASKET_THIN", file="securities", instrument="ZNU26", message="c")
+    lines = summary(accounts(2), log, tmp_path).splitlines()
+    told = [line.strip() for line in lines if "baskets of futures" in line]
+    assert told == ["baskets of futures: BASKET_THIN ZNU26; CHEAPEST_CLOSE ZNU26, ZBU26"]

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from crossmargin import columns as arrow
 from crossmargin.book.schemas import POSITIONS, SETTLEMENTS
+from crossmargin.calculation.baskets import basket_notes
 from crossmargin.calculation.batches import Batch
 from crossmargin.calculation.classified import ClassifiedTrades, classify_trades
 from crossmargin.calculation.clients import clients_of, rows_rejected
@@ -30,6 +31,7 @@ from crossmargin.calculation.unused import unused_saving
 from crossmargin.engine import Execution
 from crossmargin.engine.execution import Progress
 from crossmargin.exceptions import ExceptionLog, InputError, InputWarning, counts
+from crossmargin.instruments.basket_checks import check_baskets
 from crossmargin.io.column_map import ColumnsSource
 from crossmargin.io.tables import Source
 from crossmargin.margin.ccps import clearing_houses
@@ -236,7 +238,11 @@ def _from_book(
     models, noted = prepare_for_book(parsed, netted, policy, market, kept, execution)
     execution.tell("margin", 0.6)
     log = ExceptionLog()
-    for table in (parsed.exceptions, classified.exceptions, netted.exceptions, noted):
+    baskets = check_baskets(
+        models.universe, parsed.securities, netted.contracts, market.as_of, kept.baskets
+    )
+    doubts = basket_notes(baskets, parsed, netted, models.universe, policy)
+    for table in (parsed.exceptions, classified.exceptions, netted.exceptions, noted, doubts):
         log.extend(table)
     exceptions = log.table()
     rejected = rows_rejected(parsed, exceptions)
@@ -272,7 +278,9 @@ def _from_book(
         kept,
     )
     run_id = uuid.uuid4().hex
-    tables, described = result_tables(stages, exceptions, run_id=run_id, threads=execution.threads)
+    tables, described = result_tables(
+        stages, exceptions, baskets, run_id=run_id, threads=execution.threads
+    )
     manifest = {
         "run_id": run_id,
         "started": started,

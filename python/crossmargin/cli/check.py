@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crossmargin.calculation.baskets import basket_notes_before_a_run
 from crossmargin.calculation.inputs import Inputs, market_notes, read_inputs
 from crossmargin.cli.exits import exit_if_rejected
 from crossmargin.cli.inputs import InputOptions
@@ -83,6 +84,7 @@ def check(
     log = ExceptionLog()
     log.extend(read.exceptions)
     log.extend(market_notes(read.market, read.trades.contracts))
+    log.extend(basket_notes_before_a_run(read, rules))
     exceptions = log.table()
     source = {**read.source, **read.market.source}
     show(lambda console: print_check(source, exceptions, console))

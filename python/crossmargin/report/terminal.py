@@ -29,6 +29,8 @@ HEAD = (
     *("OBSERVED_STALE", "OBSERVED_NOT_USED"),
 )
 """Codes of the notes on whole inputs that the head of a summary shows."""
+OF_BASKETS = ("BASKET_", "CHEAPEST_")
+"""How the codes of notes on delivery baskets begin."""
 TOO_MUCH, NO_SPREAD = "*", "+"
 CAVEATS = {
     TOO_MUCH: "saving likely too much: a future moves without its basis in most scenarios",
@@ -71,6 +73,7 @@ def print_summary(run: Summarised, out: Path, console: Console) -> None:
         *_totals(accounts, out),
         *_outrights(run.manifest),
         *_inputs(run.exceptions.to_arrow()),
+        *_baskets(run.exceptions.to_arrow()),
     )
     for line in head:
         console.print(line, soft_wrap=True)
@@ -230,6 +233,20 @@ def _inputs(exceptions: pa.Table) -> list[Text]:
             more = f" (and {count - 1} more)" if count > 1 else ""
             lines.append(Text(f"  {file}: {note['message']}{more}", style="yellow"))
     return lines
+
+
+def _baskets(exceptions: pa.Table) -> list[Text]:
+    """Return a line that counts the notes on delivery baskets by code, if there are any."""
+    noted = pa.concat_tables(
+        exceptions.filter(pc.starts_with(exceptions["code"], start)) for start in OF_BASKETS
+    )
+    if not len(noted):
+        return []
+    contracts: dict[str, list[str]] = {}
+    for code, name in zip(noted["code"].to_pylist(), noted["instrument"].to_pylist(), strict=True):
+        contracts.setdefault(code, []).append(name)
+    told = "; ".join(f"{code} {', '.join(contracts[code])}" for code in CODES if code in contracts)
+    return [Text(f"  baskets of futures: {told}", style="yellow")]
 
 
 def _totals(accounts: pa.Table, out: Path) -> list[Text]:

@@ -11,6 +11,7 @@ from crossmargin.policies.sections.agreement import (
     ClassDisallowance,
     SpreadCredit,
 )
+from crossmargin.policies.sections.baskets import BasketRules
 from crossmargin.policies.sections.cme import (
     Cme,
     CmeCorrelation,
@@ -41,6 +42,7 @@ _ALL: tuple[type[Section], ...] = (
     *charges.SECTIONS,
     BacktestingRules,
     HigherOfRules,
+    BasketRules,
 )
 SECTIONS = {section.table: section for section in _ALL}
 """All tables by name, in the order in which a policy is shown."""
