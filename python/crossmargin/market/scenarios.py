@@ -16,6 +16,7 @@ from crossmargin import exact
 from crossmargin.arrays import Dates, Float, Integer, Mask
 from crossmargin.market.frozen import Frozen
 from crossmargin.market.history import History
+from crossmargin.market.short_rates import FUNDS
 
 STRESS = "stress"
 LOOK_BACK = 2500
@@ -191,6 +192,8 @@ class Scenarios(Frozen):
         because no contract is known on both dates.
     no_sofr : int
         Number of scenarios in which SOFR moves with the Treasury curve because a row is missing.
+    no_funds : int
+        Number of scenarios in which the funds rate moves by its proxy because fixings are missing.
     """
 
     shock: Float
@@ -199,6 +202,7 @@ class Scenarios(Frozen):
     tag: npt.NDArray[np.str_]
     no_basis: dict[str, int]
     no_sofr: int = 0
+    no_funds: int = 0
 
     @property
     def stressed(self) -> Integer:
@@ -229,8 +233,8 @@ def build_scenarios(
     factor : tuple of str, [K]
         Names of the factors.
     known : ndarray of bool, [T x K]
-        Where a factor's own history gives the shock. Elsewhere a basis has zero, and SOFR the
-        shock of the Treasury curve.
+        Where a factor's own history gives the shock. Elsewhere a basis has zero, and SOFR and the
+        funds rate have their proxy.
     look_back, minimum : int
         Rows wanted, and the fewest rows that are accepted.
     stress : sequence of StressWindow
@@ -319,6 +323,7 @@ def _scenarios(
         no_sofr=max(
             (count for name, count in lacking.items() if name.startswith("sofr:")), default=0
         ),
+        no_funds=lacking.get(FUNDS, 0),
     )
 
 
