@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
 from crossmargin.exceptions import InputError
 from crossmargin.market import Market
-from crossmargin.market.short_rates import ShortRates, funds_rates
+from crossmargin.market.history import History
+from crossmargin.market.short_rates import ShortRateRule, ShortRates, funds_rates
 from crossmargin.policies import Policy, ShortRateTable
 
 
@@ -45,11 +47,17 @@ def _with_short_rates(policy: Policy, market: Market) -> Market:
     funds = funds_rates(rule, history.date, market.fixings)
     now = history.short_rates
     if now is None or now.rule != rule or not np.array_equal(now.funds, funds, equal_nan=True):
-        history = replace(history, short_rates=ShortRates(rule, funds))
-        market = replace(market, history=history)
+        market = replace(market, history=_derived(history, rule, funds.tobytes()))
     try:
-        # Here the file of par yields can still be named; both are kept.
-        _ = history.node_zero_rate, market.short_rate_curve
+        # Both are kept. Here the par yields can still be named as what is wrong.
+        _ = market.history.node_zero_rate, market.short_rate_curve
     except ValueError as error:
         raise InputError(str(error)) from error
     return market
+
+
+@lru_cache(maxsize=1)
+def _derived(history: History, rule: ShortRateRule, funds: bytes) -> History:
+    """Return a history with short rates, the same one again for the next run on a market."""
+    rates = np.frombuffer(funds).reshape(history.date.size, -1)
+    return replace(history, short_rates=ShortRates(rule, rates))

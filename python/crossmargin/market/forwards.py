@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -94,7 +95,7 @@ def smooth_forwards(
     bend = [*unit[1:], [0.0] * (count + 1)]
     forward, integral = [unit[0]], [[0.0] * (count + 1)]
     alpha, beta = [], []
-    for k, (a, b) in enumerate(zip(start, start[1:], strict=False)):
+    for k, (a, b) in enumerate(pairwise(start)):
         width = b - a
         log = float(exact.log((b + front_years) / (a + front_years)))
         slope = _combined((1.0 / width, bend[k + 1]), (-1.0 / width, bend[k]))

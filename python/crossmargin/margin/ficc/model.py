@@ -240,7 +240,7 @@ class PreparedFicc:
         return (Note("MARGIN_PROXY", "par_yields", message),)
 
     def describe(self) -> dict[str, Any]:
-        """Return in how many scenarios a basis does not move, or SOFR or funds not by themselves."""
+        """Return in how many scenarios bases do not move, or SOFR or the funds rate by proxy."""
         return {
             "scenarios_without_basis": self.no_basis,
             "scenarios_without_sofr": self.no_sofr,
