@@ -16,7 +16,7 @@ from crossmargin import exact
 from crossmargin.arrays import Dates, Float, Integer, Mask
 from crossmargin.market.frozen import Frozen
 from crossmargin.market.history import History
-from crossmargin.market.short_rates import FUNDS
+from crossmargin.market.short_rates import FUNDS, SHORT
 
 STRESS = "stress"
 LOOK_BACK = 2500
@@ -122,13 +122,14 @@ class CorrelationScaling:
         Raises
         ------
         CorrelationError
-            A factor is a combination of those before it.
+            A factor that is no short rate is a combination of those before it.
 
         Notes
         -----
         Methodology, section 3: with z the shocks over their root mean square, C_old = mean of z z'
         and C_now = the exponential average of z z' as a correlation, z becomes L L_old^-1 z, where
-        L L' = weight C_now + (1 - weight) C_old. A factor without a recent move is not changed.
+        L L' = weight C_now + (1 - weight) C_old. A factor without a recent move is not changed. A
+        short rate that the factors before it explain has no part of its own: it follows from notes.
         """
         recent = np.zeros((len(factor), len(factor)))
         for row in shock[-look_back:]:
@@ -146,6 +147,9 @@ class CorrelationScaling:
         free = np.empty_like(z)
         for k, column in enumerate(moved.tolist()):
             if before[k, k] < NEARLY_DEPENDENT:
+                if factor[column].startswith(SHORT):
+                    free[k] = 0.0
+                    continue
                 raise CorrelationError(
                     f"{factor[column]} is a combination of the factors before it in the look-back, "
                     "so correlations cannot be scaled; set cme_correlation.weight to 0"

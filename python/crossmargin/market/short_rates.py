@@ -20,7 +20,9 @@ from crossmargin.market.curve import NODE_NAMES, NODES, Curve
 from crossmargin.market.forwards import SmoothCurve, SmoothForwards, smooth_forwards
 from crossmargin.market.frozen import Frozen
 
-FUNDS = "short:0"
+SHORT = "short:"
+"""How names of the factors begin."""
+FUNDS = f"{SHORT}0"
 """Name of the factor of the funds rate."""
 STEPS = 200
 """Most steps of the bootstrap; ten are usual."""
@@ -63,7 +65,7 @@ class ShortRateRule:
     @property
     def factor(self) -> tuple[str, ...]:
         """Names of the factors, [1 + N]: `short:0`, `short:2`, ..."""
-        return (FUNDS, *(f"short:{name}" for name in self.nodes))
+        return (FUNDS, *(f"{SHORT}{name}" for name in self.nodes))
 
     @property
     def forwards(self) -> SmoothForwards:
