@@ -58,8 +58,8 @@ def market(rows=6, *, rule=RULE, funds=None, sofr=None, basis=(), size=1e-3):
 def test_a_note_of_a_year_by_hand():
     """A par yield of 4% at a year and f(0) = 5%: one coupon before the last.
 
-    With one node the zero rate z solves DF(1) = (1 - 0.02 DF(1/2)) / 1.02, with DF(1/2) from the
-    curve by hand of `test_forwards`: f = f0 + g0 ((1 + 1/front) ln(1 + t/front) front - t).
+    With one node the zero rate solves DF(1) = (1 - 0.02 DF(1/2)) / 1.02, with DF(1/2) from the
+    curve by hand of `test_forwards`: f = f(0) + g0 (2 ln(1 + t) - t).
     """
     forwards = smooth_forwards((1.0,), 1.0, anchored=True)
     date = np.array([DAY])
