@@ -18,6 +18,7 @@ from crossmargin.exceptions import InputError
 from crossmargin.market import Market
 from crossmargin.market.calendars import is_business_day
 from crossmargin.market.curve import POINTS, Curve
+from crossmargin.market.sofr import build_sofr
 from crossmargin.policies import ShortRateTable, read_policy
 from crossmargin.sample import sample_tables
 
@@ -160,8 +161,28 @@ def test_explanations_and_reverse_stress_know_the_short_rates() -> None:
     assert run().stages.models.universe.curve_factors == 17
 
 
-def test_a_smooth_strip_of_real_quarters(real_data: Callable[[str], Path]) -> None:
-    """As of 2025-06-04 a parallel move of all factors moves every quarter by about 25 USD."""
+def test_a_sofr_history_takes_the_place_of_the_short_rates(tmp_path: Path) -> None:
+    market = fixed_market()
+    days = market.history.date[-150:]
+    rate = np.full((150, 11), np.nan)
+    walk = np.random.default_rng(4).integers(-4, 5, (150, 4)).cumsum(axis=0)
+    rate[:, [1, 3, 4, 8]] = 0.04 + 1e-4 * walk
+    sofr = build_sofr(days, rate, as_of=market.as_of)
+    own = replace(market, history=replace(market.history, sofr=sofr))
+    first = xm.run(**book(), market=own, policy=WITH, threads=1)
+    ficc = first.manifest["ccps"]["FICC"]
+    # Changes over three days, the first of which ends on the fourth row.
+    scenarios = ficc["cubes"]["pnl"]["scenarios"]
+    assert ficc["scenarios_without_sofr"] == scenarios - 147
+    assert ficc["scenarios_without_funds"] is None
+    assert first.stages.models.universe.curve_factors == 15
+    plain = xm.run(**book(), market=own, policy=WITHOUT, threads=1)
+    assert hashes(plain)["accounts"] != hashes(first)["accounts"]
+    again = xm.read_run(xm.write_run(first, tmp_path / "out"), threads=1)
+    assert hashes(xm.rerun(again, market=own, threads=1)) == hashes(first)
+
+
+def test_real_fixings_and_notes_give_every_row_its_rates(real_data: Callable[[str], Path]) -> None:
     market = xm.read_market(
         real_data("us_treasury_par_yields.csv.gz"),
         as_of="2025-06-04",
