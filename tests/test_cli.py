@@ -450,6 +450,7 @@ def test_help_names_every_input_and_the_version_is_the_packages(
         "ficc-cube",
         "cme-cube",
         "volumes",
+        "observed-margins",
         "sofr",
         "cycle",
         "max-rejected",

@@ -87,6 +87,10 @@ CODES: dict[str, Code] = {
         "note", "FICC's margin is its margin proxy: returns of benchmarks by bucket"
     ),
     "INPUT_NOT_USED": Code("note", "an input was given that the policy does not use"),
+    "OBSERVED_STALE": Code("note", "an observed margin is more than a year old"),
+    "OBSERVED_NOT_USED": Code(
+        "note", "no observed margin to scale CME's model to, or one it is not scaled to"
+    ),
     "TYPE_ASSUMED": Code("note", "the type is blank: taken as a nominal bill, note or bond"),
     "START_CASH_ASSUMED": Code("note", "start cash is blank: the model's dirty value is used"),
     "ROWS_REPEATED": Code("note", "rows equal an earlier one in every column; all are counted"),

@@ -55,6 +55,7 @@ def run(
     span_file: str | Path | None = None,
     settlements: Source | None = None,
     volumes: Source | None = None,
+    observed_margins: Source | None = None,
     columns: ColumnsSource | None = None,
     cycle: str = "EOD",
     threads: int | None = None,
@@ -88,6 +89,9 @@ def run(
         with our model price of each day they give the basis, in place of a basis history.
     volumes : path or table, optional
         Average daily volumes, for a policy that charges concentration.
+    observed_margins : path or table, optional
+        CME's own maintenance margins by contract or root (instrument, date, maintenance). The
+        manifest sets the model's margin of one contract beside each; a policy may scale the model.
     columns : path or dict, optional
         What our columns are called in your files, with their units: a TOML file, or its contents.
         For the market's files give it to `read_market`.
@@ -98,8 +102,8 @@ def run(
     max_rejected : int, optional
         If more rows are rejected, the input is unusable.
     allow_empty : bool
-        Whether positions, accounts, firms, volumes or (if securities are held) securities may have
-        no usable row. By default such an input is unusable.
+        Whether positions, accounts, firms, volumes, observed margins or (if securities are held)
+        securities may have no usable row. By default such an input is unusable.
     backend : {"auto", "native", "numba", "reference"}
         Which kernels to use. The results do not depend on it.
     progress : callable, optional
@@ -136,6 +140,7 @@ def run(
             firms=firms,
             settlements=settlements,
             volumes=volumes,
+            observed_margins=observed_margins,
             ficc_cube=ficc_cube,
             cme_cube=cme_cube,
             span_file=span_file,

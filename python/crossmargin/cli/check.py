@@ -15,6 +15,7 @@ from crossmargin.cli.options import (
     FiccCubeFile,
     FirmsFile,
     FixingsFile,
+    ObservedMarginsFile,
     ParYieldsFile,
     PolicyName,
     PositionsFile,
@@ -46,6 +47,7 @@ def check(
     cme_cube: CmeCubeFile = None,
     span_file: SpanFile = None,
     volumes: VolumesFile = None,
+    observed_margins: ObservedMarginsFile = None,
     columns: ColumnsFile = None,
     cycle: Cycle = "EOD",
 ) -> None:
@@ -70,6 +72,7 @@ def check(
         cme_cube=cme_cube,
         span_file=span_file,
         volumes=volumes,
+        observed_margins=observed_margins,
         columns=columns,
         cycle=cycle,
     )

@@ -24,7 +24,10 @@ TOP = 10
 """Accounts in each list, and rejected rows after a run."""
 CHECKED = 100
 """Rejected rows that a check lists."""
-HEAD = ("CURVE_EARLIER", "STRESS_CUT", "FIXINGS_MISSING", "FILE_REPEATED", "INPUT_REPEATED")
+HEAD = (
+    *("CURVE_EARLIER", "STRESS_CUT", "FIXINGS_MISSING", "FILE_REPEATED", "INPUT_REPEATED"),
+    *("OBSERVED_STALE", "OBSERVED_NOT_USED"),
+)
 """Codes of the notes on whole inputs that the head of a summary shows."""
 TOO_MUCH, NO_SPREAD = "*", "+"
 CAVEATS = {
@@ -66,6 +69,7 @@ def print_summary(run: Summarised, out: Path, console: Console) -> None:
         *_headline(run.manifest, accounts),
         *_share(run.manifest),
         *_totals(accounts, out),
+        *_outrights(run.manifest),
         *_inputs(run.exceptions.to_arrow()),
     )
     for line in head:
@@ -265,6 +269,24 @@ def _totals(accounts: pa.Table, out: Path) -> list[Text]:
     rejected = int(np.count_nonzero(columns.integers(accounts["rows_rejected"])))
     if rejected:
         lines.append(Text(f"  too low: {_counted(rejected)} with rejected rows", style="bold"))
+    return lines
+
+
+def _outrights(manifest: Mapping[str, Any]) -> list[Text]:
+    """Return a line for each clearing house whose model is compared with observed margins."""
+    lines = []
+    for ccp, described in manifest.get("ccps", {}).items():
+        known = [row for row in described.get("observed_margins", ()) if row["ratio"] is not None]
+        if not known:
+            continue
+        told = ", ".join(f"{row['instrument']} {row['ratio']:.2f}" for row in known)
+        first, last = (end(row["date"] for row in known) for end in (min, max))
+        since = last if first == last else f"{first} to {last}"
+        line = f"  {ccp} model over actual maintenance: {told} (as of {since})"
+        scaled = [row["instrument"] for row in known if row["factor"] != 1.0]
+        if scaled:
+            line += f"; scaled to the actual: {', '.join(scaled)}"
+        lines.append(Text(line))
     return lines
 
 

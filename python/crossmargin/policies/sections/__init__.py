@@ -11,7 +11,7 @@ from crossmargin.policies.sections.agreement import (
     ClassDisallowance,
     SpreadCredit,
 )
-from crossmargin.policies.sections.cme import Cme, CmeCorrelation
+from crossmargin.policies.sections.cme import Cme, CmeCorrelation, ObservedMarginRules
 from crossmargin.policies.sections.common import Section
 from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
@@ -31,6 +31,7 @@ _ALL: tuple[type[Section], ...] = (
     SpreadCredit,
     HaircutRules,
     CmeCorrelation,
+    ObservedMarginRules,
     Span,
     *charges.SECTIONS,
     BacktestingRules,
