@@ -12,12 +12,14 @@ import pytest
 
 from crossmargin.exceptions import InputError
 from crossmargin.files import MAX_TOML
+from crossmargin.market.short_rates import ShortRateRule
 from crossmargin.policies import (
     CcpTable,
     ClassDisallowance,
     CmeCorrelation,
     HaircutRules,
     HigherOfRules,
+    ShortRateTable,
     Span,
     SpreadCredit,
     build,
@@ -640,6 +642,25 @@ def test_correlation_scaling_is_a_table_of_its_own() -> None:
     ]
 
 
+SHORT_RATES = {
+    "short_rates__nodes": '["2", "5", "10"]',
+    "short_rates__front_years": "0.1",
+    "short_rates__funds_indices": '["EFFR", "SOFR"]',
+    "short_rates__funds_rows": "21",
+    "short_rates__proxy_share": "0.25",
+    "short_rates__proxy_node": '"2"',
+}
+
+
+def test_short_rates_are_a_table_of_their_own() -> None:
+    assert read_policy().get(ShortRateTable) is None
+    policy = parse_policy((TEXT + entries(**SHORT_RATES)).encode(), name="mine")
+    table = policy.get(ShortRateTable)
+    assert table == ShortRateTable(("2", "5", "10"), 0.1, ("EFFR", "SOFR"), 21, 0.25, "2")
+    assert table.rule == ShortRateRule(("2", "5", "10"), 0.1, ("EFFR", "SOFR"), 21, 0.25, "2")
+    assert table.rule.factor == ("short:0", "short:2", "short:5", "short:10")
+
+
 CHARGED = {
     "cme_liquidity__cost": '[["ZN", 15.625], ["SR3", 6]]',
     "cme_liquidity__reducible": "false",
@@ -676,6 +697,22 @@ def test_liquidity_and_concentration_are_tables_of_their_own() -> None:
         (CHARGED | {"cme_concentration__rate": '[["ZN", 1e5]]'}, "cme_concentration.rate must"),
         (CHARGED | {"cme_concentration__threshold": "-0.5"}, "cme_concentration.threshold must"),
         (CHARGED | {"cme_concentration__name": '"x"'}, "cme_concentration.name: unknown parameter"),
+        *(
+            (SHORT_RATES | {f"short_rates__{name}": value}, f"short_rates.{name} must")
+            for name, value in (
+                ("nodes", "[]"),
+                ("nodes", '["5", "2"]'),
+                ("nodes", '["1/4", "2"]'),
+                ("nodes", '["2", "2"]'),
+                ("front_years", "0.0"),
+                ("funds_indices", "[]"),
+                ("funds_indices", '["SOFR", "SOFR"]'),
+                ("funds_indices", '["LIBOR"]'),
+                ("funds_rows", "0"),
+                ("proxy_share", "1.5"),
+                ("proxy_node", '"3"'),
+            )
+        ),
         ({"cme_correlation__weight": "1.0"}, "cme_correlation.decay: the parameter is missing"),
         (
             {"cme_correlation__weight": "1.1", "cme_correlation__decay": "0.97"},

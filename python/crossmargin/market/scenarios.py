@@ -16,6 +16,7 @@ from crossmargin import exact
 from crossmargin.arrays import Dates, Float, Integer, Mask
 from crossmargin.market.frozen import Frozen
 from crossmargin.market.history import History
+from crossmargin.market.short_rates import FUNDS, SHORT
 
 STRESS = "stress"
 LOOK_BACK = 2500
@@ -121,13 +122,14 @@ class CorrelationScaling:
         Raises
         ------
         CorrelationError
-            A factor is a combination of those before it.
+            A factor that is no short rate is a combination of those before it.
 
         Notes
         -----
         Methodology, section 3: with z the shocks over their root mean square, C_old = mean of z z'
         and C_now = the exponential average of z z' as a correlation, z becomes L L_old^-1 z, where
-        L L' = weight C_now + (1 - weight) C_old. A factor without a recent move is not changed.
+        L L' = weight C_now + (1 - weight) C_old. A factor without a recent move is not changed. A
+        short rate that the factors before it explain has no part of its own: it follows from notes.
         """
         recent = np.zeros((len(factor), len(factor)))
         for row in shock[-look_back:]:
@@ -145,6 +147,9 @@ class CorrelationScaling:
         free = np.empty_like(z)
         for k, column in enumerate(moved.tolist()):
             if before[k, k] < NEARLY_DEPENDENT:
+                if factor[column].startswith(SHORT):
+                    free[k] = 0.0
+                    continue
                 raise CorrelationError(
                     f"{factor[column]} is a combination of the factors before it in the look-back, "
                     "so correlations cannot be scaled; set cme_correlation.weight to 0"
@@ -191,6 +196,8 @@ class Scenarios(Frozen):
         because no contract is known on both dates.
     no_sofr : int
         Number of scenarios in which SOFR moves with the Treasury curve because a row is missing.
+    no_funds : int
+        Number of scenarios in which the funds rate moves by its proxy because fixings are missing.
     """
 
     shock: Float
@@ -199,6 +206,7 @@ class Scenarios(Frozen):
     tag: npt.NDArray[np.str_]
     no_basis: dict[str, int]
     no_sofr: int = 0
+    no_funds: int = 0
 
     @property
     def stressed(self) -> Integer:
@@ -229,8 +237,8 @@ def build_scenarios(
     factor : tuple of str, [K]
         Names of the factors.
     known : ndarray of bool, [T x K]
-        Where a factor's own history gives the shock. Elsewhere a basis has zero, and SOFR the
-        shock of the Treasury curve.
+        Where a factor's own history gives the shock. Elsewhere a basis has zero, and SOFR and the
+        funds rate have their proxy.
     look_back, minimum : int
         Rows wanted, and the fewest rows that are accepted.
     stress : sequence of StressWindow
@@ -319,6 +327,7 @@ def _scenarios(
         no_sofr=max(
             (count for name, count in lacking.items() if name.startswith("sofr:")), default=0
         ),
+        no_funds=lacking.get(FUNDS, 0),
     )
 
 

@@ -14,6 +14,7 @@ from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules
+from crossmargin.policies.sections.short_rates import ShortRateTable
 from crossmargin.policies.sections.span import Span
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Parameter",
     "Policy",
     "ScenarioRules",
+    "ShortRateTable",
     "Span",
     "SpreadCredit",
     "build",

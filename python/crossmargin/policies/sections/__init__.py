@@ -18,12 +18,14 @@ from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules
+from crossmargin.policies.sections.short_rates import ShortRateTable
 from crossmargin.policies.sections.span import SPAN, Span
 
 _ALL: tuple[type[Section], ...] = (
     AgreementRules,
     Eligibility,
     ScenarioRules,
+    ShortRateTable,
     Ficc,
     Cme,
     ClassDisallowance,
