@@ -10,7 +10,15 @@ from crossmargin.margin.cme.model import CmeHvar, CmeSpan
 from crossmargin.margin.ficc.model import FiccVar
 from crossmargin.margin.historical_var import HistoricalVar
 from crossmargin.margin.model import ClearingHouse, MarginModel
-from crossmargin.policies import CcpTable, CmeCorrelation, HaircutRules, Policy, Span, build
+from crossmargin.policies import (
+    CcpTable,
+    CmeCorrelation,
+    CmeFloor,
+    HaircutRules,
+    Policy,
+    Span,
+    build,
+)
 from crossmargin.policies.sections import SPAN
 
 MODELS = {HistoricalVar.name: HistoricalVar}
@@ -33,7 +41,7 @@ def clearing_houses(policy: Policy) -> tuple[ClearingHouse, ...]:
     InputError
         There is no such model, or its parameters make no sense.
     """
-    cme: MarginModel = CmeHvar(policy.cme, policy.get(CmeCorrelation))
+    cme: MarginModel = CmeHvar(policy.cme, policy.get(CmeCorrelation), policy.get(CmeFloor))
     span = policy.get(Span)
     if policy.cme.model == SPAN and span is not None:
         cme = CmeSpan(policy.cme, span)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,12 @@ import pytest
 
 from crossmargin.conventions import ALL, CASH, COMBINED, FUTURES, OTHER
 from crossmargin.engine import Cube
-from crossmargin.margin.cme.historical import cme_cubes, cme_margin, equivalent_contracts
+from crossmargin.margin.cme.historical import (
+    Stressed,
+    cme_cubes,
+    cme_margin,
+    equivalent_contracts,
+)
 from crossmargin.market.scenarios import (
     CorrelationScaling,
     HistoryShortError,
@@ -63,7 +69,7 @@ def test_cash_enters_by_its_dv01_over_the_contracts(
     )
     historical, stressed, priced = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules)
     assert priced.all()
-    for cube in (historical, stressed):
+    for cube in (historical, stressed.cube):
         zt, zn = cube.pnl[4], cube.pnl[5]
         assert np.abs(zt).max() > 100.0
         half_step = 2.0**-21
@@ -84,15 +90,15 @@ def test_historical_moves_are_scaled_and_stressed_ones_are_not(
     scaled = ScenarioStore().of(market.history, scaling=VolatilityScaling(0.97, 250, 3.0), **how)
     # The last 100 rows, 60 to 159, and before them rows 20 to 59; of these 20 to 79 are stressed.
     assert historical.pnl.shape == (7, 140)
-    assert stressed.pnl.shape == (7, 60)
-    assert stressed.scenario is not None
-    assert stressed.scenario.tolist() == market.history.date[20:80].astype(str).tolist()
+    assert stressed.cube.pnl.shape == (7, 60)
+    assert stressed.cube.scenario is not None
+    assert stressed.cube.scenario.tolist() == market.history.date[20:80].astype(str).tolist()
     assert plain.stressed.tolist() == list(range(60))
     # ZTM25 by its only bond: forward value at the end of June's delivery.
     zt = universe.name.tolist().index("ZTM25")
     terms = universe.terms
     (line,) = range(*terms.instrument_ptr[zt : zt + 2])
-    for cube, shock in ((historical, scaled.shock), (stressed, plain.shock[:60])):
+    for cube, shock in ((historical, scaled.shock), (stressed.cube, plain.shock[:60])):
         change = np.zeros(len(shock))
         for term in range(*terms.line_ptr[line : line + 2]):
             own = slice(*terms.exponent_ptr[terms.term_exponent[term] :][:2])
@@ -121,7 +127,7 @@ def test_historical_moves_take_on_recent_correlations_and_stressed_ones_do_not(
     move = scaled.shock[:, scaled.factor.index("treasury:10")]
     np.testing.assert_allclose(historical.pnl[0], 2000.0 * np.expm1(-10 * move), rtol=0, atol=1e-6)
     assert np.abs(historical.pnl - plain[0].pnl).max() > 0.1
-    assert np.array_equal(stressed.pnl, plain[1].pnl)
+    assert np.array_equal(stressed.cube.pnl, plain[1].cube.pnl)
 
 
 def test_cheapest_to_deliver_is_chosen_anew(
@@ -154,7 +160,7 @@ def test_cash_without_its_contract_is_not_covered(
     historical, stressed, priced = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules)
     assert priced.tolist() == [False, True, False, True, False, True]
     assert not historical.pnl[[0, 2]].any()
-    assert not stressed.pnl[[0, 2]].any()
+    assert not stressed.cube.pnl[[0, 2]].any()
 
 
 def test_history_without_stress_is_an_error(build: Any, market: Any, scenario_rules: Any) -> None:
@@ -163,12 +169,16 @@ def test_history_without_stress_is_an_error(build: Any, market: Any, scenario_ru
         cme_cubes(build(market), market, ONLY_ZT_ZN, rules)
 
 
-def cubes(historical: list[float], stressed: list[float]) -> tuple[Cube, Cube]:
-    """Return cubes whose instrument 0 has these losses; instrument 1 has the opposite."""
-    return tuple(  # type: ignore[return-value]
+def cubes(historical: list[float], *stressed: list[float]) -> tuple[Cube, Stressed]:
+    """Return P&L whose instrument 0 has these losses, also by period; instrument 1 the opposite."""
+    every = [loss for period in stressed for loss in period]
+    one, other = (
         Cube(np.vstack([-np.array(x), np.array(x), np.zeros((8, len(x)))]))
-        for x in (historical, stressed)
+        for x in (historical, every)
     )
+    end = np.cumsum([len(period) for period in stressed]).tolist()
+    rows = tuple(slice(a, b) for a, b in pairwise([0, *end]))
+    return one, Stressed(other, rows, ((),) * len(rows))
 
 
 def margin(book_of: Any, *rows: dict[int, int], priced: Any = None, **changes: Any) -> Any:

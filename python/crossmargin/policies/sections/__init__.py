@@ -11,23 +11,25 @@ from crossmargin.policies.sections.agreement import (
     ClassDisallowance,
     SpreadCredit,
 )
-from crossmargin.policies.sections.cme import Cme, CmeCorrelation
+from crossmargin.policies.sections.cme import Cme, CmeCorrelation, CmeFloor
 from crossmargin.policies.sections.common import Section
 from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
-from crossmargin.policies.sections.scenarios import ScenarioRules
+from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
 from crossmargin.policies.sections.span import SPAN, Span
 
 _ALL: tuple[type[Section], ...] = (
     AgreementRules,
     Eligibility,
     ScenarioRules,
+    Stress,
     Ficc,
     Cme,
     ClassDisallowance,
     SpreadCredit,
     HaircutRules,
+    CmeFloor,
     CmeCorrelation,
     Span,
     *charges.SECTIONS,
