@@ -8,20 +8,24 @@ import numpy as np
 import pytest
 
 from crossmargin.conventions import ALL, CASH, COMBINED, FUTURES, OTHER
-from crossmargin.engine import Cube
+from crossmargin.engine import Cube, Execution, revalue
 from crossmargin.margin.cme.historical import (
     Stressed,
     cme_cubes,
     cme_margin,
+    cme_vars,
     equivalent_contracts,
 )
+from crossmargin.margin.cme.model import PreparedHvar
 from crossmargin.market.scenarios import (
     CorrelationScaling,
     HistoryShortError,
     ScenarioStore,
+    StressWindow,
     VolatilityScaling,
 )
-from crossmargin.policies import CmeCorrelation, read_policy
+from crossmargin.policies import CmeCorrelation, CmeFloor, read_policy
+from crossmargin.policies.sections.scenarios import HouseScenarios
 
 RULES = read_policy().cme
 ONLY_ZT_ZN = replace(RULES, equivalent_roots=((3.0, "ZT"), (100.0, "ZN")))
@@ -224,6 +228,105 @@ def test_a_gain_of_one_part_counts_and_v_is_not_negative(book_of: Any) -> None:
     assert result.component["HVaR"][0, FUTURES] == -100.0
     mostly_stress = replace(RULES, historical_weight=0.25)
     assert cme_margin(book, historical, stressed, every, mostly_stress).v[0, FUTURES] == 5.0
+
+
+def test_the_period_that_hurts_a_portfolio_most_counts(book_of: Any) -> None:
+    # Long loses at most 200 in the first period and 250 in the second; short 300 and 40.
+    historical, stressed = cubes([-60.0, 100.0, 80.0, 70.0], [200.0, -300.0], [250.0, 10.0, -40.0])
+    every = np.ones(10, dtype=bool)
+    book = book_of([{}, {0: 1}, {}, {0: -2}])
+    result = cme_margin(book, historical, stressed, every, RULES)
+    assert result.component["SVaR"][0, [FUTURES, OTHER]].tolist() == [250.0, 600.0]
+    # 0.75 * 100 + 0.25 * 250, and twice 0.75 * 60 + 0.25 * 300.
+    assert result.v[0, [FUTURES, OTHER]].tolist() == [137.5, 240.0]
+
+
+def test_parts_and_mixtures_are_those_of_each_period(book_of: Any) -> None:
+    # As above, with a third period in which short loses as much as in the first.
+    historical, stressed = cubes([-60.0, 100.0, 80.0], [200.0, -300.0], [250.0], [-300.0, 0.0])
+    unpriced = np.full(10, "", dtype=object)
+    model = PreparedHvar(RULES, historical, stressed, unpriced, 1, ())
+    book = book_of([{}, {0: 1}, {}, {0: -2}])
+    found = model.parts(book, Execution(1))
+    assert [part.component for part in found] == ["HVaR", "SVaR", "SVaR", "SVaR"]
+    weight = np.array([part.weight[0, [FUTURES, OTHER]] for part in found])
+    # On a tie the first period decides.
+    assert weight.tolist() == [[0.75, 0.75], [0.0, 0.25], [0.25, 0.0], [0.0, 0.0]]
+    terms = model.incremental
+    assert terms.mixtures == (
+        (0.75, 0.25, 0.0, 0.0),
+        (0.75, 0.0, 0.25, 0.0),
+        (0.75, 0.0, 0.0, 0.25),
+    )
+    vars_ = [tuple(row) for row in cme_vars(book, terms.measures, Execution(1))[0].T.tolist()]
+    assert terms.v(*vars_) == tuple(model.margin(book, Execution(1)).v[0].tolist())
+
+
+def house(scenario_rules: Any, *periods: tuple[Any, Any, tuple[str, ...]]) -> HouseScenarios:
+    """Return the small market's rules with periods of stress from (first, last, roots)."""
+    windows = tuple(StressWindow(first, last, roots) for first, last, roots in periods)
+    return HouseScenarios(100, 100, (), windows, ONLY_ZT_ZN.equivalent_roots)
+
+
+def test_periods_stand_one_after_the_other_and_move_their_roots_alone(
+    build: Any, market: Any, scenario_rules: Any
+) -> None:
+    universe, day = build(market), market.history.date
+    rules = house(
+        scenario_rules,
+        (day[20], day[29], ("ZT",)),
+        (day[2] - 900, day[2] - 800, ()),
+        (day[25], day[64], ()),
+    )
+    historical, stressed, _ = cme_cubes(universe, market, ONLY_ZT_ZN, rules)
+    one = replace(scenario_rules, stress_windows=((str(day[20]), str(day[64])),))
+    whole, together, _ = cme_cubes(universe, market, ONLY_ZT_ZN, one)
+    # A period without rows is not there, and five days are in two periods.
+    assert stressed.rows == (slice(0, 10), slice(10, 50))
+    assert stressed.windows == ((rules.periods[0],), (rules.periods[2],))
+    date = [*range(20, 30), *range(25, 65)]
+    assert stressed.cube.scenario is not None
+    assert stressed.cube.scenario.tolist() == day[date].astype(str).tolist()
+    expected = together.cube.pnl[:, [n - 20 for n in date]]
+    # ZN, and the notes of more than three years, stand still in the period of ZT.
+    of_zt = (universe.root == "ZT") | ((universe.root == "") & (universe.years <= 3.0))
+    assert 0 < of_zt.sum() < of_zt.size
+    expected[~of_zt, :10] = 0.0
+    assert np.array_equal(stressed.cube.pnl, expected)
+    # The look-back begins with row 60, and so rows 20 to 24 are there for ZT alone.
+    alone = whole.pnl.copy()
+    alone[~of_zt, :5] = 0.0
+    assert np.array_equal(historical.pnl, alone)
+
+
+def test_without_a_row_in_any_period_is_an_error(
+    build: Any, market: Any, scenario_rules: Any
+) -> None:
+    rules = house(scenario_rules, (np.datetime64("2030-01-01"), np.datetime64("2030-02-01"), ()))
+    with pytest.raises(HistoryShortError, match=r"2030-01-01 to 2030-02-01\); .* stress\.periods"):
+        cme_cubes(build(market), market, ONLY_ZT_ZN, rules)
+
+
+def test_a_buffer_raises_what_is_scaled_and_not_stress(
+    build: Any, market: Any, scenario_rules: Any
+) -> None:
+    universe = build(market)
+    plain = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules)
+    raised = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules, floor=CmeFloor(0.5))
+    scaling = VolatilityScaling(0.97, 250, 3.0, 0.5)
+    chosen = ScenarioStore().of(
+        market.history,
+        horizon=1,
+        look_back=100,
+        minimum=100,
+        stress=scenario_rules.stress,
+        scaling=scaling,
+    )
+    zn = universe.name.tolist().index("ZNM25")
+    expected = revalue(universe.terms, chosen.shock)[zn]
+    assert np.array_equal(raised[0].pnl[zn], expected)
+    assert not np.array_equal(raised[0].pnl, plain[0].pnl)
+    assert np.array_equal(raised[1].cube.pnl, plain[1].cube.pnl)
 
 
 def test_portfolios_net_across_their_segments_only(book_of: Any) -> None:
