@@ -16,7 +16,8 @@ from crossmargin.margin.cme.historical import (
     cme_vars,
     equivalent_contracts,
 )
-from crossmargin.margin.cme.model import PreparedHvar
+from crossmargin.margin.cme.model import CmeHvar, PreparedHvar
+from crossmargin.margin.model import ModelInputs, OwnCube
 from crossmargin.market.scenarios import (
     CorrelationScaling,
     HistoryShortError,
@@ -297,6 +298,33 @@ def test_periods_stand_one_after_the_other_and_move_their_roots_alone(
     alone = whole.pnl.copy()
     alone[~of_zt, :5] = 0.0
     assert np.array_equal(historical.pnl, alone)
+
+
+def test_scenarios_of_ones_own_lie_in_the_periods_by_their_names(
+    build: Any, market: Any, scenario_rules: Any, make_securities: Any
+) -> None:
+    universe, day = build(market), market.history.date
+    rules = house(scenario_rules, (day[20], day[29], ("ZT",)), (day[25], day[64], ()))
+    names = ["a gain", str(day[64]), str(day[26]), str(day[21]), str(day[99])]
+    pnl = np.arange(7.0 * 5).reshape(7, 5)
+    inputs = ModelInputs(
+        universe=universe,
+        held=make_securities(),
+        market=market,
+        scenarios=rules,
+        eligible=np.ones(7, dtype=bool),
+        store=ScenarioStore(),
+        cube=OwnCube("cme_cube", universe.name.tolist(), pnl, names),
+    )
+    found = CmeHvar(ONLY_ZT_ZN).prepare(inputs, Execution(1)).stressed
+    assert found is not None
+    assert found.cube.scenario is not None
+    assert found.cube.scenario.tolist() == [names[n] for n in (2, 3, 1, 2)]
+    assert found.rows == (slice(0, 2), slice(2, 4))
+    names_of = universe.name.tolist()
+    zt, zn = names_of.index("ZTM25"), names_of.index("ZNM25")
+    assert found.cube.pnl[zt].tolist() == pnl[zt, [2, 3, 1, 2]].tolist()
+    assert found.cube.pnl[zn].tolist() == [0.0, 0.0, *pnl[zn, [1, 2]].tolist()]
 
 
 def test_without_a_row_in_any_period_is_an_error(
