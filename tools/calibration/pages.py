@@ -27,8 +27,8 @@ def style(name: str) -> Iterator[None]:
 
 
 def svg(figure: Figure) -> str:
-    """Return a figure as SVG, without a date."""
+    """Return a figure as SVG, without a date or the version of what drew it."""
     text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None})
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     # Lines end without blanks, as everywhere.
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
