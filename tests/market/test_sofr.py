@@ -182,7 +182,7 @@ def test_sofr_is_scaled_from_the_first_row_on():
     found = ScenarioStore().of(market(zero, late).history, **how)
     assert found.no_sofr == 200
     joined = np.vstack([np.diff(zero[:201, [3, 4]], axis=0), np.diff(late.zero_rate, axis=0)])
-    assert np.array_equal(found.shock[:, 11:], scaling.scale(joined, np.zeros(2, np.int64)))
+    assert np.array_equal(found.shock[:, 11:], scaling.scale(joined, np.zeros(2, np.int64), 2500))
 
 
 def test_a_market_without_sofr_has_none():

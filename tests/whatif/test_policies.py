@@ -20,6 +20,7 @@ from crossmargin.sample import sample_tables
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs/policies"
 SPAN, CHARGES = "cme-ficc-2026-04-30-span", "cme-ficc-2026-04-30-charges"
+SECOND = "cme-ficc-2026-11-30"
 MIXED = """
 name = "mixed"
 title = "mixed"
@@ -40,6 +41,7 @@ OBSERVED = pa.table(
 )
 POLICIES = (
     *("default", "span", "charges", "reducible", "span by class", "haircuts by class"),
+    SECOND,
     *sorted(file.stem for file in EXAMPLES.glob("*.toml")),
 )
 
@@ -60,7 +62,9 @@ def session_of(name: str, folder: Path) -> xm.Session:
     tables = sample_tables(accounts=50)
     book = {name: tables[name] for name in ("positions", "accounts", "securities")}
     example = EXAMPLES / f"{name}.toml"
-    policy: Any = {"default": None, "span": SPAN, "charges": CHARGES}.get(name, example)
+    policy: Any = {"default": None, "span": SPAN, "charges": CHARGES, SECOND: SECOND}.get(
+        name, example
+    )
     if name == "reducible":
         charges = (
             GrossValueCharge("a", "FICC", 0.001, True, "ours", "a test"),

@@ -13,6 +13,7 @@ from crossmargin.margin.model import ClearingHouse, MarginModel
 from crossmargin.policies import (
     CcpTable,
     CmeCorrelation,
+    CmeFloor,
     HaircutRules,
     ObservedMarginRules,
     Policy,
@@ -44,7 +45,8 @@ def clearing_houses(policy: Policy) -> tuple[ClearingHouse, ...]:
     """
     observed = policy.get(ObservedMarginRules)
     use = SHOW if observed is None else observed.use
-    cme: MarginModel = CmeHvar(policy.cme, policy.get(CmeCorrelation), use)
+    correlation, floor = policy.get(CmeCorrelation), policy.get(CmeFloor)
+    cme: MarginModel = CmeHvar(policy.cme, correlation, floor, use)
     span = policy.get(Span)
     if policy.cme.model == SPAN and span is not None:
         cme = CmeSpan(policy.cme, span, use)

@@ -8,12 +8,17 @@ from crossmargin.policies.ccps import CcpTable
 from crossmargin.policies.files import shipped_policies
 from crossmargin.policies.policy import Parameter, Policy, read_policy
 from crossmargin.policies.sections.agreement import AgreementRules, ClassDisallowance, SpreadCredit
-from crossmargin.policies.sections.cme import Cme, CmeCorrelation, ObservedMarginRules
+from crossmargin.policies.sections.cme import (
+    Cme,
+    CmeCorrelation,
+    CmeFloor,
+    ObservedMarginRules,
+)
 from crossmargin.policies.sections.common import MaturityGroup
 from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
-from crossmargin.policies.sections.scenarios import ScenarioRules
+from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
 from crossmargin.policies.sections.short_rates import ShortRateTable
 from crossmargin.policies.sections.span import Span
 
@@ -24,6 +29,7 @@ __all__ = [
     "ClassDisallowance",
     "Cme",
     "CmeCorrelation",
+    "CmeFloor",
     "Eligibility",
     "Ficc",
     "HaircutRules",
@@ -36,6 +42,7 @@ __all__ = [
     "ShortRateTable",
     "Span",
     "SpreadCredit",
+    "Stress",
     "build",
     "read_policy",
     "shipped_policies",

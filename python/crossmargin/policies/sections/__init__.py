@@ -12,12 +12,17 @@ from crossmargin.policies.sections.agreement import (
     SpreadCredit,
 )
 from crossmargin.policies.sections.baskets import BasketRules
-from crossmargin.policies.sections.cme import Cme, CmeCorrelation, ObservedMarginRules
+from crossmargin.policies.sections.cme import (
+    Cme,
+    CmeCorrelation,
+    CmeFloor,
+    ObservedMarginRules,
+)
 from crossmargin.policies.sections.common import Section
 from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
-from crossmargin.policies.sections.scenarios import ScenarioRules
+from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
 from crossmargin.policies.sections.short_rates import ShortRateTable
 from crossmargin.policies.sections.span import SPAN, Span
 
@@ -26,11 +31,13 @@ _ALL: tuple[type[Section], ...] = (
     Eligibility,
     ScenarioRules,
     ShortRateTable,
+    Stress,
     Ficc,
     Cme,
     ClassDisallowance,
     SpreadCredit,
     HaircutRules,
+    CmeFloor,
     CmeCorrelation,
     ObservedMarginRules,
     Span,
