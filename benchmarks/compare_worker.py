@@ -155,7 +155,8 @@ def move_cme(inputs: Inputs) -> Call:
 
     def call() -> Sequence[Any]:
         cme, stressed, _ = cme_cubes(universe, market, policy.cme, policy.scenarios, **kept)
-        return cme.pnl, stressed.pnl
+        # Before periods of stress by clearing house this was a cube.
+        return cme.pnl, getattr(stressed, "cube", stressed).pnl
 
     return call
 

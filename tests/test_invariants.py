@@ -21,10 +21,12 @@ from crossmargin.market.curve import TENORS
 from crossmargin.policies import (
     ClassDisallowance,
     CmeCorrelation,
+    CmeFloor,
     HaircutRules,
     ObservedMarginRules,
     Policy,
     Span,
+    Stress,
 )
 from crossmargin.policies.sections import CLASS_DISALLOWANCE, LOWER_OF_MODELS, SPREAD_CREDIT
 from crossmargin.policies.sections.charges import (
@@ -120,11 +122,14 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "policies"
 OFFSET_METHODS = (LOWER_OF_MODELS, CLASS_DISALLOWANCE, SPREAD_CREDIT)
 CHARGED = "charges"
 EVERYTHING = "everything"
+PERIODS = "periods"
 BY_OFFSET_METHOD = [
     (offset_method, model) for model in (HVAR, SPAN) for offset_method in OFFSET_METHODS
 ]
 every_offset_method = pytest.mark.parametrize(("offset_method", "model"), BY_OFFSET_METHOD)
-every_policy = pytest.mark.parametrize("variant", [*OFFSET_METHODS, CHARGED, SPAN, EVERYTHING])
+every_policy = pytest.mark.parametrize(
+    "variant", [*OFFSET_METHODS, CHARGED, SPAN, EVERYTHING, PERIODS]
+)
 
 
 CHARGED_ROOTS = ("ZN", "ZT", "SR3")
@@ -149,11 +154,27 @@ def cme_charges(*, reducible: bool) -> tuple[CmeLiquidity, CmeConcentration]:
     )
 
 
+def periods_of_stress() -> tuple[tuple[str, str, str, str, tuple[str, ...]], ...]:
+    """Return periods before the look-back, within it, and across its start; one has two roots."""
+    days = [str(market(0).history.date[row]) for row in (0, 25, 20, 50, 70, 90)]
+    return tuple(
+        (ccp, name, first, last, roots)
+        for ccp in ("FICC", "CME")
+        for name, first, last, roots in (
+            ("first", *days[:2], ()),
+            ("second", *days[2:4], ("ZT", "ZN")),
+            ("third", *days[4:], ()),
+        )
+    )
+
+
 @cache
 def policy(variant: str = LOWER_OF_MODELS, model: str = HVAR) -> Policy:
     """Return the default policy, or one with other rules or another model, for a short history."""
     if variant == SPAN:
         return policy(model=SPAN)
+    if variant == PERIODS:
+        return policy().with_sections(Stress(periods_of_stress()), CmeFloor(0.25))
     if variant == EVERYTHING:
         by_class = policy(CLASS_DISALLOWANCE, SPAN)
         both = replace(policy(CHARGED), cme=by_class.cme, agreement=by_class.agreement)

@@ -29,7 +29,7 @@ RULES = {
     ),
     "margin/ficc": ("v_ficc", "v_ficc_haircut", "haircut"),
     "margin/cme": (
-        *("v_cme", "v_cme_stressed", "v_span"),
+        *("v_cme", "larger", "v_cme_stressed", "v_span"),
         *("scan_loss", "spread_delta", "held_on_side"),
     ),
     "margin/charges": ("net_cost", "beyond_volume", "above_share", "rate_of"),

@@ -174,7 +174,7 @@ def test_each_step_is_the_run_that_it_stands_for() -> None:
     assert by_name[new]["before"] == 0
 
 
-@pytest.mark.parametrize("policy", [None, "cme-ficc-2026-04-30-charges"])
+@pytest.mark.parametrize("policy", [None, "cme-ficc-2026-04-30-charges", "cme-ficc-2026-11-30"])
 def test_the_last_run_between_is_the_later_run(policy: str | None) -> None:
     """No part of the later run is forgotten, which the sums alone would not show."""
     before = run(0, policy=policy)

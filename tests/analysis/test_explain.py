@@ -250,6 +250,36 @@ def test_the_tail_decides(sample_run: xm.RunResult) -> None:
     assert list(by_tail.values()) == pytest.approx([1.0] * len(by_tail))
 
 
+def test_the_period_that_decides_is_told() -> None:
+    run = run_of("cme-ficc-2026-11-30")
+    models = stages_of(run).models
+    periods = models.policy.scenarios_of("CME").stress
+    counts = set()
+    for account in run.accounts["account"].to_pylist():
+        told = xm.explain(run, account)
+        amount = {
+            (row["clearing_firm"], row["portfolio"]): row["amount"]
+            for row in told.components
+            if row["component"] == "SVaR" and row["amount"] is not None
+        }
+        tails = [row for row in told.tails if row["component"] == "SVaR"]
+        for row in tails:
+            assert row["tag"] == "stress"
+            if row["rank"] == max(
+                other["rank"]
+                for other in tails
+                if (other["clearing_firm"], other["portfolio"])
+                == (row["clearing_firm"], row["portfolio"])
+            ):
+                # The tail is that of the largest stressed VaR.
+                lost = amount.pop((row["clearing_firm"], row["portfolio"]))
+                assert -row["pnl"] == pytest.approx(float(lost), abs=0.006)
+                day = np.datetime64(row["scenario"])
+                counts.add(next(n for n, p in enumerate(periods) if p.first <= day <= p.last))
+        assert not amount
+    assert len(counts) > 1
+
+
 def test_without_a_line_is_the_run_without_it(sample_inputs: dict[str, Any]) -> None:
     run = run_of("cme-ficc-2026-04-30")
     row = next(r for r in run.accounts if r["binding"] and r["status"] == "complete")

@@ -25,7 +25,7 @@ def hashes(result: xm.RunResult) -> dict[str, str]:
     return {name: entry["hash"] for name, entry in result.manifest["results"].items()}
 
 
-@pytest.mark.parametrize("policy", [None, "cme-ficc-2026-04-30-span"])
+@pytest.mark.parametrize("policy", [None, "cme-ficc-2026-04-30-span", "cme-ficc-2026-11-30"])
 def test_a_rerun_is_a_run_on_that_market(book: dict[str, Any], policy: str | None) -> None:
     market = xm.sample_market()
     moved = market.with_curve(Curve(market.as_of, market.curve.log_df * 1.01))

@@ -40,10 +40,11 @@ def run_of(policy: str | Path | None) -> xm.RunResult:
         None,
         "cme-ficc-2026-04-30-span",
         "cme-ficc-2026-04-30-charges",
+        "cme-ficc-2026-11-30",
         POLICIES / "example-class-disallowance.toml",
         POLICIES / "example-third-ccp.toml",
     ],
-    ids=["default", "span", "charges", "classes", "third"],
+    ids=["default", "span", "charges", "second", "classes", "third"],
 )
 def run(request: pytest.FixtureRequest) -> xm.RunResult:
     return run_of(request.param)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,9 +93,52 @@ def test_volatility_ratio_by_hand():
     shock = np.array([[1.0], [3.0], [2.0]])
     # Seed (1 + 9) / 2 = 5. Variances: (5 + 1) / 2 = 3, (3 + 9) / 2 = 6, (6 + 4) / 2 = 5.
     expected = [math.sqrt(5 / 3), math.sqrt(5 / 6), 1.0]
-    np.testing.assert_allclose(scaling.ratio(shock)[:, 0], expected, rtol=1e-15)
-    clipped = VolatilityScaling(decay=0.5, seed_rows=2, limit=1.05).ratio(shock)[:, 0]
+    np.testing.assert_allclose(scaling.ratio(shock, 3)[:, 0], expected, rtol=1e-15)
+    clipped = VolatilityScaling(decay=0.5, seed_rows=2, limit=1.05).ratio(shock, 3)[:, 0]
     np.testing.assert_allclose(clipped, [1.05, 1 / 1.05, 1.0], rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("buffer", "look_back", "now"),
+    [
+        # Variances are 3, 6, 5, and the mean square of all rows is 14 / 3: below 5.
+        (0.25, 3, math.sqrt(5)),
+        # The last two rows have (9 + 4) / 2 = 6.5: sqrt(5) grows by a tenth, or up to sqrt(6.5).
+        (0.1, 2, 1.1 * math.sqrt(5)),
+        (0.25, 2, math.sqrt(6.5)),
+        (0.0, 2, math.sqrt(5)),
+    ],
+)
+def test_a_buffer_raises_todays_volatility_up_to_that_of_the_look_back(
+    buffer: float, look_back: int, now: float
+) -> None:
+    shock = np.array([[1.0], [3.0], [2.0]])
+    found = VolatilityScaling(0.5, 2, 3.0, buffer).ratio(shock, look_back)[:, 0]
+    np.testing.assert_allclose(found, now / np.sqrt([3.0, 6.0, 5.0]), rtol=1e-15)
+
+
+@given(st.floats(0.0, 1.0), st.integers(1, 80), st.integers(0, 1000))
+def test_a_buffer_never_lowers_a_shock_and_raises_it_by_no_more_than_itself(
+    buffer: float, look_back: int, seed: int
+) -> None:
+    shock = np.random.default_rng(seed).normal(size=(60, 2)) * np.linspace(3.0, 1.0, 60)[:, None]
+    # A limit that is not reached.
+    plain = VolatilityScaling(0.9, 20, 1e6).ratio(shock, look_back)
+    raised = VolatilityScaling(0.9, 20, 1e6, buffer).ratio(shock, look_back)
+    assert (raised >= plain).all()
+    assert (raised <= plain * (1.0 + buffer) * (1.0 + 1e-12)).all()
+
+
+def test_a_root_stands_still_in_rows_that_are_there_for_other_roots_alone():
+    first, second = window(1, 3), window(3, 4)
+    stress = [replace(first, roots=("ZT",)), second, replace(window(9, 9), roots=("ZB",))]
+    found = build(10, look_back=4, stress=stress)
+    assert row_of(found) == [1, 2, 3, 4, 6, 7, 8, 9]
+    still = found.still(stress, np.array(["ZT", "ZN", "ZB"], dtype=object))
+    # Rows 1 and 2 are ZT's alone; row 3 is in a window of all; the look-back moves all.
+    expected = np.zeros((3, 8), dtype=bool)
+    expected[1:, :2] = True
+    assert np.array_equal(still, expected)
 
 
 def plain_scaling(shock, decay=0.97, seed_rows=250, limit=3.0):
@@ -128,7 +172,7 @@ def test_volatility_scaling_against_a_plain_recomputation():
 
 def test_a_history_shorter_than_the_seed_is_its_own_seed():
     shock = np.random.default_rng(13).normal(size=(100, 1))
-    ours = SCALING.scale(shock, np.array([0]))[:, 0]
+    ours = SCALING.scale(shock, np.array([0]), 100)[:, 0]
     np.testing.assert_allclose(ours, plain_scaling(shock[:, 0].tolist()), rtol=1e-12)
 
 

@@ -15,6 +15,7 @@ from crossmargin.market.curve import (
     TENORS,
     TREASURY_FACTORS,
     Curve,
+    LinearShifts,
     swap_discount_factors,
 )
 from crossmargin.market.history import History
@@ -128,14 +129,14 @@ def sofr(rows, level, node=(3, 4), last=10):
 def test_where_the_history_lacks_an_end_sofr_moves_with_treasuries():
     own = sofr([2, 3, 5, 6], [[0.01, 0.02], [0.03, 0.05], [0.10, 0.20], [0.11, 0.23]])
     treasury = np.arange(7 * 11.0).reshape(7, 11) / 100
-    change, known = own.change(FIRST + np.arange(8), 1, treasury)
+    change, known = own.change(FIRST + np.arange(8), 1, treasury[:, own.node])
     # Changes that end on rows 1 to 7: rows 3 and 6 have both ends.
     assert known.tolist() == [False, False, True, False, False, True, False]
     expected = treasury[:, [3, 4]]
     expected[2] = [0.02, 0.03]
     expected[5] = [0.01, 0.03]
     np.testing.assert_allclose(change, expected, rtol=0, atol=1e-15)
-    change, known = own.change(FIRST + np.arange(8), 3, treasury[:5])
+    change, known = own.change(FIRST + np.arange(8), 3, treasury[:5, own.node])
     # Over three rows: 2 to 5, and 3 to 6.
     assert known.tolist() == [False, False, True, True, False]
     np.testing.assert_allclose(change[2:4], [[0.09, 0.18], [0.08, 0.18]], rtol=0, atol=1e-15)
@@ -181,19 +182,20 @@ def test_sofr_is_scaled_from_the_first_row_on():
     found = ScenarioStore().of(market(zero, late).history, **how)
     assert found.no_sofr == 200
     joined = np.vstack([np.diff(zero[:201, [3, 4]], axis=0), np.diff(late.zero_rate, axis=0)])
-    assert np.array_equal(found.shock[:, 11:], scaling.scale(joined, np.zeros(2, np.int64)))
+    assert np.array_equal(found.shock[:, 11:], scaling.scale(joined, np.zeros(2, np.int64), 2500))
 
 
 def test_a_market_without_sofr_has_none():
     found = market(np.zeros((5, 11)), None)
-    assert found.sofr_factors is None
+    assert found.short_rate_curve is None
     assert ScenarioStore().of(found.history, horizon=1, minimum=1).no_sofr == 0
 
 
 def test_the_factors_of_a_markets_sofr_curve_follow_the_treasurys():
     own = sofr([3, 4], np.zeros((2, 2)), node=(1, 6), last=4)
-    found = market(np.zeros((5, 11)), own).sofr_factors
+    found = market(np.zeros((5, 11)), own).short_rate_curve
     assert found is not None
     assert found.first == 11
-    assert found.nodes.tolist() == [NODES[1], NODES[6]]
+    assert isinstance(found.shifts, LinearShifts)
+    assert found.shifts.nodes.tolist() == [NODES[1], NODES[6]]
     assert found.curve is own.curve

@@ -20,7 +20,7 @@ from crossmargin.calculation.moves import Movable, margin_after, movable
 from crossmargin.calculation.result import Stages, stages_of
 from crossmargin.engine import Execution
 from crossmargin.market.curve import TENORS
-from crossmargin.policies import HaircutRules, Policy, Span
+from crossmargin.policies import CmeFloor, HaircutRules, Policy, Span, Stress
 from crossmargin.policies.sections.charges import GrossValueCharge
 
 Row = dict[str, Any]
@@ -66,6 +66,7 @@ POLICIES = (
     "high minimum",
     "many charges",
     "half level",
+    "periods",
 )
 BOOKS = (*POLICIES, OWN, OFF_GRID)
 
@@ -136,6 +137,22 @@ def _policy(name: str) -> Policy:
             rules,
             agreement=replace(agreement, cap=1.0),
             cme=replace(rules.cme, level=0.4, historical_weight=1.0),
+        )
+    if name == "periods":
+        days = [str(_market().history.date[row]) for row in (0, 45, 46, 60, 85, 95)]
+        return rules.with_sections(
+            Stress(
+                tuple(
+                    (ccp, period, first, last, names)
+                    for ccp in ("FICC", "CME")
+                    for period, first, last, names in (
+                        ("first", *days[:2], ()),
+                        ("second", *days[2:4], ("ZN", "ZF")),
+                        ("third", *days[4:], ()),
+                    )
+                )
+            ),
+            CmeFloor(0.25),
         )
     if name == "many charges":
         charges = tuple(

@@ -64,7 +64,10 @@ class Account:
             measures = tuple(
                 Measure(cube, level, slice(start, None)) for start, level in self.measures[ccp]
             )
-            sums, mixtures = None, ((self.weight, 1.0 - self.weight),)
+            # Every measure of CME's but the first is a period of stress.
+            shares = np.eye(len(measures) - 1) * (1.0 - self.weight)
+            sums = None
+            mixtures = tuple((self.weight, *share) for share in shares.tolist())
             if ccp == FICC:
                 bucket = np.arange(self.value.size, dtype=np.int32) % self.rate.size
                 sums = BucketSums(self.value, bucket, self.rate, UNIONS[FICC])
@@ -90,7 +93,8 @@ class Account:
             k = max(1, int(np.ceil(round((1.0 - level) * of_measure.shape[1], 9))))
             tails.append(of_measure[:, k - 1])
         if ccp == CME:
-            return np.maximum(self.weight * tails[0] + (1.0 - self.weight) * tails[1], 0.0)
+            stressed = np.maximum.reduce(tails[1:])
+            return np.maximum(self.weight * tails[0] + (1.0 - self.weight) * stressed, 0.0)
         value = lots * self.value
         net = [value[:, bucket :: self.rate.size].sum(axis=1) for bucket in range(self.rate.size)]
         floor = np.abs(np.column_stack(net)) @ self.rate
@@ -335,6 +339,9 @@ def made_up(seed: int) -> Account:
         starts = (0, int(rng.integers(0, scenarios - 1)))
         return tuple((start, float(rng.choice([0.3, 0.5, 0.7, 0.8, 0.9]))) for start in starts)
 
+    measured = {ccp: measures() for ccp in (FICC, CME)}
+    if rng.random() < 0.4:
+        measured[CME] += measures()
     if rng.random() < 0.3:
         for own in pnl.values():
             own[rng.random(shape) < 0.3] = 0.0
@@ -344,7 +351,7 @@ def made_up(seed: int) -> Account:
         crossed = np.where(rng.random(futures) < 0.5, 0, total)
     return Account(
         pnl=pnl,
-        measures={ccp: measures() for ccp in (FICC, CME)},
+        measures=measured,
         weight=float(rng.choice([0.0, 0.25, 0.75, 1.0])),
         value=rng.integers(-2, 8, size) * 10.0 * unit,
         rate=rng.choice([0.0, 0.01, 0.05], int(rng.integers(1, 3))),

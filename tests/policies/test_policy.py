@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from importlib import resources
@@ -12,6 +13,8 @@ import pytest
 
 from crossmargin.exceptions import InputError
 from crossmargin.files import MAX_TOML
+from crossmargin.market.scenarios import StressWindow
+from crossmargin.market.short_rates import ShortRateRule
 from crossmargin.policies import (
     CcpTable,
     ClassDisallowance,
@@ -19,6 +22,8 @@ from crossmargin.policies import (
     CmeEquivalents,
     HaircutRules,
     HigherOfRules,
+    Policy,
+    ShortRateTable,
     Span,
     SpanTiers,
     SpreadCredit,
@@ -723,6 +728,25 @@ def test_correlation_scaling_is_a_table_of_its_own() -> None:
     ]
 
 
+SHORT_RATES = {
+    "short_rates__nodes": '["2", "5", "10"]',
+    "short_rates__front_years": "0.1",
+    "short_rates__funds_indices": '["EFFR", "SOFR"]',
+    "short_rates__funds_rows": "21",
+    "short_rates__proxy_share": "0.25",
+    "short_rates__proxy_node": '"2"',
+}
+
+
+def test_short_rates_are_a_table_of_their_own() -> None:
+    assert read_policy().get(ShortRateTable) is None
+    policy = parse_policy((TEXT + entries(**SHORT_RATES)).encode(), name="mine")
+    table = policy.get(ShortRateTable)
+    assert table == ShortRateTable(("2", "5", "10"), 0.1, ("EFFR", "SOFR"), 21, 0.25, "2")
+    assert table.rule == ShortRateRule(("2", "5", "10"), 0.1, ("EFFR", "SOFR"), 21, 0.25, "2")
+    assert table.rule.factor == ("short:0", "short:2", "short:5", "short:10")
+
+
 CHARGED = {
     "cme_liquidity__cost": '[["ZN", 15.625], ["SR3", 6]]',
     "cme_liquidity__reducible": "false",
@@ -759,6 +783,22 @@ def test_liquidity_and_concentration_are_tables_of_their_own() -> None:
         (CHARGED | {"cme_concentration__rate": '[["ZN", 1e5]]'}, "cme_concentration.rate must"),
         (CHARGED | {"cme_concentration__threshold": "-0.5"}, "cme_concentration.threshold must"),
         (CHARGED | {"cme_concentration__name": '"x"'}, "cme_concentration.name: unknown parameter"),
+        *(
+            (SHORT_RATES | {f"short_rates__{name}": value}, f"short_rates.{name} must")
+            for name, value in (
+                ("nodes", "[]"),
+                ("nodes", '["5", "2"]'),
+                ("nodes", '["1/4", "2"]'),
+                ("nodes", '["2", "2"]'),
+                ("front_years", "0.0"),
+                ("funds_indices", "[]"),
+                ("funds_indices", '["SOFR", "SOFR"]'),
+                ("funds_indices", '["LIBOR"]'),
+                ("funds_rows", "0"),
+                ("proxy_share", "1.5"),
+                ("proxy_node", '"3"'),
+            )
+        ),
         ({"cme_correlation__weight": "1.0"}, "cme_correlation.decay: the parameter is missing"),
         (
             {"cme_correlation__weight": "1.1", "cme_correlation__decay": "0.97"},
@@ -883,6 +923,73 @@ def test_optional_tables_are_reached_by_their_class() -> None:
     assert again.get(HolidayRules) == HolidayRules(0.2)
     assert again.get(CmeCorrelation) == CmeCorrelation(0.5, 0.97)
     assert policy.optional == {}
+
+
+PERIODS = """
+[stress.periods]
+value = [
+    ["FICC", "long ago", "2008-07-01", "2009-06-30", []],
+    ["CME", "long ago", "2008-07-01", "2009-06-30", ["ZN", "SR3"]],
+    ["CME", "spring", "2020-03-01", "2020-03-31", []],
+]
+evidence = "ours"
+source = "a test"
+"""
+
+
+def with_periods(value: str | None = None) -> Policy:
+    """Return a policy with periods of stress by clearing house."""
+    text = 'name = "mine"\nextends = "cme-ficc-2026-04-30"\n' + PERIODS
+    if value is not None:
+        text = re.sub(r"value = \[.*\n\]", f"value = {value}", text, flags=re.S)
+    return parse_policy(text.encode(), name="mine")
+
+
+def test_each_clearing_house_has_its_periods_of_stress() -> None:
+    policy = with_periods()
+    ficc, cme = policy.scenarios_of("FICC"), policy.scenarios_of("CME")
+    long_ago = np.datetime64("2008-07-01"), np.datetime64("2009-06-30")
+    spring = np.datetime64("2020-03-01"), np.datetime64("2020-03-31")
+    assert ficc.stress == (StressWindow(*long_ago),)
+    assert cme.stress == (StressWindow(*long_ago, ("ZN", "SR3")), StressWindow(*spring))
+    assert cme.apart == tuple((window,) for window in cme.stress)
+    assert (cme.look_back, cme.minimum_rows) == (2500, 2500)
+    # Without the table both have those of `scenarios`, together.
+    plain = read_policy()
+    assert plain.scenarios_of("CME") is plain.scenarios
+    assert plain.scenarios.apart == (plain.scenarios.stress,)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ('[["LCH", "a", "2020-03-01", "2020-03-31", []]]', "must name FICC or CME"),
+        ('[["CME", " ", "2020-03-01", "2020-03-31", []]]', "must have names"),
+        (
+            '[["CME", "a", "2020-03-01", "2020-03-31", []],'
+            ' ["CME", "a", "2021-03-01", "2021-03-31", []]]',
+            "names, which differ",
+        ),
+        ('[["CME", "a", "2020-03-31", "2020-03-01", []]]', "first day that is not after"),
+        ('[["CME", "a", "2020-03", "2020-03-31", []]]', "first day that is not after"),
+        ('[["CME", "a", "2020-03-01", "2020-03-31", ["GE"]]]', "roots of futures"),
+        ('[["CME", "a", "2020-03-01", "2020-03-31"]]', "needs 5 parts"),
+        ('[["CME", "a", "2020-03-01", "2020-03-31", "ZN"]]', "must be a list"),
+    ],
+)
+def test_periods_of_stress_that_make_no_sense_are_refused(value: str, says: str) -> None:
+    with pytest.raises(InputError, match=rf"policy mine: stress\.periods.*{says}"):
+        with_periods(value)
+
+
+@pytest.mark.parametrize("buffer", ["-0.1", "1.5", "nan"])
+def test_a_buffer_is_a_share(buffer: str) -> None:
+    text = (
+        'name = "mine"\nextends = "cme-ficc-2026-04-30"\n'
+        f'[cme_floor.buffer]\nvalue = {buffer}\nevidence = "ours"\nsource = "a test"\n'
+    )
+    with pytest.raises(InputError, match=r"policy mine: cme_floor\.buffer"):
+        parse_policy(text.encode(), name="mine")
 
 
 TIERS = """

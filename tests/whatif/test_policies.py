@@ -20,7 +20,7 @@ from crossmargin.sample import sample_tables
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs/policies"
 SPAN, CHARGES = "cme-ficc-2026-04-30-span", "cme-ficc-2026-04-30-charges"
-BY_TIER = "cme-ficc-2026-11-30-span"
+SECOND = "cme-ficc-2026-11-30"
 MIXED = """
 name = "mixed"
 title = "mixed"
@@ -41,7 +41,7 @@ OBSERVED = pa.table(
 )
 POLICIES = (
     *("default", "span", "charges", "reducible", "span by class", "haircuts by class"),
-    "span by tier",
+    *(SECOND, f"{SECOND}-span", f"{SECOND}-charges"),
     *sorted(file.stem for file in EXAMPLES.glob("*.toml")),
 )
 
@@ -62,8 +62,9 @@ def session_of(name: str, folder: Path) -> xm.Session:
     tables = sample_tables(accounts=50)
     book = {name: tables[name] for name in ("positions", "accounts", "securities")}
     example = EXAMPLES / f"{name}.toml"
-    shipped = {"default": None, "span": SPAN, "charges": CHARGES, "span by tier": BY_TIER}
-    policy: Any = shipped.get(name, example)
+    policy: Any = {"default": None, "span": SPAN, "charges": CHARGES}.get(name, example)
+    if name.startswith(SECOND):
+        policy = name
     if name == "reducible":
         charges = (
             GrossValueCharge("a", "FICC", 0.001, True, "ours", "a test"),

@@ -102,7 +102,9 @@ def between(before: Hybrid, after: Hybrid) -> dict[str, Hybrid]:
     dict of str to Hybrid
         In the order of `STEPS`. The last one has the inputs of `after`.
     """
-    later, history = after.parsed, before.parsed.market.history
+    # The later policy, and the factors that it derives, come last.
+    market = policy_market(before.policy, after.parsed.market)
+    later, history = replace(after.parsed, market=market), before.parsed.market.history
     made: dict[str, Hybrid] = {}
     now = replace(before, parsed=_with_positions(before.parsed, later), rejected=after.rejected)
     made[POSITIONS] = now

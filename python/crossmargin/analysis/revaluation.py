@@ -60,7 +60,7 @@ def compare_revaluation(run: RunResult, market: Market, *, threads: int | None =
         universe=models.universe,
         held=stages.parsed.securities.take(stages.parsed.trades.held),
         market=market,
-        scenarios=policy.scenarios,
+        scenarios=policy.scenarios_of(FICC),
         eligible=models.eligible,
         store=ScenarioStore(),
     )

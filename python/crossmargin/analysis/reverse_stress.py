@@ -17,7 +17,7 @@ import pyarrow as pa
 from crossmargin import columns, exact
 from crossmargin.arrays import Float, Integer
 from crossmargin.calculation.result import RunResult, Stages, stages_of
-from crossmargin.conventions import SEGMENTS
+from crossmargin.conventions import FICC, SEGMENTS
 from crossmargin.engine import Execution, revalue
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.terms import Terms
@@ -132,7 +132,9 @@ def reverse_stress(run: RunResult, account: str, *, threads: int | None = None) 
     required = stages.requirements.requirement
     cents = int(required.cents[number]) if required.known[number] else None
     models, policy = stages.models, stages.models.policy
-    scenarios = ficc_scenarios(models.market, policy.ficc, policy.scenarios, stages.kept.scenarios)
+    scenarios = ficc_scenarios(
+        models.market, policy.ficc, policy.scenarios_of(FICC), stages.kept.scenarios
+    )
     curve = scenarios.shock[:, : models.universe.curve_factors]
     components = principal_components(curve, COMPONENTS)
     held, reason = _held(stages, number, cents, Execution(threads))

@@ -16,6 +16,7 @@ from crossmargin.book.schemas import OBSERVED_MARGINS, POSITIONS, VOLUMES
 from crossmargin.calculation.inputs import ParsedInputs, market_notes
 from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.netted import NettedBook, universe_on
+from crossmargin.conventions import CME, FICC
 from crossmargin.engine import Execution
 from crossmargin.engine.execution import DEFAULT_EXECUTION
 from crossmargin.exceptions import CODES, ExceptionLog, InputError
@@ -114,7 +115,7 @@ def prepare_models(
                 universe=universe,
                 held=held,
                 market=market,
-                scenarios=policy.scenarios,
+                scenarios=policy.scenarios_of(clearing_house.ccp),
                 eligible=eligible,
                 store=store,
                 cube=(cubes or {}).get(clearing_house.ccp),
@@ -207,7 +208,8 @@ def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: Exce
             message="the policy scales CME's model to observed margins, but none are given "
             "(observed_margins=, --observed-margins): the model stands as it is",
         )
-    for window in policy.scenarios.stress:
+    windows = (w for ccp in (FICC, CME) for w in policy.scenarios_of(ccp).stress)
+    for window in {(w.first, w.last): w for w in windows}.values():
         if window.first < market.history.date[0] <= window.last:
             log.add(
                 "STRESS_CUT",

@@ -47,6 +47,7 @@ from crossmargin.market.basis import Basis
 from crossmargin.market.curve import Curve
 from crossmargin.market.history import History
 from crossmargin.market.market import Note
+from crossmargin.market.short_rates import ShortRateRule, ShortRates
 from crossmargin.market.sofr import Sofr
 from crossmargin.policies import CcpTable, Parameter, Policy
 from crossmargin.policies.sections import SECTIONS
@@ -56,7 +57,7 @@ from crossmargin.results.table import Table
 TYPES: tuple[type, ...] = (
     *(ParsedInputs, Securities, Trades, Contract, OwnCube),
     *(SpanFile, FileSpread, SecurityEquivalent, ObservedMargin),
-    *(Market, Curve, History, Basis, Sofr, Note),
+    *(Market, Curve, History, Basis, Sofr, ShortRates, ShortRateRule, Note),
     *(Policy, Parameter, CcpTable, GrossValueCharge, *SECTIONS.values()),
     *(ClassifiedTrades, Assignment),
     *(NettedBook, Universe, Terms, Legs, Lines, Book),

@@ -11,13 +11,16 @@ from crossmargin.arrays import Dates, Float, Mask
 from crossmargin.instruments.contracts import Contract, reference_period
 from crossmargin.instruments.terms import Line
 from crossmargin.market import Market
-from crossmargin.market.calendars import DAY, Calendar, add_business_days, is_business_day
+from crossmargin.market.calendars import (
+    DAY,
+    RATE_CALENDAR,
+    add_business_days,
+    is_business_day,
+)
 from crossmargin.market.curve import years_between
 
 RATE_INDEX = {"SR3": "SOFR", "SR1": "SOFR", "ZQ": "EFFR"}
 """The overnight rate that settles a short-rate future, by root."""
-_PUBLISHED: dict[str, Calendar] = {"SOFR": "sofr", "EFFR": "effr"}
-"""The calendar of the days that have a fixing, by rate."""
 
 
 def rate_line(contract: Contract, market: Market) -> Line:
@@ -25,7 +28,8 @@ def rate_line(contract: Contract, market: Market) -> Line:
 
     SR3 compounds over the period; SR1 and ZQ average over the month; all use actual/360. Days up to
     the as-of date take their fixing, or the curve's overnight rate if it is missing, and do not
-    move with the scenarios (methodology, section 4). The SOFR curve is used if the market has one.
+    move with the scenarios (methodology, section 4). The short-rate curve is used if the market has
+    one.
     """
     start, end = reference_period(contract)
     first_open = min(max(start, market.as_of + DAY), end)
@@ -44,7 +48,7 @@ def rate_line(contract: Contract, market: Market) -> Line:
             time[:1],
             time[1:],
             offset=100.0 + annual,
-            sofr=market.history.sofr is not None,
+            short_rate=market.short_rate_curve is not None,
         )
     open_days = np.arange(first_open, end)
     time = years_between(market.as_of, np.arange(first_open, end + DAY))
@@ -55,7 +59,7 @@ def rate_line(contract: Contract, market: Market) -> Line:
         time[:-1],
         time[1:],
         offset=100.0 + daily * open_days.size - known,
-        sofr=market.history.sofr is not None,
+        short_rate=market.short_rate_curve is not None,
     )
 
 
@@ -78,7 +82,7 @@ def missing_fixings(contract: Contract, market: Market) -> Dates:
     if contract.root not in RATE_INDEX:
         return np.empty(0, "datetime64[D]")
     rate = _overnight_rates(contract, market)
-    calendar = _PUBLISHED[RATE_INDEX[contract.root]]
+    calendar = RATE_CALENDAR[RATE_INDEX[contract.root]]
     published = add_business_days(market.as_of + DAY, -1, calendar)
     return np.unique(rate.day[~rate.known & (rate.day < published)])
 
@@ -105,12 +109,12 @@ class _Overnight:
 def _overnight_rates(contract: Contract, market: Market) -> _Overnight:
     """Return the overnight rates of a contract's period up to the as-of date."""
     index = RATE_INDEX[contract.root]
-    calendar = _PUBLISHED[index]
+    calendar = RATE_CALENDAR[index]
     start, end = reference_period(contract)
     days = np.arange(start, min(max(start, market.as_of + DAY), end))
     day = np.where(is_business_day(days, calendar), days, add_business_days(days, -1, calendar))
-    sofr = market.history.sofr
-    curve = market.curve if sofr is None else sofr.curve
+    own = market.short_rate_curve
+    curve = market.curve if own is None else own.curve
     tomorrow = years_between(market.as_of, np.array(market.as_of + DAY))
     value = np.full(day.size, (1.0 / float(curve.discount_factor(tomorrow)) - 1.0) * 360.0)
     known = np.zeros(day.size, dtype=np.bool_)

@@ -5,7 +5,7 @@ The value of any instrument under a shift x of the zero rates is
     value(x) = min over its lines of [offset + sum over the line's terms of amount * exp(-u . x)]
 
 A note has one line with a term for each cash flow. Its exponents are u = t * w(t), where w(t)
-spreads a shift at time t over the nodes. A futures contract has a line for each deliverable bond,
+spreads a shift at time t over the factors. A futures contract has a line for each deliverable bond,
 with u = t w(t) - d w(d), because its flows are valued at the last delivery day d. The kernels know
 only this form, and the exact gradient and Hessian follow from it.
 """
@@ -19,7 +19,7 @@ import numpy as np
 
 from crossmargin import exact
 from crossmargin.arrays import Float, Int32, Integer
-from crossmargin.market.curve import NODES, Curve, FactorCurve, node_weights
+from crossmargin.market.curve import NODES, Curve, FactorCurve, LinearShifts, Shifts
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ class Line:
         Continuous z-spread added in discounting.
     offset : float
         A constant, price points.
-    sofr : bool
-        Whether the SOFR curve discounts it and its factors move it, in place of the Treasury's.
+    short_rate : bool
+        Whether the market's short-rate curve discounts it and its factors move it, in place of the
+        Treasury's.
     """
 
     flow: Float
@@ -47,7 +48,7 @@ class Line:
     horizon: Float
     spread: float = 0.0
     offset: float = 0.0
-    sofr: bool = False
+    short_rate: bool = False
 
 
 NOTHING = Line(np.empty(0), np.empty(0), np.empty(0))
@@ -181,7 +182,7 @@ def resolve(
     scale: Float,
     linear_factor: Int32,
     linear_loading: Float,
-    sofr: FactorCurve | None = None,
+    short_rates: FactorCurve | None = None,
 ) -> Terms:
     """Return the terms of all lines: their flows discounted and laid out as flat arrays.
 
@@ -195,8 +196,8 @@ def resolve(
         Discounts the flows: amount = flow * DF(time) / DF(horizon) * exp(-spread * time).
     scale, linear_factor, linear_loading : ndarray, [I]
         As in `Terms`.
-    sofr : FactorCurve, optional
-        Discounts the lines marked `sofr`.
+    short_rates : FactorCurve, optional
+        Discounts the lines marked `short_rate`.
 
     Returns
     -------
@@ -207,21 +208,22 @@ def resolve(
     horizon = np.concatenate([line.horizon for line in lines])
     flow = np.concatenate([line.flow for line in lines])
     spread = np.repeat([line.spread for line in lines], size)
-    on_sofr = np.repeat(np.array([line.sofr for line in lines], dtype=np.bool_), size)
+    short = np.repeat(np.array([line.short_rate for line in lines], dtype=np.bool_), size)
     exponent = np.empty(time.size, dtype=np.int32)
     amount = np.empty(time.size)
     count: list[Integer] = []
     factor: list[Int32] = []
     weight: list[Float] = []
-    curves = [FactorCurve(curve, NODES, 0), *([] if sofr is None else [sofr])]
-    for own, mine in zip(curves, (~on_sofr, on_sofr), strict=False):
+    curves = [FactorCurve(curve, LinearShifts(NODES), 0)]
+    curves += [] if short_rates is None else [short_rates]
+    for own, mine in zip(curves, (~short, short), strict=False):
         # Complex numbers sort by their real parts, then by their imaginary parts.
         pair, at = np.unique(horizon[mine] + 1j * time[mine], return_inverse=True)
         before, after = pair.real, pair.imag
         exponent[mine] = at + sum(entries.size for entries in count)
         discount = own.curve.discount_factor(after) / own.curve.discount_factor(before)
         amount[mine] = flow[mine] * discount[at]
-        entries, node, u = _exponents(after, before, own.nodes)
+        entries, node, u = _exponents(after, before, own.shifts)
         count.append(entries)
         factor.append((own.first + node).astype(np.int32))
         weight.append(u)
@@ -266,7 +268,8 @@ def sensitivities(terms: Terms, nodes: int) -> Sensitivities:
     first, second = terms.exponent_ptr[:-1], np.diff(terms.exponent_ptr)
     gradient = np.zeros(instruments * nodes)
     hessian = np.zeros(instruments * nodes * nodes)
-    # An exponent has at most four weights: two nodes for the flow and two for the horizon.
+    # Between linear shifts an exponent has at most four weights: two nodes for the flow and two for
+    # the horizon.
     for a in range(int(second.max(initial=0))):
         has_a = second[terms.term_exponent] > a
         at_a = first[terms.term_exponent[has_a]] + a
@@ -285,16 +288,11 @@ def sensitivities(terms: Terms, nodes: int) -> Sensitivities:
     )
 
 
-def _exponents(time: Float, horizon: Float, nodes: Float) -> tuple[Integer, Integer, Float]:
-    """Return u = time * w(time) - horizon * w(horizon), sparse: counts by row, nodes, weights."""
-    rows = np.arange(time.size)
-    u = np.zeros((time.size, nodes.size))
-    for t, sign in ((time, 1.0), (horizon, -1.0)):
-        left, weight = node_weights(t, nodes)
-        u[rows, left] += sign * (t * (1.0 - weight))
-        u[rows, left + 1] += sign * (t * weight)
-    row, node = np.nonzero(u)
-    return np.bincount(row, minlength=time.size), node, u[row, node]
+def _exponents(time: Float, horizon: Float, shifts: Shifts) -> tuple[Integer, Integer, Float]:
+    """Return u = weights(time) - weights(horizon), sparse: counts by row, factors, weights."""
+    u = shifts.weights(time) - shifts.weights(horizon)
+    row, factor = np.nonzero(u)
+    return np.bincount(row, minlength=time.size), factor, u[row, factor]
 
 
 def _ptr(count: Integer) -> Integer:

@@ -212,7 +212,7 @@ def _resolved(
         scale,
         linear,
         np.where(linear >= 0, scale, 0.0),
-        sofr=market.sofr_factors,
+        short_rates=market.short_rate_curve,
     )
 
 

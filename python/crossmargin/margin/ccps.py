@@ -15,6 +15,7 @@ from crossmargin.policies import (
     CcpTable,
     CmeCorrelation,
     CmeEquivalents,
+    CmeFloor,
     HaircutRules,
     ObservedMarginRules,
     Policy,
@@ -48,7 +49,8 @@ def clearing_houses(policy: Policy) -> tuple[ClearingHouse, ...]:
     observed = policy.get(ObservedMarginRules)
     use = SHOW if observed is None else observed.use
     stands_in = policy.get(CmeEquivalents)
-    cme: MarginModel = CmeHvar(policy.cme, policy.get(CmeCorrelation), use, stands_in)
+    correlation, floor = policy.get(CmeCorrelation), policy.get(CmeFloor)
+    cme: MarginModel = CmeHvar(policy.cme, correlation, floor, use, stands_in)
     span = policy.get(Span)
     if policy.cme.model == SPAN and span is not None:
         cme = CmeSpan(policy.cme, span, use, policy.get(SpanTiers) or NO_TIERS, stands_in)

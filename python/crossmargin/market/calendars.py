@@ -25,6 +25,8 @@ from crossmargin.arrays import Dates, Integer, Mask
 
 Calendar = Literal["bond", "cme", "sofr", "effr"]
 
+RATE_CALENDAR: dict[str, Calendar] = {"SOFR": "sofr", "EFFR": "effr"}
+"""The calendar of the days that have a fixing, by overnight rate."""
 FIRST_YEAR, LAST_YEAR = 1971, 2100
 FIRST_DATE = np.datetime64(f"{FIRST_YEAR}-01-01", "D")
 LAST_DATE = np.datetime64(f"{LAST_YEAR}-12-31", "D")

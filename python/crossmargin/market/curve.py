@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -231,19 +232,57 @@ class Curve(Frozen):
         return curves_discount_factor(self.log_df[None], t.reshape(1, -1)).reshape(t.shape)
 
 
+class Discounting(Protocol):
+    """Anything that gives discount factors."""
+
+    def discount_factor(self, time: npt.ArrayLike) -> Float:
+        """Return DF at times in years, any shape."""
+        ...
+
+
+class Shifts(Protocol):
+    """How factors shift a curve."""
+
+    def weights(self, time: Float) -> Float:
+        """Return time * shift(time) as weights of the factors, [N x K]."""
+        ...
+
+
 @dataclass(frozen=True)
-class FactorCurve:
-    """A curve whose zero rates at some nodes are factors of the scenarios.
+class LinearShifts:
+    """Shifts of the zero rate that are linear between nodes, flat outside.
 
     Attributes
     ----------
-    curve : Curve
-    nodes : ndarray of float64
-        Years, ascending.
-    first : int
-        Index of the first node's factor; the others follow.
+    nodes : ndarray of float64, [K]
+        Years, ascending, at least two.
     """
 
-    curve: Curve
     nodes: Float
+
+    def weights(self, time: Float) -> Float:
+        """Return time * shift(time) as weights of the zero rates at the nodes, [N x K]."""
+        left, weight = node_weights(time, self.nodes)
+        rows = np.arange(time.size)
+        found = np.zeros((time.size, self.nodes.size))
+        found[rows, left] = time * (1.0 - weight)
+        found[rows, left + 1] = time * weight
+        return found
+
+
+@dataclass(frozen=True)
+class FactorCurve:
+    """A curve, and the factors of the scenarios that move it.
+
+    Attributes
+    ----------
+    curve : Discounting
+    shifts : Shifts
+        How the factors shift it.
+    first : int
+        Index of its first factor; the others follow.
+    """
+
+    curve: Discounting
+    shifts: Shifts
     first: int

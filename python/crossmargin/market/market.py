@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -18,6 +19,7 @@ from crossmargin.market.curve import (
     TREASURY_FACTORS,
     Curve,
     FactorCurve,
+    LinearShifts,
     discount_factors,
     years_between,
     zero_rates,
@@ -116,13 +118,26 @@ class Market(Frozen):
         day = np.asarray(dates, dtype="datetime64[D]")
         return self.curve.discount_factor(years_between(self.as_of, day))
 
-    @property
-    def sofr_factors(self) -> FactorCurve | None:
-        """The SOFR curve and its factors, if there is a history of it."""
-        sofr = self.history.sofr
+    @cached_property
+    def short_rate_curve(self) -> FactorCurve | None:
+        """The curve of short-rate futures and its factors; None if it is the Treasury curve.
+
+        Raises
+        ------
+        ValueError
+            The Treasury curve gives no curve with smooth forwards.
+        """
+        sofr, short = self.history.sofr, self.history.short_rates
+        first = len(TREASURY_FACTORS)
         if sofr is None:
-            return None
-        return FactorCurve(sofr.curve, NODES[list(sofr.node)], len(TREASURY_FACTORS))
+            if short is None:
+                return None
+            smooth = short.rule.curve(self.curve)
+            return FactorCurve(smooth, smooth.forwards, first)
+        if short is None:
+            return FactorCurve(sofr.curve, LinearShifts(NODES[list(sofr.node)]), first)
+        smooth = sofr.smooth_curve(short.rule.front_years)
+        return FactorCurve(smooth, smooth.forwards, first)
 
     def fixings_to(self, index: str) -> np.datetime64 | None:
         """Return the last day on or before the as-of date with a fixing of an index."""

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmargin import exact
-from crossmargin.arrays import Dates, Float, Integer, Mask
+from crossmargin.arrays import Dates, Float, Integer, Mask, Text
 from crossmargin.market.frozen import Frozen
 from crossmargin.market.history import History
+from crossmargin.market.short_rates import FUNDS, SHORT
 
 STRESS = "stress"
 LOOK_BACK = 2500
@@ -34,10 +35,26 @@ class CorrelationError(ValueError):
 
 @dataclass(frozen=True)
 class StressWindow:
-    """Dates, both included, whose rows are stress scenarios."""
+    """Dates, both included, whose rows are stress scenarios.
+
+    Attributes
+    ----------
+    first, last : datetime64[D]
+    roots : tuple of str
+        Roots that move in rows of this window; empty for all.
+    """
 
     first: np.datetime64
     last: np.datetime64
+    roots: tuple[str, ...] = ()
+
+    def holds(self, date: Dates) -> Mask:
+        """Return which dates lie in the window."""
+        return np.asarray((date >= self.first) & (date <= self.last))
+
+    def names(self, root: Text) -> Mask:
+        """Return which roots move in the window."""
+        return np.isin(root, self.roots) if self.roots else np.ones(root.shape, bool)
 
 
 DEFAULT_STRESS = (StressWindow(np.datetime64("2008-07-01"), np.datetime64("2009-06-30")),)
@@ -55,16 +72,21 @@ class VolatilityScaling:
         Number of first rows whose mean square starts the average.
     limit : float
         The ratio is clipped to [1 / limit, limit].
+    buffer : float
+        Share by which today's volatility is raised, up to that of the look-back.
     """
 
     decay: float
     seed_rows: int
     limit: float
+    buffer: float = 0.0
 
-    def ratio(self, shock: Float) -> Float:
+    def ratio(self, shock: Float, look_back: int) -> Float:
         """Return sigma_k(last row) / sigma_k(row), clipped, [T x K]; `shock` in date order.
 
-        A row's sigma includes its own shock. The ratio is 1 until a factor has moved.
+        A row's sigma includes its own shock. The ratio is 1 until a factor has moved. With a
+        buffer, sigma_k(last row) is raised to (1 + buffer) times itself, but not above the root
+        mean square of the last `look_back` rows; where it is above that, it stays.
         """
         square = shock * shock
         seed = square[: self.seed_rows]
@@ -74,16 +96,21 @@ class VolatilityScaling:
             row += self.decay * before
             before = row
         sigma = np.sqrt(variance)
+        now = sigma[-1]
+        if self.buffer > 0.0:
+            recent = square[-look_back:]
+            usual = np.sqrt(exact.ordered_sum(recent, axis=0) / recent.shape[0])
+            now = np.maximum(now, np.minimum((1.0 + self.buffer) * now, usual))
         ratio = np.ones_like(sigma)
-        np.divide(sigma[-1], sigma, out=ratio, where=sigma > 0.0)
+        np.divide(now, sigma, out=ratio, where=sigma > 0.0)
         return np.clip(ratio, 1.0 / self.limit, self.limit)
 
-    def scale(self, shock: Float, first_row: Integer) -> Float:
+    def scale(self, shock: Float, first_row: Integer, look_back: int) -> Float:
         """Return the scaled shocks; each factor's average starts at its own `first_row`, [K]."""
         scaled = shock.copy()
         for first in np.unique(first_row):
             mine = np.flatnonzero(first_row == first)
-            scaled[first:, mine] *= self.ratio(shock[first:, mine])
+            scaled[first:, mine] *= self.ratio(shock[first:, mine], look_back)
         return scaled
 
 
@@ -121,13 +148,14 @@ class CorrelationScaling:
         Raises
         ------
         CorrelationError
-            A factor is a combination of those before it.
+            A factor that is no short rate is a combination of those before it.
 
         Notes
         -----
         Methodology, section 3: with z the shocks over their root mean square, C_old = mean of z z'
         and C_now = the exponential average of z z' as a correlation, z becomes L L_old^-1 z, where
-        L L' = weight C_now + (1 - weight) C_old. A factor without a recent move is not changed.
+        L L' = weight C_now + (1 - weight) C_old. A factor without a recent move is not changed. A
+        short rate that the factors before it explain has no part of its own: it follows from notes.
         """
         recent = np.zeros((len(factor), len(factor)))
         for row in shock[-look_back:]:
@@ -145,6 +173,9 @@ class CorrelationScaling:
         free = np.empty_like(z)
         for k, column in enumerate(moved.tolist()):
             if before[k, k] < NEARLY_DEPENDENT:
+                if factor[column].startswith(SHORT):
+                    free[k] = 0.0
+                    continue
                 raise CorrelationError(
                     f"{factor[column]} is a combination of the factors before it in the look-back, "
                     "so correlations cannot be scaled; set cme_correlation.weight to 0"
@@ -191,6 +222,10 @@ class Scenarios(Frozen):
         because no contract is known on both dates.
     no_sofr : int
         Number of scenarios in which SOFR moves with the Treasury curve because a row is missing.
+    no_funds : int
+        Number of scenarios in which the funds rate moves by its proxy because fixings are missing.
+    look_back_from : datetime64[D], optional
+        First day of the look-back. Scenarios before it are there for a stress window alone.
     """
 
     shock: Float
@@ -199,11 +234,32 @@ class Scenarios(Frozen):
     tag: npt.NDArray[np.str_]
     no_basis: dict[str, int]
     no_sofr: int = 0
+    no_funds: int = 0
+    look_back_from: np.datetime64 | None = None
 
     @property
     def stressed(self) -> Integer:
         """Indices of the scenarios tagged `stress`."""
         return np.flatnonzero(self.tag == STRESS)
+
+    def still(self, stress: Sequence[StressWindow], root: Text) -> Mask:
+        """Return where a root does not move, [I x S].
+
+        That is in a row before the look-back, if no window that holds the row names the root.
+
+        Parameters
+        ----------
+        stress : sequence of StressWindow
+            The windows that the scenarios were chosen by.
+        root : ndarray of str, [I]
+            The root of each instrument.
+        """
+        moves = np.ones((root.size, self.date.size), dtype=bool)
+        if self.look_back_from is not None:
+            moves[:, self.date < self.look_back_from] = False
+            for window in stress:
+                moves |= window.names(root)[:, None] & window.holds(self.date)
+        return ~moves
 
 
 def build_scenarios(
@@ -229,8 +285,8 @@ def build_scenarios(
     factor : tuple of str, [K]
         Names of the factors.
     known : ndarray of bool, [T x K]
-        Where a factor's own history gives the shock. Elsewhere a basis has zero, and SOFR the
-        shock of the Treasury curve.
+        Where a factor's own history gives the shock. Elsewhere a basis has zero, and SOFR and the
+        funds rate have their proxy.
     look_back, minimum : int
         Rows wanted, and the fewest rows that are accepted.
     stress : sequence of StressWindow
@@ -254,11 +310,13 @@ def build_scenarios(
     _check_long_enough(date, minimum)
     look_back = min(look_back, date.size)
     if scaling is not None:
-        shock = scaling.scale(shock, np.where(_is_basis(factor), known.argmax(axis=0), 0))
+        first_row = np.where(_is_basis(factor), known.argmax(axis=0), 0)
+        shock = scaling.scale(shock, first_row, look_back)
     if correlation is not None and correlation.weight > 0.0:
         shock = _recorrelated(shock, look_back, factor, correlation)
     chosen, in_window = _chosen_rows(date, look_back, stress)
-    return _scenarios(date[chosen], shock[chosen], known[chosen], factor, in_window[chosen])
+    own = date[chosen], shock[chosen], known[chosen], factor, in_window[chosen]
+    return _scenarios(*own, date[-look_back])
 
 
 def _check_long_enough(date: Dates, minimum: int) -> None:
@@ -294,13 +352,18 @@ def _chosen_rows(
     """Return the chosen rows, stress rows first, and a mask of all rows in a stress window."""
     in_window = np.zeros(date.size, dtype=bool)
     for window in stress:
-        in_window |= (date >= window.first) & (date <= window.last)
+        in_window |= window.holds(date)
     recent = np.arange(date.size) >= date.size - look_back
     return np.concatenate([np.flatnonzero(in_window & ~recent), np.flatnonzero(recent)]), in_window
 
 
 def _scenarios(
-    date: Dates, shock: Float, known: Mask, factor: tuple[str, ...], in_window: Mask
+    date: Dates,
+    shock: Float,
+    known: Mask,
+    factor: tuple[str, ...],
+    in_window: Mask,
+    look_back_from: np.datetime64,
 ) -> Scenarios:
     """Return the chosen rows as scenarios, and count those in which a factor has no change."""
     lacking = dict(zip(factor, np.count_nonzero(~known, axis=0).tolist(), strict=True))
@@ -319,6 +382,8 @@ def _scenarios(
         no_sofr=max(
             (count for name, count in lacking.items() if name.startswith("sofr:")), default=0
         ),
+        no_funds=lacking.get(FUNDS, 0),
+        look_back_from=look_back_from,
     )
 
 

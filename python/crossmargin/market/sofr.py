@@ -16,6 +16,7 @@ from crossmargin.market.curve import (
     swap_discount_factors,
     zero_rates,
 )
+from crossmargin.market.forwards import SmoothCurve, smooth_forwards
 from crossmargin.market.frozen import Frozen
 
 
@@ -46,7 +47,19 @@ class Sofr(Frozen):
         """Names of the factors, [N]: `sofr:1/4`, ..."""
         return tuple(f"sofr:{NODE_NAMES[k]}" for k in self.node)
 
-    def change(self, row_date: Dates, horizon: int, treasury: Float) -> tuple[Float, Mask]:
+    def smooth_curve(self, front_years: float) -> SmoothCurve:
+        """Return the curve with smooth forwards that has the same zero rates at the nodes.
+
+        Parameters
+        ----------
+        front_years : float
+            As in `SmoothForwards`.
+        """
+        years = NODES[list(self.node)]
+        forwards = smooth_forwards(tuple(years.tolist()), front_years, anchored=False)
+        return SmoothCurve(forwards, -exact.log(self.curve.discount_factor(years)) / years)
+
+    def change(self, row_date: Dates, horizon: int, proxy: Float) -> tuple[Float, Mask]:
         """Return the changes of the zero rates over the last `horizon` rows, for each row.
 
         Parameters
@@ -55,8 +68,8 @@ class Sofr(Frozen):
             Dates of the Treasury history, ascending.
         horizon : int
             Rows between the two ends.
-        treasury : ndarray of float64, [T - horizon x 11]
-            Changes of the Treasury curve, used where the SOFR history lacks one of the two dates.
+        proxy : ndarray of float64, [T - horizon x N]
+            Changes that are used where the SOFR history lacks one of the two dates.
 
         Returns
         -------
@@ -71,7 +84,7 @@ class Sofr(Frozen):
         own = there[horizon:] & there[:-horizon]
         level = self.zero_rate[at]
         moved = level[horizon:] - level[:-horizon]
-        return np.where(own[:, None], moved, treasury[:, self.node]), own
+        return np.where(own[:, None], moved, proxy), own
 
 
 def build_sofr(date: Dates, rate: Float, *, as_of: np.datetime64) -> Sofr:

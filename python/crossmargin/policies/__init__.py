@@ -12,13 +12,15 @@ from crossmargin.policies.sections.cme import (
     Cme,
     CmeCorrelation,
     CmeEquivalents,
+    CmeFloor,
     ObservedMarginRules,
 )
 from crossmargin.policies.sections.common import MaturityGroup
 from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
-from crossmargin.policies.sections.scenarios import ScenarioRules
+from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
+from crossmargin.policies.sections.short_rates import ShortRateTable
 from crossmargin.policies.sections.span import Span, SpanTiers
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "Cme",
     "CmeCorrelation",
     "CmeEquivalents",
+    "CmeFloor",
     "Eligibility",
     "Ficc",
     "HaircutRules",
@@ -38,9 +41,11 @@ __all__ = [
     "Parameter",
     "Policy",
     "ScenarioRules",
+    "ShortRateTable",
     "Span",
     "SpanTiers",
     "SpreadCredit",
+    "Stress",
     "build",
     "read_policy",
     "shipped_policies",

@@ -27,7 +27,7 @@ from crossmargin.policies.sections.cme import Cme
 from crossmargin.policies.sections.common import Section
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc
-from crossmargin.policies.sections.scenarios import ScenarioRules
+from crossmargin.policies.sections.scenarios import HouseScenarios, ScenarioRules, Stress
 from crossmargin.policies.sections.span import SpanTiers
 
 T = TypeVar("T")
@@ -109,6 +109,30 @@ class Policy:
         section or None
         """
         return cast("T | None", self.optional.get(section))
+
+    def scenarios_of(self, ccp: str) -> ScenarioRules:
+        """Return which days are scenarios at a clearing house, with its own periods of stress.
+
+        Parameters
+        ----------
+        ccp : str
+            FICC or CME; another one of the policy has them among its parameters.
+
+        Returns
+        -------
+        ScenarioRules
+        """
+        stress = self.get(Stress)
+        if stress is None:
+            return self.scenarios
+        rules = self.scenarios
+        return HouseScenarios(
+            look_back=rules.look_back,
+            minimum_rows=rules.minimum_rows,
+            stress_windows=rules.stress_windows,
+            periods=stress.of(ccp),
+            cash_roots=self.cme.equivalent_roots,
+        )
 
     def with_sections(self, *sections: Section) -> Policy:
         """Return the policy with these optional tables, which replace its own of the same class.

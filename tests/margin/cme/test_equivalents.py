@@ -196,7 +196,7 @@ def test_both_models_take_what_stands_for_cash(
         universe, market, ONLY_ZT_ZN, scenario_rules, equivalent=own
     )
     assert priced.all()
-    for cube in (historical, stressed):
+    for cube in (historical, stressed.cube):
         zt, zn = cube.pnl[6], cube.pnl[7]
         for note, (pnl, ratio) in enumerate(((zt, 0.0004), (zn, 0.03 / 70.0))):
             np.testing.assert_allclose(cube.pnl[note], ratio * pnl, rtol=0, atol=2.0**-21)

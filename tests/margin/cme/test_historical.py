@@ -1,22 +1,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
 from crossmargin.conventions import ALL, CASH, COMBINED, FUTURES, OTHER
-from crossmargin.engine import Cube
+from crossmargin.engine import Cube, Execution, revalue
 from crossmargin.margin.cme.equivalents import equivalent_contracts
-from crossmargin.margin.cme.historical import cme_cubes, cme_margin
+from crossmargin.margin.cme.historical import Stressed, cme_cubes, cme_margin, cme_vars
+from crossmargin.margin.cme.model import CmeHvar, PreparedHvar
+from crossmargin.margin.model import ModelInputs, OwnCube
 from crossmargin.market.scenarios import (
     CorrelationScaling,
     HistoryShortError,
     ScenarioStore,
+    StressWindow,
     VolatilityScaling,
 )
-from crossmargin.policies import CmeCorrelation, read_policy
+from crossmargin.policies import CmeCorrelation, CmeFloor, read_policy
+from crossmargin.policies.sections.scenarios import HouseScenarios
 
 RULES = read_policy().cme
 ONLY_ZT_ZN = replace(RULES, equivalent_roots=((3.0, "ZT"), (100.0, "ZN")))
@@ -64,7 +69,7 @@ def test_cash_enters_by_its_dv01_over_the_contracts(
     )
     historical, stressed, priced = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules)
     assert priced.all()
-    for cube in (historical, stressed):
+    for cube in (historical, stressed.cube):
         zt, zn = cube.pnl[4], cube.pnl[5]
         assert np.abs(zt).max() > 100.0
         half_step = 2.0**-21
@@ -85,15 +90,15 @@ def test_historical_moves_are_scaled_and_stressed_ones_are_not(
     scaled = ScenarioStore().of(market.history, scaling=VolatilityScaling(0.97, 250, 3.0), **how)
     # The last 100 rows, 60 to 159, and before them rows 20 to 59; of these 20 to 79 are stressed.
     assert historical.pnl.shape == (7, 140)
-    assert stressed.pnl.shape == (7, 60)
-    assert stressed.scenario is not None
-    assert stressed.scenario.tolist() == market.history.date[20:80].astype(str).tolist()
+    assert stressed.cube.pnl.shape == (7, 60)
+    assert stressed.cube.scenario is not None
+    assert stressed.cube.scenario.tolist() == market.history.date[20:80].astype(str).tolist()
     assert plain.stressed.tolist() == list(range(60))
     # ZTM25 by its only bond: forward value at the end of June's delivery.
     zt = universe.name.tolist().index("ZTM25")
     terms = universe.terms
     (line,) = range(*terms.instrument_ptr[zt : zt + 2])
-    for cube, shock in ((historical, scaled.shock), (stressed, plain.shock[:60])):
+    for cube, shock in ((historical, scaled.shock), (stressed.cube, plain.shock[:60])):
         change = np.zeros(len(shock))
         for term in range(*terms.line_ptr[line : line + 2]):
             own = slice(*terms.exponent_ptr[terms.term_exponent[term] :][:2])
@@ -122,7 +127,7 @@ def test_historical_moves_take_on_recent_correlations_and_stressed_ones_do_not(
     move = scaled.shock[:, scaled.factor.index("treasury:10")]
     np.testing.assert_allclose(historical.pnl[0], 2000.0 * np.expm1(-10 * move), rtol=0, atol=1e-6)
     assert np.abs(historical.pnl - plain[0].pnl).max() > 0.1
-    assert np.array_equal(stressed.pnl, plain[1].pnl)
+    assert np.array_equal(stressed.cube.pnl, plain[1].cube.pnl)
 
 
 def test_cheapest_to_deliver_is_chosen_anew(
@@ -155,7 +160,7 @@ def test_cash_without_its_contract_is_not_covered(
     historical, stressed, priced = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules)
     assert priced.tolist() == [False, True, False, True, False, True]
     assert not historical.pnl[[0, 2]].any()
-    assert not stressed.pnl[[0, 2]].any()
+    assert not stressed.cube.pnl[[0, 2]].any()
 
 
 def test_history_without_stress_is_an_error(build: Any, market: Any, scenario_rules: Any) -> None:
@@ -164,12 +169,16 @@ def test_history_without_stress_is_an_error(build: Any, market: Any, scenario_ru
         cme_cubes(build(market), market, ONLY_ZT_ZN, rules)
 
 
-def cubes(historical: list[float], stressed: list[float]) -> tuple[Cube, Cube]:
-    """Return cubes whose instrument 0 has these losses; instrument 1 has the opposite."""
-    return tuple(  # type: ignore[return-value]
+def cubes(historical: list[float], *stressed: list[float]) -> tuple[Cube, Stressed]:
+    """Return P&L whose instrument 0 has these losses, also by period; instrument 1 the opposite."""
+    every = [loss for period in stressed for loss in period]
+    one, other = (
         Cube(np.vstack([-np.array(x), np.array(x), np.zeros((8, len(x)))]))
-        for x in (historical, stressed)
+        for x in (historical, every)
     )
+    end = np.cumsum([len(period) for period in stressed]).tolist()
+    rows = tuple(slice(a, b) for a, b in pairwise([0, *end]))
+    return one, Stressed(other, rows, ((),) * len(rows))
 
 
 def margin(book_of: Any, *rows: dict[int, int], priced: Any = None, **changes: Any) -> Any:
@@ -215,6 +224,132 @@ def test_a_gain_of_one_part_counts_and_v_is_not_negative(book_of: Any) -> None:
     assert result.component["HVaR"][0, FUTURES] == -100.0
     mostly_stress = replace(RULES, historical_weight=0.25)
     assert cme_margin(book, historical, stressed, every, mostly_stress).v[0, FUTURES] == 5.0
+
+
+def test_the_period_that_hurts_a_portfolio_most_counts(book_of: Any) -> None:
+    # Long loses at most 200 in the first period and 250 in the second; short 300 and 40.
+    historical, stressed = cubes([-60.0, 100.0, 80.0, 70.0], [200.0, -300.0], [250.0, 10.0, -40.0])
+    every = np.ones(10, dtype=bool)
+    book = book_of([{}, {0: 1}, {}, {0: -2}])
+    result = cme_margin(book, historical, stressed, every, RULES)
+    assert result.component["SVaR"][0, [FUTURES, OTHER]].tolist() == [250.0, 600.0]
+    # 0.75 * 100 + 0.25 * 250, and twice 0.75 * 60 + 0.25 * 300.
+    assert result.v[0, [FUTURES, OTHER]].tolist() == [137.5, 240.0]
+
+
+def test_parts_and_mixtures_are_those_of_each_period(book_of: Any) -> None:
+    # As above, with a third period in which short loses as much as in the first.
+    historical, stressed = cubes([-60.0, 100.0, 80.0], [200.0, -300.0], [250.0], [-300.0, 0.0])
+    unpriced = np.full(10, "", dtype=object)
+    model = PreparedHvar(RULES, historical, stressed, unpriced, 1, ())
+    book = book_of([{}, {0: 1}, {}, {0: -2}])
+    found = model.parts(book, Execution(1))
+    assert [part.component for part in found] == ["HVaR", "SVaR", "SVaR", "SVaR"]
+    weight = np.array([part.weight[0, [FUTURES, OTHER]] for part in found])
+    # On a tie the first period decides.
+    assert weight.tolist() == [[0.75, 0.75], [0.0, 0.25], [0.25, 0.0], [0.0, 0.0]]
+    terms = model.incremental
+    assert terms.mixtures == (
+        (0.75, 0.25, 0.0, 0.0),
+        (0.75, 0.0, 0.25, 0.0),
+        (0.75, 0.0, 0.0, 0.25),
+    )
+    vars_ = [tuple(row) for row in cme_vars(book, terms.measures, Execution(1))[0].T.tolist()]
+    assert terms.v(*vars_) == tuple(model.margin(book, Execution(1)).v[0].tolist())
+
+
+def house(scenario_rules: Any, *periods: tuple[Any, Any, tuple[str, ...]]) -> HouseScenarios:
+    """Return the small market's rules with periods of stress from (first, last, roots)."""
+    windows = tuple(StressWindow(first, last, roots) for first, last, roots in periods)
+    return HouseScenarios(100, 100, (), windows, ONLY_ZT_ZN.equivalent_roots)
+
+
+def test_periods_stand_one_after_the_other_and_move_their_roots_alone(
+    build: Any, market: Any, scenario_rules: Any
+) -> None:
+    universe, day = build(market), market.history.date
+    rules = house(
+        scenario_rules,
+        (day[20], day[29], ("ZT",)),
+        (day[2] - 900, day[2] - 800, ()),
+        (day[25], day[64], ()),
+    )
+    historical, stressed, _ = cme_cubes(universe, market, ONLY_ZT_ZN, rules)
+    one = replace(scenario_rules, stress_windows=((str(day[20]), str(day[64])),))
+    whole, together, _ = cme_cubes(universe, market, ONLY_ZT_ZN, one)
+    # A period without rows is not there, and five days are in two periods.
+    assert stressed.rows == (slice(0, 10), slice(10, 50))
+    assert stressed.windows == ((rules.periods[0],), (rules.periods[2],))
+    date = [*range(20, 30), *range(25, 65)]
+    assert stressed.cube.scenario is not None
+    assert stressed.cube.scenario.tolist() == day[date].astype(str).tolist()
+    expected = together.cube.pnl[:, [n - 20 for n in date]]
+    # ZN, and the notes of more than three years, stand still in the period of ZT.
+    of_zt = (universe.root == "ZT") | ((universe.root == "") & (universe.years <= 3.0))
+    assert 0 < of_zt.sum() < of_zt.size
+    expected[~of_zt, :10] = 0.0
+    assert np.array_equal(stressed.cube.pnl, expected)
+    # The look-back begins with row 60, and so rows 20 to 24 are there for ZT alone.
+    alone = whole.pnl.copy()
+    alone[~of_zt, :5] = 0.0
+    assert np.array_equal(historical.pnl, alone)
+
+
+def test_scenarios_of_ones_own_lie_in_the_periods_by_their_names(
+    build: Any, market: Any, scenario_rules: Any, make_securities: Any
+) -> None:
+    universe, day = build(market), market.history.date
+    rules = house(scenario_rules, (day[20], day[29], ("ZT",)), (day[25], day[64], ()))
+    names = ["a gain", str(day[64]), str(day[26]), str(day[21]), str(day[99])]
+    pnl = np.arange(7.0 * 5).reshape(7, 5)
+    inputs = ModelInputs(
+        universe=universe,
+        held=make_securities(),
+        market=market,
+        scenarios=rules,
+        eligible=np.ones(7, dtype=bool),
+        store=ScenarioStore(),
+        cube=OwnCube("cme_cube", universe.name.tolist(), pnl, names),
+    )
+    found = CmeHvar(ONLY_ZT_ZN).prepare(inputs, Execution(1)).stressed
+    assert found is not None
+    assert found.cube.scenario is not None
+    assert found.cube.scenario.tolist() == [names[n] for n in (2, 3, 1, 2)]
+    assert found.rows == (slice(0, 2), slice(2, 4))
+    names_of = universe.name.tolist()
+    zt, zn = names_of.index("ZTM25"), names_of.index("ZNM25")
+    assert found.cube.pnl[zt].tolist() == pnl[zt, [2, 3, 1, 2]].tolist()
+    assert found.cube.pnl[zn].tolist() == [0.0, 0.0, *pnl[zn, [1, 2]].tolist()]
+
+
+def test_without_a_row_in_any_period_is_an_error(
+    build: Any, market: Any, scenario_rules: Any
+) -> None:
+    rules = house(scenario_rules, (np.datetime64("2030-01-01"), np.datetime64("2030-02-01"), ()))
+    with pytest.raises(HistoryShortError, match=r"2030-01-01 to 2030-02-01\); .* stress\.periods"):
+        cme_cubes(build(market), market, ONLY_ZT_ZN, rules)
+
+
+def test_a_buffer_raises_what_is_scaled_and_not_stress(
+    build: Any, market: Any, scenario_rules: Any
+) -> None:
+    universe = build(market)
+    plain = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules)
+    raised = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules, floor=CmeFloor(0.5))
+    scaling = VolatilityScaling(0.97, 250, 3.0, 0.5)
+    chosen = ScenarioStore().of(
+        market.history,
+        horizon=1,
+        look_back=100,
+        minimum=100,
+        stress=scenario_rules.stress,
+        scaling=scaling,
+    )
+    zn = universe.name.tolist().index("ZNM25")
+    expected = revalue(universe.terms, chosen.shock)[zn]
+    assert np.array_equal(raised[0].pnl[zn], expected)
+    assert not np.array_equal(raised[0].pnl, plain[0].pnl)
+    assert np.array_equal(raised[1].cube.pnl, plain[1].cube.pnl)
 
 
 def test_portfolios_net_across_their_segments_only(book_of: Any) -> None:

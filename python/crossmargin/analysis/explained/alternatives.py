@@ -154,7 +154,7 @@ def _margins(asked: Asked, priced: Subset, horizon: int) -> dict[str, CcpMargin]
             universe=priced.universe,
             held=priced.held,
             market=stages.models.market,
-            scenarios=stages.models.policy.scenarios,
+            scenarios=stages.models.policy.scenarios_of(one.ccp),
             eligible=stages.models.eligible[priced.kept],
             store=stages.kept.scenarios,
             span_file=stages.parsed.span_file,

@@ -181,10 +181,21 @@ def _decomposed(
     gradient, smoothed, average = np.zeros(size), np.zeros(size), np.zeros(size)
     tails: dict[str, Tail] = {}
     es, undecomposed = 0.0, False
-    weighted = tuple((part, float(part.weight[group, portfolio])) for part in parts)
+    weighted: list[tuple[Part, float]] = []
+    for part in parts:
+        weight = float(part.weight[group, portfolio])
+        tail = None if part.measure is None else tail_of(part, instrument, lots)
+        if tail is not None and part.component in tails:
+            # Of several periods of stress the first with the largest VaR is the component.
+            if tail.var <= tails[part.component].var:
+                continue
+            weighted = [(one, share) for one, share in weighted if one.component != part.component]
+        weighted.append((part, weight))
+        if tail is not None:
+            tails[part.component] = tail
     for part, weight in weighted:
         if part.measure is not None:
-            tail = tails[part.component] = tail_of(part, instrument, lots)
+            tail = tails[part.component]
             if weight == 0.0:
                 continue
             pnl, k = _columns(part.measure), part.measure.k
@@ -211,7 +222,7 @@ def _decomposed(
         v=v,
         known=known,
         line=line,
-        parts=weighted,
+        parts=tuple(weighted),
         tails=tails,
         gradient=gradient,
         amount=amount,

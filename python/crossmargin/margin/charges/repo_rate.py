@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from crossmargin.arrays import Float
+from crossmargin.conventions import FICC
 from crossmargin.engine import Book
 from crossmargin.instruments.schedule import add_months
 from crossmargin.instruments.universe import FORWARD_CASH
@@ -74,7 +75,7 @@ def exposures(inputs: ChargeInputs, rules: RepoRateRules) -> Exposures:
     value = np.zeros(universe.name.size)
     value[cash] = universe.price[cash] * np.maximum(years_between(market.as_of, due), 0.0)
     rate = rules.rates or worst_moves(
-        node_moves(market, rules.nodes, policy.ficc, policy.scenarios, inputs.store),
+        node_moves(market, rules.nodes, policy.ficc, policy.scenarios_of(FICC), inputs.store),
         policy.ficc.level,
     )
     return Exposures(bucket, value, np.asarray(rate))

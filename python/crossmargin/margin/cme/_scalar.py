@@ -16,6 +16,15 @@ def v_cme(
     return (hvar_cash if hvar_cash > 0.0 else 0.0, hvar_futures if hvar_futures > 0.0 else 0.0, hvar_combined if hvar_combined > 0.0 else 0.0, hvar_other if hvar_other > 0.0 else 0.0, hvar_all if hvar_all > 0.0 else 0.0)
 
 
+def larger(
+    one: Portfolios,
+    other: Portfolios,
+) -> Portfolios:
+    one_cash, one_futures, one_combined, one_other, one_all = one
+    other_cash, other_futures, other_combined, other_other, other_all = other
+    return (one_cash if one_cash > other_cash else other_cash, one_futures if one_futures > other_futures else other_futures, one_combined if one_combined > other_combined else other_combined, one_other if one_other > other_other else other_other, one_all if one_all > other_all else other_all)
+
+
 def v_cme_stressed(
     historical_weight: float,
     hvar: Portfolios,

@@ -5,25 +5,87 @@ Methodology, section 5. Cash positions enter as futures-equivalents.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+
 import numpy as np
 
 from crossmargin import exact
-from crossmargin.arrays import Float, Mask
+from crossmargin.arrays import Dates, Float, Mask
 from crossmargin.conventions import CME, SEGMENTS, UNIONS
 from crossmargin.engine import Book, Cube, Execution, Measure, revalue, segment_tails
 from crossmargin.engine.execution import DEFAULT_EXECUTION
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.cme.equivalents import Equivalents, equivalents
-from crossmargin.margin.cme.rule import v_cme, v_cme_stressed
+from crossmargin.margin.cme.rule import larger, v_cme, v_cme_stressed
 from crossmargin.margin.portfolios import CcpMargin, holds
+from crossmargin.margin.stress import in_period, where_it_moves
 from crossmargin.market import Market
 from crossmargin.market.scenarios import (
     CorrelationScaling,
     HistoryShortError,
     ScenarioStore,
+    StressWindow,
     VolatilityScaling,
 )
-from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules
+from crossmargin.policies import Cme, CmeCorrelation, CmeFloor, ScenarioRules
+
+
+@dataclass(frozen=True)
+class Stressed:
+    """The P&L of SVaR: the periods of stress one after the other.
+
+    Attributes
+    ----------
+    cube : Cube, [I x S']
+        A date that is in two periods occurs twice.
+    rows : tuple of slice
+        The scenarios of each period.
+    windows : tuple of tuple of StressWindow
+        What each period consists of.
+    """
+
+    cube: Cube
+    rows: tuple[slice, ...]
+    windows: tuple[tuple[StressWindow, ...], ...]
+
+    def measures(self, level: float) -> tuple[Measure, ...]:
+        """Return the VaR of each period."""
+        return tuple(Measure(self.cube, level, rows) for rows in self.rows)
+
+
+def by_period(
+    universe: Universe, scenarios: ScenarioRules, pnl: Float, date: Dates, name: Sequence[str]
+) -> Stressed | None:
+    """Return the P&L of the periods of stress that have scenarios; None without any.
+
+    Parameters
+    ----------
+    universe : Universe
+    scenarios : ScenarioRules
+    pnl : ndarray of float64, [I x S]
+        Of unscaled moves.
+    date : ndarray of datetime64[D], [S]
+        NaT for a scenario without a date.
+    name : sequence of str, [S]
+        Names of the scenarios.
+    """
+    parts, rows, kept = [], [], []
+    names: list[str] = []
+    for windows in scenarios.apart:
+        inside = np.zeros(date.size, dtype=bool)
+        for window in windows:
+            inside |= window.holds(date)
+        at = np.flatnonzero(inside)
+        if at.size:
+            parts.append(in_period(pnl[:, at], universe, windows, scenarios))
+            rows.append(slice(len(names), len(names) + at.size))
+            kept.append(windows)
+            names += [name[number] for number in at.tolist()]
+    if not parts:
+        return None
+    return Stressed(Cube(np.hstack(parts), scenario=names), tuple(rows), tuple(kept))
 
 
 def cme_cubes(
@@ -32,11 +94,12 @@ def cme_cubes(
     rules: Cme,
     scenarios: ScenarioRules,
     correlation: CmeCorrelation | None = None,
+    floor: CmeFloor | None = None,
     *,
     equivalent: Equivalents | None = None,
     store: ScenarioStore | None = None,
     execution: Execution = DEFAULT_EXECUTION,
-) -> tuple[Cube, Cube, Mask]:
+) -> tuple[Cube, Stressed, Mask]:
     """Return the P&L of every instrument for HVaR and for SVaR, and which instruments it covers.
 
     Parameters
@@ -50,6 +113,8 @@ def cme_cubes(
         Parameters.
     correlation : CmeCorrelation, optional
         How far HVaR's scenarios take on the correlation of recent days.
+    floor : CmeFloor, optional
+        How far today's volatility is raised in calm markets.
     equivalent : Equivalents, optional
         What stands for each Treasury; without it the contract of its bucket, by DV01.
     store : ScenarioStore, optional
@@ -61,8 +126,8 @@ def cme_cubes(
     historical : Cube, [I x S]
         Scaled moves; USD per lot or contract, on the grid. A forward cash leg is zero: it does
         not enter V_C.
-    stressed : Cube, [I x S']
-        The unscaled moves of the stress scenarios.
+    stressed : Stressed
+        The unscaled moves of the periods of stress.
     priced : ndarray of bool, [I]
 
     Raises
@@ -73,7 +138,10 @@ def cme_cubes(
         The look-back's correlation cannot be replaced.
     """
     scaling = VolatilityScaling(
-        rules.volatility_decay, rules.volatility_seed_rows, rules.volatility_limit
+        rules.volatility_decay,
+        rules.volatility_seed_rows,
+        rules.volatility_limit,
+        0.0 if floor is None else floor.buffer,
     )
     recorrelation = None
     if correlation is not None:
@@ -92,23 +160,23 @@ def cme_cubes(
     )
     stressed = plain.stressed
     if stressed.size == 0:
-        windows = ", ".join(f"{first} to {last}" for first, last in scenarios.stress_windows)
+        windows = ", ".join(f"{window.first} to {window.last}" for window in scenarios.stress)
         raise HistoryShortError(
             "HISTORY_SHORT: no row of the par yields lies in a stress window of the policy "
             f"({windows or 'it has none'}); give a history that does, or set "
-            "scenarios.stress_windows"
+            f"{scenarios.named}"
         )
     equivalent = equivalent or equivalents(universe, rules, market.as_of)
-    cubes = []
-    for shock, date in (
-        (scaled.shock, scaled.date),
-        (plain.shock[stressed], plain.date[stressed]),
-    ):
-        pnl = revalue(universe.terms, shock, **execution.kernels)
-        cubes.append(
-            Cube(_as_futures(pnl, universe, equivalent), scenario=date.astype(str).tolist())
-        )
-    return cubes[0], cubes[1], equivalent.priced
+    pnl, stressed_pnl = (
+        _as_futures(revalue(universe.terms, shock, **execution.kernels), universe, equivalent)
+        for shock in (scaled.shock, plain.shock[stressed])
+    )
+    pnl = where_it_moves(pnl, universe, scaled, scenarios)
+    historical = Cube(pnl, scenario=scaled.date.astype(str).tolist())
+    date = plain.date[stressed]
+    periods = by_period(universe, scenarios, stressed_pnl, date, date.astype(str).tolist())
+    assert periods is not None  # A tagged row lies in a period.
+    return historical, periods, equivalent.priced
 
 
 def _as_futures(pnl: Float, universe: Universe, equivalent: Equivalents) -> Float:
@@ -142,10 +210,22 @@ def scaled_cube(cube: Cube, factor: Float, universe: Universe, equivalent: Equiv
     return Cube(_as_futures(pnl, universe, equivalent), scenario=cube.scenario)
 
 
+def cme_vars(book: Book, measures: Sequence[Measure], execution: Execution) -> Float:
+    """Return VaR of every portfolio by each measure, [R x 5 x M]."""
+    return segment_tails(
+        book,
+        list(measures),
+        segments=len(SEGMENTS),
+        unions=UNIONS[CME],
+        **execution.kernels,
+        es=False,
+    ).var
+
+
 def cme_margin(
     book: Book,
     historical: Cube,
-    stressed: Cube | None,
+    stressed: Stressed | None,
     priced: Mask,
     rules: Cme,
     *,
@@ -157,7 +237,7 @@ def cme_margin(
     ----------
     book : Book
         Rows are group * 4 + segment.
-    historical, stressed : Cube
+    historical, stressed : Cube, Stressed
         From `cme_cubes`, or the user's; without stress scenarios V_C is HVaR alone.
     priced : ndarray of bool, [I]
         Instruments the cubes cover.
@@ -168,22 +248,15 @@ def cme_margin(
     Returns
     -------
     CcpMargin
-        Components HVaR and SVaR.
+        Components HVaR and SVaR, the largest of the periods.
     """
-    cubes = [historical] if stressed is None else [historical, stressed]
-    tail = segment_tails(
-        book,
-        [Measure(cube, rules.level) for cube in cubes],
-        segments=len(SEGMENTS),
-        unions=UNIONS[CME],
-        **execution.kernels,
-        es=False,
-    )
-    hvar = tail.var[:, :, 0]
+    periods = () if stressed is None else stressed.measures(rules.level)
+    var = cme_vars(book, [Measure(historical, rules.level), *periods], execution)
+    hvar = var[:, :, 0]
     component = {"HVaR": hvar}
     if stressed is None:
         v = v_cme(hvar)
     else:
-        component["SVaR"] = svar = tail.var[:, :, 1]
+        component["SVaR"] = svar = reduce(larger, np.moveaxis(var[:, :, 1:], 2, 0))
         v = v_cme_stressed(rules.historical_weight, hvar, svar)
     return CcpMargin(CME, v, holds(book, CME, ~priced), component)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,26 +16,33 @@ from crossmargin.engine import Book, Cube, Execution, Measure
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import Contract, roots
 from crossmargin.instruments.universe import FORWARD_CASH, FUTURE, TREASURY, Universe
-from crossmargin.margin.cme._scalar import v_cme, v_cme_stressed
+from crossmargin.margin.cme._scalar import larger, v_cme, v_cme_stressed
 from crossmargin.margin.cme.equivalents import (
     Equivalents,
     equivalent_contracts,
     equivalents,
     front_contract,
 )
-from crossmargin.margin.cme.historical import cme_cubes, cme_margin, scaled_cube
+from crossmargin.margin.cme.historical import (
+    Stressed,
+    by_period,
+    cme_cubes,
+    cme_margin,
+    cme_vars,
+    scaled_cube,
+)
 from crossmargin.margin.cme.span import SpanModel, scaled_ranges, span_margin, span_model
 from crossmargin.margin.cme.span_parts import span_parts
 from crossmargin.margin.cme.span_ranges import NO_TIERS, tier_contracts
 from crossmargin.margin.cme.span_single import SingleSpan
-from crossmargin.margin.model import Incremental, ModelInputs, OwnCube, PreparedModel
+from crossmargin.margin.model import Incremental, ModelInputs, PreparedModel
 from crossmargin.margin.observed import Outright, described, factors, notes_on
 from crossmargin.margin.outright import compare
 from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.market.market import Note
 from crossmargin.market.scenarios import StressWindow
-from crossmargin.policies import Cme, CmeCorrelation, CmeEquivalents, ScenarioRules, Span, SpanTiers
+from crossmargin.policies import Cme, CmeCorrelation, CmeEquivalents, CmeFloor, Span, SpanTiers
 from crossmargin.policies.sections import SPAN
 from crossmargin.policies.sections.cme import SHOW
 
@@ -55,6 +62,8 @@ class CmeHvar:
     rules : Cme
     correlation : CmeCorrelation, optional
         How far the scenarios take on the correlation of recent days.
+    floor : CmeFloor, optional
+        How far volatility is raised in calm markets.
     use : str
         What observed margins are used for; see `ObservedMarginRules`.
     equivalents : CmeEquivalents, optional
@@ -63,6 +72,7 @@ class CmeHvar:
 
     rules: Cme
     correlation: CmeCorrelation | None = None
+    floor: CmeFloor | None = None
     use: str = SHOW
     equivalents: CmeEquivalents | None = None
     name: ClassVar[str] = "hvar"
@@ -79,7 +89,7 @@ class CmeHvar:
         """Return the model for a market; see `MarginModel.prepare`."""
         universe, market = inputs.universe, inputs.market
         self._check_span_file(inputs)
-        stressed: Cube | None
+        stressed: Stressed | None
         equivalent = None
         if inputs.cube is None:
             equivalent = _equivalents(inputs, self.rules, self.equivalents)
@@ -89,6 +99,7 @@ class CmeHvar:
                 self.rules,
                 inputs.scenarios,
                 self.correlation,
+                self.floor,
                 equivalent=equivalent,
                 store=inputs.store,
                 execution=execution,
@@ -101,7 +112,9 @@ class CmeHvar:
             pnl = np.where(cash[:, None], 0.0, historical.pnl)
             historical = Cube(pnl, scenario=inputs.cube.scenario)
             unpriced[cash] = ""
-            stressed = _stressed(historical, inputs.cube, inputs.scenarios)
+            names = inputs.cube.scenario
+            dates = np.array([_date(name) for name in names], dtype="datetime64[D]")
+            stressed = by_period(universe, inputs.scenarios, historical.pnl, dates, names)
         unpriced[_not_margined(inputs)] = ""
         horizon = self.rules.horizon if inputs.cube is None else None
         prepared = PreparedHvar(
@@ -113,7 +126,8 @@ class CmeHvar:
         if equivalent is not None and (factor != 1.0).any():
             scaled = partial(scaled_cube, factor=factor, universe=universe, equivalent=equivalent)
             historical = scaled(historical)
-            stressed = None if stressed is None else scaled(stressed)
+            if stressed is not None:
+                stressed = replace(stressed, cube=scaled(stressed.cube))
         return replace(prepared, historical=historical, stressed=stressed, outrights=outrights)
 
     def _check_span_file(self, inputs: ModelInputs) -> None:
@@ -142,7 +156,7 @@ class PreparedHvar:
     rules : Cme
     historical : Cube, [I x S]
         USD per lot or contract.
-    stressed : Cube, [I x S'], optional
+    stressed : Stressed, optional
         None where a user's cube has no stress scenario: V is then HVaR alone.
     unpriced : ndarray of str, [I]
         See `PreparedModel`.
@@ -158,7 +172,7 @@ class PreparedHvar:
 
     rules: Cme
     historical: Cube
-    stressed: Cube | None
+    stressed: Stressed | None
     unpriced: Text
     horizon: int | None
     stress: tuple[StressWindow, ...]
@@ -170,12 +184,15 @@ class PreparedHvar:
     @property
     def incremental(self) -> Incremental:
         """How to add to both tails."""
-        measures = tuple(Measure(cube, self.rules.level) for cube in self.scenario_pnl().values())
+        level, weight = self.rules.level, self.rules.historical_weight
+        historical = Measure(self.historical, level)
         if self.stressed is None:
-            return Incremental(measures, None, v_cme, ((1.0,),))
-        weight = self.rules.historical_weight
-        v = partial(v_cme_stressed, weight)
-        return Incremental(measures, None, v, ((weight, 1.0 - weight),))
+            return Incremental((historical,), None, v_cme, ((1.0,),))
+        periods = self.stressed.measures(level)
+        # One mixture for each period: the largest SVaR gives the largest V.
+        shares = np.eye(len(periods)) * (1.0 - weight)
+        mixtures = tuple((weight, *share) for share in shares.tolist())
+        return Incremental((historical, *periods), None, partial(_v_stressed, weight), mixtures)
 
     def margin(self, book: Book, execution: Execution) -> CcpMargin:
         """Return V_C of every portfolio; see `cme_margin`."""
@@ -190,18 +207,24 @@ class PreparedHvar:
 
     def parts(self, book: Book, execution: Execution) -> Sequence[Part]:
         """Return HVaR and SVaR with their weights."""
-        positive = np.where(self.margin(book, execution).v > 0.0, 1.0, 0.0)
+        margin = self.margin(book, execution)
+        positive = np.where(margin.v > 0.0, 1.0, 0.0)
+        historical, *periods = self.incremental.measures
         share = 1.0 if self.stressed is None else self.rules.historical_weight
-        return [
-            Part(name, weight * positive, measure, self.horizon, self.stress)
-            for name, weight, measure in zip(
-                (HVAR, SVAR), (share, 1.0 - share), self.incremental.measures, strict=False
-            )
-        ]
+        parts = [Part(HVAR, share * positive, historical, self.horizon, self.stress)]
+        if self.stressed is not None:
+            # The first, where two are equal.
+            decides = np.argmax(cme_vars(book, periods, execution), axis=2)
+            for number, (measure, windows) in enumerate(
+                zip(periods, self.stressed.windows, strict=True)
+            ):
+                weight = np.where(decides == number, (1.0 - share) * positive, 0.0)
+                parts.append(Part(SVAR, weight, measure, self.horizon, windows))
+        return parts
 
     def scenario_pnl(self) -> Mapping[str, Cube]:
         """Return the cubes of HVaR and, if there is one, SVaR."""
-        stressed = {} if self.stressed is None else {"stressed": self.stressed}
+        stressed = {} if self.stressed is None else {"stressed": self.stressed.cube}
         return {"historical": self.historical, **stressed}
 
     def notes(self) -> Sequence[Note]:
@@ -365,6 +388,11 @@ def _itself(v: Portfolios) -> Portfolios:
     return v
 
 
+def _v_stressed(weight: float, hvar: Portfolios, *svar: Portfolios) -> Portfolios:
+    """Return V from HVaR and the SVaR of each period."""
+    return v_cme_stressed(weight, hvar, reduce(larger, svar))
+
+
 def _reason_unpriced(universe: Universe) -> Text:
     """Return why an instrument is not covered, for those that are not, [I]."""
     # If the universe prices it, only the futures that stand for it are missing.
@@ -374,19 +402,6 @@ def _reason_unpriced(universe: Universe) -> Text:
 def _not_margined(inputs: ModelInputs) -> Mask:
     """Return the securities that never reach the model, as they may not be cross-margined, [I]."""
     return np.asarray((inputs.universe.kind == TREASURY) & ~inputs.eligible)
-
-
-def _stressed(cube: Cube, own: OwnCube, rules: ScenarioRules) -> Cube | None:
-    """Return the scenarios whose names are dates (YYYY-MM-DD) in a stress window, if any."""
-    in_stress = [
-        number
-        for number, name in enumerate(own.scenario)
-        if (day := _date(name)) is not None
-        and any(window.first <= day <= window.last for window in rules.stress)
-    ]
-    if not in_stress:
-        return None
-    return Cube(cube.pnl[:, in_stress], scenario=[own.scenario[number] for number in in_stress])
 
 
 def _date(name: str) -> np.datetime64 | None:

@@ -13,6 +13,11 @@ def v_cme(hvar: PortfolioColumns) -> PortfolioColumns:
     return np.maximum(hvar, 0.0)
 
 
+def larger(one: PortfolioColumns, other: PortfolioColumns) -> PortfolioColumns:
+    """Return the larger of two stressed VaRs, USD."""
+    return np.maximum(one, other)
+
+
 def v_cme_stressed(
     historical_weight: float, hvar: PortfolioColumns, svar: PortfolioColumns
 ) -> PortfolioColumns:

@@ -40,6 +40,7 @@ from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.market.market import Note
 from crossmargin.market.scenarios import StressWindow
+from crossmargin.market.short_rates import FUNDS
 from crossmargin.policies import Ficc, HaircutRules
 
 
@@ -72,6 +73,7 @@ class FiccVar:
         floor_rate = floor_rates(market, rules)
         no_basis: dict[str, int] = {}
         no_sofr: int | None = None
+        no_funds: int | None = None
         if inputs.cube is not None:
             cube, unpriced = inputs.cube.of(universe, market.as_of)
         else:
@@ -87,6 +89,7 @@ class FiccVar:
                 known = {}  # Under the proxy no basis moves.
             no_basis = {root: known.get(root, cube.scenarios) for root in roots("treasury")}
             no_sofr = None if market.history.sofr is None else chosen.no_sofr
+            no_funds = chosen.no_funds if FUNDS in chosen.factor else None
         haircuts = None
         if self.haircuts is not None:
             haircuts = haircut_method(
@@ -116,6 +119,7 @@ class FiccVar:
             unpriced=np.where(bare, "NO_PRICE", unpriced).astype(object),
             no_basis=no_basis,
             no_sofr=no_sofr,
+            no_funds=no_funds,
             own_cube=inputs.cube is not None,
             stress=inputs.scenarios.stress,
         )
@@ -142,6 +146,9 @@ class PreparedFicc:
     no_sofr : int, optional
         Number of scenarios in which SOFR moves with the Treasury curve. None if there is no SOFR
         history, so that it always does, or if the cube is the user's.
+    no_funds : int, optional
+        Number of scenarios in which the funds rate moves by its proxy. None if it is no factor, or
+        if the cube is the user's.
     own_cube : bool
         Whether the P&L is the user's.
     stress : tuple of StressWindow
@@ -156,6 +163,7 @@ class PreparedFicc:
     unpriced: Text
     no_basis: dict[str, int]
     no_sofr: int | None
+    no_funds: int | None
     own_cube: bool
     stress: tuple[StressWindow, ...]
     outrights: ClassVar[tuple[Outright, ...]] = ()
@@ -234,5 +242,9 @@ class PreparedFicc:
         return (Note("MARGIN_PROXY", "par_yields", message),)
 
     def describe(self) -> dict[str, Any]:
-        """Return in how many scenarios a basis does not move, or SOFR not by itself."""
-        return {"scenarios_without_basis": self.no_basis, "scenarios_without_sofr": self.no_sofr}
+        """Return in how many scenarios bases do not move, or SOFR or the funds rate by proxy."""
+        return {
+            "scenarios_without_basis": self.no_basis,
+            "scenarios_without_sofr": self.no_sofr,
+            "scenarios_without_funds": self.no_funds,
+        }

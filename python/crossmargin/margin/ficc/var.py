@@ -21,6 +21,7 @@ from crossmargin.engine.execution import DEFAULT_EXECUTION
 from crossmargin.instruments.universe import FORWARD_CASH, Universe
 from crossmargin.margin.ficc.rule import v_ficc, v_ficc_haircut, with_haircut
 from crossmargin.margin.portfolios import CcpMargin, holds, portfolio_sums
+from crossmargin.margin.stress import where_it_moves
 from crossmargin.market import Market
 from crossmargin.market.curve import NODE_NAMES, NODES
 from crossmargin.market.scenarios import HistoryShortError, Scenarios, ScenarioStore
@@ -71,6 +72,7 @@ def ficc_cube(
             chosen.shock,
             **execution.kernels,
         )
+    pnl = where_it_moves(pnl, universe, chosen, scenarios)
     return Cube(pnl, scenario=chosen.date.astype(str).tolist())
 
 

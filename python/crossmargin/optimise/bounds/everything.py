@@ -41,10 +41,9 @@ def everything_moved(problem: Problem, accounts: Integer, call: Float) -> Float:
     line are at least c times as large, for one c of 1 - cap or more.
     """
     bound = np.full(accounts.size, -np.inf)
-    if CME not in problem.houses or len(problem.houses[CME].model.mixtures) != 1:
+    if CME not in problem.houses:
         return bound
     house, known = problem.houses[CME], problem.known
-    weights = house.model.mixtures[0]
     left = 1.0 - problem.cap
     row = house.portfolios.index(FUTURES) * problem.whole.account.size
     ordinary = house.portfolios.index(OTHER) * problem.whole.account.size
@@ -70,7 +69,9 @@ def everything_moved(problem: Problem, accounts: Integer, call: Float) -> Float:
             losses.append(-(sign[:, None] * pnl))
             whole.append(-(fixed[row + account, window] + anchor @ pnl))
         else:
-            v = _all_but(losses, whole, [m.k for m in house.model.measures], weights, left)
+            # V is at least each mixture, and so the bound is at least that of each.
+            ks = [measure.k for measure in house.model.measures]
+            v = max(_all_but(losses, whole, ks, weights, left) for weights in house.model.mixtures)
             bound[number] = known.apart[account] + left * (v + known.v_ficc[account]) - ROUNDING
     return bound
 

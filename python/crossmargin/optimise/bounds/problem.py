@@ -189,22 +189,23 @@ def _house(
                 + (futures + least) @ np.maximum(of_futures, 0.0)
             )
         )
-    pooled = np.zeros((2, size))
-    vars_ = []
-    for number, measure in enumerate(model.measures):
+    vars_, both = [], []
+    for measure in model.measures:
         at = cubes_of(model).index(measure.cube)
         window = slice(measure.start, measure.start + measure.count)
         vars_.append(ranked(highest[at][:, window], measure.k))
-        if OTHER in portfolios and len(model.mixtures) == 1:
-            for which, loss in enumerate(pools[at]):
-                # At most k - 1 losses of each portfolio exceed its VaR. So at most 2 (k - 1) of
-                # their sum exceed the sum of both VaRs.
-                pooled[which] += model.mixtures[0][number] * ranked(
-                    loss[:, window], 2 * measure.k - 1
-                )
-    above = np.zeros(size)
-    for weights in model.mixtures:
+        if OTHER in portfolios:
+            # At most k - 1 losses of each portfolio exceed its VaR. So at most 2 (k - 1) of their
+            # sum exceed the sum of both VaRs.
+            both.append([ranked(loss[:, window], 2 * measure.k - 1) for loss in pools[at]])
+    above, pooled = np.zeros(size), np.zeros((2, size))
+    for number, weights in enumerate(model.mixtures):
         above = np.maximum(above, sum(w * v for w, v in zip(weights, vars_, strict=True)))
+        if OTHER in portfolios:
+            least = np.zeros((2, size))
+            for weight, ranks in zip(weights, both, strict=True):
+                least += weight * np.array(ranks)
+            pooled = np.maximum(pooled, least) if number else least
     floor = None
     if model.sums is not None:
         sums = model.sums

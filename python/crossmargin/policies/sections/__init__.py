@@ -16,25 +16,30 @@ from crossmargin.policies.sections.cme import (
     Cme,
     CmeCorrelation,
     CmeEquivalents,
+    CmeFloor,
     ObservedMarginRules,
 )
 from crossmargin.policies.sections.common import Section
 from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
-from crossmargin.policies.sections.scenarios import ScenarioRules
+from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
+from crossmargin.policies.sections.short_rates import ShortRateTable
 from crossmargin.policies.sections.span import SPAN, Span, SpanTiers
 
 _ALL: tuple[type[Section], ...] = (
     AgreementRules,
     Eligibility,
     ScenarioRules,
+    ShortRateTable,
+    Stress,
     Ficc,
     Cme,
     ClassDisallowance,
     SpreadCredit,
     HaircutRules,
     CmeEquivalents,
+    CmeFloor,
     CmeCorrelation,
     ObservedMarginRules,
     Span,

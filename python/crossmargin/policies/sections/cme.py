@@ -97,6 +97,23 @@ class CmeEquivalents:
 
 
 @dataclass(frozen=True)
+class CmeFloor:
+    """A floor for calm markets under the volatility that scales the scenarios."""
+
+    table: ClassVar[str] = "cme_floor"
+    purpose: ClassVar[str] = (
+        "In calm markets the CME-like model's scenarios are scaled to more than today's volatility."
+    )
+    buffer: Annotated[
+        float, "share by which today's volatility is raised, up to that of the look-back"
+    ]
+
+    def rules(self) -> Rules:
+        """Return the rules for the values."""
+        return {"buffer must lie between 0 and 1": 0.0 <= self.buffer <= 1.0}
+
+
+@dataclass(frozen=True)
 class CmeCorrelation:
     """How far the CME-like model's scenarios take on the correlation of recent days."""
 
