@@ -284,10 +284,10 @@ def test_a_future_on_one_bond_by_hand(flat_market, make_securities):
 def test_a_basis_loads_the_futures_of_its_root(flat_market, note, real_market):
     market = flat_market("2025-03-13", basis={"UB": None, "ZN": None})
     found = build(market, note, ["ZNM25", "ZNU25", "TNM25", "SR3M25"], held=[0])
-    names = [*market.history.factor, ""]
-    factors = [names[k] for k in found.terms.linear_factor]
-    assert factors == ["", "basis:ZN", "basis:ZN", "", ""]
-    assert found.terms.linear_loading.tolist() == [0.0, 1000.0, 1000.0, 0.0, 0.0]
+    assert found.terms.linear_ptr.tolist() == [0, 0, 1, 2, 2, 2]
+    names = [market.history.factor[k] for k in found.terms.linear_factor]
+    assert names == ["basis:ZN", "basis:ZN"]
+    assert found.terms.linear_loading.tolist() == [1000.0, 1000.0]
     # A basis up by 1/32 is 31.25 USD a contract, under `fixed` and `switching` alike.
     shock = np.zeros((1, len(market.history.factor)))
     shock[0, market.history.factor.index("basis:ZN")] = 1 / 32

@@ -198,18 +198,17 @@ def _resolved(
     valued: Sequence[_Valued], contracts: Sequence[Contract], scale: Float, market: Market
 ) -> Terms:
     """Return the terms of all lines; futures, which come last, also move with their basis."""
-    factor = {name: k for k, name in enumerate(market.history.factor)}
-    linear = np.full(len(valued), -1, np.int32)
-    linear[len(valued) - len(contracts) :] = [factor.get(f"basis:{c.root}", -1) for c in contracts]
-    return resolve(
+    terms = resolve(
         [line for one in valued for line in one.lines],
         [len(one.lines) for one in valued],
         market.curve,
         scale,
-        linear,
-        np.where(linear >= 0, scale, 0.0),
         sofr=market.sofr_factors,
     )
+    factor = {name: k for k, name in enumerate(market.history.factor)}
+    basis = np.full(len(valued), -1, np.int32)
+    basis[len(valued) - len(contracts) :] = [factor.get(f"basis:{c.root}", -1) for c in contracts]
+    return terms.with_linear(basis[:, None], scale[:, None])
 
 
 def _described(
