@@ -47,6 +47,7 @@ from crossmargin.market.curve import Curve
 from crossmargin.market.history import History
 from crossmargin.market.market import Note
 from crossmargin.market.sofr import Sofr
+from crossmargin.market.specific import Process, SpecificRisk, SpreadGroups, SpreadHistory
 from crossmargin.policies import CcpTable, Parameter, Policy
 from crossmargin.policies.sections import SECTIONS
 from crossmargin.policies.sections.charges import GrossValueCharge
@@ -55,6 +56,7 @@ from crossmargin.results.table import Table
 TYPES: tuple[type, ...] = (
     *(ParsedInputs, Securities, Trades, Contract, OwnCube, SpanFile, FileSpread),
     *(Market, Curve, History, Basis, Sofr, Note),
+    *(SpreadHistory, SpecificRisk, SpreadGroups, Process),
     *(Policy, Parameter, CcpTable, GrossValueCharge, *SECTIONS.values()),
     *(ClassifiedTrades, Assignment),
     *(NettedBook, Universe, Terms, Legs, Lines, Book),

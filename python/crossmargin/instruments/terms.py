@@ -308,6 +308,27 @@ def sensitivities(terms: Terms, nodes: int) -> Sensitivities:
     )
 
 
+def spread_sensitivities(terms: Terms, lines: Sequence[Line]) -> Float:
+    """Return the derivative of each instrument's base line by a spread over the curve, [I].
+
+    Parameters
+    ----------
+    terms : Terms
+        As `resolve` returned them.
+    lines : sequence of Line, [L]
+        As `resolve` took them.
+
+    Returns
+    -------
+    ndarray of float64
+        USD per unit of a continuous spread of all flows, minus the sum of time * amount. Times
+        count from the as-of date, those of a future too.
+    """
+    time = np.concatenate([line.time for line in lines])
+    slope = _sum_by(terms.line_ptr, terms.term_amount * time)
+    return np.asarray(0.0 - terms.scale * slope[terms.base_line])
+
+
 def _exponents(time: Float, horizon: Float, nodes: Float) -> tuple[Integer, Integer, Float]:
     """Return u = time * w(time) - horizon * w(horizon), sparse: counts by row, nodes, weights."""
     rows = np.arange(time.size)

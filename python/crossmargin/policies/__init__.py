@@ -15,10 +15,12 @@ from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules
 from crossmargin.policies.sections.span import Span
+from crossmargin.policies.sections.specific import BasisProcessRules, SpreadRules
 
 __all__ = [
     "AgreementRules",
     "BacktestingRules",
+    "BasisProcessRules",
     "CcpTable",
     "ClassDisallowance",
     "Cme",
@@ -33,6 +35,7 @@ __all__ = [
     "ScenarioRules",
     "Span",
     "SpreadCredit",
+    "SpreadRules",
     "build",
     "read_policy",
     "shipped_policies",

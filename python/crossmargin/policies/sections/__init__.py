@@ -18,6 +18,7 @@ from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules
 from crossmargin.policies.sections.span import SPAN, Span
+from crossmargin.policies.sections.specific import BasisProcessRules, SpreadRules
 
 _ALL: tuple[type[Section], ...] = (
     AgreementRules,
@@ -29,6 +30,8 @@ _ALL: tuple[type[Section], ...] = (
     SpreadCredit,
     HaircutRules,
     CmeCorrelation,
+    SpreadRules,
+    BasisProcessRules,
     Span,
     *charges.SECTIONS,
     BacktestingRules,
