@@ -86,6 +86,9 @@ CODES: dict[str, Code] = {
     "MARGIN_PROXY": Code(
         "note", "FICC's margin is its margin proxy: returns of benchmarks by bucket"
     ),
+    "BASIS_ASSUMED": Code(
+        "note", "no basis is given for a future: the policy's assumed one is used"
+    ),
     "INPUT_NOT_USED": Code("note", "an input was given that the policy does not use"),
     "TYPE_ASSUMED": Code("note", "the type is blank: taken as a nominal bill, note or bond"),
     "START_CASH_ASSUMED": Code("note", "start cash is blank: the model's dirty value is used"),

@@ -103,22 +103,24 @@ def between(before: Hybrid, after: Hybrid) -> dict[str, Hybrid]:
         In the order of `STEPS`. The last one has the inputs of `after`.
     """
     later, history = after.parsed, before.parsed.market.history
+    # The later history, with the factors of the policy that is in force until the last step.
+    market = policy_market(before.policy, later.market)
     made: dict[str, Hybrid] = {}
     now = replace(before, parsed=_with_positions(before.parsed, later), rejected=after.rejected)
     made[POSITIONS] = now
     now = made[TIME] = _changed(now, _on_day(now.parsed, later.market.as_of))
     now = made[MARKET] = _changed(now, _on_curve(now.parsed, later))
     moved = now
-    if np.array_equal(history.date, later.market.history.date):
+    if np.array_equal(history.date, market.history.date):
         made[OUT] = made[IN] = now
     else:
-        rolls = (before.scenarios, after.scenarios, later.market.history)
+        rolls = (before.scenarios, after.scenarios, market.history)
         made[OUT] = replace(moved, scenarios=Rolled(*rolls, came=False))
         now = made[IN] = replace(moved, scenarios=Rolled(*rolls, came=True))
-    if now is not moved or not same(moved.parsed.market.history, later.market.history):
+    if now is not moved or not same(moved.parsed.market.history, market.history):
         now = replace(
             moved,
-            parsed=replace(moved.parsed, market=later.market),
+            parsed=replace(moved.parsed, market=market),
             scenarios=after.scenarios,
         )
     made[SIZES] = now

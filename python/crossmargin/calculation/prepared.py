@@ -11,7 +11,7 @@ import pyarrow as pa
 from crossmargin import columns
 from crossmargin.agreement.eligibility import eligible_instruments
 from crossmargin.arrays import Mask
-from crossmargin.book.schemas import POSITIONS, VOLUMES
+from crossmargin.book.schemas import POSITIONS, SPREADS, VOLUMES
 from crossmargin.calculation.inputs import ParsedInputs, market_notes
 from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.netted import NettedBook, universe_on
@@ -26,7 +26,7 @@ from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import ModelInputs, OwnCube, PreparedModel
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationError, HistoryShortError, ScenarioStore
-from crossmargin.policies import Policy
+from crossmargin.policies import Policy, SpreadRules
 from crossmargin.policies.sections.charges import CmeConcentration
 
 
@@ -189,6 +189,13 @@ def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: Exce
             file=VOLUMES.name,
             message="volumes were given, but the policy has no cme_concentration: nothing is "
             "charged for large positions",
+        )
+    if market.history.spreads is not None and policy.get(SpreadRules) is None:
+        log.add(
+            "INPUT_NOT_USED",
+            file=SPREADS.name,
+            message="spreads were given, but the policy has no table spreads: securities move with "
+            "the curve alone",
         )
     for window in policy.scenarios.stress:
         if window.first < market.history.date[0] <= window.last:
