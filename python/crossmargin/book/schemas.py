@@ -435,8 +435,8 @@ SPREADS = Schema(
         Column(
             "group",
             required=True,
-            meaning="A group of the policy's table `spreads`: the bucket's name, then `on` or `off` "
-            "the run, such as `7 off`.",
+            meaning="A group of the policy's table `spreads`: the bucket's name, then `on` or "
+            "`off` the run, such as `7 off`.",
         ),
         Column(
             "spread_pct",

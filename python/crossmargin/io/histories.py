@@ -65,8 +65,8 @@ def check_spreads(table: pa.Table) -> None:
     if not LEAST_SPREAD <= typical <= MOST_SPREAD:
         unit = "basis points" if typical > MOST_SPREAD else "decimals"
         raise InputError(
-            f"{SPREADS.name}: half of the spreads are {'above' if typical > MOST_SPREAD else 'below'} "
-            f"{typical:g}; they look like {unit}: give percent"
+            f"{SPREADS.name}: the median of their sizes is {typical:g}; they look like {unit}: "
+            "give percent"
         )
 
 
