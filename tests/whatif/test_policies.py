@@ -20,6 +20,7 @@ from crossmargin.sample import sample_tables
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs/policies"
 SPAN, CHARGES = "cme-ficc-2026-04-30-span", "cme-ficc-2026-04-30-charges"
+SECOND = "cme-ficc-2026-11-30"
 MIXED = """
 name = "mixed"
 title = "mixed"
@@ -36,7 +37,7 @@ across = {{ value = [["2Y", "10Y", 0.5]], evidence = "ours", source = "x" }}
 """
 VOLUMES = pa.table({"contract": ["ZT", "ZF", "ZN"], "adv": [400.0, 300.0, 200.0]})
 POLICIES = (
-    *("default", "span", "charges", "reducible", "span by class", "haircuts by class"),
+    *("default", "second", "span", "charges", "reducible", "span by class", "haircuts by class"),
     *sorted(file.stem for file in EXAMPLES.glob("*.toml")),
 )
 
@@ -57,7 +58,8 @@ def session_of(name: str, folder: Path) -> xm.Session:
     tables = sample_tables(accounts=50)
     book = {name: tables[name] for name in ("positions", "accounts", "securities")}
     example = EXAMPLES / f"{name}.toml"
-    policy: Any = {"default": None, "span": SPAN, "charges": CHARGES}.get(name, example)
+    shipped = {"default": None, "second": SECOND, "span": SPAN, "charges": CHARGES}
+    policy: Any = shipped.get(name, example)
     if name == "reducible":
         charges = (
             GrossValueCharge("a", "FICC", 0.001, True, "ours", "a test"),
