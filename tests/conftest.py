@@ -142,6 +142,7 @@ def by_hand() -> MakeUniverse:
                 FLAT,
                 np.array([scale for _, _, scale in instruments]),
             ),
+            line_spread=np.zeros(size),
         )
 
     return make

@@ -97,6 +97,7 @@ def test_a_clean_book_ends_in_0(
     assert code == 0, captured.err
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "accounts.parquet",
+        "baskets.parquet",
         "breakdown.parquet",
         "components.parquet",
         "exceptions.parquet",
@@ -450,6 +451,7 @@ def test_help_names_every_input_and_the_version_is_the_packages(
         "ficc-cube",
         "cme-cube",
         "volumes",
+        "observed-margins",
         "sofr",
         "cycle",
         "max-rejected",
@@ -747,6 +749,20 @@ def test_check_says_how_files_were_read(
     fixings.write_text("observation_date,SOFR\n2026-06-09,3.61\n")
     assert cli.main([*without_out(write()), "--fixings", str(fixings)]) == 0
     assert "fixings: read as FRED's download of SOFR" in capsys.readouterr().out
+
+
+def test_check_and_run_tell_of_thin_baskets(
+    write: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The book's few securities are less than half of what is outstanding.
+    options = [*write(), "--policy", "cme-ficc-2026-11-30"]
+    assert cli.main(without_out(options)) == 0
+    checked = capsys.readouterr().out
+    assert re.search(r"\nsecurities: ZNU26: the table lacks \d of 9 issues", checked)
+    assert cli.main(["run", *options]) == 0
+    assert re.search(r"\n  baskets of futures: BASKET_THIN .*ZNU26", capsys.readouterr().out)
+    assert cli.main(without_out(write())) == 0
+    assert "the table lacks" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["run", "check"])

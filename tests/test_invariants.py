@@ -22,6 +22,7 @@ from crossmargin.policies import (
     ClassDisallowance,
     CmeCorrelation,
     HaircutRules,
+    ObservedMarginRules,
     Policy,
     Span,
 )
@@ -128,6 +129,14 @@ every_policy = pytest.mark.parametrize("variant", [*OFFSET_METHODS, CHARGED, SPA
 
 CHARGED_ROOTS = ("ZN", "ZT", "SR3")
 VOLUMES = pa.table({"contract": ["ZN", "ZT", "SR3", "ZNM25"], "adv": [250.0, 90.5, 0.0, 100.0]})
+OBSERVED = pa.table(
+    {
+        "instrument": ["ZN", "ZT", "SR3"],
+        "date": ["2025-01-02"] * 3,
+        "maintenance": [1900.0, 1050.0, 410.0],
+    }
+)
+FIGURES = {"volumes": VOLUMES, "observed_margins": OBSERVED}
 
 
 def cme_charges(*, reducible: bool) -> tuple[CmeLiquidity, CmeConcentration]:
@@ -583,7 +592,8 @@ def test_class_disallowance_is_that_of_accounts_of_one_class_each(
 def full_policy() -> Policy:
     """Return the policy with everything the CME-like model can do beside what it does anyway."""
     correlation = CmeCorrelation(weight=0.5, decay=0.97)
-    return policy().with_sections(correlation, *cme_charges(reducible=True))
+    scaled = ObservedMarginRules("scale")
+    return policy().with_sections(correlation, scaled, *cme_charges(reducible=True))
 
 
 ONE_FUTURE: list[Row] = [
@@ -627,7 +637,7 @@ def test_both_kinds_of_pnl_know_sofr(pnl: str) -> None:
 def test_the_whole_cme_model_gives_the_same_bits_everywhere(
     rows: list[Row], seed: int, random: Any
 ) -> None:
-    how: Any = {"market": market(seed, HISTORY), "policy": full_policy(), "volumes": VOLUMES}
+    how: Any = {"market": market(seed, HISTORY), "policy": full_policy(), **FIGURES}
     expected = bits(run(rows, backend="reference", **how))
     for options in ({"threads": 1}, {"threads": 2}, {"backend": "numba", "threads": 2}):
         assert bits(run(rows, **how, **options)) == expected
@@ -661,7 +671,7 @@ def test_charges_of_the_cme_model_stand_beside_v(rows: list[Row], seed: int) -> 
 
 
 def test_a_what_if_knows_the_whole_cme_model() -> None:
-    how: Any = {"market": market(1, HISTORY), "policy": full_policy(), "volumes": VOLUMES}
+    how: Any = {"market": market(1, HISTORY), "policy": full_policy(), **FIGURES}
     more = {"account": "123", "kind": "future", "instrument": "ZNM25", "quantity": 40, "xm": "yes"}
     expected = by_account(run([*RATES, more], **how))["123"]
     answer = xm.Session(run(RATES, **how)).what_if("123", {"ZNM25": 40})

@@ -89,7 +89,21 @@ CODES: dict[str, Code] = {
     "BASIS_ASSUMED": Code(
         "note", "no basis is given for a future: the policy's assumed one is used"
     ),
+    "BASKET_THIN": Code(
+        "note", "issues that should be deliverable are not in the securities table"
+    ),
+    "BASKET_MIXED": Code("note", "some deliverable securities have a market price, others not"),
+    "BASKET_OUTLIER": Code(
+        "note", "a deliverable security's z-spread is far from those of the others"
+    ),
+    "BASKET_EARLY": Code("note", "most of what will be deliverable is still to be issued"),
+    "CHEAPEST_CLOSE": Code("note", "the next security is nearly as cheap to deliver"),
+    "CHEAPEST_SHARED": Code("note", "contracts of two roots have the same cheapest security"),
     "INPUT_NOT_USED": Code("note", "an input was given that the policy does not use"),
+    "OBSERVED_STALE": Code("note", "an observed margin is more than a year old"),
+    "OBSERVED_NOT_USED": Code(
+        "note", "no observed margin to scale CME's model to, or one it is not scaled to"
+    ),
     "TYPE_ASSUMED": Code("note", "the type is blank: taken as a nominal bill, note or bond"),
     "START_CASH_ASSUMED": Code("note", "start cash is blank: the model's dirty value is used"),
     "ROWS_REPEATED": Code("note", "rows equal an earlier one in every column; all are counted"),

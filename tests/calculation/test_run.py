@@ -19,7 +19,7 @@ from crossmargin.policies.sections.charges import LiquidityRules
 
 AS_OF = "2025-03-13"
 TIPS = "91282CJH5,2.375,2023-10-31,2028-10-15,tips"
-TABLES = ("accounts", "components", "breakdown", "positions", "exceptions")
+TABLES = ("accounts", "components", "breakdown", "positions", "baskets", "exceptions")
 ONE_LINE = "A,cash,91282CMM0,1000000,true"
 
 

@@ -20,7 +20,7 @@ from crossmargin.market.curve import Curve
 from crossmargin.sample import sample_tables
 
 POLICIES = Path(__file__).resolve().parents[2] / "docs/policies"
-TABLES = ("accounts", "components", "breakdown", "positions", "exceptions")
+TABLES = ("accounts", "components", "breakdown", "positions", "baskets", "exceptions")
 
 
 def run_of(policy: str | Path | None) -> xm.RunResult:

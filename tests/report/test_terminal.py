@@ -69,6 +69,22 @@ def test_the_policy_is_named_and_a_later_one_is_told(tmp_path: Path) -> None:
     assert lines[1].strip() == "policy own: in force from 2026-04-30, after this day"
 
 
+def test_the_model_is_set_beside_the_actual_margins(tmp_path: Path) -> None:
+    def told(*rows: tuple[str, str, float | None, float]) -> str:
+        names = ("instrument", "date", "ratio", "factor")
+        found = [dict(zip(names, row, strict=True)) for row in rows]
+        ccps = {"FICC": {}, "CME": {"observed_margins": found}}
+        return summary(accounts(2), ExceptionLog(), tmp_path, ccps=ccps)
+
+    text = told(("ZT", "2026-03-02", 0.994, 1.0), ("ZN", "2026-01-05", 1.016, 1.0))
+    line = "  CME model over actual maintenance: ZT 0.99, ZN 1.02 (as of 2026-01-05 to 2026-03-02)"
+    assert f"{line}\n" in text
+    text = told(("ZT", "2026-03-02", 0.5, 2.0), ("ZN", "2026-01-05", None, 1.0))
+    line = "  CME model over actual maintenance: ZT 0.50 (as of 2026-03-02)"
+    assert f"{line}; scaled to the actual: ZT\n" in text
+    assert "over actual" not in told(("ZN", "2026-01-05", None, 1.0))
+
+
 def test_what_is_due_elsewhere_has_a_column_where_there_is_any(tmp_path: Path) -> None:
     assert "at others" not in summary(accounts(3), ExceptionLog(), tmp_path)
     table = accounts(3)
@@ -195,3 +211,13 @@ def test_rejected_rows_are_shown_and_their_accounts_counted(tmp_path: Path) -> N
     assert "Rejected rows (the first 10 of" in text
     assert "positions, row 10: reason 10 (account A2)" in text
     assert "reason 11" not in text
+
+
+def test_notes_on_baskets_are_one_line_of_the_head(tmp_path: Path) -> None:
+    log = ExceptionLog()
+    assert "baskets of futures" not in summary(accounts(2), log, tmp_path)
+    log.add("CHEAPEST_CLOSE", file="securities", instrument=["ZNU26", "ZBU26"], message=["a", "b"])
+    log.add("BASKET_THIN", file="securities", instrument="ZNU26", message="c")
+    lines = summary(accounts(2), log, tmp_path).splitlines()
+    told = [line.strip() for line in lines if "baskets of futures" in line]
+    assert told == ["baskets of futures: BASKET_THIN ZNU26; CHEAPEST_CLOSE ZNU26, ZBU26"]

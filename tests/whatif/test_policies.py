@@ -36,6 +36,9 @@ within = {{ value = [0.1, 0.2, 0.3], evidence = "ours", source = "x" }}
 across = {{ value = [["2Y", "10Y", 0.5]], evidence = "ours", source = "x" }}
 """
 VOLUMES = pa.table({"contract": ["ZT", "ZF", "ZN"], "adv": [400.0, 300.0, 200.0]})
+OBSERVED = pa.table(
+    {"instrument": ["ZT", "ZN"], "date": ["2026-01-05"] * 2, "maintenance": [900.0, 1600.0]}
+)
 POLICIES = (
     *("default", "second", "span", "charges", "reducible", "span by class", "haircuts by class"),
     *sorted(file.stem for file in EXAMPLES.glob("*.toml")),
@@ -72,7 +75,14 @@ def session_of(name: str, folder: Path) -> xm.Session:
     if name == "example-third-ccp":
         book["positions"] = with_another_ccp(book["positions"])
     volumes = VOLUMES if name == "example-charges" else None
-    run = xm.run(**book, market=xm.sample_market(), policy=policy, volumes=volumes)
+    observed = OBSERVED if name == "example-observed-margins" else None
+    run = xm.run(
+        **book,
+        market=xm.sample_market(),
+        policy=policy,
+        volumes=volumes,
+        observed_margins=observed,
+    )
     return xm.Session(run, threads=1)
 
 

@@ -159,6 +159,7 @@ def required(hybrid: Hybrid, baskets: BasketStore, execution: Execution) -> Requ
         cubes=parsed.cubes,
         span_file=parsed.span_file,
         volumes=parsed.volumes,
+        observed=parsed.observed_margins,
         store=hybrid.scenarios,
         execution=execution,
     )
@@ -403,6 +404,7 @@ def inputs_that_change(parsed: ParsedInputs, later: ParsedInputs) -> list[str]:
         "firms": (_firms(parsed), _firms(later)),
         "securities": (parsed.securities, later.securities),
         "volumes": (parsed.volumes, later.volumes or parsed.volumes),
+        "observed_margins": (parsed.observed_margins, later.observed_margins),
         "cubes": (parsed.cubes, later.cubes),
         "span_file": (_hash(parsed), _hash(later)),
     }

@@ -504,6 +504,36 @@ VOLUMES = Schema(
     instrument="contract",
 )
 
+OBSERVED_MARGINS = Schema(
+    "observed_margins",
+    (
+        Column(
+            "instrument",
+            code="CONTRACT_UNKNOWN",
+            required=True,
+            meaning="A contract, or a root for all its contracts that have no row.",
+        ),
+        Column(
+            "date",
+            "date",
+            code="DATE_INVALID",
+            required=True,
+            meaning="The day from which the margin is in force. Of an instrument's rows the latest "
+            "one counts that is not after the as-of date.",
+        ),
+        Column(
+            "maintenance",
+            "number",
+            code="VALUE_INVALID",
+            required=True,
+            low=1.0,
+            high=1e5,
+            meaning="Maintenance margin, USD a contract.",
+        ),
+    ),
+    instrument="instrument",
+)
+
 QUESTIONS = Schema(
     "questions",
     (

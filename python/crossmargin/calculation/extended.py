@@ -65,6 +65,7 @@ def extended_models(
         cubes=parsed.cubes,
         span_file=parsed.span_file,
         volumes=parsed.volumes,
+        observed=parsed.observed_margins,
         store=stages.kept.scenarios,
         execution=execution,
     )

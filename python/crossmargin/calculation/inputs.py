@@ -12,11 +12,13 @@ import pyarrow.compute as pc
 
 from crossmargin import columns
 from crossmargin.book.accounts import read_accounts
+from crossmargin.book.observed_margins import ObservedMargin, read_observed_margins
 from crossmargin.book.plausible import note_repeats, note_same_inputs, note_side, refuse_empty
 from crossmargin.book.positions import read_trades
 from crossmargin.book.schemas import (
     ACCOUNTS,
     FIRMS,
+    OBSERVED_MARGINS,
     POSITIONS,
     SECURITIES,
     SETTLEMENTS,
@@ -58,7 +60,7 @@ class Inputs:
     policy : Policy
         Its clearing houses say what is cleared where.
     positions, accounts, securities, market, firms, ficc_cube, cme_cube, span_file, settlements,
-    volumes, columns, cycle, max_rejected, allow_empty
+    volumes, observed_margins, columns, cycle, max_rejected, allow_empty
         As in `crossmargin.run`.
     """
 
@@ -73,6 +75,7 @@ class Inputs:
     span_file: str | Path | None = None
     settlements: Source | None = None
     volumes: Source | None = None
+    observed_margins: Source | None = None
     columns: ColumnsSource | None = None
     cycle: str = "EOD"
     max_rejected: int | None = None
@@ -94,6 +97,8 @@ class ParsedInputs:
     cycle : str
     volumes, open_interest : dict of str to float
         Average daily volume, and contracts open, by contract or root.
+    observed_margins : tuple of ObservedMargin
+        Those in force on the as-of date.
     cubes : dict of str to OwnCube
         The user's own P&L, by clearing house.
     span_file : SpanFile, optional
@@ -111,6 +116,7 @@ class ParsedInputs:
     cycle: str
     volumes: dict[str, float]
     open_interest: dict[str, float]
+    observed_margins: tuple[ObservedMargin, ...]
     cubes: dict[str, OwnCube]
     span_file: SpanFile | None
     source: dict[str, dict[str, Any]]
@@ -153,6 +159,10 @@ def read_inputs(inputs: Inputs) -> ParsedInputs:
     open_interest: dict[str, float] = {}
     if inputs.volumes is not None:
         adv, open_interest = read_volumes(read.table(inputs.volumes, VOLUMES), as_of=market.as_of)
+    observed: tuple[ObservedMargin, ...] = ()
+    if inputs.observed_margins is not None:
+        table = read.table(inputs.observed_margins, OBSERVED_MARGINS)
+        observed = read_observed_margins(table, as_of=market.as_of, log=log)
     positions = read.table(inputs.positions, POSITIONS)
     trades = read_trades(
         positions,
@@ -178,6 +188,7 @@ def read_inputs(inputs: Inputs) -> ParsedInputs:
         cycle=inputs.cycle,
         volumes=adv,
         open_interest=open_interest,
+        observed_margins=observed,
         cubes={ccp: cube for ccp, cube in cubes.items() if cube is not None},
         span_file=read.span_file(inputs.span_file),
         source=read.source,
@@ -197,6 +208,9 @@ def _refuse_empty(parsed: ParsedInputs, has_securities: bool, log: ExceptionLog)
         FIRMS.name: None if parsed.firms is None else len(parsed.firms),
         SECURITIES.name: parsed.securities.cusip.size if has_securities else None,
         VOLUMES.name: len(parsed.volumes) if VOLUMES.name in parsed.source else None,
+        OBSERVED_MARGINS.name: (
+            len(parsed.observed_margins) if OBSERVED_MARGINS.name in parsed.source else None
+        ),
         POSITIONS.name: parsed.trades.row.size,
     }
     for name, count in used.items():

@@ -22,6 +22,7 @@ from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.instruments.universe import Universe, build_universe
 from crossmargin.margin.model import ClearingHouse
+from crossmargin.margin.outright import compared_contracts
 from crossmargin.market import Market
 
 
@@ -84,7 +85,9 @@ def net_trades(
         There is no instrument to margin.
     """
     trades, assignment = parsed.trades, classified.assignment
-    needed = [c for one in clearing_houses for c in one.model.contracts(parsed.market.as_of)]
+    as_of = parsed.market.as_of
+    needed = [c for one in clearing_houses for c in one.model.contracts(as_of)]
+    needed += compared_contracts(parsed.observed_margins, as_of)
     contracts = tuple(canonical_order({*trades.contracts, *needed}))
     universe = universe_on(parsed.market, parsed, contracts, baskets)
     first = universe.name.size - len(contracts)

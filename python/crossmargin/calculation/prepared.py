@@ -11,7 +11,8 @@ import pyarrow as pa
 from crossmargin import columns
 from crossmargin.agreement.eligibility import eligible_instruments
 from crossmargin.arrays import Mask
-from crossmargin.book.schemas import POSITIONS, SPREADS, VOLUMES
+from crossmargin.book.observed_margins import ObservedMargin
+from crossmargin.book.schemas import OBSERVED_MARGINS, POSITIONS, SPREADS, VOLUMES
 from crossmargin.calculation.inputs import ParsedInputs, market_notes
 from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.netted import NettedBook, universe_on
@@ -26,8 +27,9 @@ from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import ModelInputs, OwnCube, PreparedModel
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationError, HistoryShortError, ScenarioStore
-from crossmargin.policies import Policy, SpreadRules
+from crossmargin.policies import ObservedMarginRules, Policy, SpreadRules
 from crossmargin.policies.sections.charges import CmeConcentration
+from crossmargin.policies.sections.cme import SHOW
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def prepare_models(
     cubes: Mapping[str, OwnCube] | None = None,
     span_file: SpanFile | None = None,
     volumes: Mapping[str, float] | None = None,
+    observed: tuple[ObservedMargin, ...] = (),
     store: ScenarioStore | None = None,
     execution: Execution = DEFAULT_EXECUTION,
 ) -> PreparedModels:
@@ -84,6 +87,7 @@ def prepare_models(
     span_file : SpanFile, optional
     volumes : mapping of str to float, optional
         Contracts a day, by contract or root.
+    observed : tuple of ObservedMargin
     store : ScenarioStore, optional
         Keeps the scenarios for the next call: they stay the same when the market moves.
     execution : Execution
@@ -115,6 +119,7 @@ def prepare_models(
                 store=store,
                 cube=(cubes or {}).get(clearing_house.ccp),
                 span_file=span_file,
+                observed=observed,
             )
             prepared[clearing_house.ccp] = clearing_house.model.prepare(inputs, execution)
     except (HistoryShortError, CorrelationError) as error:
@@ -164,6 +169,7 @@ def prepare_for_book(
         cubes=parsed.cubes,
         span_file=parsed.span_file,
         volumes=parsed.volumes,
+        observed=parsed.observed_margins,
         store=kept.scenarios,
         execution=execution,
     )
@@ -196,6 +202,14 @@ def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: Exce
             file=SPREADS.name,
             message="spreads were given, but the policy has no table spreads: securities move with "
             "the curve alone",
+        )
+    rules = policy.get(ObservedMarginRules)
+    if rules is not None and rules.use != SHOW and not parsed.observed_margins:
+        log.add(
+            "OBSERVED_NOT_USED",
+            file=OBSERVED_MARGINS.name,
+            message="the policy scales CME's model to observed margins, but none are given "
+            "(observed_margins=, --observed-margins): the model stands as it is",
         )
     for window in policy.scenarios.stress:
         if window.first < market.history.date[0] <= window.last:

@@ -26,7 +26,7 @@ OF_THE_MARKET = (
 REQUIRED = (schemas.POSITIONS.name, schemas.ACCOUNTS.name, schemas.SECURITIES.name)
 OF_THE_BOOK = (
     *(*REQUIRED, schemas.FIRMS.name, schemas.SETTLEMENTS.name, schemas.VOLUMES.name),
-    *("ficc_cube", "cme_cube", "span_file", "columns"),
+    *(schemas.OBSERVED_MARGINS.name, "ficc_cube", "cme_cube", "span_file", "columns"),
 )
 """The other inputs of a run."""
 

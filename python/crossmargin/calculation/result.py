@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,11 @@ from crossmargin.calculation.margins import AccountMargins, Agreement, caveats_o
 from crossmargin.calculation.netted import NettedBook
 from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.engine.executor import run_blocks
+from crossmargin.instruments.basket_checks import BasketCheck
 from crossmargin.io.hashes import table_hash
 from crossmargin.io.results import write_results
+from crossmargin.policies.sections.baskets import BasketRules
+from crossmargin.results.baskets import basket_table
 from crossmargin.results.schemas.run import RUN_TABLES
 from crossmargin.results.table import Table
 from crossmargin.results.tables import (
@@ -85,6 +88,8 @@ class RunResult:
         by offset. Empty under a policy with none of these.
     positions : Table
         Netted lines, and the assignment reason of each.
+    baskets : Table
+        A row per Treasury future: what can be delivered, what the basket lacks, the cheapest.
     exceptions : Table
         Rows set aside, reassigned or unpriced, and notes.
     manifest : dict
@@ -97,6 +102,7 @@ class RunResult:
     components: Table
     breakdown: Table
     positions: Table
+    baskets: Table
     exceptions: Table
     manifest: dict[str, Any]
     stages: Stages | None = field(default=None, repr=False, compare=False)
@@ -144,7 +150,12 @@ def stages_of(result: RunResult) -> Stages:
 
 
 def result_tables(
-    stages: Stages, exceptions: pa.Table, *, run_id: str, threads: int | None
+    stages: Stages,
+    exceptions: pa.Table,
+    baskets: Sequence[BasketCheck],
+    *,
+    run_id: str,
+    threads: int | None,
 ) -> tuple[dict[str, pa.Table], dict[str, dict[str, Any]]]:
     """Return the result tables, and what the manifest records about them.
 
@@ -153,6 +164,8 @@ def result_tables(
     stages : Stages
     exceptions : pyarrow.Table
         Of all stages.
+    baskets : sequence of BasketCheck
+        Of the Treasury futures.
     run_id : str
     threads : int, optional
 
@@ -162,7 +175,7 @@ def result_tables(
     described : dict of str to dict
         What the manifest records about each: its rows, and the hash of its values.
     """
-    builders = _builders(stages, exceptions)
+    builders = _builders(stages, exceptions, baskets)
     built: dict[str, pa.Table] = {}
     described: dict[str, dict[str, Any]] = {}
 
@@ -182,12 +195,15 @@ def result_tables(
     return {name: built[name] for name in TABLES}, {name: described[name] for name in TABLES}
 
 
-def _builders(stages: Stages, exceptions: pa.Table) -> dict[str, Callable[[], pa.Table]]:
+def _builders(
+    stages: Stages, exceptions: pa.Table, baskets: Sequence[BasketCheck]
+) -> dict[str, Callable[[], pa.Table]]:
     """Return the function that builds each table."""
     accounts, assignment = stages.parsed.accounts, stages.classified.assignment
     margins, models = stages.margins, stages.models
     book = stages.netted.book
     name = columns.texts(accounts["account"])
+    noted = models.policy.get(BasketRules)
     both = (margins.ficc, margins.cme)
     every = (*both, *margins.elsewhere)
     group_name, firm = name[assignment.group_account], assignment.group_firm
@@ -220,5 +236,6 @@ def _builders(stages: Stages, exceptions: pa.Table) -> dict[str, Callable[[], pa
             name,
             stages.parsed.trades.ccps,
         ),
+        "baskets": lambda: basket_table(baskets, None if noted is None else noted.spread_bp),
         "exceptions": lambda: exception_table(exceptions),
     }

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from crossmargin import columns as arrow
 from crossmargin.book.schemas import POSITIONS, SETTLEMENTS
+from crossmargin.calculation.baskets import basket_notes
 from crossmargin.calculation.batches import Batch
 from crossmargin.calculation.classified import ClassifiedTrades, classify_trades
 from crossmargin.calculation.clients import clients_of, rows_rejected
@@ -30,6 +31,7 @@ from crossmargin.calculation.unused import unused_saving
 from crossmargin.engine import Execution
 from crossmargin.engine.execution import Progress
 from crossmargin.exceptions import ExceptionLog, InputError, InputWarning, counts
+from crossmargin.instruments.basket_checks import check_baskets
 from crossmargin.io.column_map import ColumnsSource
 from crossmargin.io.tables import Source
 from crossmargin.margin.ccps import clearing_houses
@@ -55,6 +57,7 @@ def run(
     span_file: str | Path | None = None,
     settlements: Source | None = None,
     volumes: Source | None = None,
+    observed_margins: Source | None = None,
     columns: ColumnsSource | None = None,
     cycle: str = "EOD",
     threads: int | None = None,
@@ -88,6 +91,9 @@ def run(
         with our model price of each day they give the basis, in place of a basis history.
     volumes : path or table, optional
         Average daily volumes, for a policy that charges concentration.
+    observed_margins : path or table, optional
+        CME's own maintenance margins by contract or root (instrument, date, maintenance). The
+        manifest sets the model's margin of one contract beside each; a policy may scale the model.
     columns : path or dict, optional
         What our columns are called in your files, with their units: a TOML file, or its contents.
         For the market's files give it to `read_market`.
@@ -98,8 +104,8 @@ def run(
     max_rejected : int, optional
         If more rows are rejected, the input is unusable.
     allow_empty : bool
-        Whether positions, accounts, firms, volumes or (if securities are held) securities may have
-        no usable row. By default such an input is unusable.
+        Whether positions, accounts, firms, volumes, observed margins or (if securities are held)
+        securities may have no usable row. By default such an input is unusable.
     backend : {"auto", "native", "numba", "reference"}
         Which kernels to use. The results do not depend on it.
     progress : callable, optional
@@ -136,6 +142,7 @@ def run(
             firms=firms,
             settlements=settlements,
             volumes=volumes,
+            observed_margins=observed_margins,
             ficc_cube=ficc_cube,
             cme_cube=cme_cube,
             span_file=span_file,
@@ -231,7 +238,11 @@ def _from_book(
     models, noted = prepare_for_book(parsed, netted, policy, market, kept, execution)
     execution.tell("margin", 0.6)
     log = ExceptionLog()
-    for table in (parsed.exceptions, classified.exceptions, netted.exceptions, noted):
+    baskets = check_baskets(
+        models.universe, parsed.securities, netted.contracts, market.as_of, kept.baskets
+    )
+    doubts = basket_notes(baskets, parsed, netted, models.universe, policy)
+    for table in (parsed.exceptions, classified.exceptions, netted.exceptions, noted, doubts):
         log.extend(table)
     exceptions = log.table()
     rejected = rows_rejected(parsed, exceptions)
@@ -267,7 +278,9 @@ def _from_book(
         kept,
     )
     run_id = uuid.uuid4().hex
-    tables, described = result_tables(stages, exceptions, run_id=run_id, threads=execution.threads)
+    tables, described = result_tables(
+        stages, exceptions, baskets, run_id=run_id, threads=execution.threads
+    )
     manifest = {
         "run_id": run_id,
         "started": started,

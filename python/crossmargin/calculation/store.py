@@ -19,6 +19,7 @@ from crossmargin.agreement.eligibility import Assignment
 from crossmargin.agreement.requirement import Amount, Requirements
 from crossmargin.agreement.savings import Saving
 from crossmargin.book.netting import Legs, Lines
+from crossmargin.book.observed_margins import ObservedMargin
 from crossmargin.book.trades import Trades
 from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs
@@ -54,7 +55,7 @@ from crossmargin.policies.sections.charges import GrossValueCharge
 from crossmargin.results.table import Table
 
 TYPES: tuple[type, ...] = (
-    *(ParsedInputs, Securities, Trades, Contract, OwnCube, SpanFile, FileSpread),
+    *(ParsedInputs, Securities, Trades, Contract, OwnCube, SpanFile, FileSpread, ObservedMargin),
     *(Market, Curve, History, Basis, Sofr, Note),
     *(SpreadHistory, SpecificRisk, SpreadGroups, Process),
     *(Policy, Parameter, CcpTable, GrossValueCharge, *SECTIONS.values()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crossmargin.calculation.baskets import basket_notes_before_a_run
 from crossmargin.calculation.inputs import Inputs, market_notes, read_inputs
 from crossmargin.cli.exits import exit_if_rejected
 from crossmargin.cli.inputs import InputOptions
@@ -15,6 +16,7 @@ from crossmargin.cli.options import (
     FiccCubeFile,
     FirmsFile,
     FixingsFile,
+    ObservedMarginsFile,
     ParYieldsFile,
     PolicyName,
     PositionsFile,
@@ -48,6 +50,7 @@ def check(
     cme_cube: CmeCubeFile = None,
     span_file: SpanFile = None,
     volumes: VolumesFile = None,
+    observed_margins: ObservedMarginsFile = None,
     columns: ColumnsFile = None,
     cycle: Cycle = "EOD",
 ) -> None:
@@ -73,6 +76,7 @@ def check(
         cme_cube=cme_cube,
         span_file=span_file,
         volumes=volumes,
+        observed_margins=observed_margins,
         columns=columns,
         cycle=cycle,
     )
@@ -83,6 +87,7 @@ def check(
     log = ExceptionLog()
     log.extend(read.exceptions)
     log.extend(market_notes(read.market, read.trades.contracts))
+    log.extend(basket_notes_before_a_run(read, rules))
     exceptions = log.table()
     source = {**read.source, **read.market.source}
     show(lambda console: print_check(source, exceptions, console))

@@ -36,6 +36,7 @@ class InputOptions:
     cme_cube: Path | None
     span_file: Path | None
     volumes: Path | None
+    observed_margins: Path | None
     columns: Path | None
     cycle: str
 
@@ -75,6 +76,7 @@ class InputOptions:
             "cme_cube": self.cme_cube,
             "span_file": self.span_file,
             "volumes": self.volumes,
+            "observed_margins": self.observed_margins,
             "columns": self.columns,
             "cycle": self.cycle,
         }

@@ -111,6 +111,13 @@ VolumesFile = Annotated[
         "open_interest: larger positions are noted."
     ),
 ]
+ObservedMarginsFile = Annotated[
+    Path | None,
+    _input(
+        "instrument (root or contract), date, maintenance (USD): CME's own margins, set beside the "
+        "model's; a policy may scale the model to them."
+    ),
+]
 Cycle = Annotated[str, typer.Option(help="Margin cycle of the day: ITD, EOD, EODXM or CUR.")]
 ColumnsFile = Annotated[
     Path | None,

@@ -24,6 +24,7 @@ from crossmargin.cli.options import (
     FirmsFile,
     FixingsFile,
     MaxRejected,
+    ObservedMarginsFile,
     Out,
     ParYieldsFile,
     PolicyName,
@@ -64,6 +65,7 @@ def run(
     cme_cube: CmeCubeFile = None,
     span_file: SpanFile = None,
     volumes: VolumesFile = None,
+    observed_margins: ObservedMarginsFile = None,
     columns: ColumnsFile = None,
     cycle: Cycle = "EOD",
     threads: Threads = None,
@@ -92,6 +94,7 @@ def run(
         cme_cube=cme_cube,
         span_file=span_file,
         volumes=volumes,
+        observed_margins=observed_margins,
         columns=columns,
         cycle=cycle,
     )

@@ -94,6 +94,11 @@ def parse_contract(text: str, as_of: np.datetime64 | datetime.date | str) -> Con
     return Contract(root, month)
 
 
+def canonical_root(text: str) -> str | None:
+    """Return the exchange's root if a text is a root alone, in its own or a vendor's spelling."""
+    return _root_names().get(text.strip().upper())
+
+
 def canonical_cusip(text: str) -> str:
     """Return the CUSIP that a text stands for, or the text itself if it does not look like one.
 

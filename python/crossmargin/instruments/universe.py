@@ -61,6 +61,8 @@ class Universe:
         market value is.
     terms : Terms
         All lines. An unpriced instrument has one empty line.
+    line_spread : ndarray of float64, [L]
+        Continuous z-spread in each line of `terms`; zero without a market price.
     curve_factors : int
         Number of zero-rate factors, which come first.
     sensitivities : Sensitivities
@@ -76,6 +78,7 @@ class Universe:
     market_value: Float
     years: Float
     terms: Terms
+    line_spread: Float
     curve_factors: int = NODES.size
     sensitivities: Sensitivities = field(init=False, repr=False)
 
@@ -174,6 +177,7 @@ def build_universe(
         market_value=market_value,
         years=years,
         terms=terms,
+        line_spread=np.array([line.spread for line in lines]),
         curve_factors=market.history.curve_factors,
     )
 

@@ -10,8 +10,17 @@ from crossmargin.margin.cme.model import CmeHvar, CmeSpan
 from crossmargin.margin.ficc.model import FiccVar
 from crossmargin.margin.historical_var import HistoricalVar
 from crossmargin.margin.model import ClearingHouse, MarginModel
-from crossmargin.policies import CcpTable, CmeCorrelation, HaircutRules, Policy, Span, build
+from crossmargin.policies import (
+    CcpTable,
+    CmeCorrelation,
+    HaircutRules,
+    ObservedMarginRules,
+    Policy,
+    Span,
+    build,
+)
 from crossmargin.policies.sections import SPAN
+from crossmargin.policies.sections.cme import SHOW
 
 MODELS = {HistoricalVar.name: HistoricalVar}
 """Models for clearing houses that a policy adds to FICC and CME, by name."""
@@ -33,10 +42,12 @@ def clearing_houses(policy: Policy) -> tuple[ClearingHouse, ...]:
     InputError
         There is no such model, or its parameters make no sense.
     """
-    cme: MarginModel = CmeHvar(policy.cme, policy.get(CmeCorrelation))
+    observed = policy.get(ObservedMarginRules)
+    use = SHOW if observed is None else observed.use
+    cme: MarginModel = CmeHvar(policy.cme, policy.get(CmeCorrelation), use)
     span = policy.get(Span)
     if policy.cme.model == SPAN and span is not None:
-        cme = CmeSpan(policy.cme, span)
+        cme = CmeSpan(policy.cme, span, use)
     ficc = FiccVar(policy.ficc, policy.get(HaircutRules))
     return (
         ClearingHouse(FICC, ficc, CLEARS[FICC]),

@@ -18,6 +18,7 @@ from crossmargin.engine import Book, Cube, Execution, Measure, revalue, segment_
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.short_rates import RATE_INDEX
 from crossmargin.margin.model import Incremental, ModelInputs
+from crossmargin.margin.observed import Outright
 from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import WHOLE, CcpMargin, row_of
 from crossmargin.market.market import Note
@@ -125,6 +126,7 @@ class PreparedHistoricalVar:
     without_spread: tuple[str, ...]
     horizon: int | None
     without_basis: ClassVar[tuple[str, ...]] = ()
+    outrights: ClassVar[tuple[Outright, ...]] = ()
     incremental: ClassVar[Incremental | None] = None
 
     def margin(self, book: Book, execution: Execution) -> CcpMargin:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from crossmargin.arrays import Float, Mask, Text
+from crossmargin.book.observed_margins import ObservedMargin
 from crossmargin.engine import Book, Cube, Execution, Measure
 from crossmargin.engine.whatif import BucketSums
 from crossmargin.exceptions import InputError
@@ -21,6 +22,7 @@ from crossmargin.instruments.identifiers import canonical_name
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.cme.span_file import SpanFile
+from crossmargin.margin.observed import Outright
 from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.margin.single import Held
@@ -115,6 +117,10 @@ class ModelInputs:
         P&L the user brings for this clearing house.
     span_file : SpanFile, optional
         Parameters that replace the policy's, for a model that reads such files.
+    observed : tuple of ObservedMargin
+        Margins of single contracts, for a model that is compared with them and scaled to them.
+    outrights : tuple of Outright, optional
+        From the model as it was prepared before: its factors are used, none are found again.
     """
 
     universe: Universe
@@ -125,6 +131,8 @@ class ModelInputs:
     store: ScenarioStore
     cube: OwnCube | None = None
     span_file: SpanFile | None = None
+    observed: tuple[ObservedMargin, ...] = ()
+    outrights: tuple[Outright, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -170,6 +178,10 @@ class PreparedModel(Protocol):
     @property
     def without_spread(self) -> tuple[str, ...]:
         """Roots that move with the Treasury curve alone in most scenarios."""
+
+    @property
+    def outrights(self) -> tuple[Outright, ...]:
+        """Margins of single contracts beside observed ones; empty if it is not compared."""
 
     @property
     def incremental(self) -> Incremental | None:

@@ -8,7 +8,7 @@ from crossmargin.policies.ccps import CcpTable
 from crossmargin.policies.files import shipped_policies
 from crossmargin.policies.policy import Parameter, Policy, read_policy
 from crossmargin.policies.sections.agreement import AgreementRules, ClassDisallowance, SpreadCredit
-from crossmargin.policies.sections.cme import Cme, CmeCorrelation
+from crossmargin.policies.sections.cme import Cme, CmeCorrelation, ObservedMarginRules
 from crossmargin.policies.sections.common import MaturityGroup
 from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
@@ -30,6 +30,7 @@ __all__ = [
     "HaircutRules",
     "HigherOfRules",
     "MaturityGroup",
+    "ObservedMarginRules",
     "Parameter",
     "Policy",
     "ScenarioRules",

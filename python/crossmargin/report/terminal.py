@@ -24,8 +24,13 @@ TOP = 10
 """Accounts in each list, and rejected rows after a run."""
 CHECKED = 100
 """Rejected rows that a check lists."""
-HEAD = ("CURVE_EARLIER", "STRESS_CUT", "FIXINGS_MISSING", "FILE_REPEATED", "INPUT_REPEATED")
+HEAD = (
+    *("CURVE_EARLIER", "STRESS_CUT", "FIXINGS_MISSING", "FILE_REPEATED", "INPUT_REPEATED"),
+    *("OBSERVED_STALE", "OBSERVED_NOT_USED"),
+)
 """Codes of the notes on whole inputs that the head of a summary shows."""
+OF_BASKETS = ("BASKET_", "CHEAPEST_")
+"""How the codes of notes on delivery baskets begin."""
 TOO_MUCH, NO_SPREAD = "*", "+"
 CAVEATS = {
     TOO_MUCH: "saving likely too much: a future moves without its basis in most scenarios",
@@ -66,7 +71,9 @@ def print_summary(run: Summarised, out: Path, console: Console) -> None:
         *_headline(run.manifest, accounts),
         *_share(run.manifest),
         *_totals(accounts, out),
+        *_outrights(run.manifest),
         *_inputs(run.exceptions.to_arrow()),
+        *_baskets(run.exceptions.to_arrow()),
     )
     for line in head:
         console.print(line, soft_wrap=True)
@@ -228,6 +235,20 @@ def _inputs(exceptions: pa.Table) -> list[Text]:
     return lines
 
 
+def _baskets(exceptions: pa.Table) -> list[Text]:
+    """Return a line that counts the notes on delivery baskets by code, if there are any."""
+    noted = pa.concat_tables(
+        exceptions.filter(pc.starts_with(exceptions["code"], start)) for start in OF_BASKETS
+    )
+    if not len(noted):
+        return []
+    contracts: dict[str, list[str]] = {}
+    for code, name in zip(noted["code"].to_pylist(), noted["instrument"].to_pylist(), strict=True):
+        contracts.setdefault(code, []).append(name)
+    told = "; ".join(f"{code} {', '.join(contracts[code])}" for code in CODES if code in contracts)
+    return [Text(f"  baskets of futures: {told}", style="yellow")]
+
+
 def _totals(accounts: pa.Table, out: Path) -> list[Text]:
     """Return the lines on all accounts: counts by status, sums of known amounts, caveats."""
     counted = accounts["status"].value_counts().to_pylist()
@@ -265,6 +286,24 @@ def _totals(accounts: pa.Table, out: Path) -> list[Text]:
     rejected = int(np.count_nonzero(columns.integers(accounts["rows_rejected"])))
     if rejected:
         lines.append(Text(f"  too low: {_counted(rejected)} with rejected rows", style="bold"))
+    return lines
+
+
+def _outrights(manifest: Mapping[str, Any]) -> list[Text]:
+    """Return a line for each clearing house whose model is compared with observed margins."""
+    lines = []
+    for ccp, described in manifest.get("ccps", {}).items():
+        known = [row for row in described.get("observed_margins", ()) if row["ratio"] is not None]
+        if not known:
+            continue
+        told = ", ".join(f"{row['instrument']} {row['ratio']:.2f}" for row in known)
+        first, last = (end(row["date"] for row in known) for end in (min, max))
+        since = last if first == last else f"{first} to {last}"
+        line = f"  {ccp} model over actual maintenance: {told} (as of {since})"
+        scaled = [row["instrument"] for row in known if row["factor"] != 1.0]
+        if scaled:
+            line += f"; scaled to the actual: {', '.join(scaled)}"
+        lines.append(Text(line))
     return lines
 
 

@@ -25,6 +25,7 @@ INPUTS = (
     schemas.SETTLEMENTS,
     schemas.FIXINGS,
     schemas.VOLUMES,
+    schemas.OBSERVED_MARGINS,
     schemas.QUESTIONS,
 )
 """The input tables that are described column by column."""

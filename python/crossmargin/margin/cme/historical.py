@@ -184,6 +184,31 @@ def _as_futures(pnl: Float, universe: Universe, equivalent: tuple[Integer, Float
     return out
 
 
+def scaled_cube(
+    cube: Cube, factor: Float, universe: Universe, rules: Cme, as_of: np.datetime64
+) -> Cube:
+    """Return a cube of `cme_cubes` with the P&L of each contract multiplied by a factor.
+
+    Parameters
+    ----------
+    cube : Cube, [I x S]
+    factor : ndarray of float64, [I]
+        Of futures.
+    universe, rules, as_of
+        As for `cme_cubes`.
+
+    Returns
+    -------
+    Cube
+        On the grid. Cash enters as futures-equivalents of the contracts' new P&L.
+    """
+    equivalent, _ = equivalents(universe, rules, as_of)
+    moved = np.flatnonzero(factor != 1.0)
+    pnl = cube.pnl.copy()
+    pnl[moved] = exact.round_to_grid(factor[moved, None] * cube.pnl[moved])
+    return Cube(_as_futures(pnl, universe, equivalent), scenario=cube.scenario)
+
+
 def cme_margin(
     book: Book,
     historical: Cube,

@@ -22,17 +22,27 @@ from crossmargin.margin.cme.historical import (
     cme_margin,
     equivalent_contracts,
     front_contract,
+    scaled_cube,
 )
-from crossmargin.margin.cme.span import SpanModel, span_margin, span_model
+from crossmargin.margin.cme.span import SpanModel, scaled_ranges, span_margin, span_model
 from crossmargin.margin.cme.span_parts import span_parts
 from crossmargin.margin.cme.span_single import SingleSpan
-from crossmargin.margin.model import Incremental, ModelInputs, OwnCube
+from crossmargin.margin.model import Incremental, ModelInputs, OwnCube, PreparedModel
+from crossmargin.margin.observed import Outright, described, factors, notes_on
+from crossmargin.margin.outright import compare
 from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.market.market import Note
 from crossmargin.market.scenarios import StressWindow
 from crossmargin.policies import Cme, CmeCorrelation, ScenarioRules, Span
 from crossmargin.policies.sections import SPAN
+from crossmargin.policies.sections.cme import SHOW
+
+OWN_PNL = "the P&L given for CME stands as it is: the policy's scaling does not apply to it"
+ONE_RANGE = (
+    "by scan ranges a root has one range for all its contracts: only a margin of the root scales it"
+)
+"""Why a model is not scaled to an observed margin."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +54,13 @@ class CmeHvar:
     rules : Cme
     correlation : CmeCorrelation, optional
         How far the scenarios take on the correlation of recent days.
+    use : str
+        What observed margins are used for; see `ObservedMarginRules`.
     """
 
     rules: Cme
     correlation: CmeCorrelation | None = None
+    use: str = SHOW
     name: ClassVar[str] = "hvar"
 
     def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
@@ -85,9 +98,19 @@ class CmeHvar:
             stressed = _stressed(historical, inputs.cube, inputs.scenarios)
         unpriced[_not_margined(inputs)] = ""
         horizon = self.rules.horizon if inputs.cube is None else None
-        return PreparedHvar(
+        prepared = PreparedHvar(
             self.rules, historical, stressed, unpriced, horizon, inputs.scenarios.stress
         )
+        own = [] if inputs.cube is None else [one.instrument for one in inputs.observed]
+        outrights = _outrights(prepared, inputs, self.use, dict.fromkeys(own, OWN_PNL), execution)
+        factor = factors(outrights, universe)
+        if (factor != 1.0).any():
+            scaled = partial(
+                scaled_cube, factor=factor, universe=universe, rules=self.rules, as_of=market.as_of
+            )
+            historical = scaled(historical)
+            stressed = None if stressed is None else scaled(stressed)
+        return replace(prepared, historical=historical, stressed=stressed, outrights=outrights)
 
 
 @dataclass(frozen=True)
@@ -107,6 +130,8 @@ class PreparedHvar:
         Length of the moves, business days; None if the P&L is the user's.
     stress : tuple of StressWindow
         The periods of stress.
+    outrights : tuple of Outright
+        By whose factors the P&L is scaled.
     """
 
     rules: Cme
@@ -115,6 +140,7 @@ class PreparedHvar:
     unpriced: Text
     horizon: int | None
     stress: tuple[StressWindow, ...]
+    outrights: tuple[Outright, ...] = ()
     without_basis: ClassVar[tuple[str, ...]] = ()
     without_spread: ClassVar[tuple[str, ...]] = ()
 
@@ -156,12 +182,12 @@ class PreparedHvar:
         return {"historical": self.historical, **stressed}
 
     def notes(self) -> Sequence[Note]:
-        """Return no notes."""
-        return ()
+        """Return notes on observed margins that are not used."""
+        return notes_on(self.outrights)
 
     def describe(self) -> dict[str, Any]:
-        """Return no further values."""
-        return {}
+        """Return the outrights beside the observed margins, if any were given."""
+        return described(self.outrights)
 
 
 @dataclass(frozen=True)
@@ -172,10 +198,13 @@ class CmeSpan:
     ----------
     rules : Cme
     span : Span
+    use : str
+        What observed margins are used for; see `ObservedMarginRules`.
     """
 
     rules: Cme
     span: Span
+    use: str = SHOW
     name: ClassVar[str] = SPAN
 
     def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
@@ -210,7 +239,10 @@ class CmeSpan:
         lacking = np.where(universe.kind == FUTURE, "NO_SCAN_RANGE", _reason_unpriced(universe))
         unpriced = np.where(model.priced, "", lacking).astype(object)
         unpriced[_not_margined(inputs)] = ""
-        return PreparedSpan(model, unpriced, self.rules.horizon)
+        prepared = PreparedSpan(model, unpriced, self.rules.horizon)
+        own = [one.instrument for one in inputs.observed if one.contract is not None]
+        outrights = _outrights(prepared, inputs, self.use, dict.fromkeys(own, ONE_RANGE), execution)
+        return replace(prepared, model=scaled_ranges(model, outrights), outrights=outrights)
 
 
 @dataclass(frozen=True)
@@ -224,11 +256,14 @@ class PreparedSpan:
         See `PreparedModel`.
     horizon : int
         Length of the moves that parameters are calibrated on, business days.
+    outrights : tuple of Outright
+        By whose factors the scan ranges are scaled.
     """
 
     model: SpanModel
     unpriced: Text
     horizon: int
+    outrights: tuple[Outright, ...] = ()
     without_basis: ClassVar[tuple[str, ...]] = ()
     without_spread: ClassVar[tuple[str, ...]] = ()
 
@@ -251,12 +286,26 @@ class PreparedSpan:
         return {}
 
     def notes(self) -> Sequence[Note]:
-        """Return no notes."""
-        return ()
+        """Return notes on observed margins that are not used."""
+        return notes_on(self.outrights)
 
     def describe(self) -> dict[str, Any]:
-        """Return scan ranges and credit rates, and where each came from."""
-        return self.model.describe()
+        """Return scan ranges and credit rates, where each came from, and the outrights."""
+        return {**self.model.describe(), **described(self.outrights)}
+
+
+def _outrights(
+    prepared: PreparedModel,
+    inputs: ModelInputs,
+    use: str,
+    fixed: Mapping[str, str],
+    execution: Execution,
+) -> tuple[Outright, ...]:
+    """Return the outrights of a model that is not scaled yet, or those found before."""
+    if inputs.outrights is not None:
+        return inputs.outrights
+    as_of = inputs.market.as_of
+    return compare(prepared, inputs.observed, inputs.universe, as_of, use, fixed, execution)
 
 
 def _itself(v: Portfolios) -> Portfolios:

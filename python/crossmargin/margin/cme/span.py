@@ -24,6 +24,7 @@ from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
 from crossmargin.margin.cme.historical import equivalents, front_contract
 from crossmargin.margin.cme.rule import held_on_side, scan_loss, v_span
 from crossmargin.margin.cme.span_file import Key, SpanFile
+from crossmargin.margin.observed import Outright
 from crossmargin.margin.portfolios import CcpMargin, Items, holds, joined, portfolio_sums
 from crossmargin.market import Market
 from crossmargin.market.calendars import business_days_between
@@ -299,6 +300,14 @@ def span_model(
         for legs, rate in zip(rules.spreads, rates, strict=True)
     )
     return _resolved(universe, market.as_of, cme, rules, ranges, spreads, from_file)
+
+
+def scaled_ranges(model: SpanModel, outrights: Sequence[Outright]) -> SpanModel:
+    """Return a model with the scan range of each root multiplied by its outright's factor."""
+    of = {one.observed.instrument: one.factor for one in outrights}
+    ranges = model.ranges
+    factor = np.array([of.get(root, 1.0) for root in ranges.root])
+    return replace(model, ranges=replace(ranges, usd=ranges.usd * factor))
 
 
 def with_file(rules: Span, file: SpanFile, as_of: np.datetime64) -> tuple[Span, tuple[str, ...]]:

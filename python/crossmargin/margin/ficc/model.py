@@ -35,6 +35,7 @@ from crossmargin.margin.ficc.var import (
     proxy_covers,
 )
 from crossmargin.margin.model import Incremental, ModelInputs
+from crossmargin.margin.observed import Outright
 from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.market.market import Note
@@ -170,6 +171,7 @@ class PreparedFicc:
     no_sofr: int | None
     own_cube: bool
     stress: tuple[StressWindow, ...]
+    outrights: ClassVar[tuple[Outright, ...]] = ()
 
     @property
     def without_basis(self) -> tuple[str, ...]:

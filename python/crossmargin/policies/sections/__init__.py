@@ -11,7 +11,8 @@ from crossmargin.policies.sections.agreement import (
     ClassDisallowance,
     SpreadCredit,
 )
-from crossmargin.policies.sections.cme import Cme, CmeCorrelation
+from crossmargin.policies.sections.baskets import BasketRules
+from crossmargin.policies.sections.cme import Cme, CmeCorrelation, ObservedMarginRules
 from crossmargin.policies.sections.common import Section
 from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
@@ -32,10 +33,12 @@ _ALL: tuple[type[Section], ...] = (
     CmeCorrelation,
     SpreadRules,
     BasisProcessRules,
+    ObservedMarginRules,
     Span,
     *charges.SECTIONS,
     BacktestingRules,
     HigherOfRules,
+    BasketRules,
 )
 SECTIONS = {section.table: section for section in _ALL}
 """All tables by name, in the order in which a policy is shown."""

@@ -9,6 +9,9 @@ from crossmargin.instruments.contracts import roots
 from crossmargin.policies.sections.common import HIGHEST_LEVEL, Rules
 from crossmargin.policies.sections.span import SPAN
 
+SHOW, FLOOR, SCALE = "show", "floor", "scale"
+"""Uses of observed margins."""
+
 
 @dataclass(frozen=True)
 class Cme:
@@ -71,3 +74,20 @@ class CmeCorrelation:
             "weight must lie between 0 and 1": 0.0 <= self.weight <= 1.0,
             "decay must lie between 0 and 1": 0.0 < self.decay < 1.0,
         }
+
+
+@dataclass(frozen=True)
+class ObservedMarginRules:
+    """What observed maintenance margins are used for; see `Outright`."""
+
+    table: ClassVar[str] = "observed_margins"
+    purpose: ClassVar[str] = "What the maintenance margins given with a run are used for."
+    use: Annotated[
+        str,
+        "show: set beside the CME-like model's own; scale: the model is multiplied to give them; "
+        "floor: it is multiplied where it gives less",
+    ]
+
+    def rules(self) -> Rules:
+        """Return the rules for the values."""
+        return {"use must be 'show', 'floor' or 'scale'": self.use in (SHOW, FLOOR, SCALE)}

@@ -17,7 +17,10 @@ _STEP_MEANINGS = (
     ("scenarios_out", "Scenarios that it no longer has are left out."),
     ("scenarios_in", "Its new scenarios come."),
     ("scenario_sizes", "All other scenarios, and the history, as it has them."),
-    ("other_inputs", "Its accounts, firms, securities, volumes, own P&L and SPAN file."),
+    (
+        "other_inputs",
+        "Its accounts, firms, securities, volumes, observed margins, own P&L and SPAN file.",
+    ),
     ("policy", "Its policy."),
     ("not_told_apart", "What the steps that are null come to together."),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from crossmargin.results.schema import FLAG, NUMBER, TEXT, WHOLE, Column, Schema
+from crossmargin.results.schemas.baskets import BASKETS
 from crossmargin.results.schemas.shared import (
     ACCOUNT,
     ANY_UNPRICED,
@@ -178,5 +179,5 @@ EXCEPTIONS = Schema(
     ),
 )
 
-RUN_TABLES = (ACCOUNTS, COMPONENTS, BREAKDOWN, POSITIONS, EXCEPTIONS)
+RUN_TABLES = (ACCOUNTS, COMPONENTS, BREAKDOWN, POSITIONS, BASKETS, EXCEPTIONS)
 """What a run writes, each followed by `STAMPS`."""
