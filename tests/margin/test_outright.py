@@ -140,15 +140,15 @@ def test_cash_moves_with_the_contract_that_stands_for_it(prepare: Prepare, marke
     scaled, _ = prepare(CmeHvar(CME, use=SCALE), root("ZN", 1234.5))
     assert isinstance(plain, PreparedHvar)
     assert isinstance(scaled, PreparedHvar)
+    assert plain.stressed is not None
+    assert scaled.stressed is not None
     [one] = scaled.outrights
     (contract, ratio), _ = equivalents(universe, CME, market.as_of)
     zn = universe.name.tolist().index("ZNM25")
     for before, after in (
         (plain.historical, scaled.historical),
-        (plain.stressed, scaled.stressed),
+        (plain.stressed.cube, scaled.stressed.cube),
     ):
-        assert before is not None
-        assert after is not None
         # Python rounds half to even, as the grid does.
         steps = [round(one.factor * usd * 2**20) / 2**20 for usd in before.pnl[zn].tolist()]
         assert after.pnl[zn].tolist() == steps

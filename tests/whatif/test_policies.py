@@ -40,8 +40,7 @@ OBSERVED = pa.table(
     {"instrument": ["ZT", "ZN"], "date": ["2026-01-05"] * 2, "maintenance": [900.0, 1600.0]}
 )
 POLICIES = (
-    *("default", "span", "charges", "reducible", "span by class", "haircuts by class"),
-    SECOND,
+    *("default", "second", "span", "charges", "reducible", "span by class", "haircuts by class"),
     *sorted(file.stem for file in EXAMPLES.glob("*.toml")),
 )
 
@@ -62,9 +61,8 @@ def session_of(name: str, folder: Path) -> xm.Session:
     tables = sample_tables(accounts=50)
     book = {name: tables[name] for name in ("positions", "accounts", "securities")}
     example = EXAMPLES / f"{name}.toml"
-    policy: Any = {"default": None, "span": SPAN, "charges": CHARGES, SECOND: SECOND}.get(
-        name, example
-    )
+    shipped = {"default": None, "second": SECOND, "span": SPAN, "charges": CHARGES}
+    policy: Any = shipped.get(name, example)
     if name == "reducible":
         charges = (
             GrossValueCharge("a", "FICC", 0.001, True, "ours", "a test"),

@@ -21,10 +21,12 @@ from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
 from crossmargin.policies.sections.short_rates import ShortRateTable
 from crossmargin.policies.sections.span import Span
+from crossmargin.policies.sections.specific import BasisProcessRules, SpreadRules
 
 __all__ = [
     "AgreementRules",
     "BacktestingRules",
+    "BasisProcessRules",
     "CcpTable",
     "ClassDisallowance",
     "Cme",
@@ -42,6 +44,7 @@ __all__ = [
     "ShortRateTable",
     "Span",
     "SpreadCredit",
+    "SpreadRules",
     "Stress",
     "build",
     "read_policy",

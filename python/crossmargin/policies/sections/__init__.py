@@ -25,6 +25,7 @@ from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
 from crossmargin.policies.sections.short_rates import ShortRateTable
 from crossmargin.policies.sections.span import SPAN, Span
+from crossmargin.policies.sections.specific import BasisProcessRules, SpreadRules
 
 _ALL: tuple[type[Section], ...] = (
     AgreementRules,
@@ -39,6 +40,8 @@ _ALL: tuple[type[Section], ...] = (
     HaircutRules,
     CmeFloor,
     CmeCorrelation,
+    SpreadRules,
+    BasisProcessRules,
     ObservedMarginRules,
     Span,
     *charges.SECTIONS,
