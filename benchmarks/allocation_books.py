@@ -18,9 +18,9 @@ from crossmargin.exceptions import ExceptionLog
 from crossmargin.instruments.securities import Securities, accrued, cash_flows
 from crossmargin.io.parse import parse
 from crossmargin.market.curve import TENORS, Curve
+from crossmargin.market.draws import Draws
 from crossmargin.sample import sample_tables
 from crossmargin.sample.book import make_accounts, make_legs, make_positions
-from crossmargin.sample.draws import Draws
 from crossmargin.sample.market import History
 from crossmargin.sample.tradable import make_tradable
 

@@ -145,7 +145,8 @@ def test_revalue(benchmark, shock, backend, threads):
         line_offset=rng.normal(0, 1, total),
         instrument_ptr=np.cumsum([0, *lines]),
         scale=rng.choice([1.0, 1000.0], INSTRUMENTS),
-        linear_factor=rng.integers(-1, FACTORS, INSTRUMENTS),
+        linear_ptr=np.arange(INSTRUMENTS + 1),
+        linear_factor=rng.integers(0, FACTORS, INSTRUMENTS),
         linear_loading=rng.normal(0, 1000, INSTRUMENTS),
     )
     answer = run(

@@ -36,6 +36,7 @@ from crossmargin.book.schemas import (
     SECURITIES,
     SETTLEMENTS,
     SOFR,
+    SPREADS,
     VOLUMES,
     Schema,
 )
@@ -444,7 +445,7 @@ def any_array(drawn: Drawn) -> npt.NDArray[Any]:
     return np.frombuffer(drawn.take(size * dtype.itemsize), dtype)
 
 
-TABLES = (POSITIONS, ACCOUNTS, FIRMS, SECURITIES, VOLUMES, BASIS, FIXINGS, SOFR)
+TABLES = (POSITIONS, ACCOUNTS, FIRMS, SECURITIES, VOLUMES, BASIS, FIXINGS, SOFR, SPREADS)
 
 TARGETS: dict[str, Target] = {
     "positions": table(POSITIONS, trades),
@@ -457,6 +458,7 @@ TARGETS: dict[str, Target] = {
     "basis": history("basis"),
     "fixings": history("fixings"),
     "sofr": history("sofr"),
+    "spreads": history("spreads"),
     "cube": cube,
     "span": span,
     "policy": policy,

@@ -141,8 +141,6 @@ def by_hand() -> MakeUniverse:
                 [1] * size,
                 FLAT,
                 np.array([scale for _, _, scale in instruments]),
-                np.full(size, -1, dtype=np.int32),
-                np.zeros(size),
             ),
             line_spread=np.zeros(size),
         )

@@ -211,3 +211,11 @@ def test_cents_refuse_what_is_no_amount(x):
         exact.cents([1.0, x])
     with pytest.raises(ValueError, match="cents: every amount"):
         exact.cents_of(x)
+
+
+def test_cholesky_by_hand():
+    matrix = np.array([[4.0, 2.0, -2.0], [2.0, 10.0, 8.0], [-2.0, 8.0, 14.0]])
+    lower = np.array([[2.0, 0.0, 0.0], [1.0, 3.0, 0.0], [-1.0, 3.0, 2.0]])
+    assert np.array_equal(exact.cholesky(matrix), lower)
+    # Semi-definite: the second factor is the first.
+    assert exact.cholesky(np.ones((2, 2))).tolist() == [[1.0, 0.0], [1.0, 0.0]]

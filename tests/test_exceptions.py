@@ -65,6 +65,7 @@ def test_an_unknown_code_or_uneven_arrays_are_refused() -> None:
         schemas.SECURITIES,
         schemas.BASIS,
         schemas.FIXINGS,
+        schemas.SPREADS,
     ],
     ids=lambda s: s.name,
 )

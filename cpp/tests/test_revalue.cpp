@@ -32,15 +32,16 @@ struct Market {
   std::vector<double> line_offset{0, 1};
   std::vector<std::int64_t> instrument_ptr{0, 2};  // the smaller of two lines
   std::vector<double> scale{10};
-  std::vector<std::int32_t> linear_factor{-1};
-  std::vector<double> linear_loading{0};
+  std::vector<std::int64_t> linear_ptr{0, 0};
+  std::vector<std::int32_t> linear_factor;
+  std::vector<double> linear_loading;
   std::vector<double> shock;
   std::vector<double> pnl;
 
   Fault run(Level level) {
     const Terms terms{exponent_ptr,  exponent_factor, exponent_weight, line_ptr,
                       term_exponent, term_amount,     line_offset,     instrument_ptr,
-                      scale,         linear_factor,   linear_loading};
+                      scale,         linear_ptr,      linear_factor,   linear_loading};
     const auto count = static_cast<std::int64_t>(shock.size());
     pnl.assign(shock.size(), -1.0);
     RevalueScratch scratch(terms, 1);
@@ -70,15 +71,16 @@ TEST_CASE("the value is the smallest line in each scenario and in the base") {
   });
 }
 
-TEST_CASE("a linear factor adds its own P&L") {
+TEST_CASE("linear factors add their own P&L one after the other") {
   at_every_level([](Level level) {
     Market m;
-    m.linear_factor = {0};
-    m.linear_loading = {1000};
+    m.linear_ptr = {0, 2};
+    m.linear_factor = {0, 0};
+    m.linear_loading = {1250, -250};
     m.shock = {0.5, 0.0};
     REQUIRE(m.run(level) == Fault{});
     const double value = 100 * crossmargin::exp(level, -1.0) + 1;  // below 100 * exp(-0.5)
-    CHECK(m.pnl[0] == on_grid(10 * (value - 100) + 500));
+    CHECK(m.pnl[0] == on_grid((10 * (value - 100) + 625) - 125));
     CHECK(m.pnl[1] == 0.0);
   });
 }

@@ -116,14 +116,12 @@ void check_revalue(Bytes& bytes, const Shocks& shocks) {
     instrument_ptr.push_back(instrument_ptr.back() + (bytes.one_in(32) ? 0 : 1 + bytes.upto(2)));
   }
   const Rows lines(bytes, instrument_ptr.back(), exponents.size(), 120.0);
-  Doubles offset, scale, loading;
-  std::vector<std::int32_t> factor;
+  Doubles offset, scale;
   for (std::int64_t l = 0; l < lines.size(); ++l) offset.push_back(read_number(bytes, 100.0));
   for (std::int64_t i = 0; i < instruments; ++i) {
     scale.push_back(read_number(bytes, 2000.0));
-    loading.push_back(read_number(bytes, 1000.0));
-    factor.push_back(static_cast<std::int32_t>(bytes.upto(shocks.factors)) - 1);
   }
+  const Rows linear(bytes, instruments, shocks.factors, 1000.0);
   const auto value_of = [&](std::int64_t i, const auto& growth) {
     double value = kInfinity;
     for (std::int64_t l = instrument_ptr[size_of(i)]; l < instrument_ptr[size_of(i + 1)]; ++l) {
@@ -148,8 +146,9 @@ void check_revalue(Bytes& bytes, const Shocks& shocks) {
         const double value = value_of(
             i, [&](std::int32_t m) { return crossmargin::exp(Level::kBaseline, -exponent(m, s)); });
         double usd = scale[size_of(i)] * (value - base);
-        const std::int32_t f = factor[size_of(i)];
-        if (f >= 0) usd += loading[size_of(i)] * shocks.at(s, f);
+        for (std::int64_t n = linear.ptr[size_of(i)]; n < linear.ptr[size_of(i + 1)]; ++n) {
+          usd += linear.number[size_of(n)] * shocks.at(s, linear.index[size_of(n)]);
+        }
         if (!put(usd, naive[size_of(i * shocks.scenarios + s)])) {
           return {FaultKind::kPnlRange, i, 0, s};
         }
@@ -160,7 +159,7 @@ void check_revalue(Bytes& bytes, const Shocks& shocks) {
 
   const Terms terms{exponents.ptr, exponents.index, exponents.number, lines.ptr,
                     lines.index,   lines.number,    offset,           instrument_ptr,
-                    scale,         factor,          loading};
+                    scale,         linear.ptr,      linear.index,     linear.number};
   at_every_level([&](Level level) {
     Doubles pnl(naive.size(), kUntouched);
     RevalueScratch scratch(terms, shocks.factors);

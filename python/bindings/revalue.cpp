@@ -12,7 +12,7 @@ namespace {
 using TermsTuple =
     std::tuple<Array<std::int64_t>, Array<std::int32_t>, Array<double>, Array<std::int64_t>,
                Array<std::int32_t>, Array<double>, Array<double>, Array<std::int64_t>,
-               Array<double>, Array<std::int32_t>, Array<double>>;
+               Array<double>, Array<std::int64_t>, Array<std::int32_t>, Array<double>>;
 using PolynomialsTuple = std::tuple<Array<std::int64_t>, Array<std::int32_t>, Array<double>>;
 
 void require_results(Range scenarios, const Matrix<const double>& shock, const Matrix<double>& pnl,
@@ -25,11 +25,12 @@ void require_results(Range scenarios, const Matrix<const double>& shock, const M
 FaultTuple revalue(const std::string& level, std::int64_t first, std::int64_t last,
                    const TermsTuple& arrays, const Array<double>& shock, Array<double>& pnl) {
   const auto& [exponent_ptr, exponent_factor, exponent_weight, line_ptr, term_exponent, term_amount,
-               line_offset, instrument_ptr, scale, linear_factor, linear_loading] = arrays;
-  const Terms terms{view(exponent_ptr),  view(exponent_factor), view(exponent_weight),
-                    view(line_ptr),      view(term_exponent),   view(term_amount),
-                    view(line_offset),   view(instrument_ptr),  view(scale),
-                    view(linear_factor), view(linear_loading)};
+               line_offset, instrument_ptr, scale, linear_ptr, linear_factor, linear_loading] =
+      arrays;
+  const Terms terms{view(exponent_ptr), view(exponent_factor), view(exponent_weight),
+                    view(line_ptr),     view(term_exponent),   view(term_amount),
+                    view(line_offset),  view(instrument_ptr),  view(scale),
+                    view(linear_ptr),   view(linear_factor),   view(linear_loading)};
   const Range scenarios{first, last};
   const Matrix<const double> shocks = matrix(shock);
   const Matrix<double> result = mutable_matrix(pnl);

@@ -275,3 +275,17 @@ def cents_of(x: float) -> int:
     high = split - (split - x)
     error = (high * 100.0 - product) + (x - high) * 100.0
     return whole + ((part - 0.5) + error >= 0.0)
+
+
+def cholesky(matrix: Float) -> Float:
+    """Return the lower triangular L with L L' = `matrix`, [K x K].
+
+    The matrix is positive semi-definite; where a pivot is not positive its column is zero.
+    """
+    size = matrix.shape[0]
+    lower = np.zeros((size, size))
+    for k in range(size):
+        rest = matrix[k:, k] - ordered_sum(lower[k:, :k] * lower[k, :k])
+        if rest[0] > 0.0:
+            lower[k:, k] = rest / np.sqrt(rest[0])
+    return lower

@@ -86,6 +86,9 @@ CODES: dict[str, Code] = {
     "MARGIN_PROXY": Code(
         "note", "FICC's margin is its margin proxy: returns of benchmarks by bucket"
     ),
+    "BASIS_ASSUMED": Code(
+        "note", "no basis is given for a future: the policy's assumed one is used"
+    ),
     "BASKET_THIN": Code(
         "note", "issues that should be deliverable are not in the securities table"
     ),

@@ -463,6 +463,22 @@ def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
         xm.attribute(result, tmp_path / "nowhere")
 
 
+def test_factors_of_a_policy_come_and_go_with_it() -> None:
+    new = xm.read_policy("cme-ficc-2026-11-30")
+    added = xm.attribute(run(), run(policy=new))
+    assert nonzero(added) == {"policy"}
+    assert total(added, "policy") > ZERO
+    check_sums(added)
+    before, later = run(policy=new), run(1)
+    rolled = xm.attribute(before, later)
+    check_sums(rolled)
+    assert total(rolled, "not told apart") == ZERO
+    # All steps but the last are those of the new policy.
+    same = xm.attribute(before, run(1, policy=new))
+    for step in ("time", "market", "scenarios in", "scenario sizes"):
+        assert total(rolled, step) == total(same, step), step
+
+
 def test_texts_of_users_are_escaped_in_notebooks() -> None:
     policy = replace(xm.read_policy("cme-ficc-2026-04-30-span"), name="<script>")
     found = xm.attribute(run(policy=policy), run())

@@ -152,6 +152,7 @@ def test_revalue_accepts_any_object_with_the_arrays(backend):
     class Holder:
         exponent_ptr, exponent_factor, exponent_weight = [0, 1], [0], [1.0]
         line_ptr, term_exponent, term_amount, line_offset = [0, 1], [0], [1.0], [0.0]
-        instrument_ptr, scale, linear_factor, linear_loading = [0, 1], [1.0], [-1], [0.0]
+        instrument_ptr, scale = [0, 1], [1.0]
+        linear_ptr, linear_factor, linear_loading = [0, 0], [], []
 
     assert revalue(Holder(), [[0.0]], backend=backend).tolist() == [[0.0]]

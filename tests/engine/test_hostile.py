@@ -48,8 +48,9 @@ TERMS = {
     "line_offset": np.array([0.0, -1.0]),
     "instrument_ptr": np.array([0, 1, 2]),
     "scale": np.array([1.0, 10.0]),
-    "linear_factor": np.array([-1, 1], np.int32),
-    "linear_loading": np.array([0.0, 3.0]),
+    "linear_ptr": np.array([0, 0, 2]),
+    "linear_factor": np.array([1, 0], np.int32),
+    "linear_loading": np.array([3.0, -2.0]),
 }
 SHOCK = np.array([[0.01, -0.01], [0.0, 0.02], [0.001, 0.0]])
 SIDES = {"long": np.array([[7.0, 0.0], [1.0, 2.0]]), "short": np.array([[4.0, 5.0], [2.0, 1.0]])}

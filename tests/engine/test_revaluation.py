@@ -27,6 +27,7 @@ class Terms:
     line_offset: np.ndarray
     instrument_ptr: np.ndarray
     scale: np.ndarray
+    linear_ptr: np.ndarray
     linear_factor: np.ndarray
     linear_loading: np.ndarray
 
@@ -37,6 +38,7 @@ def random_terms(seed, factors=5, exponents=11, instruments=9):
     entries = rng.integers(0, 3, exponents)
     lines_of = rng.integers(1, 4, instruments)
     terms_of = rng.integers(0, 7, lines_of.sum())
+    loads = rng.integers(0, 4, instruments)
     return Terms(
         np.cumsum([0, *entries]),
         rng.integers(0, factors, entries.sum()),
@@ -47,8 +49,9 @@ def random_terms(seed, factors=5, exponents=11, instruments=9):
         rng.normal(0, 5, len(terms_of)),
         np.cumsum([0, *lines_of]),
         rng.uniform(0.1, 2000, instruments),
-        rng.integers(-1, factors, instruments),
-        rng.normal(0, 1000, instruments),
+        np.cumsum([0, *loads]),
+        rng.integers(0, factors, loads.sum()),
+        rng.normal(0, 1000, loads.sum()),
     )
 
 
@@ -75,8 +78,8 @@ def direct(terms, shock):
     for s, row in enumerate(shock):
         for i, scale in enumerate(terms.scale):
             pnl[i, s] = scale * (value(i, exponential) - value(i, lambda m: 1.0))
-            if terms.linear_factor[i] >= 0:
-                pnl[i, s] += terms.linear_loading[i] * row[terms.linear_factor[i]]
+            for n in range(terms.linear_ptr[i], terms.linear_ptr[i + 1]):
+                pnl[i, s] += terms.linear_loading[n] * row[terms.linear_factor[n]]
     return pnl
 
 
@@ -87,7 +90,7 @@ def shock():
 
 ONE_FLOW = Terms(
     *(np.array(x) for x in ([0, 1], [0], [2.0], [0, 1], [0], [100.0], [0.0], [0, 1])),
-    *(np.array(x) for x in ([1.0], [-1], [0.0])),
+    *(np.array(x) for x in ([1.0], [0, 0], [], [])),
 )
 
 
@@ -260,8 +263,10 @@ def test_a_line_that_is_not_a_number_is_never_passed_over(backend):
         ({"line_offset": [0.0, 1.0]}, "line_ptr has 1, line_offset has 2"),
         ({"instrument_ptr": [0, 0, 1]}, "instrument_ptr: instrument 0 has no line"),
         ({"scale": [np.nan]}, r"scale: element \[0\] is nan"),
-        ({"linear_factor": [-2]}, "linear_factor: element 0 is -2, outside -1 to 0"),
-        ({"linear_loading": []}, "linear_loading has 0"),
+        ({"linear_factor": [1], "linear_loading": [1.0]}, "linear_factor: element 0 is 1"),
+        ({"linear_loading": [1.0]}, "linear_factor has 0, linear_loading has 1"),
+        ({"linear_ptr": [0, 1]}, "linear_ptr: must end with 0"),
+        ({"linear_ptr": [0]}, "linear_ptr has 0"),
     ],
 )
 def test_terms_are_checked_by_name(change, message):

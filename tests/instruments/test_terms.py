@@ -33,8 +33,6 @@ def terms_of(*instruments, curve=FLAT, scale=None):
         [len(lines) for lines in instruments],
         curve,
         np.ones(count) if scale is None else np.array(scale),
-        np.full(count, -1, dtype=np.int32),
-        np.zeros(count),
     )
 
 

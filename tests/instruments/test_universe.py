@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 import QuantLib as ql  # noqa: N813  (its usual name)
 
-from crossmargin.engine import revalue
+from crossmargin.engine import revalue, taylor
 from crossmargin.instruments.baskets import deliverable
 from crossmargin.instruments.contracts import last_delivery_day
 from crossmargin.instruments.conversion import conversion_factors
@@ -15,7 +17,10 @@ from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.securities import accrued
 from crossmargin.instruments.universe import build_universe
 from crossmargin.io.market_tables import market_from_tables
+from crossmargin.margin.ficc.var import polynomials
+from crossmargin.market.curve import years_between
 from crossmargin.market.scenarios import ScenarioStore
+from crossmargin.market.specific import Process, SpecificRisk, SpreadGroups
 
 NO_CASH = np.array([], "datetime64[D]")
 TREASURY_ROOTS = ("ZT", "Z3N", "ZF", "ZN", "TN", "TWE", "ZB", "UB")
@@ -284,10 +289,10 @@ def test_a_future_on_one_bond_by_hand(flat_market, make_securities):
 def test_a_basis_loads_the_futures_of_its_root(flat_market, note, real_market):
     market = flat_market("2025-03-13", basis={"UB": None, "ZN": None})
     found = build(market, note, ["ZNM25", "ZNU25", "TNM25", "SR3M25"], held=[0])
-    names = [*market.history.factor, ""]
-    factors = [names[k] for k in found.terms.linear_factor]
-    assert factors == ["", "basis:ZN", "basis:ZN", "", ""]
-    assert found.terms.linear_loading.tolist() == [0.0, 1000.0, 1000.0, 0.0, 0.0]
+    assert found.terms.linear_ptr.tolist() == [0, 0, 1, 2, 2, 2]
+    names = [market.history.factor[k] for k in found.terms.linear_factor]
+    assert names == ["basis:ZN", "basis:ZN"]
+    assert found.terms.linear_loading.tolist() == [1000.0, 1000.0]
     # A basis up by 1/32 is 31.25 USD a contract, under `fixed` and `switching` alike.
     shock = np.zeros((1, len(market.history.factor)))
     shock[0, market.history.factor.index("basis:ZN")] = 1 / 32
@@ -343,3 +348,54 @@ def test_real_prices_lie_near_their_curve(real_market, real_securities):
     assert isinstance(found.name[0], str)
     assert np.all((found.price > 30.0) & (found.price < 150.0))
     assert pa.array(found.name).equals(pa.array(real_securities.cusip[alive]))
+
+
+def test_spreads_load_securities_and_futures_by_hand(flat_market, make_securities):
+    # Old is the cheapest of the future; Latest is on the run, Bill without a model.
+    old = {"cusip": "AAAAAAAA0", "issue_date": "2022-02-15", "maturity_date": "2032-02-15"}
+    latest = {"cusip": "BBBBBBBB0", "issue_date": "2025-02-15", "maturity_date": "2035-02-15"}
+    bill = {"cusip": "CCCCCCCC0", "type": "bill", "maturity_date": "2025-06-15"}
+    securities = make_securities(old, latest, bill)
+    process = Process(
+        tuple(f"spread:{name}" for name in ("7 on", "10 on", "7 off", "10 off")),
+        (1e-4,) * 4,
+        0.9,
+        tuple(map(tuple, np.eye(4).tolist())),
+        1,
+    )
+    groups = SpreadGroups(((8.5, "7"), (15.0, "10")), process)
+    market = flat_market("2025-03-13", basis={"ZN": None})
+    market = replace(market, history=replace(market.history, specific=SpecificRisk(spreads=groups)))
+    cash = np.array(["2025-03-20"], "datetime64[D]")
+    found = build(market, securities, ["ZNM25", "SR3M25"], held=[0, 1, 2], cash_dates=cash)
+    assert found.curve_factors == 11
+    assert found.terms.linear_ptr.tolist() == [0, 1, 2, 2, 2, 4, 4]
+    names = [market.history.factor[k] for k in found.terms.linear_factor]
+    assert names == ["spread:7 off", "spread:10 on", "spread:7 off", "basis:ZN"]
+    loading = found.terms.linear_loading.tolist()
+    assert loading[3] == 1000.0
+    half_years = [f"{2025 + (n + 1) // 2}-{'08' if n % 2 == 0 else '02'}-15" for n in range(20)]
+    time = years_between(market.as_of, np.array(half_years, "datetime64[D]"))
+    for number, count in enumerate((14, 20)):
+        t, amount = time[:count], np.full(count, 2.0)
+        amount[-1] = 102.0
+        by_hand = -float(np.sum(amount * np.exp(-0.04 * t) * t))
+        assert loading[number] == pytest.approx(by_hand, rel=1e-12)
+    # The future: flows after 2025-06-30, valued there, times from the as-of date; CF 0.8937.
+    t, horizon = time[:14], float(years_between(market.as_of, np.datetime64("2025-06-30")))
+    amount = np.full(14, 2.0)
+    amount[-1] = 102.0
+    by_hand = -1000.0 * float(np.sum(amount * np.exp(-0.04 * (t - horizon)) * t)) / 0.8937
+    assert loading[2] == pytest.approx(by_hand, rel=1e-12)
+    # 1 bp on every factor moves the future by both of its own.
+    shock = np.zeros((1, len(market.history.factor)))
+    shock[0, market.history.factor.index("spread:7 off")] = 1e-4
+    shock[0, market.history.factor.index("basis:ZN")] = 1 / 32
+    pnl = revalue(found.terms, shock, backend="reference")[:, 0]
+    assert pnl[0] == pytest.approx(loading[0] * 1e-4, abs=2**-20)
+    assert pnl[4] == pytest.approx(loading[2] * 1e-4 + 31.25, abs=2**-20)
+    assert pnl[[1, 2, 3, 5]].tolist() == [0.0] * 4
+    # FICC's Taylor takes the same linear parts.
+    ptr, feature, coefficient = polynomials(found, len(market.history.factor))
+    taylor_pnl = taylor(ptr, feature, coefficient, shock, backend="reference")[:, 0]
+    np.testing.assert_allclose(taylor_pnl, pnl, rtol=0, atol=2**-20)

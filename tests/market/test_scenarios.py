@@ -23,7 +23,6 @@ from crossmargin.market.scenarios import (
     StressWindow,
     VolatilityScaling,
     build_scenarios,
-    cholesky,
 )
 
 FIRST = np.datetime64("2020-01-01")
@@ -307,14 +306,6 @@ def test_a_factor_that_follows_from_others_is_refused_by_name():
         CorrelationError, match=r"treasury:2 is a combination .* cme_correlation\.weight"
     ):
         recorrelated(shock, 200)
-
-
-def test_cholesky_by_hand():
-    matrix = np.array([[4.0, 2.0, -2.0], [2.0, 10.0, 8.0], [-2.0, 8.0, 14.0]])
-    lower = np.array([[2.0, 0.0, 0.0], [1.0, 3.0, 0.0], [-1.0, 3.0, 2.0]])
-    assert np.array_equal(cholesky(matrix), lower)
-    # Semi-definite: the second factor is the first.
-    assert cholesky(np.ones((2, 2))).tolist() == [[1.0, 0.0], [1.0, 0.0]]
 
 
 def market(zero_rate, basis=()):

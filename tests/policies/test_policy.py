@@ -16,6 +16,7 @@ from crossmargin.files import MAX_TOML
 from crossmargin.market.scenarios import StressWindow
 from crossmargin.market.short_rates import ShortRateRule
 from crossmargin.policies import (
+    BasisProcessRules,
     CcpTable,
     ClassDisallowance,
     CmeCorrelation,
@@ -27,6 +28,7 @@ from crossmargin.policies import (
     Span,
     SpanTiers,
     SpreadCredit,
+    SpreadRules,
     build,
     read_policy,
 )
@@ -923,6 +925,9 @@ def test_optional_tables_are_reached_by_their_class() -> None:
     assert again.get(HolidayRules) == HolidayRules(0.2)
     assert again.get(CmeCorrelation) == CmeCorrelation(0.5, 0.97)
     assert policy.optional == {}
+    assert with_both.without_sections(HolidayRules, Span).optional == {
+        CmeCorrelation: CmeCorrelation(0.5, 0.97)
+    }
 
 
 PERIODS = """
@@ -990,6 +995,47 @@ def test_a_buffer_is_a_share(buffer: str) -> None:
     )
     with pytest.raises(InputError, match=r"policy mine: cme_floor\.buffer"):
         parse_policy(text.encode(), name="mine")
+
+
+BY_GROUP = SpreadRules(
+    buckets=((2.5, "2"), (40.0, "30")),
+    on_the_run_volatility_bp=(0.5, 0.6),
+    off_the_run_volatility_bp=(0.7, 0.8),
+    memory=0.9,
+    correlation_scale=0.5,
+    run_correlation=0.5,
+    stress_multiple=2.0,
+    seed=1,
+)
+BASES = BasisProcessRules((("ZN", 0.03),), 0.9, 2.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("table", "wrong", "says"),
+    [
+        (BY_GROUP, {"buckets": ((40.0, "2"), (2.5, "30"))}, "buckets must ascend"),
+        (BY_GROUP, {"buckets": ((2.5, "2"), (40.0, "2"))}, "buckets must ascend"),
+        (BY_GROUP, {"buckets": ((2.5, "2 y"), (40.0, "30"))}, "buckets must ascend"),
+        (BY_GROUP, {"buckets": ()}, "buckets must ascend"),
+        (BY_GROUP, {"on_the_run_volatility_bp": (0.5,)}, "on_the_run_volatility_bp"),
+        (BY_GROUP, {"off_the_run_volatility_bp": (0.5, -0.1)}, "on_the_run_volatility_bp"),
+        (BY_GROUP, {"memory": 1.0}, "memory must be"),
+        (BY_GROUP, {"correlation_scale": 0.0}, "correlation_scale must be"),
+        (BY_GROUP, {"run_correlation": 1.1}, "run_correlation must"),
+        (BY_GROUP, {"stress_multiple": 0.5}, "stress_multiple must be"),
+        (BY_GROUP, {"seed": -1}, "seed must be"),
+        (BASES, {"volatility": (("SR3", 0.03),)}, "volatility must name"),
+        (BASES, {"volatility": (("ZN", 0.03), ("ZN", 0.04))}, "volatility must name"),
+        (BASES, {"volatility": (("ZN", 1.5),)}, "volatility must name"),
+        (BASES, {"memory": -0.1}, "memory must be"),
+    ],
+)
+def test_spreads_and_assumed_bases_are_checked(
+    table: SpreadRules | BasisProcessRules, wrong: dict[str, object], says: str
+) -> None:
+    assert all(table.rules().values())
+    broken = next(text for text, holds in replace(table, **wrong).rules().items() if not holds)
+    assert broken.startswith(says)
 
 
 TIERS = """

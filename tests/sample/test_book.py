@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from crossmargin.market.calendars import add_business_days, is_business_day
+from crossmargin.market.draws import Draws
 from crossmargin.sample import AS_OF
 from crossmargin.sample.book import (
     FIRM,
@@ -16,7 +17,6 @@ from crossmargin.sample.book import (
     make_legs,
     make_positions,
 )
-from crossmargin.sample.draws import Draws
 from crossmargin.sample.market import make_history
 from crossmargin.sample.securities import make_securities
 from crossmargin.sample.tradable import Tradable, make_tradable

@@ -40,8 +40,8 @@ OBSERVED = pa.table(
     {"instrument": ["ZT", "ZN"], "date": ["2026-01-05"] * 2, "maintenance": [900.0, 1600.0]}
 )
 POLICIES = (
-    *("default", "span", "charges", "reducible", "span by class", "haircuts by class"),
-    *(SECOND, f"{SECOND}-span", f"{SECOND}-charges"),
+    *("default", "second", "span", "charges", "reducible", "span by class", "haircuts by class"),
+    *(f"{SECOND}-span", f"{SECOND}-charges"),
     *sorted(file.stem for file in EXAMPLES.glob("*.toml")),
 )
 
@@ -62,9 +62,8 @@ def session_of(name: str, folder: Path) -> xm.Session:
     tables = sample_tables(accounts=50)
     book = {name: tables[name] for name in ("positions", "accounts", "securities")}
     example = EXAMPLES / f"{name}.toml"
-    policy: Any = {"default": None, "span": SPAN, "charges": CHARGES}.get(name, example)
-    if name.startswith(SECOND):
-        policy = name
+    shipped = {"default": None, "second": SECOND, "span": SPAN, "charges": CHARGES}
+    policy: Any = name if name.startswith(SECOND) else shipped.get(name, example)
     if name == "reducible":
         charges = (
             GrossValueCharge("a", "FICC", 0.001, True, "ours", "a test"),

@@ -26,7 +26,8 @@ struct Terms {
   std::span<const double> line_offset;
   Pointers instrument_ptr;  // value = the smallest line
   std::span<const double> scale;
-  std::span<const std::int32_t> linear_factor;  // -1: none
+  Pointers linear_ptr;  // loading * shock of each linear factor is added to the P&L
+  std::span<const std::int32_t> linear_factor;
   std::span<const double> linear_loading;
 
   std::int64_t exponents() const noexcept {

@@ -114,11 +114,8 @@ Fault revalue(Range scenarios, const Terms& terms, const Matrix<const double>& s
       const double scale = terms.scale[i];
       const double base = scratch.base[i];
       for (double& v : value) v = scale * (v - base);
-      const std::int32_t factor = terms.linear_factor[i];
-      if (factor >= 0) {
-        add_terms(i, i + 1, terms.linear_factor.data(), terms.linear_loading.data(),
-                  scratch.shock.data(), value);
-      }
+      add_terms(terms.linear_ptr[i], terms.linear_ptr[i + 1], terms.linear_factor.data(),
+                terms.linear_loading.data(), scratch.shock.data(), value);
       const std::int64_t outside = store(value, size, pnl.row(i) + begin);
       if (outside >= 0) return {FaultKind::kPnlRange, i, 0, begin + outside};
     }

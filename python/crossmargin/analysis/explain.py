@@ -11,6 +11,7 @@ from crossmargin.analysis.explained import tables
 from crossmargin.analysis.explained.alternatives import alternatives
 from crossmargin.analysis.explained.asked import ask
 from crossmargin.analysis.explained.contributions import Decomposed, decompose
+from crossmargin.analysis.explained.curve_alone import curve_alone
 from crossmargin.analysis.explained.episodes import episode_losses
 from crossmargin.analysis.explained.errors import tail_error
 from crossmargin.analysis.explained.requirement import contributions
@@ -47,7 +48,8 @@ class Explanation:
     positions : Table
         What each line adds to the requirement and to the savings.
     offset : Table
-        V of cash, futures and both in each model, and what binds.
+        V of cash, futures and both in each model, the rate without spreads and assumed bases, and
+        what binds.
     without : Table
         The requirement and the offset rate without each of the largest lines.
     episodes : Table
@@ -136,6 +138,7 @@ def explain(run: RunResult, account: str, *, threads: int | None = None) -> Expl
     priced = subset(asked)
     losses = episode_losses(asked, priced, _horizons(decomposed))
     others = alternatives(asked, decomposed, priced)
+    alone = curve_alone(asked)
     errors = {
         (number, component): tail_error(tail)
         for number, one in enumerate(decomposed)
@@ -154,13 +157,14 @@ def explain(run: RunResult, account: str, *, threads: int | None = None) -> Expl
             losses,
             others,
             errors,
+            alone,
             synthetic=bool(run.manifest["synthetic"]),
         ),
         components=tables.components_table(asked, decomposed),
         tails=tables.tails_table(asked, decomposed),
         contributions=tables.contributions_table(asked, decomposed, described),
         positions=tables.positions_table(asked, found, described),
-        offset=tables.offset_table(asked),
+        offset=tables.offset_table(asked, alone),
         without=tables.without_table(asked, without(asked, order[:LEFT_OUT]), described),
         episodes=tables.episodes_table(losses),
         errors=tables.errors_table(asked, decomposed, errors),

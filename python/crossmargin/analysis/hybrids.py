@@ -111,16 +111,16 @@ def between(before: Hybrid, after: Hybrid) -> dict[str, Hybrid]:
     now = made[TIME] = _changed(now, _on_day(now.parsed, later.market.as_of))
     now = made[MARKET] = _changed(now, _on_curve(now.parsed, later))
     moved = now
-    if np.array_equal(history.date, later.market.history.date):
+    if np.array_equal(history.date, market.history.date):
         made[OUT] = made[IN] = now
     else:
-        rolls = (before.scenarios, after.scenarios, later.market.history)
+        rolls = (before.scenarios, after.scenarios, market.history)
         made[OUT] = replace(moved, scenarios=Rolled(*rolls, came=False))
         now = made[IN] = replace(moved, scenarios=Rolled(*rolls, came=True))
-    if now is not moved or not same(moved.parsed.market.history, later.market.history):
+    if now is not moved or not same(moved.parsed.market.history, market.history):
         now = replace(
             moved,
-            parsed=replace(moved.parsed, market=later.market),
+            parsed=replace(moved.parsed, market=market),
             scenarios=after.scenarios,
         )
     made[SIZES] = now

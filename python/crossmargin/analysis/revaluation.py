@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from crossmargin import columns
+from crossmargin.calculation.policy_market import policy_market
 from crossmargin.calculation.result import RunResult, stages_of
 from crossmargin.conventions import FICC, PORTFOLIOS
 from crossmargin.engine import Execution
@@ -49,6 +50,7 @@ def compare_revaluation(run: RunResult, market: Market, *, threads: int | None =
     models, book = stages.models, stages.netted.book
     if market.as_of != models.market.as_of:
         raise ValueError(f"the market is of {market.as_of}, the run of {models.market.as_of}")
+    market = policy_market(models.policy, market)
     if market.history.factor != models.market.history.factor:
         raise ValueError(
             "the market has other factors than the run's, such as a basis from settlement prices; "

@@ -423,6 +423,33 @@ BASIS = Schema(
     instrument="contract",
 )
 
+SPREADS = Schema(
+    "spreads",
+    (
+        Column(
+            "date",
+            "date",
+            required=True,
+            meaning="The day.",
+        ),
+        Column(
+            "group",
+            required=True,
+            meaning="A group of the policy's table `spreads`: the bucket's name, then `on` or "
+            "`off` the run, such as `7 off`.",
+        ),
+        Column(
+            "spread_pct",
+            "number",
+            required=True,
+            blank=True,
+            low=-5.0,
+            high=5.0,
+            meaning="Its yield spread over the curve, percent.",
+        ),
+    ),
+)
+
 SETTLEMENTS = Schema(
     "settlements",
     (

@@ -22,6 +22,7 @@ from crossmargin.book.schemas import (
     POSITIONS,
     SECURITIES,
     SETTLEMENTS,
+    SPREADS,
     VOLUMES,
     Schema,
 )
@@ -153,6 +154,7 @@ def read_inputs(inputs: Inputs) -> ParsedInputs:
         settlements = read.table(inputs.settlements, SETTLEMENTS)
         market = _with_settlements(market, settlements, securities, log)
     market = policy_market(inputs.policy, market)
+    _check_groups(market)
     adv: dict[str, float] = {}
     open_interest: dict[str, float] = {}
     if inputs.volumes is not None:
@@ -291,6 +293,20 @@ def _with_settlements(
         )
     basis = dict(sorted({**market.history.basis, **basis}.items()))
     return replace(market, history=replace(market.history, basis=basis))
+
+
+def _check_groups(market: Market) -> None:
+    """Refuse spreads of a group that the policy does not have."""
+    history = market.history
+    if history.spreads is None or history.specific is None or history.specific.spreads is None:
+        return
+    known = history.specific.spreads.name
+    unknown = sorted(set(history.spreads.group) - set(known))
+    if unknown:
+        raise InputError(
+            f"{SPREADS.name}: the policy has no group {unknown[0][:100]!r}; known: "
+            f"{', '.join(known)}"
+        )
 
 
 def market_notes(market: Market, contracts: tuple[Contract, ...]) -> pa.Table:

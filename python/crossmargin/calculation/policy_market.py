@@ -7,11 +7,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from crossmargin.conventions import CME, FICC
 from crossmargin.exceptions import InputError
 from crossmargin.market import Market
 from crossmargin.market.history import History
 from crossmargin.market.short_rates import ShortRateRule, ShortRates, funds_rates
-from crossmargin.policies import Policy, ShortRateTable
+from crossmargin.market.specific import SpecificRisk
+from crossmargin.policies import BasisProcessRules, Policy, ShortRateTable, SpreadRules
 
 
 def policy_market(policy: Policy, market: Market) -> Market:
@@ -33,31 +35,48 @@ def policy_market(policy: Policy, market: Market) -> Market:
     InputError
         The market gives no such factors.
     """
-    return _with_short_rates(policy, market)
-
-
-def _with_short_rates(policy: Policy, market: Market) -> Market:
-    """Return the market with the short rates of the policy, or without any."""
     history, table = market.history, policy.get(ShortRateTable)
-    if table is None:
-        if history.short_rates is None:
-            return market
-        return replace(market, history=replace(history, short_rates=None))
-    rule = table.rule
-    funds = funds_rates(rule, history.date, market.fixings)
-    now = history.short_rates
-    if now is None or now.rule != rule or not np.array_equal(now.funds, funds, equal_nan=True):
-        market = replace(market, history=_derived(history, rule, funds.tobytes()))
-    try:
-        # Both are kept. Here the par yields can still be named as what is wrong.
-        _ = market.history.node_zero_rate, market.short_rate_curve
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    rule = None if table is None else table.rule
+    funds = b"" if rule is None else funds_rates(rule, history.date, market.fixings).tobytes()
+    specific = _specific_risk(policy)
+    if (rule, funds, specific) != _derived_by(history):
+        market = replace(market, history=_derived(history, rule, funds, specific))
+    if rule is not None:
+        try:
+            # Both are kept. Here the par yields can still be named as what is wrong.
+            _ = market.history.node_zero_rate, market.short_rate_curve
+        except ValueError as error:
+            raise InputError(str(error)) from error
     return market
 
 
+def _specific_risk(policy: Policy) -> SpecificRisk | None:
+    """Return the policy's spreads of securities and assumed bases, if it has any."""
+    spreads, basis = policy.get(SpreadRules), policy.get(BasisProcessRules)
+    if spreads is None and basis is None:
+        return None
+    windows = (window for ccp in (FICC, CME) for window in policy.scenarios_of(ccp).stress)
+    stress = tuple(sorted({(str(window.first), str(window.last)) for window in windows}))
+    return SpecificRisk(
+        spreads=None if spreads is None else spreads.groups(stress),
+        basis=None if basis is None else basis.process(stress),
+    )
+
+
+def _derived_by(history: History) -> tuple[ShortRateRule | None, bytes, SpecificRisk | None]:
+    """Return what the factors of a history were derived by: rule, funds rates, specific risk."""
+    rates = history.short_rates
+    if rates is None:
+        return None, b"", history.specific
+    return rates.rule, rates.funds.tobytes(), history.specific
+
+
 @lru_cache(maxsize=1)
-def _derived(history: History, rule: ShortRateRule, funds: bytes) -> History:
-    """Return a history with short rates, the same one again for the next run on a market."""
-    rates = np.frombuffer(funds).reshape(history.date.size, -1)
-    return replace(history, short_rates=ShortRates(rule, rates))
+def _derived(
+    history: History, rule: ShortRateRule | None, funds: bytes, specific: SpecificRisk | None
+) -> History:
+    """Return a history with derived factors, the same one again for the next run on a market."""
+    rates = None
+    if rule is not None:
+        rates = ShortRates(rule, np.frombuffer(funds).reshape(history.date.size, -1))
+    return replace(history, short_rates=rates, specific=specific)

@@ -12,7 +12,7 @@ from crossmargin import columns
 from crossmargin.agreement.eligibility import eligible_instruments
 from crossmargin.arrays import Mask
 from crossmargin.book.observed_margins import ObservedMargin
-from crossmargin.book.schemas import OBSERVED_MARGINS, POSITIONS, VOLUMES
+from crossmargin.book.schemas import OBSERVED_MARGINS, POSITIONS, SPREADS, VOLUMES
 from crossmargin.calculation.inputs import ParsedInputs, market_notes
 from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.netted import NettedBook, universe_on
@@ -28,7 +28,7 @@ from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import ModelInputs, OwnCube, PreparedModel
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationError, HistoryShortError, ScenarioStore
-from crossmargin.policies import CmeEquivalents, ObservedMarginRules, Policy
+from crossmargin.policies import CmeEquivalents, ObservedMarginRules, Policy, SpreadRules
 from crossmargin.policies.sections.charges import CmeConcentration
 from crossmargin.policies.sections.cme import SHOW
 
@@ -199,6 +199,13 @@ def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: Exce
             file=VOLUMES.name,
             message="volumes were given, but the policy has no cme_concentration: nothing is "
             "charged for large positions",
+        )
+    if market.history.spreads is not None and policy.get(SpreadRules) is None:
+        log.add(
+            "INPUT_NOT_USED",
+            file=SPREADS.name,
+            message="spreads were given, but the policy has no table spreads: securities move with "
+            "the curve alone",
         )
     rules = policy.get(ObservedMarginRules)
     if rules is not None and rules.use != SHOW and not parsed.observed_margins:

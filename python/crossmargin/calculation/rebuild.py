@@ -18,7 +18,10 @@ from crossmargin.market import Market
 from crossmargin.policies import Policy, read_policy
 
 YIELDS = "par_yields"
-OF_THE_MARKET = (YIELDS, schemas.BASIS.name, schemas.FIXINGS.name, schemas.SOFR.name)
+OF_THE_MARKET = (
+    *(YIELDS, schemas.BASIS.name, schemas.FIXINGS.name, schemas.SOFR.name),
+    schemas.SPREADS.name,
+)
 """The inputs that make a market."""
 REQUIRED = (schemas.POSITIONS.name, schemas.ACCOUNTS.name, schemas.SECURITIES.name)
 OF_THE_BOOK = (

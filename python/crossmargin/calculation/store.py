@@ -49,6 +49,7 @@ from crossmargin.market.history import History
 from crossmargin.market.market import Note
 from crossmargin.market.short_rates import ShortRateRule, ShortRates
 from crossmargin.market.sofr import Sofr
+from crossmargin.market.specific import Process, SpecificRisk, SpreadGroups, SpreadHistory
 from crossmargin.policies import CcpTable, Parameter, Policy
 from crossmargin.policies.sections import SECTIONS
 from crossmargin.policies.sections.charges import GrossValueCharge
@@ -58,6 +59,7 @@ TYPES: tuple[type, ...] = (
     *(ParsedInputs, Securities, Trades, Contract, OwnCube),
     *(SpanFile, FileSpread, SecurityEquivalent, ObservedMargin),
     *(Market, Curve, History, Basis, Sofr, ShortRates, ShortRateRule, Note),
+    *(SpreadHistory, SpecificRisk, SpreadGroups, Process),
     *(Policy, Parameter, CcpTable, GrossValueCharge, *SECTIONS.values()),
     *(ClassifiedTrades, Assignment),
     *(NettedBook, Universe, Terms, Legs, Lines, Book),

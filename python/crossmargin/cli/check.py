@@ -24,6 +24,7 @@ from crossmargin.cli.options import (
     SettlementsFile,
     SofrFile,
     SpanFile,
+    SpreadsFile,
     VolumesFile,
 )
 from crossmargin.cli.output import show
@@ -43,6 +44,7 @@ def check(
     settlements: SettlementsFile = None,
     fixings: FixingsFile = None,
     sofr: SofrFile = None,
+    spreads: SpreadsFile = None,
     policy: PolicyName = None,
     ficc_cube: FiccCubeFile = None,
     cme_cube: CmeCubeFile = None,
@@ -68,6 +70,7 @@ def check(
         settlements=settlements,
         fixings=fixings,
         sofr=sofr,
+        spreads=spreads,
         policy=policy,
         ficc_cube=ficc_cube,
         cme_cube=cme_cube,

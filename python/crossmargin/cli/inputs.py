@@ -12,7 +12,7 @@ from crossmargin.market import Market
 
 REQUIRED = ("positions", "accounts", "securities", "par_yields", "as_of")
 """The inputs that a run on the user's own book needs."""
-OF_THE_MARKET = ("par_yields", "as_of", "basis", "fixings", "sofr", "columns")
+OF_THE_MARKET = ("par_yields", "as_of", "basis", "fixings", "sofr", "spreads", "columns")
 """The inputs that make a market."""
 
 
@@ -30,6 +30,7 @@ class InputOptions:
     settlements: Path | None
     fixings: Path | None
     sofr: Path | None
+    spreads: Path | None
     policy: str | None
     ficc_cube: Path | None
     cme_cube: Path | None
@@ -59,6 +60,7 @@ class InputOptions:
             basis=self.basis,
             fixings=self.fixings,
             sofr=self.sofr,
+            spreads=self.spreads,
             columns=self.columns,
         )
 

@@ -80,6 +80,13 @@ SofrFile = Annotated[
         "short-rate futures move with the Treasury curve."
     ),
 ]
+SpreadsFile = Annotated[
+    Path | None,
+    _input(
+        "date, group, spread_pct: yield spreads of groups of securities over the curve, for a "
+        "policy with the table spreads. Without it they are drawn."
+    ),
+]
 PolicyName = Annotated[
     str | None,
     typer.Option(

@@ -66,8 +66,10 @@ class TermArrays(NamedTuple):
         A line is (sum of amount * E, in stored order from +0.0) + offset; its base has E = 1.
     instrument_ptr : ndarray of int64 [I + 1]
         The lines of each instrument; its value is their minimum.
-    scale, linear_factor, linear_loading : ndarray [I]
-        P = scale * (value - base value), plus loading * shock[s, factor] where factor >= 0.
+    scale : ndarray [I]
+    linear_ptr, linear_factor, linear_loading : ndarray
+        P = scale * (value - base value), to which each loading * shock[s, factor] of the instrument
+        is added in stored order.
     """
 
     exponent_ptr: Integer
@@ -79,6 +81,7 @@ class TermArrays(NamedTuple):
     line_offset: Float
     instrument_ptr: Integer
     scale: Float
+    linear_ptr: Integer
     linear_factor: Int32
     linear_loading: Float
 

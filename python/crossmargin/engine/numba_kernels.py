@@ -220,6 +220,7 @@ def _revalue(
     line_offset,
     instrument_ptr,
     scale,
+    linear_ptr,
     linear_factor,
     linear_loading,
     shock,
@@ -260,8 +261,8 @@ def _revalue(
             )
             for s in range(size):
                 change = scale[i] * (value[s] - base[0])
-                if linear_factor[i] >= 0:
-                    change = change + linear_loading[i] * shock[begin + s, linear_factor[i]]
+                for n in range(linear_ptr[i], linear_ptr[i + 1]):
+                    change += linear_loading[n] * shock[begin + s, linear_factor[n]]
                 if not _to_grid(change, pnl, i, begin + s):
                     return PNL_RANGE, i, 0, begin + s
     return NONE, 0, 0, 0

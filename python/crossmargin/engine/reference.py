@@ -152,8 +152,8 @@ def revalue(first: int, last: int, terms: TermArrays, shock: Float, pnl: Float) 
                 value = np.minimum(value, total + terms.line_offset[j])
                 base = np.minimum(base, base_total + terms.line_offset[j])
             change = terms.scale[i] * (value - base)
-            if terms.linear_factor[i] >= 0:
-                change = change + terms.linear_loading[i] * moves[:, terms.linear_factor[i]]
+            for n in range(terms.linear_ptr[i], terms.linear_ptr[i + 1]):
+                change += terms.linear_loading[n] * moves[:, terms.linear_factor[n]]
             fault = _round_into(pnl[i, first:last], change, i, first)
             if fault != OK:
                 return fault

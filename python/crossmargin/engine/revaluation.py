@@ -38,10 +38,10 @@ class Terms(Protocol):
         The lines of each instrument, at least one. Its value is the smallest.
     scale : ndarray of float64 [I]
         USD per unit of value.
-    linear_factor : ndarray of int32 [I]
-        The factor that adds its own P&L, or -1.
-    linear_loading : ndarray of float64 [I]
-        USD per unit of that factor.
+    linear_ptr : ndarray of int64 [I + 1]
+    linear_factor : ndarray of int32
+    linear_loading : ndarray of float64
+        The factors that add P&L of their own to each instrument, and USD per unit of each.
     """
 
     @property
@@ -62,6 +62,8 @@ class Terms(Protocol):
     def instrument_ptr(self) -> Integer: ...  # noqa: D102
     @property
     def scale(self) -> Float: ...  # noqa: D102
+    @property
+    def linear_ptr(self) -> Integer: ...  # noqa: D102
     @property
     def linear_factor(self) -> Int32: ...  # noqa: D102
     @property
@@ -99,9 +101,9 @@ def revalue(
     -----
     With u[m, s] = sum of weight * shock and E = exp(-u) by `crossmargin.exact.exp`:
     line = (sum of amount * E) + offset, value = the smallest line of the instrument,
-    P = scale * (value - value at E = 1), plus loading * shock if there is a linear factor. Sums run
-    in stored order from +0.0, without contraction. P is rounded half to even to the grid
-    (methodology, section 1).
+    P = scale * (value - value at E = 1), to which loading * shock of each linear factor is added.
+    Sums run in stored order, those of exponents and lines from +0.0, without contraction. P is
+    rounded half to even to the grid (methodology, section 1).
     """
     shock = floats("shock", shock, ndim=2)
     arrays = _check_terms(terms, shock.shape[1])
@@ -209,13 +211,14 @@ def _check_terms(terms: Terms, factors: int) -> TermArrays:
             f"instrument_ptr: instrument {empty[0]} has no line; it needs at least one"
         )
     scale = floats("scale", terms.scale)
-    linear_factor = indices("linear_factor", terms.linear_factor, factors, lowest=-1)
+    linear_factor = indices("linear_factor", terms.linear_factor, factors)
     linear_loading = floats("linear_loading", terms.linear_loading)
+    loads = same_length(linear_factor=linear_factor, linear_loading=linear_loading)
+    linear_ptr = pointers("linear_ptr", terms.linear_ptr, loads, "linear_factor")
     same_length(
         instrument_ptr=instrument_ptr[1:],
         scale=scale,
-        linear_factor=linear_factor,
-        linear_loading=linear_loading,
+        linear_ptr=linear_ptr[1:],
     )
     return TermArrays(
         exponent_ptr,
@@ -227,6 +230,7 @@ def _check_terms(terms: Terms, factors: int) -> TermArrays:
         line_offset,
         instrument_ptr,
         scale,
+        linear_ptr,
         linear_factor,
         linear_loading,
     )

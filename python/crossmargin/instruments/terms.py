@@ -13,7 +13,7 @@ only this form, and the exact gradient and Hessian follow from it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,9 +73,10 @@ class Terms:
         Instrument i has lines instrument_ptr[i]:instrument_ptr[i+1].
     scale : ndarray of float64, [I]
         USD per price point and lot or contract.
-    linear_factor : ndarray of int32, [I]
-        A factor that moves the instrument linearly (its basis), -1 for none.
-    linear_loading : ndarray of float64, [I]
+    linear_ptr : ndarray of int64, [I + 1]
+    linear_factor : ndarray of int32
+        Factors that move the instrument linearly, such as its basis.
+    linear_loading : ndarray of float64
         USD per unit of that factor.
     """
 
@@ -88,6 +89,7 @@ class Terms:
     line_offset: Float
     instrument_ptr: Integer
     scale: Float
+    linear_ptr: Integer
     linear_factor: Int32
     linear_loading: Float
 
@@ -110,6 +112,24 @@ class Terms:
         at_minimum = np.flatnonzero(value == np.repeat(lowest, np.diff(self.instrument_ptr)))
         return at_minimum[np.searchsorted(at_minimum, first)]
 
+    def with_linear(self, factor: Int32, loading: Float) -> Terms:
+        """Return the same instruments with linear factors.
+
+        Parameters
+        ----------
+        factor : ndarray of int32, [I x N]
+            In the order in which their P&L is added; -1 for none.
+        loading : ndarray of float64, [I x N]
+            USD per unit of each factor.
+        """
+        loads = factor >= 0
+        return replace(
+            self,
+            linear_ptr=_ptr(np.count_nonzero(loads, axis=1)),
+            linear_factor=factor[loads],
+            linear_loading=loading[loads],
+        )
+
     def of_instruments(self, instrument: Integer) -> Terms:
         """Return some instruments with all their lines, and no exponents but theirs.
 
@@ -122,6 +142,7 @@ class Terms:
         term = _ranges(self.line_ptr, line)
         used, exponent = np.unique(self.term_exponent[term], return_inverse=True)
         entry = _ranges(self.exponent_ptr, used.astype(np.int64))
+        load = _ranges(self.linear_ptr, instrument)
         return Terms(
             _ptr(np.diff(self.exponent_ptr)[used]),
             self.exponent_factor[entry],
@@ -132,8 +153,9 @@ class Terms:
             self.line_offset[line],
             _ptr(np.diff(self.instrument_ptr)[instrument]),
             self.scale[instrument],
-            self.linear_factor[instrument],
-            self.linear_loading[instrument],
+            _ptr(np.diff(self.linear_ptr)[instrument]),
+            self.linear_factor[load],
+            self.linear_loading[load],
         )
 
     def only_lines(self, line: Integer) -> Terms:
@@ -149,6 +171,7 @@ class Terms:
             self.line_offset[line],
             np.arange(line.size + 1),
             self.scale,
+            self.linear_ptr,
             self.linear_factor,
             self.linear_loading,
         )
@@ -180,8 +203,6 @@ def resolve(
     lines_of: Sequence[int],
     curve: Curve,
     scale: Float,
-    linear_factor: Int32,
-    linear_loading: Float,
     short_rates: FactorCurve | None = None,
 ) -> Terms:
     """Return the terms of all lines: their flows discounted and laid out as flat arrays.
@@ -194,7 +215,7 @@ def resolve(
         Number of lines of each instrument, at least one.
     curve : Curve
         Discounts the flows: amount = flow * DF(time) / DF(horizon) * exp(-spread * time).
-    scale, linear_factor, linear_loading : ndarray, [I]
+    scale : ndarray of float64, [I]
         As in `Terms`.
     short_rates : FactorCurve, optional
         Discounts the lines marked `short_rate`.
@@ -202,6 +223,7 @@ def resolve(
     Returns
     -------
     Terms
+        Without linear factors.
     """
     size = np.array([line.flow.size for line in lines], dtype=np.int64)
     time = np.concatenate([line.time for line in lines])
@@ -239,8 +261,9 @@ def resolve(
         line_offset=np.array([line.offset for line in lines]),
         instrument_ptr=_ptr(np.asarray(lines_of, dtype=np.int64)),
         scale=scale,
-        linear_factor=linear_factor,
-        linear_loading=linear_loading,
+        linear_ptr=np.zeros(len(lines_of) + 1, np.int64),
+        linear_factor=np.empty(0, np.int32),
+        linear_loading=np.empty(0),
     )
 
 
@@ -286,6 +309,27 @@ def sensitivities(terms: Terms, nodes: int) -> Sensitivities:
         gradient.reshape(instruments, nodes) + 0.0,
         hessian.reshape(instruments, nodes, nodes) + 0.0,
     )
+
+
+def spread_sensitivities(terms: Terms, lines: Sequence[Line]) -> Float:
+    """Return the derivative of each instrument's base line by a spread over the curve, [I].
+
+    Parameters
+    ----------
+    terms : Terms
+        As `resolve` returned them.
+    lines : sequence of Line, [L]
+        As `resolve` took them.
+
+    Returns
+    -------
+    ndarray of float64
+        USD per unit of a continuous spread of all flows, minus the sum of time * amount. Times
+        count from the as-of date, those of a future too.
+    """
+    time = np.concatenate([line.time for line in lines])
+    slope = _sum_by(terms.line_ptr, terms.term_amount * time)
+    return np.asarray(0.0 - terms.scale * slope[terms.base_line])
 
 
 def _exponents(time: Float, horizon: Float, shifts: Shifts) -> tuple[Integer, Integer, Float]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crossmargin.arrays import Dates, Float, Integer, Mask, Text
+from crossmargin.instruments.benchmarks import benchmarks
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.deliverables import BasketStore, basket_lines
 from crossmargin.instruments.securities import CashFlows, Securities, cash_flows
@@ -23,9 +24,11 @@ from crossmargin.instruments.terms import (
     Terms,
     resolve,
     sensitivities,
+    spread_sensitivities,
 )
 from crossmargin.market import Market
 from crossmargin.market.curve import NODES, years_between
+from crossmargin.market.history import History
 
 TREASURY, FORWARD_CASH, FUTURE = "treasury", "forward cash leg", "future"
 
@@ -116,7 +119,7 @@ def build_universe(
     contracts : sequence of Contract
         Futures, in the order wanted.
     market : Market
-        Gives the curve, the fixings and the roots with a basis history.
+        Gives the curve, the fixings, and the factors of spreads and bases.
     baskets : BasketStore, optional
         Keeps the baskets for later calls.
 
@@ -143,13 +146,20 @@ def build_universe(
             valued.append(_Valued(*basket_lines(basket, flows, market.as_of)))
     scale = np.ones(len(valued))
     scale[len(valued) - len(contracts) :] = [c.rule.usd_per_point for c in contracts]
-    terms = _resolved(valued, contracts, scale, market)
+    lines = [line for one in valued for line in one.lines]
+    lines_of = [len(one.lines) for one in valued]
+    terms = resolve(lines, lines_of, market.curve, scale, short_rates=market.short_rate_curve)
     base = terms.base_line
     # An empty line does not mean that a model is missing: a short-rate future whose days are all
     # fixed has no flow either.
-    lines = [line for one in valued for line in one.lines]
     unknown = np.array([lines[number] is NOTHING for number in base], dtype=np.bool_)
     bond = np.concatenate([np.empty(0, np.int64), *(one.bond for one in valued)])[base]
+    # A line without a bond has -1, the last element.
+    spread = np.append(_spread_factors(securities, market)[alive], -1)[bond]
+    basis = _basis_factors(len(valued), contracts, market.history)
+    factor = np.column_stack([spread, basis]).astype(np.int32)
+    loading = np.column_stack([spread_sensitivities(terms, lines), scale])
+    terms = terms.with_linear(factor, loading)
     kind, root, name = _described(own.cusip, cash_dates, contracts)
     value = terms.line_amount[base] * scale
     years, market_value = _worth(value, bond, bonds, own, unknown, market.as_of)
@@ -168,7 +178,7 @@ def build_universe(
         years=years,
         terms=terms,
         line_spread=np.array([line.spread for line in lines]),
-        curve_factors=len(market.history.factor) - len(market.history.basis),
+        curve_factors=market.history.curve_factors,
     )
 
 
@@ -198,22 +208,22 @@ def _cash_lines(date: Dates, as_of: np.datetime64) -> list[Line]:
     return [Line(np.array([100.0]), np.array([t]), np.zeros(1)) for t in time]
 
 
-def _resolved(
-    valued: Sequence[_Valued], contracts: Sequence[Contract], scale: Float, market: Market
-) -> Terms:
-    """Return the terms of all lines; futures, which come last, also move with their basis."""
-    factor = {name: k for k, name in enumerate(market.history.factor)}
-    linear = np.full(len(valued), -1, np.int32)
-    linear[len(valued) - len(contracts) :] = [factor.get(f"basis:{c.root}", -1) for c in contracts]
-    return resolve(
-        [line for one in valued for line in one.lines],
-        [len(one.lines) for one in valued],
-        market.curve,
-        scale,
-        linear,
-        np.where(linear >= 0, scale, 0.0),
-        short_rates=market.short_rate_curve,
-    )
+def _spread_factors(securities: Securities, market: Market) -> Integer:
+    """Return the spread factor of each security, -1 where the policy has none, [N]."""
+    history = market.history
+    if history.specific is None or history.specific.spreads is None:
+        return np.full(securities.cusip.size, -1)
+    years = years_between(market.as_of, securities.maturity_date)
+    latest = np.isin(np.arange(years.size), list(benchmarks(securities, market.as_of).values()))
+    return history.curve_factors + history.specific.spreads.index(years, latest)
+
+
+def _basis_factors(instruments: int, contracts: Sequence[Contract], history: History) -> Integer:
+    """Return the basis of each future, which come last; -1 for none, [I]."""
+    factor = {name: k for k, name in enumerate(history.factor)}
+    basis = np.full(instruments, -1)
+    basis[instruments - len(contracts) :] = [factor.get(f"basis:{c.root}", -1) for c in contracts]
+    return basis
 
 
 def _described(

@@ -25,6 +25,7 @@ _SCHEMAS = (
     schemas.SECURITIES,
     schemas.FIRMS,
     schemas.BASIS,
+    schemas.SPREADS,
     schemas.SETTLEMENTS,
     schemas.FIXINGS,
     schemas.SOFR,
@@ -36,7 +37,7 @@ _TABLES: dict[str, dict[str, str]] = {
     "par_yields": {"date": "date", **dict.fromkeys(TENORS, "number")},
 }
 """Our columns and their kinds, by the table's name in the file."""
-_RATES = {"repo_rate", "coupon_pct", "rate_pct", *TENORS}
+_RATES = {"repo_rate", "coupon_pct", "rate_pct", "spread_pct", *TENORS}
 _RATE_UNITS = {"percent": 0, "decimal": 2, "basis point": -2}
 _AMOUNT_UNITS = {"one": 0, "thousand": 3, "million": 6}
 """Units, and the power of ten by which their numbers are multiplied."""

@@ -7,10 +7,13 @@ import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.arrays import Dates, Float
-from crossmargin.book.schemas import SOFR, Schema
+from crossmargin.book.schemas import SOFR, SPREADS, Schema
 from crossmargin.exceptions import InputError
 from crossmargin.market.curve import TENORS
 from crossmargin.market.rates import below_neighbours, far_below
+
+LEAST_SPREAD, MOST_SPREAD = 0.0005, 0.3
+"""Percent; where the median of spreads in percent lies."""
 
 
 def usable_history(table: pa.Table, schema: Schema, value: str | None) -> pa.Table:
@@ -51,6 +54,19 @@ def check_terms(sofr: pa.Table) -> None:
             f"{SOFR.name}, row {columns.integers(sofr['row'])[at]}: {TENORS[k]} is "
             f"{percent[at, k]:g}, far below the terms around it; it looks like a decimal "
             f"({wrong[:, k].sum()} of {len(sofr)} rows do): give percent"
+        )
+
+
+def check_spreads(table: pa.Table) -> None:
+    """Refuse yield spreads that look like basis points or like decimals."""
+    size = np.abs(columns.numbers(table["spread_pct"]))
+    size = np.sort(size[size > 0.0])
+    typical = float(size[size.size // 2]) if size.size else LEAST_SPREAD
+    if not LEAST_SPREAD <= typical <= MOST_SPREAD:
+        unit = "basis points" if typical > MOST_SPREAD else "decimals"
+        raise InputError(
+            f"{SPREADS.name}: the median of their sizes is {typical:g}; they look like {unit}: "
+            "give percent"
         )
 
 

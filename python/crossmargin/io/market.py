@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from crossmargin.book.schemas import BASIS, FIXINGS, SOFR
+from crossmargin.book.schemas import BASIS, FIXINGS, SOFR, SPREADS
 from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.io.column_map import ColumnMap, ColumnsSource, read_column_map
-from crossmargin.io.histories import check_percent, check_terms, usable_history
+from crossmargin.io.histories import check_percent, check_spreads, check_terms, usable_history
 from crossmargin.io.market_tables import market_from_tables
 from crossmargin.io.par_yields import join_par_yields
 from crossmargin.io.parse import Parsed, describe_file, describe_input, parse
@@ -30,13 +30,14 @@ def read_market(
     basis: Source | None = None,
     fixings: Source | None = None,
     sofr: Source | None = None,
+    spreads: Source | None = None,
     columns: ColumnsSource | None = None,
 ) -> Market:
     """Return a market read from files or tables.
 
     Parameters
     ----------
-    par_yields, basis, fixings, sofr : path or table
+    par_yields, basis, fixings, sofr, spreads : path or table
         CSV, Parquet or Excel files, or any tables with the Arrow PyCapsule protocol. `par_yields`
         may be a list of these: a file for each year, or for each tenor.
     as_of : str, date or datetime64[D]
@@ -69,11 +70,12 @@ def read_market(
     if len(given_yields) > 1:
         source["par_yields"]["files"] = [given.hash for given in given_yields]
         source["par_yields"]["paths"] = [given.path or None for given in given_yields]
-    histories: dict[str, pa.Table | None] = {"basis": None, "fixings": None, "sofr": None}
+    histories: dict[str, pa.Table] = {}
     for given, schema, value in (
         (basis, BASIS, "basis"),
         (fixings, FIXINGS, "rate_pct"),
         (sofr, SOFR, None),
+        (spreads, SPREADS, "spread_pct"),
     ):
         if given is not None:
             read = read_source(given, name=schema.name, column_map=names)
@@ -81,18 +83,18 @@ def read_market(
                 read.table, schema, file=schema.name, log=ExceptionLog(), point=read.point
             )
             describe(schema.name, read, parsed)
-            if schema is not BASIS:
+            if schema in (FIXINGS, SOFR):
                 check_percent(parsed.table, schema, yields.table)
             if schema is SOFR:
                 check_terms(parsed.table)
             histories[schema.name] = usable_history(parsed.table, schema, value)
+            if schema is SPREADS:
+                check_spreads(histories[schema.name])
     try:
         return market_from_tables(
             yields.table,
             as_of=day,
-            basis=histories["basis"],
-            fixings=histories["fixings"],
-            sofr=histories["sofr"],
+            **histories,
             source=source,
             notes=tuple(notes),
             synthetic=SYNTHETIC in yields.extra_columns,

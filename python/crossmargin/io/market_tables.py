@@ -13,6 +13,7 @@ from crossmargin.market.basis import Basis, basis_by_root
 from crossmargin.market.curve import TENORS
 from crossmargin.market.market import Market, Note, build_market
 from crossmargin.market.sofr import build_sofr
+from crossmargin.market.specific import SpreadHistory
 
 
 def market_from_tables(
@@ -22,6 +23,7 @@ def market_from_tables(
     basis: pa.Table | None = None,
     fixings: pa.Table | None = None,
     sofr: pa.Table | None = None,
+    spreads: pa.Table | None = None,
     synthetic: bool = False,
     source: dict[str, dict[str, Any]] | None = None,
     notes: tuple[Note, ...] = (),
@@ -38,6 +40,8 @@ def market_from_tables(
         (date, root, contract, basis in price points) and (date, index, rate_pct).
     sofr : pyarrow.Table, optional
         Swap rates against SOFR: `date` and the tenors, as in `par_yields`.
+    spreads : pyarrow.Table, optional
+        (date, group, spread_pct) of groups of securities.
     synthetic : bool
         Whether the market is marked as synthetic.
     source : dict of str to dict, optional
@@ -64,6 +68,7 @@ def market_from_tables(
         sofr=None
         if sofr is None
         else build_sofr(columns.dates(sofr["date"]), _rates(sofr), as_of=day),
+        spreads=None if spreads is None else _spreads(spreads, day),
         synthetic=synthetic,
         source=source,
         notes=notes,
@@ -83,6 +88,19 @@ def _bases(table: pa.Table, as_of: np.datetime64) -> dict[str, Basis]:
         columns.numbers(table["basis"]),
         as_of=as_of,
     )
+
+
+def _spreads(table: pa.Table, as_of: np.datetime64) -> SpreadHistory | None:
+    """Return the spreads up to a day; None if there are none."""
+    number, names = columns.ranked(table["group"])
+    date = columns.dates(table["date"])
+    past = np.flatnonzero(date <= as_of)
+    days, row = np.unique(date[past], return_inverse=True)
+    if days.size == 0:
+        return None
+    level = np.full((days.size, len(names)), np.nan)
+    level[row, number[past]] = columns.numbers(table["spread_pct"])[past] / 100.0
+    return SpreadHistory(tuple(names), days, level)
 
 
 def _fixings(table: pa.Table) -> dict[str, tuple[Dates, Float]]:

@@ -12,7 +12,7 @@ import numpy as np
 from crossmargin import exact
 from crossmargin.arrays import Float
 from crossmargin.market.frozen import Frozen
-from crossmargin.market.scenarios import NEARLY_DEPENDENT, cholesky
+from crossmargin.market.scenarios import NEARLY_DEPENDENT
 
 SWEEPS = 16
 """Of Jacobi's rotations. They converge quadratically: six suffice for thirty factors."""
@@ -119,7 +119,7 @@ def whitened(shock: Float) -> Float:
     products = mean_products(shock)
     moving = np.flatnonzero(np.diag(products) > 0.0)
     z = np.ascontiguousarray((shock[:, moving] / np.sqrt(np.diag(products)[moving])).T)
-    lower = cholesky(mean_products(z.T))
+    lower = exact.cholesky(mean_products(z.T))
     free: list[Float] = []
     kept: list[int] = []
     for k in range(moving.size):

@@ -27,6 +27,7 @@ from crossmargin.market.curve import (
 from crossmargin.market.frozen import Frozen, read_only
 from crossmargin.market.history import History
 from crossmargin.market.sofr import Sofr
+from crossmargin.market.specific import SpreadHistory
 
 LONGEST_HOLE = 10
 """Calendar days; the history begins after the last longer gap (methodology, section 2)."""
@@ -154,6 +155,7 @@ def build_market(
     basis: dict[str, Basis] | None = None,
     fixings: dict[str, tuple[Dates, Float]] | None = None,
     sofr: Sofr | None = None,
+    spreads: SpreadHistory | None = None,
     synthetic: bool = False,
     source: dict[str, dict[str, Any]] | None = None,
     notes: tuple[Note, ...] = (),
@@ -168,7 +170,7 @@ def build_market(
         Decimal, NaN where missing.
     as_of : datetime64[D]
         The day the book is margined for.
-    basis, sofr
+    basis, sofr, spreads
         As in `History`.
     fixings, synthetic, source, notes
         As in `Market`.
@@ -214,6 +216,7 @@ def build_market(
             zero_rate=zero_rates(df),
             basis=basis or {},
             sofr=sofr,
+            spreads=spreads,
             skipped_rows=incomplete.size,
         ),
         fixings=fixings or {},

@@ -6,7 +6,7 @@ Methodology, section 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -168,8 +168,8 @@ class CorrelationScaling:
         z = np.ascontiguousarray((shock[:, moved] / size).T)
         latest = z[:, -look_back:]
         old = np.array([exact.ordered_sum(one * latest) for one in latest]) / look_back
-        before = cholesky(old)
-        after = cholesky(self.weight * now + (1.0 - self.weight) * old)
+        before = exact.cholesky(old)
+        after = exact.cholesky(self.weight * now + (1.0 - self.weight) * old)
         free = np.empty_like(z)
         for k, column in enumerate(moved.tolist()):
             if before[k, k] < NEARLY_DEPENDENT:
@@ -189,20 +189,6 @@ class CorrelationScaling:
         return scaled
 
 
-def cholesky(matrix: Float) -> Float:
-    """Return the lower triangular L with L L' = `matrix`, [K x K], the same bits on every machine.
-
-    The matrix is positive semi-definite; where a pivot is not positive its column is zero.
-    """
-    size = matrix.shape[0]
-    lower = np.zeros((size, size))
-    for k in range(size):
-        rest = matrix[k:, k] - exact.ordered_sum(lower[k:, :k] * lower[k, :k])
-        if rest[0] > 0.0:
-            lower[k:, k] = rest / np.sqrt(rest[0])
-    return lower
-
-
 @dataclass(frozen=True)
 class Scenarios(Frozen):
     """A set of scenarios: the stress rows in date order, then the look-back in date order.
@@ -210,9 +196,9 @@ class Scenarios(Frozen):
     Attributes
     ----------
     shock : ndarray of float64, [S x K]
-        Changes of continuous zero rates (decimal) and of bases (price points).
+        Changes of continuous zero rates and of spreads (decimal), and of bases (price points).
     factor : tuple of str, [K]
-        `treasury:10`, `sofr:1/4`, `basis:ZN`, ...
+        `treasury:10`, `sofr:1/4`, `spread:7 off`, `basis:ZN`, ...
     date : ndarray of datetime64[D], [S]
         The end date of each change.
     tag : ndarray of str, [S]
@@ -226,6 +212,9 @@ class Scenarios(Frozen):
         Number of scenarios in which the funds rate moves by its proxy because fixings are missing.
     look_back_from : datetime64[D], optional
         First day of the look-back. Scenarios before it are there for a stress window alone.
+    no_spread : dict of str to int
+        For each group of securities with a spread history, the number of scenarios in which its
+        spread is zero because a row is missing.
     """
 
     shock: Float
@@ -236,6 +225,7 @@ class Scenarios(Frozen):
     no_sofr: int = 0
     no_funds: int = 0
     look_back_from: np.datetime64 | None = None
+    no_spread: dict[str, int] = field(default_factory=dict)
 
     @property
     def stressed(self) -> Integer:
@@ -267,6 +257,7 @@ def build_scenarios(
     shock: Float,
     factor: tuple[str, ...],
     known: Mask,
+    drawn: Mask | None = None,
     *,
     look_back: int,
     minimum: int,
@@ -285,14 +276,16 @@ def build_scenarios(
     factor : tuple of str, [K]
         Names of the factors.
     known : ndarray of bool, [T x K]
-        Where a factor's own history gives the shock. Elsewhere a basis has zero, and SOFR and the
-        funds rate have their proxy.
+        Where a factor's own history gives the shock. Elsewhere a basis and a spread have zero, and
+        SOFR and the funds rate have their proxy.
+    drawn : ndarray of bool, [K], optional
+        Which factors a stationary process gives; these are not scaled. None if not given.
     look_back, minimum : int
         Rows wanted, and the fewest rows that are accepted.
     stress : sequence of StressWindow
         Windows whose rows are added in front, unless the look-back holds them.
     scaling : VolatilityScaling, optional
-        Scales the shocks; they are not scaled if it is not given.
+        Scales the shocks of observed factors; they are not scaled if it is not given.
     correlation : CorrelationScaling, optional
         Replaces the correlation of the look-back, after scaling.
 
@@ -310,8 +303,10 @@ def build_scenarios(
     _check_long_enough(date, minimum)
     look_back = min(look_back, date.size)
     if scaling is not None:
-        first_row = np.where(_is_basis(factor), known.argmax(axis=0), 0)
-        shock = scaling.scale(shock, first_row, look_back)
+        first_row = np.where(_of_curves(factor), 0, known.argmax(axis=0))
+        observed = slice(None) if drawn is None else np.flatnonzero(~drawn)
+        shock = shock.copy()
+        shock[:, observed] = scaling.scale(shock[:, observed], first_row[observed], look_back)
     if correlation is not None and correlation.weight > 0.0:
         shock = _recorrelated(shock, look_back, factor, correlation)
     chosen, in_window = _chosen_rows(date, look_back, stress)
@@ -328,18 +323,19 @@ def _check_long_enough(date: Dates, minimum: int) -> None:
         )
 
 
-def _is_basis(factor: Sequence[str]) -> Mask:
-    return np.array([name.startswith("basis:") for name in factor])
+def _of_curves(factor: Sequence[str]) -> Mask:
+    return np.array([not name.startswith(("spread:", "basis:")) for name in factor])
 
 
 def _recorrelated(
     shock: Float, look_back: int, factor: Sequence[str], correlation: CorrelationScaling
 ) -> Float:
-    """Replace the correlation of the curves' factors, not of the bases.
+    """Replace the correlation of the curves' factors, not of spreads and bases.
 
-    A basis history has gaps; their zeros would look like a lack of correlation.
+    Their histories have gaps; the zeros there would look like a lack of correlation. What is drawn
+    has the correlation that its process states.
     """
-    curve = np.flatnonzero(~_is_basis(factor))
+    curve = np.flatnonzero(_of_curves(factor))
     names = [factor[k] for k in curve.tolist()]
     shock = shock.copy()
     shock[:, curve] = correlation.scale(shock[:, curve], look_back, names)
@@ -384,6 +380,11 @@ def _scenarios(
         ),
         no_funds=lacking.get(FUNDS, 0),
         look_back_from=look_back_from,
+        no_spread={
+            name.removeprefix("spread:"): count
+            for name, count in lacking.items()
+            if name.startswith("spread:") and count > 0
+        },
     )
 
 
@@ -442,6 +443,7 @@ class ScenarioStore:
                 change,
                 history.factor,
                 known,
+                history.drawn,
                 look_back=look_back,
                 minimum=minimum,
                 stress=stress,

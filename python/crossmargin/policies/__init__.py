@@ -22,10 +22,12 @@ from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
 from crossmargin.policies.sections.short_rates import ShortRateTable
 from crossmargin.policies.sections.span import Span, SpanTiers
+from crossmargin.policies.sections.specific import BasisProcessRules, SpreadRules
 
 __all__ = [
     "AgreementRules",
     "BacktestingRules",
+    "BasisProcessRules",
     "CcpTable",
     "ClassDisallowance",
     "Cme",
@@ -45,6 +47,7 @@ __all__ = [
     "Span",
     "SpanTiers",
     "SpreadCredit",
+    "SpreadRules",
     "Stress",
     "build",
     "read_policy",

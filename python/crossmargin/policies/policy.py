@@ -150,6 +150,22 @@ class Policy:
         given = {type(section): section for section in sections}
         return replace(self, optional={**self.optional, **given})
 
+    def without_sections(self, *sections: type[Section]) -> Policy:
+        """Return the policy without some of its optional tables.
+
+        Parameters
+        ----------
+        *sections : type
+            For example `HolidayRules`. A table that it does not have makes no difference.
+
+        Returns
+        -------
+        Policy
+            Name, hash and parameters are still those of the file.
+        """
+        left = {key: value for key, value in self.optional.items() if key not in sections}
+        return replace(self, optional=left)
+
 
 def read_policy(path: str | Path | None = None) -> Policy:
     """Read a policy file, or a policy that comes with the package.

@@ -21,6 +21,7 @@ INPUTS = (
     schemas.FIRMS,
     schemas.SECURITIES,
     schemas.BASIS,
+    schemas.SPREADS,
     schemas.SETTLEMENTS,
     schemas.FIXINGS,
     schemas.VOLUMES,

@@ -31,8 +31,8 @@ from crossmargin.io.hashes import table_hash
 from crossmargin.io.market_tables import market_from_tables
 from crossmargin.io.replace import flush, replacing
 from crossmargin.market import Market
+from crossmargin.market.draws import Draws
 from crossmargin.sample.book import make_accounts, make_legs, make_positions
-from crossmargin.sample.draws import Draws
 from crossmargin.sample.flaws import flawed_accounts, flawed_positions, flawed_securities
 from crossmargin.sample.market import make_basis, make_history
 from crossmargin.sample.securities import last_matured, make_securities, securities_table

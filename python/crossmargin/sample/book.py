@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from crossmargin.arrays import Float, Integer, Mask, Text
 from crossmargin.market.calendars import add_business_days
-from crossmargin.sample.draws import Draws
+from crossmargin.market.draws import Draws
 from crossmargin.sample.market import History
 from crossmargin.sample.tradable import Tradable
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from crossmargin.instruments.securities import Securities
 from crossmargin.market.calendars import MONTH, add_business_days
+from crossmargin.market.draws import Draws
 from crossmargin.sample.book import Accounts
-from crossmargin.sample.draws import Draws
 from crossmargin.sample.market import symbol
 
 Row = dict[str, Any]

@@ -12,8 +12,8 @@ from crossmargin import exact
 from crossmargin.arrays import Dates, Float
 from crossmargin.market.calendars import DAY, is_business_day
 from crossmargin.market.curve import TENORS, Curve, bootstrap
+from crossmargin.market.draws import Draws
 from crossmargin.market.market import SYNTHETIC
-from crossmargin.sample.draws import Draws
 
 FIRST_DAY = np.datetime64("2006-02-09", "D")
 """First day of the history: two and a half years before the stress window 2008-07 to 2009-06."""

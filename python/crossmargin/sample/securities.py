@@ -13,7 +13,7 @@ from crossmargin.instruments.schedule import add_months, last_of_month
 from crossmargin.instruments.securities import Securities, accrued, cash_flows
 from crossmargin.market.calendars import DAY, MONTH, add_business_days
 from crossmargin.market.curve import NODES
-from crossmargin.sample.draws import Draws
+from crossmargin.market.draws import Draws
 from crossmargin.sample.market import FIRST_DAY, History
 
 QUARTERLY = (2, 5, 8, 11)

@@ -9,16 +9,16 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from crossmargin.agreement.requirement import Amount
+from crossmargin.agreement.savings import Saving
 from crossmargin.analysis.explained.alternatives import HORIZON, Alternative
 from crossmargin.analysis.explained.asked import Asked, Described
 from crossmargin.analysis.explained.contributions import Decomposed
 from crossmargin.analysis.explained.episodes import BOTH, NOT, PARTLY, EpisodeLoss
 from crossmargin.analysis.explained.requirement import OWN, Contributions
-from crossmargin.analysis.explained.tables import Errors, margins_of, tag_of
+from crossmargin.analysis.explained.tables import Errors, margins_of, rates_of, tag_of
 from crossmargin.calculation.margins import caveats_of
 from crossmargin.conventions import (
     CASH,
-    CME,
     COMBINED,
     CREDIT,
     DELIVERY,
@@ -85,6 +85,7 @@ def sentences(
     losses: Sequence[EpisodeLoss],
     others: Sequence[Alternative],
     errors: Errors,
+    alone: Saving | None,
     *,
     synthetic: bool,
 ) -> tuple[str, ...]:
@@ -92,7 +93,7 @@ def sentences(
 
     Parameters
     ----------
-    asked, decomposed, found, described, losses, others, errors
+    asked, decomposed, found, described, losses, others, errors, alone
         What was computed.
     synthetic : bool
         Whether market and book are made up.
@@ -107,7 +108,7 @@ def sentences(
         none = f"Account {asked.account} has no open positions and no margin to pay."
         return (*head, none, *_own_terms(asked), *_rejected(asked))
     paid = [(number, one) for number, one in enumerate(decomposed) if _is_paid(one)]
-    told = [*head, *_requirement(asked), *_offset(asked, decomposed)]
+    told = [*head, *_requirement(asked), *_offset(asked, decomposed), *_alone(asked, alone)]
     told += [*_savings(asked), *_unused(asked)]
     for _, one in paid:
         told += _v(asked, one)
@@ -207,14 +208,7 @@ def _offset(asked: Asked, decomposed: Sequence[Decomposed]) -> Iterator[str]:
     saving, models = asked.agreement.saving, asked.stages.models
     rate, reason = float(saving.offset_rate[0]), str(saving.reason[0])
     saved = _due(asked.required.programme_saving)
-    each = [
-        f"{ccp}'s model saves {float(offered[0]):.1%}"
-        for ccp, offered, known in (
-            (FICC, saving.offset_rate_ficc, saving.known_ficc),
-            (CME, saving.offset_rate_cme, saving.known_cme),
-        )
-        if known[0]
-    ]
+    each = [f"{ccp}'s model saves {offered:.1%}" for ccp, offered in rates_of(saving).items()]
     binding = str(saving.binding[0])
     if reason:
         yield f"There is no cross-margin offset: {_why_not(asked, reason)}."
@@ -237,6 +231,17 @@ def _offset(asked: Asked, decomposed: Sequence[Decomposed]) -> Iterator[str]:
         for one in decomposed:
             if one.ccp == binding and one.group == 0 and one.portfolio == COMBINED:
                 yield _decides(asked, one)
+
+
+def _alone(asked: Asked, alone: Saving | None) -> Iterator[str]:
+    """Say what the offset would be if securities and futures moved with the curve alone."""
+    if alone is None or asked.agreement.offsets is not None or str(alone.reason[0]):
+        return
+    each = _and([f"{ccp}'s model {rate:.1%}" for ccp, rate in rates_of(alone).items()])
+    yield (
+        f"Without the policy's spreads and assumed bases the offset rate would be "
+        f"{float(alone.offset_rate[0]):.1%} ({each})."
+    )
 
 
 def _savings(asked: Asked) -> Iterator[str]:
@@ -295,8 +300,21 @@ def _caveats(asked: Asked) -> Iterator[str]:
     yield from _rejected(asked)
     if found.saving_is_upper_bound[0]:
         yield "The saving is likely too large: a future moves without its basis in most scenarios."
+    assumed = _assumed_basis(asked)
+    if assumed:
+        yield f"The basis of {_and(assumed)} is assumed, not observed."
     if found.spread_not_modelled[0]:
         yield "Spread risk is not modelled: short-rate futures move with the Treasury curve."
+
+
+def _assumed_basis(asked: Asked) -> list[str]:
+    """Return the roots among the account's futures whose basis is drawn, in their order."""
+    models = asked.stages.models
+    if FICC in asked.stages.parsed.cubes:
+        return []
+    held = set(models.universe.root[asked.lines.instrument].tolist())
+    names = (name.removeprefix("basis:") for name in models.market.history.assumed_basis)
+    return [root for root in names if root in held]
 
 
 def _rejected(asked: Asked) -> Iterator[str]:

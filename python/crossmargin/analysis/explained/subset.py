@@ -13,6 +13,7 @@ from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe, build_universe
 from crossmargin.margin.ccps import clearing_houses
 from crossmargin.margin.model import ClearingHouse
+from crossmargin.market import Market
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,14 @@ class Subset:
         return Book.from_arrays(book.row_ptr, column, book.quantity, self.kept.size)
 
 
-def subset(asked: Asked) -> Subset:
-    """Return the instruments of one account on the run's market.
+def subset(asked: Asked, market: Market | None = None) -> Subset:
+    """Return the instruments of one account.
 
     Parameters
     ----------
     asked : Asked
+    market : Market, optional
+        The run's market if not given.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def subset(asked: Asked) -> Subset:
             )
             if use
         ],
-        market=models.market,
+        market=market or models.market,
         baskets=stages.kept.baskets,
     )
     return Subset(universe, parsed.securities.take(held), kept, ccps)

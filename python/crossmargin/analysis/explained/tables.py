@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from crossmargin.agreement.requirement import Amount
+from crossmargin.agreement.savings import Saving
 from crossmargin.analysis.explained.alternatives import Alternative
 from crossmargin.analysis.explained.asked import FUTURES_LEG, Asked, Described
 from crossmargin.analysis.explained.cents import shared_cents
@@ -19,7 +20,7 @@ from crossmargin.analysis.explained.requirement import Contributions
 from crossmargin.analysis.explained.without import Without
 from crossmargin.arrays import Float, Integer, Text
 from crossmargin.book.trades import LOT
-from crossmargin.conventions import CASH, COMBINED, FUTURES, V
+from crossmargin.conventions import CASH, CME, COMBINED, FICC, FUTURES, V
 from crossmargin.exact import cents_of
 from crossmargin.margin.portfolios import CcpMargin
 from crossmargin.market.scenarios import STRESS
@@ -232,22 +233,29 @@ def _quantities(asked: Asked, described: Described) -> list[int]:
     return quantity
 
 
-def offset_table(asked: Asked) -> Table:
-    """Return how each model's saving comes about."""
+def offset_table(asked: Asked, alone: Saving | None) -> Table:
+    """Return how each model's saving comes about; `alone` is the saving by the curve alone."""
     saving = asked.agreement.saving
+    others = {} if alone is None else rates_of(alone)
     rows: list[tuple[object, ...]] = []
-    for margin, rate, known in (
-        (asked.margins.ficc, saving.offset_rate_ficc, saving.known_ficc),
-        (asked.margins.cme, saving.offset_rate_cme, saving.known_cme),
-    ):
+    for margin in (asked.margins.ficc, asked.margins.cme):
         binds = str(saving.binding[0]) == margin.ccp
         values = [
             None if margin.unknown[0, p] else float(margin.v[0, p])
             for p in (CASH, FUTURES, COMBINED)
         ]
-        offered = float(rate[0]) if known[0] else None
-        rows.append((margin.ccp, *values, offered, binds, binds and bool(saving.capped[0])))
+        rates = rates_of(saving).get(margin.ccp), others.get(margin.ccp)
+        rows.append((margin.ccp, *values, *rates, binds, binds and bool(saving.capped[0])))
     return _table(EXPLAIN_OFFSET, rows)
+
+
+def rates_of(saving: Saving) -> dict[str, float]:
+    """Return the offset rate of the first account in each model where it is known, by ccp."""
+    found = {
+        FICC: (saving.offset_rate_ficc, saving.known_ficc),
+        CME: (saving.offset_rate_cme, saving.known_cme),
+    }
+    return {ccp: float(rate[0]) for ccp, (rate, known) in found.items() if known[0]}
 
 
 def without_table(asked: Asked, found: Without, described: Described) -> Table:

@@ -72,6 +72,8 @@ class FiccVar:
         universe, market, rules = inputs.universe, inputs.market, self.rules
         floor_rate = floor_rates(market, rules)
         no_basis: dict[str, int] = {}
+        no_spread: dict[str, int] = {}
+        assumed_basis: tuple[str, ...] = ()
         no_sofr: int | None = None
         no_funds: int | None = None
         if inputs.cube is not None:
@@ -82,11 +84,14 @@ class FiccVar:
             )
             unpriced = universe.unpriced
             chosen = ficc_scenarios(market, rules, inputs.scenarios, inputs.store)
-            known = chosen.no_basis
+            known, no_spread = chosen.no_basis, chosen.no_spread
+            assumed_basis = tuple(
+                name.removeprefix("basis:") for name in market.history.assumed_basis
+            )
             if rules.pnl == PROXY:
                 covered = proxy_covers(universe) | ~universe.priced
                 unpriced = np.where(covered, unpriced, "NO_MODEL").astype(object)
-                known = {}  # Under the proxy no basis moves.
+                known, no_spread, assumed_basis = {}, {}, ()  # Under the proxy none moves.
             no_basis = {root: known.get(root, cube.scenarios) for root in roots("treasury")}
             no_sofr = None if market.history.sofr is None else chosen.no_sofr
             no_funds = chosen.no_funds if FUNDS in chosen.factor else None
@@ -118,6 +123,8 @@ class FiccVar:
             haircuts=haircuts,
             unpriced=np.where(bare, "NO_PRICE", unpriced).astype(object),
             no_basis=no_basis,
+            assumed_basis=assumed_basis,
+            no_spread=no_spread,
             no_sofr=no_sofr,
             no_funds=no_funds,
             own_cube=inputs.cube is not None,
@@ -143,6 +150,10 @@ class PreparedFicc:
         See `PreparedModel`.
     no_basis : dict of str to int
         Number of scenarios in which no basis moves, by Treasury root; empty for a user's cube.
+    assumed_basis : tuple of str
+        Treasury roots whose basis is drawn, because none is observed.
+    no_spread : dict of str to int
+        Number of scenarios in which the spread of a group with an observed history does not move.
     no_sofr : int, optional
         Number of scenarios in which SOFR moves with the Treasury curve. None if there is no SOFR
         history, so that it always does, or if the cube is the user's.
@@ -162,6 +173,8 @@ class PreparedFicc:
     haircuts: Haircuts | None
     unpriced: Text
     no_basis: dict[str, int]
+    assumed_basis: tuple[str, ...]
+    no_spread: dict[str, int]
     no_sofr: int | None
     no_funds: int | None
     own_cube: bool
@@ -232,9 +245,11 @@ class PreparedFicc:
         return {"pnl": self.cube}
 
     def notes(self) -> Sequence[Note]:
-        """Return a note if V comes from the margin proxy."""
-        if self.rules.pnl != PROXY or self.own_cube:
+        """Return a note if V comes from the margin proxy, or if a basis is assumed."""
+        if self.own_cube:
             return ()
+        if self.rules.pnl != PROXY:
+            return self._assumed()
         message = (
             f"V_F comes from the margin proxy, over {self.cube.scenarios} scenarios: returns of "
             "benchmarks by maturity bucket, not the P&L of each instrument"
@@ -242,9 +257,25 @@ class PreparedFicc:
         return (Note("MARGIN_PROXY", "par_yields", message),)
 
     def describe(self) -> dict[str, Any]:
-        """Return in how many scenarios bases do not move, or SOFR or the funds rate by proxy."""
-        return {
+        """Return in how many scenarios factors do not move by their own history."""
+        found: dict[str, Any] = {
             "scenarios_without_basis": self.no_basis,
             "scenarios_without_sofr": self.no_sofr,
             "scenarios_without_funds": self.no_funds,
         }
+        if self.assumed_basis:
+            found["assumed_basis"] = list(self.assumed_basis)
+        if self.no_spread:
+            found["scenarios_without_spread"] = self.no_spread
+        return found
+
+    def _assumed(self) -> Sequence[Note]:
+        """Return a note that names the roots whose basis is assumed, of those in the book."""
+        held = [root for root in self.assumed_basis if root in self.universe.root]
+        if not held:
+            return ()
+        message = (
+            f"the basis of {', '.join(held)} is assumed, not observed: drawn with the policy's "
+            "volatility; give a basis history or settlement prices"
+        )
+        return (Note("BASIS_ASSUMED", "basis", message),)

@@ -128,13 +128,12 @@ def polynomials(universe: Universe, factors: int) -> tuple[Integer, Int32, Float
         USD.
     """
     gradient, hessian = universe.sensitivities.gradient, universe.sensitivities.hessian
-    linear_factor = universe.terms.linear_factor
-    linear_loading = universe.terms.linear_loading
+    terms = universe.terms
     instruments, nodes = gradient.shape
     linear = np.zeros((instruments, factors))
     linear[:, :nodes] = gradient
-    own = np.flatnonzero(linear_factor >= 0)
-    linear[own, linear_factor[own]] = linear_loading[own]
+    own = np.repeat(np.arange(instruments), np.diff(terms.linear_ptr))
+    np.add.at(linear, (own, terms.linear_factor), terms.linear_loading)
     first, second = np.triu_indices(nodes)
     pairs = hessian[:, first, second] * np.where(first == second, 0.5, 1.0)
     feature = np.concatenate([np.arange(factors), feature_index(first, second, factors)])

@@ -26,6 +26,7 @@ from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
 from crossmargin.policies.sections.short_rates import ShortRateTable
 from crossmargin.policies.sections.span import SPAN, Span, SpanTiers
+from crossmargin.policies.sections.specific import BasisProcessRules, SpreadRules
 
 _ALL: tuple[type[Section], ...] = (
     AgreementRules,
@@ -41,6 +42,8 @@ _ALL: tuple[type[Section], ...] = (
     CmeEquivalents,
     CmeFloor,
     CmeCorrelation,
+    SpreadRules,
+    BasisProcessRules,
     ObservedMarginRules,
     Span,
     SpanTiers,

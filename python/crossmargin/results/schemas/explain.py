@@ -148,6 +148,14 @@ EXPLAIN_OFFSET = Schema(
             "1 - combined / (cash + futures) in this model.",
             null=NO_RATE,
         ),
+        Column(
+            "offset_rate_curve_alone",
+            NUMBER,
+            "The same rate without the policy's spreads and assumed bases: securities and futures "
+            "without a basis history move with the curve alone.",
+            null=f"{NO_RATE}; or the policy has no such tables, or the P&L is your own",
+            evidence="ours",
+        ),
         Column("binds", FLAG, "Whether the offset rate is this one."),
         Column("capped", FLAG, "Whether it binds and the cap limits it."),
     ),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossmargin.sample.draws import Draws
+from crossmargin.market.draws import Draws
 
 
 def test_uniforms_are_the_raw_bits_of_pcg64() -> None:
