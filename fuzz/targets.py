@@ -257,6 +257,9 @@ def span(data: bytes) -> None:
     for spread in read.spreads:
         assert 0.0 <= spread.rate <= 1.0
         assert all(ratio > 0.0 and side in "AB" for _, ratio, side in spread.legs)
+    for cusip, futures in read.securities.items():
+        assert len(cusip) == 9
+        assert all(0.0 < one.factor <= 1.0 for one in futures)
 
 
 def policy(data: bytes) -> None:

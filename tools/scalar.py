@@ -28,7 +28,10 @@ RULES = {
         "share_left",
     ),
     "margin/ficc": ("v_ficc", "v_ficc_haircut", "haircut"),
-    "margin/cme": ("v_cme", "larger", "v_cme_stressed", "v_span", "scan_loss", "held_on_side"),
+    "margin/cme": (
+        *("v_cme", "larger", "v_cme_stressed", "v_span"),
+        *("scan_loss", "spread_delta", "held_on_side"),
+    ),
     "margin/charges": ("net_cost", "beyond_volume", "above_share", "rate_of"),
 }
 """The packages that have a rule, and the functions to write in plain numbers."""

@@ -115,7 +115,7 @@ def test_by_scan_ranges_the_root_is_scaled() -> None:
     assert outright(changed, "ZNU26", "ZNZ26", "ZTU26") == pytest.approx([1600.0, 1600.0, 900.0])
     codes = [row["message"] for row in changed.exceptions if row["code"] == "OBSERVED_NOT_USED"]
     assert len(codes) == 1
-    assert codes[0].startswith("ZNZ26: by scan ranges")
+    assert codes[0].startswith("ZNZ26: a scan range is")
 
 
 @pytest.mark.parametrize("name", [None, SPAN])

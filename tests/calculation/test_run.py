@@ -394,6 +394,85 @@ def test_span_policy_margins_futures_by_their_scan_range(
         xm.run(positions=book, policy=span, cme_cube=cube, **given)
 
 
+def test_short_rate_futures_have_scan_ranges_by_tier(
+    market: xm.Market, securities: pa.Table
+) -> None:
+    book = _positions(
+        "A,future,SR3M25,10,true", "B,future,SR3M25,10,true", "B,future,SR3M26,-7,true"
+    )
+    run = xm.run(
+        positions=book,
+        accounts=_accounts("A", "B"),
+        securities=securities,
+        market=market,
+        policy="cme-ficc-2026-11-30-span",
+    )
+    rows = [r for r in run.manifest["ccps"]["CME"]["scan_ranges"] if r["root"] == "SR3"]
+    # March is the as-of month: its contract is of the first tier, June's of the second.
+    assert [r["contract"] for r in rows[:8]] == [
+        *("SR3H25", "SR3M25", "SR3U25", "SR3Z25"),
+        *("SR3H26", "SR3M26", "SR3U26", "SR3Z26"),
+    ]
+    assert [r["tier"] for r in rows] == list(range(1, 13))
+    usd = {r["contract"]: r["scan_range"] for r in rows}
+    assert _row(run, "A")["v_cme_futures"] == 10.0 * usd["SR3M25"]
+    assert _row(run, "B")["v_cme_futures"] == abs(10.0 * usd["SR3M25"] - 7.0 * usd["SR3M26"])
+    for account in ("A", "B"):
+        answer = xm.Session(run).what_if(account, {"SR3M26": 0})
+        assert answer["requirement"] == _row(run, account)["requirement"]
+
+
+EQUIVALENTS = """name = "own"
+extends = "cme-ficc-2026-11-30{}"
+[equivalents.from_span_file]
+value = true
+evidence = "ours"
+source = "a test"
+"""
+
+
+def test_securities_of_a_span_file_enter_by_its_factors(
+    market: xm.Market, securities: pa.Table, tmp_path: Path
+) -> None:
+    head = f"0 CME   {str(market.as_of).replace('-', '')}SE\n"
+    values = "01000-01500-01500-01500+01500+01485-01485+"
+    scan = f"82CBT21        21        FUT 202506            0000000{values}\n"
+    record = "91CBT  TN        202506   US   91282CMM0      USD 2035021504625000080000\n"
+    file, empty = tmp_path / "cme.pa2", tmp_path / "empty.pa2"
+    file.write_text(f"{head}2 CBT 21    0USD$PN   21        FUT\n{scan}{record}")
+    empty.write_text(head)
+    book = _positions("A,cash,91282CMM0,30000000,true", "A,future,TNM25,1,true")
+    given = {"accounts": _accounts("A"), "securities": securities, "market": market}
+    for kind in ("", "-span"):
+        own = tmp_path / f"own{kind}.toml"
+        own.write_text(EQUIVALENTS.format(kind))
+        plain = xm.run(positions=book, policy=f"cme-ficc-2026-11-30{kind}", **given)
+        run = xm.run(positions=book, policy=own, span_file=file, **given)
+        # 30 million of face are 30,000 times 0.008 contracts of TN.
+        assert _row(run, "A")["v_cme_cash"] == pytest.approx(
+            240.0 * _row(run, "A")["v_cme_futures"], rel=1e-6
+        )
+        assert _row(plain, "A")["v_cme_cash"] != _row(run, "A")["v_cme_cash"]
+        found = run.manifest["ccps"]["CME"]
+        assert found["equivalents_from_file"] == {"by_factor": 1}
+        assert found["equivalents"][1] == {
+            "up_to_years": 3.0,
+            "bucket": "Z3N",
+            "contract": "ZTM25",
+            "reason": "the policy says that Z3N is not liquid",
+        }
+        assert "equivalents_from_file" not in plain.manifest["ccps"]["CME"]
+    own = tmp_path / "own.toml"
+    cube = pa.table({"instrument": ["TNM25"], "a": [1.0]})
+    for says, policy, more in (
+        (r"hvar, not span, and it takes no", "cme-ficc-2026-11-30", {"span_file": file}),
+        (r"names no debt securities", own, {"span_file": empty}),
+        (r"of no use beside cme_cube", own, {"span_file": file, "cme_cube": cube}),
+    ):
+        with pytest.raises(InputError, match=says):
+            xm.run(positions=book, policy=policy, **given, **more)
+
+
 def test_a_future_without_a_scan_range_is_not_covered(
     market: xm.Market, securities: pa.Table, tmp_path: Path
 ) -> None:

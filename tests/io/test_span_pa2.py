@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from crossmargin.exceptions import InputError
 from crossmargin.io.span_pa2 import parse_span_pa2, read_span_pa2, settlement_price
+from crossmargin.margin.cme.span_file import SecurityEquivalent
 
 JUNE, SEPTEMBER = np.datetime64("2025-06"), np.datetime64("2025-09")
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=300)
@@ -57,6 +58,21 @@ def spread(*legs: tuple[str, str, str], priority: str = "0002", rate: str = "075
     return line(*fields, (89, "01"))
 
 
+def security(
+    cusip: str,
+    product: str = "21",
+    month: str = "202506",
+    factor: str = "000087500",
+    maturity: str = "20320215",
+    currency: str = "USD",
+) -> str:
+    """Return the first record of a debt security; the factor has seven decimals."""
+    return line(
+        *((1, "91"), (3, "CBT"), (8, product), (18, month), (27, "US"), (32, cusip)),
+        *((47, currency), (51, maturity), (59, "04125"), (64, factor)),
+    )
+
+
 FILE = [
     HEADER,
     "T USD$USD$0001000000",
@@ -73,6 +89,8 @@ FILE = [
     *future("17", "202506", 3600, "0116200"),
     spread(("17", "0010000", "B"), ("21", "0020000", "A")),
     spread(("21", "0010000", "A"), ("25", "0015000", "B"), priority="0001", rate="0600000"),
+    security("91282CMM0"),
+    line((1, "92"), (3, "CBT"), (8, "21"), (18, "202506"), (32, "91282CMM0"), (97, "0000987654")),
 ]
 
 
@@ -98,7 +116,45 @@ def test_a_file_by_hand() -> None:
     assert [(s.priority, s.rate) for s in file.spreads] == [(1, 0.6), (2, 0.75)]
     assert file.spreads[1].legs == ((("CBT", "17"), 1.0, "B"), (("CBT", "21"), 2.0, "A"))
     assert file.spreads[0].legs[1] == (("CBT", "25"), 1.5, "B")
-    assert file.not_decoded == {"1": 1, "C": 1, "T": 1}
+    # The factor of the second record is for long bonds.
+    ten = SecurityEquivalent(("CBT", "21"), JUNE, 0.00875)
+    assert file.securities == {"91282CMM0": (ten,)}
+    assert file.not_decoded == {"1": 1, "92": 1, "C": 1, "T": 1}
+
+
+def test_a_security_may_stand_for_several_futures() -> None:
+    text = "\n".join([HEADER, security("91282CMM0"), security("91282CMM0", product="TN")])
+    (found,) = parse_span_pa2(text.encode()).securities.values()
+    assert [one.target for one in found] == [("CBT", "21"), ("CBT", "TN")]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        security("91282CMM"),
+        security("US91282CMM03"),
+        security("91282CMM-"),
+        security("91282CMM0", month="202513"),
+        security("91282CMM0", month=""),
+        security("91282CMM0", factor="000000000"),
+        # More than one contract for 1,000 of face.
+        security("91282CMM0", factor="010000001"),
+        security("91282CMM0", factor="-00087500"),
+        security("91282CMM0", factor="00008750"),
+        security("91282CMM0", maturity="20320231"),
+        security("91282CMM0", currency="EUR"),
+        security("91282CMM0").replace("04125", "4.125"),
+        security("91282CM\u00e90"),
+        security("91282CMM1"),
+    ],
+)
+def test_a_security_that_cannot_be_read_is_counted(bad: str) -> None:
+    # The second record of the same future is one of them: which of the two holds?
+    text = "\n".join([HEADER, security("91282CMM1"), bad])
+    file = parse_span_pa2(text.encode())
+    assert list(file.securities) == ["91282CMM1"]
+    assert len(file.securities["91282CMM1"]) == 1
+    assert file.not_decoded == {"91": 1}
 
 
 def test_other_methods_and_scales_are_counted_and_not_used() -> None:
@@ -256,3 +312,4 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         assert said.startswith("span file: ")
     else:
         assert all(0.0 <= spread.rate <= 1.0 for spread in file.spreads)
+        assert all(0.0 < o.factor <= 1.0 for many in file.securities.values() for o in many)

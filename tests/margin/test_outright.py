@@ -16,7 +16,7 @@ from crossmargin.conventions import COMBINED, FUTURES
 from crossmargin.engine import Book, Execution
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.universe import Universe
-from crossmargin.margin.cme.historical import equivalents
+from crossmargin.margin.cme.equivalents import equivalents
 from crossmargin.margin.cme.model import CmeHvar, CmeSpan, PreparedHvar
 from crossmargin.margin.model import MarginModel, ModelInputs, OwnCube, PreparedModel
 from crossmargin.margin.outright import outright_margins
@@ -143,7 +143,8 @@ def test_cash_moves_with_the_contract_that_stands_for_it(prepare: Prepare, marke
     assert plain.stressed is not None
     assert scaled.stressed is not None
     [one] = scaled.outrights
-    (contract, ratio), _ = equivalents(universe, CME, market.as_of)
+    own = equivalents(universe, CME, market.as_of)
+    contract, ratio = own.contract, own.ratio
     zn = universe.name.tolist().index("ZNM25")
     for before, after in (
         (plain.historical, scaled.historical),
@@ -175,7 +176,7 @@ def test_scan_ranges_are_the_roots(prepare: Prepare) -> None:
     model, universe = prepare(CmeSpan(CME, span(), SCALE), root("ZN", 500.0), zn_june(800.0))
     assert outrights(model, universe)[1] == pytest.approx([500.0, 500.0], abs=1e-9)
     [note] = model.notes()
-    assert note.message.startswith("ZNM25: by scan ranges a root has one range")
+    assert note.message.startswith("ZNM25: a scan range is that of all contracts of a root or tier")
     shown, _ = prepare(CmeSpan(CME, span()), zn_june(800.0))
     assert not shown.notes()
 

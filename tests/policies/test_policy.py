@@ -20,11 +20,13 @@ from crossmargin.policies import (
     CcpTable,
     ClassDisallowance,
     CmeCorrelation,
+    CmeEquivalents,
     HaircutRules,
     HigherOfRules,
     Policy,
     ShortRateTable,
     Span,
+    SpanTiers,
     SpreadCredit,
     SpreadRules,
     build,
@@ -434,6 +436,87 @@ def test_what_cannot_be_extended_is_refused(tmp_path: Path, parent: str, says: s
         read_policy(path)
     with pytest.raises(InputError, match="extends must be the name"):
         parse_policy(b"extends = 1", name="mine")
+
+
+A, B = (
+    OWN.replace("mine", name)
+    .replace("PARENT", DEFAULT)
+    .replace("[agreement.cap]\nvalue = 0.5", f"[{parameter}]\nvalue = {value}")
+    for name, parameter, value in (
+        ("a", "agreement.cap", 0.7),
+        ("b", "agreement.minimum_saving", 0.02),
+    )
+)
+
+
+def test_policies_that_are_extended_together_keep_what_each_changes(tmp_path: Path) -> None:
+    # Both extend the default policy, whose values undo nothing that another of them changes.
+    (tmp_path / "a.toml").write_text(A, "utf-8")
+    (tmp_path / "b.toml").write_text(B.replace('"b"', '"b"\ntitle = "B"'), "utf-8")
+    text = 'name = "mine"\nextends = ["a.toml", "b.toml"]\n'
+    for order in (text, text.replace('"a.toml", "b.toml"', '"b.toml", "a.toml"')):
+        policy = parse_policy(order.encode(), name="mine", folder=tmp_path)
+        assert (policy.agreement.cap, policy.agreement.minimum_saving) == (0.7, 0.02)
+        assert (policy.name, policy.title) == ("mine", "B")
+    assert policy.extends == "b.toml, a.toml"
+    # A later one goes over an earlier one, and the file over both.
+    (tmp_path / "b.toml").write_text(A.replace("0.7", "0.6"), "utf-8")
+    assert parse_policy(text.encode(), name="mine", folder=tmp_path).agreement.cap == 0.6
+    own = text + OWN.split('"PARENT"')[1]
+    assert parse_policy(own.encode(), name="mine", folder=tmp_path).agreement.cap == 0.5
+
+
+def test_the_hash_is_of_all_policies_in_order(tmp_path: Path) -> None:
+    def digest(*texts: str) -> str:
+        return hashlib.sha256("".join(texts).encode()).hexdigest()
+
+    (tmp_path / "a.toml").write_text(A, "utf-8")
+    (tmp_path / "b.toml").write_text(B, "utf-8")
+    base = read_policy(DEFAULT).hash
+    a, b = digest(base, A), digest(base, B)
+    assert read_policy(tmp_path / "a.toml").hash == a
+    for text, expected in (
+        ('name = "mine"\nextends = ["a.toml", "b.toml"]', (a, b)),
+        ('name = "mine"\nextends = ["b.toml", "a.toml"]', (b, a)),
+        ('name = "mine"\nextends = "a.toml"', (a,)),
+        ('name = "mine"\nextends = ["a.toml"]', (a,)),
+    ):
+        found = parse_policy(text.encode(), name="mine", folder=tmp_path).hash
+        assert found == digest(*expected, text)
+
+
+@pytest.mark.parametrize(
+    "extends", ["[]", "[1]", f'["{DEFAULT}", "{DEFAULT}"]', "{ a = 1 }", f'[["{DEFAULT}"]]']
+)
+def test_a_list_of_policies_names_each_once(extends: str) -> None:
+    with pytest.raises(InputError, match="or a list of names, each once"):
+        parse_policy(f'name = "mine"\nextends = {extends}'.encode(), name="mine")
+
+
+def test_so_many_policies_are_not_read(tmp_path: Path) -> None:
+    # Without a limit, seven levels of eight files each would be two million reads.
+    for level in range(7):
+        for number in range(8):
+            names = [f"{level + 1}-{n}.toml" for n in range(8)] if level < 6 else [DEFAULT]
+            text = f'name = "{level}-{number}"\nextends = {names}\n'
+            (tmp_path / f"{level}-{number}.toml").write_text(text, "utf-8")
+    with pytest.raises(InputError, match="more than 64 policies are extended"):
+        read_policy(tmp_path / "0-0.toml")
+
+
+@pytest.mark.parametrize("kind", ["span", "charges"])
+def test_the_second_version_has_what_its_parents_change(kind: str) -> None:
+    first, second = "cme-ficc-2026-04-30", "cme-ficc-2026-11-30"
+    base = {p.name: p.value for p in read_policy(first).parameters}
+    policy = read_policy(f"{second}-{kind}")
+    assert policy.extends == f"{first}-{kind}, {second}"
+    found = {p.name: p.value for p in policy.parameters}
+    for parent in (f"{first}-{kind}", second):
+        values = {p.name: p.value for p in read_policy(parent).parameters}
+        changed_ones = {name for name, value in values.items() if base.get(name) != value}
+        assert {name: found[name] for name in changed_ones} == {
+            name: values[name] for name in changed_ones
+        }
 
 
 CLASSES = """
@@ -953,3 +1036,102 @@ def test_spreads_and_assumed_bases_are_checked(
     assert all(table.rules().values())
     broken = next(text for text, holds in replace(table, **wrong).rules().items() if not holds)
     assert broken.startswith(says)
+
+
+TIERS = """
+name = "mine"
+extends = "cme-ficc-2026-11-30-span"
+[span_tiers.scan_tiers]
+value = [["SR3", 0, 2], ["ZN", 0, 2], ["SR3", 3, 5]]
+evidence = "ours"
+source = "a test"
+[span_tiers.ranges]
+value = [["SR3", 2, 700.0]]
+evidence = "ours"
+source = "a test"
+"""
+
+
+def test_scan_ranges_may_be_by_tier() -> None:
+    tiers = parse_policy(TIERS.encode(), name="mine").get(SpanTiers)
+    assert tiers is not None
+    assert tiers.tiers_of("SR3") == [(0, 2), (3, 5)]
+    assert tiers.ranges == (("SR3", 2, 700.0),)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('["SR3", 3, 5]', '["SR3", 2, 5]', "span_tiers.scan_tiers must name known roots, and"),
+        ('["SR3", 3, 5]', '["GE", 3, 5]', "span_tiers.scan_tiers must name known roots, and"),
+        ('"SR3", 2, 700.0', '"SR3", 3, 700.0', "span_tiers.ranges must name tiers of a root"),
+        ('"SR3", 2, 700.0', '"ZF", 1, 700.0', "span_tiers.ranges must name tiers of a root"),
+        ('"SR3", 2, 700.0', '"SR3", 2, 0.0', "span_tiers.ranges must name tiers of a root"),
+        ('"SR3", 2, 700.0', '"SR3", 2, 1e10', "span_tiers.ranges must name tiers of a root"),
+        ("700.0]]", '700.0], ["SR3", 2, 1.0]]', "span_tiers.ranges must name tiers of a root"),
+        (
+            "[span_tiers.ranges]",
+            '[span.scan_ranges]\nvalue = [["ZN", 1.0]]\nevidence = "ours"\nsource = "x"\n'
+            "[span_tiers.ranges]",
+            "span.scan_ranges names ZN, which has ranges by tier",
+        ),
+    ],
+)
+def test_tiers_that_make_no_sense_are_refused(old: str, new: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        parse_policy(TIERS.replace(old, new).encode(), name="mine")
+
+
+EQUIVALENTS = """
+name = "mine"
+extends = "cme-ficc-2026-11-30"
+[equivalents.illiquid]
+value = ["Z3N", "TWE"]
+evidence = "ours"
+source = "a test"
+[equivalents.minimum_volume]
+value = 1000
+evidence = "ours"
+source = "a test"
+[equivalents.from_span_file]
+value = true
+evidence = "ours"
+source = "a test"
+"""
+
+
+def test_futures_that_are_not_liquid_stand_for_no_cash() -> None:
+    shipped = read_policy("cme-ficc-2026-11-30").get(CmeEquivalents)
+    assert shipped is not None
+    assert (shipped.illiquid, shipped.minimum_volume) == (("Z3N",), 0.0)
+    assert not shipped.from_span_file
+    own = parse_policy(EQUIVALENTS.encode(), name="mine").get(CmeEquivalents)
+    assert own == replace(
+        shipped, illiquid=("Z3N", "TWE"), minimum_volume=1000.0, from_span_file=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"TWE"', '"SR3"', "equivalents.illiquid must name Treasury futures"),
+        ('"TWE"', '"Z3N"', "equivalents.illiquid must name Treasury futures"),
+        ("1000", "-1", "equivalents.minimum_volume must be 0 or more"),
+        ("1000", "nan", "equivalents.minimum_volume: nan is not finite"),
+        (
+            "[equivalents.from_span_file]",
+            '[equivalents.product_codes]\nvalue = []\nevidence = "ours"\nsource = "x"\n'
+            "[equivalents.from_span_file]",
+            "product_codes must not be empty where from_span_file is true",
+        ),
+        (
+            "[equivalents.from_span_file]",
+            '[equivalents.product_codes]\nvalue = [["ZN", "CBT", "21"], ["ZF", "CBT", "21"]]\n'
+            'evidence = "ours"\nsource = "x"\n[equivalents.from_span_file]',
+            "product_codes must name each root and each product once",
+        ),
+    ],
+)
+def test_equivalents_that_make_no_sense_are_refused(old: str, new: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        parse_policy(EQUIVALENTS.replace(old, new).encode(), name="mine")

@@ -41,6 +41,7 @@ OBSERVED = pa.table(
 )
 POLICIES = (
     *("default", "second", "span", "charges", "reducible", "span by class", "haircuts by class"),
+    *(f"{SECOND}-span", f"{SECOND}-charges"),
     *sorted(file.stem for file in EXAMPLES.glob("*.toml")),
 )
 
@@ -62,7 +63,7 @@ def session_of(name: str, folder: Path) -> xm.Session:
     book = {name: tables[name] for name in ("positions", "accounts", "securities")}
     example = EXAMPLES / f"{name}.toml"
     shipped = {"default": None, "second": SECOND, "span": SPAN, "charges": CHARGES}
-    policy: Any = shipped.get(name, example)
+    policy: Any = name if name.startswith(SECOND) else shipped.get(name, example)
     if name == "reducible":
         charges = (
             GrossValueCharge("a", "FICC", 0.001, True, "ours", "a test"),

@@ -22,7 +22,7 @@ from crossmargin.policies import read_policy
 from crossmargin.policies.explain import differences
 
 POLICIES = ("cme-ficc-2026-04-30", "cme-ficc-2026-11-30")
-PARTS = ("strip", "margins", "stress", "hedges")
+PARTS = ("strip", "margins", "stress", "hedges", "span")
 """Modules with a function `fragment(policies, data)`, in the order of the page."""
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE, PLOTS = "calibration.md", "plots"

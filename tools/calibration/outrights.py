@@ -21,7 +21,7 @@ from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe, build_universe
 from crossmargin.io.market import read_market
 from crossmargin.margin.ccps import clearing_houses
-from crossmargin.margin.cme.historical import front_contract
+from crossmargin.margin.cme.equivalents import front_contract
 from crossmargin.margin.model import ModelInputs
 from crossmargin.market import Market
 from crossmargin.market.history import History

@@ -17,8 +17,8 @@ from crossmargin.instruments.basket_checks import BasketCheck, check_baskets
 from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.ccps import clearing_houses
-from crossmargin.margin.cme.historical import equivalents
-from crossmargin.policies import Policy
+from crossmargin.margin.cme.equivalents import equivalents
+from crossmargin.policies import CmeEquivalents, Policy
 from crossmargin.policies.sections.baskets import BasketRules
 from crossmargin.results.baskets import listed
 
@@ -92,7 +92,14 @@ def _used(parsed: ParsedInputs, netted: NettedBook, universe: Universe, policy: 
     own = {contract.symbol for contract in parsed.trades.contracts}
     crossed = np.zeros(universe.name.size, dtype=np.bool_)
     crossed[netted.lines.instrument[netted.lines.segment == FICC_XM]] = True
-    (stands_for, _), _ = equivalents(universe, policy.cme, parsed.market.as_of)
+    stands_for = equivalents(
+        universe,
+        policy.cme,
+        parsed.market.as_of,
+        policy.get(CmeEquivalents),
+        volumes=parsed.volumes,
+        file=parsed.span_file,
+    ).contract
     # The Treasuries are the first instruments.
     future = stands_for[crossed[: stands_for.size]]
     return own | set(universe.name[future[future >= 0]].tolist())

@@ -28,7 +28,7 @@ from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import ModelInputs, OwnCube, PreparedModel
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationError, HistoryShortError, ScenarioStore
-from crossmargin.policies import ObservedMarginRules, Policy, SpreadRules
+from crossmargin.policies import CmeEquivalents, ObservedMarginRules, Policy, SpreadRules
 from crossmargin.policies.sections.charges import CmeConcentration
 from crossmargin.policies.sections.cme import SHOW
 
@@ -120,6 +120,7 @@ def prepare_models(
                 store=store,
                 cube=(cubes or {}).get(clearing_house.ccp),
                 span_file=span_file,
+                volumes=volumes or {},
                 observed=observed,
             )
             prepared[clearing_house.ccp] = clearing_house.model.prepare(inputs, execution)
@@ -186,8 +187,10 @@ def prepare_for_book(
 
 def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: ExceptionLog) -> None:
     """Log inputs that have no use, and a history that begins within a period of stress."""
+    stands_in = policy.get(CmeEquivalents)
     if (
         policy.get(CmeConcentration) is None
+        and (stands_in is None or stands_in.minimum_volume == 0.0)
         and VOLUMES.name in parsed.source
         and not parsed.open_interest
     ):

@@ -39,7 +39,7 @@ from crossmargin.instruments.universe import Universe
 from crossmargin.io.results import read_file_beside, read_results
 from crossmargin.io.values import fits, from_bytes, to_bytes
 from crossmargin.margin.charges import Charged
-from crossmargin.margin.cme.span_file import FileSpread, SpanFile
+from crossmargin.margin.cme.span_file import FileSpread, SecurityEquivalent, SpanFile
 from crossmargin.margin.model import OwnCube
 from crossmargin.margin.portfolios import CcpMargin, Items
 from crossmargin.market import Market
@@ -56,7 +56,8 @@ from crossmargin.policies.sections.charges import GrossValueCharge
 from crossmargin.results.table import Table
 
 TYPES: tuple[type, ...] = (
-    *(ParsedInputs, Securities, Trades, Contract, OwnCube, SpanFile, FileSpread, ObservedMargin),
+    *(ParsedInputs, Securities, Trades, Contract, OwnCube),
+    *(SpanFile, FileSpread, SecurityEquivalent, ObservedMargin),
     *(Market, Curve, History, Basis, Sofr, ShortRates, ShortRateRule, Note),
     *(SpreadHistory, SpecificRisk, SpreadGroups, Process),
     *(Policy, Parameter, CcpTable, GrossValueCharge, *SECTIONS.values()),

@@ -78,7 +78,7 @@ class Contract:
         """Refuse a month in which the root has no contract."""
         object.__setattr__(self, "month", self.month.astype("datetime64[M]"))
         listed = self.rule.months
-        if _month_number(self.month) not in listed:
+        if month_number(self.month) not in listed:
             letters = ", ".join(MONTH_CODES[m - 1] for m in listed)
             raise ValueError(f"{self.root} has no contract of {self.month}; its months: {letters}")
 
@@ -90,11 +90,11 @@ class Contract:
     @property
     def symbol(self) -> str:
         """The name with a two-digit year, such as ZNM25."""
-        year, number = str(self.month)[:4], _month_number(self.month)
+        year, number = str(self.month)[:4], month_number(self.month)
         return f"{self.root}{MONTH_CODES[number - 1]}{year[2:]}"
 
 
-def _month_number(month: np.datetime64) -> int:
+def month_number(month: np.datetime64) -> int:
     """Return 1 for January to 12 for December."""
     return int(month.astype(np.int64)) % 12 + 1
 
@@ -305,14 +305,42 @@ def last_listed(root: str, number: int, as_of: np.datetime64) -> np.datetime64 |
     if not in_force:
         return None
     last = _last_month(root, in_force[-1], as_of)
-    last -= (_month_number(last) - number) % 12 * MONTH
+    last -= (month_number(last) - number) % 12 * MONTH
     return last if last >= first_month(root) else None
 
 
 def was_listed(contract: Contract, as_of: np.datetime64) -> bool:
     """Return whether the exchange had listed a contract by a day; it may have expired by then."""
-    last = last_listed(contract.root, _month_number(contract.month), as_of)
+    last = last_listed(contract.root, month_number(contract.month), as_of)
     return last is not None and bool(contract.month <= last)
+
+
+def listed_contracts(root: str, as_of: np.datetime64) -> list[Contract]:
+    """Return the contracts of a root that are listed on a day and still trade after it.
+
+    Parameters
+    ----------
+    root : str
+        One of `roots()`.
+    as_of : datetime64[D]
+        The day.
+
+    Returns
+    -------
+    list of Contract
+        In the order of their months.
+    """
+    this_month = as_of.astype("datetime64[M]")
+    ends = [last_listed(root, number, as_of) for number in delivery_months(root)]
+    last = max((end for end in ends if end is not None), default=this_month - MONTH)
+    found = []
+    # A contract trades for at most three months after the first day of its month.
+    for month in np.arange(max(this_month - 3 * MONTH, first_month(root)), last + MONTH):
+        if month_number(month) in delivery_months(root):
+            contract = Contract(root, month)
+            if was_listed(contract, as_of) and last_trading_day(contract) > as_of:
+                found.append(contract)
+    return found
 
 
 @cache
@@ -324,7 +352,7 @@ def _last_month(root: str, listing: Listing, as_of: np.datetime64) -> np.datetim
     while left:
         month += MONTH
         # On the last day of a contract the next one may already trade.
-        if _month_number(month) in listing.months and (
+        if month_number(month) in listing.months and (
             month > this_month or last_trading_day(Contract(root, month)) > as_of
         ):
             left -= 1

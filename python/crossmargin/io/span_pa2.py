@@ -11,6 +11,9 @@ with records written by CME.
 - `3`, tiers of method 10: CME, Type 3.
 - `4`, charges of method 10 for deltas left in outrights, by delivery month: CME, Type 4.
 - `6`, priority, credit rate, legs, methods: CME, Type 6.
+- `91`, debt securities margined as futures: CME, Type 9. That the factor is in contracts for each
+  1,000 USD of face is concluded from its note. `92` has a description and a factor for long bonds,
+  and is not decoded.
 - `81`, `82`, key of a contract: CME, Type 8. The offsets of array values 11 to 14, the whole scan
   range, are those of the open-source reader. So is the offset of the seven-digit settlement price,
   which ends before the sign in column 118 (CME, advisory 10-147).
@@ -24,22 +27,25 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from crossmargin.exceptions import InputError
 from crossmargin.io.tables import read_bytes
-from crossmargin.margin.cme.span_file import FileSpread, Key, SpanFile
+from crossmargin.margin.cme.span_file import FileSpread, Key, SecurityEquivalent, SpanFile
 from crossmargin.market.calendars import FIRST_YEAR, LAST_YEAR
 
 INPUT = "span file"
 """Name of the input in messages."""
-RECORDS = frozenset((*"01234569BCEPRSTVXYZ", "81", "82"))
+RECORDS = frozenset((*"01234569BCEPRSTVXYZ", "81", "82", "91", "92"))
 FUTURE = "FUT"
 LEGS = ((16, 20, 26, 33), (34, 38, 44, 51), (52, 56, 62, 69), (70, 74, 80, 87))
 """Columns where exchange, commodity, ratio and side begin, for each leg of a spread."""
 METHOD_10 = "10"
+LARGEST_FACTOR = 1.0
+"""Most contracts for each 1,000 USD of face."""
 MOST_PLACES = 15
 """Most decimal places of a settlement price, which has seven digits."""
 PLAIN = ("", "01")
@@ -156,6 +162,7 @@ class _Reader:
         self._tiers: dict[str, tuple[tuple[np.datetime64, np.datetime64], ...]] = {}
         self._delivery: dict[str, dict[np.datetime64, float]] = {}
         self._spreads: list[FileSpread] = []
+        self._securities: dict[str, tuple[SecurityEquivalent, ...]] = {}
         self._left: Counter[str] = Counter()
         self._decode = {
             "P": self._price_format,
@@ -177,6 +184,9 @@ class _Reader:
             if line[25:28] != b"FUT":
                 self._left[kind] += 1
                 return
+        elif kind == "91":
+            self._security(line)
+            return
         elif kind not in self._decode and kind != "0":
             self._left[kind] += 1
             return
@@ -205,6 +215,7 @@ class _Reader:
             tiers=self._tiers,
             delivery=self._delivery,
             spreads=tuple(sorted(self._spreads, key=lambda spread: spread.priority)),
+            securities=self._securities,
             not_decoded=dict(sorted(self._left.items())),
         )
 
@@ -278,6 +289,32 @@ class _Reader:
             legs.append((key, deltas, of_side))
         self._spreads.append(FileSpread(priority, rate, tuple(legs)))
 
+    def _security(self, line: bytes) -> None:
+        """Read a debt security, or count it: the file is of use without it."""
+        try:
+            record = _Record(line.decode("ascii"))
+            cusip = record.text(31, 46)
+            factor = record.number(63, 72, "the conversion factor") / 1e7
+            target = record.text(2, 5), record.text(7, 17)
+            one = SecurityEquivalent(target, record.month(17, "the target month"), factor)
+            # Maturity and coupon are not used, but a record without them is none of this kind.
+            _date(record, 50, "the maturity")
+            record.number(58, 63, "the coupon")
+        except ValueError:
+            self._left["91"] += 1
+            return
+        before = self._securities.get(cusip, ())
+        if (
+            len(cusip) == 9
+            and cusip.isalnum()
+            and record.text(46, 49) in ("", "USD")
+            and 0.0 < factor <= LARGEST_FACTOR
+            and all((one.target, one.month) != (other.target, other.month) for other in before)
+        ):
+            self._securities[cusip] = (*before, one)
+        else:
+            self._left["91"] += 1
+
     def _future(self, record: _Record, line: int, *, whole: bool) -> None:
         month = record.month(29, "the contract month")
         if not whole or record.text(35, 37):
@@ -308,12 +345,15 @@ class _Reader:
 
 
 def _day(record: _Record) -> np.datetime64:
-    number = record.number(8, 16, "the business date")
-    year, month, day = number // 10000, number // 100 % 100, number % 100
-    try:
-        date = np.datetime64(f"{year:04d}-{month:02d}-{day:02d}")
-    except ValueError:
-        year = 0
-    if not FIRST_YEAR <= year <= LAST_YEAR:
-        raise ValueError(f"the business date, columns 9 to 16, is {number:08d}")
+    date = _date(record, 8, "the business date")
+    if not FIRST_YEAR <= int(str(date)[:4]) <= LAST_YEAR:
+        raise ValueError(f"the business date, columns 9 to 16, is {str(date).replace('-', '')}")
     return date
+
+
+def _date(record: _Record, start: int, what: str) -> np.datetime64:
+    number = record.number(start, start + 8, what)
+    year, month, day = number // 10000, number // 100 % 100, number % 100
+    with suppress(ValueError):
+        return np.datetime64(f"{year:04d}-{month:02d}-{day:02d}")
+    raise ValueError(f"{what}, columns {start + 1} to {start + 8}, is {number:08d}")

@@ -7,17 +7,20 @@ from typing import Any
 from crossmargin.conventions import CLEARS, CME, FICC
 from crossmargin.exceptions import InputError
 from crossmargin.margin.cme.model import CmeHvar, CmeSpan
+from crossmargin.margin.cme.span_ranges import NO_TIERS
 from crossmargin.margin.ficc.model import FiccVar
 from crossmargin.margin.historical_var import HistoricalVar
 from crossmargin.margin.model import ClearingHouse, MarginModel
 from crossmargin.policies import (
     CcpTable,
     CmeCorrelation,
+    CmeEquivalents,
     CmeFloor,
     HaircutRules,
     ObservedMarginRules,
     Policy,
     Span,
+    SpanTiers,
     build,
 )
 from crossmargin.policies.sections import SPAN
@@ -45,11 +48,12 @@ def clearing_houses(policy: Policy) -> tuple[ClearingHouse, ...]:
     """
     observed = policy.get(ObservedMarginRules)
     use = SHOW if observed is None else observed.use
+    stands_in = policy.get(CmeEquivalents)
     correlation, floor = policy.get(CmeCorrelation), policy.get(CmeFloor)
-    cme: MarginModel = CmeHvar(policy.cme, correlation, floor, use)
+    cme: MarginModel = CmeHvar(policy.cme, correlation, floor, use, stands_in)
     span = policy.get(Span)
     if policy.cme.model == SPAN and span is not None:
-        cme = CmeSpan(policy.cme, span, use)
+        cme = CmeSpan(policy.cme, span, use, policy.get(SpanTiers) or NO_TIERS, stands_in)
     ficc = FiccVar(policy.ficc, policy.get(HaircutRules))
     return (
         ClearingHouse(FICC, ficc, CLEARS[FICC]),

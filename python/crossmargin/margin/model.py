@@ -117,6 +117,8 @@ class ModelInputs:
         P&L the user brings for this clearing house.
     span_file : SpanFile, optional
         Parameters that replace the policy's, for a model that reads such files.
+    volumes : mapping of str to float
+        Contracts a day, by contract or root; empty where none are given.
     observed : tuple of ObservedMargin
         Margins of single contracts, for a model that is compared with them and scaled to them.
     outrights : tuple of Outright, optional
@@ -131,6 +133,7 @@ class ModelInputs:
     store: ScenarioStore
     cube: OwnCube | None = None
     span_file: SpanFile | None = None
+    volumes: Mapping[str, float] = field(default_factory=dict)
     observed: tuple[ObservedMargin, ...] = ()
     outrights: tuple[Outright, ...] | None = None
 

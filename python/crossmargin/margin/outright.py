@@ -12,7 +12,7 @@ from crossmargin.conventions import CME_XM, FUTURES, SEGMENTS
 from crossmargin.engine import Book, Execution
 from crossmargin.instruments.contracts import Contract, last_day, was_listed
 from crossmargin.instruments.universe import Universe
-from crossmargin.margin.cme.historical import front_contract
+from crossmargin.margin.cme.equivalents import front_contract
 from crossmargin.margin.model import PreparedModel
 from crossmargin.margin.observed import Outright
 from crossmargin.policies.sections.cme import FLOOR, SCALE

@@ -11,6 +11,7 @@ from crossmargin.policies.sections.agreement import AgreementRules, ClassDisallo
 from crossmargin.policies.sections.cme import (
     Cme,
     CmeCorrelation,
+    CmeEquivalents,
     CmeFloor,
     ObservedMarginRules,
 )
@@ -20,7 +21,7 @@ from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
 from crossmargin.policies.sections.short_rates import ShortRateTable
-from crossmargin.policies.sections.span import Span
+from crossmargin.policies.sections.span import Span, SpanTiers
 from crossmargin.policies.sections.specific import BasisProcessRules, SpreadRules
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "ClassDisallowance",
     "Cme",
     "CmeCorrelation",
+    "CmeEquivalents",
     "CmeFloor",
     "Eligibility",
     "Ficc",
@@ -43,6 +45,7 @@ __all__ = [
     "ScenarioRules",
     "ShortRateTable",
     "Span",
+    "SpanTiers",
     "SpreadCredit",
     "SpreadRules",
     "Stress",

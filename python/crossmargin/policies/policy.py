@@ -13,7 +13,13 @@ from crossmargin.exceptions import InputError
 from crossmargin.files import absolute
 from crossmargin.policies.building import build, check_origin, entries
 from crossmargin.policies.ccps import CcpTable, build_ccp, check_ccp_name
-from crossmargin.policies.files import merged, policy_bytes, policy_folder, shipped_policies
+from crossmargin.policies.files import (
+    merged,
+    parents_of,
+    policy_bytes,
+    policy_folder,
+    shipped_policies,
+)
 from crossmargin.policies.sections import REQUIRED, SECTIONS, SPAN, charges
 from crossmargin.policies.sections.agreement import AgreementRules
 from crossmargin.policies.sections.charges import GrossValueCharge
@@ -22,6 +28,7 @@ from crossmargin.policies.sections.common import Section
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc
 from crossmargin.policies.sections.scenarios import HouseScenarios, ScenarioRules, Stress
+from crossmargin.policies.sections.span import SpanTiers
 
 T = TypeVar("T")
 
@@ -55,9 +62,9 @@ class Policy:
     ----------
     name, title, authority, effective_from : str
     hash : str
-        SHA-256 of the file, and of the hash of the policy it extends.
+        SHA-256 of the file, and of the hashes of the policies it extends.
     extends : str
-        Name of the policy that gives all other entries; empty for none.
+        Names of the policies that give all other entries, with commas; empty for none.
     agreement, eligibility, scenarios, ficc, cme
         The required tables.
     optional : mapping of type to Section
@@ -168,7 +175,7 @@ def read_policy(path: str | Path | None = None) -> Policy:
     path : str or Path, optional
         A TOML file, or the name of a shipped policy; the default is the customer programme of
         30 April 2026. A file has all tables and keys of the default policy, or names in `extends`
-        a policy that has the others: a shipped one, or a file in the same folder.
+        one or several policies that have the others: shipped ones, or files in the same folder.
 
     Returns
     -------
@@ -196,7 +203,7 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
     name : str
         Its name in error messages.
     folder : Path, optional
-        Folder of the file that it extends.
+        Folder of the files that it extends.
 
     Returns
     -------
@@ -226,7 +233,7 @@ def parse_policy(text: bytes, *, name: str, folder: Path | None = None) -> Polic
         authority=data["authority"],
         effective_from=str(data["effective_from"]),
         hash=digest,
-        extends=data.get("extends", ""),
+        extends=", ".join(parents_of(data, name)),
         optional={type(built[key]): built[key] for key in built if key not in REQUIRED},
         ccps=ccps,
         charges=rates,
@@ -260,6 +267,14 @@ def _check_tables(built: Mapping[str, Any], where: str) -> None:
         )
     if built["cme"].model == SPAN and SPAN not in built:
         raise InputError(f"{where}: {SPAN}: the table is missing, and cme.model needs it")
+    tiers, span = built.get(SpanTiers.table), built.get(SPAN)
+    if tiers is not None and span is not None:
+        for root, _ in span.scan_ranges:
+            if tiers.tiers_of(root):
+                raise InputError(
+                    f"{where}: {SPAN}.scan_ranges names {root}, which has ranges by tier; give "
+                    f"them in {SpanTiers.table}.ranges, or take its tiers out"
+                )
 
 
 def _values(table: object, name: str, where: str, parameters: list[Parameter]) -> dict[str, Any]:

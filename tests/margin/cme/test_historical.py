@@ -9,13 +9,8 @@ import pytest
 
 from crossmargin.conventions import ALL, CASH, COMBINED, FUTURES, OTHER
 from crossmargin.engine import Cube, Execution, revalue
-from crossmargin.margin.cme.historical import (
-    Stressed,
-    cme_cubes,
-    cme_margin,
-    cme_vars,
-    equivalent_contracts,
-)
+from crossmargin.margin.cme.equivalents import equivalent_contracts
+from crossmargin.margin.cme.historical import Stressed, cme_cubes, cme_margin, cme_vars
 from crossmargin.margin.cme.model import CmeHvar, PreparedHvar
 from crossmargin.margin.model import ModelInputs, OwnCube
 from crossmargin.market.scenarios import (

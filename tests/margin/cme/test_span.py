@@ -15,7 +15,6 @@ from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import roots
 from crossmargin.margin.cme import span
 from crossmargin.margin.cme.span import (
-    ScanRanges,
     SpanModel,
     Spread,
     intra_charge,
@@ -27,6 +26,7 @@ from crossmargin.margin.cme.span import (
     with_file,
 )
 from crossmargin.margin.cme.span_file import FileSpread, SpanFile
+from crossmargin.margin.cme.span_ranges import NO_TIERS, ScanRanges
 from crossmargin.market.scenarios import HistoryShortError, ScenarioStore
 from crossmargin.policies import Span, read_policy
 
@@ -44,12 +44,12 @@ PROPERTY = settings(deadline=None, derandomize=True, database=None)
 def test_scan_risk_by_hand() -> None:
     # Three long at 600: falls of 1/3, 2/3, 3/3 lose 600, 1200, 1800; 3 * 600 * 3 * 0.33 = 1782.
     net = np.array([3.0, -2.0, 0.0])
-    risk, scenario = scan_risk(net, np.array([600.0, 900.0, 100.0]), 3.0, 0.33)
+    risk, scenario = scan_risk(net * np.array([600.0, 900.0, 100.0]), 3.0, 0.33)
     assert risk.tolist() == [1800.0, 1800.0, 0.0]
     # Long: the price falls by the whole range, scenario 13 of 16; short: it rises, 11; flat: 1.
     assert scenario.tolist() == [13, 11, 1]
     # Covered by half, the extreme moves, 15 up and 16 down, are one and a half ranges.
-    risk, scenario = scan_risk(net, np.array([600.0, 900.0, 100.0]), 3.0, 0.5)
+    risk, scenario = scan_risk(net * np.array([600.0, 900.0, 100.0]), 3.0, 0.5)
     assert risk.tolist() == [2700.0, 2700.0, 0.0]
     assert scenario.tolist() == [16, 15, 1]
 
@@ -58,7 +58,7 @@ def test_scan_risk_of_the_published_sofr_hedge() -> None:
     # CME, 2025: margins of eight quarterly SR3 contracts, each by itself, add up to 569,910 USD.
     net = np.array([100.0, 99.0, 99.0, 98.0, 97.0, 96.0, 95.0, 95.0])
     usd = np.array([425.0, 650.0, 765.0, 825.0, 825.0, 825.0, 800.0, 750.0])
-    risk, _ = scan_risk(-net, usd, 3.0, 0.33)
+    risk, _ = scan_risk(-net * usd, 3.0, 0.33)
     assert (net.sum(), risk.sum()) == (779.0, 569_910.0)
 
 
@@ -128,6 +128,7 @@ def model(
         rules=replace(RULES, **rules),
         ranges=ScanRanges(
             NAMES,
+            (None,) * len(NAMES),
             np.array([usd.get(name, np.nan) for name in NAMES]),
             ("",) * len(NAMES),
             ("",) * len(NAMES),
@@ -139,6 +140,7 @@ def model(
         delta=np.array([1.0] * root.size + ([] if cash is None else [cash])),
         root=root,
         month=np.array(list(contracts.values()), dtype=np.int64),
+        scan_range=root,
         priced=np.ones(10, dtype=bool),
     )
 
@@ -246,6 +248,7 @@ def test_parameters_are_calibrated_from_the_front_contracts(
     assert row["ZN"]["var_long"] == -zn.min()
     assert row["UB"] == {
         "root": "UB",
+        **dict.fromkeys(("tier", "first_month", "last_month")),
         "contract": None,
         "scan_range": 5.0,
         "origin": "supplied",
@@ -281,6 +284,7 @@ FILE = SpanFile(
         FileSpread(1, 0.9, ((KEY["ZN"], 1.0, "A"), (("CME", "ED"), 4.0, "B"))),
         FileSpread(2, 0.7, ((KEY["ZT"], 3.0, "A"), (KEY["ZN"], 2.0, "B"))),
     ),
+    securities={},
     not_decoded={},
 )
 
@@ -289,7 +293,7 @@ def test_what_a_file_holds_takes_the_place_of_the_policys() -> None:
     own = replace(
         RULES, product_codes=CODES, scan_ranges=(("ZT", 1.0), ("UB", 2.0)), calibration_rows=7
     )
-    rules, taken = with_file(own, FILE, np.datetime64("2025-03-13"))
+    rules, _, taken = with_file(own, NO_TIERS, FILE, np.datetime64("2025-03-13"))
     # UB's amounts are not in whole dollars; the first spread has a leg that is none of ours.
     assert dict(rules.scan_ranges) == {"ZT": 450.0, "UB": 2.0}
     assert dict(rules.delivery_charges) == {"ZN": 75.0}
@@ -301,7 +305,7 @@ def test_what_a_file_holds_takes_the_place_of_the_policys() -> None:
 
 def test_a_file_of_which_nothing_is_used_is_refused() -> None:
     with pytest.raises(InputError, match="span file: it has nothing for our roots"):
-        with_file(replace(RULES, product_codes=()), FILE, np.datetime64("2025-03-13"))
+        with_file(replace(RULES, product_codes=()), NO_TIERS, FILE, np.datetime64("2025-03-13"))
 
 
 @pytest.mark.parametrize(
@@ -314,8 +318,10 @@ def test_a_file_of_which_nothing_is_used_is_refused() -> None:
 )
 def test_a_file_of_another_day_is_refused(as_of: str, says: str) -> None:
     with pytest.raises(InputError, match=f"span file: it is of 2025-03-12, {says}"):
-        with_file(replace(RULES, product_codes=CODES), FILE, np.datetime64(as_of))
-    rules, _ = with_file(replace(RULES, product_codes=CODES), FILE, np.datetime64("2025-03-19"))
+        with_file(replace(RULES, product_codes=CODES), NO_TIERS, FILE, np.datetime64(as_of))
+    rules, _, _ = with_file(
+        replace(RULES, product_codes=CODES), NO_TIERS, FILE, np.datetime64("2025-03-19")
+    )
     assert dict(rules.scan_ranges)["ZT"] == 450.0
 
 
@@ -324,6 +330,7 @@ def test_a_file_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(InputError, match="span file: spreads need legs"):
         with_file(
             replace(RULES, product_codes=CODES),
+            NO_TIERS,
             replace(FILE, spreads=(twice,)),
             np.datetime64("2025-03-13"),
         )
@@ -384,7 +391,7 @@ spread_lists = st.lists(
 def test_credits_are_part_of_the_risk_and_scale_with_the_book(
     net: Any, usd: Any, spreads: list[Spread]
 ) -> None:
-    risk, _ = scan_risk(net, usd, 3.0, 0.33)
+    risk, _ = scan_risk(net * usd, 3.0, 0.33)
     np.testing.assert_array_equal(risk, np.abs(net * usd))
     count, credit = spread_credits(net, risk, spreads)
     assert (count >= 0.0).all()

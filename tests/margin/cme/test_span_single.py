@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from crossmargin.conventions import FUTURES
 from crossmargin.engine import Book
 from crossmargin.instruments.contracts import roots
-from crossmargin.margin.cme.span import ScanRanges, SpanModel, Spread, span_margin
+from crossmargin.margin.cme.span import SpanModel, Spread, span_margin
+from crossmargin.margin.cme.span_ranges import ScanRanges
 from crossmargin.margin.cme.span_single import TOO_LARGE, SingleSpan
 from crossmargin.margin.single import Held
 from crossmargin.policies import Span, read_policy
@@ -38,6 +39,7 @@ MODEL = SpanModel(
     ),
     ranges=ScanRanges(
         NAMES,
+        (None,) * len(NAMES),
         np.array([USD.get(k, np.nan) for k in range(len(NAMES))]),
         *((("",) * len(NAMES),) * 2),
         *((np.full(len(NAMES), np.nan),) * 2),
@@ -51,10 +53,32 @@ MODEL = SpanModel(
     delta=DELTA,
     root=ROOT,
     month=MONTH,
+    scan_range=ROOT,
     priced=np.ones(CONTRACT.size, dtype=bool),
 )
 LINES = st.dictionaries(st.integers(0, 9), st.integers(-40, 40), max_size=6).map(
     lambda held: sorted((i, float(q)) for i, q in held.items())
+)
+
+
+# SR3 has three ranges: its contracts are of months 1, 4 and 7.
+TIERED = replace(
+    MODEL,
+    ranges=ScanRanges(
+        (*NAMES[:SR3], *("SR3",) * 3, *NAMES[SR3 + 1 :]),
+        (*(None,) * SR3, (0, 2), (3, 5), (6, 9), *(None,) * (len(NAMES) - SR3 - 1)),
+        np.array(
+            [
+                *(USD.get(k, np.nan) for k in range(SR3)),
+                *(111.1, 333.3, 222.2),
+                *(USD.get(k, np.nan) for k in range(SR3 + 1, len(NAMES))),
+            ]
+        ),
+        *((("",) * (len(NAMES) + 2),) * 2),
+        *((np.full(len(NAMES) + 2, np.nan),) * 2),
+    ),
+    spreads=(*MODEL.spreads, Spread((SR3, ZT), (1.0, -1.0), 0.4)),
+    scan_range=np.array([ZN, ZT, SR3, SR3 + 1, ZB, ZN, SR3 + 2]),
 )
 
 
@@ -67,9 +91,22 @@ def columns(held: Held, model: SpanModel = MODEL) -> Any:
 
 
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
-@given(held=st.lists(LINES, min_size=4, max_size=4))
-def test_v_is_that_of_the_columns(held: Held) -> None:
-    assert list(SingleSpan(MODEL)(held)) == columns(held).v[0].tolist()
+@given(held=st.lists(LINES, min_size=4, max_size=4), model=st.sampled_from([MODEL, TIERED]))
+def test_v_is_that_of_the_columns(held: Held, model: SpanModel) -> None:
+    assert list(SingleSpan(model)(held)) == columns(held, model).v[0].tolist()
+
+
+def test_v_by_hand_with_ranges_by_tier() -> None:
+    plain = replace(TIERED, spreads=(), rules=replace(RULES, tiers=(), intra_spreads=()))
+    # SR3 +5 near, -2 behind, +1 far: they gain 5 * 111.1 - 2 * 333.3 + 222.2 together.
+    v = SingleSpan(plain)([[], [(2, 5.0), (3, -2.0), (6, 1.0)], [], []])
+    assert v[FUTURES] == 5 * 111.1 - 2 * 333.3 + 222.2
+    # A net delta of zero, or one that gains when prices fall, forms no spread.
+    spread = replace(plain, spreads=(Spread((SR3, ZT), (1.0, -1.0), 0.4),))
+    for near in (1.0, 2.0):
+        held: Held = [[], [(1, -1.0), (2, near), (3, -1.0)], [], []]
+        expected = abs(near * 111.1 - 333.3) + 400.1
+        assert SingleSpan(spread)(held)[FUTURES] == pytest.approx(expected, rel=1e-15)
 
 
 def test_v_by_hand() -> None:
@@ -89,3 +126,4 @@ def test_every_part_has_a_say() -> None:
 def test_an_absurd_component_is_not_answered(quantity: float) -> None:
     # The credit outweighs the scan risk only in V: the columns refuse the account.
     assert SingleSpan(MODEL)([[], [(0, quantity)], [], []]) == TOO_LARGE
+    assert SingleSpan(TIERED)([[], [(2, quantity), (3, -quantity)], [], []]) == TOO_LARGE

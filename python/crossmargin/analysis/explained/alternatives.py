@@ -158,6 +158,7 @@ def _margins(asked: Asked, priced: Subset, horizon: int) -> dict[str, CcpMargin]
             eligible=stages.models.eligible[priced.kept],
             store=stages.kept.scenarios,
             span_file=stages.parsed.span_file,
+            volumes=stages.parsed.volumes,
             outrights=stages.models.ccps[one.ccp].outrights,
         )
         try:

@@ -60,11 +60,18 @@ def v_span(
 
 
 def scan_loss(
-    net: float,
-    usd: float,
+    gain: float,
     largest: float,
 ) -> float:
-    return abs(net * usd) * largest
+    return abs(gain) * largest
+
+
+def spread_delta(
+    net: float,
+    gain: float,
+) -> float:
+    against = net * gain
+    return 0.0 if against < 0.0 else net
 
 
 def held_on_side(

@@ -6,22 +6,21 @@ Methodology, section 5. Cash positions enter as futures-equivalents.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 
 from crossmargin import exact
-from crossmargin.arrays import Dates, Float, Integer, Mask
+from crossmargin.arrays import Dates, Float, Mask
 from crossmargin.conventions import CME, SEGMENTS, UNIONS
 from crossmargin.engine import Book, Cube, Execution, Measure, revalue, segment_tails
 from crossmargin.engine.execution import DEFAULT_EXECUTION
-from crossmargin.instruments.contracts import Contract, was_listed
-from crossmargin.instruments.universe import TREASURY, Universe
+from crossmargin.instruments.universe import Universe
+from crossmargin.margin.cme.equivalents import Equivalents, equivalents
 from crossmargin.margin.cme.rule import larger, v_cme, v_cme_stressed
 from crossmargin.margin.portfolios import CcpMargin, holds
-from crossmargin.margin.stress import equivalent_bucket, in_period, where_it_moves
+from crossmargin.margin.stress import in_period, where_it_moves
 from crossmargin.market import Market
 from crossmargin.market.scenarios import (
     CorrelationScaling,
@@ -89,35 +88,6 @@ def by_period(
     return Stressed(Cube(np.hstack(parts), scenario=names), tuple(rows), tuple(kept))
 
 
-def equivalent_contracts(rules: Cme, as_of: np.datetime64) -> list[Contract | None]:
-    """Return the contracts that stand for cash: of each root the first not yet deliverable.
-
-    Parameters
-    ----------
-    rules : Cme
-        The roots by remaining years.
-    as_of : datetime64[D]
-        A contract's delivery month begins after it.
-
-    Returns
-    -------
-    list of Contract
-        One for each bucket of `rules.equivalent_roots`; None where the root was not listed yet.
-    """
-    return [front_contract(root, as_of) for _, root in rules.equivalent_roots]
-
-
-def front_contract(root: str, as_of: np.datetime64) -> Contract | None:
-    """Return the first contract of a root whose delivery month begins after a date, if listed."""
-    for ahead in range(1, 13):
-        with suppress(ValueError):
-            month = as_of.astype("datetime64[M]") + np.timedelta64(ahead, "M")
-            contract = Contract(root, month)
-            if was_listed(contract, as_of):
-                return contract
-    return None
-
-
 def cme_cubes(
     universe: Universe,
     market: Market,
@@ -126,6 +96,7 @@ def cme_cubes(
     correlation: CmeCorrelation | None = None,
     floor: CmeFloor | None = None,
     *,
+    equivalent: Equivalents | None = None,
     store: ScenarioStore | None = None,
     execution: Execution = DEFAULT_EXECUTION,
 ) -> tuple[Cube, Stressed, Mask]:
@@ -144,6 +115,8 @@ def cme_cubes(
         How far HVaR's scenarios take on the correlation of recent days.
     floor : CmeFloor, optional
         How far today's volatility is raised in calm markets.
+    equivalent : Equivalents, optional
+        What stands for each Treasury; without it the contract of its bucket, by DV01.
     store : ScenarioStore, optional
         Keeps the scenarios for the next call.
     execution : Execution
@@ -193,7 +166,7 @@ def cme_cubes(
             f"({windows or 'it has none'}); give a history that does, or set "
             f"{scenarios.named}"
         )
-    equivalent, priced = equivalents(universe, rules, market.as_of)
+    equivalent = equivalent or equivalents(universe, rules, market.as_of)
     pnl, stressed_pnl = (
         _as_futures(revalue(universe.terms, shock, **execution.kernels), universe, equivalent)
         for shock in (scaled.shock, plain.shock[stressed])
@@ -203,54 +176,18 @@ def cme_cubes(
     date = plain.date[stressed]
     periods = by_period(universe, scenarios, stressed_pnl, date, date.astype(str).tolist())
     assert periods is not None  # A tagged row lies in a period.
-    return historical, periods, priced
+    return historical, periods, equivalent.priced
 
 
-def equivalents(
-    universe: Universe, rules: Cme, as_of: np.datetime64
-) -> tuple[tuple[Integer, Float], Mask]:
-    """Return the contract that stands for each Treasury, and how many of it make up a lot.
-
-    Parameters
-    ----------
-    universe : Universe
-        It holds the contracts of `equivalent_contracts`.
-    rules : Cme
-        The roots by remaining years.
-    as_of : datetime64[D]
-
-    Returns
-    -------
-    contract, ratio : ndarray of int64 and float64
-        One entry for each Treasury; they are the universe's first instruments.
-    priced : ndarray of bool, [I]
-    """
-    limits = [limit for limit, _ in rules.equivalent_roots]
-    number = {name: i for i, name in enumerate(universe.name.tolist())}
-    of_bucket = np.array(
-        [number[c.symbol] if c else -1 for c in equivalent_contracts(rules, as_of)]
-    )
-    treasury = np.flatnonzero(universe.kind == TREASURY)
-    contract = of_bucket[equivalent_bucket(universe.years[treasury], limits)]
-    dv01 = universe.sensitivities.dv01
-    priced = universe.priced.copy()
-    priced[treasury] &= (contract >= 0) & priced[contract] & (dv01[contract] > 0.0)
-    ratio = np.zeros(treasury.size)
-    np.divide(dv01[treasury], dv01[contract], out=ratio, where=priced[treasury])
-    return (contract, ratio), priced
-
-
-def _as_futures(pnl: Float, universe: Universe, equivalent: tuple[Integer, Float]) -> Float:
+def _as_futures(pnl: Float, universe: Universe, equivalent: Equivalents) -> Float:
     """Return P&L with futures-equivalents for Treasuries, and zero for forward cash legs."""
-    contract, ratio = equivalent
+    contract, ratio = equivalent.contract, equivalent.ratio
     out = np.where((universe.root != "")[:, None], pnl, 0.0)
     out[: contract.size] = exact.round_to_grid(ratio[:, None] * pnl[contract])
     return out
 
 
-def scaled_cube(
-    cube: Cube, factor: Float, universe: Universe, rules: Cme, as_of: np.datetime64
-) -> Cube:
+def scaled_cube(cube: Cube, factor: Float, universe: Universe, equivalent: Equivalents) -> Cube:
     """Return a cube of `cme_cubes` with the P&L of each contract multiplied by a factor.
 
     Parameters
@@ -258,7 +195,8 @@ def scaled_cube(
     cube : Cube, [I x S]
     factor : ndarray of float64, [I]
         Of futures.
-    universe, rules, as_of
+    universe : Universe
+    equivalent : Equivalents
         As for `cme_cubes`.
 
     Returns
@@ -266,7 +204,6 @@ def scaled_cube(
     Cube
         On the grid. Cash enters as futures-equivalents of the contracts' new P&L.
     """
-    equivalent, _ = equivalents(universe, rules, as_of)
     moved = np.flatnonzero(factor != 1.0)
     pnl = cube.pnl.copy()
     pnl[moved] = exact.round_to_grid(factor[moved, None] * cube.pnl[moved])

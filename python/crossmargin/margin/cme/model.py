@@ -17,18 +17,23 @@ from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import Contract, roots
 from crossmargin.instruments.universe import FORWARD_CASH, FUTURE, TREASURY, Universe
 from crossmargin.margin.cme._scalar import larger, v_cme, v_cme_stressed
+from crossmargin.margin.cme.equivalents import (
+    Equivalents,
+    equivalent_contracts,
+    equivalents,
+    front_contract,
+)
 from crossmargin.margin.cme.historical import (
     Stressed,
     by_period,
     cme_cubes,
     cme_margin,
     cme_vars,
-    equivalent_contracts,
-    front_contract,
     scaled_cube,
 )
 from crossmargin.margin.cme.span import SpanModel, scaled_ranges, span_margin, span_model
 from crossmargin.margin.cme.span_parts import span_parts
+from crossmargin.margin.cme.span_ranges import NO_TIERS, tier_contracts
 from crossmargin.margin.cme.span_single import SingleSpan
 from crossmargin.margin.model import Incremental, ModelInputs, PreparedModel
 from crossmargin.margin.observed import Outright, described, factors, notes_on
@@ -37,13 +42,13 @@ from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import CcpMargin, Portfolios
 from crossmargin.market.market import Note
 from crossmargin.market.scenarios import StressWindow
-from crossmargin.policies import Cme, CmeCorrelation, CmeFloor, Span
+from crossmargin.policies import Cme, CmeCorrelation, CmeEquivalents, CmeFloor, Span, SpanTiers
 from crossmargin.policies.sections import SPAN
 from crossmargin.policies.sections.cme import SHOW
 
 OWN_PNL = "the P&L given for CME stands as it is: the policy's scaling does not apply to it"
 ONE_RANGE = (
-    "by scan ranges a root has one range for all its contracts: only a margin of the root scales it"
+    "a scan range is that of all contracts of a root or tier: only a margin of the root scales it"
 )
 """Why a model is not scaled to an observed margin."""
 
@@ -61,12 +66,15 @@ class CmeHvar:
         How far volatility is raised in calm markets.
     use : str
         What observed margins are used for; see `ObservedMarginRules`.
+    equivalents : CmeEquivalents, optional
+        Which contracts may stand for cash.
     """
 
     rules: Cme
     correlation: CmeCorrelation | None = None
     floor: CmeFloor | None = None
     use: str = SHOW
+    equivalents: CmeEquivalents | None = None
     name: ClassVar[str] = "hvar"
 
     def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
@@ -80,10 +88,11 @@ class CmeHvar:
     def prepare(self, inputs: ModelInputs, execution: Execution) -> PreparedHvar:
         """Return the model for a market; see `MarginModel.prepare`."""
         universe, market = inputs.universe, inputs.market
-        if inputs.span_file is not None:
-            raise InputError(f"span file: the policy's cme.model is {self.name}, not {SPAN}")
+        self._check_span_file(inputs)
         stressed: Stressed | None
+        equivalent = None
         if inputs.cube is None:
+            equivalent = _equivalents(inputs, self.rules, self.equivalents)
             historical, stressed, priced = cme_cubes(
                 universe,
                 market,
@@ -91,6 +100,7 @@ class CmeHvar:
                 inputs.scenarios,
                 self.correlation,
                 self.floor,
+                equivalent=equivalent,
                 store=inputs.store,
                 execution=execution,
             )
@@ -108,19 +118,33 @@ class CmeHvar:
         unpriced[_not_margined(inputs)] = ""
         horizon = self.rules.horizon if inputs.cube is None else None
         prepared = PreparedHvar(
-            self.rules, historical, stressed, unpriced, horizon, inputs.scenarios.stress
+            self.rules, historical, stressed, unpriced, horizon, inputs.scenarios.stress, equivalent
         )
         own = [] if inputs.cube is None else [one.instrument for one in inputs.observed]
         outrights = _outrights(prepared, inputs, self.use, dict.fromkeys(own, OWN_PNL), execution)
         factor = factors(outrights, universe)
-        if (factor != 1.0).any():
-            scaled = partial(
-                scaled_cube, factor=factor, universe=universe, rules=self.rules, as_of=market.as_of
-            )
+        if equivalent is not None and (factor != 1.0).any():
+            scaled = partial(scaled_cube, factor=factor, universe=universe, equivalent=equivalent)
             historical = scaled(historical)
             if stressed is not None:
                 stressed = replace(stressed, cube=scaled(stressed.cube))
         return replace(prepared, historical=historical, stressed=stressed, outrights=outrights)
+
+    def _check_span_file(self, inputs: ModelInputs) -> None:
+        """Raise InputError for a SPAN file that the model has no use for."""
+        file, table = inputs.span_file, self.equivalents
+        if file is None:
+            return
+        if table is None or not table.from_span_file:
+            raise InputError(
+                f"span file: the policy's cme.model is {self.name}, not {SPAN}, and it takes no "
+                "securities from the file (equivalents.from_span_file)"
+            )
+        if inputs.cube is not None:
+            raise InputError(f"span file: it is of no use beside {inputs.cube.name}; leave one out")
+        file.check_age(inputs.market.as_of)
+        if not file.securities:
+            raise InputError("span file: it names no debt securities; leave it out")
 
 
 @dataclass(frozen=True)
@@ -140,6 +164,8 @@ class PreparedHvar:
         Length of the moves, business days; None if the P&L is the user's.
     stress : tuple of StressWindow
         The periods of stress.
+    equivalents : Equivalents, optional
+        What stands for each Treasury; None if the P&L is the user's.
     outrights : tuple of Outright
         By whose factors the P&L is scaled.
     """
@@ -150,6 +176,7 @@ class PreparedHvar:
     unpriced: Text
     horizon: int | None
     stress: tuple[StressWindow, ...]
+    equivalents: Equivalents | None = None
     outrights: tuple[Outright, ...] = ()
     without_basis: ClassVar[tuple[str, ...]] = ()
     without_spread: ClassVar[tuple[str, ...]] = ()
@@ -205,8 +232,9 @@ class PreparedHvar:
         return notes_on(self.outrights)
 
     def describe(self) -> dict[str, Any]:
-        """Return the outrights beside the observed margins, if any were given."""
-        return described(self.outrights)
+        """Return what stands for cash, and the outrights beside the observed margins."""
+        stands = {} if self.equivalents is None else self.equivalents.describe()
+        return {**stands, **described(self.outrights)}
 
 
 @dataclass(frozen=True)
@@ -219,11 +247,17 @@ class CmeSpan:
     span : Span
     use : str
         What observed margins are used for; see `ObservedMarginRules`.
+    tiers : SpanTiers
+        Roots with scan ranges by tier.
+    equivalents : CmeEquivalents, optional
+        Which contracts may stand for cash.
     """
 
     rules: Cme
     span: Span
     use: str = SHOW
+    tiers: SpanTiers = NO_TIERS
+    equivalents: CmeEquivalents | None = None
     name: ClassVar[str] = SPAN
 
     def contracts(self, as_of: np.datetime64) -> Sequence[Contract]:
@@ -231,6 +265,7 @@ class CmeSpan:
         needed = [
             *equivalent_contracts(self.rules, as_of),
             *(front_contract(root, as_of) for root in roots()),
+            *tier_contracts(self.tiers, as_of),
         ]
         return [contract for contract in needed if contract is not None]
 
@@ -245,12 +280,15 @@ class CmeSpan:
             raise InputError(
                 f"{inputs.cube.name}: the policy's cme.model, {self.name}, takes no cube"
             )
+        equivalent = _equivalents(inputs, self.rules, self.equivalents)
         model = span_model(
             universe,
             inputs.market,
             self.rules,
             self.span,
             inputs.span_file,
+            tiers=self.tiers,
+            equivalent=equivalent,
             store=inputs.store,
             execution=execution,
         )
@@ -258,7 +296,7 @@ class CmeSpan:
         lacking = np.where(universe.kind == FUTURE, "NO_SCAN_RANGE", _reason_unpriced(universe))
         unpriced = np.where(model.priced, "", lacking).astype(object)
         unpriced[_not_margined(inputs)] = ""
-        prepared = PreparedSpan(model, unpriced, self.rules.horizon)
+        prepared = PreparedSpan(model, unpriced, self.rules.horizon, equivalent)
         own = [one.instrument for one in inputs.observed if one.contract is not None]
         outrights = _outrights(prepared, inputs, self.use, dict.fromkeys(own, ONE_RANGE), execution)
         return replace(prepared, model=scaled_ranges(model, outrights), outrights=outrights)
@@ -275,6 +313,8 @@ class PreparedSpan:
         See `PreparedModel`.
     horizon : int
         Length of the moves that parameters are calibrated on, business days.
+    equivalents : Equivalents
+        What stands for each Treasury.
     outrights : tuple of Outright
         By whose factors the scan ranges are scaled.
     """
@@ -282,6 +322,7 @@ class PreparedSpan:
     model: SpanModel
     unpriced: Text
     horizon: int
+    equivalents: Equivalents
     outrights: tuple[Outright, ...] = ()
     without_basis: ClassVar[tuple[str, ...]] = ()
     without_spread: ClassVar[tuple[str, ...]] = ()
@@ -309,8 +350,24 @@ class PreparedSpan:
         return notes_on(self.outrights)
 
     def describe(self) -> dict[str, Any]:
-        """Return scan ranges and credit rates, where each came from, and the outrights."""
-        return {**self.model.describe(), **described(self.outrights)}
+        """Return the parameters, where each came from, what stands for cash, and the outrights."""
+        return {
+            **self.model.describe(),
+            **self.equivalents.describe(),
+            **described(self.outrights),
+        }
+
+
+def _equivalents(inputs: ModelInputs, rules: Cme, table: CmeEquivalents | None) -> Equivalents:
+    """Return what stands for each Treasury."""
+    return equivalents(
+        inputs.universe,
+        rules,
+        inputs.market.as_of,
+        table,
+        volumes=inputs.volumes,
+        file=inputs.span_file,
+    )
 
 
 def _outrights(

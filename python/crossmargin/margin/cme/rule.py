@@ -38,9 +38,15 @@ def v_span(
     return np.maximum(total, 0.0)
 
 
-def scan_loss(net: Float, usd: Float, largest: float) -> Float:
-    """Return the largest loss of a net delta over moves either way, in USD a scan range."""
-    return np.asarray(np.abs(net * usd) * largest)
+def scan_loss(gain: Float, largest: float) -> Float:
+    """Return the largest loss over moves either way, from the gain over a whole scan range."""
+    return np.asarray(np.abs(gain) * largest)
+
+
+def spread_delta(net: Float, gain: Float) -> Float:
+    """Return the net delta that may form spreads: none where it gains when prices fall."""
+    against = net * gain
+    return np.where(against < 0.0, 0.0, net)
 
 
 def held_on_side(deltas: BucketColumns, side: float) -> Float:

@@ -15,21 +15,32 @@ import numpy as np
 from crossmargin import engine, exact
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.conventions import CME, PORTFOLIOS, SEGMENTS
-from crossmargin.engine import Book, Execution, revalue, tail_size
+from crossmargin.engine import Book, Execution, revalue
 from crossmargin.engine.execution import DEFAULT_EXECUTION
 from crossmargin.exceptions import InputError
-from crossmargin.instruments.contracts import roots
+from crossmargin.instruments.contracts import month_number, roots
 from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.universe import FUTURE, TREASURY, Universe
-from crossmargin.margin.cme.historical import equivalents, front_contract
-from crossmargin.margin.cme.rule import held_on_side, scan_loss, v_span
+from crossmargin.margin.cme.equivalents import Equivalents, equivalents, front_contract
+from crossmargin.margin.cme.rule import held_on_side, scan_loss, spread_delta, v_span
 from crossmargin.margin.cme.span_file import Key, SpanFile
+from crossmargin.margin.cme.span_ranges import (
+    CALIBRATED,
+    FROM_FILE,
+    NO_TIERS,
+    QUARTERLY,
+    SUPPLIED,
+    ScanRanges,
+    loss,
+    months_ahead,
+    range_name,
+    scan_ranges,
+)
 from crossmargin.margin.observed import Outright
 from crossmargin.margin.portfolios import CcpMargin, Items, holds, joined, portfolio_sums
 from crossmargin.market import Market
-from crossmargin.market.calendars import business_days_between
 from crossmargin.market.scenarios import ScenarioStore
-from crossmargin.policies import Cme, Span
+from crossmargin.policies import Cme, Span, SpanTiers
 
 THIRDS = (0, 0, 1, 1, -1, -1, 2, 2, -2, -2, 3, 3, -3, -3)
 """Price moves of SPAN's scenarios 1 to 14, in thirds of the scan range. Each comes twice, with
@@ -39,10 +50,7 @@ DELTA_STEPS = 2.0**32
 are then exact, in any order."""
 BLOCK_GROUPS = 4096
 """Groups of a book that are worked on at once."""
-OLDEST_FILE = 5
-"""Largest age of a SPAN file, in business days before the as-of date."""
 COMPONENTS = ("scan", "intra", "delivery", "credit")
-SUPPLIED, CALIBRATED, FROM_FILE = "supplied", "calibrated", "file"
 
 
 @dataclass(frozen=True)
@@ -64,47 +72,6 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class ScanRanges:
-    """The scan range of every root, and the VaR of its front contract.
-
-    Attributes
-    ----------
-    root : tuple of str, [K]
-    usd : ndarray of float64, [K]
-        Per contract; NaN where it is not supplied and cannot be calibrated.
-    origin : tuple of str, [K]
-        `supplied`, `calibrated`, `file`, or empty.
-    contract : tuple of str, [K]
-        The front contract; empty where none is priced.
-    var_long, var_short : ndarray of float64, [K]
-        One-row VaR of one front contract over the calibration's rows at its level, USD.
-    """
-
-    root: tuple[str, ...]
-    usd: Float
-    origin: tuple[str, ...]
-    contract: tuple[str, ...]
-    var_long: Float
-    var_short: Float
-
-    def describe(self) -> list[dict[str, Any]]:
-        """Return a row per root of plain values, None for what is empty or NaN."""
-        values: dict[str, Sequence[str] | Sequence[float]] = {
-            "root": self.root,
-            "contract": self.contract,
-            "scan_range": self.usd.tolist(),
-            "origin": self.origin,
-            "var_long": self.var_long.tolist(),
-            "var_short": self.var_short.tolist(),
-        }
-        # Only NaN differs from itself.
-        return [
-            {name: None if x == "" or x != x else x for name, x in zip(values, row, strict=True)}
-            for row in zip(*values.values(), strict=True)
-        ]
-
-
-@dataclass(frozen=True)
 class SpanModel:
     """The model's parameters, resolved for the instruments of a run.
 
@@ -119,8 +86,9 @@ class SpanModel:
         The contract, 0 to C - 1, of an instrument's delta; -1 for one without a delta.
     delta : ndarray of float64, [I]
         Contracts per lot or contract; zero for a forward cash leg.
-    root, month : ndarray of int64, [C]
-        The number of each contract's root, and its delivery in months after the as-of month.
+    root, month, scan_range : ndarray of int64, [C]
+        The number of each contract's root, its delivery in months after the as-of month, and the
+        number of its scan range.
     priced : ndarray of bool, [I]
         The instruments that the model covers.
     from_file : tuple of str
@@ -134,12 +102,13 @@ class SpanModel:
     delta: Float
     root: Integer
     month: Integer
+    scan_range: Integer
     priced: Mask
     from_file: tuple[str, ...] = ()
 
     def legs_of(self, spread: Spread) -> list[tuple[str, float]]:
         """Return root and ratio of each leg."""
-        return [(self.ranges.root[k], r) for k, r in zip(spread.root, spread.ratio, strict=True)]
+        return [(self.ranges.roots[k], r) for k, r in zip(spread.root, spread.ratio, strict=True)]
 
     def spread_names(self) -> tuple[str, ...]:
         """Return each spread's legs as text: ``ZT 3 : Z3N -2``."""
@@ -178,6 +147,8 @@ class SpanDetail:
     ----------
     net_delta : ndarray of float64, [R x 5 x K]
         Contracts.
+    gain : ndarray of float64, [R x 5 x K]
+        USD when the price of each contract rises by its scan range.
     scan, intra, delivery : ndarray of float64, [R x 5 x K]
         USD.
     scenario : ndarray of int64, [R x 5 x K]
@@ -187,6 +158,7 @@ class SpanDetail:
     """
 
     net_delta: Float
+    gain: Float
     scan: Float
     scenario: Integer
     intra: Float
@@ -210,7 +182,7 @@ class SpanDetail:
             found.append(
                 Items(
                     component,
-                    model.spread_names() if component == "credit" else model.ranges.root,
+                    model.spread_names() if component == "credit" else model.ranges.roots,
                     group=at[0] + first,
                     portfolio=at[1],
                     item=at[2],
@@ -229,6 +201,8 @@ def span_model(
     rules: Span,
     file: SpanFile | None = None,
     *,
+    tiers: SpanTiers = NO_TIERS,
+    equivalent: Equivalents | None = None,
     store: ScenarioStore | None = None,
     execution: Execution = DEFAULT_EXECUTION,
 ) -> SpanModel:
@@ -237,7 +211,8 @@ def span_model(
     Parameters
     ----------
     universe : Universe
-        It holds the front contract of every root and those of `equivalent_contracts`.
+        It holds the front contract of every root, and those of `equivalent_contracts` and
+        `tier_contracts`.
     market : Market
         The history.
     cme : Cme
@@ -246,6 +221,10 @@ def span_model(
         From the policy.
     file : SpanFile, optional
         What it holds replaces the policy's parameters.
+    tiers : SpanTiers, optional
+        Roots with scan ranges by tier.
+    equivalent : Equivalents, optional
+        What stands for each Treasury; without it the contract of its bucket, by DV01.
     store : ScenarioStore, optional
         Keeps the scenarios for the next call.
     execution : Execution
@@ -264,12 +243,13 @@ def span_model(
     Notes
     -----
     Scan range: the k-th largest absolute P&L of one front contract over the unscaled moves of the
-    look-back, k as for VaR. Rate of a spread: 1 - the same measure of the spread's position over
-    the sum of its legs', at least zero; zero where a leg has no priced front contract.
+    look-back, k as for VaR; of a tier the largest of those of its quarterly contracts. Rate of a
+    spread: 1 - the same measure of the spread's position over the sum of its legs', at least zero;
+    zero where a leg has no priced front contract.
     """
     from_file: tuple[str, ...] = ()
     if file is not None:
-        rules, from_file = with_file(rules, file, market.as_of)
+        rules, tiers, from_file = with_file(rules, tiers, file, market.as_of)
     scenarios = (store or ScenarioStore()).of(
         market.history,
         horizon=cme.horizon,
@@ -287,7 +267,15 @@ def span_model(
         at = -1 if contract is None else number.get(contract.symbol, -1)
         front.append(at if at >= 0 and universe.priced[at] else -1)
     moves = np.array([pnl[at] if at >= 0 else np.full(pnl.shape[1], np.nan) for at in front])
-    ranges = _scan_ranges(names, front, moves, universe, rules, from_file)
+    ranges = scan_ranges(
+        dict(zip(names, front, strict=True)),
+        pnl,
+        universe,
+        market.as_of,
+        rules,
+        tiers,
+        from_file,
+    )
     rates = rules.spread_rates or tuple(
         _offset(legs, names, moves, rules.calibration_level) for legs in rules.spreads
     )
@@ -299,24 +287,29 @@ def span_model(
         )
         for legs, rate in zip(rules.spreads, rates, strict=True)
     )
-    return _resolved(universe, market.as_of, cme, rules, ranges, spreads, from_file)
+    equivalent = equivalent or equivalents(universe, cme, market.as_of)
+    return _resolved(universe, market.as_of, equivalent, rules, ranges, spreads, from_file)
 
 
 def scaled_ranges(model: SpanModel, outrights: Sequence[Outright]) -> SpanModel:
-    """Return a model with the scan range of each root multiplied by its outright's factor."""
+    """Return a model with the scan ranges of each root multiplied by its outright's factor."""
     of = {one.observed.instrument: one.factor for one in outrights}
     ranges = model.ranges
     factor = np.array([of.get(root, 1.0) for root in ranges.root])
     return replace(model, ranges=replace(ranges, usd=ranges.usd * factor))
 
 
-def with_file(rules: Span, file: SpanFile, as_of: np.datetime64) -> tuple[Span, tuple[str, ...]]:
+def with_file(
+    rules: Span, tiers: SpanTiers, file: SpanFile, as_of: np.datetime64
+) -> tuple[Span, SpanTiers, tuple[str, ...]]:
     """Return a policy's parameters, replaced by those that a SPAN file holds.
 
     Parameters
     ----------
     rules : Span
         Their product codes say what the file calls each root.
+    tiers : SpanTiers
+        Roots with scan ranges by tier.
     file : SpanFile
         Its tiers are not used: the charges between them are in records that are not decoded.
     as_of : datetime64[D]
@@ -324,22 +317,19 @@ def with_file(rules: Span, file: SpanFile, as_of: np.datetime64) -> tuple[Span, 
     Returns
     -------
     rules : Span
+    tiers : SpanTiers
     taken : tuple of str
-        Names of the parameters that came from the file: `scan_ranges.ZN`, `spreads`, ...
+        Names of the parameters that came from the file: `scan_ranges.ZN`, `scan_ranges.SR3.1`,
+        `spreads`, ...
 
     Raises
     ------
     InputError
         The file is dated later or is too old, or it has nothing for these roots.
     """
-    if file.business_date > as_of:
-        raise InputError(f"span file: it is of {file.business_date}, after the as-of date {as_of}")
-    if business_days_between(file.business_date, as_of, "bond") > OLDEST_FILE:
-        raise InputError(
-            f"span file: it is of {file.business_date}, more than {OLDEST_FILE} business days "
-            f"before the as-of date {as_of}; give that day's"
-        )
+    file.check_age(as_of)
     ranges, delivery = dict(rules.scan_ranges), dict(rules.delivery_charges)
+    of_tier = {(root, tier): usd for root, tier, usd in tiers.ranges}
     root_of: dict[Key, str] = {}
     taken = []
     for root, exchange, product in rules.product_codes:
@@ -349,9 +339,19 @@ def with_file(rules: Span, file: SpanFile, as_of: np.datetime64) -> tuple[Span, 
         root_of[commodity] = root
         front = front_contract(root, as_of)
         seen = file.scan_range.get((exchange, product), {})
-        if front is not None and seen.get(front.month, 0.0) > 0.0:
+        own = tiers.tiers_of(root)
+        if not own and front is not None and seen.get(front.month, 0.0) > 0.0:
             ranges[root] = seen[front.month]
-            taken.append(f"scan_ranges.{root}")
+            taken.append(range_name(root, 0))
+        for tier, (first, last) in enumerate(own, start=1):
+            usd = [
+                usd
+                for month, usd in seen.items()
+                if first <= months_ahead(month, as_of) <= last and month_number(month) in QUARTERLY
+            ]
+            if max(usd, default=0.0) > 0.0:
+                of_tier[root, tier] = max(usd)
+                taken.append(range_name(root, tier))
         months = file.delivery.get(commodity[1], {})
         begun = [amount for month, amount in months.items() if month <= as_of]
         if begun:
@@ -380,47 +380,8 @@ def with_file(rules: Span, file: SpanFile, as_of: np.datetime64) -> tuple[Span, 
     for message, kept in changed.rules().items():
         if not kept:
             raise InputError(f"span file: {message}")
-    return changed, tuple(taken)
-
-
-def _scan_ranges(
-    names: tuple[str, ...],
-    front: list[int],
-    moves: Float,
-    universe: Universe,
-    rules: Span,
-    from_file: tuple[str, ...],
-) -> ScanRanges:
-    """Return each root's scan range: the supplied one, else that of its front contract's moves."""
-    supplied = dict(rules.scan_ranges)
-    level = rules.calibration_level
-    calibrated = [_loss(np.abs(move), level) for move in moves]
-    origin = [
-        FROM_FILE
-        if f"scan_ranges.{name}" in from_file
-        else SUPPLIED
-        if name in supplied
-        else CALIBRATED
-        if at >= 0
-        else ""
-        for name, at in zip(names, front, strict=True)
-    ]
-    usd = [supplied.get(name, seen) for name, seen in zip(names, calibrated, strict=True)]
-    return ScanRanges(
-        root=names,
-        usd=np.array(usd),
-        origin=tuple(origin),
-        contract=tuple(str(universe.name[at]) if at >= 0 else "" for at in front),
-        var_long=np.array([_loss(-move, level) for move in moves]),
-        var_short=np.array([_loss(move, level) for move in moves]),
-    )
-
-
-def _loss(loss: Float, level: float) -> float:
-    """Return the k-th largest loss (methodology, section 1)."""
-    _, k = tail_size(level, loss.size)
-    # For a root without a priced contract all losses, and so the answer, are NaN.
-    return float(np.sort(loss)[-k])
+    by_tier = replace(tiers, ranges=tuple((*key, usd) for key, usd in of_tier.items()))
+    return changed, by_tier, tuple(taken)
 
 
 def _offset(
@@ -432,16 +393,16 @@ def _offset(
     for root, ratio, side in legs:
         move = moves[names.index(root)]
         position = position + (ratio if side == "A" else -ratio) * move
-        apart += ratio * _loss(np.abs(move), level)
+        apart += ratio * loss(np.abs(move), level)
     if not apart > 0.0:
         return 0.0
-    return max(0.0, 1.0 - _loss(np.abs(position), level) / apart)
+    return max(0.0, 1.0 - loss(np.abs(position), level) / apart)
 
 
 def _resolved(
     universe: Universe,
     as_of: np.datetime64,
-    cme: Cme,
+    equivalent: Equivalents,
     rules: Span,
     ranges: ScanRanges,
     spreads: tuple[Spread, ...],
@@ -454,19 +415,21 @@ def _resolved(
     column[futures] = np.arange(futures.size)
     delta = np.zeros(size)
     delta[futures] = 1.0
-    (stands_for, ratio), priced = equivalents(universe, cme, as_of)
+    stands_for, priced = equivalent.contract, equivalent.priced.copy()
     treasury = np.flatnonzero(universe.kind == TREASURY)
     column[treasury] = np.where(stands_for >= 0, column[stands_for], -1)
-    delta[treasury] = np.rint(ratio * DELTA_STEPS) / DELTA_STEPS
-    root = np.array([ranges.root.index(name) for name in universe.root[futures]], dtype=np.int64)
+    delta[treasury] = np.rint(equivalent.ratio * DELTA_STEPS) / DELTA_STEPS
+    names = universe.root[futures].tolist()
+    root = np.array([ranges.roots.index(name) for name in names], dtype=np.int64)
     month = [
-        parse_contract(name, as_of).month - as_of.astype("datetime64[M]")
+        months_ahead(parse_contract(name, as_of).month, as_of)
         for name in universe.name[futures].tolist()
     ]
-    # A future needs only its root's scan range.
+    number = np.array(list(map(ranges.number, names, month)), dtype=np.int64)
+    # A future needs only its scan range.
     priced[futures] = True
     in_contract = column >= 0
-    priced[in_contract] &= ~np.isnan(ranges.usd[root[column[in_contract]]])
+    priced[in_contract] &= ~np.isnan(ranges.usd[number[column[in_contract]]])
     return SpanModel(
         rules=rules,
         ranges=ranges,
@@ -475,6 +438,7 @@ def _resolved(
         delta=np.where(priced, delta, 0.0),
         root=root,
         month=np.array(month, dtype=np.int64),
+        scan_range=number,
         priced=priced,
         from_file=from_file,
     )
@@ -531,31 +495,33 @@ def span_detail(
     """
     rules, usd = model.rules, np.nan_to_num(model.ranges.usd)
     delta = portfolio_sums(book, CME, model.delta, model.contract, max(1, model.root.size))
-    shape = (*delta.shape[:2], usd.size)
-    net, intra, delivery = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    shape = (*delta.shape[:2], len(model.ranges.roots))
+    net, gain, intra, delivery = (np.zeros(shape) for _ in range(4))
     charge = dict(rules.delivery_charges)
-    for k, root in enumerate(model.ranges.root):
+    for k, root in enumerate(model.ranges.roots):
         of_root = np.flatnonzero(model.root == k)
         own, month = delta[..., of_root], model.month[of_root]
         net[..., k] = exact.ordered_sum(own)
+        for number in model.ranges.by_root[k]:
+            of_range = own[..., model.scan_range[of_root] == number]
+            gain[..., k] += exact.ordered_sum(of_range) * usd[number]
         delivery[..., k] = charge.get(root, 0.0) * exact.ordered_sum(np.abs(own[..., month <= 0]))
         tiers = [own[..., (a <= month) & (month <= b)] for a, b in rules.tiers_of(root)]
         within = rules.spreads_within(root)
         intra[..., k] = intra_charge(tiers, within, shape[:2], execution=execution)
-    scan, scenario = scan_risk(net, usd, rules.extreme_multiple, rules.extreme_cover)
-    formed, credit = spread_credits(net, scan, model.spreads, execution=execution)
-    return SpanDetail(net, scan, scenario, intra, delivery, formed, credit)
+    scan, scenario = scan_risk(gain, rules.extreme_multiple, rules.extreme_cover)
+    delta = spread_delta(net, gain)
+    formed, credit = spread_credits(delta, scan, model.spreads, execution=execution)
+    return SpanDetail(net, gain, scan, scenario, intra, delivery, formed, credit)
 
 
-def scan_risk(net: Float, usd: Float, multiple: float, cover: float) -> tuple[Float, Integer]:
+def scan_risk(gain: Float, multiple: float, cover: float) -> tuple[Float, Integer]:
     """Return the largest loss over SPAN's sixteen scenarios, and the first scenario with it.
 
     Parameters
     ----------
-    net : ndarray of float64, [... x K]
-        Net delta, contracts.
-    usd : ndarray of float64, [K]
-        Scan range per contract.
+    gain : ndarray of float64, [... x K]
+        USD when the price of each contract rises by its scan range.
     multiple, cover : float
         The extreme move in scan ranges, and the share of its loss that counts.
 
@@ -565,11 +531,10 @@ def scan_risk(net: Float, usd: Float, multiple: float, cover: float) -> tuple[Fl
     scenario : ndarray of int64, [... x K]
         1 to 16.
     """
-    gain = net * usd
     moves = scan_moves(multiple, cover)
     # Each move comes both ways: the largest one decides, whatever the direction.
-    risk = scan_loss(net, usd, max(moves))
-    scenario = np.ones(net.shape, dtype=np.int64)
+    risk = scan_loss(gain, max(moves))
+    scenario = np.ones(gain.shape, dtype=np.int64)
     for number in range(len(moves), 0, -1):
         scenario[gain * -moves[number - 1] == risk] = number
     return risk, scenario

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crossmargin.exceptions import InputError
+from crossmargin.market.calendars import business_days_between
+
+OLDEST_FILE = 5
+"""Largest age of a SPAN file, in business days before the as-of date."""
 Key = tuple[str, str]
 """Exchange and product, or exchange and combined commodity."""
 
@@ -18,6 +23,18 @@ class FileSpread:
     priority: int
     rate: float
     legs: tuple[tuple[Key, float, str], ...]
+
+
+@dataclass(frozen=True)
+class SecurityEquivalent:
+    """A future position that a debt security stands for: key and month of it, contracts.
+
+    `factor` is in contracts for each 1,000 USD of face.
+    """
+
+    target: Key
+    month: np.datetime64
+    factor: float
 
 
 @dataclass(frozen=True)
@@ -41,8 +58,11 @@ class SpanFile:
     delivery : mapping of combined commodity to {month: amount per delta}
     spreads : tuple of FileSpread
         Delta-based ones with a percentage, in order of priority.
+    securities : mapping of CUSIP to (SecurityEquivalent, ...)
+        Debt securities that are margined as futures, in the order of the file.
     not_decoded : mapping of str to int
-        Number of records by type that are of an unknown layout or method, and are not decoded.
+        Number of records by type that are of an unknown layout or method, or of a debt security
+        that cannot be read, and are not decoded.
     """
 
     hash: str
@@ -54,4 +74,17 @@ class SpanFile:
     tiers: Mapping[str, tuple[tuple[np.datetime64, np.datetime64], ...]]
     delivery: Mapping[str, Mapping[np.datetime64, float]]
     spreads: tuple[FileSpread, ...]
+    securities: Mapping[str, tuple[SecurityEquivalent, ...]]
     not_decoded: Mapping[str, int]
+
+    def check_age(self, as_of: np.datetime64) -> None:
+        """Raise InputError if the file is of a day after the as-of date, or too old."""
+        if self.business_date > as_of:
+            raise InputError(
+                f"span file: it is of {self.business_date}, after the as-of date {as_of}"
+            )
+        if business_days_between(self.business_date, as_of, "bond") > OLDEST_FILE:
+            raise InputError(
+                f"span file: it is of {self.business_date}, more than {OLDEST_FILE} business days "
+                f"before the as-of date {as_of}; give that day's"
+            )

@@ -42,8 +42,9 @@ def span_parts(
     Notes
     -----
     A root's scan risk, and its share of the credits, go to its positions in proportion to their
-    signed delta, its intra-commodity charge in proportion to the size of each contract's net
-    delta. A delivery charge goes to the contracts that it is for.
+    signed delta, times the range of each where the root has several. Its intra-commodity charge
+    goes to contracts in proportion to the size of their net delta. A delivery charge goes to the
+    contracts that it is for.
     """
     detail = span_detail(book, model, execution=execution)
     weight = (margin.v > 0.0).astype(np.float64)
@@ -51,16 +52,20 @@ def span_parts(
     side, size = np.sign(own), np.abs(own)
     root, delivered = model.root, model.month <= 0
     charge = dict(model.rules.delivery_charges)
-    rate = np.array([charge.get(name, 0.0) for name in model.ranges.root])
+    rate = np.array([charge.get(name, 0.0) for name in model.ranges.roots])
     gross = np.zeros(detail.intra.shape)
-    for k in range(len(model.ranges.root)):
+    for k in range(len(model.ranges.roots)):
         gross[..., k] = exact.ordered_sum(size[..., : root.size][..., root == k])
     side = side[..., : root.size]
+    # With one range only deltas matter; with several, what each contract gains over its range.
+    several = np.array([len(own) > 1 for own in model.ranges.by_root])
+    total = np.where(several, detail.gain, detail.net_delta)
+    each = np.where(several[root], np.nan_to_num(model.ranges.usd)[model.scan_range], 1.0)
     by_contract = {
-        SCAN: share_of(detail.scan, detail.net_delta)[..., root],
+        SCAN: share_of(detail.scan, total)[..., root] * each,
         INTRA: side * share_of(detail.intra, gross)[..., root],
         DELIVERY: side * np.where(delivered, rate[root], 0.0),
-        CREDIT: -share_of(credit_by_root(detail, model), detail.net_delta)[..., root],
+        CREDIT: -share_of(credit_by_root(detail, model), total)[..., root] * each,
     }
     return [
         Part(name, weight, horizon=horizon, per_lot=_by_instrument(each, model))

@@ -7,7 +7,7 @@ import numpy as np
 from crossmargin.conventions import CME
 from crossmargin.engine.netting import FewPairs, FewSpreads
 from crossmargin.exact import sum_of
-from crossmargin.margin.cme._scalar import held_on_side, scan_loss, v_span
+from crossmargin.margin.cme._scalar import held_on_side, scan_loss, spread_delta, v_span
 from crossmargin.margin.cme.span import SpanModel, legs_of_spreads, scan_moves
 from crossmargin.margin.model import LARGEST_MARGIN
 from crossmargin.margin.portfolios import Portfolios
@@ -31,10 +31,14 @@ class SingleSpan:
         self._sums = BucketSums(CME, model.delta, model.contract)
         self._root: list[int] = model.root.tolist()
         self._month: list[int] = model.month.tolist()
-        self._usd: list[float] = np.nan_to_num(model.ranges.usd).tolist()
+        self._range: list[int] = model.scan_range.tolist()
+        ranges: list[float] = np.nan_to_num(model.ranges.usd).tolist()
+        # The ranges in their order, each with the number of its root.
+        self._ranges = [(k, ranges[t]) for k, own in enumerate(model.ranges.by_root) for t in own]
         rules = model.rules
         self._largest = max(scan_moves(rules.extreme_multiple, rules.extreme_cover))
-        names = model.ranges.root
+        names = model.ranges.roots
+        self._size = len(names)
         # In the order of the roots, in which the components are summed.
         self._delivery = dict(sorted((names.index(r), usd) for r, usd in rules.delivery_charges))
         self._tiers: dict[int, Tiers] = {}
@@ -47,21 +51,26 @@ class SingleSpan:
                 self._tiers[k] = tiers, pairs
         self._spreads = None
         if model.spreads:
-            self._spreads = FewSpreads(**legs_of_spreads(model.spreads), commodities=len(self._usd))
+            self._spreads = FewSpreads(**legs_of_spreads(model.spreads), commodities=self._size)
 
     def __call__(self, held: Held) -> Portfolios:
         """Return V_C of each margin portfolio, USD; infinite where a component is too large."""
-        root, usd, largest = self._root, self._usd, self._largest
+        root, number, largest = self._root, self._range, self._largest
         net_rows, risk_rows = [], []
         scan: list[float] = []
         intra: list[float] = []
         delivery: list[float] = []
         for deltas in self._sums(held):
-            net = [0.0] * len(usd)
+            net, gain = [0.0] * self._size, [0.0] * self._size
+            of_range = [0.0] * len(self._ranges)
             for contract, delta in deltas:
                 net[root[contract]] += delta
-            risk = [scan_loss(n, u, largest) if n else 0.0 for n, u in zip(net, usd, strict=True)]
-            net_rows.append(net)
+                of_range[number[contract]] += delta
+            for delta, (k, usd) in zip(of_range, self._ranges, strict=True):
+                if delta:
+                    gain[k] += delta * usd
+            risk = [scan_loss(g, largest) if g else 0.0 for g in gain]
+            net_rows.append([spread_delta(n, g) for n, g in zip(net, gain, strict=True)])
             risk_rows.append(risk)
             scan.append(sum_of(risk))
             intra.append(sum_of([self._intra(k, deltas) for k in self._tiers]))

@@ -15,6 +15,7 @@ from crossmargin.policies.sections.baskets import BasketRules
 from crossmargin.policies.sections.cme import (
     Cme,
     CmeCorrelation,
+    CmeEquivalents,
     CmeFloor,
     ObservedMarginRules,
 )
@@ -24,7 +25,7 @@ from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
 from crossmargin.policies.sections.short_rates import ShortRateTable
-from crossmargin.policies.sections.span import SPAN, Span
+from crossmargin.policies.sections.span import SPAN, Span, SpanTiers
 from crossmargin.policies.sections.specific import BasisProcessRules, SpreadRules
 
 _ALL: tuple[type[Section], ...] = (
@@ -38,12 +39,14 @@ _ALL: tuple[type[Section], ...] = (
     ClassDisallowance,
     SpreadCredit,
     HaircutRules,
+    CmeEquivalents,
     CmeFloor,
     CmeCorrelation,
     SpreadRules,
     BasisProcessRules,
     ObservedMarginRules,
     Span,
+    SpanTiers,
     *charges.SECTIONS,
     BacktestingRules,
     HigherOfRules,

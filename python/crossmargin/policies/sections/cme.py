@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from crossmargin.instruments.contracts import roots
-from crossmargin.policies.sections.common import HIGHEST_LEVEL, Rules
+from crossmargin.policies.sections.common import HIGHEST_LEVEL, Rules, codes_ok
 from crossmargin.policies.sections.span import SPAN
 
 SHOW, FLOOR, SCALE = "show", "floor", "scale"
@@ -53,6 +53,45 @@ class Cme:
                 limits == sorted(set(limits))
                 and len(limits) > 0
                 and {root for _, root in self.equivalent_roots} <= set(roots("treasury"))
+            ),
+        }
+
+
+@dataclass(frozen=True)
+class CmeEquivalents:
+    """Which futures may stand for cash in the CME-like model, beside `Cme.equivalent_roots`."""
+
+    table: ClassVar[str] = "equivalents"
+    purpose: ClassVar[str] = (
+        "Which futures may stand for cash in the CME-like model, and factors from a SPAN file."
+    )
+    illiquid: Annotated[
+        tuple[str, ...],
+        "futures of cme.equivalent_roots that are not liquid; the liquid ones next to them stand "
+        "for their cash",
+    ]
+    minimum_volume: Annotated[
+        float, "contracts a day; where volumes are given, a future with fewer is not liquid"
+    ]
+    from_span_file: Annotated[
+        bool, "whether securities that a SPAN file names enter by the file's factors"
+    ]
+    product_codes: Annotated[
+        tuple[tuple[str, str, str], ...],
+        "futures, with their exchange and product in a SPAN parameter file",
+    ]
+
+    def rules(self) -> Rules:
+        """Return the rules for the values."""
+        return {
+            "illiquid must name Treasury futures, once each": (
+                len(set(self.illiquid)) == len(self.illiquid)
+                and set(self.illiquid) <= set(roots("treasury"))
+            ),
+            "minimum_volume must be 0 or more": 0.0 <= self.minimum_volume <= 1e12,
+            "product_codes must name each root and each product once": codes_ok(self.product_codes),
+            "product_codes must not be empty where from_span_file is true": (
+                len(self.product_codes) > 0 or not self.from_span_file
             ),
         }
 

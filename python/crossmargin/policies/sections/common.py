@@ -81,6 +81,16 @@ def by_root(amounts: tuple[tuple[str, float], ...], most: float = MOST_USD) -> b
     )
 
 
+def codes_ok(codes: tuple[tuple[str, str, str], ...]) -> bool:
+    """Tell whether each root is known and named once, and each exchange and product once."""
+    names = [root for root, _, _ in codes]
+    return (
+        set(names) <= set(roots())
+        and len(set(names)) == len(names)
+        and len({code[1:] for code in codes}) == len(codes)
+    )
+
+
 def all_choices(values: tuple[str, ...], schema: Schema, name: str) -> bool:
     """Tell whether all values are choices of a column of an input table."""
     return all(set(values) <= set(c.choices) for c in schema.columns if c.name == name)

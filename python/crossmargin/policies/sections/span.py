@@ -12,6 +12,7 @@ from crossmargin.policies.sections.common import (
     MOST_USD,
     Rules,
     by_root,
+    codes_ok,
     shares,
 )
 
@@ -65,7 +66,7 @@ class Span:
 
     def tiers_of(self, root: str) -> list[tuple[int, int]]:
         """Return the first and last month of each tier of a root."""
-        return [(first, last) for name, first, last in self.tiers if name == root]
+        return _of_root(self.tiers, root)
 
     def spreads_within(self, root: str) -> list[tuple[int, int, float]]:
         """Return the spreads between tiers of a root: two of its tiers, from 0 on, and USD."""
@@ -81,7 +82,7 @@ class Span:
             "extreme_multiple must be at least 1": 1.0 <= self.extreme_multiple <= 100.0,
             "extreme_cover must lie between 0 and 1": 0.0 <= self.extreme_cover <= 1.0,
             "tiers must name known roots, and months that ascend without overlap": (
-                set(tiers) <= set(roots()) and all(map(_tiers_ok, tiers.values()))
+                _tiers_ok(self.tiers)
             ),
             "intra_spreads must name tiers of a root, and charges of 0 or more": all(
                 1 <= min(a, b) <= max(a, b) <= len(tiers.get(root, [])) and 0.0 <= usd <= MOST_USD
@@ -100,15 +101,57 @@ class Span:
             f"calibration_level must lie above 0 and be at most {HIGHEST_LEVEL}": (
                 0.0 < self.calibration_level <= HIGHEST_LEVEL
             ),
-            "product_codes must name each root and each product once": (
-                {root for root, _, _ in self.product_codes} <= set(roots())
-                and len({root for root, _, _ in self.product_codes}) == len(self.product_codes)
-                and len({code[1:] for code in self.product_codes}) == len(self.product_codes)
+            "product_codes must name each root and each product once": codes_ok(self.product_codes),
+        }
+
+
+@dataclass(frozen=True)
+class SpanTiers:
+    """Scan ranges by tier of a root."""
+
+    table: ClassVar[str] = "span_tiers"
+    purpose: ClassVar[str] = "Scan ranges by tier of a root, for the model by scan ranges."
+    scan_tiers: Annotated[
+        tuple[tuple[str, int, int], ...],
+        "futures, first and last month after the as-of month, both included; a root's tiers are "
+        "numbered from 1 as listed; other months are in the next tier, or in the last one",
+    ]
+    ranges: Annotated[
+        tuple[tuple[str, int, float], ...],
+        "futures, tier, USD a contract; calibrated for tiers not named",
+    ]
+
+    def tiers_of(self, root: str) -> list[tuple[int, int]]:
+        """Return the first and last month of each tier of a root."""
+        return _of_root(self.scan_tiers, root)
+
+    def rules(self) -> Rules:
+        """Return the rules for the values."""
+        named = [(root, tier) for root, tier, _ in self.ranges]
+        return {
+            "scan_tiers must name known roots, and months that ascend without overlap": (
+                _tiers_ok(self.scan_tiers)
+            ),
+            "ranges must name tiers of a root, once each, above 0 USD": (
+                len(set(named)) == len(named)
+                and all(1 <= tier <= len(self.tiers_of(root)) for root, tier in named)
+                and all(0.0 < usd <= MOST_USD for _, _, usd in self.ranges)
             ),
         }
 
 
-def _tiers_ok(tiers: list[tuple[int, int]]) -> bool:
+def _of_root(tiers: tuple[tuple[str, int, int], ...], root: str) -> list[tuple[int, int]]:
+    """Return the first and last month of each tier of a root."""
+    return [(first, last) for name, first, last in tiers if name == root]
+
+
+def _tiers_ok(tiers: tuple[tuple[str, int, int], ...]) -> bool:
+    """Tell whether tiers are of known roots, and ascend."""
+    names = {root for root, _, _ in tiers}
+    return names <= set(roots()) and all(_ascend(_of_root(tiers, root)) for root in names)
+
+
+def _ascend(tiers: list[tuple[int, int]]) -> bool:
     """Tell whether the tiers of one root ascend."""
     months = [month for tier in tiers for month in tier]
     apart = all(after > last for (_, last), (after, _) in itertools.pairwise(tiers))
