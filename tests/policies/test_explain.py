@@ -21,6 +21,8 @@ from crossmargin.policies.sections.common import meanings
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "docs" / "policies").glob("*.toml"))
 
+FIRST = "cme-ficc-2026-04-30"
+
 OWN = b"""
 name = "mine"
 extends = "cme-ficc-2026-04-30"
@@ -59,7 +61,7 @@ def test_every_table_and_parameter_has_its_words() -> None:
 
 
 def test_all_parameters_are_explained_in_their_tables() -> None:
-    policy = read_policy()
+    policy = read_policy(FIRST)
     sections = explain(policy)
     assert [section.name for section in sections] == list(REQUIRED)
     entries = [entry for section in sections for entry in section.entries]
@@ -81,14 +83,14 @@ def test_charges_say_whose_they_are_and_whether_they_are_reduced() -> None:
 
 
 def test_what_is_unconfirmed_is_listed() -> None:
-    default = set(unconfirmed(read_policy()))
-    assert default == {p.name for p in read_policy().parameters if p.evidence == "unconfirmed"}
+    default = set(unconfirmed(read_policy(FIRST)))
+    assert default == {p.name for p in read_policy(FIRST).parameters if p.evidence == "unconfirmed"}
     mine = set(unconfirmed(parse_policy(OWN, name="mine")))
     assert mine == default - {"agreement.minimum_saving"} | {"charge.FICC.liquidity"}
 
 
 def test_differences_are_in_names_values_and_evidence() -> None:
-    a, b = read_policy(), parse_policy(OWN, name="mine")
+    a, b = read_policy(FIRST), parse_policy(OWN, name="mine")
     assert differences(a, b) == (
         Difference("name", a.name, None, "mine", None),
         Difference("extends", "", None, a.name, None),
@@ -138,7 +140,7 @@ def test_another_clearing_house_is_explained_and_compared() -> None:
     assert differences(policy, other) == (
         Difference("ccp.ABC.level", "0.995", "unconfirmed", "0.99", "unconfirmed"),
     )
-    without = {difference.name for difference in differences(read_policy(), policy)}
+    without = {difference.name for difference in differences(read_policy(FIRST), policy)}
     assert {"ccp.ABC.title", "ccp.ABC.level", "charge.CME.liquidity"} <= without
 
 

@@ -41,7 +41,9 @@ from crossmargin.policies.sections.charges import (
     LiquidityRules,
 )
 
-TEXT = resources.files("crossmargin.policies").joinpath(f"{DEFAULT}.toml").read_text("utf-8")
+FIRST = "cme-ficc-2026-04-30"
+"""The shipped policy that extends no other."""
+TEXT = resources.files("crossmargin.policies").joinpath(f"{FIRST}.toml").read_text("utf-8")
 CHARGE = """
 [[charge]]
 name = "liquidity"
@@ -94,9 +96,17 @@ def test_a_hostile_policy_is_refused_at_once(text: str, says: str) -> None:
     assert len(str(raised.value)) < 300
 
 
-def test_default_policy_is_the_programme_of_its_date() -> None:
+def test_the_default_policy_is_the_second_version() -> None:
     policy = read_policy()
-    assert policy.name == DEFAULT
+    assert (policy.name, policy.extends) == (DEFAULT, FIRST)
+    first = read_policy(FIRST)
+    assert (policy.agreement, policy.eligibility) == (first.agreement, first.eligibility)
+    assert policy.ficc == first.ficc
+
+
+def test_the_first_policy_is_the_programme_of_its_date() -> None:
+    policy = read_policy(FIRST)
+    assert policy.name == FIRST
     assert policy.effective_from == "2026-04-30"
     assert policy.hash == hashlib.sha256(TEXT.encode()).hexdigest()
     # Methodology, sections 3, 5 and 6.
@@ -127,7 +137,7 @@ def test_default_policy_is_the_programme_of_its_date() -> None:
 
 
 def test_every_parameter_has_source_and_evidence() -> None:
-    policy = read_policy()
+    policy = read_policy(FIRST)
     sections = (policy.agreement, policy.eligibility, policy.scenarios, policy.ficc, policy.cme)
     size = sum(len(fields(section)) for section in sections)
     assert len({p.name for p in policy.parameters}) == len(policy.parameters) == size
@@ -155,7 +165,7 @@ def test_own_file_is_read(tmp_path: Path) -> None:
     policy = read_policy(path)
     assert policy.agreement.cap == 1.0
     assert isinstance(policy.agreement.cap, float)
-    assert policy.hash != read_policy().hash
+    assert policy.hash != read_policy(FIRST).hash
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
@@ -294,7 +304,7 @@ def test_malformed_file_is_refused_by_name(change: Callable[[str], str], says: s
     assert says in str(error.value)
 
 
-SPAN_POLICY = f"{DEFAULT}-span"
+SPAN_POLICY = f"{FIRST}-span"
 
 
 def span_with(parameter: str, value: str) -> str:
@@ -306,7 +316,7 @@ def span_with(parameter: str, value: str) -> str:
 
 
 def test_shipped_span_policy_is_the_default_but_for_the_cme_like_model() -> None:
-    policy, default = read_policy(SPAN_POLICY), read_policy()
+    policy, default = read_policy(SPAN_POLICY), read_policy(FIRST)
     assert (policy.cme.model, default.cme.model) == ("span", "hvar")
     span = policy.get(Span)
     assert default.get(Span) is None
@@ -392,9 +402,9 @@ source = "a test"
 
 
 def test_a_policy_extends_a_shipped_one() -> None:
-    policy = parse_policy(OWN.replace("PARENT", DEFAULT).encode(), name="mine")
-    default = read_policy(DEFAULT)
-    assert (policy.name, policy.extends, policy.title) == ("mine", DEFAULT, default.title)
+    policy = parse_policy(OWN.replace("PARENT", FIRST).encode(), name="mine")
+    default = read_policy(FIRST)
+    assert (policy.name, policy.extends, policy.title) == ("mine", FIRST, default.title)
     assert policy.agreement.cap == 0.5
     assert policy.agreement.minimum_saving == default.agreement.minimum_saving
     assert policy.ficc == default.ficc
@@ -403,11 +413,11 @@ def test_a_policy_extends_a_shipped_one() -> None:
     assert policy.hash != default.hash
 
 
-@pytest.mark.parametrize("own", ["", f'name = "{DEFAULT}"'])
+@pytest.mark.parametrize("own", ["", f'name = "{FIRST}"'])
 def test_a_policy_that_extends_another_has_a_name_of_its_own(own: str) -> None:
     # Results under other numbers must not bear the name of the shipped ones.
     with pytest.raises(InputError, match="policy mine: give it a name, other than"):
-        parse_policy(f'extends = "{DEFAULT}"\n{own}\n'.encode(), name="mine")
+        parse_policy(f'extends = "{FIRST}"\n{own}\n'.encode(), name="mine")
 
 
 def test_a_policy_extends_a_file_beside_it(tmp_path: Path) -> None:
@@ -440,7 +450,7 @@ def test_what_cannot_be_extended_is_refused(tmp_path: Path, parent: str, says: s
 
 A, B = (
     OWN.replace("mine", name)
-    .replace("PARENT", DEFAULT)
+    .replace("PARENT", FIRST)
     .replace("[agreement.cap]\nvalue = 0.5", f"[{parameter}]\nvalue = {value}")
     for name, parameter, value in (
         ("a", "agreement.cap", 0.7),
@@ -472,7 +482,7 @@ def test_the_hash_is_of_all_policies_in_order(tmp_path: Path) -> None:
 
     (tmp_path / "a.toml").write_text(A, "utf-8")
     (tmp_path / "b.toml").write_text(B, "utf-8")
-    base = read_policy(DEFAULT).hash
+    base = read_policy(FIRST).hash
     a, b = digest(base, A), digest(base, B)
     assert read_policy(tmp_path / "a.toml").hash == a
     for text, expected in (
@@ -486,7 +496,7 @@ def test_the_hash_is_of_all_policies_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "extends", ["[]", "[1]", f'["{DEFAULT}", "{DEFAULT}"]', "{ a = 1 }", f'[["{DEFAULT}"]]']
+    "extends", ["[]", "[1]", f'["{FIRST}", "{FIRST}"]', "{ a = 1 }", f'[["{FIRST}"]]']
 )
 def test_a_list_of_policies_names_each_once(extends: str) -> None:
     with pytest.raises(InputError, match="or a list of names, each once"):
@@ -497,7 +507,7 @@ def test_so_many_policies_are_not_read(tmp_path: Path) -> None:
     # Without a limit, seven levels of eight files each would be two million reads.
     for level in range(7):
         for number in range(8):
-            names = [f"{level + 1}-{n}.toml" for n in range(8)] if level < 6 else [DEFAULT]
+            names = [f"{level + 1}-{n}.toml" for n in range(8)] if level < 6 else [FIRST]
             text = f'name = "{level}-{number}"\nextends = {names}\n'
             (tmp_path / f"{level}-{number}.toml").write_text(text, "utf-8")
     with pytest.raises(InputError, match="more than 64 policies are extended"):
@@ -569,7 +579,7 @@ def test_tables_of_offset_methods_are_read_where_they_are_given() -> None:
         (("short", 5.0), ("long", 30.0)),
         (("long", ("UB", "ZB"), 0.5), ("short", ("ZT",), 1.0)),
     )
-    assert read_policy().optional == {}
+    assert read_policy(FIRST).optional == {}
 
 
 def test_a_table_may_be_there_unused() -> None:
@@ -611,7 +621,7 @@ def test_senseless_table_of_a_offset_method_is_refused(
     assert says in str(error.value)
 
 
-CHARGES = resources.files("crossmargin.policies").joinpath(f"{DEFAULT}-charges.toml").read_text()
+CHARGES = resources.files("crossmargin.policies").joinpath(f"{FIRST}-charges.toml").read_text()
 
 
 def with_value(parameter: str, value: str) -> str:
@@ -621,8 +631,8 @@ def with_value(parameter: str, value: str) -> str:
 
 
 def test_policy_with_charges_extends_the_default() -> None:
-    policy, default = read_policy(f"{DEFAULT}-charges"), read_policy()
-    assert (policy.extends, policy.ficc, policy.cme) == (DEFAULT, default.ficc, default.cme)
+    policy, default = read_policy(f"{FIRST}-charges"), read_policy(FIRST)
+    assert (policy.extends, policy.ficc, policy.cme) == (FIRST, default.ficc, default.cme)
     assert default.optional == {}
     haircuts, higher_of = policy.get(HaircutRules), policy.get(HigherOfRules)
     assert haircuts is not None
@@ -720,7 +730,7 @@ def entries(**values: str) -> str:
 
 
 def test_correlation_scaling_is_a_table_of_its_own() -> None:
-    assert read_policy().get(CmeCorrelation) is None
+    assert read_policy(FIRST).get(CmeCorrelation) is None
     own = entries(cme_correlation__weight="0.5", cme_correlation__decay="0.97")
     policy = parse_policy((TEXT + own).encode(), name="mine")
     assert policy.get(CmeCorrelation) == CmeCorrelation(weight=0.5, decay=0.97)
@@ -741,7 +751,7 @@ SHORT_RATES = {
 
 
 def test_short_rates_are_a_table_of_their_own() -> None:
-    assert read_policy().get(ShortRateTable) is None
+    assert read_policy(FIRST).get(ShortRateTable) is None
     policy = parse_policy((TEXT + entries(**SHORT_RATES)).encode(), name="mine")
     table = policy.get(ShortRateTable)
     assert table == ShortRateTable(("2", "5", "10"), 0.1, ("EFFR", "SOFR"), 21, 0.25, "2")
@@ -825,11 +835,11 @@ def ccp(**values: str) -> str:
     """Return a policy with another clearing house ABC, some of its parameters given or changed."""
     given = {"title": '"A B C"', "model": '"var"', "clears": '["cash", "repo"]', **values}
     named = {f"ccp__ABC__{name}": value for name, value in given.items() if value}
-    return OWN.replace("PARENT", DEFAULT) + entries(**named)
+    return OWN.replace("PARENT", FIRST) + entries(**named)
 
 
 def test_another_clearing_house_is_data() -> None:
-    assert read_policy().ccps == ()
+    assert read_policy(FIRST).ccps == ()
     policy = parse_policy(ccp(level="0.995", buckets='[["a", 1]]').encode(), name="mine")
     assert policy.ccps == (
         CcpTable("ABC", "A B C", "var", ("cash", "repo"), {"level": 0.995, "buckets": [["a", 1]]}),
@@ -917,7 +927,7 @@ def test_a_model_checks_the_parameters_of_its_clearing_house() -> None:
 
 
 def test_optional_tables_are_reached_by_their_class() -> None:
-    policy = read_policy()
+    policy = read_policy(FIRST)
     with_both = policy.with_sections(HolidayRules(0.1), CmeCorrelation(0.5, 0.97))
     assert with_both.get(HolidayRules) == HolidayRules(0.1)
     assert with_both.get(Span) is None
@@ -960,7 +970,7 @@ def test_each_clearing_house_has_its_periods_of_stress() -> None:
     assert cme.apart == tuple((window,) for window in cme.stress)
     assert (cme.look_back, cme.minimum_rows) == (2500, 2500)
     # Without the table both have those of `scenarios`, together.
-    plain = read_policy()
+    plain = read_policy(FIRST)
     assert plain.scenarios_of("CME") is plain.scenarios
     assert plain.scenarios.apart == (plain.scenarios.stress,)
 

@@ -32,7 +32,7 @@ from crossmargin.policies.sections.span import SpanTiers
 
 T = TypeVar("T")
 
-DEFAULT = "cme-ficc-2026-04-30"
+DEFAULT = "cme-ficc-2026-11-30"
 
 
 @dataclass(frozen=True)
