@@ -82,13 +82,14 @@ CODES: dict[str, Code] = {
         "note", "a curve has no rates for the as-of date; an earlier day is used"
     ),
     "FIXINGS_MISSING": Code("note", "fixings of past days are missing; the curve's rate is used"),
-    "STRESS_CUT": Code("note", "the history begins inside a stress period"),
+    "STRESS_CUT": Code("note", "the history begins inside a stress period, or after it"),
     "MARGIN_PROXY": Code(
         "note", "FICC's margin is its margin proxy: returns of benchmarks by bucket"
     ),
     "BASIS_ASSUMED": Code(
         "note", "no basis is given for a future: the policy's assumed one is used"
     ),
+    "SPREADS_FEW": Code("note", "a group's observed spread does not move in most scenarios"),
     "BASKET_THIN": Code(
         "note", "issues that should be deliverable are not in the securities table"
     ),
