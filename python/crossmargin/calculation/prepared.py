@@ -26,6 +26,7 @@ from crossmargin.margin.ccps import clearing_houses
 from crossmargin.margin.charges import Charge, ChargeInputs, prepare_charges
 from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import ModelInputs, OwnCube, PreparedModel
+from crossmargin.margin.observed import Outright
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationError, HistoryShortError, ScenarioStore
 from crossmargin.policies import CmeEquivalents, ObservedMarginRules, Policy, SpreadRules
@@ -70,6 +71,7 @@ def prepare_models(
     span_file: SpanFile | None = None,
     volumes: Mapping[str, float] | None = None,
     observed: tuple[ObservedMargin, ...] = (),
+    outrights: Mapping[str, tuple[Outright, ...]] | None = None,
     store: ScenarioStore | None = None,
     execution: Execution = DEFAULT_EXECUTION,
 ) -> PreparedModels:
@@ -89,6 +91,8 @@ def prepare_models(
     volumes : mapping of str to float, optional
         Contracts a day, by contract or root.
     observed : tuple of ObservedMargin
+    outrights : mapping of str to tuple of Outright, optional
+        By clearing house, from models prepared before: their factors are used, none are found.
     store : ScenarioStore, optional
         Keeps the scenarios for the next call: they stay the same when the market moves.
     execution : Execution
@@ -122,6 +126,7 @@ def prepare_models(
                 span_file=span_file,
                 volumes=volumes or {},
                 observed=observed,
+                outrights=(outrights or {}).get(clearing_house.ccp),
             )
             prepared[clearing_house.ccp] = clearing_house.model.prepare(inputs, execution)
     except (HistoryShortError, CorrelationError) as error:

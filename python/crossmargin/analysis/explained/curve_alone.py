@@ -37,6 +37,7 @@ def curve_alone(asked: Asked) -> Saving | None:
         own.held,
         span_file=parsed.span_file,
         volumes=parsed.volumes,
+        outrights={ccp: model.outrights for ccp, model in models.ccps.items()},
         execution=asked.execution,
     )
     book = own.book(asked.batch.book)
