@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
+import pytest
+
 import crossmargin as xm
-from crossmargin.policies import BasisProcessRules, SpreadRules, read_policy
+from crossmargin.analysis.explained import curve_alone
+from crossmargin.calculation.prepared import prepare_models
+from crossmargin.policies import (
+    BasisProcessRules,
+    ObservedMarginRules,
+    SpreadRules,
+    read_policy,
+)
 
 POLICY = read_policy("cme-ficc-2026-11-30")
 
@@ -21,6 +31,26 @@ def test_it_equals_a_run_without_the_tables(sample_inputs: dict[str, Any]) -> No
     assert rates == {"FICC": expected["offset_rate_ficc"], "CME": expected["offset_rate_cme"]}
     [sentence] = [text for text in told.sentences if text.startswith("Without the policy's spread")]
     assert f"would be {expected['offset_rate']:.1%} (FICC's model" in sentence
+
+
+def test_it_keeps_the_factors_of_the_run(
+    sample_inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observed = pa.table({"instrument": ["ZN"], "date": ["2026-01-05"], "maintenance": [5000.0]})
+    policy = POLICY.with_sections(ObservedMarginRules("scale"))
+    run = xm.run(**sample_inputs, policy=policy, observed_margins=observed)
+    used = []
+
+    def prepare(*given: Any, **named: Any) -> Any:
+        used.append(prepare_models(*given, **named))
+        return used[-1]
+
+    monkeypatch.setattr(curve_alone, "prepare_models", prepare)
+    xm.explain(run, next(row["account"] for row in run.accounts if row["offset_rate"] > 0.0))
+    [alone] = used
+    (outright,) = alone.ccps["CME"].outrights
+    assert outright.factor > 1.0
+    assert alone.ccps["CME"].outrights == run.stages.models.ccps["CME"].outrights
 
 
 def test_without_the_tables_there_is_nothing_to_tell(sample_run: xm.RunResult) -> None:
