@@ -26,7 +26,6 @@ from crossmargin.margin.ccps import clearing_houses
 from crossmargin.margin.charges import Charge, ChargeInputs, prepare_charges
 from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import ModelInputs, OwnCube, PreparedModel
-from crossmargin.margin.observed import Outright
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationError, HistoryShortError, ScenarioStore
 from crossmargin.policies import CmeEquivalents, ObservedMarginRules, Policy, SpreadRules
@@ -71,7 +70,6 @@ def prepare_models(
     span_file: SpanFile | None = None,
     volumes: Mapping[str, float] | None = None,
     observed: tuple[ObservedMargin, ...] = (),
-    outrights: Mapping[str, tuple[Outright, ...]] | None = None,
     store: ScenarioStore | None = None,
     execution: Execution = DEFAULT_EXECUTION,
 ) -> PreparedModels:
@@ -91,8 +89,6 @@ def prepare_models(
     volumes : mapping of str to float, optional
         Contracts a day, by contract or root.
     observed : tuple of ObservedMargin
-    outrights : mapping of str to tuple of Outright, optional
-        By clearing house, from models prepared before: their factors are used, none are found.
     store : ScenarioStore, optional
         Keeps the scenarios for the next call: they stay the same when the market moves.
     execution : Execution
@@ -126,7 +122,6 @@ def prepare_models(
                 span_file=span_file,
                 volumes=volumes or {},
                 observed=observed,
-                outrights=(outrights or {}).get(clearing_house.ccp),
             )
             prepared[clearing_house.ccp] = clearing_house.model.prepare(inputs, execution)
     except (HistoryShortError, CorrelationError) as error:
@@ -191,7 +186,7 @@ def prepare_for_book(
 
 
 def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: ExceptionLog) -> None:
-    """Log inputs that have no use, and a history that begins within a period of stress."""
+    """Log inputs that have no use, and a history that begins later than a period of stress."""
     stands_in = policy.get(CmeEquivalents)
     if (
         policy.get(CmeConcentration) is None
@@ -222,13 +217,13 @@ def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: Exce
         )
     windows = (w for ccp in (FICC, CME) for w in policy.scenarios_of(ccp).stress)
     for window in {(w.first, w.last): w for w in windows}.values():
-        if window.first < market.history.date[0] <= window.last:
+        if window.first < market.history.date[0]:
             log.add(
                 "STRESS_CUT",
                 file="par_yields",
-                message=f"the history begins on {market.history.date[0]}, within the period of "
-                f"stress from {window.first} to {window.last}: the days before it give no "
-                "scenarios; give earlier yields",
+                message=f"the history begins on {market.history.date[0]}, later than the period of "
+                f"stress from {window.first} to {window.last}: days of it give no scenarios; give "
+                "earlier yields",
             )
 
 

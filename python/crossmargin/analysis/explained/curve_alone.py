@@ -37,7 +37,7 @@ def curve_alone(asked: Asked) -> Saving | None:
         own.held,
         span_file=parsed.span_file,
         volumes=parsed.volumes,
-        outrights={ccp: model.outrights for ccp, model in models.ccps.items()},
+        observed=parsed.observed_margins,
         execution=asked.execution,
     )
     book = own.book(asked.batch.book)
