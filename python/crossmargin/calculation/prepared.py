@@ -28,7 +28,7 @@ from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import ModelInputs, OwnCube, PreparedModel
 from crossmargin.market import Market
 from crossmargin.market.scenarios import CorrelationError, HistoryShortError, ScenarioStore
-from crossmargin.policies import CmeEquivalents, ObservedMarginRules, Policy, SpreadRules, Stress
+from crossmargin.policies import CmeEquivalents, ObservedMarginRules, Policy, SpreadRules
 from crossmargin.policies.sections.charges import CmeConcentration
 from crossmargin.policies.sections.cme import SHOW
 
@@ -186,7 +186,7 @@ def prepare_for_book(
 
 
 def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: ExceptionLog) -> None:
-    """Log inputs that have no use, and a history that lacks days of a period of stress."""
+    """Log inputs that have no use, and a history that begins later than a period of stress."""
     stands_in = policy.get(CmeEquivalents)
     if (
         policy.get(CmeConcentration) is None
@@ -217,42 +217,14 @@ def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: Exce
         )
     windows = (w for ccp in (FICC, CME) for w in policy.scenarios_of(ccp).stress)
     for window in {(w.first, w.last): w for w in windows}.values():
-        if window.first < market.history.date[0] <= window.last:
+        if window.first < market.history.date[0]:
             log.add(
                 "STRESS_CUT",
                 file="par_yields",
-                message=f"the history begins on {market.history.date[0]}, within the period of "
-                f"stress from {window.first} to {window.last}: the days before it give no "
-                "scenarios; give earlier yields",
+                message=f"the history begins on {market.history.date[0]}, later than the period of "
+                f"stress from {window.first} to {window.last}: days of it give no scenarios; give "
+                "earlier yields",
             )
-    _note_lost_periods(parsed, policy, market, log)
-
-
-def _note_lost_periods(
-    parsed: ParsedInputs, policy: Policy, market: Market, log: ExceptionLog
-) -> None:
-    """Log periods of stress that are over before the history begins.
-
-    Without a table of periods CME's historical simulation refuses a history without stress. With
-    several periods it goes on with those that are left.
-    """
-    if policy.get(Stress) is None:
-        return
-    begin = market.history.date[0]
-    own = (ccp for ccp in (FICC, CME) if ccp not in parsed.cubes)
-    lost = {
-        (window.first, window.last): None
-        for ccp in own
-        for window in policy.scenarios_of(ccp).stress
-        if window.last < begin
-    }
-    for first, last in lost:
-        log.add(
-            "STRESS_CUT",
-            file="par_yields",
-            message=f"the history begins on {begin}, after the period of stress from {first} to "
-            f"{last}, which gives no scenarios; give earlier yields, without a gap",
-        )
 
 
 def _log_unpriced(
