@@ -21,7 +21,8 @@ def test_hedges_save_less_with_what_moves_them_apart(real_data: Callable[[str], 
     text, figures = hedges.fragment(policies, data)
     assert (text, figures) == hedges.fragment(policies, data)
     assert list(figures) == ["hedges-cme-ficc-2026-11-30.svg"]
-    assert "(hedges-cme-ficc-2026-11-30.svg)" in text
+    # The page shows the figure, under the folder it is in.
+    assert "svg" not in text
     rows = [line.split("|")[2:-1] for line in text.splitlines() if "-year, " in line]
     assert len(rows) == len(hedges.HEDGES)
     for row in rows:

@@ -61,10 +61,8 @@ def fragment(policies: Sequence[str], data: Path) -> tuple[str, dict[str, str]]:
         positions = _positions(alone, market, securities)
         before = _rates(alone, market, securities, positions)
         after = _rates(policy, market, securities, positions)
-        file = f"hedges-{policy.name}.svg"
         told.append(_table(policy.name, before, after))
-        told.append(f"![Offset rates of hedges under {policy.name}]({file})\n")
-        figures[file] = _figure(before, after)
+        figures[f"hedges-{policy.name}.svg"] = _figure(before, after)
     return "\n".join(told), figures
 
 
