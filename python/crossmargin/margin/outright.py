@@ -39,16 +39,32 @@ def outright_margins(
         V of the cross-margined futures, USD: long, short. NaN where the model does not cover the
         contract.
     """
-    held = np.repeat(np.asarray(instrument, np.int32), 2)
-    groups = held.size
-    # Of each group's rows only that of the cross-margined futures holds a contract.
-    ends = np.zeros(groups * len(SEGMENTS), np.int64)
-    ends[CME_XM :: len(SEGMENTS)] = 1
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(ends)])
-    side = np.tile([1.0, -1.0], groups // 2)
-    margin = model.margin(Book.from_arrays(ptr, held, side, instruments), execution)
+    margin = model.margin(outright_book(instrument, instruments), execution)
     v = np.where(margin.unknown[:, FUTURES], np.nan, margin.v[:, FUTURES])
     return np.asarray(v.reshape(-1, 2))
+
+
+def outright_book(instrument: Sequence[int], instruments: int) -> Book:
+    """Return a book with two groups for each instrument: one contract long, then one short.
+
+    Parameters
+    ----------
+    instrument : sequence of int, [N]
+    instruments : int
+        How many instruments there are.
+
+    Returns
+    -------
+    Book
+        Rows are group * 4 + segment; the contracts are cross-margined futures.
+    """
+    held = np.repeat(np.asarray(instrument, np.int32), 2)
+    # Of each group's rows only that of the cross-margined futures holds a contract.
+    size = np.zeros(held.size * len(SEGMENTS), np.int64)
+    size[CME_XM :: len(SEGMENTS)] = 1
+    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(size)])
+    side = np.tile([1.0, -1.0], len(instrument))
+    return Book.from_arrays(ptr, held, side, instruments)
 
 
 def compared_contract(margin: ObservedMargin, as_of: np.datetime64) -> Contract | None:

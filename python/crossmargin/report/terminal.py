@@ -34,7 +34,7 @@ OF_BASKETS = ("BASKET_", "CHEAPEST_")
 TOO_MUCH, NO_SPREAD = "*", "+"
 CAVEATS = {
     TOO_MUCH: "saving likely too much: a future moves without its basis in most scenarios",
-    NO_SPREAD: "spread risk not modelled: short-rate futures move with the Treasury curve",
+    NO_SPREAD: "spread risk not modelled: short-rate futures move without SOFR swap rates",
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from crossmargin.conventions import ALL, CASH, COMBINED, FUTURES, OTHER
 from crossmargin.engine import Cube, Execution, revalue
-from crossmargin.margin.cme.equivalents import equivalent_contracts
+from crossmargin.margin.cme.equivalents import equivalent_contracts, equivalents
 from crossmargin.margin.cme.historical import Stressed, cme_cubes, cme_margin, cme_vars
 from crossmargin.margin.cme.model import CmeHvar, PreparedHvar
 from crossmargin.margin.model import ModelInputs, OwnCube
@@ -20,7 +20,7 @@ from crossmargin.market.scenarios import (
     StressWindow,
     VolatilityScaling,
 )
-from crossmargin.policies import CmeCorrelation, CmeFloor, read_policy
+from crossmargin.policies import CmeCorrelation, CmeEquivalents, CmeFloor, read_policy
 from crossmargin.policies.sections.scenarios import HouseScenarios
 
 FIRST, SECOND = "cme-ficc-2026-04-30", "cme-ficc-2026-11-30"
@@ -313,6 +313,23 @@ def test_periods_stand_one_after_the_other_and_move_their_roots_alone(
     alone = whole.pnl.copy()
     alone[~of_zt, :5] = 0.0
     assert np.array_equal(historical.pnl, alone)
+
+
+def test_cash_stands_still_with_the_contract_that_stands_for_it(
+    build: Any, market: Any, scenario_rules: Any
+) -> None:
+    universe, day = build(market), market.history.date
+    rules = house(scenario_rules, (day[20], day[29], ("ZN",)))
+    only_zn = CmeEquivalents(("ZT",), 0.0, False, ())
+    stands_in = equivalents(universe, ONLY_ZT_ZN, market.as_of, only_zn)
+    historical, stressed, _ = cme_cubes(universe, market, ONLY_ZT_ZN, rules, equivalent=stands_in)
+    note = np.flatnonzero((universe.root == "") & (universe.years > 1.0))
+    assert (universe.years[note] <= 3.0).any()
+    # ZN stands for all notes, also for those of the years of ZT, and moves in its period.
+    before_look_back = historical.pnl[:, :10]
+    for pnl in (stressed.cube.pnl, before_look_back):
+        assert pnl[note].any(axis=1).all()
+        assert not pnl[universe.root == "ZT"].any()
 
 
 def test_scenarios_of_ones_own_lie_in_the_periods_by_their_names(
