@@ -8,14 +8,19 @@ import numpy as np
 
 from crossmargin.arrays import Float
 from crossmargin.book.observed_margins import ObservedMargin
+from crossmargin.book.schemas import OBSERVED_MARGINS
 from crossmargin.conventions import CME_XM, FUTURES, SEGMENTS
 from crossmargin.engine import Book, Execution
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import Contract, last_day, was_listed
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.cme.equivalents import front_contract
 from crossmargin.margin.model import PreparedModel
 from crossmargin.margin.observed import Outright
 from crossmargin.policies.sections.cme import FLOOR, SCALE
+
+PLAUSIBLE = 100.0
+"""Times that an observed margin may differ from the model's, up or down."""
 
 
 def outright_margins(
@@ -111,6 +116,11 @@ def compare(
     tuple of Outright
         One for each observed margin, in their order.
 
+    Raises
+    ------
+    InputError
+        The model would be scaled to a margin that is `PLAUSIBLE` times its own, or a fraction.
+
     Notes
     -----
     Methodology, section 5: with the larger m of the two margins and the observed a, the factor is
@@ -137,7 +147,19 @@ def compare(
         elif use in (FLOOR, SCALE):
             reason = fixed.get(margin.instrument, "")
             if not reason:
-                factor = margin.maintenance / larger
-                factor = max(1.0, factor) if use == FLOOR else factor
+                factor = _factor(margin, symbol, larger, use)
         found.append(Outright(margin, symbol, long, short, use, factor, reason))
     return tuple(found)
+
+
+def _factor(margin: ObservedMargin, symbol: str, own: float, use: str) -> float:
+    """Return by how much the model is multiplied; refuse an observed margin of another unit."""
+    factor = margin.maintenance / own
+    if not 1.0 / PLAUSIBLE <= factor <= PLAUSIBLE:
+        raise InputError(
+            f"{OBSERVED_MARGINS.name}: {margin.instrument} has a `maintenance` of "
+            f"{margin.maintenance:g} from {margin.date}, but the model's margin of {symbol} is "
+            f"{own:,.6g} USD: more than {PLAUSIBLE:g} times apart, the model is not scaled; check "
+            "that it is USD a contract, remove it, or set observed_margins.use to 'show'"
+        )
+    return max(1.0, factor) if use == FLOOR else factor

@@ -26,7 +26,7 @@ CHECKED = 100
 """Rejected rows that a check lists."""
 HEAD = (
     *("CURVE_EARLIER", "STRESS_CUT", "FIXINGS_MISSING", "FILE_REPEATED", "INPUT_REPEATED"),
-    *("OBSERVED_STALE", "OBSERVED_NOT_USED"),
+    *("SPREADS_FEW", "OBSERVED_STALE", "OBSERVED_NOT_USED"),
 )
 """Codes of the notes on whole inputs that the head of a summary shows."""
 OF_BASKETS = ("BASKET_", "CHEAPEST_")
