@@ -76,8 +76,8 @@ def test_a_market_is_derived_once_and_the_factors_go_with_the_tables(
 def test_the_earlier_policy_does_not_see_any_of_it(
     book: dict[str, Any], bare: xm.Market, specific: Policy
 ) -> None:
-    plain = xm.run(**book, market=bare)
-    derived = xm.run(**book, market=policy_market(specific, bare))
+    plain = xm.run(**book, market=bare, policy=OLD)
+    derived = xm.run(**book, market=policy_market(specific, bare), policy=OLD)
     assert derived.manifest["results"] == plain.manifest["results"]
     assert derived.manifest["ccps"] == plain.manifest["ccps"]
 
@@ -89,7 +89,7 @@ def test_an_assumed_basis_is_said(run: xm.RunResult, bare: xm.Market, book: dict
     assert "ZN" in told["assumed_basis"]
     assert told["scenarios_without_basis"]["ZN"] == 0
     # ZB's own history has gaps, which are counted as before.
-    plain = xm.run(**book, market=bare)
+    plain = xm.run(**book, market=bare, policy=OLD)
     before = plain.manifest["ccps"]["FICC"]["scenarios_without_basis"]
     assert before["ZN"] > 0
     for root in bare.history.basis:
@@ -139,7 +139,7 @@ def test_a_supplied_spread_wins_and_what_it_lacks_is_counted(
     assert result.manifest["ccps"]["FICC"]["scenarios_without_spread"] == {"7 off": 1}
     history = result.stages.models.market.history  # type: ignore[union-attr]
     assert history.observed_spread == ("spread:7 off",)
-    unused = xm.run(**book, market=observed)
+    unused = xm.run(**book, market=observed, policy=OLD)
     [note] = [n for n in notes(unused, "INPUT_NOT_USED") if n["file"] == "spreads"]
     assert "no table spreads" in note["message"]
     unknown = with_spreads(market, spreads(group=["7 of", "7 of"]))

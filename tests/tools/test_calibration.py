@@ -95,8 +95,10 @@ def test_the_page_names_what_it_compares_and_its_figures_are_there() -> None:
     for policy in ("cme-ficc-2026-04-30", "cme-ficc-2026-11-30"):
         assert policy in page
     assert "transcriptions" in page
-    plots = re.findall(r"\]\((plots/[\w.-]+\.svg)\)", page)
+    plots = re.findall(r"\]\(([\w./-]+\.svg)\)", page)
     assert plots
+    # The parameters that it lists are those of the policies as they are.
+    assert module("__main__")._changes() in page
     assert sorted(plots) == sorted(
         path.relative_to(DOCS).as_posix() for path in (DOCS / "plots").glob("*.svg")
     )

@@ -23,7 +23,8 @@ from crossmargin.market.scenarios import (
 from crossmargin.policies import CmeCorrelation, CmeEquivalents, CmeFloor, read_policy
 from crossmargin.policies.sections.scenarios import HouseScenarios
 
-RULES = read_policy().cme
+FIRST, SECOND = "cme-ficc-2026-04-30", "cme-ficc-2026-11-30"
+RULES = read_policy(FIRST).cme
 ONLY_ZT_ZN = replace(RULES, equivalent_roots=((3.0, "ZT"), (100.0, "ZN")))
 ZEROS = np.zeros((6, 4))
 
@@ -80,14 +81,19 @@ def test_cash_enters_by_its_dv01_over_the_contracts(
         assert cube.on_grid
 
 
+# What is calibrated is read from the second version, which may be fitted again.
+@pytest.mark.parametrize(
+    ("policy", "decay"), [(FIRST, 0.97), (SECOND, read_policy(SECOND).cme.volatility_decay)]
+)
 def test_historical_moves_are_scaled_and_stressed_ones_are_not(
-    build: Any, market: Any, scenario_rules: Any
+    build: Any, market: Any, scenario_rules: Any, policy: str, decay: float
 ) -> None:
     universe = build(market)
-    historical, stressed, _ = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules)
+    rules = replace(read_policy(policy).cme, equivalent_roots=ONLY_ZT_ZN.equivalent_roots)
+    historical, stressed, _ = cme_cubes(universe, market, rules, scenario_rules)
     how = {"horizon": 1, "look_back": 100, "minimum": 100, "stress": scenario_rules.stress}
     plain = ScenarioStore().of(market.history, **how)
-    scaled = ScenarioStore().of(market.history, scaling=VolatilityScaling(0.97, 250, 3.0), **how)
+    scaled = ScenarioStore().of(market.history, scaling=VolatilityScaling(decay, 250, 3.0), **how)
     # The last 100 rows, 60 to 159, and before them rows 20 to 59; of these 20 to 79 are stressed.
     assert historical.pnl.shape == (7, 140)
     assert stressed.cube.pnl.shape == (7, 60)
