@@ -189,7 +189,7 @@ def choose_futures(inputs: Inputs) -> Call:
     return lambda: [str(allocate(finished, names).lines.to_arrow()["crossed_after"].to_pylist())]
 
 
-def run(inputs: Inputs, policy: str | None = None) -> Call:
+def run(inputs: Inputs, policy: str) -> Call:
     """Run the sample's book whole: files in, tables out."""
     return lambda: [json.dumps(inputs.run(policy).manifest["results"], sort_keys=True)]
 
@@ -203,8 +203,11 @@ BENCHMARKS: dict[str, Callable[[Inputs], Call]] = {
     "what-if, one by one": ask_one_by_one,
     "what-ifs at once": ask_at_once,
     "allocation": choose_futures,
-    "run": run,
-    "run, by scan ranges": partial(run, policy="cme-ficc-2026-04-30-span"),
+    # By name, since revisions may differ in their default. Older ones lack the second version.
+    "run, first version": partial(run, policy="cme-ficc-2026-04-30"),
+    "run, second version": partial(run, policy="cme-ficc-2026-11-30"),
+    "run, first version by scan ranges": partial(run, policy="cme-ficc-2026-04-30-span"),
+    "run, second version by scan ranges": partial(run, policy="cme-ficc-2026-11-30-span"),
 }
 
 

@@ -198,6 +198,9 @@ def policy(variant: str = LOWER_OF_MODELS, model: str = HVAR) -> Policy:
         source = "cme-ficc-2026-04-30-span" if model == SPAN else None
     rules = xm.read_policy(source)
     first, last = (str(market(0).history.date[row]) for row in (0, 60))
+    if rules.get(Stress) is not None:
+        periods = tuple((ccp, "first", first, last, ()) for ccp in ("FICC", "CME"))
+        rules = rules.with_sections(Stress(periods))
     span = rules.get(Span)
     if span is not None:
         rules = rules.with_sections(

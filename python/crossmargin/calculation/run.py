@@ -24,7 +24,6 @@ from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.manifest import describe_run
 from crossmargin.calculation.margins import agree_offsets, margin_accounts, require_accounts
 from crossmargin.calculation.netted import NettedBook, net_trades
-from crossmargin.calculation.policy_market import policy_market
 from crossmargin.calculation.prepared import prepare_for_book
 from crossmargin.calculation.result import RunResult, Stages, result_tables, stages_of
 from crossmargin.calculation.unused import unused_saving
@@ -77,8 +76,8 @@ def run(
     market : Market
         `read_market(...)` or `sample_market()`; it carries the as-of date.
     policy : path or Policy, optional
-        A TOML file, or the name of a shipped policy; the customer programme of 30 April 2026 if
-        not given.
+        A TOML file, or the name of a shipped policy; the second version of our models of the
+        customer programme, `cme-ficc-2026-11-30`, if not given.
     ficc_cube, cme_cube : path or table, optional
         P&L to use instead of ours: `instrument` and a column for each scenario, USD per 100 face or
         per contract, gain positive. Columns of the CME cube whose names are dates in a stress
@@ -215,7 +214,7 @@ def rerun(
         stages.classified,
         stages.netted,
         stages.models.policy,
-        policy_market(stages.models.policy, market),
+        market,
         stages.kept,
         Execution(threads, backend, progress),
         started=_now(),

@@ -23,8 +23,9 @@ def test_it_equals_a_run_without_the_tables(sample_inputs: dict[str, Any]) -> No
     assert f"would be {expected['offset_rate']:.1%} (FICC's model" in sentence
 
 
-def test_without_the_tables_there_is_nothing_to_tell(sample_run: xm.RunResult) -> None:
-    account = next(row["account"] for row in sample_run.accounts if row["offset_rate"] > 0.0)
-    told = xm.explain(sample_run, account)
+def test_without_the_tables_there_is_nothing_to_tell(sample_inputs: dict[str, Any]) -> None:
+    run = xm.run(**sample_inputs, policy="cme-ficc-2026-04-30")
+    account = next(row["account"] for row in run.accounts if row["offset_rate"] > 0.0)
+    told = xm.explain(run, account)
     assert [row["offset_rate_curve_alone"] for row in told.offset] == [None, None]
     assert not any("assumed" in text for text in told.sentences)
