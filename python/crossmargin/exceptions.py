@@ -82,7 +82,7 @@ CODES: dict[str, Code] = {
         "note", "a curve has no rates for the as-of date; an earlier day is used"
     ),
     "FIXINGS_MISSING": Code("note", "fixings of past days are missing; the curve's rate is used"),
-    "STRESS_CUT": Code("note", "the history begins inside a stress period"),
+    "STRESS_CUT": Code("note", "the history begins later than a stress period"),
     "MARGIN_PROXY": Code(
         "note", "FICC's margin is its margin proxy: returns of benchmarks by bucket"
     ),

@@ -27,6 +27,7 @@ from crossmargin.exceptions import InputError
 from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.io.market_tables import market_from_tables
 from crossmargin.market import Market
+from crossmargin.market.calendars import is_business_day
 from crossmargin.market.curve import Curve
 from crossmargin.market.scenarios import Scenarios
 from crossmargin.policies import CmeFloor
@@ -481,6 +482,23 @@ def test_factors_of_a_policy_come_and_go_with_it() -> None:
     same = xm.attribute(before, run(1, policy=new))
     for step in ("time", "market", "scenarios in", "scenario sizes"):
         assert total(rolled, step) == total(same, step), step
+
+
+def test_fixings_that_come_are_sizes_of_scenarios_as_far_as_they_move_the_funds_rate() -> None:
+    days = np.arange("2018-04-03", "2026-06-10", dtype="datetime64[D]")
+    days = days[is_business_day(days, "sofr")]
+    rate = 0.04 + 1e-4 * np.random.default_rng(3).integers(-9, 10, days.size).cumsum() / 10.0
+    given = tables()["positions"]
+    # Its period has not begun, so that fixings are no part of its price.
+    short = pc.equal(given["instrument"].cast(pa.string()), "SR3U26")
+    inputs = {"positions": given.filter(short), "policy": "cme-ficc-2026-11-30"}
+    assert inputs["positions"].num_rows > 0
+    without = run(**inputs)
+    found = xm.attribute(
+        without, run(**inputs, market=replace(market(0), fixings={"SOFR": (days, rate)}))
+    )
+    check_sums(found)
+    assert nonzero(found) == {"scenario sizes"}
 
 
 def test_texts_of_users_are_escaped_in_notebooks() -> None:

@@ -59,7 +59,8 @@ class Hybrid:
     Attributes
     ----------
     parsed : ParsedInputs
-        Its market is the one that is used; no start cash is blank.
+        Its market is the one that is used, with the factors that the policy derives. They are not
+        derived again: later fixings must not change earlier scenarios. No start cash is blank.
     policy : Policy
     rejected : ndarray of int64, [A]
         Rejected rows that name each account.
@@ -142,9 +143,7 @@ def required(hybrid: Hybrid, baskets: BasketStore, execution: Execution) -> Requ
     InputError
         The parts do not go together.
     """
-    policy = hybrid.policy
-    # Its market may be that of the later run, which may have another policy.
-    parsed = replace(hybrid.parsed, market=policy_market(policy, hybrid.parsed.market))
+    parsed, policy = hybrid.parsed, hybrid.policy
     houses = clearing_houses(policy)
     lacking = sorted(set(parsed.trades.ccps) - {house.ccp for house in houses})
     if lacking:

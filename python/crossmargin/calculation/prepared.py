@@ -189,7 +189,7 @@ def prepare_for_book(
 
 
 def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: ExceptionLog) -> None:
-    """Log inputs that have no use, and a history that begins within a period of stress."""
+    """Log inputs that have no use, and a history that begins later than a period of stress."""
     stands_in = policy.get(CmeEquivalents)
     if (
         policy.get(CmeConcentration) is None
@@ -220,13 +220,13 @@ def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: Exce
         )
     windows = (w for ccp in (FICC, CME) for w in policy.scenarios_of(ccp).stress)
     for window in {(w.first, w.last): w for w in windows}.values():
-        if window.first < market.history.date[0] <= window.last:
+        if window.first < market.history.date[0]:
             log.add(
                 "STRESS_CUT",
                 file="par_yields",
-                message=f"the history begins on {market.history.date[0]}, within the period of "
-                f"stress from {window.first} to {window.last}: the days before it give no "
-                "scenarios; give earlier yields",
+                message=f"the history begins on {market.history.date[0]}, later than the period of "
+                f"stress from {window.first} to {window.last}: days of it give no scenarios; give "
+                "earlier yields",
             )
 
 

@@ -35,7 +35,8 @@ class History(Frozen):
     specific : SpecificRisk, optional
         Further factors, by the policy: spreads of securities, and bases that are not observed.
     sofr : Sofr, optional
-        History of the SOFR curve; without it short-rate futures move with the Treasury curve.
+        History of the SOFR curve; without it short-rate futures move with the short rates or, if
+        there are none, with the Treasury curve.
     short_rates : ShortRates, optional
         How short rates follow from notes and the funds rate, where the policy says so.
     skipped_rows : int

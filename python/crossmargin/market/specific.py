@@ -6,6 +6,7 @@ calendar day from a fixed one on, so a day's level is the same whenever a histor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,8 +19,6 @@ from crossmargin.market.frozen import Frozen, read_only
 
 EPOCH = np.datetime64("1990-01-01", "D")
 """The first day that is drawn, a Monday; every earlier day has its level."""
-ON, OFF = "on", "off"
-"""The last words of a group's name: on the run or off the run."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +158,11 @@ class SpreadHistory(Frozen):
         return np.where(known, change, 0.0), known
 
 
+def group_names(bucket: Sequence[tuple[float, str]]) -> tuple[str, ...]:
+    """Return the names of the groups of some buckets: `2 on`, ..., `2 off`, ..."""
+    return tuple(f"{name} {run}" for run in ("on", "off") for _, name in bucket)
+
+
 @dataclass(frozen=True)
 class SpreadGroups:
     """Groups of securities that share a yield spread over the curve.
@@ -176,8 +180,8 @@ class SpreadGroups:
 
     @property
     def name(self) -> tuple[str, ...]:
-        """Names of the groups, [G]: `2 on`, ..., `2 off`, ..."""
-        return tuple(f"{name} {run}" for run in (ON, OFF) for _, name in self.bucket)
+        """Names of the groups, [G]."""
+        return group_names(self.bucket)
 
     def index(self, years: Float, on_the_run: Mask) -> Integer:
         """Return the group of each security by its remaining years, [N]."""

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
+import pytest
+
 import crossmargin as xm
-from crossmargin.policies import BasisProcessRules, SpreadRules, read_policy
+from crossmargin.policies import BasisProcessRules, ObservedMarginRules, SpreadRules, read_policy
 
 POLICY = read_policy("cme-ficc-2026-11-30")
+OBSERVED = pa.table(
+    {"instrument": ["ZT", "ZN"], "date": ["2026-01-02"] * 2, "maintenance": [5000.0, 500.0]}
+)
 
 
-def test_it_equals_a_run_without_the_tables(sample_inputs: dict[str, Any]) -> None:
-    run = xm.run(**sample_inputs, policy=POLICY)
-    alone = xm.run(**sample_inputs, policy=POLICY.without_sections(SpreadRules, BasisProcessRules))
+@pytest.mark.parametrize("use", ["show", "scale"])
+def test_it_equals_a_run_without_the_tables(sample_inputs: dict[str, Any], use: str) -> None:
+    policy = POLICY.with_sections(ObservedMarginRules(use))
+    inputs = {**sample_inputs, "observed_margins": OBSERVED}
+    run = xm.run(**inputs, policy=policy)
+    alone = xm.run(**inputs, policy=policy.without_sections(SpreadRules, BasisProcessRules))
     before = {row["account"]: row for row in alone.accounts}
     [account, *_] = [row["account"] for row in run.accounts if 0.0 < row["offset_rate"] < 0.8]
     told = xm.explain(run, account)

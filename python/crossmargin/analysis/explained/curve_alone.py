@@ -37,6 +37,7 @@ def curve_alone(asked: Asked) -> Saving | None:
         own.held,
         span_file=parsed.span_file,
         volumes=parsed.volumes,
+        observed=parsed.observed_margins,
         execution=asked.execution,
     )
     book = own.book(asked.batch.book)

@@ -13,6 +13,7 @@ from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe, build_universe
 from crossmargin.margin.ccps import clearing_houses
 from crossmargin.margin.model import ClearingHouse
+from crossmargin.margin.outright import compared_contracts
 from crossmargin.market import Market
 
 
@@ -60,6 +61,7 @@ def subset(asked: Asked, market: Market | None = None) -> Subset:
     parsed, netted, models = stages.parsed, stages.netted, stages.models
     ccps = clearing_houses(models.policy)
     needed = {c for one in ccps for c in one.model.contracts(asked.as_of)}
+    needed.update(compared_contracts(parsed.observed_margins, asked.as_of))
     securities, dates = parsed.trades.held.size, parsed.trades.cash_dates.size
     wanted = np.zeros(models.universe.name.size, dtype=bool)
     wanted[asked.lines.instrument] = True

@@ -9,7 +9,7 @@ import numpy as np
 
 from crossmargin import exact
 from crossmargin.instruments.contracts import roots
-from crossmargin.market.specific import Process, SpreadGroups
+from crossmargin.market.specific import Process, SpreadGroups, group_names
 from crossmargin.policies.sections.common import Rules
 
 MOST_BP = 100.0
@@ -88,9 +88,8 @@ class SpreadRules:
         size = 2 * ends.size
         correlation = (run[:, None, :, None] * by_bucket[None, :, None, :]).reshape(size, size)
         volatility = (*self.on_the_run_volatility_bp, *self.off_the_run_volatility_bp)
-        names = [f"{name} {run}" for run in ("on", "off") for _, name in self.buckets]
         process = Process(
-            factor=tuple(f"spread:{name}" for name in names),
+            factor=tuple(f"spread:{name}" for name in group_names(self.buckets)),
             volatility=tuple(bp / 10_000.0 for bp in volatility),
             memory=self.memory,
             correlation=tuple(map(tuple, correlation.tolist())),
