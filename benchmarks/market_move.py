@@ -100,7 +100,7 @@ def measure(rounds: int = 5) -> dict[str, float]:
         models = desk.move(turn)
         moved = time.perf_counter()
         # New cubes have no screens yet; making them is part of the margin's time.
-        margins = margin_accounts(book, models, Execution())
+        margins = margin_accounts(book, {}, models, Execution())
         agreement = agree_offsets(book, models, margins, clients, Execution())
         require_accounts(margins, agreement, clients)
         times.append((moved - begin, time.perf_counter() - moved))
