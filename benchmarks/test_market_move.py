@@ -18,6 +18,4 @@ def test_market_move(benchmark):
     benchmark.extra_info["instruments"] = models.universe.name.size
     assert models.universe.name.size == generator.INSTRUMENTS
     assert hashes(desk.move(1)) == hashes(models)
-    assert all(
-        one != other for one, other in zip(hashes(desk.move(2)), hashes(models), strict=True)
-    )
+    assert not set(hashes(desk.move(2))) & set(hashes(models))
