@@ -77,11 +77,18 @@ class Inputs:
 
     @cached_property
     def moved(self) -> Any:
-        """The market after a move of the curve."""
+        """The finished run's market, with the factors of its policy, after a move of the curve."""
         from crossmargin.market.curve import Curve
 
-        curve = self.market.curve
-        return self.market.with_curve(Curve(curve.as_of, curve.log_df * 1.001))
+        market = self.finished.stages.models.market
+        return market.with_curve(Curve(market.as_of, market.curve.log_df * 1.001))
+
+    def rules(self, ccp: str) -> tuple[Any, Any]:
+        """Return the finished run's policy, and which days are scenarios at a clearing house."""
+        policy = self.finished.stages.models.policy
+        # Before periods of stress by clearing house the days were the same at both.
+        own = policy.scenarios_of(ccp) if hasattr(policy, "scenarios_of") else policy.scenarios
+        return policy, own
 
     @cached_property
     def kept(self) -> dict[str, Any]:
@@ -137,24 +144,24 @@ def find_run_set(inputs: Inputs) -> Call:
 
 def move_ficc(inputs: Inputs) -> Call:
     """Evaluate sensitivities for the universe of the sample after a move: `engine.taylor`."""
-    from crossmargin import read_policy
+    from crossmargin.conventions import FICC
     from crossmargin.margin.ficc.var import ficc_cube
 
-    universe, policy = inputs.finished.stages.models.universe, read_policy()
-    market, kept = inputs.moved, inputs.kept
-    return lambda: [ficc_cube(universe, market, policy.ficc, policy.scenarios, **kept).pnl]
+    universe = inputs.finished.stages.models.universe
+    (policy, days), market, kept = inputs.rules(FICC), inputs.moved, inputs.kept
+    return lambda: [ficc_cube(universe, market, policy.ficc, days, **kept).pnl]
 
 
 def move_cme(inputs: Inputs) -> Call:
     """Revalue the universe of the sample after a move: `engine.revalue`."""
-    from crossmargin import read_policy
+    from crossmargin.conventions import CME
     from crossmargin.margin.cme.historical import cme_cubes
 
-    universe, policy = inputs.finished.stages.models.universe, read_policy()
-    market, kept = inputs.moved, inputs.kept
+    universe = inputs.finished.stages.models.universe
+    (policy, days), market, kept = inputs.rules(CME), inputs.moved, inputs.kept
 
     def call() -> Sequence[Any]:
-        cme, stressed, _ = cme_cubes(universe, market, policy.cme, policy.scenarios, **kept)
+        cme, stressed, _ = cme_cubes(universe, market, policy.cme, days, **kept)
         # Before periods of stress by clearing house this was a cube.
         return cme.pnl, getattr(stressed, "cube", stressed).pnl
 
@@ -189,7 +196,7 @@ def choose_futures(inputs: Inputs) -> Call:
     return lambda: [str(allocate(finished, names).lines.to_arrow()["crossed_after"].to_pylist())]
 
 
-def run(inputs: Inputs, policy: str | None = None) -> Call:
+def run(inputs: Inputs, policy: str) -> Call:
     """Run the sample's book whole: files in, tables out."""
     return lambda: [json.dumps(inputs.run(policy).manifest["results"], sort_keys=True)]
 
@@ -203,8 +210,11 @@ BENCHMARKS: dict[str, Callable[[Inputs], Call]] = {
     "what-if, one by one": ask_one_by_one,
     "what-ifs at once": ask_at_once,
     "allocation": choose_futures,
-    "run": run,
-    "run, by scan ranges": partial(run, policy="cme-ficc-2026-04-30-span"),
+    # By name, since revisions may differ in their default. Older ones lack the second version.
+    "run, first version": partial(run, policy="cme-ficc-2026-04-30"),
+    "run, second version": partial(run, policy="cme-ficc-2026-11-30"),
+    "run, first version by scan ranges": partial(run, policy="cme-ficc-2026-04-30-span"),
+    "run, second version by scan ranges": partial(run, policy="cme-ficc-2026-11-30-span"),
 }
 
 

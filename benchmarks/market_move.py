@@ -18,6 +18,7 @@ from crossmargin.book.schemas import SECURITIES
 from crossmargin.book.securities import read_securities
 from crossmargin.book.trades import canonical_order
 from crossmargin.calculation.margins import agree_offsets, margin_accounts, require_accounts
+from crossmargin.calculation.policy_market import policy_market
 from crossmargin.calculation.prepared import PreparedModels, prepare_models
 from crossmargin.conventions import SEGMENTS
 from crossmargin.engine import Execution
@@ -38,8 +39,8 @@ class Desk:
     """Everything that a market move does not change."""
 
     def __init__(self) -> None:
-        self.market = xm.sample_market()
         self.policy = xm.read_policy()
+        self.market = policy_market(self.policy, xm.sample_market())
         self.store, self.baskets = ScenarioStore(), BasketStore()
         table = sample_tables()["securities"]
         parsed = parse(table, SECURITIES, file="", log=ExceptionLog()).table
@@ -99,7 +100,7 @@ def measure(rounds: int = 5) -> dict[str, float]:
         models = desk.move(turn)
         moved = time.perf_counter()
         # New cubes have no screens yet; making them is part of the margin's time.
-        margins = margin_accounts(book, models, Execution())
+        margins = margin_accounts(book, {}, models, Execution())
         agreement = agree_offsets(book, models, margins, clients, Execution())
         require_accounts(margins, agreement, clients)
         times.append((moved - begin, time.perf_counter() - moved))

@@ -322,7 +322,7 @@ def report(
         "## Protocol",
         "",
         "- **Pass**: two cubes, segments cash and futures, unions cash, futures, both: six tails "
-        "an account. **Run set**: the tails that a run computes under the default policy for "
+        "an account. **Run set**: the tails that a run computes under cme-ficc-2026-04-30 for "
         "accounts with all four segments: VaR and MMA (last 500 scenarios), HVaR and SVaR (250 "
         "stressed scenarios), each over the five margin portfolios of its clearing house.",
         "- Book and cubes: `generator.py`, with a fixed seed: 450 cash instruments and 150 "

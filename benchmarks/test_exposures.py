@@ -13,6 +13,7 @@ import pytest
 
 from crossmargin import engine
 from crossmargin.analysis.exposures import exposure_tolerance, exposure_var, factor_exposures
+from crossmargin.conventions import FICC
 from crossmargin.margin.ficc.var import ficc_cube, ficc_scenarios
 
 ACCOUNTS = 1000
@@ -22,8 +23,8 @@ LINES = (10, 40, 160, 480)
 @pytest.fixture(scope="module")
 def model():
     desk = market_move.Desk()
-    universe, _ = desk.move(0)
-    rules, scenarios = desk.policy.ficc, desk.policy.scenarios
+    universe = desk.move(0).universe
+    rules, scenarios = desk.policy.ficc, desk.policy.scenarios_of(FICC)
     shock = ficc_scenarios(desk.market, rules, scenarios).shock
     return universe, ficc_cube(universe, desk.market, rules, scenarios), shock, rules.level
 

@@ -8,6 +8,7 @@ import pytest
 
 import crossmargin as xm
 from crossmargin.engine import default_threads
+from crossmargin.policies.files import shipped_policies
 from crossmargin.sample import sample_tables
 
 ACCOUNTS = 1000
@@ -36,9 +37,7 @@ def test_run(benchmark, book, market, answer, threads):
 
 
 POLICIES = (
-    "cme-ficc-2026-04-30",
-    "cme-ficc-2026-04-30-span",
-    "cme-ficc-2026-04-30-charges",
+    *shipped_policies(),
     EXAMPLES / "example-class-disallowance.toml",
     EXAMPLES / "example-spread-credit.toml",
 )

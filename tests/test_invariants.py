@@ -28,6 +28,7 @@ from crossmargin.policies import (
     Span,
     Stress,
 )
+from crossmargin.policies.policy import DEFAULT
 from crossmargin.policies.sections import CLASS_DISALLOWANCE, LOWER_OF_MODELS, SPREAD_CREDIT
 from crossmargin.policies.sections.charges import (
     CmeConcentration,
@@ -123,12 +124,14 @@ OFFSET_METHODS = (LOWER_OF_MODELS, CLASS_DISALLOWANCE, SPREAD_CREDIT)
 CHARGED = "charges"
 EVERYTHING = "everything"
 PERIODS = "periods"
+FIRST = "cme-ficc-2026-04-30"
+"""The version before the default one, which has no drawn factors, floors or short rates."""
 BY_OFFSET_METHOD = [
     (offset_method, model) for model in (HVAR, SPAN) for offset_method in OFFSET_METHODS
 ]
 every_offset_method = pytest.mark.parametrize(("offset_method", "model"), BY_OFFSET_METHOD)
 every_policy = pytest.mark.parametrize(
-    "variant", [*OFFSET_METHODS, CHARGED, SPAN, EVERYTHING, PERIODS]
+    "variant", [*OFFSET_METHODS, CHARGED, SPAN, EVERYTHING, PERIODS, FIRST]
 )
 
 
@@ -193,11 +196,16 @@ def policy(variant: str = LOWER_OF_MODELS, model: str = HVAR) -> Policy:
         return replace(by_table, cme=by_scan.cme).with_sections(*by_scan.optional.values())
     source: str | Path | None = EXAMPLES / f"example-{variant.replace('_', '-')}.toml"
     if variant == CHARGED:
-        source = "cme-ficc-2026-04-30-charges"
+        source = f"{DEFAULT}-charges"
+    elif variant == FIRST:
+        source = FIRST
     elif variant == LOWER_OF_MODELS:
-        source = "cme-ficc-2026-04-30-span" if model == SPAN else None
+        source = f"{DEFAULT}-span" if model == SPAN else None
     rules = xm.read_policy(source)
     first, last = (str(market(0).history.date[row]) for row in (0, 60))
+    if rules.get(Stress) is not None:
+        periods = tuple((ccp, "first", first, last, ()) for ccp in ("FICC", "CME"))
+        rules = rules.with_sections(Stress(periods))
     span = rules.get(Span)
     if span is not None:
         rules = rules.with_sections(

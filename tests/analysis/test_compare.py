@@ -18,6 +18,7 @@ from crossmargin import cli
 from crossmargin.analysis.compare import Margined, differences, inputs_that_differ
 from crossmargin.exceptions import InputError
 from crossmargin.io.hashes import table_hash
+from crossmargin.policies.policy import DEFAULT
 from crossmargin.results.table import MONEY
 from crossmargin.sample import sample_tables
 
@@ -348,7 +349,7 @@ def test_command_prints_the_largest_differences_and_writes_all(
         assert len(read(file)) == len(table)
         assert f"File: {file}" in out
     lines = out.splitlines()
-    assert lines[0] == f"A  {dirs[0]}: as of 2026-06-10, cycle EOD, cme-ficc-2026-04-30"
+    assert lines[0] == f"A  {dirs[0]}: as of 2026-06-10, cycle EOD, {DEFAULT}"
     assert lines[1].endswith("cycle EOD, example-class-disallowance")
     assert lines[2] == "  inputs that differ: none"
     assert f"{len(table)} accounts in both" in lines[3]

@@ -32,8 +32,9 @@ def test_each_way_is_that_of_a_run_of_its_own(
     assert 0.0 < np.abs(apart).max() < 0.05 * known["v_full"].to_numpy().max()
 
 
-def test_haircuts_are_in_both_ways(sample_inputs: dict[str, Any]) -> None:
-    run = xm.run(**sample_inputs, policy="cme-ficc-2026-04-30-charges")
+@pytest.mark.parametrize("policy", ["cme-ficc-2026-04-30-charges", "cme-ficc-2026-11-30-charges"])
+def test_haircuts_are_in_both_ways(sample_inputs: dict[str, Any], policy: str) -> None:
+    run = xm.run(**sample_inputs, policy=policy)
     found = xm.compare_revaluation(run, sample_inputs["market"]).to_arrow()
     accounts = run.accounts.to_arrow()
     rows = found.filter(pc.equal(found["portfolio"], "cash"))

@@ -21,6 +21,8 @@ from crossmargin.calculation.result import Stages, stages_of
 from crossmargin.engine import Execution
 from crossmargin.market.curve import TENORS
 from crossmargin.policies import CmeFloor, HaircutRules, Policy, Span, Stress
+from crossmargin.policies.files import shipped_policies
+from crossmargin.policies.policy import DEFAULT
 from crossmargin.policies.sections.charges import GrossValueCharge
 
 Row = dict[str, Any]
@@ -53,9 +55,7 @@ UNDELIVERABLE = "ZNU25"
 
 OWN, OFF_GRID = "own cubes", "own cubes off the grid"
 POLICIES = (
-    "cme-ficc-2026-04-30",
-    "cme-ficc-2026-04-30-span",
-    "cme-ficc-2026-04-30-charges",
+    *shipped_policies(),
     "example-charges",
     "example-class-disallowance",
     "example-spread-credit",
@@ -100,7 +100,7 @@ def _policy(name: str) -> Policy:
     source: str | Path | None = name
     if name.startswith("example"):
         source = EXAMPLES / f"{name}.toml"
-    elif name not in POLICIES[:3]:
+    elif name not in shipped_policies():
         source = None
     rules = xm.read_policy(source)
     first, last = (str(_market().history.date[row]) for row in (0, 45))
@@ -116,6 +116,9 @@ def _policy(name: str) -> Policy:
         cme=replace(rules.cme, volatility_seed_rows=15),
         ccps=further,
     )
+    if rules.get(Stress) is not None:
+        periods = tuple((ccp, "first", first, last, ()) for ccp in ("FICC", "CME"))
+        rules = rules.with_sections(Stress(periods))
     if (span := rules.get(Span)) is not None:
         rules = rules.with_sections(replace(span, calibration_rows=80))
     agreement = rules.agreement
@@ -169,11 +172,11 @@ def _table(rows: list[Row], columns: str) -> pa.Table:
     return pa.table({c: pa.array([str(r.get(c, "")) for r in rows]) for c in columns.split()})
 
 
-def _run(rows: list[Row], policy: str = POLICIES[0], **options: Any) -> xm.RunResult:
+def _run(rows: list[Row], policy: str = DEFAULT, **options: Any) -> xm.RunResult:
     """Run a book under a policy; each account that the rows name may be cross-margined."""
     if policy in (OWN, OFF_GRID):
         options |= own_cubes(policy == OFF_GRID)
-    rules = options.pop("rules", None) or _policy(policy if policy in POLICIES else POLICIES[0])
+    rules = options.pop("rules", None) or _policy(policy if policy in POLICIES else DEFAULT)
     names = sorted({row["account"] for row in rows})
     people = [
         {
@@ -230,7 +233,7 @@ def own_cubes(off_grid: bool) -> dict[str, pa.Table]:
 
 
 def _book(
-    seed: int, accounts: int, *, lines: int = 3, contracts: int = 4, policy: str = POLICIES[0]
+    seed: int, accounts: int, *, lines: int = 3, contracts: int = 4, policy: str = DEFAULT
 ) -> list[Row]:
     """Return positions of accounts with some lines of cash and futures, and odd ones among them."""
     rng = np.random.default_rng(seed)

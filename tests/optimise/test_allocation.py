@@ -18,11 +18,12 @@ from crossmargin.conventions import FICC_XM, PORTFOLIOS, SEGMENTS
 from crossmargin.engine import Execution
 from crossmargin.margin.ficc.var import floor_buckets
 from crossmargin.margin.portfolios import row_of
+from crossmargin.policies.files import shipped_policies
 
 pytestmark = pytest.mark.filterwarnings("ignore::crossmargin.InputWarning")
 
 Row = dict[str, Any]
-SHIPPED = ("cme-ficc-2026-04-30", "cme-ficc-2026-04-30-span", "cme-ficc-2026-04-30-charges")
+SHIPPED = shipped_policies()
 EXAMPLES = (
     "example-charges",
     "example-class-disallowance",

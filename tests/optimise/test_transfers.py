@@ -68,7 +68,7 @@ def test_a_second_allocation_proposes_nothing_new(
     assert set(second.accounts["unused_saving"].drop_null().to_pylist()) == {Decimal("0.00")}
 
 
-@pytest.mark.parametrize("policy", ["cme-ficc-2026-04-30-span", "cme-ficc-2026-04-30-charges"])
+@pytest.mark.parametrize("policy", ["cme-ficc-2026-11-30-span", "cme-ficc-2026-11-30-charges"])
 def test_other_policies_keep_the_promise_too(
     policy: str, sample_book: Callable[..., dict[str, Any]]
 ) -> None:

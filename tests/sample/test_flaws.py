@@ -18,13 +18,9 @@ NOT_IN_A_SAMPLE = {
     "MOVE_IMPOSSIBLE",
     "QUESTION_INCOMPLETE",
     "ABOVE_OUTSTANDING",
-    # The sample's policy has no table of baskets.
-    "BASKET_EARLY",
     "BASKET_MIXED",
     "BASKET_OUTLIER",
     "BASKET_THIN",
-    "CHEAPEST_CLOSE",
-    "CHEAPEST_SHARED",
     "COLUMN_NAME_NEAR",
     "CONTRACT_INELIGIBLE",
     "CCP_UNKNOWN",

@@ -13,12 +13,12 @@ import pytest
 import crossmargin as xm
 from crossmargin.exceptions import InputError
 from crossmargin.market.curve import Curve
+from crossmargin.policies.files import shipped_policies
+from crossmargin.policies.policy import DEFAULT
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs/policies"
 POLICIES = (
-    "cme-ficc-2026-04-30",
-    "cme-ficc-2026-04-30-span",
-    "cme-ficc-2026-04-30-charges",
+    *shipped_policies(),
     str(EXAMPLES / "example-class-disallowance.toml"),
     str(EXAMPLES / "example-third-ccp.toml"),
 )
@@ -94,7 +94,7 @@ def asked(request: Any, tables: dict[str, pa.Table], market: xm.Market) -> Asked
 
 @pytest.fixture(scope="module")
 def plain(tables: dict[str, pa.Table], market: xm.Market) -> Asked:
-    return Asked(tables, market, POLICIES[0])
+    return Asked(tables, market, DEFAULT)
 
 
 def test_a_move_is_what_the_two_rows_would_be(asked: Asked) -> None:

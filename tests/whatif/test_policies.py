@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 import crossmargin as xm
 from crossmargin.policies import read_policy
+from crossmargin.policies.files import shipped_policies
+from crossmargin.policies.policy import DEFAULT
 from crossmargin.policies.sections.charges import GrossValueCharge, HolidayRules
 from crossmargin.sample import sample_tables
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs/policies"
-SPAN, CHARGES = "cme-ficc-2026-04-30-span", "cme-ficc-2026-04-30-charges"
-SECOND = "cme-ficc-2026-11-30"
+SPAN, CHARGES = f"{DEFAULT}-span", f"{DEFAULT}-charges"
 MIXED = """
 name = "mixed"
 title = "mixed"
@@ -40,8 +41,8 @@ OBSERVED = pa.table(
     {"instrument": ["ZT", "ZN"], "date": ["2026-01-05"] * 2, "maintenance": [900.0, 1600.0]}
 )
 POLICIES = (
-    *("default", "second", "span", "charges", "reducible", "span by class", "haircuts by class"),
-    *(f"{SECOND}-span", f"{SECOND}-charges"),
+    *shipped_policies(),
+    *("reducible", "span by class", "haircuts by class"),
     *sorted(file.stem for file in EXAMPLES.glob("*.toml")),
 )
 
@@ -61,9 +62,7 @@ def session_of(name: str, folder: Path) -> xm.Session:
     """Return a session on the sample book under a policy."""
     tables = sample_tables(accounts=50)
     book = {name: tables[name] for name in ("positions", "accounts", "securities")}
-    example = EXAMPLES / f"{name}.toml"
-    shipped = {"default": None, "second": SECOND, "span": SPAN, "charges": CHARGES}
-    policy: Any = name if name.startswith(SECOND) else shipped.get(name, example)
+    policy: Any = name if name in shipped_policies() else EXAMPLES / f"{name}.toml"
     if name == "reducible":
         charges = (
             GrossValueCharge("a", "FICC", 0.001, True, "ours", "a test"),
@@ -140,7 +139,7 @@ def test_the_outcomes_are_worth_comparing(folder: Path) -> None:
             assert sum(bool(usd) for usd in rows["other_ccps"].to_pylist()) > 15
 
 
-@pytest.mark.parametrize("policy", ["span", "example-span", "example-charges"])
+@pytest.mark.parametrize("policy", [SPAN, "example-span", "example-charges"])
 def test_amounts_that_no_account_can_have_are_the_same_error(policy: str, folder: Path) -> None:
     session = session_of(policy, folder)
     trades = dict.fromkeys([n for n in session.instruments if n.startswith("ZN")], 1e8)

@@ -38,12 +38,17 @@ def tables(sample_book: Callable[[int], dict[str, pa.Table]]) -> dict[str, pa.Ta
     return sample_book(ACCOUNTS)
 
 
-def margin(tables: dict[str, pa.Table], market: xm.Market, *rows: dict[str, Any]) -> xm.RunResult:
+def margin(
+    tables: dict[str, pa.Table],
+    market: xm.Market,
+    *rows: dict[str, Any],
+    policy: str | None = None,
+) -> xm.RunResult:
     positions = tables["positions"]
     if rows:
         more = [{name: row.get(name) for name in positions.column_names} for row in rows]
         positions = pa.concat_tables([positions, pa.Table.from_pylist(more, positions.schema)])
-    return xm.run(**tables | {"positions": positions}, market=market)
+    return xm.run(**tables | {"positions": positions}, market=market, policy=policy)
 
 
 @pytest.fixture(scope="module")
@@ -102,11 +107,18 @@ def test_a_trade_is_what_the_same_row_would_be(
 
 
 @pytest.mark.parametrize("memory", [2**30, 0])
+@pytest.mark.parametrize(
+    ("policy", "without_basis"), [("cme-ficc-2026-04-30", True), ("cme-ficc-2026-11-30", False)]
+)
 def test_answers_carry_the_caveats_of_their_figures(
-    tables: dict[str, pa.Table], market: xm.Market, memory: int
+    tables: dict[str, pa.Table], market: xm.Market, memory: int, policy: str, without_basis: bool
 ) -> None:
-    """A market without bases and SOFR: futures carry a caveat, kept in memory or not."""
-    bare = margin(tables, replace(market, history=replace(market.history, basis={}, sofr=None)))
+    """A market without bases and SOFR: futures carry a caveat, kept in memory or not.
+
+    The second policy assumes a basis where none is given.
+    """
+    history = replace(market.history, basis={}, sofr=None)
+    bare = margin(tables, replace(market, history=history), policy=policy)
     session = xm.Session(bare, memory=memory)
     caveats = ("saving_is_upper_bound", "spread_risk")
     for account in session.accounts:
@@ -127,9 +139,9 @@ def test_answers_carry_the_caveats_of_their_figures(
         return [answer[name] for name in caveats]
 
     assert caveats_of() == [False, None]
-    assert caveats_of(ZNU26=-1.0) == [True, None]
+    assert caveats_of(ZNU26=-1.0) == [without_basis, None]
     assert caveats_of(SR3U26=1.0) == [False, "not modelled"]
-    assert caveats_of(SR3U26=1.0, ZNU26=-1.0) == [True, "not modelled"]
+    assert caveats_of(SR3U26=1.0, ZNU26=-1.0) == [without_basis, "not modelled"]
 
 
 def test_questions_do_not_touch_each_other(session: xm.Session) -> None:

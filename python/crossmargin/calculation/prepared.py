@@ -16,6 +16,7 @@ from crossmargin.book.schemas import OBSERVED_MARGINS, POSITIONS, SPREADS, VOLUM
 from crossmargin.calculation.inputs import ParsedInputs, market_notes
 from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.netted import NettedBook, universe_on
+from crossmargin.calculation.policy_market import policy_market
 from crossmargin.conventions import CME, FICC
 from crossmargin.engine import Execution
 from crossmargin.engine.execution import DEFAULT_EXECUTION
@@ -145,6 +146,7 @@ def prepare_for_book(
         The earlier stages.
     policy : Policy
     market : Market
+        With the factors that the policy derives, or without them.
     kept : Kept
         What earlier runs of the book left for later ones; this one adds to it.
     execution : Execution
@@ -161,6 +163,7 @@ def prepare_for_book(
         As `prepare_models`.
     """
     universe = netted.universe
+    market = policy_market(policy, market)
     if market is not parsed.market:
         universe = universe_on(market, parsed, netted.contracts, kept.baskets)
     models = prepare_models(

@@ -77,8 +77,8 @@ def run(
     market : Market
         `read_market(...)` or `sample_market()`; it carries the as-of date.
     policy : path or Policy, optional
-        A TOML file, or the name of a shipped policy; the customer programme of 30 April 2026 if
-        not given.
+        A TOML file, or the name of a shipped policy; the second version of our models of the
+        customer programme, `cme-ficc-2026-11-30`, if not given.
     ficc_cube, cme_cube : path or table, optional
         P&L to use instead of ours: `instrument` and a column for each scenario, USD per 100 face or
         per contract, gain positive. Columns of the CME cube whose names are dates in a stress
@@ -210,8 +210,7 @@ def rerun(
             f"the market has no basis of {', '.join(lacking)}, which settlement prices gave in the "
             "run; make it from result.stages.models.market"
         )
-    market = policy_market(stages.models.policy, market)
-    check_groups(market)
+    check_groups(policy_market(stages.models.policy, market))
     return _from_book(
         stages.parsed,
         stages.classified,
