@@ -10,6 +10,7 @@ from crossmargin.policies.policy import Policy
 from crossmargin.policies.sections import SECTIONS
 from crossmargin.policies.sections.charges import GrossValueCharge
 from crossmargin.policies.sections.common import meanings
+from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,13 @@ def unconfirmed(policy: Policy) -> tuple[str, ...]:
     tuple of str
     """
     entries = (entry for section in explain(policy) for entry in section.entries)
-    return tuple(entry.name for entry in entries if entry.evidence == "unconfirmed")
+    # Periods by clearing house replace these windows.
+    unused = () if policy.get(Stress) is None else (f"{ScenarioRules.table}.stress_windows",)
+    return tuple(
+        entry.name
+        for entry in entries
+        if entry.evidence == "unconfirmed" and entry.name not in unused
+    )
 
 
 def differences(a: Policy, b: Policy) -> tuple[Difference, ...]:
@@ -159,7 +166,10 @@ def _words(value: Any) -> str:
                 ", ".join(" ".join(map(_words, leg)) for leg in item) for item in value
             )
         return ("; " if nested else ", ").join(
-            " ".join(map(_words, item)) if isinstance(item, list) else _words(item)
+            # An empty list inside an entry stands for all, as its parameter says.
+            " ".join(_words(part) for part in item if part != [])
+            if isinstance(item, list)
+            else _words(item)
             for item in value
         ) or "none"
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -22,7 +22,11 @@ BASKETS = Schema(
             "Whether the root has a nearer contract whose delivery month has not begun.",
             null="none of the root is listed",
         ),
-        Column("deliverable", WHOLE, "Securities of the table that can be delivered."),
+        Column(
+            "deliverable",
+            WHOLE,
+            "Securities of the table that can be delivered, announced ones too: may exceed `expected`.",
+        ),
         Column(
             "expected",
             WHOLE,
