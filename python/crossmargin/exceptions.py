@@ -89,6 +89,7 @@ CODES: dict[str, Code] = {
     "BASIS_ASSUMED": Code(
         "note", "no basis is given for a future: the policy's assumed one is used"
     ),
+    "SPREADS_FEW": Code("note", "a group's observed spread does not move in most scenarios"),
     "BASKET_THIN": Code(
         "note", "issues that should be deliverable are not in the securities table"
     ),

@@ -182,6 +182,20 @@ def test_an_account_without_a_requirement_has_no_moves_and_says_why(run: xm.RunR
     assert found.reason == "it has nothing to pay"
 
 
+def test_curves_that_never_moved_give_no_moves(run: xm.RunResult) -> None:
+    market = run.stages.models.market  # type: ignore[union-attr]
+    still = {
+        name: np.repeat(getattr(market.history, name)[-1:], market.history.date.size, axis=0)
+        for name in ("par_yield", "zero_rate")
+    }
+    again = xm.rerun(run, replace(market, history=replace(market.history, **still)))
+    # Spreads and bases move on, so there is something to pay.
+    account = next(row["account"] for row in again.accounts if row["requirement"])
+    found = xm.reverse_stress(again, account)
+    assert found.reason == "the curves of the history do not move"
+    assert [row["move"] for row in found.moves] == ["mildest"]
+
+
 def test_positions_at_another_clearing_house_count() -> None:
     tables = sample_tables(accounts=14)
     notes = [

@@ -18,6 +18,8 @@ from crossmargin.policies import Policy, read_policy
 from crossmargin.policies.sections.baskets import BasketRules
 from crossmargin.sample import sample_market, sample_tables
 
+FIRST, SECOND = "cme-ficc-2026-04-30", "cme-ficc-2026-11-30"
+"""The first has no table of baskets, and so no notes on them."""
 ACCOUNT = {
     "account": ["A"],
     "origin": ["customer"],
@@ -31,7 +33,7 @@ QUIET = BasketRules(missing_share=1.0, spread_bp=100.0, gap_points=0.0, later_sh
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return read_policy("cme-ficc-2026-11-30")
+    return read_policy(SECOND)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +91,7 @@ def with_prices(table: pa.Table, change: Callable[[str, float], float | None]) -
 
 
 def test_a_row_for_each_treasury_future_that_the_run_values(securities: pa.Table) -> None:
-    run = margined(futures("ZNZ6", "SR3U6"), securities, None)
+    run = margined(futures("ZNZ6", "SR3U6"), securities, FIRST)
     found = [(row["contract"], row["later_month"]) for row in run.baskets]
     # ZNZ26 of the book, and the front contracts that stand for cash.
     assert found == [
@@ -111,6 +113,27 @@ def test_a_row_for_each_treasury_future_that_the_run_values(securities: pa.Table
     assert ten["outliers"] is None
     assert ten["without_price"] is None
     assert ten["market_priced"] == 9
+
+
+def test_the_default_policy_has_the_same_rows_and_notes_an_early_basket(
+    securities: pa.Table,
+) -> None:
+    book = futures("ZNZ6", "SR3U6")
+    run, first = (margined(book, securities, policy) for policy in (None, FIRST))
+    # Z3NU26 still has a row, though it stands for no cash: the exchange lists it.
+    # The limit of distances is the policy's, so that none is counted without its table.
+    apart = {"run_id", "outliers"}
+    rows, before = (
+        [{k: v for k, v in row.items() if k not in apart} for row in one.baskets]
+        for one in (run, first)
+    )
+    assert rows == before
+    known = [row["outliers"] for row in run.baskets if row["furthest"] is not None]
+    assert set(known) == {0}
+    assert [note[:2] for note in notes(run)] == [("BASKET_EARLY", "ZNZ26")]
+    # Seven of thirteen are more than half.
+    december = row(run, "ZNZ26")
+    assert (december["deliverable"], december["to_come"]) == (6, 7)
 
 
 def test_the_policy_changes_no_number_and_the_table_no_other(
@@ -234,7 +257,7 @@ def test_a_check_before_a_run_notes_the_same(securities: pa.Table, policy: Polic
     found = [(n["code"], n["instrument"], n["message"]) for n in table.to_pylist()]
     assert found == notes(margined(book, securities, policy))
     assert len(found) == 4
-    assert not len(basket_notes_before_a_run(parsed, read_policy(None)))
+    assert not len(basket_notes_before_a_run(parsed, read_policy(FIRST)))
 
 
 def test_an_empty_basket_has_no_cheapest(securities: pa.Table) -> None:

@@ -18,7 +18,7 @@ from crossmargin.engine import Execution
 
 ACCOUNTS = 40
 ONE = Execution(1)
-POLICIES = ("cme-ficc-2026-04-30", "cme-ficc-2026-04-30-span", "cme-ficc-2026-04-30-charges")
+POLICIES = ("cme-ficc-2026-11-30", "cme-ficc-2026-11-30-span", "cme-ficc-2026-11-30-charges")
 Row = dict[str, Any]
 
 

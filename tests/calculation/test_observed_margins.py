@@ -19,7 +19,7 @@ from crossmargin.market.curve import Curve
 from crossmargin.policies import ObservedMarginRules, Policy
 from crossmargin.sample import AS_OF, sample_tables, write_sample
 
-SPAN = "cme-ficc-2026-04-30-span"
+SPAN = "cme-ficc-2026-11-30-span"
 ACTUAL = pa.table(
     {
         "instrument": ["ZN", "ZT", "SR3", "ZNZ26"],

@@ -15,7 +15,7 @@ from crossmargin.exceptions import InputError
 from crossmargin.market.curve import Curve
 from crossmargin.sample import AS_OF, TABLES, sample_tables, write_sample
 
-CHARGES = "cme-ficc-2026-04-30-charges"
+CHARGES = "cme-ficc-2026-11-30-charges"
 OWN = 'name = "own"\ntitle = "own"\nauthority = "own"\nextends = "cme-ficc-2026-04-30"\n'
 
 
@@ -208,7 +208,7 @@ def test_the_command_names_a_table_that_no_file_holds(tmp_path: Path) -> None:
         finished_run(out)
 
 
-@pytest.mark.parametrize("policy", [None, CHARGES, "cme-ficc-2026-04-30-span"])
+@pytest.mark.parametrize("policy", [None, CHARGES, "cme-ficc-2026-11-30-span"])
 def test_a_run_on_real_figures_is_made_again_and_asked(
     real_data: Callable[[str], Path], tmp_path: Path, policy: str | None
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from crossmargin.exceptions import InputError
 from crossmargin.policies.sections.charges import LiquidityRules
 
 AS_OF = "2025-03-13"
+FIRST, SECOND = "cme-ficc-2026-04-30", "cme-ficc-2026-11-30"
 TIPS = "91282CJH5,2.375,2023-10-31,2028-10-15,tips"
 TABLES = ("accounts", "components", "breakdown", "positions", "baskets", "exceptions")
 ONE_LINE = "A,cash,91282CMM0,1000000,true"
@@ -89,19 +91,30 @@ HAND_MADE = {
 }
 
 
-@pytest.fixture(scope="module")
-def hand_made(market: xm.Market, securities: pa.Table) -> xm.RunResult:
+def _hand_made(market: xm.Market, securities: pa.Table, policy: str | None) -> xm.RunResult:
     rows = [f"{account},{line}" for account, lines in HAND_MADE.items() for line in lines]
     return xm.run(
         positions=_positions(*rows),
         accounts=_accounts(*HAND_MADE),
         securities=securities,
         market=market,
+        policy=policy,
     )
 
 
-def test_basis_trade_is_capped_and_an_upper_bound(hand_made: xm.RunResult) -> None:
-    row = _row(hand_made, "BASIS")
+@pytest.fixture(scope="module")
+def hand_made(market: xm.Market, securities: pa.Table) -> xm.RunResult:
+    return _hand_made(market, securities, None)
+
+
+@pytest.fixture(scope="module")
+def first_version(market: xm.Market, securities: pa.Table) -> xm.RunResult:
+    """Return the run in which nothing moves a note and its future apart but the curve."""
+    return _hand_made(market, securities, FIRST)
+
+
+def test_basis_trade_is_capped_and_an_upper_bound(first_version: xm.RunResult) -> None:
+    row = _row(first_version, "BASIS")
     assert row["offset_rate_ficc"] > 0.8
     assert row["offset_rate_cme"] > 0.8
     assert (row["offset_rate"], row["capped"], row["binding"]) == (0.8, True, "FICC")
@@ -110,6 +123,24 @@ def test_basis_trade_is_capped_and_an_upper_bound(hand_made: xm.RunResult) -> No
     # A fifth is left at each clearing house.
     assert float(row["requirement_ficc"]) == pytest.approx(0.2 * row["v_ficc_cash"], abs=0.005)
     assert float(row["requirement_cme"]) == pytest.approx(0.2 * row["v_cme_futures"], abs=0.005)
+
+
+def test_spreads_and_an_assumed_basis_leave_a_basis_trade_less(
+    hand_made: xm.RunResult, first_version: xm.RunResult
+) -> None:
+    row, before = _row(hand_made, "BASIS"), _row(first_version, "BASIS")
+    for rate in ("offset_rate_ficc", "offset_rate_cme"):
+        assert 0.7 < row[rate] < before[rate]
+    # CME's smaller saving binds, and it is below the cap.
+    assert row["offset_rate"] == row["offset_rate_cme"] < 0.8
+    assert (row["capped"], row["binding"], row["reason"]) == (False, "CME", None)
+    # The basis counts as known, and the run says that it is assumed.
+    assert not row["saving_is_upper_bound"]
+    assert hand_made.manifest["exceptions"]["BASIS_ASSUMED"] == 1
+    assert "BASIS_ASSUMED" not in first_version.manifest["exceptions"]
+    left = 1.0 - row["offset_rate"]
+    assert float(row["requirement_ficc"]) == pytest.approx(left * row["v_ficc_cash"], abs=0.005)
+    assert float(row["requirement_cme"]) == pytest.approx(left * row["v_cme_futures"], abs=0.005)
 
 
 def test_a_saving_by_tables_is_no_bound_of_what_the_models_see(
@@ -174,9 +205,10 @@ def test_short_rate_futures_say_that_spreads_are_not_modelled(hand_made: xm.RunR
 
 
 def test_saving_at_ficc_falls_as_the_basis_moves_more(
-    real_data: Callable[[str], Path], securities: pa.Table, hand_made: xm.RunResult
+    real_data: Callable[[str], Path], securities: pa.Table, first_version: xm.RunResult
 ) -> None:
-    offset_rate_ficc = [_row(hand_made, "BASIS")["offset_rate_ficc"]]
+    # A basis that does not move at all, and no spreads; then histories in place of the assumed one.
+    offset_rate_ficc = [_row(first_version, "BASIS")["offset_rate_ficc"]]
     for scale in (0.1, 0.4, 1.6):
         run = xm.run(
             positions=_positions(*(f"BASIS,{line}" for line in HAND_MADE["BASIS"])),
@@ -225,7 +257,8 @@ def test_manifest_says_what_was_run(hand_made: xm.RunResult) -> None:
     assert manifest["as_of"] == manifest["market"]["curve_date"] == AS_OF
     assert manifest["ccps"]["FICC"]["cubes"]["pnl"]["scenarios"] == 2750
     assert manifest["ccps"]["CME"]["cubes"]["historical"]["scenarios"] == 2750
-    assert manifest["ccps"]["CME"]["cubes"]["stressed"]["scenarios"] == 250
+    # July 2008 to June 2009, March 2020 and March 2023; the first policy has the first alone.
+    assert manifest["ccps"]["CME"]["cubes"]["stressed"]["scenarios"] == 250 + 27 + 20
     assert manifest["rows"] == {"read": 13, "used": 13, "rejected": 0}
     assert set(manifest["results"]) == set(TABLES)
 
@@ -330,6 +363,41 @@ def test_user_cubes_take_the_place_of_ours(market: xm.Market, securities: pa.Tab
     assert list(run.manifest["ccps"]["CME"]["cubes"]) == ["historical"]
 
 
+@pytest.mark.parametrize(
+    ("version", "ten", "two"),
+    [
+        # July 2008 to June 2009 alone: 0.75 * 400 + 0.25 * 300, and 0.75 * 250 + 0.25 * 100.
+        (FIRST, 375.0, 212.5),
+        # The worst of three periods: 0.75 * 400 + 0.25 * 500, and 0.75 * 250 + 0.25 * 600.
+        (SECOND, 425.0, 337.5),
+    ],
+)
+def test_scenarios_of_ones_own_meet_the_policy_s_periods_of_stress(
+    market: xm.Market, securities: pa.Table, version: str, ten: float, two: float
+) -> None:
+    # The weight is the same in both, so that a new fit of the second does not count here.
+    policy = xm.read_policy(version)
+    policy = replace(policy, cme=replace(policy.cme, historical_weight=0.75))
+    # Of 200 scenarios the second largest loss counts; of a period's one, that one.
+    loss = {"2008-10-15": (300, 100), "2020-03-09": (500, 50), "2023-03-13": (200, 600)}
+    loss["an ordinary day"] = (400, 250)
+    loss |= {f"s{number}": (number, number) for number in range(196)}
+    run = xm.run(
+        positions=_positions("A,future,ZNM25,1,true", "B,future,ZTM25,1,true"),
+        accounts=_accounts("A", "B"),
+        securities=securities,
+        market=market,
+        cme_cube=pa.table(
+            {
+                "instrument": ["ZNM25", "ZTM25"],
+                **{name: [-float(one) for one in both] for name, both in loss.items()},
+            }
+        ),
+        policy=policy,
+    )
+    assert [_row(run, account)["v_cme_futures"] for account in ("A", "B")] == [ten, two]
+
+
 @pytest.mark.parametrize("price", [95.0, None])
 def test_what_only_a_cube_covers_is_charged_by_its_price(
     market: xm.Market, securities: pa.Table, price: float | None
@@ -362,12 +430,13 @@ def test_what_only_a_cube_covers_is_charged_by_its_price(
     assert row["other_ficc"] == 1_450_000
 
 
+@pytest.mark.parametrize("version", [FIRST, SECOND])
 def test_span_policy_margins_futures_by_their_scan_range(
-    market: xm.Market, securities: pa.Table
+    market: xm.Market, securities: pa.Table, version: str
 ) -> None:
     book = _positions("A,future,ZNM25,-300,true", "A,cash,91282CMM0,30000000,true")
     given = {"accounts": _accounts("A"), "securities": securities, "market": market}
-    span = "cme-ficc-2026-04-30-span"
+    span = f"{version}-span"
     run = xm.run(positions=book, policy=span, **given)
     ranges = {row["root"]: row for row in run.manifest["ccps"]["CME"]["scan_ranges"]}
     assert ranges["ZN"]["contract"] == "ZNM25"
@@ -386,8 +455,9 @@ def test_span_policy_margins_futures_by_their_scan_range(
     credit = rate * number * (3.0 * ranges["TN"]["scan_range"] + 4.0 * ranges["ZN"]["scan_range"])
     alone = row["v_cme_futures"] + row["v_cme_cash"]
     assert row["v_cme_combined"] == pytest.approx(alone - credit, rel=1e-12)
-    # FICC's side is that of the default policy.
-    assert row["offset_rate_ficc"] == _row(xm.run(positions=book, **given), "A")["offset_rate_ficc"]
+    # FICC's side is that of the policy with historical simulation at CME.
+    plain = _row(xm.run(positions=book, policy=version, **given), "A")
+    assert row["offset_rate_ficc"] == plain["offset_rate_ficc"]
     assert xm.Session(run).what_if("A", {})["offset_rate_cme"] == row["offset_rate_cme"]
     cube = pa.table({"instrument": ["ZNM25"], "a": [1.0]})
     with pytest.raises(InputError, match=r"cme_cube: the policy.s cme\.model, span, takes no cube"):
@@ -513,7 +583,10 @@ def test_instrument_missing_from_a_cube_is_unpriced(
     assert "NOT_IN_CUBE" in [r["code"] for r in run.exceptions.to_arrow().to_pylist()]
 
 
-def test_other_spellings_give_the_same_answer(market: xm.Market, securities: pa.Table) -> None:
+@pytest.mark.parametrize("policy", [FIRST, SECOND])
+def test_other_spellings_give_the_same_answer(
+    market: xm.Market, securities: pa.Table, policy: str
+) -> None:
     plain = _positions("A,cash,91282CMM0,10000000,true", "A,future,ZNM25,-100,true")
     other = _positions(
         "A,cash,91282cmm0,4000000,true",
@@ -522,14 +595,13 @@ def test_other_spellings_give_the_same_answer(market: xm.Market, securities: pa.
         "A,future,TYM5 Comdty,-60,true",
         "A,future,ZNM25-CBT,-40,true",
     )
-    runs = [
-        xm.run(positions=p, accounts=_accounts("A"), securities=securities, market=market)
-        for p in (plain, other)
-    ]
+    given = {"accounts": _accounts("A"), "securities": securities, "market": market}
+    runs = [xm.run(positions=p, policy=policy, **given) for p in (plain, other)]
     a, b = (run.manifest["results"] for run in runs)
     for name in ("accounts", "components", "breakdown", "positions"):
         assert a[name] == b[name]
-    assert str(_row(runs[1], "A")["requirement"]) == "67073.16"
+    if policy == FIRST:
+        assert str(_row(runs[1], "A")["requirement"]) == "67073.16"
     assert runs[1].manifest["exceptions"]["NAME_RESOLVED"] == 1
 
 
@@ -537,17 +609,16 @@ def test_a_stale_contract_has_expired(
     real_data: Callable[[str], Path], securities: pa.Table
 ) -> None:
     today = xm.read_market(real_data("us_treasury_par_yields.csv.gz"), as_of="2026-02-27")
+    note = "A,cash,912810UG1,10000000,true"
+    given = {"accounts": _accounts("A"), "securities": securities, "market": today}
+    alone = _row(xm.run(positions=_positions(note), **given), "A")["requirement"]
+    assert alone > 0
     for name in ("ZBH5", "ZBH25"):
         with pytest.warns(xm.InputWarning, match="1 of 2 rows of positions are rejected"):
-            run = xm.run(
-                positions=_positions("A,cash,912810UG1,10000000,true", f"A,future,{name},-60,true"),
-                accounts=_accounts("A"),
-                securities=securities,
-                market=today,
-            )
+            run = xm.run(positions=_positions(note, f"A,future,{name},-60,true"), **given)
         row = _row(run, "A")
         assert (row["offset_rate"], row["reason"]) == (0.0, "INCOMPLETE")
-        assert str(row["requirement"]) == "357535.65"
+        assert row["requirement"] == alone
         assert run.manifest["exceptions"]["CONTRACT_EXPIRED"] == 1
 
 

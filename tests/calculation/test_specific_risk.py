@@ -76,8 +76,8 @@ def test_a_market_is_derived_once_and_the_factors_go_with_the_tables(
 def test_the_earlier_policy_does_not_see_any_of_it(
     book: dict[str, Any], bare: xm.Market, specific: Policy
 ) -> None:
-    plain = xm.run(**book, market=bare)
-    derived = xm.run(**book, market=policy_market(specific, bare))
+    plain = xm.run(**book, market=bare, policy=OLD)
+    derived = xm.run(**book, market=policy_market(specific, bare), policy=OLD)
     assert derived.manifest["results"] == plain.manifest["results"]
     assert derived.manifest["ccps"] == plain.manifest["ccps"]
 
@@ -89,7 +89,7 @@ def test_an_assumed_basis_is_said(run: xm.RunResult, bare: xm.Market, book: dict
     assert "ZN" in told["assumed_basis"]
     assert told["scenarios_without_basis"]["ZN"] == 0
     # ZB's own history has gaps, which are counted as before.
-    plain = xm.run(**book, market=bare)
+    plain = xm.run(**book, market=bare, policy=OLD)
     before = plain.manifest["ccps"]["FICC"]["scenarios_without_basis"]
     assert before["ZN"] > 0
     for root in bare.history.basis:
@@ -139,7 +139,7 @@ def test_a_supplied_spread_wins_and_what_it_lacks_is_counted(
     assert result.manifest["ccps"]["FICC"]["scenarios_without_spread"] == {"7 off": 1}
     history = result.stages.models.market.history  # type: ignore[union-attr]
     assert history.observed_spread == ("spread:7 off",)
-    unused = xm.run(**book, market=observed)
+    unused = xm.run(**book, market=observed, policy=OLD)
     [note] = [n for n in notes(unused, "INPUT_NOT_USED") if n["file"] == "spreads"]
     assert "no table spreads" in note["message"]
     unknown = with_spreads(market, spreads(group=["7 of", "7 of"]))
@@ -169,7 +169,16 @@ def with_spreads(market: xm.Market, table: pa.Table) -> xm.Market:
     [
         ({"spread_pct": [2.5, 3.1]}, "look like basis points: give percent"),
         ({"spread_pct": [0.00025, 0.0003]}, "look like decimals: give percent"),
+        # Units of each group by itself.
+        (
+            {"group": ["5 on", "7 off"], "spread_pct": [0.02, 2.5]},
+            "those of '7 off' is 2.5; they look",
+        ),
         ({"spread_pct": [25.0, 31.0]}, "spread_pct"),
+        (
+            {"date": [datetime.date(2030, 6, 3), datetime.date(2030, 6, 4)]},
+            "has no spread dated 2026",
+        ),
         ({"date": [datetime.date(2026, 6, 1)] * 2}, "date, group appear more than once"),
         ({"spread_pct": pa.array([None, None], pa.float64())}, "no row has a value"),
     ],
@@ -179,3 +188,51 @@ def test_spreads_are_checked(
 ) -> None:
     with pytest.raises(InputError, match=message):
         with_spreads(sample_inputs["market"], spreads(**columns))
+
+
+def test_spreads_of_securities_are_not_taken_for_groups(sample_inputs: dict[str, Any]) -> None:
+    many = pa.table(
+        {
+            "date": [datetime.date(2026, 6, 1)] * 201,
+            "group": [f"9128{number:05d}" for number in range(201)],
+            "spread_pct": [0.01] * 201,
+        }
+    )
+    with pytest.raises(InputError, match="201 different groups, such as '912800000', more than"):
+        with_spreads(sample_inputs["market"], many)
+
+
+def test_later_days_do_not_matter(sample_inputs: dict[str, Any]) -> None:
+    market: xm.Market = sample_inputs["market"]
+    later = pa.table({"date": [datetime.date(2030, 6, 3)], "group": ["5 on"], "spread_pct": [0.03]})
+    whole = with_spreads(market, pa.concat_tables([spreads(), later])).history.spreads
+    cut = with_spreads(market, spreads()).history.spreads
+    assert whole is not None
+    assert cut is not None
+    # A group of later days alone has no history yet: it is drawn.
+    assert whole.group == cut.group == ("7 off",)
+    assert whole.date.tolist() == cut.date.tolist()
+    assert whole.level.tolist() == cut.level.tolist()
+
+
+def test_a_history_of_a_few_days_is_noted(
+    sample_inputs: dict[str, Any], book: dict[str, Any], specific: Policy
+) -> None:
+    market: xm.Market = sample_inputs["market"]
+    size = market.history.date.size
+    for days, named in ((2, True), (1500, False)):
+        date = market.history.date[size - days :].tolist()
+        level = [0.01 * (n % 3) for n in range(days)]
+        table = pa.table({"date": date, "group": ["7 off"] * days, "spread_pct": level})
+        result = xm.run(**book, market=with_spreads(market, table), policy=specific)
+        found = notes(result, "SPREADS_FEW")
+        assert bool(found) == named
+        assert all("7 off (" in note["message"] for note in found)
+
+
+def test_a_rerun_checks_the_groups_of_its_market(
+    sample_inputs: dict[str, Any], run: xm.RunResult
+) -> None:
+    other = with_spreads(sample_inputs["market"], spreads(group=["8 off", "8 off"]))
+    with pytest.raises(InputError, match="spreads: the policy has no group '8 off'"):
+        xm.rerun(run, other)

@@ -38,13 +38,13 @@ def run_of(policy: str | Path | None) -> xm.RunResult:
     scope="module",
     params=[
         None,
-        "cme-ficc-2026-04-30-span",
-        "cme-ficc-2026-04-30-charges",
-        "cme-ficc-2026-11-30",
+        "cme-ficc-2026-04-30",
+        "cme-ficc-2026-11-30-span",
+        "cme-ficc-2026-11-30-charges",
         POLICIES / "example-class-disallowance.toml",
         POLICIES / "example-third-ccp.toml",
     ],
-    ids=["default", "span", "charges", "second", "classes", "third"],
+    ids=["default", "first", "span", "charges", "classes", "third"],
 )
 def run(request: pytest.FixtureRequest) -> xm.RunResult:
     return run_of(request.param)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,8 @@ def test_other_accounts_have_the_numbers_of_the_policy_it_extends(
 ) -> None:
     hedged = [row("A", "cash", notes[0], 5e6), row("A", "future", "ZNU26", -40)]
     there = [row("B", "cash", notes[1], -3e6, ccp="XYZ")]
-    plain = accounts_of(margined(tables, hedged, policy=None))["A"]
+    extended = tomllib.loads(EXAMPLE.read_text("utf-8"))["extends"]
+    plain = accounts_of(margined(tables, hedged, policy=extended))["A"]
     both = accounts_of(margined(tables, [*hedged, *there]))
     stamps = ("run_id",)
     assert {k: v for k, v in both["A"].items() if k not in stamps} == {

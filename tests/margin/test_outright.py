@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from crossmargin.book.observed_margins import ObservedMargin
 from crossmargin.conventions import COMBINED, FUTURES
 from crossmargin.engine import Book, Execution
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.cme.equivalents import equivalents
@@ -135,6 +136,19 @@ def test_scaling_gives_the_observed_margin_and_nothing_else_moves(
     assert zn > 0.0
 
 
+@pytest.mark.parametrize("use", [SCALE, FLOOR])
+@pytest.mark.parametrize("share", [0.001, 101.0])
+def test_a_margin_in_another_unit_is_refused(prepare: Prepare, use: str, share: float) -> None:
+    """Thousands of USD: a floor would do nothing, a scale would leave nothing."""
+    shown, _ = prepare(CmeHvar(CME), root("ZN", 1000.0))
+    [one] = shown.outrights
+    usd = share * 1000.0 * one.ratio
+    with pytest.raises(InputError, match="more than 100 times apart, the model is not scaled"):
+        prepare(CmeHvar(CME, use=use), root("ZN", usd))
+    shown, _ = prepare(CmeHvar(CME), root("ZN", usd))
+    assert shown.outrights[0].ratio == pytest.approx(1.0 / share)
+
+
 def test_cash_moves_with_the_contract_that_stands_for_it(prepare: Prepare, market: Market) -> None:
     plain, universe = prepare(CmeHvar(CME))
     scaled, _ = prepare(CmeHvar(CME, use=SCALE), root("ZN", 1234.5))
@@ -213,8 +227,8 @@ def test_factors_found_before_are_used_again(prepare: Prepare) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.floats(1.0, 1e5),
-    st.floats(1.0, 1e5),
+    st.floats(10.0, 5e3),
+    st.floats(10.0, 5e3),
     st.sampled_from(["hvar", "span"]),
     st.lists(st.integers(-40, 40), min_size=7, max_size=7),
 )

@@ -49,3 +49,8 @@ def test_lengths_are_mahalanobis_and_dependent_factors_add_nothing() -> None:
     more = np.column_stack([shock, shock[:, 0] - shock[:, 2], np.zeros(200)])
     assert whitened(more).shape == (4, 200)
     np.testing.assert_allclose((whitened(more) ** 2).sum(axis=0), expected**2, rtol=1e-12)
+
+
+def test_moves_that_are_all_zero_have_no_coordinates() -> None:
+    assert whitened(np.zeros((5, 2))).shape == (0, 5)
+    assert principal_components(np.zeros((5, 2)), 3).move.shape == (0, 2)

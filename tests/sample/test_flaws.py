@@ -42,6 +42,7 @@ NOT_IN_A_SAMPLE = {
     "NO_PRICE",
     "NO_SCAN_RANGE",
     "RATE_SUSPICIOUS",
+    "SPREADS_FEW",
     "READ_AS",
     "STRESS_CUT",
 }

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crossmargin.calculation.policy_market import policy_market
 from crossmargin.conventions import CME
 from crossmargin.engine import Measure
 from crossmargin.margin.cme.historical import cme_cubes
@@ -65,7 +66,7 @@ def test_outrights_are_those_of_the_models_cubes(real_data: Callable[[str], Path
     history = tool.past(data, day)
     policy = read_policy("cme-ficc-2026-11-30")
     found = tool.outrights(history, {"new": policy}, np.array([day]), ("ZN", "UB"))["new"]
-    market = tool.market_of(history, day)
+    market = policy_market(policy, tool.market_of(history, day))
     universe = tool.fronts(market, tool.issues_of(market))
     parts = policy.get(Stress), policy.get(CmeFloor)
     assert None not in parts
@@ -94,8 +95,10 @@ def test_the_page_names_what_it_compares_and_its_figures_are_there() -> None:
     for policy in ("cme-ficc-2026-04-30", "cme-ficc-2026-11-30"):
         assert policy in page
     assert "transcriptions" in page
-    plots = re.findall(r"\]\((plots/[\w.-]+\.svg)\)", page)
+    plots = re.findall(r"\]\(([\w./-]+\.svg)\)", page)
     assert plots
+    # The parameters that it lists are those of the policies as they are.
+    assert module("__main__")._changes() in page
     assert sorted(plots) == sorted(
         path.relative_to(DOCS).as_posix() for path in (DOCS / "plots").glob("*.svg")
     )

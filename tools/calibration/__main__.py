@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import os
 import sys
 import textwrap
@@ -35,10 +34,8 @@ def page(data: Path) -> Iterator[tuple[str, str]]:
     """Yield the name and text of each file, relative to the docs; the page comes last."""
     parts = [f"{(TEXTS / 'page.md').read_text('utf-8')}\n{_changes()}"]
     for name in PARTS:
-        module = f"tools.calibration.{name}"
-        if importlib.util.find_spec(module) is None:
-            continue
-        markdown, figures = importlib.import_module(module).fragment(POLICIES, data)
+        part = importlib.import_module(f"tools.calibration.{name}")
+        markdown, figures = part.fragment(POLICIES, data)
         heading, _, figured = markdown.partition("\n")
         words = TEXTS / f"{name}.md"
         told = f"{words.read_text('utf-8')}\n" if words.exists() else ""

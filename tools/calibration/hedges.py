@@ -6,14 +6,13 @@ the same DV01, on real par yields.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pyarrow as pa
 from matplotlib.figure import Figure
+from tools.calibration.pages import style, svg, table
 
 import crossmargin as xm
 from crossmargin.instruments.benchmarks import benchmarks, front_contracts
@@ -28,7 +27,6 @@ HEDGES = (
 )
 """Tenor of the security, and root of the future."""
 RATES = ("offset_rate_ficc", "offset_rate_cme", "offset_rate")
-_COLORS = ("#9aa5b1", "#1f4e79")
 
 Rates = dict[str, tuple[float, ...]]
 """By account: the rate at FICC, at CME, and of the agreement."""
@@ -40,7 +38,8 @@ def fragment(policies: Sequence[str], data: Path) -> tuple[str, dict[str, str]]:
     Parameters
     ----------
     policies : sequence of str
-        Names or paths; those with the tables `spreads` or `basis_process` are shown.
+        The policy before, and the policy after, which has the tables `spreads` and
+        `basis_process`.
     data : Path
         A folder with `us_treasury_par_yields.csv.gz` and `fixed_coupon_master.csv`.
 
@@ -48,24 +47,16 @@ def fragment(policies: Sequence[str], data: Path) -> tuple[str, dict[str, str]]:
     -------
     markdown : str
     figures : dict of str to str
-        SVG by file name, the same text for the same figures.
+        SVG by file name.
     """
     market = xm.read_market(data / "us_treasury_par_yields.csv.gz", as_of=AS_OF)
     securities = data / "fixed_coupon_master.csv"
-    told, figures = ["## Hedges\n"], {}
-    for name in policies:
-        policy = read_policy(name)
-        alone = policy.without_sections(SpreadRules, BasisProcessRules)
-        if alone.optional == policy.optional:
-            continue
-        positions = _positions(alone, market, securities)
-        before = _rates(alone, market, securities, positions)
-        after = _rates(policy, market, securities, positions)
-        file = f"hedges-{policy.name}.svg"
-        told.append(_table(policy.name, before, after))
-        told.append(f"![Offset rates of hedges under {policy.name}]({file})\n")
-        figures[file] = _figure(before, after)
-    return "\n".join(told), figures
+    policy = read_policy(policies[-1])
+    alone = policy.without_sections(SpreadRules, BasisProcessRules)
+    positions = _positions(alone, market, securities)
+    before, after = (_rates(rules, market, securities, positions) for rules in (alone, policy))
+    markdown = f"### Hedges\n\n{_table(policy.name, before, after)}\n"
+    return markdown, {"hedges.svg": _figure(before, after)}
 
 
 def _positions(policy: Policy, market: Market, securities: Path) -> pa.Table:
@@ -132,40 +123,31 @@ def _rates(policy: Policy, market: Market, securities: Path, positions: pa.Table
 
 
 def _table(name: str, before: Rates, after: Rates) -> str:
-    lines = [
+    rows = []
+    for account in before:
+        pairs = zip(before[account], after[account], strict=True)
+        rows.append([account, *(f"{rate:.1%}" for pair in pairs for rate in pair)])
+    head = ["hedge", "FICC before", "after", "CME before", "after", "rate before", "after"]
+    return (
         f"Offset rates under `{name}`, as of {AS_OF}: the latest issue of a tenor against the "
         "front contract, of equal DV01. *Before* is the same policy without its tables `spreads` "
-        "and `basis_process`.\n",
-        "| hedge | FICC before | after | CME before | after | rate before | after |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for tenor, root in HEDGES:
-        account = _account(tenor, root)
-        cells = [
-            f"{rate:.1%}"
-            for pair in zip(before[account], after[account], strict=True)
-            for rate in pair
-        ]
-        lines.append(f"| {account} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        "and `basis_process`.\n\n" + table(head, rows)
+    )
 
 
 def _figure(before: Rates, after: Rates) -> str:
     """Return the smaller rate of each hedge, before the cap, as SVG."""
-    names = [_account(tenor, root) for tenor, root in HEDGES]
-    place = np.arange(len(names))
-    with mpl.rc_context({"svg.hashsalt": "crossmargin", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(8.0, 3.6), layout="constrained")
+    place = np.arange(len(before))
+    with style("hedges"):
+        figure = Figure(figsize=(9.0, 3.8), layout="constrained")
         axes = figure.subplots()
         for n, (label, rates) in enumerate({"before": before, "after": after}.items()):
-            smaller = [100.0 * min(rates[name][:2]) for name in names]
-            axes.bar(place + 0.4 * n - 0.2, smaller, 0.38, label=label, color=_COLORS[n])
-        axes.axhline(80.0, color="black", linewidth=0.8, linestyle="--")
-        axes.text(-0.6, 80.8, "cap", fontsize=8)
-        axes.set_xticks(place, names, rotation=30, ha="right", fontsize=8)
+            smaller = [100.0 * min(rate[:2]) for rate in rates.values()]
+            axes.bar(place + 0.4 * n - 0.2, smaller, 0.38, label=label)
+        axes.axhline(80.0, color="k", linewidth=0.8, linestyle="--")
+        axes.text(-0.6, 80.8, "cap")
+        axes.set_xticks(place, list(before), rotation=30, ha="right")
         axes.set_ylabel("smaller saving of both, %")
         axes.set_ylim(40.0, 100.0)
         axes.legend(frameon=False, loc="lower right")
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return text.getvalue()
+        return svg(figure)

@@ -29,7 +29,11 @@ EPISODES = (
 CALMER = EPISODES[:-1]
 FULL = 1e6
 """A buffer so large that volatility is never below that of the look-back."""
-DECAYS, BUFFERS, WEIGHTS = (0.97, 0.98, 0.985, 0.99), (0.0, 0.25, FULL), (0.7, 0.75, 0.8, 0.85, 0.9)
+DECAYS, BUFFERS, WEIGHTS = (
+    (0.97, 0.98, 0.985, 0.99),
+    (0.0, 0.25, 0.4, FULL),
+    (0.7, 0.75, 0.8, 0.85, 0.9),
+)
 
 Found = Mapping[str, Float]
 """V of the outrights [D x R], USD, by policy."""

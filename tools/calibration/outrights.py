@@ -14,8 +14,8 @@ import numpy as np
 
 from crossmargin.arrays import Dates, Float
 from crossmargin.calculation.policy_market import policy_market
-from crossmargin.conventions import CME, CME_XM, FUTURES, HVAR, SEGMENTS, SVAR
-from crossmargin.engine import Book, Execution, revalue
+from crossmargin.conventions import CME, FUTURES, HVAR, SVAR
+from crossmargin.engine import Execution, revalue
 from crossmargin.instruments.contracts import roots
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import Universe, build_universe
@@ -23,6 +23,7 @@ from crossmargin.io.market import read_market
 from crossmargin.margin.ccps import clearing_houses
 from crossmargin.margin.cme.equivalents import front_contract
 from crossmargin.margin.model import ModelInputs
+from crossmargin.margin.outright import outright_book
 from crossmargin.market import Market
 from crossmargin.market.history import History
 from crossmargin.market.market import build_market
@@ -133,16 +134,11 @@ def _components(
         eligible=np.ones(size, dtype=bool),
         store=store,
     )
-    # A group for each contract, long, and for each, short.
-    ptr = np.zeros(2 * size * len(SEGMENTS) + 1, dtype=np.int64)
-    ptr[CME_XM + 1 :: len(SEGMENTS)] = 1
-    every = np.arange(size)
-    book = Book.from_arrays(
-        np.cumsum(ptr), np.tile(every, 2), np.repeat([1, -1], size), columns=size
-    )
+    book = outright_book(range(size), size)
     margin = model.prepare(inputs, Execution(1)).margin(book, Execution(1))
-    both = [margin.component[name][:, FUTURES].reshape(2, size) for name in (HVAR, SVAR)]
-    return np.stack(both)
+    return np.stack(
+        [margin.component[name][:, FUTURES].reshape(size, 2).T for name in (HVAR, SVAR)]
+    )
 
 
 def losses(history: History, date: Dates, names: Sequence[str], rows: int) -> Float:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from tools.calibration.pages import table
+from tools.calibration.strip import PUBLISHED, STRIP_DAY
 
 from crossmargin.calculation.policy_market import policy_market
 from crossmargin.conventions import CME
 from crossmargin.engine import Execution
-from crossmargin.instruments.contracts import Contract
+from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.universe import build_universe
 from crossmargin.io.market import read_market
@@ -21,20 +23,10 @@ from crossmargin.margin.model import ModelInputs
 from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import Policy, read_policy
 
-AS_OF = np.datetime64("2025-06-04")
+AS_OF = np.datetime64(STRIP_DAY)
 YIELDS = "us_treasury_par_yields.csv.gz"
-PUBLISHED = {
-    "2025-06": 425.0,
-    "2025-09": 650.0,
-    "2025-12": 765.0,
-    "2026-03": 825.0,
-    "2026-06": 825.0,
-    "2026-09": 825.0,
-    "2026-12": 800.0,
-    "2027-03": 750.0,
-}
-"""Initial margins of one contract, USD, in CME's hedge of a two-year swap with eight quarters."""
 LOTS = (100, 99, 99, 98, 97, 96, 95, 95)
+"""Contracts of each quarter in CME's hedge of a two-year swap."""
 
 
 def fragment(policies: Sequence[str], data: Path) -> tuple[str, dict[str, str]]:
@@ -56,21 +48,20 @@ def fragment(policies: Sequence[str], data: Path) -> tuple[str, dict[str, str]]:
     names = [f"{name}-span" for name in policies]
     usd = [_ranges(read_policy(name), data) for name in names]
     head = ["SR3", "published initial margin", *(f"scan range, {name}" for name in names)]
-    rows = [head, ["---"] * len(head)]
-    for month, margin, *ranges in zip(PUBLISHED, PUBLISHED.values(), *usd, strict=True):
-        rows.append([month, f"{margin:,.0f}", *(f"{one:,.0f}" for one in ranges)])
+    rows = []
+    for quarter, margin, *ranges in zip(PUBLISHED, PUBLISHED.values(), *usd, strict=True):
+        rows.append([quarter, f"{margin:,.0f}", *(f"{one:,.0f}" for one in ranges)])
     totals = [
         sum(lots * one for lots, one in zip(LOTS, amounts, strict=True))
         for amounts in (PUBLISHED.values(), *usd)
     ]
     rows.append(["the hedge, 779 contracts", *(f"{total:,.0f}" for total in totals)])
-    lines = [f"| {' | '.join(row)} |" for row in rows]
     text = (
         f"Scan ranges of SR3 on {AS_OF}, USD a contract. The margins are initial ones as CME "
         "published them: more than the maintenance margin, which a scan range compares with, by "
         "a tenth or so. The hedge is that of CME's example, all on one side."
     )
-    return "\n".join(["## Scan ranges by tier", "", text, "", *lines, ""]), {}
+    return f"### Scan ranges by tier\n\n{text}\n\n{table(head, rows)}\n", {}
 
 
 def _ranges(policy: Policy, data: Path) -> list[float]:
@@ -93,5 +84,6 @@ def _ranges(policy: Policy, data: Path) -> list[float]:
     prepared = model.prepare(inputs, Execution(1))
     assert isinstance(prepared, PreparedSpan)
     ranges = prepared.model.ranges
-    months = [months_ahead(Contract("SR3", np.datetime64(m)).month, AS_OF) for m in PUBLISHED]
-    return [float(ranges.usd[ranges.number("SR3", month)]) for month in months]
+    contracts = [parse_contract(f"SR3{quarter}", AS_OF) for quarter in PUBLISHED]
+    numbers = [ranges.number("SR3", months_ahead(one.month, AS_OF)) for one in contracts]
+    return [float(ranges.usd[number]) for number in numbers]

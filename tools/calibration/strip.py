@@ -6,14 +6,13 @@ size, butterflies above nothing and below an outright.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import matplotlib as mpl
 import pyarrow as pa
 from matplotlib.figure import Figure
+from tools.calibration.pages import style, svg, table
 
 import crossmargin as xm
 
@@ -31,7 +30,7 @@ PUBLISHED = {
     "Z26": 800,
     "H27": 750,
 }
-"""Initial margin of SR3 in force on `STRIP_DAY`, USD a contract (CME, as published by Rogerson)."""
+"""Initial margin of SR3 in force on `STRIP_DAY`, USD a contract (CME)."""
 INITIAL = 1.1
 """Initial margin of a speculator over maintenance margin."""
 
@@ -142,88 +141,72 @@ def _of_kind(found: Margins, kind: str) -> list[float]:
 
 def _strip(strip: dict[str, Margins]) -> str:
     """Return V along the strip: a column for each quarter, rows by policy and kind."""
-    lines = [
-        f"V at CME as of {STRIP_DAY}, USD a contract of SR3, a calendar or a butterfly, named by "
-        "its first quarter; long or short, whichever is more.",
-        "",
-        _row("policy", "", *QUARTERS),
-        _row(*["---"] * (2 + len(QUARTERS))),
-    ]
+    rows = []
     for policy, found in strip.items():
         for kind in KINDS:
             usd = [f"{v:.0f}" for v in _of_kind(found, kind)]
-            lines.append(_row(policy, kind, *usd, *[""] * (len(QUARTERS) - len(usd))))
-    return "\n".join([*lines, "", *_shape(strip)])
+            rows.append([policy, kind, *usd, *[""] * (len(QUARTERS) - len(usd))])
+    return (
+        f"V at CME as of {STRIP_DAY}, USD a contract of SR3, a calendar or a butterfly, named by "
+        "its first quarter; long or short, whichever is more.\n\n"
+        f"{table(['policy', '', *QUARTERS], rows)}\n\n{_shape(strip)}"
+    )
 
 
-def _shape(strip: dict[str, Margins]) -> list[str]:
+def _shape(strip: dict[str, Margins]) -> str:
     """Return how even the strip is. The first calendar, within six months, is left out."""
-    lines = [
-        _row(
-            "policy",
-            "largest step between outrights",
-            "calendars beyond six months: largest / smallest",
-            "smallest butterfly",
-            "largest butterfly / its body",
-        ),
-        _row(*["---"] * 5),
+    head = [
+        *("policy", "largest step between outrights"),
+        *("calendars beyond six months: largest / smallest", "smallest butterfly"),
+        "largest butterfly / its body",
     ]
+    rows = []
     for policy, found in strip.items():
         outright, calendar, butterfly = (_of_kind(found, kind) for kind in KINDS)
         step = max(max(a, b) / min(a, b) - 1.0 for a, b in pairwise(outright))
         beyond = calendar[1:]
         share = max(v / body for v, body in zip(butterfly, outright[1:], strict=False))
-        lines.append(
-            _row(
+        rows.append(
+            [
                 policy,
                 f"{step:.0%}",
                 f"{max(beyond) / min(beyond):.1f}",
                 f"{min(butterfly):.0f}",
                 f"{share:.2f}",
-            )
+            ]
         )
-    return lines
+    return table(head, rows)
 
 
 def _published(strip: dict[str, Margins]) -> str:
     """Return V of SR3 over the published margins."""
-    lines = [
-        f"V of SR3 as of {STRIP_DAY} over the published initial margin, and over maintenance "
-        f"margin (initial / {INITIAL:g}).",
-        "",
-        _row("policy", "over", *PUBLISHED),
-        _row(*["---"] * (2 + len(PUBLISHED))),
-        _row("", "initial, USD", *map(str, PUBLISHED.values())),
-    ]
+    rows = [["", "initial, USD", *map(str, PUBLISHED.values())]]
     for policy, found in strip.items():
         for over, scale in (("initial", 1.0), ("maintenance", INITIAL)):
             ratio = [found[f"SR3{q}"]["V"] * scale / usd for q, usd in PUBLISHED.items()]
-            lines.append(_row(policy, over, *(f"{each:.2f}" for each in ratio)))
-    return "\n".join(lines)
+            rows.append([policy, over, *(f"{each:.2f}" for each in ratio)])
+    return (
+        f"V of SR3 as of {STRIP_DAY} over the published initial margin, and over maintenance "
+        f"margin (initial / {INITIAL:g}).\n\n" + table(["policy", "over", *PUBLISHED], rows)
+    )
 
 
 def _front(front: dict[str, Margins]) -> str:
     """Return V and its parts of the front contracts."""
-    lines = [
-        f"Front contracts as of {FRONT_DAY}, USD.",
-        "",
-        _row("policy", "contract", "HVaR", "SVaR", "V"),
-        _row(*["---"] * 5),
+    names = ("HVaR", "SVaR", "V")
+    rows = [
+        [policy, contract, *(f"{own[name]:.0f}" for name in names)]
+        for policy, found in front.items()
+        for contract, own in found.items()
     ]
-    for policy, found in front.items():
-        for contract, own in found.items():
-            usd = (f"{own[name]:.0f}" for name in ("HVaR", "SVaR", "V"))
-            lines.append(_row(policy, contract, *usd))
-    return "\n".join(lines)
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
+    return f"Front contracts as of {FRONT_DAY}, USD.\n\n" + table(
+        ["policy", "contract", *names], rows
+    )
 
 
 def _figure(strip: dict[str, Margins]) -> str:
-    """Return outrights, calendars and butterflies along the strip as SVG, the same each time."""
-    with mpl.rc_context({"svg.hashsalt": "strip", "svg.fonttype": "none", "font.size": 9.0}):
+    """Return outrights, calendars and butterflies along the strip as SVG."""
+    with style("strip"):
         figure = Figure(figsize=(9.0, 7.0), layout="constrained")
         for kind, axes in zip(KINDS, figure.subplots(3, 1, sharex=True), strict=True):
             for policy, found in strip.items():
@@ -234,6 +217,4 @@ def _figure(strip: dict[str, Margins]) -> str:
             axes.grid(alpha=0.3)
         figure.axes[0].legend(frameon=False)
         figure.axes[0].set_title(f"SR3: V at CME as of {STRIP_DAY}")
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()
+        return svg(figure)

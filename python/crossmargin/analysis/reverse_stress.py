@@ -138,6 +138,8 @@ def reverse_stress(run: RunResult, account: str, *, threads: int | None = None) 
     curve = scenarios.shock[:, : models.universe.curve_factors]
     components = principal_components(curve, COMPONENTS)
     held, reason = _held(stages, number, cents, Execution(threads))
+    if held is not None and components.move.shape[0] == 0:
+        held, reason = None, "the curves of the history do not move"
     if held is None:
         found = [_Found(MILDEST, reason)]
     else:

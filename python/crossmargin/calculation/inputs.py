@@ -22,7 +22,6 @@ from crossmargin.book.schemas import (
     POSITIONS,
     SECURITIES,
     SETTLEMENTS,
-    SPREADS,
     VOLUMES,
     Schema,
 )
@@ -30,7 +29,7 @@ from crossmargin.book.securities import read_securities
 from crossmargin.book.settlements import read_settlements
 from crossmargin.book.trades import Trades
 from crossmargin.book.volumes import read_volumes
-from crossmargin.calculation.policy_market import policy_market
+from crossmargin.calculation.policy_market import check_groups, policy_market
 from crossmargin.conventions import CME, FICC
 from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.files import absolute
@@ -154,7 +153,7 @@ def read_inputs(inputs: Inputs) -> ParsedInputs:
         settlements = read.table(inputs.settlements, SETTLEMENTS)
         market = _with_settlements(market, settlements, securities, log)
     market = policy_market(inputs.policy, market)
-    _check_groups(market)
+    check_groups(market)
     adv: dict[str, float] = {}
     open_interest: dict[str, float] = {}
     if inputs.volumes is not None:
@@ -293,20 +292,6 @@ def _with_settlements(
         )
     basis = dict(sorted({**market.history.basis, **basis}.items()))
     return replace(market, history=replace(market.history, basis=basis))
-
-
-def _check_groups(market: Market) -> None:
-    """Refuse spreads of a group that the policy does not have."""
-    history = market.history
-    if history.spreads is None or history.specific is None or history.specific.spreads is None:
-        return
-    known = history.specific.spreads.name
-    unknown = sorted(set(history.spreads.group) - set(known))
-    if unknown:
-        raise InputError(
-            f"{SPREADS.name}: the policy has no group {unknown[0][:100]!r}; known: "
-            f"{', '.join(known)}"
-        )
 
 
 def market_notes(market: Market, contracts: tuple[Contract, ...]) -> pa.Table:

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from crossmargin.book.schemas import SPREADS
 from crossmargin.conventions import CME, FICC
 from crossmargin.exceptions import InputError
 from crossmargin.market import Market
@@ -48,6 +49,26 @@ def policy_market(policy: Policy, market: Market) -> Market:
         except ValueError as error:
             raise InputError(str(error)) from error
     return market
+
+
+def check_groups(market: Market) -> None:
+    """Refuse observed spreads of a group that the policy of a derived market does not have.
+
+    Raises
+    ------
+    InputError
+        With the groups that it has.
+    """
+    history = market.history
+    if history.spreads is None or history.specific is None or history.specific.spreads is None:
+        return
+    known = history.specific.spreads.name
+    unknown = sorted(set(history.spreads.group) - set(known))
+    if unknown:
+        raise InputError(
+            f"{SPREADS.name}: the policy has no group {unknown[0][:100]!r}; known: "
+            f"{', '.join(known)}"
+        )
 
 
 def _specific_risk(policy: Policy) -> SpecificRisk | None:

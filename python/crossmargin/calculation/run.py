@@ -24,6 +24,7 @@ from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.manifest import describe_run
 from crossmargin.calculation.margins import agree_offsets, margin_accounts, require_accounts
 from crossmargin.calculation.netted import NettedBook, net_trades
+from crossmargin.calculation.policy_market import check_groups, policy_market
 from crossmargin.calculation.prepared import prepare_for_book
 from crossmargin.calculation.result import RunResult, Stages, result_tables, stages_of
 from crossmargin.calculation.unused import unused_saving
@@ -191,8 +192,8 @@ def rerun(
     TypeError
         An argument is of another kind.
     ValueError
-        The result has no stages, or the market is of another day, or lacks the basis that
-        settlement prices gave in the run.
+        The result has no stages, or the market is of another day, lacks the basis that settlement
+        prices gave in the run, or has spreads of groups that the policy does not have.
     """
     if not isinstance(result, RunResult):
         raise TypeError(f"result: a run, from xm.run(...), expected, got {result!r:.60}")
@@ -209,6 +210,7 @@ def rerun(
             f"the market has no basis of {', '.join(lacking)}, which settlement prices gave in the "
             "run; make it from result.stages.models.market"
         )
+    check_groups(policy_market(stages.models.policy, market))
     return _from_book(
         stages.parsed,
         stages.classified,

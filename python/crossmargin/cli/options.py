@@ -58,7 +58,10 @@ FirmsFile = Annotated[
 ]
 BasisFile = Annotated[
     Path | None,
-    _input("date, root, contract, basis. Without it hedges look better than they are."),
+    _input(
+        "date, root, contract, basis. Without it the policy's basis_process is assumed; without "
+        "that too, hedges look better than they are."
+    ),
 ]
 SettlementsFile = Annotated[
     Path | None,
@@ -77,7 +80,8 @@ SofrFile = Annotated[
     Path | None,
     _input(
         "date, 1mo, ..., 30y (some of them): swap rates against SOFR, percent. Without it "
-        "short-rate futures move with the Treasury curve."
+        "short-rate futures move with Treasury yields, and with the funds rate if the policy has "
+        "short_rates."
     ),
 ]
 SpreadsFile = Annotated[
@@ -102,13 +106,16 @@ FiccCubeFile = Annotated[
 CmeCubeFile = Annotated[Path | None, _input("Your own P&L for CME; goes with --ficc-cube.")]
 SpanFile = Annotated[
     Path | None,
-    _input("SPAN risk parameters (.pa2), for a policy whose cme.model is span."),
+    _input(
+        "SPAN risk parameters (.pa2), for a policy whose cme.model is span, or that has "
+        "equivalents.from_span_file."
+    ),
 ]
 VolumesFile = Annotated[
     Path | None,
     _input(
-        "contract (or root), adv, for a policy that charges concentration; optional "
-        "open_interest: larger positions are noted."
+        "contract (or root), adv, for a policy that charges concentration or has "
+        "equivalents.minimum_volume; optional open_interest: larger positions are noted."
     ),
 ]
 ObservedMarginsFile = Annotated[

@@ -13,7 +13,9 @@ from crossmargin.market.curve import TENORS
 from crossmargin.market.rates import below_neighbours, far_below
 
 LEAST_SPREAD, MOST_SPREAD = 0.0005, 0.3
-"""Percent; where the median of spreads in percent lies."""
+"""Percent; where the median of a group's spreads in percent lies."""
+MOST_GROUPS = 200
+"""A policy has at most 100 buckets, each on and off the run."""
 
 
 def usable_history(table: pa.Table, schema: Schema, value: str | None) -> pa.Table:
@@ -58,16 +60,23 @@ def check_terms(sofr: pa.Table) -> None:
 
 
 def check_spreads(table: pa.Table) -> None:
-    """Refuse yield spreads that look like basis points or like decimals."""
-    size = np.abs(columns.numbers(table["spread_pct"]))
-    size = np.sort(size[size > 0.0])
-    typical = float(size[size.size // 2]) if size.size else LEAST_SPREAD
-    if not LEAST_SPREAD <= typical <= MOST_SPREAD:
-        unit = "basis points" if typical > MOST_SPREAD else "decimals"
+    """Refuse too many groups, and a group whose spreads look like basis points or decimals."""
+    group, names = columns.ranked(table["group"])
+    if len(names) > MOST_GROUPS:
         raise InputError(
-            f"{SPREADS.name}: the median of their sizes is {typical:g}; they look like {unit}: "
-            "give percent"
+            f"{SPREADS.name}: has {len(names):,} different groups, such as {names[0][:100]!r}, "
+            f"more than the {MOST_GROUPS} of any policy; give spreads of groups, not of securities"
         )
+    size = np.abs(columns.numbers(table["spread_pct"]))
+    for number, name in enumerate(names):
+        own = np.sort(size[(group == number) & (size > 0.0)])
+        typical = float(own[own.size // 2]) if own.size else LEAST_SPREAD
+        if not LEAST_SPREAD <= typical <= MOST_SPREAD:
+            unit = "basis points" if typical > MOST_SPREAD else "decimals"
+            raise InputError(
+                f"{SPREADS.name}: the median size of those of {name[:100]!r} is {typical:g}; they "
+                f"look like {unit}: give percent"
+            )
 
 
 def _short_yield(yields: pa.Table, day: Dates) -> Float:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.arrays import Dates, Float
+from crossmargin.book.schemas import SPREADS
 from crossmargin.market.basis import Basis, basis_by_root
 from crossmargin.market.curve import TENORS
 from crossmargin.market.market import Market, Note, build_market
@@ -56,7 +57,8 @@ def market_from_tables(
     Raises
     ------
     ValueError
-        No usable row within five business days of `as_of`, or rates that give no curve.
+        No usable row within five business days of `as_of`, rates that give no curve, or spreads of
+        later days alone.
     """
     day = cast(np.datetime64, np.asarray(as_of, dtype="datetime64[D]")[()])
     return build_market(
@@ -90,17 +92,20 @@ def _bases(table: pa.Table, as_of: np.datetime64) -> dict[str, Basis]:
     )
 
 
-def _spreads(table: pa.Table, as_of: np.datetime64) -> SpreadHistory | None:
-    """Return the spreads up to a day; None if there are none."""
+def _spreads(table: pa.Table, as_of: np.datetime64) -> SpreadHistory:
+    """Return the spreads up to a day, of the groups that have one."""
+    table = table.filter(columns.column(columns.dates(table["date"]) <= as_of))
+    if not len(table):
+        raise ValueError(
+            f"{SPREADS.name}: has no spread dated {as_of} or earlier; give some, or leave it out"
+        )
     number, names = columns.ranked(table["group"])
-    date = columns.dates(table["date"])
-    past = np.flatnonzero(date <= as_of)
-    days, row = np.unique(date[past], return_inverse=True)
-    if days.size == 0:
-        return None
-    level = np.full((days.size, len(names)), np.nan)
-    level[row, number[past]] = columns.numbers(table["spread_pct"])[past] / 100.0
-    return SpreadHistory(tuple(names), days, level)
+    # A dictionary may still hold the names of rows that were filtered out.
+    used, column = np.unique(number, return_inverse=True)
+    days, row = np.unique(columns.dates(table["date"]), return_inverse=True)
+    level = np.full((days.size, used.size), np.nan)
+    level[row, column] = columns.numbers(table["spread_pct"]) / 100.0
+    return SpreadHistory(tuple(names[k] for k in used.tolist()), days, level)
 
 
 def _fixings(table: pa.Table) -> dict[str, tuple[Dates, Float]]:

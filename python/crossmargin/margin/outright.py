@@ -8,14 +8,19 @@ import numpy as np
 
 from crossmargin.arrays import Float
 from crossmargin.book.observed_margins import ObservedMargin
+from crossmargin.book.schemas import OBSERVED_MARGINS
 from crossmargin.conventions import CME_XM, FUTURES, SEGMENTS
 from crossmargin.engine import Book, Execution
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import Contract, last_day, was_listed
 from crossmargin.instruments.universe import Universe
 from crossmargin.margin.cme.equivalents import front_contract
 from crossmargin.margin.model import PreparedModel
 from crossmargin.margin.observed import Outright
 from crossmargin.policies.sections.cme import FLOOR, SCALE
+
+PLAUSIBLE = 100.0
+"""Times that an observed margin may differ from the model's, up or down."""
 
 
 def outright_margins(
@@ -39,16 +44,32 @@ def outright_margins(
         V of the cross-margined futures, USD: long, short. NaN where the model does not cover the
         contract.
     """
-    held = np.repeat(np.asarray(instrument, np.int32), 2)
-    groups = held.size
-    # Of each group's rows only that of the cross-margined futures holds a contract.
-    ends = np.zeros(groups * len(SEGMENTS), np.int64)
-    ends[CME_XM :: len(SEGMENTS)] = 1
-    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(ends)])
-    side = np.tile([1.0, -1.0], groups // 2)
-    margin = model.margin(Book.from_arrays(ptr, held, side, instruments), execution)
+    margin = model.margin(outright_book(instrument, instruments), execution)
     v = np.where(margin.unknown[:, FUTURES], np.nan, margin.v[:, FUTURES])
     return np.asarray(v.reshape(-1, 2))
+
+
+def outright_book(instrument: Sequence[int], instruments: int) -> Book:
+    """Return a book with two groups for each instrument: one contract long, then one short.
+
+    Parameters
+    ----------
+    instrument : sequence of int, [N]
+    instruments : int
+        How many instruments there are.
+
+    Returns
+    -------
+    Book
+        Rows are group * 4 + segment; the contracts are cross-margined futures.
+    """
+    held = np.repeat(np.asarray(instrument, np.int32), 2)
+    # Of each group's rows only that of the cross-margined futures holds a contract.
+    size = np.zeros(held.size * len(SEGMENTS), np.int64)
+    size[CME_XM :: len(SEGMENTS)] = 1
+    ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(size)])
+    side = np.tile([1.0, -1.0], len(instrument))
+    return Book.from_arrays(ptr, held, side, instruments)
 
 
 def compared_contract(margin: ObservedMargin, as_of: np.datetime64) -> Contract | None:
@@ -95,6 +116,11 @@ def compare(
     tuple of Outright
         One for each observed margin, in their order.
 
+    Raises
+    ------
+    InputError
+        The model would be scaled to a margin that is `PLAUSIBLE` times its own, or a fraction.
+
     Notes
     -----
     Methodology, section 5: with the larger m of the two margins and the observed a, the factor is
@@ -121,7 +147,19 @@ def compare(
         elif use in (FLOOR, SCALE):
             reason = fixed.get(margin.instrument, "")
             if not reason:
-                factor = margin.maintenance / larger
-                factor = max(1.0, factor) if use == FLOOR else factor
+                factor = _factor(margin, symbol, larger, use)
         found.append(Outright(margin, symbol, long, short, use, factor, reason))
     return tuple(found)
+
+
+def _factor(margin: ObservedMargin, symbol: str, own: float, use: str) -> float:
+    """Return by how much the model is multiplied; refuse an observed margin of another unit."""
+    factor = margin.maintenance / own
+    if not 1.0 / PLAUSIBLE <= factor <= PLAUSIBLE:
+        raise InputError(
+            f"{OBSERVED_MARGINS.name}: {margin.instrument} has a `maintenance` of "
+            f"{margin.maintenance:g} from {margin.date}, but the model's margin of {symbol} is "
+            f"{own:,.6g} USD: more than {PLAUSIBLE:g} times apart, the model is not scaled; check "
+            "that it is USD a contract, remove it, or set observed_margins.use to 'show'"
+        )
+    return max(1.0, factor) if use == FLOOR else factor

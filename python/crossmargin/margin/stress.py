@@ -21,8 +21,8 @@ def equivalent_bucket(years: Float, limits: Sequence[float]) -> Integer:
 def counted_roots(universe: Universe, scenarios: ScenarioRules) -> Text:
     """Return the root that each instrument counts as, [I].
 
-    A security counts as the future that represents it at CME; a forward cash leg as that of the
-    shortest. Without periods by clearing house no period asks for a root.
+    A security counts as the future of its bucket of remaining years, a forward cash leg as that of
+    the shortest. Without periods by clearing house no period asks for a root.
     """
     if not isinstance(scenarios, HouseScenarios):
         return universe.root

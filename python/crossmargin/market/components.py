@@ -129,4 +129,4 @@ def whitened(shock: Float) -> Float:
         if lower[k, k] >= NEARLY_DEPENDENT:
             free.append(rest / lower[k, k])
             kept.append(k)
-    return np.array(free)
+    return np.array(free).reshape(len(free), shock.shape[0])

@@ -178,7 +178,8 @@ def node_zero_rates(
 
 def _no_curve(date: Dates) -> ValueError:
     return ValueError(
-        f"par yields of {date[0]} do not give a curve with smooth forwards; check the row"
+        f"par yields of {date[0]} do not give a curve with smooth forwards; check the row, or take "
+        "nodes that lie closer together"
     )
 
 

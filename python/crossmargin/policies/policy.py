@@ -174,8 +174,8 @@ def read_policy(path: str | Path | None = None) -> Policy:
     ----------
     path : str or Path, optional
         A TOML file, or the name of a shipped policy; the default is the customer programme with
-        the second version of our models, `cme-ficc-2026-11-30`. A file has all tables and keys of
-        `cme-ficc-2026-04-30`, or names in `extends` one or several policies that have the others:
+        the second version of our models, `cme-ficc-2026-11-30`. A file has all required tables
+        with all their keys, or names in `extends` one or several policies that have the others:
         shipped ones, or files in the same folder.
 
     Returns

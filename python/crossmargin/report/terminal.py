@@ -26,7 +26,7 @@ CHECKED = 100
 """Rejected rows that a check lists."""
 HEAD = (
     *("CURVE_EARLIER", "STRESS_CUT", "FIXINGS_MISSING", "FILE_REPEATED", "INPUT_REPEATED"),
-    *("OBSERVED_STALE", "OBSERVED_NOT_USED"),
+    *("SPREADS_FEW", "OBSERVED_STALE", "OBSERVED_NOT_USED"),
 )
 """Codes of the notes on whole inputs that the head of a summary shows."""
 OF_BASKETS = ("BASKET_", "CHEAPEST_")
@@ -34,7 +34,7 @@ OF_BASKETS = ("BASKET_", "CHEAPEST_")
 TOO_MUCH, NO_SPREAD = "*", "+"
 CAVEATS = {
     TOO_MUCH: "saving likely too much: a future moves without its basis in most scenarios",
-    NO_SPREAD: "spread risk not modelled: short-rate futures move with the Treasury curve",
+    NO_SPREAD: "spread risk not modelled: short-rate futures move without SOFR swap rates",
 }
 
 

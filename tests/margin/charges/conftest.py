@@ -16,6 +16,8 @@ from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import Policy, ScenarioRules, read_policy
 from crossmargin.policies.sections.charges import GrossValueCharge
 
+FIRST = "cme-ficc-2026-04-30"
+"""Without periods of stress, whose days the small market does not reach."""
 InputsOf = Callable[..., ChargeInputs]
 Margins = Callable[..., dict[str, CcpMargin]]
 
@@ -34,7 +36,7 @@ def inputs_of(
         as_of: str | None = None,
         volumes: Mapping[str, float] | None = None,
     ) -> ChargeInputs:
-        policy: Policy = replace(read_policy(), scenarios=scenario_rules, charges=charges)
+        policy: Policy = replace(read_policy(FIRST), scenarios=scenario_rules, charges=charges)
         day = market if as_of is None else replace(market, as_of=np.datetime64(as_of))
         return ChargeInputs(
             universe,

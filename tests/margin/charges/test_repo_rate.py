@@ -14,6 +14,7 @@ from crossmargin.margin.charges.repo_rate import exposures, prepare
 from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import read_policy
 from crossmargin.policies.sections.charges import RepoRateRules
+from crossmargin.policies.sections.scenarios import Stress
 
 DAYS = ("2025-03-13", "2025-04-13", "2025-04-14", "2026-03-13", "2027-03-13")
 
@@ -42,6 +43,22 @@ def test_exposure_is_value_times_years_in_its_term(
     # The second largest of 140 moves.
     second = np.sort(np.abs(moves.shock[:, [0, 3]]), axis=0)[-2]
     assert found.rate.tolist() == second.tolist()
+
+
+def test_moves_come_from_all_rows_of_ficc_s_periods(
+    universe: Any, inputs_of: Any, market: Any
+) -> None:
+    rules = RepoRateRules((1, 12), ("1/12", "1"), ())
+    first, last, roots = str(market.history.date[20]), str(market.history.date[79]), ("ZN",)
+    # What is for ZN alone counts too, and what is for CME does not. Rows 20 to 159 again.
+    periods = Stress((("FICC", "a", first, last, roots), ("CME", "b", "2000-01-01", last, ())))
+    found = exposures(inputs_of(universe, rules, periods), rules)
+    assert found.rate.tolist() == exposures(inputs_of(universe, rules), rules).rate.tolist()
+    # Only the 100 rows of the look-back: the largest of them decides.
+    other = Stress((("CME", "b", first, last, ()),))
+    largest = np.abs(market.history.zero_rate_change(3)[-100:, [0, 3]]).max(axis=0)
+    found = exposures(inputs_of(universe, rules, other), rules)
+    assert found.rate.tolist() == largest.tolist()
 
 
 def test_rates_of_the_policy_are_not_calibrated(universe: Any, inputs_of: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from crossmargin.conventions import ALL, CASH, COMBINED, FUTURES, OTHER
 from crossmargin.engine import Cube, Execution, revalue
-from crossmargin.margin.cme.equivalents import equivalent_contracts
+from crossmargin.margin.cme.equivalents import equivalent_contracts, equivalents
 from crossmargin.margin.cme.historical import Stressed, cme_cubes, cme_margin, cme_vars
 from crossmargin.margin.cme.model import CmeHvar, PreparedHvar
 from crossmargin.margin.model import ModelInputs, OwnCube
@@ -20,10 +20,11 @@ from crossmargin.market.scenarios import (
     StressWindow,
     VolatilityScaling,
 )
-from crossmargin.policies import CmeCorrelation, CmeFloor, read_policy
+from crossmargin.policies import CmeCorrelation, CmeEquivalents, CmeFloor, read_policy
 from crossmargin.policies.sections.scenarios import HouseScenarios
 
-RULES = read_policy().cme
+FIRST, SECOND = "cme-ficc-2026-04-30", "cme-ficc-2026-11-30"
+RULES = read_policy(FIRST).cme
 ONLY_ZT_ZN = replace(RULES, equivalent_roots=((3.0, "ZT"), (100.0, "ZN")))
 ZEROS = np.zeros((6, 4))
 
@@ -80,14 +81,19 @@ def test_cash_enters_by_its_dv01_over_the_contracts(
         assert cube.on_grid
 
 
+# What is calibrated is read from the second version, which may be fitted again.
+@pytest.mark.parametrize(
+    ("policy", "decay"), [(FIRST, 0.97), (SECOND, read_policy(SECOND).cme.volatility_decay)]
+)
 def test_historical_moves_are_scaled_and_stressed_ones_are_not(
-    build: Any, market: Any, scenario_rules: Any
+    build: Any, market: Any, scenario_rules: Any, policy: str, decay: float
 ) -> None:
     universe = build(market)
-    historical, stressed, _ = cme_cubes(universe, market, ONLY_ZT_ZN, scenario_rules)
+    rules = replace(read_policy(policy).cme, equivalent_roots=ONLY_ZT_ZN.equivalent_roots)
+    historical, stressed, _ = cme_cubes(universe, market, rules, scenario_rules)
     how = {"horizon": 1, "look_back": 100, "minimum": 100, "stress": scenario_rules.stress}
     plain = ScenarioStore().of(market.history, **how)
-    scaled = ScenarioStore().of(market.history, scaling=VolatilityScaling(0.97, 250, 3.0), **how)
+    scaled = ScenarioStore().of(market.history, scaling=VolatilityScaling(decay, 250, 3.0), **how)
     # The last 100 rows, 60 to 159, and before them rows 20 to 59; of these 20 to 79 are stressed.
     assert historical.pnl.shape == (7, 140)
     assert stressed.cube.pnl.shape == (7, 60)
@@ -293,6 +299,23 @@ def test_periods_stand_one_after_the_other_and_move_their_roots_alone(
     alone = whole.pnl.copy()
     alone[~of_zt, :5] = 0.0
     assert np.array_equal(historical.pnl, alone)
+
+
+def test_cash_stands_still_with_the_contract_that_stands_for_it(
+    build: Any, market: Any, scenario_rules: Any
+) -> None:
+    universe, day = build(market), market.history.date
+    rules = house(scenario_rules, (day[20], day[29], ("ZN",)))
+    only_zn = CmeEquivalents(("ZT",), 0.0, False, ())
+    stands_in = equivalents(universe, ONLY_ZT_ZN, market.as_of, only_zn)
+    historical, stressed, _ = cme_cubes(universe, market, ONLY_ZT_ZN, rules, equivalent=stands_in)
+    note = np.flatnonzero((universe.root == "") & (universe.years > 1.0))
+    assert (universe.years[note] <= 3.0).any()
+    # ZN stands for all notes, also for those of the years of ZT, and moves in its period.
+    before_look_back = historical.pnl[:, :10]
+    for pnl in (stressed.cube.pnl, before_look_back):
+        assert pnl[note].any(axis=1).all()
+        assert not pnl[universe.root == "ZT"].any()
 
 
 def test_scenarios_of_ones_own_lie_in_the_periods_by_their_names(

@@ -111,6 +111,8 @@ def test_months_move_together_by_the_same_share_of_their_ranges(book_of: Any) ->
         ({0: 5, 2: -2, 3: -1}, 1600.0, 1.0, 0.5 * (200.0 + 1000.0)),
         # Net zero: 2 * 400 - 2 * 700.
         ({0: 2, 2: -2, 3: -1}, 1600.0, 0.0, 0.0),
+        # Net +3 without a risk: 7 * 400 - 4 * 700. There is nothing that ZN could offset.
+        ({0: 7, 2: -4, 3: -1}, 1000.0, 0.0, 0.0),
         # Net +1, but it gains when prices fall: 3 * 400 - 2 * 700 = -200. ZN adds to that.
         ({0: 3, 2: -2, 3: -1}, 1200.0, 0.0, 0.0),
     ],

@@ -28,7 +28,7 @@ from crossmargin.margin.ficc.var import ficc_margin
 from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import HaircutRules, read_policy
 
-POLICY = "cme-ficc-2026-04-30-charges"
+PLAIN, CHARGES = "cme-ficc-2026-11-30", "cme-ficc-2026-11-30-charges"
 AS_OF = np.datetime64("2025-03-13")
 RULES = HaircutRules(
     short_months=12,
@@ -256,14 +256,15 @@ def with_prices(table: pa.Table) -> pa.Table:
 def full(sample_inputs: dict[str, Any]) -> xm.RunResult:
     """Return the run in which everything has a price."""
     known = {"securities": with_prices(sample_inputs["securities"])}
-    return xm.run(**sample_inputs | known, policy=POLICY)
+    return xm.run(**sample_inputs | known, policy=CHARGES)
 
 
 def test_whole_run_prices_what_has_a_price(
     sample_inputs: dict[str, Any], sample_run: xm.RunResult, full: xm.RunResult
 ) -> None:
     plain = sample_run
-    bare = xm.run(**sample_inputs, policy=POLICY)
+    assert plain.manifest["policy"]["name"] == PLAIN
+    bare = xm.run(**sample_inputs, policy=CHARGES)
     assert plain.manifest["exceptions"]["NO_MODEL"] > 0
     # Without a price it stays null, and the message says what is lacking.
     assert bare.manifest["exceptions"]["NO_PRICE"] > 0

@@ -15,6 +15,8 @@ from crossmargin.market.curve import NODES
 from crossmargin.market.scenarios import ScenarioStore
 from crossmargin.policies import read_policy
 
+FIRST = "cme-ficc-2026-04-30"
+"""Without periods of stress, whose days the small market does not reach."""
 PROXY = replace(read_policy().ficc, pnl="proxy")
 
 
@@ -77,11 +79,11 @@ def test_proxy_moves_no_basis_and_covers_no_short_rate_future(
 ) -> None:
     universe = build(market)
     policy = replace(
-        read_policy(),
+        read_policy(FIRST),
         ficc=PROXY,
         scenarios=scenario_rules,
         cme=replace(
-            read_policy().cme,
+            read_policy(FIRST).cme,
             volatility_seed_rows=20,
             equivalent_roots=((2.5, "ZT"), (100.0, "ZN")),
         ),

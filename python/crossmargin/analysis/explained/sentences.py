@@ -304,7 +304,7 @@ def _caveats(asked: Asked) -> Iterator[str]:
     if assumed:
         yield f"The basis of {_and(assumed)} is assumed, not observed."
     if found.spread_not_modelled[0]:
-        yield "Spread risk is not modelled: short-rate futures move with the Treasury curve."
+        yield "Spread risk is not modelled: short-rate futures move without SOFR swap rates."
 
 
 def _assumed_basis(asked: Asked) -> list[str]:

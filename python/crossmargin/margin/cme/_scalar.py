@@ -70,8 +70,8 @@ def spread_delta(
     net: float,
     gain: float,
 ) -> float:
-    against = net * gain
-    return 0.0 if against < 0.0 else net
+    along = net * gain
+    return net if along > 0.0 else 0.0
 
 
 def held_on_side(

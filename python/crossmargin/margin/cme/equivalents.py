@@ -19,6 +19,7 @@ from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import Contract, was_listed
 from crossmargin.instruments.universe import TREASURY, Universe
 from crossmargin.margin.cme.span_file import SpanFile
+from crossmargin.margin.stress import equivalent_bucket
 from crossmargin.policies import Cme, CmeEquivalents
 
 FACE = 1000.0
@@ -240,12 +241,9 @@ def equivalents(
     by_years = stand_ins(rules, as_of, table, volumes)
     number = {name: i for i, name in enumerate(universe.name.tolist())}
     of_bucket = np.array([number[s.contract.symbol] if s.contract else -1 for s in by_years])
-    limits = np.array([one.up_to for one in by_years])
     treasury = np.flatnonzero(universe.kind == TREASURY)
-    bucket = np.minimum(
-        np.searchsorted(limits, universe.years[treasury], side="left"), limits.size - 1
-    )
-    contract = of_bucket[bucket]
+    limits = [one.up_to for one in by_years]
+    contract = of_bucket[equivalent_bucket(universe.years[treasury], limits)]
     dv01 = universe.sensitivities.dv01
     priced = universe.priced.copy()
     priced[treasury] &= (contract >= 0) & priced[contract] & (dv01[contract] > 0.0)

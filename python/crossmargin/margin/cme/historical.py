@@ -56,7 +56,12 @@ class Stressed:
 
 
 def by_period(
-    universe: Universe, scenarios: ScenarioRules, pnl: Float, date: Dates, name: Sequence[str]
+    universe: Universe,
+    scenarios: ScenarioRules,
+    pnl: Float,
+    date: Dates,
+    name: Sequence[str],
+    equivalent: Equivalents | None = None,
 ) -> Stressed | None:
     """Return the P&L of the periods of stress that have scenarios; None without any.
 
@@ -70,6 +75,8 @@ def by_period(
         NaT for a scenario without a date.
     name : sequence of str, [S]
         Names of the scenarios.
+    equivalent : Equivalents, optional
+        Gives the P&L of cash from that of contracts; without it cash has its own.
     """
     parts, rows, kept = [], [], []
     names: list[str] = []
@@ -79,7 +86,8 @@ def by_period(
             inside |= window.holds(date)
         at = np.flatnonzero(inside)
         if at.size:
-            parts.append(in_period(pnl[:, at], universe, windows, scenarios))
+            moved = in_period(pnl[:, at], universe, windows, scenarios)
+            parts.append(moved if equivalent is None else _as_futures(moved, universe, equivalent))
             rows.append(slice(len(names), len(names) + at.size))
             kept.append(windows)
             names += [name[number] for number in at.tolist()]
@@ -168,13 +176,15 @@ def cme_cubes(
         )
     equivalent = equivalent or equivalents(universe, rules, market.as_of)
     pnl, stressed_pnl = (
-        _as_futures(revalue(universe.terms, shock, **execution.kernels), universe, equivalent)
+        revalue(universe.terms, shock, **execution.kernels)
         for shock in (scaled.shock, plain.shock[stressed])
     )
-    pnl = where_it_moves(pnl, universe, scaled, scenarios)
+    # First the contracts stand still, so that cash stands still with the one that stands for it.
+    pnl = _as_futures(where_it_moves(pnl, universe, scaled, scenarios), universe, equivalent)
     historical = Cube(pnl, scenario=scaled.date.astype(str).tolist())
     date = plain.date[stressed]
-    periods = by_period(universe, scenarios, stressed_pnl, date, date.astype(str).tolist())
+    names = date.astype(str).tolist()
+    periods = by_period(universe, scenarios, stressed_pnl, date, names, equivalent)
     assert periods is not None  # A tagged row lies in a period.
     return historical, periods, equivalent.priced
 

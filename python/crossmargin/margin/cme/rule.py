@@ -44,9 +44,9 @@ def scan_loss(gain: Float, largest: float) -> Float:
 
 
 def spread_delta(net: Float, gain: Float) -> Float:
-    """Return the net delta that may form spreads: none where it gains when prices fall."""
-    against = net * gain
-    return np.where(against < 0.0, 0.0, net)
+    """Return the net delta that may form spreads: none unless it gains when prices rise."""
+    along = net * gain
+    return np.where(along > 0.0, net, 0.0)
 
 
 def held_on_side(deltas: BucketColumns, side: float) -> Float:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crossmargin.arrays import Float, Text
+from crossmargin.book.schemas import SPREADS
 from crossmargin.conventions import FICC, UNIONS
 from crossmargin.engine import Book, Cube, Execution
 from crossmargin.engine.whatif import BucketSums
@@ -245,11 +246,11 @@ class PreparedFicc:
         return {"pnl": self.cube}
 
     def notes(self) -> Sequence[Note]:
-        """Return a note if V comes from the margin proxy, or if a basis is assumed."""
+        """Return notes on the margin proxy, an assumed basis, and histories with few spreads."""
         if self.own_cube:
             return ()
         if self.rules.pnl != PROXY:
-            return self._assumed()
+            return (*self._assumed(), *self._sparse())
         message = (
             f"V_F comes from the margin proxy, over {self.cube.scenarios} scenarios: returns of "
             "benchmarks by maturity bucket, not the P&L of each instrument"
@@ -279,3 +280,16 @@ class PreparedFicc:
             "volatility; give a basis history or settlement prices"
         )
         return (Note("BASIS_ASSUMED", "basis", message),)
+
+    def _sparse(self) -> Sequence[Note]:
+        """Return a note that names the groups whose observed spread seldom moves."""
+        most = self.cube.scenarios / 2
+        told = [f"{group} ({count:,})" for group, count in self.no_spread.items() if count > most]
+        if not told:
+            return ()
+        message = (
+            f"of {self.cube.scenarios:,} scenarios most have no change of the spread of "
+            f"{', '.join(told)}, which does not move there: margin is likely too low; give a "
+            "longer history, or none of the group, and its spread is drawn"
+        )
+        return (Note("SPREADS_FEW", SPREADS.name, message),)

@@ -128,8 +128,9 @@ CAVEATS = (
     Column(
         "spread_risk",
         TEXT,
-        "`not modelled`: short-rate futures move with the Treasury curve. There is no SOFR "
-        "history, or it covers less than half of the scenarios.",
+        "`not modelled`: short-rate futures move with the Treasury curve, or under a policy with "
+        "`short_rates` with its notes and the funds rate. There is no SOFR history, or it covers "
+        "less than half of the scenarios.",
         null="it is modelled, or there are no short-rate futures",
         evidence="ours",
     ),
