@@ -721,7 +721,10 @@ def test_policy_check_knows_the_models_of_further_clearing_houses(
 
 def test_policy_list_names_the_shipped_ones(capsys: Any) -> None:
     assert cli.main(["policy", "list"]) == 0
-    assert capsys.readouterr().out.split() == list(crossmargin.policies.shipped_policies())
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(crossmargin.policies.shipped_policies())
+    [default] = [line.split()[0] for line in lines if line.endswith("(default)")]
+    assert default == DEFAULT
 
 
 def without_out(options: list[str]) -> list[str]:

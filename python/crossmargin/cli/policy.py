@@ -8,6 +8,7 @@ import typer
 
 from crossmargin.cli.output import output, print_line
 from crossmargin.policies import read_policy, shipped_policies
+from crossmargin.policies.policy import DEFAULT
 
 policies = typer.Typer(
     name="policy",
@@ -49,4 +50,5 @@ def check_policy(policy: Annotated[str, POLICY]) -> None:
 def list_policies() -> None:
     """List the policies that come with the package."""
     for name in shipped_policies():
-        print_line(name)
+        default = " (default)" if name == DEFAULT else ""
+        print_line(f"{name}  {read_policy(name).title}{default}")

@@ -25,7 +25,8 @@ BASKETS = Schema(
         Column(
             "deliverable",
             WHOLE,
-            "Securities of the table that can be delivered, announced ones too: may exceed `expected`.",
+            "Securities of the table that can be delivered; with announced ones it may exceed "
+            "`expected`.",
         ),
         Column(
             "expected",
