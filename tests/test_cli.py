@@ -20,6 +20,7 @@ import pytest
 
 import crossmargin
 from crossmargin import cli
+from crossmargin.policies.explain import unconfirmed
 from crossmargin.policies.policy import DEFAULT
 from crossmargin.sample import AS_OF, sample_tables
 
@@ -667,7 +668,9 @@ def test_policy_show_explains_the_default_one(capsys: Any) -> None:
     (cap,) = (line for line in default.splitlines() if line.startswith("cap "))
     assert cap.split()[:3] == ["cap", "0.8", "confirmed"]
     assert "CME programme page" in cap
-    names = [p.name for p in crossmargin.read_policy().parameters if p.evidence == "unconfirmed"]
+    names = unconfirmed(crossmargin.read_policy())
+    # The periods of stress by clearing house replace it.
+    assert "scenarios.stress_windows" not in names
     assert f"Unconfirmed, {len(names)}: {', '.join(names[:3])}" in default
     assert "\x1b" not in default
 
