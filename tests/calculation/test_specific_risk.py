@@ -84,7 +84,7 @@ def test_the_earlier_policy_does_not_see_any_of_it(
 
 def test_an_assumed_basis_is_said(run: xm.RunResult, bare: xm.Market, book: dict[str, Any]) -> None:
     [note] = notes(run, "BASIS_ASSUMED")
-    assert note["message"] == ("basis assumed, not observed: ZN (give --basis or --settlements)")
+    assert note["message"] == "basis assumed, not observed: ZN (give --basis or --settlements)"
     told = run.manifest["ccps"]["FICC"]
     assert "ZN" in told["assumed_basis"]
     assert told["scenarios_without_basis"]["ZN"] == 0
