@@ -83,7 +83,7 @@ def test_bad_rows_are_set_aside_and_the_others_are_used() -> None:
         ("ZN", "2025-02-05", "100001"),
         ("ZN", "2025-02-30", "1000"),
         ("ZN", "", "1000"),
-        ("GE", "2025-01-02", "300"),
+        ("ZNM", "2025-01-02", "300"),
         ("", "2025-01-02", "300"),
         ("ZN", "2025-02-06", "inf"),
     )
@@ -100,7 +100,33 @@ def test_bad_rows_are_set_aside_and_the_others_are_used() -> None:
         ("CONTRACT_UNKNOWN", 9),
         ("VALUE_INVALID", 10),
     ]
-    assert "'GE' is not a known futures contract" in said(log)[6][2]
+    assert "'ZNM' is not a known futures contract" in said(log)[6][2]
+
+
+def test_other_products_are_left_out_with_one_note() -> None:
+    found, log = read(
+        ("GE", "2025-01-02", "300"),
+        ("ZN", "2025-01-02", "1900"),
+        ("gem5 Comdty", "2025-01-02", "310"),
+        ("6E", "2025-01-02", "2000"),
+        ("GE", "2025-02-03", "nan"),
+        ("ZNMM5", "2025-02-03", "1900"),
+        ("ZN:TUT", "2025-02-03", "1900"),
+        ("ZNX5", "2025-02-03", "1900"),
+    )
+    assert amounts(found) == {"ZN": ("2025-01-02", 1900.0)}
+    rejected = [(code, row) for code, row, _ in said(log) if row is not None]
+    assert sorted(rejected, key=lambda one: one[1]) == [
+        ("VALUE_INVALID", 5),
+        ("CONTRACT_UNKNOWN", 6),
+        ("CONTRACT_UNKNOWN", 7),
+        ("CONTRACT_UNKNOWN", 8),
+    ]
+    noted = [one for one in said(log) if one[1] is None]
+    message = "3 rows of products that are not margined here: 6E, GE"
+    assert noted == [("READ_AS", None, message)]
+    _, log = read(("GE", "2025-01-02", "300"), ("ZN", "2025-01-02", "1900"))
+    assert said(log) == [("READ_AS", None, "1 row of products that are not margined here: GE")]
 
 
 def test_an_old_margin_is_noted() -> None:

@@ -198,15 +198,16 @@ def test_the_command_reads_shows_and_rebuilds(
     options = [part for n in named for part in (f"--{n}", f"{tmp_path}/{n.replace('-', '_')}.csv")]
     options += ["--as-of", AS_OF, "--observed-margins", str(tmp_path / "margins.csv")]
     options += ["--columns", str(tmp_path / "columns.toml"), "--policy", str(tmp_path / "own.toml")]
-    assert cli.main(["check", *options]) == 3
+    assert cli.main(["check", *options]) == 3  # The sample has flaws.
     checked = " ".join(capsys.readouterr().out.split())
     assert "observed_margins 3" in checked
-    assert "observed_margins, row 3: 'GE' is not a known futures contract" in checked
+    assert "observed_margins: 1 row of products that are not margined here: GE" in checked
+    assert "observed_margins, row" not in checked  # None is rejected.
     assert "in force for more than 365 days on 2026-06-10: ZT since 2024-01-05" in checked
     assert cli.main(["run", *options, "--out", str(tmp_path / "out")]) == 3
     head = capsys.readouterr().out.split("Largest requirements")[0]
     found = compared(xm.read_run(tmp_path / "out"))
-    ratios = ", ".join(f"{name} {found[name]['ratio']:.2f}" for name in ("ZT", "ZN"))
+    ratios = f"ZT {found['ZT']['ratio']:.2f} (of 2024-01-05), ZN {found['ZN']['ratio']:.2f}"
     assert (
         f"  CME model over actual maintenance: {ratios} (as of 2024-01-05 to 2026-01-05); scaled "
         "to the actual: ZT, ZN\n" in head
@@ -230,7 +231,7 @@ def test_a_policy_that_scales_wants_margins() -> None:
 
 def test_a_file_without_a_usable_row_is_refused_unless_allowed() -> None:
     useless = pa.table({"instrument": ["GE"], "date": ["2026-01-05"], "maintenance": [300.0]})
-    with pytest.raises(InputError, match="observed_margins: none of its 1 rows can be used; the"):
+    with pytest.raises(InputError, match="observed_margins: none of its 1 rows can be used; give"):
         run(useless)
     assert hashes(run(useless, allow_empty=True)) == hashes(run(None))
 
@@ -293,7 +294,11 @@ def test_a_history_of_real_margins_is_read_as_the_documentation_shows(
     assert list(found) == ["ZT", "ZF", "ZN", "ZB"]
     assert all(0.3 < row["ratio"] < 3.0 for row in found.values())
     counted = result.manifest["exceptions"]
-    assert counted["CONTRACT_UNKNOWN"] == 60
+    assert "CONTRACT_UNKNOWN" not in counted
+    of_file = [row for row in result.exceptions if row["file"] == "observed_margins"]
+    assert {row["severity"] for row in of_file} == {"note"}
+    noted = [row["message"] for row in of_file]
+    assert "60 rows of products that are not margined here: GE" in noted
     assert counted["OBSERVED_STALE"] == 1
 
 

@@ -84,7 +84,7 @@ def test_the_earlier_policy_does_not_see_any_of_it(
 
 def test_an_assumed_basis_is_said(run: xm.RunResult, bare: xm.Market, book: dict[str, Any]) -> None:
     [note] = notes(run, "BASIS_ASSUMED")
-    assert "the basis of ZN" in note["message"]
+    assert note["message"] == "basis assumed, not observed: ZN (give --basis or --settlements)"
     told = run.manifest["ccps"]["FICC"]
     assert "ZN" in told["assumed_basis"]
     assert told["scenarios_without_basis"]["ZN"] == 0
@@ -228,6 +228,7 @@ def test_a_history_of_a_few_days_is_noted(
         found = notes(result, "SPREADS_FEW")
         assert bool(found) == named
         assert all("7 off (" in note["message"] for note in found)
+        assert all("hedges may look better than they are" in note["message"] for note in found)
 
 
 def test_a_rerun_checks_the_groups_of_its_market(

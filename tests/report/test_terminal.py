@@ -82,7 +82,19 @@ def test_the_model_is_set_beside_the_actual_margins(tmp_path: Path) -> None:
     text = told(("ZT", "2026-03-02", 0.5, 2.0), ("ZN", "2026-01-05", None, 1.0))
     line = "  CME model over actual maintenance: ZT 0.50 (as of 2026-03-02)"
     assert f"{line}; scaled to the actual: ZT\n" in text
+    text = told(("ZT", "2020-05-26", 1.77, 1.0), ("ZN", "2025-06-10", 1.0, 1.0))
+    line = "  CME model over actual maintenance: ZT 1.77 (of 2020-05-26), ZN 1.00 (as of"
+    assert line in text
     assert "over actual" not in told(("ZN", "2026-01-05", None, 1.0))
+
+
+def test_an_assumed_basis_is_told(tmp_path: Path) -> None:
+    assert "basis assumed" not in summary(accounts(2), ExceptionLog(), tmp_path)
+    log = ExceptionLog()
+    message = "basis assumed, not observed: ZT, ZF (give --basis or --settlements)"
+    log.add("BASIS_ASSUMED", file="basis", message=message)
+    head = summary(accounts(2), log, tmp_path).split("Largest requirements")[0]
+    assert f"  {message}\n" in head
 
 
 def test_what_is_due_elsewhere_has_a_column_where_there_is_any(tmp_path: Path) -> None:

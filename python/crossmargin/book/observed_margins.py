@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pyarrow as pa
 from crossmargin.book.schemas import OBSERVED_MARGINS
 from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.contracts import Contract, last_day, roots
-from crossmargin.instruments.identifiers import canonical_root, parse_contract
+from crossmargin.instruments.identifiers import canonical_root, other_root, parse_contract
 
 STALE_DAYS = 365
 """Days; a margin in force for longer is noted, because a later one may be missing."""
@@ -54,7 +55,8 @@ def read_observed_margins(
     as_of : datetime64[D]
         Rows of a later date are left out, and those of contracts that have expired.
     log : ExceptionLog
-        Takes the rows whose instrument is unknown, and notes.
+        Takes the rows whose instrument is misspelt, and notes. Products that are not known here
+        are left out with a note.
 
     Returns
     -------
@@ -71,11 +73,16 @@ def read_observed_margins(
     latest: dict[str, ObservedMargin] = {}
     unknown: list[tuple[int, str, str]] = []
     expired: set[str] = set()
+    others: Counter[str] = Counter()
     later = 0
     for row, text, date, usd in _rows(table):
         try:
             name, contract = _instrument(text, date, as_of)
         except ValueError as error:
+            other = other_root(text)
+            if other is not None:
+                others[other] += 1
+                continue
             unknown.append((row, text, f"{error}, or a root alone"))
             continue
         first_row, first_usd = row_of.setdefault((name, date), (row, usd))
@@ -99,6 +106,10 @@ def read_observed_margins(
             "or leave it out"
         )
     margins = tuple(sorted(latest.values(), key=_place))
+    if others:
+        rows = "1 row" if others.total() == 1 else f"{others.total():,} rows"
+        message = f"{rows} of products that are not margined here: {', '.join(sorted(others))}"
+        log.add("READ_AS", file=file, message=message)
     _note(margins, later, sorted(expired), as_of, log)
     return margins
 
@@ -134,6 +145,11 @@ def _place(margin: ObservedMargin) -> tuple[int, str]:
     return roots().index(margin.contract.root), str(margin.contract.month)
 
 
+def is_stale(date: np.datetime64, as_of: np.datetime64) -> bool:
+    """Return whether a margin has been in force for so long that a later one may be missing."""
+    return bool(as_of - date > np.timedelta64(STALE_DAYS, "D"))
+
+
 def _note(
     margins: tuple[ObservedMargin, ...],
     later: int,
@@ -155,7 +171,7 @@ def _note(
             file=file,
             message=f"{', '.join(expired)}: expired by {as_of}; their rows are left out",
         )
-    old = [one for one in margins if as_of - one.date > np.timedelta64(STALE_DAYS, "D")]
+    old = [one for one in margins if is_stale(one.date, as_of)]
     if old:
         told = ", ".join(f"{one.instrument} since {one.date}" for one in old)
         log.add(

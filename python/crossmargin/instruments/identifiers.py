@@ -41,6 +41,7 @@ _ISIN = re.compile(r"[A-Z]{2}[0-9A-Z]{9}[0-9]")
 _SCIENTIFIC = re.compile(r"[0-9]\.[0-9]+E\+?[0-9]+|[0-9]E\+[0-9]+")
 
 _MONTH = f"[{MONTH_CODES}]"
+_ANY_ROOT = "(?=[0-9]?[A-Z])[A-Z0-9]{1,3}"
 _YEAR = r"(?:[0-9]{4}|[0-9]{1,2})"
 _SUFFIX = r"(?: (?:COMB|PIT))?(?: COMDTY)?|[-. ](?:CBT|CBOT|CME)"
 
@@ -97,6 +98,19 @@ def parse_contract(text: str, as_of: np.datetime64 | datetime.date | str) -> Con
 def canonical_root(text: str) -> str | None:
     """Return the exchange's root if a text is a root alone, in its own or a vendor's spelling."""
     return _root_names().get(text.strip().upper())
+
+
+def other_root(text: str) -> str | None:
+    """Return the root if a text looks like a root or contract of a product not known here.
+
+    A text that begins with a known root is rather a contract of it, misspelt: None, as for any
+    other text.
+    """
+    name = " ".join(text.upper().split())
+    match = _patterns().other.fullmatch(name)
+    if match is None or name.startswith(tuple(_root_names())):
+        return None
+    return match[1] or match[2]
 
 
 def canonical_cusip(text: str) -> str:
@@ -224,11 +238,12 @@ def _parts(text: str) -> tuple[str, int, str]:
 
 
 class _Patterns(NamedTuple):
-    """Patterns of the names of contracts, spreads and options."""
+    """Patterns of the names of contracts, spreads and options, and of other products."""
 
     contract: re.Pattern[str]
     spread: re.Pattern[str]
     option: re.Pattern[str]
+    other: re.Pattern[str]
 
 
 @cache
@@ -241,7 +256,8 @@ def _patterns() -> _Patterns:
     )
     spread = rf"(?:{root}):.*|{leg} ?[-/:]? ?(?:{leg}|{_MONTH}[0-9]{{1,2}})(?:{_SUFFIX})"
     option = rf"{leg} ?[CP] ?[0-9].*|O(?:{root})[ _-]?{_MONTH} ?[0-9].*"
-    return _Patterns(re.compile(contract), re.compile(spread), re.compile(option))
+    other = rf"({_ANY_ROOT})|({_ANY_ROOT})[ _-]?{_MONTH} ?{_YEAR}(?:{_SUFFIX})"
+    return _Patterns(*map(re.compile, (contract, spread, option, other)))
 
 
 @cache

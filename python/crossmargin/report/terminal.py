@@ -16,6 +16,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from crossmargin import columns
+from crossmargin.book.observed_margins import is_stale
 from crossmargin.exceptions import CODES, SEVERITIES
 from crossmargin.report.console import new_grid
 from crossmargin.results.table import ZERO, Table
@@ -73,6 +74,7 @@ def print_summary(run: Summarised, out: Path, console: Console) -> None:
         *_totals(accounts, out),
         *_outrights(run.manifest),
         *_inputs(run.exceptions.to_arrow()),
+        *_assumed(run.exceptions.to_arrow()),
         *_baskets(run.exceptions.to_arrow()),
     )
     for line in head:
@@ -235,6 +237,12 @@ def _inputs(exceptions: pa.Table) -> list[Text]:
     return lines
 
 
+def _assumed(exceptions: pa.Table) -> list[Text]:
+    """Return the note on futures whose basis is assumed, if there is one."""
+    noted = exceptions.filter(pc.equal(exceptions["code"], columns.scalar("BASIS_ASSUMED")))
+    return [Text(f"  {note['message']}", style="yellow") for note in noted.to_pylist()]
+
+
 def _baskets(exceptions: pa.Table) -> list[Text]:
     """Return a line that counts the notes on delivery baskets by code, if there are any."""
     noted = pa.concat_tables(
@@ -292,11 +300,16 @@ def _totals(accounts: pa.Table, out: Path) -> list[Text]:
 def _outrights(manifest: Mapping[str, Any]) -> list[Text]:
     """Return a line for each clearing house whose model is compared with observed margins."""
     lines = []
+    as_of = np.datetime64(manifest["as_of"])
     for ccp, described in manifest.get("ccps", {}).items():
         known = [row for row in described.get("observed_margins", ()) if row["ratio"] is not None]
         if not known:
             continue
-        told = ", ".join(f"{row['instrument']} {row['ratio']:.2f}" for row in known)
+        told = ", ".join(
+            f"{row['instrument']} {row['ratio']:.2f}"
+            + (f" (of {row['date']})" if is_stale(np.datetime64(row["date"]), as_of) else "")
+            for row in known
+        )
         first, last = (end(row["date"] for row in known) for end in (min, max))
         since = last if first == last else f"{first} to {last}"
         line = f"  {ccp} model over actual maintenance: {told} (as of {since})"

@@ -275,10 +275,7 @@ class PreparedFicc:
         held = [root for root in self.assumed_basis if root in self.universe.root]
         if not held:
             return ()
-        message = (
-            f"the basis of {', '.join(held)} is assumed, not observed: drawn with the policy's "
-            "volatility; give a basis history or settlement prices"
-        )
+        message = f"basis assumed, not observed: {', '.join(held)} (give --basis or --settlements)"
         return (Note("BASIS_ASSUMED", "basis", message),)
 
     def _sparse(self) -> Sequence[Note]:
@@ -289,7 +286,7 @@ class PreparedFicc:
             return ()
         message = (
             f"of {self.cube.scenarios:,} scenarios most have no change of the spread of "
-            f"{', '.join(told)}, which does not move there: margin is likely too low; give a "
-            "longer history, or none of the group, and its spread is drawn"
+            f"{', '.join(told)}, which does not move there: hedges may look better than they "
+            "are; give a longer history, or none of the group, and its spread is drawn"
         )
         return (Note("SPREADS_FEW", SPREADS.name, message),)

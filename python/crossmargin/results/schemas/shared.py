@@ -121,8 +121,8 @@ CAVEATS = (
         "saving_is_upper_bound",
         FLAG,
         "A cross-margined Treasury future moves without its basis in most scenarios. Hedges look "
-        "better than they are, and the saving is likely too large. False where the offset rate "
-        "comes from a table of the policy.",
+        "better than they are, and the saving is likely too large. An assumed basis counts as "
+        "known. False where the offset rate comes from a table of the policy.",
         evidence="ours",
     ),
     Column(
