@@ -13,7 +13,7 @@ import numpy as np
 
 from crossmargin import exact
 from crossmargin.agreement import rule
-from crossmargin.arrays import Float, Integer
+from crossmargin.arrays import Float, Integer, bucket_of
 from crossmargin.conventions import CASH, CME_XM, FICC_XM, FUTURES, SEGMENTS
 from crossmargin.engine import Book, Execution, tier_charges
 from crossmargin.engine.execution import DEFAULT_EXECUTION
@@ -267,7 +267,7 @@ def _by_spread(rules: SpreadCredit, universe: Universe) -> Scheme:
 def _classes(classes: tuple[tuple[str, float], ...], universe: Universe) -> Integer:
     """Return the class of each Treasury and future by its remaining years, [I]; -1 for the rest."""
     limit = np.array([years for _, years in classes])
-    number = np.minimum(np.searchsorted(limit, universe.years, side="left"), limit.size - 1)
+    number = bucket_of(universe.years, limit)
     takes_part = (universe.kind == TREASURY) | (universe.kind == FUTURE)
     # Without our own value, whatever a user's cube says, there is no term and no direction.
     takes_part &= universe.priced

@@ -6,16 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crossmargin.arrays import Float, Integer, Text
+from crossmargin.arrays import Float, Text, bucket_of
 from crossmargin.instruments.universe import FUTURE, Universe
 from crossmargin.market.scenarios import Scenarios, StressWindow
 from crossmargin.policies import ScenarioRules
 from crossmargin.policies.sections.scenarios import HouseScenarios
-
-
-def equivalent_bucket(years: Float, limits: Sequence[float]) -> Integer:
-    """Return the bucket of remaining years, [N]; ends are included, the last one has no end."""
-    return np.minimum(np.searchsorted(limits, years, side="left"), len(limits) - 1)
 
 
 def counted_roots(universe: Universe, scenarios: ScenarioRules) -> Text:
@@ -27,7 +22,7 @@ def counted_roots(universe: Universe, scenarios: ScenarioRules) -> Text:
     if not isinstance(scenarios, HouseScenarios):
         return universe.root
     limits, names = zip(*scenarios.cash_roots, strict=True)
-    of_cash = np.array(names, dtype=object)[equivalent_bucket(universe.years, limits)]
+    of_cash = np.array(names, dtype=object)[bucket_of(universe.years, limits)]
     return np.where(universe.kind == FUTURE, universe.root, of_cash)
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from crossmargin import exact
-from crossmargin.arrays import Dates, Float, Integer, Mask
+from crossmargin.arrays import Dates, Float, Integer, Mask, bucket_of
 from crossmargin.market.draws import Draws
 from crossmargin.market.frozen import Frozen, read_only
 
@@ -186,7 +186,7 @@ class SpreadGroups:
     def index(self, years: Float, on_the_run: Mask) -> Integer:
         """Return the group of each security by its remaining years, [N]."""
         ends = [end for end, _ in self.bucket]
-        bucket = np.minimum(np.searchsorted(ends, years, side="left"), len(ends) - 1)
+        bucket = bucket_of(years, ends)
         return np.asarray(np.where(on_the_run, 0, len(ends)) + bucket)
 
 

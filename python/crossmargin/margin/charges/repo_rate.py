@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from crossmargin.arrays import Float
+from crossmargin.arrays import Float, bucket_of
 from crossmargin.conventions import FICC
 from crossmargin.engine import Book
 from crossmargin.instruments.schedule import add_months
@@ -71,7 +71,7 @@ def exposures(inputs: ChargeInputs, rules: RepoRateRules) -> Exposures:
     due = np.array([name.removeprefix("USD ") for name in universe.name[cash]], "datetime64[D]")
     ends = add_months(market.as_of, rules.term_months)
     bucket = np.full(universe.name.size, -1)
-    bucket[cash] = np.minimum(np.searchsorted(ends, due, side="left"), ends.size - 1)
+    bucket[cash] = bucket_of(due, ends)
     value = np.zeros(universe.name.size)
     value[cash] = universe.price[cash] * np.maximum(years_between(market.as_of, due), 0.0)
     rate = rules.rates or worst_moves(

@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from crossmargin.arrays import Float, Integer, Mask
+from crossmargin.arrays import Float, Integer, Mask, bucket_of
 from crossmargin.book.trades import LOT
 from crossmargin.exceptions import InputError
 from crossmargin.instruments.contracts import Contract, was_listed
 from crossmargin.instruments.universe import TREASURY, Universe
 from crossmargin.margin.cme.span_file import SpanFile
-from crossmargin.margin.stress import equivalent_bucket
 from crossmargin.policies import Cme, CmeEquivalents
 
 FACE = 1000.0
@@ -243,7 +242,7 @@ def equivalents(
     of_bucket = np.array([number[s.contract.symbol] if s.contract else -1 for s in by_years])
     treasury = np.flatnonzero(universe.kind == TREASURY)
     limits = [one.up_to for one in by_years]
-    contract = of_bucket[equivalent_bucket(universe.years[treasury], limits)]
+    contract = of_bucket[bucket_of(universe.years[treasury], limits)]
     dv01 = universe.sensitivities.dv01
     priced = universe.priced.copy()
     priced[treasury] &= (contract >= 0) & priced[contract] & (dv01[contract] > 0.0)

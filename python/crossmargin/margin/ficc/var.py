@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from crossmargin import exact
-from crossmargin.arrays import Float, Int32, Integer, Mask
+from crossmargin.arrays import Float, Int32, Integer, Mask, bucket_of
 from crossmargin.conventions import FICC, SEGMENTS, UNIONS
 from crossmargin.engine import (
     Book,
@@ -216,8 +216,7 @@ def ficc_measures(cube: Cube, rules: Ficc) -> list[Measure]:
 
 def floor_buckets(universe: Universe, rules: Ficc) -> Integer:
     """Return each instrument's bucket by its remaining years, [I]; the last bucket has no end."""
-    years = np.asarray(rules.floor_bucket_years)
-    return np.minimum(np.searchsorted(years, universe.years, side="left"), years.size - 1)
+    return bucket_of(universe.years, rules.floor_bucket_years)
 
 
 def ficc_margin(
