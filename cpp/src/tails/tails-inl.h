@@ -234,6 +234,7 @@ inline Fault exact_tail(const Question& question, std::int64_t account, std::int
 }  // namespace
 }  // namespace crossmargin::XM_LEVEL
 
+#include "tails/decide-inl.h"
 #include "tails/screen-inl.h"
 
 namespace crossmargin::XM_LEVEL {
