@@ -61,8 +61,7 @@ class Inputs:
 
         from crossmargin.engine import Cube
 
-        stressed = generator.make_pnl(2, generator.STRESS_SCENARIOS, turmoil=2.0)
-        return [Cube(pnl) for pnl in (generator.make_pnl(0), generator.make_pnl(1), stressed)]
+        return [Cube(pnl) for pnl in generator.real().pnl.values()]
 
     @cached_property
     def market(self) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cases
 import generator
 import numpy as np
+from universe import real
 
 import crossmargin as xm
 
@@ -12,9 +13,9 @@ TIER = generator.Tier("test", 3_000, 30)
 
 
 def test_hedged_accounts_have_almost_no_basis_points_left():
-    book = generator.with_hedges(generator.make_book(TIER))
-    _, value = generator.sensitivity()
-    risk = book.quantity * value[book.column]
+    instruments = real().instruments
+    book = generator.with_hedges(generator.make_book(TIER), instruments)
+    risk = book.quantity * instruments.value[book.column]
     # Every account has both segments, so that no sum is empty.
     assert (np.diff(book.row_ptr) > 0).all()
     cash, futures = np.add.reduceat(risk, book.row_ptr[:-1]).reshape(-1, 2).T
