@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import generator
@@ -52,7 +52,7 @@ class Case:
 
     @property
     def operations(self) -> float:
-        """Floating-point operations of the products of book and cubes: 2 * nnz * S each."""
+        """Operations of the products of book and cubes, by definition: 2 * nnz * S each."""
         cubes = {id(m.cube): m.cube.scenarios for call in self.calls for m in call.measures}
         return 2.0 * self.lines * sum(cubes.values())
 
@@ -79,6 +79,15 @@ class Case:
                 at = np.empty(0, np.int32) if tail.scenario is None else tail.scenario[number]
                 answers.append(peers.Answer(tail.var[:, :, number], es, at))
         return answers
+
+    def fresh(self) -> Case:
+        """Return the same on copies of the cubes, which have no screens yet."""
+        made = {id(m.cube): xm.Cube(m.cube.pnl) for call in self.calls for m in call.measures}
+        calls = [
+            replace(call, measures=[replace(m, cube=made[id(m.cube)]) for m in call.measures])
+            for call in self.calls
+        ]
+        return replace(self, calls=calls)
 
     def problem(self) -> peers.Problem:
         """Return the same question as the peers get it: one job for each cube."""
@@ -183,3 +192,6 @@ VARIANTS: dict[str, Callable[[generator.Tier], Case]] = {
     "off_grid": off_grid_case,
     "noise": noise_case,
 }
+"""Other books and other cubes, for the pass."""
+RANDOM = ("factors", "noise")
+"""The variants on random cubes, which peers run too."""
