@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
 import generator
 import numpy as np
@@ -104,15 +103,9 @@ class Case:
         return peers.Problem(book.row_ptr, book.column, book.quantity, self.segments, jobs)
 
 
-@cache
-def cubes(size: Size = HEADLINE) -> dict[str, xm.Cube]:
-    """Return the real cubes, made once and outside the timings, as users make them."""
-    return {name: xm.Cube(pnl) for name, pnl in real(size).pnl.items()}
-
-
 def pass_measures(size: Size = HEADLINE) -> list[xm.Measure]:
     """Return the measures of the pass: one on each clearing house's real cube."""
-    return [xm.Measure(cubes(size)[ccp], LEVEL) for ccp in (FICC, CME)]
+    return [xm.Measure(real(size).cubes[ccp], LEVEL) for ccp in (FICC, CME)]
 
 
 def pass_case(
@@ -148,7 +141,7 @@ def factors_case(tier: generator.Tier) -> Case:
 
 def off_grid_case(tier: generator.Tier) -> Case:
     """Return the pass on the real cubes, moved off the grid."""
-    cubes = [xm.Cube(real(tier.size).pnl[ccp] * OFF_GRID) for ccp in (FICC, CME)]
+    cubes = [xm.Cube(real(tier.size).cubes[ccp].pnl * OFF_GRID) for ccp in (FICC, CME)]
     return pass_case(tier, None, "Pass, off the grid", _measures(cubes))
 
 
@@ -167,8 +160,8 @@ def _measures(cubes: list[xm.Cube]) -> list[xm.Measure]:
 def run_case(tier: generator.Tier) -> Case:
     """Return what a run computes under the default policy for accounts with all four segments."""
     book = generator.make_book(tier, segments=4)
-    made = cubes(tier.size)
-    return Case("Run set", tier, book, 4, run_calls(made, real(tier.size).periods))
+    made = real(tier.size)
+    return Case("Run set", tier, book, 4, run_calls(made.cubes, made.periods))
 
 
 def run_calls(cubes: dict[str, xm.Cube], periods: Sequence[slice]) -> list[Call]:

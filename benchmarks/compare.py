@@ -2,6 +2,7 @@
 
 ``python benchmarks/compare.py [BASE] [HEAD]`` builds both commits in a temporary directory and runs
 the benchmarks of `compare_worker.py`, those of the tree this file is in, against both in one job.
+Head writes the sample, and the books and cubes of tails (`compare_inputs.py`), for both.
 Each revision answers in a process that stays alive. A round times one call in each, one right after
 the other, in turns base head, head base; rounds go over all benchmarks. So other load affects both
 alike. The places of memory and code change the times of a process for as long as it lives, so each

@@ -24,11 +24,11 @@ def write(folder: Path, accounts: int) -> None:
     _write_book(folder / "run", generator.make_book(tier, segments=4))
     _write_book(folder / "wide", generator.make_book(wide))
     headline = real(HEADLINE)
-    for name, pnl in headline.pnl.items():
-        np.save(folder / f"real_{name}.npy", pnl)
+    for name, cube in headline.cubes.items():
+        np.save(folder / f"real_{name}.npy", cube.pnl)
     for model, ccp in enumerate((FICC, CME)):
         np.save(folder / f"random_{ccp}.npy", generator.noise_pnl(model, headline.instruments))
-        np.save(folder / f"wide_{ccp}.npy", real(WIDE).pnl[ccp])
+        np.save(folder / f"wide_{ccp}.npy", real(WIDE).cubes[ccp].pnl)
 
 
 def _write_book(path: Path, book: Book) -> None:

@@ -8,6 +8,7 @@ benchmarks/machine.py``.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import platform
 import shutil
@@ -288,6 +289,10 @@ def peak_memory() -> float:
 
 def forget_peak_memory() -> None:
     """Begin anew with the peak, where Linux allows it."""
+    # What is freed but kept by the allocator would count for what comes.
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

@@ -17,6 +17,7 @@ from crossmargin.arrays import Float, Integer
 from crossmargin.calculation.policy_market import policy_market
 from crossmargin.calculation.prepared import PreparedModels, prepare_models
 from crossmargin.conventions import CME, FICC
+from crossmargin.engine import Cube
 from crossmargin.instruments.contracts import Contract, last_day, roots
 from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.instruments.securities import Securities
@@ -82,14 +83,14 @@ class Real:
     Attributes
     ----------
     instruments : Instruments
-    pnl : dict of str to ndarray of float64, [I x S]
+    cubes : dict of str to Cube, [I x S]
         By clearing house, and for the periods of stress; on the grid.
     periods : tuple of slice
         The columns of each period of stress.
     """
 
     instruments: Instruments
-    pnl: dict[str, Float]
+    cubes: dict[str, Cube]
     periods: tuple[slice, ...]
 
 
@@ -153,10 +154,10 @@ def real(size: Size = HEADLINE) -> Real:
     models = desk.move(0)
     own, order = desk.instruments(models.universe), desk.by_popularity()
     ficc, cme = models.ccps[FICC], models.ccps[CME]
-    pnl = {FICC: ficc.cube.pnl, CME: cme.historical.pnl, STRESSED: cme.stressed.cube.pnl}
+    made = {FICC: ficc.cube, CME: cme.historical, STRESSED: cme.stressed.cube}
     return Real(
         Instruments(own.cash, own.years[order], own.value[order]),
-        {name: values[order] for name, values in pnl.items()},
+        {name: Cube(cube.pnl[order]) for name, cube in made.items()},
         cme.stressed.rows,
     )
 
