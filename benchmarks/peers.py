@@ -24,7 +24,7 @@ from crossmargin.arrays import Float, Int32, Integer
 
 BLOCK, MKL_BLOCK, TORCH_BLOCK = 256, 4096, 1024
 """Accounts a block, from a short sweep on tier L; the differences were near the noise."""
-WIDE_BLOCK, WIDE_SPARSE_BLOCK, WIDE_DENSE_BLOCK = 64, 32, 128
+WIDE_BLOCK, WIDE_SPARSE_BLOCK, WIDE_DENSE_BLOCK = 64, 128, 512
 """The same for accounts that hold most instruments, from a short sweep on tier W."""
 
 

@@ -452,7 +452,8 @@ def about_levels() -> list[str]:
         f"- {OURS} is measured with `XM_SIMD={COMMON}` and `XM_SIMD={WIDER}`, the peers once, with "
         f"what they choose. The {COMMON} rows are {COMMON.upper()} code on a machine that also has "
         "AVX-512. Its caches, its ports and its clock are not those of a machine that has AVX2 "
-        "alone, where peers would also have AVX2 alone: do not read them as figures of one."
+        "alone, where peers would also have AVX2 alone: do not read them as figures of one. The "
+        f"sections on latency, a market move and the whole process are measured with {WIDER}."
     ]
 
 
