@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import generator
 import numpy as np
 import peers
+from universe import HEADLINE, STRESSED, Size, real
 
 import crossmargin as xm
 from crossmargin.conventions import CME, FICC, UNIONS
@@ -16,6 +16,9 @@ from crossmargin.conventions import CME, FICC, UNIONS
 PASS_UNIONS = [[0], [1], [0, 1]]
 """Cash, futures, both."""
 LEVEL, LAST_ROWS = 0.99, 500
+OFF_GRID = 1.0000001
+"""A factor that moves P&L off the grid and hardly changes it."""
+NOISE = "Pass, noise"
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Case:
 
     @property
     def operations(self) -> float:
-        """Floating-point operations of the products of book and cubes: 2 * nnz * S each."""
+        """Operations of the products of book and cubes, by definition: 2 * nnz * S each."""
         cubes = {id(m.cube): m.cube.scenarios for call in self.calls for m in call.measures}
         return 2.0 * self.lines * sum(cubes.values())
 
@@ -76,6 +79,15 @@ class Case:
                 answers.append(peers.Answer(tail.var[:, :, number], es, at))
         return answers
 
+    def fresh(self) -> Case:
+        """Return the same on copies of the cubes, which have no screens yet."""
+        made = {id(m.cube): xm.Cube(m.cube.pnl) for call in self.calls for m in call.measures}
+        calls = [
+            replace(call, measures=[replace(m, cube=made[id(m.cube)]) for m in call.measures])
+            for call in self.calls
+        ]
+        return replace(self, calls=calls)
+
     def problem(self) -> peers.Problem:
         """Return the same question as the peers get it: one job for each cube."""
         jobs = []
@@ -91,38 +103,88 @@ class Case:
         return peers.Problem(book.row_ptr, book.column, book.quantity, self.segments, jobs)
 
 
-@cache
-def cubes() -> dict[str, xm.Cube]:
-    """Return the cubes, made once and outside the timings, as users make them."""
-    stressed = generator.make_pnl(2, generator.STRESS_SCENARIOS, turmoil=2.0)
-    pnl = {FICC: generator.make_pnl(0), CME: generator.make_pnl(1), "stressed": stressed}
-    return {name: xm.Cube(values) for name, values in pnl.items()}
+def pass_measures(size: Size = HEADLINE) -> list[xm.Measure]:
+    """Return the measures of the pass: one on each clearing house's real cube."""
+    return [xm.Measure(real(size).cubes[ccp], LEVEL) for ccp in (FICC, CME)]
 
 
-def pass_measures() -> list[xm.Measure]:
-    """Return the measures of the pass: one on each cube."""
-    return [xm.Measure(cubes()[ccp], LEVEL) for ccp in (FICC, CME)]
-
-
-def pass_case(tier: generator.Tier, book: xm.Book | None = None, name: str = "Pass") -> Case:
+def pass_case(
+    tier: generator.Tier,
+    book: xm.Book | None = None,
+    name: str = "Pass",
+    measures: list[xm.Measure] | None = None,
+) -> Case:
     """Return the pass: two cubes, cash and futures, alone and together."""
     book = generator.make_book(tier) if book is None else book
-    return Case(name, tier, book, 2, [Call(pass_measures(), PASS_UNIONS)])
+    measures = pass_measures(tier.size) if measures is None else measures
+    return Case(name, tier, book, 2, [Call(measures, PASS_UNIONS)])
+
+
+def copies_case(tier: generator.Tier) -> Case:
+    """Return the pass with half of the accounts multiples of others."""
+    return pass_case(tier, generator.with_copies(generator.make_book(tier)), "Pass with copies")
+
+
+def hedged_case(tier: generator.Tier) -> Case:
+    """Return the pass with cash and futures against each other in every account."""
+    instruments = real(tier.size).instruments
+    book = generator.with_hedges(generator.make_book(tier), instruments)
+    return pass_case(tier, book, "Pass, hedged")
+
+
+def factors_case(tier: generator.Tier) -> Case:
+    """Return the pass on random factors and moves of each instrument's own, on the grid."""
+    book = generator.make_book(tier, instruments=generator.random_instruments())
+    cubes = [xm.Cube(generator.random_pnl(model)) for model in range(2)]
+    return pass_case(tier, book, "Pass, random factors", _measures(cubes))
+
+
+def off_grid_case(tier: generator.Tier) -> Case:
+    """Return the pass on the real cubes, moved off the grid."""
+    cubes = [xm.Cube(real(tier.size).cubes[ccp].pnl * OFF_GRID) for ccp in (FICC, CME)]
+    return pass_case(tier, None, "Pass, off the grid", _measures(cubes))
+
+
+def noise_case(tier: generator.Tier) -> Case:
+    """Return the pass on pure noise off the grid, which no factors explain."""
+    instruments = real(tier.size).instruments
+    cubes = [xm.Cube(generator.noise_pnl(model, instruments)) for model in range(2)]
+    return pass_case(tier, None, NOISE, _measures(cubes))
+
+
+def _measures(cubes: list[xm.Cube]) -> list[xm.Measure]:
+    """Return a measure on the whole of each cube."""
+    return [xm.Measure(cube, LEVEL) for cube in cubes]
 
 
 def run_case(tier: generator.Tier) -> Case:
     """Return what a run computes under the default policy for accounts with all four segments."""
     book = generator.make_book(tier, segments=4)
-    return Case("Run set", tier, book, 4, run_calls(*cubes().values()))
+    made = real(tier.size)
+    return Case("Run set", tier, book, 4, run_calls(made.cubes, made.periods))
 
 
-def run_calls(ficc: xm.Cube, cme: xm.Cube, stressed: xm.Cube) -> list[Call]:
+def run_calls(cubes: dict[str, xm.Cube], periods: Sequence[slice]) -> list[Call]:
     """Return the calls of a run under the default policy."""
+    ficc, stressed = cubes[FICC], cubes[STRESSED]
     last = slice(ficc.scenarios - LAST_ROWS, None)
     return [
         Call([xm.Measure(ficc, LEVEL), xm.Measure(ficc, LEVEL, last)], UNIONS[FICC]),
-        Call([xm.Measure(cme, LEVEL), xm.Measure(stressed, LEVEL)], UNIONS[CME]),
+        Call(
+            [xm.Measure(cubes[CME], LEVEL), *(xm.Measure(stressed, LEVEL, p) for p in periods)],
+            UNIONS[CME],
+        ),
     ]
 
 
 FIGURES: dict[str, Callable[[generator.Tier], Case]] = {"pass": pass_case, "run": run_case}
+VARIANTS: dict[str, Callable[[generator.Tier], Case]] = {
+    "copies": copies_case,
+    "hedged": hedged_case,
+    "factors": factors_case,
+    "off_grid": off_grid_case,
+    "noise": noise_case,
+}
+"""Other books and other cubes, for the pass."""
+RANDOM = ("factors", "noise")
+"""The variants on random cubes, which peers run too."""

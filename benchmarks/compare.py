@@ -2,6 +2,7 @@
 
 ``python benchmarks/compare.py [BASE] [HEAD]`` builds both commits in a temporary directory and runs
 the benchmarks of `compare_worker.py`, those of the tree this file is in, against both in one job.
+Head writes the sample, and the books and cubes of tails (`compare_inputs.py`), for both.
 Each revision answers in a process that stays alive. A round times one call in each, one right after
 the other, in turns base head, head base; rounds go over all benchmarks. So other load affects both
 alike. The places of memory and code change the times of a process for as long as it lives, so each
@@ -49,10 +50,13 @@ PROCESSES = 3
 """Processes of each revision in a measurement, one after the other."""
 FEWEST_ROUNDS = 6
 """Fewer rounds do not bound a median with that confidence."""
-WRITE_SAMPLE = """
+WRITE_INPUTS = """
 import sys
+from pathlib import Path
 from crossmargin.sample import write_sample
 write_sample(sys.argv[1], accounts=int(sys.argv[2]))
+import compare_inputs
+compare_inputs.write(Path(sys.argv[1]), int(sys.argv[3]))
 """
 
 
@@ -295,14 +299,14 @@ def measure_builds(
 ) -> dict[str, tuple[Pair, Pair | None]]:
     """Return both measurements of each benchmark; only suspects have a second one."""
     python = [sys.executable, "-P", "-S"]
-    write = [*python, "-c", WRITE_SAMPLE, str(sample), str(size.sample)]
-    # If there is no sample, the benchmarks that read it say so.
+    write = [*python, "-c", WRITE_INPUTS, str(sample), str(size.sample), str(size.accounts)]
+    # If head writes no sample, books or cubes, the benchmarks that read them say so.
     subprocess.run(write, env=environment(targets[1]), check=False)
 
     with ExitStack() as stack:
         workers = []
         for target in targets:
-            command = [*python, str(WORKER), str(target), str(sample), str(size.accounts)]
+            command = [*python, str(WORKER), str(target), str(sample)]
             workers.append(stack.enter_context(Worker(command, environment(target))))
         first = measure(workers, BENCHMARKS, size.rounds)
         suspects = [name for name, pair in first.items() if is_suspect(pair)]

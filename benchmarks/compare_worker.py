@@ -21,8 +21,6 @@ from typing import Any
 import numpy as np
 from pyarrow import csv
 
-LINES = 40
-"""Lines of an account of the book of tails, on average."""
 PASS_UNIONS = [[0], [1], [0, 1]]
 TRADED = "ZNU26"
 """A contract of the sample."""
@@ -38,31 +36,25 @@ class Inputs:
     Parameters
     ----------
     sample : Path
-        The files of a synthetic market and book, the same for both revisions.
-    accounts : int
-        Accounts of the books of tails.
+        The files of a synthetic market and book, and the books and cubes of tails, the same for
+        both revisions.
     """
 
-    def __init__(self, sample: Path, accounts: int) -> None:
+    def __init__(self, sample: Path) -> None:
         self.sample = sample
-        self.accounts = accounts
 
-    def book(self, segments: int) -> Any:
-        """Return the book of tails."""
-        import generator
+    def book(self, name: str, columns: int) -> Any:
+        """Return a book of tails."""
+        from crossmargin.engine import Book
 
-        tier = generator.Tier("compare", self.accounts, LINES)
-        return generator.make_book(tier, segments=segments)
+        with np.load(self.sample / f"{name}.npz") as of:
+            return Book.from_arrays(of["pointer"], of["column"], of["quantity"], columns)
 
-    @cached_property
-    def cubes(self) -> list[Any]:
-        """Both clearing houses' cubes and the stressed one."""
-        import generator
-
+    def cubes(self, kind: str, names: Sequence[str]) -> list[Any]:
+        """Return cubes of a kind: `real`, `random` (noise off the grid) or `wide`."""
         from crossmargin.engine import Cube
 
-        stressed = generator.make_pnl(2, generator.STRESS_SCENARIOS, turmoil=2.0)
-        return [Cube(pnl) for pnl in (generator.make_pnl(0), generator.make_pnl(1), stressed)]
+        return [Cube(np.load(self.sample / f"{kind}_{name}.npy")) for name in names]
 
     @cached_property
     def market(self) -> Any:
@@ -112,15 +104,17 @@ class Inputs:
         return self.run()
 
 
-def find_pass(inputs: Inputs, full: bool) -> Call:
+def find_pass(inputs: Inputs, full: bool, book: str = "pass", kind: str = "real") -> Call:
     """Two cubes, cash and futures, alone and together: six tails an account."""
     import crossmargin as xm
+    from crossmargin.conventions import CME, FICC
 
-    book, measures = inputs.book(2), [xm.Measure(cube) for cube in inputs.cubes[:2]]
+    cubes = inputs.cubes(kind, (FICC, CME))
+    held, measures = inputs.book(book, cubes[0].instruments), [xm.Measure(cube) for cube in cubes]
 
     def call() -> Sequence[Any]:
         tails = xm.segment_tails(
-            book, measures, segments=2, unions=PASS_UNIONS, es=full, scenarios=full
+            held, measures, segments=2, unions=PASS_UNIONS, es=full, scenarios=full
         )
         return (tails.var, tails.es) if full else (tails.var,)
 
@@ -132,8 +126,8 @@ def find_run_set(inputs: Inputs) -> Call:
     import crossmargin as xm
     from crossmargin.conventions import CME, FICC, UNIONS
 
-    book, (ficc, cme, stressed) = inputs.book(4), inputs.cubes
-    last = slice(ficc.scenarios - 500, None)
+    ficc, cme, stressed = inputs.cubes("real", (FICC, CME, "stressed"))
+    book, last = inputs.book("run", ficc.instruments), slice(ficc.scenarios - 500, None)
     calls = [
         ([xm.Measure(ficc), xm.Measure(ficc, scenarios=last)], UNIONS[FICC]),
         ([xm.Measure(cme), xm.Measure(stressed)], UNIONS[CME]),
@@ -204,6 +198,8 @@ def run(inputs: Inputs, policy: str) -> Call:
 BENCHMARKS: dict[str, Callable[[Inputs], Call]] = {
     "pass, VaR only": partial(find_pass, full=False),
     "pass, all": partial(find_pass, full=True),
+    "pass, wide": partial(find_pass, full=False, book="wide", kind="wide"),
+    "pass, random": partial(find_pass, full=False, kind="random"),
     "run set, VaR only": find_run_set,
     "market move, FICC cube": move_ficc,
     "market move, CME cubes": move_cme,
@@ -249,7 +245,7 @@ class Timer:
 
 def main() -> None:
     """Answer requests until there are no more."""
-    build, sample, accounts = sys.argv[1:]
+    build, sample = sys.argv[1:]
     # Output of a benchmark must not be mistaken for an answer.
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -257,7 +253,7 @@ def main() -> None:
 
     if not Path(crossmargin.__file__).is_relative_to(build):
         raise ImportError(f"{crossmargin.__file__} is not in {build}")
-    timer = Timer(Inputs(Path(sample), int(accounts)))
+    timer = Timer(Inputs(Path(sample)))
     for line in sys.stdin:
         print(json.dumps(timer.reply(json.loads(line)["time"])), file=replies, flush=True)
 

@@ -1,25 +1,26 @@
-"""The seeded headline book and cubes of the benchmarks.
+"""The seeded books of the benchmarks, and random cubes; `universe` makes the real ones.
 
 Accounts have log-normal numbers of lines and log-normal sizes; instruments are popular in falling
 order (1 / (10 + rank)). Three in ten accounts trade the basis (futures against their cash risk),
 three in ten the curve (neighbouring lines against each other), and the others neither. One in five
 has only cash or only futures. No account is a copy or a multiple of another, except in the variant
-that `with_copies` makes. In the variant that `with_hedges` makes, every account is hedged.
+that `with_copies` makes. In the variant that `with_hedges` makes, every account is hedged. Accounts
+of tier W hold most instruments: they are house accounts, omnibus accounts and prime brokers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from universe import HEADLINE, WIDE, Instruments, Size, real
 
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.engine import Book
 
-CASH, FUTURES, SCENARIOS = 450, 150, 2750
-INSTRUMENTS = CASH + FUTURES
-STRESS_SCENARIOS = 250
+SCENARIOS = 2750
 BATCH = 20_000
 """Most accounts that are made at once; tier XL is measured in batches of this size."""
 SEED = 20_260
@@ -34,6 +35,12 @@ class Tier:
     name: str
     accounts: int
     lines: int
+    size: Size = HEADLINE
+
+    @property
+    def wide(self) -> bool:
+        """Whether accounts hold most instruments."""
+        return 2 * self.lines > self.size.instruments
 
 
 TIERS = {
@@ -43,65 +50,84 @@ TIERS = {
         Tier("M", 5_000, 60),
         Tier("L", 20_000, 30),
         Tier("XL", 1_000_000, 12),
+        Tier("W", 1_000, 2_000, WIDE),
     )
 }
 
 
-def sensitivity() -> tuple[Float, Float]:
-    """Return maturity in years and value of a basis point of each instrument, USD a lot, [I]."""
+@cache
+def random_instruments() -> Instruments:
+    """Return instruments of random maturities, as many as the headline universe has."""
     rng = np.random.default_rng([SEED, 1])
-    years = rng.choice([2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 30.0], INSTRUMENTS)
-    years[:CASH] *= rng.uniform(0.05, 1.0, CASH)
-    face = np.where(np.arange(INSTRUMENTS) < CASH, 100.0, 100_000.0)
-    return years, face * 1e-4 * (1.0 - np.exp(-0.04 * years)) / 0.04
+    cash, count = HEADLINE.cash, HEADLINE.instruments
+    years = rng.choice([2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 30.0], count)
+    years[:cash] *= rng.uniform(0.05, 1.0, cash)
+    face = np.where(np.arange(count) < cash, 100.0, 100_000.0)
+    return Instruments(cash, years, face * 1e-4 * (1.0 - np.exp(-0.04 * years)) / 0.04)
 
 
-def make_pnl(model: int, scenarios: int = SCENARIOS, turmoil: float = 1.0) -> Float:
-    """Return P&L [I x S] on the grid of 2^-20 USD: three curve factors, convexity, own moves."""
+def random_pnl(model: int) -> Float:
+    """Return P&L [I x S] of `random_instruments` on the grid of 2^-20 USD.
+
+    Three factors move the curve, and each instrument has moves of its own and convexity.
+    """
     rng = np.random.default_rng([SEED, 2, model])
-    years, value = sensitivity()
+    instruments = random_instruments()
+    years = instruments.years
     decay = np.exp(-years / 2.0)
     slope = (1.0 - decay) / (years / 2.0)
-    volatility = turmoil * np.exp(0.4 * rng.standard_normal(scenarios))
-    move = 0.3 * rng.standard_t(4, (INSTRUMENTS, scenarios))
+    volatility = np.exp(0.4 * rng.standard_normal(SCENARIOS))
+    move = 0.3 * rng.standard_t(4, (instruments.count, SCENARIOS))
     for loading, size in ((np.ones_like(years), 5.0), (slope, 4.0), (slope - decay, 4.0)):
-        move += loading[:, None] * (size * volatility * rng.standard_t(4, scenarios))
+        move += loading[:, None] * (size * volatility * rng.standard_t(4, SCENARIOS))
     convexity = 0.5e-4 * years[:, None] * np.square(move)
-    pnl = value[:, None] * (convexity - move)
+    pnl = instruments.value[:, None] * (convexity - move)
     return np.rint(pnl * 2.0**20) * 2.0**-20
 
 
-def make_book(tier: Tier, *, segments: int = 2, batch: int = 0) -> Book:
+def noise_pnl(model: int, instruments: Instruments) -> Float:
+    """Return P&L [I x S] off the grid: of each instrument its own noise, with fat tails."""
+    rng = np.random.default_rng([SEED, 6, model])
+    move = 5.0 * rng.standard_t(3, (instruments.count, SCENARIOS))
+    return np.asarray(-instruments.value[:, None] * move)
+
+
+def make_book(
+    tier: Tier, *, instruments: Instruments | None = None, segments: int = 2, batch: int = 0
+) -> Book:
     """Return at most `BATCH` accounts of a tier; row = account * segments + segment.
 
     Even segments are cash and odd ones futures. With four (the run's), every account has all four;
-    with two, one account in five is one-sided.
+    with two, one account in five is one-sided. The instruments are the real ones if none are given.
     """
+    instruments = instruments or real(tier.size).instruments
+    cash, count = instruments.cash, instruments.count
+    available = np.array([cash, count - cash] * (segments // 2))
     rng = np.random.default_rng([SEED, 3, tier.accounts, segments, batch])
     accounts = min(BATCH, tier.accounts - batch * BATCH)
-    length = _lengths(rng, accounts, tier.lines, segments)
+    lengths = _wide_lengths if tier.wide else _lengths
+    length = lengths(rng, accounts, tier.lines, available)
     scale = 500.0 * rng.lognormal(0.0, 1.5, accounts)
     style = rng.choice(3, accounts, p=(0.4, 0.3, 0.3))
     rows: list[Integer] = []
     columns: list[Integer] = []
     risks: list[Float] = []
     for segment in range(segments):
-        first, last = (0, CASH) if segment % 2 == 0 else (CASH, INSTRUMENTS)
-        account, column = _choose(rng, length[:, segment], last - first)
+        account, column = _choose(rng, length[:, segment], int(available[segment]))
         risk = scale[account] * rng.lognormal(0.0, SPREAD, len(account))
         risk *= rng.choice((-1.0, 1.0), len(account))
         _trade_curve(rng, account, risk, style == 1)
         if segment % 2 == 1:
             _trade_basis(rng, (rows[-1], risks[-1]), (account, risk), style == 2)
         rows.append(account)
-        columns.append(column + first)
+        columns.append(column + cash * (segment % 2))
         risks.append(risk)
     row = np.concatenate([account * segments + g for g, account in enumerate(rows)])
     order = np.argsort(row, kind="stable")
     column, risk = np.concatenate(columns)[order], np.concatenate(risks)[order]
-    lots = np.maximum(np.rint(np.abs(risk) / sensitivity()[1][column]), 1.0)
+    lots = np.maximum(np.rint(np.abs(risk) / instruments.value[column]), 1.0)
     pointer = np.concatenate([[0], np.cumsum(length.ravel())])
-    return Book.from_arrays(pointer, column, np.copysign(lots, risk), INSTRUMENTS)
+    return Book.from_arrays(pointer, column, np.copysign(lots, risk), count)
 
 
 def batches(tier: Tier) -> Iterator[Book]:
@@ -126,14 +152,14 @@ def with_copies(book: Book, segments: int = 2) -> Book:
     return Book.from_arrays(pointer, book.column[element], lots, book.columns)
 
 
-def with_hedges(book: Book) -> Book:
+def with_hedges(book: Book, instruments: Instruments) -> Book:
     """Return the accounts that hold cash, each long cash and short futures or the reverse.
 
     One future for each maturity offsets the cash nearest to it, its basis points within 1%.
     """
     rng = np.random.default_rng([SEED, 5])
-    years, value = sensitivity()
-    maturity, future = np.unique(years[CASH:], return_index=True)
+    years, value = instruments.years, instruments.value
+    maturity, future = np.unique(years[instruments.cash :], return_index=True)
     row = np.repeat(np.arange(book.rows), np.diff(book.row_ptr))
     cash = row % 2 == 0
     # Accounts without cash are left out, and the others are renumbered.
@@ -145,7 +171,7 @@ def with_hedges(book: Book) -> Book:
     risk = np.abs(book.quantity[cash]) * value[column]
     wanted = np.bincount(key, risk, accounts * maturity.size)
     hedged = np.flatnonzero(wanted)
-    hedge = CASH + future[hedged % maturity.size]
+    hedge = instruments.cash + future[hedged % maturity.size]
     contracts = np.maximum(np.rint(wanted[hedged] / value[hedge]), 1.0)
     # Contracts are coarse and lots of cash are fine: the cash is fitted to its future.
     offset = np.zeros_like(wanted)
@@ -173,8 +199,9 @@ def count_copies(book: Book, segments: int = 2) -> int:
     return len(start) - len(np.unique(np.round(scaled, 9), axis=0))
 
 
-def _lengths(rng: np.random.Generator, accounts: int, lines: int, segments: int) -> Integer:
+def _lengths(rng: np.random.Generator, accounts: int, lines: int, available: Integer) -> Integer:
     """Return the number of lines of each account and segment, [A x G]."""
+    segments = available.size
     total = rng.lognormal(np.log(lines) - SPREAD**2 / 2.0, SPREAD, accounts)
     share = rng.dirichlet(np.full(segments, 4.0), accounts)
     least = np.ones((accounts, segments))
@@ -185,9 +212,16 @@ def _lengths(rng: np.random.Generator, accounts: int, lines: int, segments: int)
         # At least two lines: accounts with one line would all be multiples of each other.
         share[one_sided], least[one_sided] = alone, 2.0 * alone
     wanted = np.maximum(np.rint(total[:, None] * share), least)
-    available = np.array([CASH, FUTURES] * (segments // 2))
     lengths: Integer = np.minimum(wanted, 2 * available // 3).astype(np.int64)
     return lengths
+
+
+def _wide_lengths(
+    rng: np.random.Generator, accounts: int, lines: int, available: Integer
+) -> Integer:
+    """Return the same for accounts that hold most instruments: nearly equal shares of them."""
+    share = lines / available.sum() * rng.uniform(0.9, 1.1, (accounts, available.size))
+    return np.minimum(np.rint(share * available), available).astype(np.int64)
 
 
 def _choose(rng: np.random.Generator, length: Integer, instruments: int) -> tuple[Integer, Integer]:

@@ -8,6 +8,7 @@ benchmarks/machine.py``.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import platform
 import shutil
@@ -16,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -272,6 +274,32 @@ def instruction_sets() -> tuple[str, ...]:
     """Return the instruction sets of this CPU that matter here."""
     flags = (proc_field("cpuinfo", "flags") or proc_field("cpuinfo", "Features")).split()
     return tuple(name for name in WORTH_NAMING if name in flags)
+
+
+def memory() -> float:
+    """Return the bytes of memory that this process uses."""
+    return _status("VmRSS")
+
+
+def peak_memory() -> float:
+    """Return the most bytes of memory that this process has used, or since the peak was reset."""
+    # Not getrusage: its maximum includes that of the process that started this one.
+    return _status("VmHWM")
+
+
+def forget_peak_memory() -> None:
+    """Begin anew with the peak, where Linux allows it."""
+    # What is freed but kept by the allocator would count for what comes.
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _status(name: str) -> float:
+    """Return a size of this process, bytes."""
+    return float(proc_field("self/status", name).removesuffix(" kB")) * 1024.0
 
 
 def proc_field(file: str, name: str) -> str:

@@ -24,6 +24,8 @@ from crossmargin.arrays import Float, Int32, Integer
 
 BLOCK, MKL_BLOCK, TORCH_BLOCK = 256, 4096, 1024
 """Accounts a block, from a short sweep on tier L; the differences were near the noise."""
+WIDE_BLOCK, WIDE_SPARSE_BLOCK, WIDE_DENSE_BLOCK = 64, 128, 512
+"""The same for accounts that hold most instruments, from a short sweep on tier W."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class Problem:
         """The number of accounts A."""
         return (len(self.row_ptr) - 1) // self.segments
 
+    @property
+    def wide(self) -> bool:
+        """Whether accounts hold most instruments."""
+        return 2 * len(self.column) > self.accounts * len(self.jobs[0].pnl)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -84,7 +91,27 @@ def scipy_blocks(problem: Problem, full: bool, threads: int) -> list[Answer]:
             parts = [matrix[first:last] @ sink.job.pnl for matrix in matrices]
             sink.partition(parts, slice(first, last))
 
-        _blocks(block, 0, problem.accounts, threads)
+        size = WIDE_BLOCK if problem.wide else BLOCK
+        _blocks(block, (0, problem.accounts), size, threads)
+        answers += sink.answers
+    return answers
+
+
+def numpy_dense(problem: Problem, full: bool, threads: int) -> list[Answer]:
+    """NumPy dense blocks of the book times the cube (BLAS), np.partition by blocks on threads."""
+    matrices = _matrices(problem)
+    columns = _columns(matrices)
+    size = WIDE_DENSE_BLOCK if problem.wide else TORCH_BLOCK
+    answers = []
+    for job in problem.jobs:
+        sink = _Sink.of(problem, job, full)
+        for begin in range(0, problem.accounts, size):
+            end = min(begin + size, problem.accounts)
+            product = [
+                _dense(matrix[begin:end], held) @ job.pnl[held]
+                for matrix, held in zip(matrices, columns, strict=True)
+            ]
+            _partition_product(sink, product, begin, threads)
         answers += sink.answers
     return answers
 
@@ -100,18 +127,7 @@ def mkl_sparse(problem: Problem, full: bool, threads: int) -> list[Answer]:
         for begin in range(0, problem.accounts, MKL_BLOCK):
             end = min(begin + MKL_BLOCK, problem.accounts)
             product = [mkl.dot_product_mkl(matrix[begin:end], job.pnl) for matrix in matrices]
-
-            def block(
-                first: int,
-                last: int,
-                sink: _Sink = sink,
-                product: list[Float] = product,
-                begin: int = begin,
-            ) -> None:
-                parts = [p[first - begin : last - begin] for p in product]
-                sink.partition(parts, slice(first, last))
-
-            _blocks(block, begin, end, threads)
+            _partition_product(sink, product, begin, threads)
         answers += sink.answers
     return answers
 
@@ -136,26 +152,28 @@ def torch_sparse(problem: Problem, full: bool, threads: int) -> list[Answer]:
         parts = [torch.from_numpy(a) for a in (m.indptr, m.indices, m.data)]
         return torch.sparse.mm(torch.sparse_csr_tensor(*parts, size=m.shape), pnl)
 
-    return _topk(torch, problem, full, product)
+    size = WIDE_SPARSE_BLOCK if problem.wide else TORCH_BLOCK
+    return _topk(torch, problem, full, size, product)
 
 
 def torch_dense(problem: Problem, full: bool, threads: int) -> list[Answer]:
     """PyTorch dense blocks of the book times the cube, topk."""
     torch = _torch(threads)
     matrices = _matrices(problem)
-    # A segment's instruments lie together: the columns outside them are left out.
-    columns = [(int(m.indices.min()), int(m.indices.max()) + 1) for m in matrices]
+    columns = _columns(matrices)
 
     def product(segment: int, first: int, last: int, pnl: Any) -> Any:
-        low, high = columns[segment]
-        dense = matrices[segment][first:last].toarray()[:, low:high]
-        return torch.from_numpy(dense) @ pnl[low:high]
+        held = columns[segment]
+        dense = _dense(matrices[segment][first:last], held)
+        return torch.from_numpy(dense) @ pnl[held]
 
-    return _topk(torch, problem, full, product)
+    size = WIDE_DENSE_BLOCK if problem.wide else TORCH_BLOCK
+    return _topk(torch, problem, full, size, product)
 
 
 PEERS: dict[str, tuple[Peer, tuple[str, ...]]] = {
     "SciPy CSR + np.partition, account blocks": (scipy_blocks, ("scipy",)),
+    "NumPy dense + np.partition": (numpy_dense, ("scipy",)),
     "MKL sparse + np.partition": (mkl_sparse, ("scipy", "sparse_dot_mkl")),
     "numba, fused loop + np.partition": (numba_partition, ("numba",)),
     "numba, fused loop + running worst k": (numba_worst, ("numba",)),
@@ -266,6 +284,28 @@ class _Sink:
                     self.answers[number].var[accounts, union] = var
 
 
+def _partition_product(sink: _Sink, product: list[Float], begin: int, threads: int) -> None:
+    """Find the tails of the accounts from `begin` on, from their P&L by segment, on threads."""
+    end = begin + len(product[0])
+
+    def block(first: int, last: int) -> None:
+        parts = [p[first - begin : last - begin] for p in product]
+        sink.partition(parts, slice(first, last))
+
+    _blocks(block, (begin, end), min(BLOCK, -(-(end - begin) // threads)), threads)
+
+
+def _columns(matrices: list[Any]) -> list[slice]:
+    """Return the columns of each segment's instruments, which lie together."""
+    # Those outside them are left out of dense products.
+    return [slice(m.indices.min(), m.indices.max() + 1) for m in matrices]
+
+
+def _dense(matrix: Any, columns: slice) -> Float:
+    """Return some columns of a sparse matrix as a dense one."""
+    return np.asarray(matrix.toarray()[:, columns])
+
+
 def _add(parts: list[Any], members: list[int]) -> Any:
     """Add up the P&L of the segments of a union."""
     total = parts[members[0]]
@@ -274,19 +314,26 @@ def _add(parts: list[Any], members: list[int]) -> Any:
     return total
 
 
-def _blocks(block: Callable[[int, int], None], begin: int, end: int, threads: int) -> None:
+def _blocks(
+    block: Callable[[int, int], None], accounts: tuple[int, int], size: int, threads: int
+) -> None:
     """Call a function on blocks of accounts [begin, end) from some threads."""
-    edges = [*range(begin, end, BLOCK), end]
+    begin, end = accounts
+    edges = [*range(begin, end, size), end]
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda edge: block(*edge), pairwise(edges)))
 
 
 def _topk(
-    torch: Any, problem: Problem, full: bool, product: Callable[[int, int, int, Any], Any]
+    torch: Any,
+    problem: Problem,
+    full: bool,
+    size: int,
+    product: Callable[[int, int, int, Any], Any],
 ) -> list[Answer]:
     """Multiply blocks of accounts by each cube with torch, and find the tails with topk."""
     answers = []
-    edges = [*range(0, problem.accounts, TORCH_BLOCK), problem.accounts]
+    edges = [*range(0, problem.accounts, size), problem.accounts]
     for job in problem.jobs:
         sink = _Sink.of(problem, job, full)
         pnl = torch.from_numpy(job.pnl)

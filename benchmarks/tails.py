@@ -1,9 +1,9 @@
 """How fast the engine finds every account's tails, compared with what users would pick instead.
 
-One command: ``python benchmarks/tails.py`` prints the table of tiers S, M and L and the sections
-beside it, ``--tier L`` that of one tier, ``--figure pass`` only one of the figures, ``--xl`` adds
-tier XL in batches, and ``--write`` writes ``benchmarks/README.md``. Every answer is compared with
-the engine's; nothing fails for being slow.
+One command: ``python benchmarks/tails.py`` prints the tables of tiers S, M, L and W and the
+sections beside them, ``--tier L`` those of one tier, ``--figure pass`` only one of the figures,
+``--xl`` adds tier XL in batches, and ``--write`` writes ``benchmarks/README.md``. Every answer is
+compared with the engine's; nothing fails for being slow.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from importlib import import_module
 from pathlib import Path
 
 import generator
+import levels
 import machine
 import numpy as np
 import peers
-from cases import FIGURES, PASS_UNIONS, Case, pass_case, pass_measures
+from cases import FIGURES, PASS_UNIONS, RANDOM, VARIANTS, Case, pass_case, pass_measures
 from report import (
+    FIRST_CALL,
     PEER_SECONDS,
-    VARIANTS,
     Figures,
     Result,
     Row,
     figures_section,
     move_section,
-    on_threads,
+    ours_name,
     report,
     scale,
     section_of,
@@ -46,6 +47,7 @@ from crossmargin.engine import default_threads
 SETTLE = 0.25
 """Seconds of rest before each timing, in which threads of the previous one stop spinning."""
 RELATIVE = 1e-9
+TIERS = ("S", "M", "L", "W")
 README = Path(__file__).with_name("README.md")
 KEPT_SECTIONS = ("Allocation",)
 SECTIONS = {"move": "market_move", "latency": "latency", "process": "whole_process"}
@@ -55,7 +57,8 @@ SECTIONS = {"move": "market_move", "latency": "latency", "process": "whole_proce
 def measure(case: Case, full: bool, *, beside: bool, rounds: int, threads: int) -> Result:
     """Return timings of ours and, if asked for, of peers, in turns after a checked first call."""
     contenders: dict[str, Callable[[], list[peers.Answer]]] = {
-        on_threads(count): partial(case.ours, full, count)
+        ours_name(level, count): partial(ours, case, full, level, count)
+        for level in levels.measured()
         for count in sorted({1, threads}, reverse=True)
     }
     absent = {}
@@ -72,12 +75,35 @@ def measure(case: Case, full: bool, *, beside: bool, rounds: int, threads: int) 
         for name, call in contenders.items():
             if name in peers.PEERS and turn >= 2 and sum(seconds[name]) > PEER_SECONDS:
                 continue
-            time.sleep(SETTLE)
-            begin = time.perf_counter()
-            call()
-            seconds[name].append(time.perf_counter() - begin)
+            seconds[name].append(timed(call))
     rows = [Row(name, times, notes[name]) for name, times in seconds.items()]
-    return Result(case, full, rows + [Row(name, [], reason) for name, reason in absent.items()])
+    rows += [Row(name, [], reason) for name, reason in absent.items()]
+    return Result(case, full, rows)
+
+
+def ours(case: Case, full: bool, level: str, threads: int) -> list[peers.Answer]:
+    """Answer with the engine at an instruction set."""
+    with levels.using(level):
+        return case.ours(full, threads)
+
+
+def first_calls(case: Case, full: bool, *, rounds: int, threads: int) -> list[Row]:
+    """Return timings of calls on cubes that have no screens yet, which the call makes."""
+    return [
+        Row(
+            f"{ours_name(level, threads)}, {FIRST_CALL}",
+            [timed(partial(ours, case.fresh(), full, level, threads)) for _ in range(rounds)],
+        )
+        for level in levels.measured()
+    ]
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Return the seconds of a call, after a rest."""
+    time.sleep(SETTLE)
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
 
 
 def difference(expected: list[peers.Answer], found: list[peers.Answer], full: bool) -> str:
@@ -93,15 +119,34 @@ def difference(expected: list[peers.Answer], found: list[peers.Answer], full: bo
 
 
 def stream() -> Figures:
-    """Return tier XL's seconds in each mode and number of threads, and the peak memory."""
+    """Return tier XL's seconds in each mode, at each level and on threads, and the peak memory."""
     tier, measures = generator.TIERS["XL"], pass_measures()
     for m in measures:
         m.prepare(tier.accounts)  # Once, and outside the timings, as for all figures.
+    machine.forget_peak_memory()
     total: Figures = {}
-    making = 0.0
+    sums = set()
+    for full in (False, True):
+        for level in levels.measured():
+            for threads in sorted({1, default_threads()}):
+                with levels.using(level):
+                    seconds, lines, var = stream_once(tier, measures, full, threads)
+                total["lines"], total[f"{full} {level} {threads}"] = lines, seconds
+                sums.add(var)
+    if len(sums) > 1:
+        raise AssertionError("the answers depend on level, threads or what is asked for")
+    total["rss"] = machine.peak_memory()
+    return total
+
+
+def stream_once(
+    tier: generator.Tier, measures: list[xm.Measure], full: bool, threads: int
+) -> tuple[float, float, float]:
+    """Return seconds without those of making the book, lines of the book, and the sum of VaR."""
+    making = lines = 0.0
 
     def batches() -> Iterator[xm.Book]:
-        nonlocal making
+        nonlocal making, lines
         books = generator.batches(tier)
         while True:
             begin = time.perf_counter()
@@ -109,30 +154,33 @@ def stream() -> Figures:
             making += time.perf_counter() - begin
             if book is None:
                 return
-            total["lines"] += len(book.column)
+            lines += len(book.column)
             yield book
 
-    sums = set()
-    for full in (False, True):
-        for threads in sorted({1, default_threads()}):
-            total["lines"] = making = 0.0
-            begin = time.perf_counter()
-            answers = xm.segment_tails_batches(
-                batches(),
-                measures,
-                segments=2,
-                unions=PASS_UNIONS,
-                threads=threads,
-                es=full,
-                scenarios=full,
-            )
-            sums.add(sum(float(answer.var.sum()) for answer in answers))
-            total[f"{full} {threads}"] = time.perf_counter() - begin - making
-    if len(sums) > 1:
-        raise AssertionError("the answers depend on the threads or on what is asked for")
-    # Not getrusage: its maximum includes that of the process that started this one.
-    total["rss"] = float(machine.proc_field("self/status", "VmHWM").removesuffix(" kB")) * 1024.0
-    return total
+    begin = time.perf_counter()
+    answers = xm.segment_tails_batches(
+        batches(),
+        measures,
+        segments=2,
+        unions=PASS_UNIONS,
+        threads=threads,
+        es=full,
+        scenarios=full,
+    )
+    var = sum(float(answer.var.sum()) for answer in answers)
+    return time.perf_counter() - begin - making, lines, var
+
+
+def pass_memory() -> Figures:
+    """Return the memory of a process that makes the pass of tier L, bytes."""
+    case = pass_case(generator.TIERS["L"])
+    for call in case.calls:
+        for m in call.measures:
+            m.prepare(case.accounts)
+    machine.forget_peak_memory()
+    before = machine.memory()
+    case.ours(True, default_threads())
+    return {"before": before, "peak": machine.peak_memory()}
 
 
 def apart(section: str) -> Figures:
@@ -145,52 +193,33 @@ def apart(section: str) -> Figures:
 
 def measure_section(section: str) -> Figures:
     """Return the figures of a section, measured in this process."""
-    if section == "xl":
-        return stream()
+    if section in OWN_SECTIONS:
+        return OWN_SECTIONS[section]()
     figures: Figures = import_module(SECTIONS[section]).measure()
     return figures
 
 
+OWN_SECTIONS = {"xl": stream, "memory": pass_memory}
+"""Figures of this module that are measured in a process of their own."""
+
+
 def main() -> None:
     """Measure, print, and write if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tier", action="append", choices=("S", "M", "L"))
-    parser.add_argument("--figure", action="append", choices=(*FIGURES, *SECTIONS))
-    parser.add_argument("--xl", action="store_true", help="also take tier XL in batches (minutes)")
-    parser.add_argument("--write", action="store_true", help=f"write {README.name}")
-    parser.add_argument("--rounds", type=int, default=5, help="timings of each (default: 5)")
-    parser.add_argument("--apart", choices=("xl", *SECTIONS), help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse_arguments()
     if options.apart:
         print(json.dumps(measure_section(options.apart)))
         return
-    tiers = [generator.TIERS[name] for name in options.tier or ("S", "M", "L")]
-    wanted = options.figure or [*FIGURES, *SECTIONS]
+    tiers = [generator.TIERS[name] for name in options.tier or TIERS]
+    wanted = options.figure or [*FIGURES, *VARIANTS, *SECTIONS]
     threads = default_threads()
     limits = machine.measure(threads)
+    print("\n".join(limits.lines()), flush=True)
     results = []
-
-    def add(case: Case, full: bool, beside: bool) -> None:
-        # Small tiers are fast and noisy: they get more rounds.
-        rounds = options.rounds if case.accounts > 1000 else 2 * options.rounds
-        result = measure(case, full, beside=beside, rounds=rounds, threads=threads)
+    for result in measure_tails(tiers, wanted, options.rounds, threads):
         results.append(result)
         print("\n".join(["", *table(result, limits)]), flush=True)
-
-    print("\n".join(limits.lines()), flush=True)
-    for tier in tiers:
-        for figure in (name for name in FIGURES if name in wanted):
-            case = FIGURES[figure](tier)
-            for full in (False, True):
-                add(case, full, figure == "pass" or tier.name == "L")
-    if "pass" in wanted and "L" in {tier.name for tier in tiers}:
-        large = generator.TIERS["L"]
-        book = generator.make_book(large)
-        copies, hedged = generator.with_copies(book), generator.with_hedges(book)
-        for full in (False, True):
-            add(pass_case(large, copies, VARIANTS[0]), full, False)
-        add(pass_case(large, hedged, VARIANTS[1]), False, False)
     sections = {name: apart(name) for name in SECTIONS if name in wanted}
+    memory = apart("memory") if "pass" in wanted and generator.TIERS["L"] in tiers else None
     xl = apart("xl") if options.xl else None
     # Other jobs on the machine hide its limits, so the better of two measurements counts.
     limits = limits.best_of(machine.measure(threads))
@@ -206,7 +235,7 @@ def main() -> None:
         "",
         *scale(found, xl),
         "",
-        *verdict(results, limits, found, xl, threads),
+        *verdict(results, limits, found, xl, memory),
     ]
     print("\n".join(["", *closing]))
     if options.write:
@@ -216,6 +245,45 @@ def main() -> None:
                 closing += ["", *kept]
         again = " ".join(["python benchmarks/tails.py", *sys.argv[1:]])
         README.write_text("\n".join(report(again, limits, results, closing)) + "\n")
+
+
+def measure_tails(
+    tiers: list[generator.Tier], wanted: list[str], rounds: int, threads: int
+) -> Iterator[Result]:
+    """Yield the figures of each tier in both modes, then the variants of tier L."""
+    for tier in tiers:
+        # Small tiers are fast and noisy: they get more rounds.
+        turns = rounds if tier.lines * tier.accounts > 100_000 else 2 * rounds
+        for figure in (name for name in FIGURES if name in wanted and runs(name, tier)):
+            case = FIGURES[figure](tier)
+            for full in (False, True):
+                beside = figure == "pass" or tier.name == "L"
+                result = measure(case, full, beside=beside, rounds=turns, threads=threads)
+                if figure == "pass":
+                    result.insert(first_calls(case, full, rounds=turns, threads=threads))
+                yield result
+    for name in (name for name in VARIANTS if name in wanted):
+        if any(tier.name == "L" for tier in tiers):
+            case, beside = VARIANTS[name](generator.TIERS["L"]), name in RANDOM
+            for full in (False, True) if name == "copies" else (False,):
+                yield measure(case, full, beside=beside, rounds=rounds, threads=threads)
+
+
+def runs(figure: str, tier: generator.Tier) -> bool:
+    """Return whether a tier has a figure: wide accounts have the pass alone."""
+    return figure == "pass" or not tier.wide
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tier", action="append", choices=TIERS)
+    parser.add_argument("--figure", action="append", choices=(*FIGURES, *VARIANTS, *SECTIONS))
+    parser.add_argument("--xl", action="store_true", help="also take tier XL in batches (minutes)")
+    parser.add_argument("--write", action="store_true", help=f"write {README.name}")
+    parser.add_argument("--rounds", type=int, default=5, help="timings of each (default: 5)")
+    parser.add_argument("--apart", choices=(*OWN_SECTIONS, *SECTIONS), help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ instruments, 2,750 scenarios and two cores the second order (71 features) overta
 
 from __future__ import annotations
 
-import market_move
 import numpy as np
 import pytest
+from universe import Desk
 
 from crossmargin import engine
 from crossmargin.analysis.exposures import exposure_tolerance, exposure_var, factor_exposures
@@ -22,7 +22,7 @@ LINES = (10, 40, 160, 480)
 
 @pytest.fixture(scope="module")
 def model():
-    desk = market_move.Desk()
+    desk = Desk()
     universe = desk.move(0).universe
     rules, scenarios = desk.policy.ficc, desk.policy.scenarios_of(FICC)
     shock = ficc_scenarios(desk.market, rules, scenarios).shock

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import generator
-import market_move
+from universe import HEADLINE, Desk
 
 from crossmargin.conventions import CME, FICC
 
@@ -13,9 +12,9 @@ def hashes(models):
 
 
 def test_market_move(benchmark):
-    desk = market_move.Desk()
+    desk = Desk()
     models = benchmark.pedantic(lambda: desk.move(1), rounds=5, warmup_rounds=1)
     benchmark.extra_info["instruments"] = models.universe.name.size
-    assert models.universe.name.size == generator.INSTRUMENTS
+    assert models.universe.name.size == HEADLINE.instruments
     assert hashes(desk.move(1)) == hashes(models)
     assert not set(hashes(desk.move(2))) & set(hashes(models))

@@ -20,7 +20,7 @@ if not (FOLDER / "compare.py").exists():
 # Scripts, which import each other by name.
 with pytest.MonkeyPatch.context() as path:
     path.syspath_prepend(FOLDER)
-    importlib.import_module("generator")
+    compare_inputs = importlib.import_module("compare_inputs")
     worker = importlib.import_module("compare_worker")
     compare = importlib.import_module("compare")
 
@@ -191,7 +191,7 @@ def test_timer_replies(monkeypatch):
 
 
 def test_worker_refuses_another_package(tmp_path):
-    command = [sys.executable, compare.WORKER, tmp_path, tmp_path, "10"]
+    command = [sys.executable, compare.WORKER, tmp_path, tmp_path]
     done = subprocess.run(command, input="", capture_output=True, text=True)
     assert done.returncode == 1
     assert f"is not in {tmp_path}" in done.stderr
@@ -221,7 +221,8 @@ def test_the_build_comes_before_everything_else(tmp_path):
 def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sample")
     write_sample(folder, accounts=10)
-    return worker.Inputs(folder, accounts=5)
+    compare_inputs.write(folder, accounts=5)
+    return worker.Inputs(folder)
 
 
 @pytest.mark.parametrize("name", list(worker.BENCHMARKS))
