@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <limits>
+#include <type_traits>
 
 #ifndef XM_LEVEL
 #error "define XM_LEVEL before including a kernel body"
@@ -21,26 +23,126 @@ constexpr std::int64_t kMany = 1024;  // values of which most are better not loo
 constexpr std::int64_t kSide = 8;     // of a tile of values
 constexpr std::int64_t kTile = kSide * kSide;
 
+// Bytes of a register: a compiler splits what is wider badly.
+#if defined(__AVX512F__)
+constexpr std::int64_t kBytes = 64;
+#elif defined(__AVX__)
+constexpr std::int64_t kBytes = 32;
+#else
+constexpr std::int64_t kBytes = 16;
+#endif
+
+// Registers of numbers, and of the integers that comparing two of those gives, each 0 or -1.
+template <typename T>
+struct Registers;
+template <>
+struct Registers<double> {
+  using Vector = double __attribute__((vector_size(kBytes)));
+  using Integer = std::int64_t;
+  using Integers = std::int64_t __attribute__((vector_size(kBytes)));
+};
+template <>
+struct Registers<float> {
+  using Vector = float __attribute__((vector_size(kBytes)));
+  using Integer = std::int32_t;
+  using Integers = std::int32_t __attribute__((vector_size(kBytes)));
+};
+template <typename T>
+using VectorOf = typename Registers<T>::Vector;
+template <typename T>
+using IntegersOf = typename Registers<T>::Integers;
+template <typename T>
+constexpr std::int64_t kLanesOf = kBytes / static_cast<std::int64_t>(sizeof(T));
+
+template <typename T>
+inline VectorOf<T> load(const T* p) noexcept {
+  VectorOf<T> v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
 template <typename T>
 inline T smaller(T a, T b) noexcept {
   return a < b ? a : b;
 }
 
+// How many of the values do not exceed the bound.
+template <typename T>
+inline std::int64_t count_at_most(const T* value, std::int64_t count, T bound) noexcept {
+  constexpr std::int64_t kLanes = kLanesOf<T>;
+  IntegersOf<T> negative{};
+  std::int64_t n = 0;
+  for (; n + kLanes <= count; n += kLanes) negative += load(value + n) <= bound;
+  std::int64_t found = 0;
+  for (std::int64_t l = 0; l < kLanes; ++l) found -= negative[l];
+  for (; n < count; ++n) found += value[n] <= bound;
+  return found;
+}
+
+// Calls `act(n)` for each value that does not exceed the bound, in order. What many comparisons say
+// is collected as the bits of one integer, so that only those that hold cost more.
+template <typename T, typename Act>
+inline void each_at_most(const T* value, std::int64_t count, T bound, const Act& act) noexcept {
+  using Integer = typename Registers<T>::Integer;
+  constexpr std::int64_t kLanes = kLanesOf<T>;
+  constexpr std::int64_t kBits = 8 * static_cast<std::int64_t>(sizeof(T));
+  IntegersOf<T> first{};
+  for (std::int64_t l = 0; l < kLanes; ++l) {
+    first[l] = static_cast<Integer>(std::uint64_t{1} << static_cast<std::uint64_t>(l));
+  }
+  std::int64_t n = 0;
+  while (n + kLanes <= count) {
+    const std::int64_t begin = n, end = smaller(n + kBits, count - kLanes + 1);
+    IntegersOf<T> bits{}, bit = first;
+    for (; n < end; n += kLanes, bit <<= kLanes) bits |= (load(value + n) <= bound) & bit;
+    Integer all = 0;
+    for (std::int64_t l = 0; l < kLanes; ++l) all |= bits[l];
+    auto left = static_cast<std::make_unsigned_t<Integer>>(all);
+    for (; left != 0; left &= left - 1) act(begin + __builtin_ctzll(left));
+  }
+  for (; n < count; ++n) {
+    if (value[n] <= bound) act(n);
+  }
+}
+
+// The smallest and the largest of some values.
+template <typename T>
+struct Extremes {
+  T low, high;
+};
+template <typename T>
+inline Extremes<T> extremes(const T* value, std::int64_t count) noexcept {
+  constexpr std::int64_t kLanes = kLanesOf<T>;
+  T low = value[0], high = value[0];
+  std::int64_t n = 0;
+  if (count >= kLanes) {
+    VectorOf<T> lows = load(value), highs = lows;
+    for (n = kLanes; n + kLanes <= count; n += kLanes) {
+      const VectorOf<T> v = load(value + n);
+      lows = v < lows ? v : lows;
+      highs = v > highs ? v : highs;
+    }
+    for (std::int64_t l = 0; l < kLanes; ++l) {
+      low = lows[l] < low ? lows[l] : low;
+      high = highs[l] > high ? highs[l] : high;
+    }
+  }
+  for (; n < count; ++n) {
+    low = value[n] < low ? value[n] : low;
+    high = value[n] > high ? value[n] : high;
+  }
+  return {low, high};
+}
+
 // A value that at least k of the values do not exceed, and not many more.
 template <typename T>
 inline T bound_of(const T* value, std::int64_t count, std::int64_t k) noexcept {
-  T low = value[0], high = value[0];
-  for (std::int64_t n = 0; n < count; ++n) {
-    low = smaller(value[n], low);
-    high = value[n] > high ? value[n] : high;
-  }
+  auto [low, high] = extremes(value, count);
+  T width = high - low;
   for (int step = 0; step < kHalvings; ++step) {
-    const T middle = low / 2 + high / 2;
-    std::int64_t found = 0;
-    for (std::int64_t n = 0; n < count; ++n) found += value[n] <= middle;
-    const bool enough = found >= k;
-    high = enough ? middle : high;
-    low = enough ? low : middle;
+    width /= 2;
+    // Not a branch, which no CPU could foresee.
+    high -= width * static_cast<T>(count_at_most(value, count, high - width) >= k);
   }
   return high;
 }
@@ -97,13 +199,10 @@ inline double heap_select(double* value, std::int64_t count, std::int64_t k) noe
 }
 
 // Copies the values that do not exceed the bound; returns how many there are.
-inline std::int64_t copy_at_most(const double* value, std::int64_t count, std::int64_t step,
-                                 double bound, double* candidate) noexcept {
+inline std::int64_t copy_at_most(const double* value, std::int64_t count, double bound,
+                                 double* candidate) noexcept {
   std::int64_t found = 0;
-  for (std::int64_t n = 0; n < count; n += step) {
-    candidate[found] = value[n];
-    found += value[n] <= bound;
-  }
+  each_at_most(value, count, bound, [&](std::int64_t n) { candidate[found++] = value[n]; });
   return found;
 }
 
@@ -123,17 +222,18 @@ inline std::int64_t copy_by_groups(const double* value, std::int64_t count, doub
     }
   }
   std::int64_t groups = 0;
-  for (std::int64_t g = 0; g < tiles * kSide; ++g) {
-    chosen[groups] = static_cast<std::int32_t>(g);
-    groups += group[g] <= bound;
-  }
+  each_at_most(group, tiles * kSide, bound,
+               [&](std::int64_t g) { chosen[groups++] = static_cast<std::int32_t>(g); });
   std::int64_t found = 0;
   for (std::int64_t g = 0; g < groups; ++g) {
     const double* lane = value + chosen[g] / kSide * kTile + chosen[g] % kSide;
-    found += copy_at_most(lane, kTile, kSide, bound, candidate + found);
+    for (std::int64_t n = 0; n < kTile; n += kSide) {
+      candidate[found] = lane[n];
+      found += lane[n] <= bound;
+    }
   }
   const std::int64_t rest = tiles * kTile;
-  return found + copy_at_most(value + rest, count - rest, 1, bound, candidate + found);
+  return found + copy_at_most(value + rest, count - rest, bound, candidate + found);
 }
 
 // Working memory of a selection among `count` values.
@@ -148,7 +248,7 @@ inline double kth_smallest(const double* value, std::int64_t count, std::int64_t
                            const Selection& scratch) noexcept {
   double* candidate = scratch.candidate;
   const std::int64_t found =
-      count < kMany ? copy_at_most(value, count, 1, bound, candidate)
+      count < kMany ? copy_at_most(value, count, bound, candidate)
                     : copy_by_groups(value, count, bound, scratch.group, scratch.chosen, candidate);
   return found <= kRanked ? rank(candidate, found, k) : heap_select(candidate, found, k);
 }

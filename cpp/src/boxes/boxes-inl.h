@@ -21,17 +21,9 @@
 namespace crossmargin::XM_LEVEL {
 namespace {
 
-// Bytes of a register: a compiler splits what is wider badly.
-#if defined(__AVX512F__)
-constexpr std::int64_t kBytes = 64;
-#elif defined(__AVX__)
-constexpr std::int64_t kBytes = 32;
-#else
-constexpr std::int64_t kBytes = 16;
-#endif
-using Vector = double __attribute__((vector_size(kBytes)));
-using Bits = std::int64_t __attribute__((vector_size(kBytes)));
-constexpr std::int64_t kLanes = kBytes / 8;
+using Vector = VectorOf<double>;
+using Bits = IntegersOf<double>;
+constexpr std::int64_t kLanes = kLanesOf<double>;
 constexpr std::int64_t kVectors = 4;  // sums that are added to side by side
 // A tile of scenarios is so many vectors, and a lane of it a group.
 constexpr std::int64_t kInGroup = 8;
@@ -73,12 +65,6 @@ struct Fall {
     sum -= factor * magnitude(pnl - centre);
   }
 };
-
-inline Vector load(const double* p) noexcept {
-  Vector v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
-}
 
 // sum[s] = first[s] and what each line adds, in some vectors from scenario s on.
 template <typename Term>
