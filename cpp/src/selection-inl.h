@@ -16,9 +16,9 @@
 namespace crossmargin::XM_LEVEL {
 namespace {
 
-constexpr int kHalvings = 7;  // that bracket a bound
+constexpr int kHalvings = 7;         // that bracket a bound
+constexpr int kSelectHalvings = 12;  // after which values are taken to be equal
 constexpr std::int64_t kFewestGroups = 64;
-constexpr std::int64_t kRanked = 96;  // values that are quicker ranked than sorted
 constexpr std::int64_t kMany = 1024;  // values of which most are better not looked at one by one
 constexpr std::int64_t kSide = 8;     // of a tile of values
 constexpr std::int64_t kTile = kSide * kSide;
@@ -163,19 +163,7 @@ inline T bound_by_groups(const T* value, std::int64_t count, std::int64_t k,
   return bound_of(group, groups, k);
 }
 
-// The k-th smallest of a few values: the largest of those that fewer than k are smaller than.
-inline double rank(const double* value, std::int64_t count, std::int64_t k) noexcept {
-  double kth = -std::numeric_limits<double>::max();
-  for (std::int64_t n = 0; n < count; ++n) {
-    const double x = value[n];
-    std::int64_t less = 0;
-    for (std::int64_t m = 0; m < count; ++m) less += value[m] < x;
-    kth = (less < k) & (x > kth) ? x : kth;
-  }
-  return kth;
-}
-
-// The k-th smallest of many values, which it rearranges: the k smallest so far as a heap whose root
+// The k-th smallest of some values, which it rearranges: the k smallest so far as a heap whose root
 // is the largest of them.
 inline double heap_select(double* value, std::int64_t count, std::int64_t k) noexcept {
   const auto sift_down = [value, k](std::int64_t root) {
@@ -196,6 +184,36 @@ inline double heap_select(double* value, std::int64_t count, std::int64_t k) noe
     }
   }
   return value[0];
+}
+
+// The largest of the values that do not exceed the bound; there is one.
+inline double largest_at_most(const double* value, std::int64_t count, double bound) noexcept {
+  constexpr std::int64_t kLanes = kLanesOf<double>;
+  double largest = -std::numeric_limits<double>::max();
+  VectorOf<double> most = VectorOf<double>{} + largest;
+  std::int64_t n = 0;
+  for (; n + kLanes <= count; n += kLanes) {
+    const VectorOf<double> v = load(value + n);
+    most = (v <= bound) & (v > most) ? v : most;
+  }
+  for (std::int64_t l = 0; l < kLanes; ++l) largest = most[l] > largest ? most[l] : largest;
+  for (; n < count; ++n) largest = (value[n] <= bound) & (value[n] > largest) ? value[n] : largest;
+  return largest;
+}
+
+// The same, quicker where no others equal it: bounds them closer until only k values are left.
+inline double kth_of(double* value, std::int64_t count, std::int64_t k) noexcept {
+  auto [low, high] = extremes(value, count);
+  double width = high - low;
+  std::int64_t left = count;
+  for (int step = 0; step < kSelectHalvings && left > k; ++step) {
+    width /= 2;
+    const std::int64_t found = count_at_most(value, count, high - width);
+    const bool enough = found >= k;
+    high -= width * static_cast<double>(enough);
+    left = enough ? found : left;
+  }
+  return left == k ? largest_at_most(value, count, high) : heap_select(value, count, k);
 }
 
 // Copies the values that do not exceed the bound; returns how many there are.
@@ -250,7 +268,7 @@ inline double kth_smallest(const double* value, std::int64_t count, std::int64_t
   const std::int64_t found =
       count < kMany ? copy_at_most(value, count, bound, candidate)
                     : copy_by_groups(value, count, bound, scratch.group, scratch.chosen, candidate);
-  return found <= kRanked ? rank(candidate, found, k) : heap_select(candidate, found, k);
+  return kth_of(candidate, found, k);
 }
 
 }  // namespace
