@@ -21,17 +21,9 @@
 namespace crossmargin::XM_LEVEL {
 namespace {
 
-// Bytes of a register: a compiler splits what is wider badly.
-#if defined(__AVX512F__)
-constexpr std::int64_t kBytes = 64;
-#elif defined(__AVX__)
-constexpr std::int64_t kBytes = 32;
-#else
-constexpr std::int64_t kBytes = 16;
-#endif
-using Vector = double __attribute__((vector_size(kBytes)));
-using Bits = std::int64_t __attribute__((vector_size(kBytes)));
-constexpr std::int64_t kLanes = kBytes / 8;
+using Vector = VectorOf<double>;
+using Bits = IntegersOf<double>;
+constexpr std::int64_t kLanes = kLanesOf<double>;
 constexpr std::int64_t kVectors = 4;  // sums that are added to side by side
 // A tile of scenarios is so many vectors, and a lane of it a group.
 constexpr std::int64_t kInGroup = 8;
@@ -73,12 +65,6 @@ struct Fall {
     sum -= factor * magnitude(pnl - centre);
   }
 };
-
-inline Vector load(const double* p) noexcept {
-  Vector v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
-}
 
 // sum[s] = first[s] and what each line adds, in some vectors from scenario s on.
 template <typename Term>
@@ -165,11 +151,6 @@ inline List list_at_most(const double* value, std::int64_t count, const double* 
   }
   for (std::int64_t s = groups * kInGroup; s < count; ++s) look_at(s);
   return {scenario, size};
-}
-
-// The k-th smallest of the values, which it may rearrange.
-inline double kth_of_list(double* value, std::int64_t size, std::int64_t k) noexcept {
-  return size <= kRanked ? rank(value, size, k) : heap_select(value, size, k);
 }
 
 // Where the k-th smallest value stands, the first of equals counted first. It is in the list, and
@@ -269,7 +250,7 @@ inline Tail find_tail(const double* total, std::int64_t count, std::int64_t k,
                                  scratch.scenario.data());
   double* candidate = scratch.candidate.data();
   for (std::int64_t n = 0; n < list.size; ++n) candidate[n] = total[list.scenario[n]];
-  return {total, count, k, groups, list, kth_of_list(candidate, list.size, k)};
+  return {total, count, k, groups, list, kth_of(candidate, list.size, k)};
 }
 
 // The k-th smallest sum of the P&L in the middle and the box's reach. The k-th of the scenarios in
@@ -280,7 +261,7 @@ inline double lowest(const Tail& tail, const Lines& lines, BoxBuffers& scratch) 
   double* bounded = scratch.bounded.data();
   if (list.size * kFewListed <= count) {
     add_in_list<Reach>(total, lines, list, bounded);
-    const double bound = kth_of_list(bounded, list.size, k);
+    const double bound = kth_of(bounded, list.size, k);
     const double* least = scratch.least.data();
     std::int64_t reached = 0;
     for (std::int64_t g = 0; g < groups; ++g) reached += least[g] <= bound;
@@ -288,7 +269,7 @@ inline double lowest(const Tail& tail, const Lines& lines, BoxBuffers& scratch) 
       const List few =
           list_at_most(total, count, least, groups, bound, scratch.chosen.data(), list.scenario);
       add_in_list<Reach>(total, lines, few, bounded);
-      return kth_of_list(bounded, few.size, k);
+      return kth_of(bounded, few.size, k);
     }
   }
   add_lines<Reach>(total, lines, count, bounded);

@@ -75,35 +75,39 @@ inline std::int64_t sum_zones(const Search& search, const std::int32_t* zone, st
   return zones * kZone - (has_last ? set.zones() * kZone - set.scenarios : 0);
 }
 
+// The smallest P&L of one lot or contract of a leg's sign, in the layout of `lowest`.
+inline const float* worst_of(const ScenarioArrays& set, const Leg& leg) noexcept {
+  return (leg.lots < 0.0 ? set.highest : set.lowest).row(leg.instrument);
+}
+
 // least = what no P&L of a search's union is below, for some entries of the layout of `lowest`.
 inline void find_least(const Search& search, std::int64_t begin, std::int64_t end,
                        float* __restrict least) noexcept {
-  const ScenarioArrays& set = *search.set;
-  for (std::int64_t n = begin; n < end; ++n) least[n] = search.before[n];
+  const float* __restrict before = search.before;
+  bool is_new = true;
   for (SegmentSet left = search.added; left != 0; left &= left - 1) {
     const int g = __builtin_ctz(left);
     for (const Leg* leg = search.leg[g]; leg != search.leg[g + 1]; ++leg) {
       const auto lots = static_cast<float>(leg->lots);
-      const float* __restrict worst = (lots < 0.0F ? set.highest : set.lowest).row(leg->instrument);
-      for (std::int64_t n = begin; n < end; ++n) least[n] += lots * worst[n];
+      const float* __restrict worst = worst_of(*search.set, *leg);
+      if (is_new) {
+        for (std::int64_t n = begin; n < end; ++n) least[n] = before[n] + lots * worst[n];
+      } else {
+        for (std::int64_t n = begin; n < end; ++n) least[n] += lots * worst[n];
+      }
+      is_new = false;
     }
   }
+  if (!is_new) return;
+  for (std::int64_t n = begin; n < end; ++n) least[n] = before[n];
 }
 
-// Writes the numbers of zones [first, last) whose least lies within (above, bound].
-template <bool kAbove>
-inline std::int64_t choose(const float* least, std::int64_t first, std::int64_t last, float above,
-                           float bound, std::int32_t* __restrict zone) noexcept {
-  const auto end = static_cast<std::int32_t>(last);
+// Writes the numbers of zones [first, last) whose least does not exceed the bound.
+inline std::int64_t choose(const float* least, std::int64_t first, std::int64_t last, float bound,
+                           std::int32_t* __restrict zone) noexcept {
   std::int64_t chosen = 0;
-  for (auto z = static_cast<std::int32_t>(first); z < end; ++z) {
-    zone[chosen] = z;
-    if constexpr (kAbove) {
-      chosen += (least[z] <= bound) & (least[z] > above);
-    } else {
-      chosen += least[z] <= bound;
-    }
-  }
+  each_at_most(least + first, last - first, bound,
+               [&](std::int64_t z) { zone[chosen++] = static_cast<std::int32_t>(first + z); });
   return chosen;
 }
 
@@ -122,8 +126,8 @@ inline double error_of(double gross, std::int64_t legs) noexcept {
 }
 
 // Starts a search, given but for what follows from its union: chooses the zones to be summed first,
-// those of the front with the smallest least, and asks for their P&L, so that it is there when the
-// search is finished.
+// those of the front with the smallest least, and asks for their P&L and that of the legs, so that
+// it is there when the search is finished.
 inline void start(Search search, SegmentSet members, std::int64_t segments,
                   AskBuffers& scratch) noexcept {
   const ScenarioArrays& set = *search.set;
@@ -141,12 +145,21 @@ inline void start(Search search, SegmentSet members, std::int64_t segments,
   find_least(search, 0, set.blocks() + search.front, search.least);
   const float* least = search.least + set.blocks();
   search.reach = wanted < search.front ? bound_of(least, search.front, wanted) : kNever;
-  search.chosen = choose<false>(least, 0, search.front, 0.0F, search.reach, search.zone);
+  search.chosen = choose(least, 0, search.front, search.reach, search.zone);
   // Not in a function of its own: GCC takes one that only prefetches for one that does nothing.
   for (SegmentSet left = search.held; left != 0; left &= left - 1) {
     const double* total = search.total[__builtin_ctz(left)];
     for (std::int64_t n = 0; n < search.chosen; ++n) {
       __builtin_prefetch(total + search.zone[n] * kZone);
+    }
+  }
+  for (SegmentSet left = search.added; left != 0; left &= left - 1) {
+    const int g = __builtin_ctz(left);
+    for (const Leg* leg = search.leg[g]; leg != search.leg[g + 1]; ++leg) {
+      const double* pnl = set.pnl.row(leg->instrument);
+      for (std::int64_t n = 0; n < search.chosen; ++n) {
+        __builtin_prefetch(pnl + search.zone[n] * kZone);
+      }
     }
   }
   scratch.search[scratch.searches++] = search;
@@ -160,13 +173,15 @@ inline std::int64_t choose_more(const Search& search, float bound) noexcept {
   const float* least = search.least + blocks;
   std::int64_t chosen = 0;
   if (bound > search.reach) {
-    chosen = choose<true>(least, 0, search.front, search.reach, bound, search.zone);
+    each_at_most(least, search.front, bound, [&](std::int64_t z) {
+      if (least[z] > search.reach) search.zone[chosen++] = static_cast<std::int32_t>(z);
+    });
   }
   for (std::int64_t z = search.front; z < set.zones(); z += kBlock) {
     if (!(search.least[z / kBlock] <= bound)) continue;
     const std::int64_t last = smaller(z + kBlock, set.zones());
     find_least(search, blocks + z, blocks + last, search.least);
-    chosen += choose<false>(least, z, last, 0.0F, bound, search.zone + chosen);
+    chosen += choose(least, z, last, bound, search.zone + chosen);
   }
   return chosen;
 }
@@ -379,11 +394,15 @@ bool ask(const AskedBook& book, const KeptArrays& kept, std::span<const Leg> leg
     if (!(gross < kExactGross)) return false;
     scratch.gross[c] = gross;
     // Not in a function of its own: see `start`.
+    const std::int64_t soon = smaller(set.blocks() + kFront, set.width());
     for (std::size_t u = 0; u < set.unions.size(); ++u) {
       const float* least = kept.least(c)[u];
       if ((set.unions[u] & changed) == 0 || least == nullptr) continue;
-      const std::int64_t soon = smaller(set.blocks() + kFront, set.width());
       for (std::int64_t n = 0; n < soon; n += kBlock) __builtin_prefetch(least + n);
+    }
+    for (const Leg& leg : legs) {
+      const float* worst = worst_of(set, leg);
+      for (std::int64_t n = 0; n < soon; n += kBlock) __builtin_prefetch(worst + n);
     }
   }
 

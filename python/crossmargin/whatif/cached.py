@@ -391,7 +391,15 @@ def _incremental(models: PreparedModels, ccp: str) -> Incremental:
 
 
 def _merged(legs: list[Leg]) -> list[Leg]:
-    """Return legs in order, summed by segment and instrument, without zeros."""
+    """Return legs in order, summed by segment and instrument, without sums of zero."""
+    ordered = sorted(legs)
+    before: tuple[int, int] | None = None
+    for segment, instrument, _ in ordered:
+        if (segment, instrument) == before:
+            break
+        before = segment, instrument
+    else:
+        return ordered  # Most trades have each instrument once.
     total: dict[tuple[int, int], int] = {}
     for segment, instrument, lots in legs:
         key = segment, instrument

@@ -122,7 +122,9 @@ class Scope:
         segments = self.crossed if xm and self.eligible[account] else self.other
         legs = []
         for name, quantity in trades.items():
-            instrument = self._number(name)
+            instrument = self.instruments.get(name)
+            if instrument is None:
+                instrument = self._number(name)
             lots = _lots(name, quantity, self.future[instrument])
             if lots:
                 legs.append((segments[instrument], instrument, lots))

@@ -393,14 +393,12 @@ class Session:
             The run's inputs lack what a new instrument needs.
         """
         scope = self._scope
+        lacking = []
         for given in quantities:
             _check_mapping(given)
-        lacking = [
-            name
-            for given in quantities
-            for name in given
-            if name not in scope.instruments and scope.instrument(name) is None
-        ]
+            for name in given:
+                if name not in scope.instruments and scope.instrument(name) is None:
+                    lacking.append(name)
         return self._with_instruments(lacking) if lacking else scope
 
     def trouble_with(self, names: Iterable[str]) -> dict[str, str]:
