@@ -19,7 +19,8 @@ from crossmargin.calculation.baskets import basket_notes
 from crossmargin.calculation.batches import Batch
 from crossmargin.calculation.classified import ClassifiedTrades, classify_trades
 from crossmargin.calculation.clients import clients_of, rows_rejected
-from crossmargin.calculation.inputs import Inputs, ParsedInputs, read_inputs
+from crossmargin.calculation.input_tables import Inputs
+from crossmargin.calculation.inputs import ParsedInputs, read_inputs
 from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.manifest import describe_run
 from crossmargin.calculation.margins import agree_offsets, margin_accounts, require_accounts
