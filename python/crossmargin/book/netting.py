@@ -133,6 +133,55 @@ class Lines:
     assignment_reason: Integer
 
 
+class Netting:
+    """The keys of legs, sorted once: lots can be added by them again and again.
+
+    Parameters
+    ----------
+    group, segment, instrument, xm, assignment_reason : ndarray, [N]
+        As in `Lines`; each key (group, segment, xm, instrument) has one `assignment_reason`.
+    """
+
+    def __init__(
+        self,
+        *,
+        group: Integer,
+        segment: Integer,
+        instrument: Integer,
+        xm: Mask,
+        assignment_reason: Integer,
+    ) -> None:
+        instruments = int(instrument.max(initial=-1)) + 1
+        segments = max(len(SEGMENTS), int(segment.max(initial=-1)) + 1)
+        key = ((group * segments + segment) * instruments + instrument) * 2 + xm
+        # Most books are sorted by account, which makes a stable sort fast.
+        self._order = np.argsort(key, kind="stable")
+        self._first = _starts(key[self._order])
+        at = self._order[self._first]
+        self._lines = Lines(
+            group[at],
+            segment[at],
+            instrument[at],
+            np.zeros(at.size, np.int64),
+            xm[at],
+            assignment_reason[at],
+        )
+
+    def lines(self, lots: Integer) -> Lines:
+        """Return the lots [N] added by key, ascending, without zeros."""
+        total = _add_up(lots[self._order], self._first)
+        kept = total != 0
+        own = self._lines
+        return Lines(
+            own.group[kept],
+            own.segment[kept],
+            own.instrument[kept],
+            total[kept],
+            own.xm[kept],
+            own.assignment_reason[kept],
+        )
+
+
 def net(
     *,
     group: Integer,
@@ -153,15 +202,14 @@ def net(
     -------
     Lines
     """
-    instruments = int(instrument.max(initial=-1)) + 1
-    segments = max(len(SEGMENTS), int(segment.max(initial=-1)) + 1)
-    key = ((group * segments + segment) * instruments + instrument) * 2 + xm
-    # Most books are sorted by account, which makes a stable sort fast.
-    order = np.argsort(key, kind="stable")
-    total, first = _add_up(key[order], lots[order])
-    kept = total != 0
-    at = order[first[kept]]
-    return Lines(group[at], segment[at], instrument[at], total[kept], xm[at], assignment_reason[at])
+    keys = Netting(
+        group=group,
+        segment=segment,
+        instrument=instrument,
+        xm=xm,
+        assignment_reason=assignment_reason,
+    )
+    return keys.lines(lots)
 
 
 def to_book(
@@ -190,7 +238,8 @@ def to_book(
     inside = np.flatnonzero((lines.segment >= segments.start) & (lines.segment < segments.stop))
     row = lines.group[inside] * len(segments) + lines.segment[inside] - segments.start
     instrument = lines.instrument[inside]
-    lots, first = _add_up(row * instruments + instrument, lines.lots[inside])
+    first = _starts(row * instruments + instrument)
+    lots = _add_up(lines.lots[inside], first)
     kept = lots != 0
     rows = groups * len(segments)
     count = np.bincount(row[first[kept]], minlength=rows)
@@ -202,11 +251,13 @@ def to_book(
     )
 
 
-def _add_up(key: Integer, lots: Integer) -> tuple[Integer, Integer]:
-    """Return the sums of `lots` over runs of equal keys, and where each run starts."""
-    if lots.size == 0:
-        return lots, np.empty(0, np.int64)
-    new = np.ones(lots.size, dtype=bool)
+def _starts(key: Integer) -> Integer:
+    """Return where each run of equal keys starts."""
+    new = np.ones(key.size, dtype=bool)
     new[1:] = key[1:] != key[:-1]
-    first = np.flatnonzero(new)
-    return np.add.reduceat(lots, first), first
+    return np.flatnonzero(new)
+
+
+def _add_up(lots: Integer, first: Integer) -> Integer:
+    """Return the sums of `lots` over the runs that start at `first`."""
+    return np.add.reduceat(lots, first) if first.size else lots

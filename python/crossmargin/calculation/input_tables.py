@@ -32,6 +32,7 @@ from crossmargin.io.parse import describe_file, describe_input, parse
 from crossmargin.io.sources import read_source
 from crossmargin.io.span_pa2 import read_span_pa2
 from crossmargin.io.tables import Source, read_table
+from crossmargin.margin.ccps import clearing_houses
 from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import OwnCube
 from crossmargin.market import Market
@@ -83,6 +84,8 @@ class InputTables:
     ----------
     policy, cycle, max_rejected, allow_empty
         As in `BookInputs`.
+    clears : dict of str to tuple of str
+        Kinds of positions that each clearing house of the policy clears.
     accounts : pyarrow.Table
         Accepted rows, typed.
     securities : AcceptedSecurities
@@ -100,6 +103,7 @@ class InputTables:
     """
 
     policy: Policy
+    clears: dict[str, tuple[str, ...]]
     cycle: str
     max_rejected: int | None
     allow_empty: bool
@@ -138,6 +142,8 @@ def read_tables(inputs: BookInputs) -> InputTables:
     InputError
         One cannot be read; the message names it and what to do.
     """
+    # First, so that a mistake in the policy is reported before anything is read.
+    clears = {house.ccp: house.clears for house in clearing_houses(inputs.policy)}
     log, odd = ExceptionLog(), ExceptionLog()
     read = _Reader(log, inputs.columns)
     accounts = read_accounts(read.table(inputs.accounts, ACCOUNTS), file=ACCOUNTS.name, log=log)
@@ -158,6 +164,7 @@ def read_tables(inputs: BookInputs) -> InputTables:
     note_side(positions, read.source[POSITIONS.name]["extra_columns"], POSITIONS.name, odd)
     return InputTables(
         policy=inputs.policy,
+        clears=clears,
         cycle=inputs.cycle,
         max_rejected=inputs.max_rejected,
         allow_empty=inputs.allow_empty,

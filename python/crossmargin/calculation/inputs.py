@@ -32,7 +32,6 @@ from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.settlement_basis import settlement_basis
 from crossmargin.instruments.short_rates import RATE_INDEX, missing_fixings
-from crossmargin.margin.ccps import clearing_houses
 from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import OwnCube
 from crossmargin.market import Market
@@ -137,7 +136,7 @@ def inputs_on(tables: InputTables, market: Market) -> ParsedInputs:
         cycle=tables.cycle,
         file=POSITIONS.name,
         log=log,
-        clears={house.ccp: house.clears for house in clearing_houses(tables.policy)},
+        clears=tables.clears,
     )
     parsed = ParsedInputs(
         accounts=tables.accounts,
