@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from crossmargin.analysis.attribution import Attribution, attribute
 from crossmargin.analysis.compare import compare
 from crossmargin.analysis.explain import Explanation, explain
+from crossmargin.analysis.replay import Day, replay
 from crossmargin.analysis.revaluation import compare_revaluation
 from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
 from crossmargin.calculation.rebuild import rebuild_run
@@ -45,6 +46,7 @@ __all__ = [
     "Attribution",
     "Book",
     "Cube",
+    "Day",
     "Explanation",
     "InputWarning",
     "Market",
@@ -66,6 +68,7 @@ __all__ = [
     "read_policy",
     "read_run",
     "rebuild_run",
+    "replay",
     "rerun",
     "reverse_stress",
     "run",
