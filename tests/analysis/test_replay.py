@@ -76,3 +76,66 @@ def test_each_day_is_a_run_on_its_market(
         assert_same(day, xm.run(**book, market=market, policy=policy))
     totals = {day.requirements.requirement.cents.sum() for day in days}
     assert len(totals) == len(days)
+
+
+@pytest.fixture(scope="module")
+def ahead() -> tuple[dict[str, Any], list[xm.Market]]:
+    """Return a book and later days: repos end, June contracts expire, securities mature."""
+    own = sample_tables(accounts=40, as_of="2026-06-04")
+    later = sample_tables(accounts=10, as_of="2026-09-30")
+    days = ("2026-06-04", "2026-06-05", "2026-06-18", "2026-07-01", "2026-09-30")
+    book = {name: own[name] for name in ("positions", "accounts", "securities")}
+    return book, [market_of(later, day) for day in days]
+
+
+@pytest.mark.filterwarnings("ignore::crossmargin.InputWarning")
+@pytest.mark.parametrize("policy", ["cme-ficc-2026-11-30", "cme-ficc-2026-04-30-span"])
+def test_what_settles_matures_and_expires_is_left_out(
+    ahead: tuple[dict[str, Any], list[xm.Market]], policy: str
+) -> None:
+    book, markets = ahead
+    days = list(xm.replay(**book, markets=markets, policy=policy))
+    for day, market in zip(days, markets, strict=True):
+        assert_same(day, xm.run(**book, market=market, policy=policy))
+    rejected = [int(day.rows_rejected.sum()) for day in days]
+    assert rejected == sorted(rejected)
+    assert rejected[0] < rejected[1] < rejected[-1]
+
+
+def refuse(*args: Any, **options: Any) -> None:
+    raise AssertionError("done again")
+
+
+NOT_AGAIN = (
+    "calculation.inputs.read_trades",
+    "calculation.days.classify_trades",
+    "book.netting.Netting.__init__",
+    "calculation.input_tables.parse",
+    "instruments.deliverables.conversion_factors",
+)
+"""What a day leaves alone on which the same of the book is open as on the day before."""
+
+
+def test_nothing_is_read_or_sorted_again_while_the_same_is_open(
+    tables: dict[str, pa.Table], book: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (market_of(tables, day) for day in ("2026-01-06", "2026-01-07"))
+    markets = [first, moved(first, 1.01), moved(first, 0.99), second, moved(second, 1.01)]
+    days = xm.replay(**book, markets=markets)
+    found = [next(days), next(days)]  # With the first move the legs are sorted.
+    with monkeypatch.context() as patched:
+        for name in NOT_AGAIN:
+            patched.setattr(f"crossmargin.{name}", refuse)
+        found += days
+    assert len(found) == len(markets)
+    for day, market in zip(found, markets, strict=True):
+        assert_same(day, xm.run(**book, market=market))
+
+
+def test_a_book_follows_its_blank_start_cash(book: dict[str, Any], tables: Any) -> None:
+    market = market_of(tables, "2026-06-10")
+    run = xm.run(**book, market=market)
+    assert run.stages is not None
+    assert run.stages.netted.legs.assumed.size
+    day = list(xm.replay(**book, markets=[market, moved(market, 1.5)]))[1]
+    assert_same(day, xm.run(**book, market=moved(market, 1.5)))

@@ -194,7 +194,7 @@ def _days(days: Days, markets: Iterable[Market], execution: Execution) -> Iterat
     """Yield the days, each when it is asked for."""
     expected = length_hint(markets)
     last: Amount | None = None
-    warned = np.datetime64("NaT", "D")
+    warned: np.datetime64 | None = None
     for number, market in enumerate(markets):
         check_market(market)
         execution.tell(str(market.as_of), number / max(expected, number + 1) if expected else 0.0)

@@ -132,6 +132,15 @@ def resolve_contracts(
     return np.where(future, place[instrument.number], -1), tuple(usable)
 
 
+def open_contract(text: str, as_of: np.datetime64) -> Contract | None:
+    """Return the contract that a name means on a day; None if there is none or it has expired."""
+    try:
+        contract = parse_contract(text, as_of)
+        return None if last_day(contract) < as_of else contract
+    except ValueError:
+        return None
+
+
 def other_firms(
     row_firm: pa.ChunkedArray, own: pa.ChunkedArray, row: Integer, account: Integer
 ) -> tuple[Integer, list[str]]:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from crossmargin.agreement.clients import Clients
+from crossmargin.agreement.eligibility import eligible_securities
 from crossmargin.agreement.requirement import Requirements
 from crossmargin.agreement.savings import Saving
 from crossmargin.arrays import Integer
@@ -26,6 +27,7 @@ from crossmargin.calculation.margins import (
 from crossmargin.calculation.netted import (
     NettedBook,
     books_of,
+    contracts_of,
     leg_keys,
     legs_on,
     net_trades,
@@ -37,6 +39,7 @@ from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.margin.ccps import clearing_houses
 from crossmargin.market import Market
 from crossmargin.market.scenarios import ScenarioStore
+from crossmargin.policies import Policy
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,23 @@ class OpenBook:
         """What the legs are added up by."""
         return leg_keys(self.netted.legs, self.parsed.trades, self.classified.assignment)
 
+    def holds_on(self, parsed: ParsedInputs, policy: Policy) -> bool:
+        """Tell whether the same legs lie in the same accounts on the day of `moved_inputs`.
+
+        Securities may come near to maturity, and models may need other contracts.
+        """
+        before, after = self.parsed.market.as_of, parsed.market.as_of
+        if before == after:
+            return True
+        contracts = contracts_of(parsed, clearing_houses(policy))
+        old, new = (
+            eligible_securities(parsed.securities, day, policy.eligibility)
+            for day in (before, after)
+        )
+        return contracts == self.netted.contracts and np.array_equal(old, new)
+
     def moved(self, parsed: ParsedInputs, baskets: BasketStore) -> OpenBook:
-        """Return the book on another market of the day.
+        """Return the book on another market, on which it holds the same.
 
         Parameters
         ----------
@@ -170,14 +188,14 @@ class Days:
         )
 
     def _open(self, market: Market, last: OpenBook | None) -> OpenBook:
-        """Return the book on a market, from the last one if it is of the same day."""
-        if last is not None and last.parsed.market.as_of == market.as_of:
-            moved = moved_inputs(self._tables, last.parsed, market)
-            if moved is not None:
-                return last.moved(moved, self._baskets)
-        # Baskets are those of one day: what is known to be issued by then.
-        self._baskets = BasketStore()
+        """Return the book on a market, from the last one if the same of it is open."""
         policy = self._tables.policy
+        if last is None or last.parsed.market.as_of != market.as_of:
+            self._baskets = self._baskets.for_another_day()
+        if last is not None:
+            moved = moved_inputs(self._tables, last.parsed, market)
+            if moved is not None and last.holds_on(moved, policy):
+                return last.moved(moved, self._baskets)
         parsed = inputs_on(self._tables, market)
         classified = classify_trades(parsed, policy)
         netted = net_trades(parsed, classified, clearing_houses(policy), self._baskets)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from crossmargin import columns
+from crossmargin.arrays import Dates
 from crossmargin.book.accounts import read_accounts
+from crossmargin.book.names import open_contract
 from crossmargin.book.plausible import note_repeats, note_side
+from crossmargin.book.positions import settled_to
 from crossmargin.book.schemas import (
     ACCOUNTS,
     FIRMS,
@@ -120,10 +125,46 @@ class InputTables:
     exceptions: pa.Table
     oddities: pa.Table
 
-    @property
+    @cached_property
     def has_repo_rates(self) -> bool:
         """Whether any row gives a positive repo rate."""
         return bool(np.any(columns.numbers(self.positions["repo_rate"]) > 0.0))
+
+    def open_on(self, as_of: np.datetime64) -> tuple[object, ...]:
+        """Return what decides on a day which rows have a position, and which legs are open.
+
+        Two days of which it is equal accept the same trades with the same open legs, in the same
+        contracts, if they accept the same securities. See `book.positions.read_trades`.
+
+        Parameters
+        ----------
+        as_of : datetime64[D]
+        """
+        settles, matures = self._days
+        return (
+            int(np.searchsorted(settles, settled_to(as_of, self.cycle), side="right")),
+            int(np.searchsorted(matures, as_of, side="right")),
+            tuple(open_contract(text, as_of) for text in self._futures),
+        )
+
+    @cached_property
+    def _days(self) -> tuple[Dates, Dates]:
+        """The days on which legs settle, and those on which securities mature; ascending."""
+        given = [
+            columns.dates(self.positions[name])
+            for name in ("settle_date", "start_date", "end_date")
+        ]
+        settles = np.unique(np.concatenate(given))
+        return settles[~np.isnat(settles)], np.unique(self.securities.securities.maturity_date)
+
+    @cached_property
+    def _futures(self) -> list[str]:
+        """The names of the futures, as the rows have them."""
+        future = pc.equal(self.positions["kind"], columns.scalar("future"))
+        names: list[str] = columns.encoded(self.positions["instrument"].filter(future))[
+            1
+        ].to_pylist()
+        return names
 
 
 def read_tables(inputs: BookInputs) -> InputTables:

@@ -118,15 +118,8 @@ def inputs_on(tables: InputTables, market: Market) -> ParsedInputs:
     """
     log = ExceptionLog()
     log.extend(tables.exceptions)
-    securities = tables.securities.on_curve(market.curve, log)
-    market = _market_of_run(tables, market, securities, log)
-    adv: dict[str, float] = {}
-    open_interest: dict[str, float] = {}
-    if tables.volumes is not None:
-        adv, open_interest = read_volumes(tables.volumes, as_of=market.as_of)
-    observed: tuple[ObservedMargin, ...] = ()
-    if tables.observed_margins is not None:
-        observed = read_observed_margins(tables.observed_margins, as_of=market.as_of, log=log)
+    securities, market = _market_of_run(tables, market, log)
+    adv, open_interest, observed = _of_contracts(tables, market.as_of, log)
     trades = read_trades(
         tables.positions,
         accounts=tables.accounts,
@@ -163,20 +156,21 @@ def inputs_on(tables: InputTables, market: Market) -> ParsedInputs:
 
 
 def moved_inputs(tables: InputTables, parsed: ParsedInputs, market: Market) -> ParsedInputs | None:
-    """Return the inputs on another market of the same day, their rows not checked again.
+    """Return the inputs on another market, their rows not checked again.
 
     Parameters
     ----------
     tables : InputTables
     parsed : ParsedInputs
-        From `inputs_on` these tables and a market of the same day.
+        From `inputs_on` these tables.
     market : Market
 
     Returns
     -------
     ParsedInputs, optional
         As `inputs_on` returns them, with the exceptions of `parsed`: notes may differ, rejected
-        rows do not. None where other rows may be rejected, so that they have to be checked again.
+        rows do not. None where other rows may be rejected or other legs be open, so that the rows
+        have to be checked again.
 
     Raises
     ------
@@ -184,25 +178,55 @@ def moved_inputs(tables: InputTables, parsed: ParsedInputs, market: Market) -> P
         As `inputs_on`.
     """
     log = ExceptionLog()
-    securities = tables.securities.on_curve(market.curve, log)
+    securities, market = _market_of_run(tables, market, log)
     if not np.array_equal(securities.cusip, parsed.securities.cusip):
         return None
-    market = _market_of_run(tables, market, parsed.securities, log)
     highest = 100.0 * parsed.trades.repo_rate[parsed.trades.end_open].max(initial=0.0)
     if far_below(highest, _short_rate_pct(market)) and tables.has_repo_rates:
         return None  # A file of decimals is refused, by rates that may not be in the trades.
-    return replace(parsed, market=market)
+    moved = replace(parsed, market=market)
+    if market.as_of == parsed.market.as_of:
+        return moved
+    adv, open_interest, observed = _of_contracts(tables, market.as_of, log)
+    refused = tables.max_rejected is not None or (
+        not tables.allow_empty
+        and (
+            (tables.volumes is not None and not adv)
+            or (tables.observed_margins is not None and not observed)
+        )
+    )
+    if refused or tables.open_on(market.as_of) != tables.open_on(parsed.market.as_of):
+        return None
+    return replace(moved, volumes=adv, open_interest=open_interest, observed_margins=observed)
 
 
 def _market_of_run(
-    tables: InputTables, market: Market, securities: Securities, log: ExceptionLog
-) -> Market:
-    """Return a market with the basis from settlement prices and the policy's own factors."""
+    tables: InputTables, market: Market, log: ExceptionLog
+) -> tuple[Securities, Market]:
+    """Return the securities whose price can be met, and the market as the policy sees it.
+
+    It has the basis from settlement prices, and the factors that the policy derives.
+    """
+    securities = tables.securities.on_curve(market.curve, log)
     if tables.settlements is not None:
         market = _with_settlements(market, tables.settlements, securities, log)
     market = policy_market(tables.policy, market)
     check_groups(market)
-    return market
+    return securities, market
+
+
+def _of_contracts(
+    tables: InputTables, as_of: np.datetime64, log: ExceptionLog
+) -> tuple[dict[str, float], dict[str, float], tuple[ObservedMargin, ...]]:
+    """Return average daily volumes, open interest and the observed margins in force."""
+    adv: dict[str, float] = {}
+    open_interest: dict[str, float] = {}
+    if tables.volumes is not None:
+        adv, open_interest = read_volumes(tables.volumes, as_of=as_of)
+    observed: tuple[ObservedMargin, ...] = ()
+    if tables.observed_margins is not None:
+        observed = read_observed_margins(tables.observed_margins, as_of=as_of, log=log)
+    return adv, open_interest, observed
 
 
 def _short_rate_pct(market: Market) -> float:

@@ -86,10 +86,7 @@ def net_trades(
         There is no instrument to margin.
     """
     trades, assignment = parsed.trades, classified.assignment
-    as_of = parsed.market.as_of
-    needed = [c for one in clearing_houses for c in one.model.contracts(as_of)]
-    needed += compared_contracts(parsed.observed_margins, as_of)
-    contracts = tuple(canonical_order({*trades.contracts, *needed}))
+    contracts = contracts_of(parsed, clearing_houses)
     universe = universe_on(parsed.market, parsed, contracts, baskets)
     legs = legs_on(universe, trades, contracts)
     lines = leg_keys(legs, trades, assignment).lines(legs.lots)
@@ -106,6 +103,16 @@ def net_trades(
         raise InputError("there is no instrument to margin; check positions and the as-of date")
     book, elsewhere = books_of(lines, trades, assignment, universe)
     return NettedBook(contracts, universe, legs, lines, book, elsewhere, log.table())
+
+
+def contracts_of(
+    parsed: ParsedInputs, clearing_houses: Sequence[ClearingHouse]
+) -> tuple[Contract, ...]:
+    """Return the contracts of the trades and those that the models need on the day, in order."""
+    as_of = parsed.market.as_of
+    needed = [c for one in clearing_houses for c in one.model.contracts(as_of)]
+    needed += compared_contracts(parsed.observed_margins, as_of)
+    return tuple(canonical_order({*parsed.trades.contracts, *needed}))
 
 
 def legs_on(universe: Universe, trades: Trades, contracts: Sequence[Contract]) -> Legs:

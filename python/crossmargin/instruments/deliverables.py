@@ -42,6 +42,13 @@ class BasketStore:
 
     def __init__(self) -> None:
         self._found: dict[tuple[Securities, Contract, np.datetime64], Basket] = {}
+        self._factors: dict[Contract, dict[tuple[object, ...], tuple[float, float]]] = {}
+
+    def for_another_day(self) -> BasketStore:
+        """Return an empty cache that still knows conversion factors, which depend on no day."""
+        store = BasketStore()
+        store._factors = self._factors
+        return store
 
     def of(
         self, securities: Securities, contract: Contract, bonds: Securities, as_of: np.datetime64
@@ -63,12 +70,28 @@ class BasketStore:
         """
         key = (securities, contract, as_of)
         if key not in self._found:
-            self._found[key] = find_basket(contract, bonds, as_of)
+            known = self._factors.setdefault(contract, {})
+            self._found[key] = find_basket(contract, bonds, as_of, known)
         return self._found[key]
 
 
-def find_basket(contract: Contract, bonds: Securities, as_of: np.datetime64) -> Basket:
-    """Return the bonds that can be delivered into a Treasury future, with their factors."""
+def find_basket(
+    contract: Contract,
+    bonds: Securities,
+    as_of: np.datetime64,
+    known: dict[tuple[object, ...], tuple[float, float]],
+) -> Basket:
+    """Return the bonds that can be delivered into a Treasury future, with their factors.
+
+    Parameters
+    ----------
+    contract : Contract
+    bonds : Securities
+        Nominal, not matured.
+    as_of : datetime64[D]
+    known : dict
+        Conversion factor and offset by all terms that they depend on; new ones are added.
+    """
     into = deliverable(
         contract,
         issue_date=bonds.issue_date,
@@ -79,8 +102,20 @@ def find_basket(contract: Contract, bonds: Securities, as_of: np.datetime64) -> 
     bond = np.flatnonzero(into)
     chosen = bonds.take(bond)
     delivery = last_delivery_day(contract)
-    factor = conversion_factors(contract, chosen.coupon, chosen.maturity_date)
-    return Basket(bond, factor, -accrued(chosen, delivery) / factor, delivery)
+    days = (chosen.issue_date, chosen.maturity_date, chosen.first_coupon_date)
+    terms = list(
+        zip(chosen.coupon.tolist(), *(day.astype(np.int64).tolist() for day in days), strict=True)
+    )
+    new = np.flatnonzero([key not in known for key in terms])
+    if new.size:
+        fresh = chosen.take(new)
+        factor = conversion_factors(contract, fresh.coupon, fresh.maturity_date)
+        offset = -accrued(fresh, delivery) / factor
+        found = zip(factor.tolist(), offset.tolist(), strict=True)
+        known.update(zip((terms[n] for n in new.tolist()), found, strict=True))
+    pairs = np.array([known[key] for key in terms], dtype=np.float64).reshape(-1, 2)
+    factor, offset = np.ascontiguousarray(pairs.T)
+    return Basket(bond, factor, offset, delivery)
 
 
 def basket_lines(

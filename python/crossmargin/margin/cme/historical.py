@@ -176,8 +176,7 @@ def cme_cubes(
         )
     equivalent = equivalent or equivalents(universe, rules, market.as_of)
     pnl, stressed_pnl = (
-        _of_contracts(universe, shock, execution)
-        for shock in (scaled.shock, plain.shock[stressed])
+        _of_contracts(universe, shock, execution) for shock in (scaled.shock, plain.shock[stressed])
     )
     # First the contracts stand still, so that cash stands still with the one that stands for it.
     pnl = _as_futures(where_it_moves(pnl, universe, scaled, scenarios), universe, equivalent)
