@@ -16,6 +16,7 @@ from crossmargin.market.curve import Curve
 from crossmargin.results.schemas.replay import REPLAY
 from crossmargin.sample import sample_tables
 
+pytestmark = pytest.mark.filterwarnings("ignore::crossmargin.InputWarning")
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "policies"
 SAME = (
     *("account", "status", "rows_rejected", "offset_rate", "binding", "capped", "reason"),
@@ -65,7 +66,6 @@ POLICIES = (
 )
 
 
-@pytest.mark.filterwarnings("ignore::crossmargin.InputWarning")
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: Path(policy).stem)
 def test_each_day_is_a_run_on_its_market(
     book: dict[str, Any], markets: list[xm.Market], policy: str | Path
@@ -88,7 +88,6 @@ def ahead() -> tuple[dict[str, Any], list[xm.Market]]:
     return book, [market_of(later, day) for day in days]
 
 
-@pytest.mark.filterwarnings("ignore::crossmargin.InputWarning")
 @pytest.mark.parametrize("policy", ["cme-ficc-2026-11-30", "cme-ficc-2026-04-30-span"])
 def test_what_settles_matures_and_expires_is_left_out(
     ahead: tuple[dict[str, Any], list[xm.Market]], policy: str

@@ -5,7 +5,7 @@ Methodology, sections 4 and 6.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,16 +66,10 @@ def open_legs(trades: Trades, *, held: Integer, contract_at: Integer, price: Flo
     dates = trades.cash_dates
     cash_at = held.size
     repo = np.flatnonzero(trades.end_open)
-    side = np.where(trades.kind[repo] == REPO, 1, -1)
+    side = _side(trades, repo)
     security = _place(held, trades.security[repo])
     face = trades.lots[repo]
-
-    blank = np.isnan(trades.start_cash[repo])
-    start_cash = np.where(blank, face * price[security], trades.start_cash[repo])
-    start_cash = exact.cents(start_cash) / 100.0
-    days = (trades.end_date[repo] - trades.start_date[repo]).astype(np.int64)
-    interest = start_cash * (trades.repo_rate[repo] * days / 360.0)
-    end_cash = exact.cents(start_cash + interest) / 100.0
+    start, end = _cash(trades, repo, price[security])
     starts = trades.start_open[repo]
     first = repo[starts]
 
@@ -87,16 +81,58 @@ def open_legs(trades: Trades, *, held: Integer, contract_at: Integer, price: Flo
         (outright, _place(held, trades.security[outright]), trades.lots[outright]),
         (future, contract_at[trades.contract[future]], trades.lots[future]),
         (repo, security, side * face),
-        (repo, cash_at + end_on, -side * _lots(end_cash)),
+        (repo, cash_at + end_on, -side * end),
         (first, security[starts], -side[starts] * face[starts]),
-        (first, cash_at + start_on, side[starts] * _lots(start_cash[starts])),
+        (first, cash_at + start_on, side[starts] * start[starts]),
     ]
     return Legs(
         trade=np.concatenate([trade for trade, _, _ in parts]),
         instrument=np.concatenate([instrument for _, instrument, _ in parts]),
         lots=np.concatenate([lots for _, _, lots in parts]),
-        assumed=repo[blank],
+        assumed=repo[np.isnan(trades.start_cash[repo])],
     )
+
+
+def reassumed(legs: Legs, trades: Trades, *, held: Integer, price: Float) -> Legs:
+    """Return the open legs of the same trades at other prices: cash that was assumed changes.
+
+    Parameters
+    ----------
+    legs : Legs
+        From `open_legs`.
+    trades, held, price
+        As for `open_legs`.
+    """
+    blank = legs.assumed
+    if not blank.size:
+        return legs
+    side = _side(trades, blank)
+    start, end = _cash(trades, blank, price[_place(held, trades.security[blank])])
+    lots = legs.lots.copy()
+    # The legs of repos come last: security and cash at the end, then at the start.
+    repo = np.flatnonzero(trades.end_open)
+    first = repo[trades.start_open[repo]]
+    start_at = lots.size - first.size
+    end_at = start_at - first.size - repo.size
+    lots[end_at + np.searchsorted(repo, blank)] = -side * end
+    starts = np.flatnonzero(trades.start_open[blank])
+    lots[start_at + np.searchsorted(first, blank[starts])] = side[starts] * start[starts]
+    return replace(legs, lots=lots)
+
+
+def _side(trades: Trades, repo: Integer) -> Integer:
+    """Return 1 for a repo, -1 for a reverse."""
+    return np.where(trades.kind[repo] == REPO, 1, -1)
+
+
+def _cash(trades: Trades, repo: Integer, price: Float) -> tuple[Integer, Integer]:
+    """Return the cash of some repos at the start and at the end, in lots; blank is at the price."""
+    start = trades.start_cash[repo]
+    start = np.where(np.isnan(start), trades.lots[repo] * price, start)
+    start = exact.cents(start) / 100.0
+    days = (trades.end_date[repo] - trades.start_date[repo]).astype(np.int64)
+    interest = start * (trades.repo_rate[repo] * days / 360.0)
+    return _lots(start), _lots(exact.cents(start + interest) / 100.0)
 
 
 def _place(known: Integer, number: Integer) -> Integer:

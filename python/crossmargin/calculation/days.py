@@ -12,7 +12,7 @@ from crossmargin.agreement.eligibility import eligible_securities
 from crossmargin.agreement.requirement import Requirements
 from crossmargin.agreement.savings import Saving
 from crossmargin.arrays import Integer
-from crossmargin.book.netting import Netting
+from crossmargin.book.netting import Netting, reassumed
 from crossmargin.calculation.classified import ClassifiedTrades, classify_trades
 from crossmargin.calculation.clients import clients_of, rows_rejected
 from crossmargin.calculation.input_tables import InputTables
@@ -29,7 +29,6 @@ from crossmargin.calculation.netted import (
     books_of,
     contracts_of,
     leg_keys,
-    legs_on,
     net_trades,
     universe_on,
 )
@@ -91,16 +90,12 @@ class OpenBook:
         baskets : BasketStore
             Keeps the baskets of the futures.
         """
-        trades, assignment, contracts = (
-            parsed.trades,
-            self.classified.assignment,
-            self.netted.contracts,
-        )
-        universe = universe_on(parsed.market, parsed, contracts, baskets)
+        trades, assignment = parsed.trades, self.classified.assignment
+        universe = universe_on(parsed.market, parsed, self.netted.contracts, baskets)
         netted = replace(self.netted, universe=universe)
         if netted.legs.assumed.size:
             # Start cash that is blank follows the market, and with it cash due at both ends.
-            legs = legs_on(universe, trades, contracts)
+            legs = reassumed(netted.legs, trades, held=trades.held, price=universe.price)
             lines = self.keys.lines(legs.lots)
             book, elsewhere = books_of(lines, trades, assignment, universe)
             netted = replace(netted, legs=legs, lines=lines, book=book, elsewhere=elsewhere)
@@ -196,7 +191,9 @@ class Days:
             moved = moved_inputs(self._tables, last.parsed, market)
             if moved is not None and last.holds_on(moved, policy):
                 return last.moved(moved, self._baskets)
-        parsed = inputs_on(self._tables, market)
+        parsed = inputs_on(
+            self._tables, market, None if last is None else last.parsed.market.history
+        )
         classified = classify_trades(parsed, policy)
         netted = net_trades(parsed, classified, clearing_houses(policy), self._baskets)
         rejected = rows_rejected(parsed, parsed.exceptions)

@@ -28,6 +28,7 @@ from crossmargin.book.schemas import (
     Schema,
 )
 from crossmargin.book.securities import AcceptedSecurities, accept_securities
+from crossmargin.book.trades import different_numbers
 from crossmargin.conventions import CME, FICC
 from crossmargin.exceptions import ExceptionLog
 from crossmargin.files import absolute
@@ -150,21 +151,16 @@ class InputTables:
     @cached_property
     def _days(self) -> tuple[Dates, Dates]:
         """The days on which legs settle, and those on which securities mature; ascending."""
-        given = [
-            columns.dates(self.positions[name])
-            for name in ("settle_date", "start_date", "end_date")
-        ]
-        settles = np.unique(np.concatenate(given))
+        names = ("settle_date", "start_date", "end_date")
+        settles = np.unique(np.concatenate([columns.dates(self.positions[n]) for n in names]))
         return settles[~np.isnat(settles)], np.unique(self.securities.securities.maturity_date)
 
     @cached_property
     def _futures(self) -> list[str]:
         """The names of the futures, as the rows have them."""
         future = pc.equal(self.positions["kind"], columns.scalar("future"))
-        names: list[str] = columns.encoded(self.positions["instrument"].filter(future))[
-            1
-        ].to_pylist()
-        return names
+        number, names = columns.encoded(self.positions["instrument"].filter(future))
+        return [str(names[at]) for at in different_numbers(number).tolist()]
 
 
 def read_tables(inputs: BookInputs) -> InputTables:

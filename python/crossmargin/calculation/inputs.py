@@ -35,6 +35,7 @@ from crossmargin.instruments.short_rates import RATE_INDEX, missing_fixings
 from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import OwnCube
 from crossmargin.market import Market
+from crossmargin.market.history import History
 from crossmargin.market.rates import far_below
 
 
@@ -98,7 +99,7 @@ def read_inputs(inputs: Inputs) -> ParsedInputs:
     return inputs_on(read_tables(inputs), inputs.market)
 
 
-def inputs_on(tables: InputTables, market: Market) -> ParsedInputs:
+def inputs_on(tables: InputTables, market: Market, earlier: History | None = None) -> ParsedInputs:
     """Return the inputs of a run on a market, from tables that have been read.
 
     Parameters
@@ -106,6 +107,8 @@ def inputs_on(tables: InputTables, market: Market) -> ParsedInputs:
     tables : InputTables
     market : Market
         Of any day.
+    earlier : History, optional
+        As for `policy_market`.
 
     Returns
     -------
@@ -118,7 +121,7 @@ def inputs_on(tables: InputTables, market: Market) -> ParsedInputs:
     """
     log = ExceptionLog()
     log.extend(tables.exceptions)
-    securities, market = _market_of_run(tables, market, log)
+    securities, market = _market_of_run(tables, market, earlier, log)
     adv, open_interest, observed = _of_contracts(tables, market.as_of, log)
     trades = read_trades(
         tables.positions,
@@ -178,7 +181,7 @@ def moved_inputs(tables: InputTables, parsed: ParsedInputs, market: Market) -> P
         As `inputs_on`.
     """
     log = ExceptionLog()
-    securities, market = _market_of_run(tables, market, log)
+    securities, market = _market_of_run(tables, market, parsed.market.history, log)
     if not np.array_equal(securities.cusip, parsed.securities.cusip):
         return None
     highest = 100.0 * parsed.trades.repo_rate[parsed.trades.end_open].max(initial=0.0)
@@ -201,7 +204,7 @@ def moved_inputs(tables: InputTables, parsed: ParsedInputs, market: Market) -> P
 
 
 def _market_of_run(
-    tables: InputTables, market: Market, log: ExceptionLog
+    tables: InputTables, market: Market, earlier: History | None, log: ExceptionLog
 ) -> tuple[Securities, Market]:
     """Return the securities whose price can be met, and the market as the policy sees it.
 
@@ -210,7 +213,7 @@ def _market_of_run(
     securities = tables.securities.on_curve(market.curve, log)
     if tables.settlements is not None:
         market = _with_settlements(market, tables.settlements, securities, log)
-    market = policy_market(tables.policy, market)
+    market = policy_market(tables.policy, market, earlier)
     check_groups(market)
     return securities, market
 
