@@ -12,9 +12,10 @@ from crossmargin.arrays import Dates, Float, Integer, Mask, Text
 from crossmargin.book.rows import Names, Rows
 from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.baskets import parse_resold
+from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.instruments.identifiers import canonical_cusip, resolved_message
 from crossmargin.instruments.schedule import dated_dates, first_payment
-from crossmargin.instruments.securities import Securities, cash_flows, default_type
+from crossmargin.instruments.securities import Securities, default_type
 from crossmargin.market.calendars import FIRST_DATE, LAST_DATE
 from crossmargin.market.curve import Curve
 from crossmargin.market.rates import decimal_coupons, decimal_message, off_grid
@@ -44,7 +45,9 @@ class AcceptedSecurities:
     row: Integer
     file: str
 
-    def on_curve(self, curve: Curve, log: ExceptionLog) -> Securities:
+    def on_curve(
+        self, curve: Curve, log: ExceptionLog, baskets: BasketStore | None = None
+    ) -> Securities:
         """Return those whose price a z-spread over a curve reproduces; reject the others.
 
         Parameters
@@ -52,17 +55,17 @@ class AcceptedSecurities:
         curve : Curve
         log : ExceptionLog
             Takes the rejected rows.
+        baskets : BasketStore, optional
+            Keeps the schedules for the next call.
 
         Returns
         -------
         Securities
             The same object for every curve that rejects none.
         """
-        own = self.securities
-        with_price = np.flatnonzero(
-            own.nominal & (own.maturity_date > curve.as_of) & ~np.isnan(own.price)
-        )
-        unmet = with_price[np.isnan(cash_flows(own.take(with_price), curve).spread)]
+        own, baskets = self.securities, baskets or BasketStore()
+        bonds = baskets.bonds(own, curve.as_of)
+        unmet = bonds.alive[np.isnan(baskets.flows(bonds, curve).spread)]
         if not unmet.size:
             return own
         log.add(

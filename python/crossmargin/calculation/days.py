@@ -188,12 +188,11 @@ class Days:
         if last is None or last.parsed.market.as_of != market.as_of:
             self._baskets = self._baskets.for_another_day()
         if last is not None:
-            moved = moved_inputs(self._tables, last.parsed, market)
+            moved = moved_inputs(self._tables, last.parsed, market, self._baskets)
             if moved is not None and last.holds_on(moved, policy):
                 return last.moved(moved, self._baskets)
-        parsed = inputs_on(
-            self._tables, market, None if last is None else last.parsed.market.history
-        )
+        earlier = None if last is None else last.parsed.market.history
+        parsed = inputs_on(self._tables, market, earlier, self._baskets)
         classified = classify_trades(parsed, policy)
         netted = net_trades(parsed, classified, clearing_houses(policy), self._baskets)
         rejected = rows_rejected(parsed, parsed.exceptions)

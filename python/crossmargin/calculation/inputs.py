@@ -29,6 +29,7 @@ from crossmargin.calculation.input_tables import Inputs, InputTables, read_table
 from crossmargin.calculation.policy_market import check_groups, policy_market
 from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.contracts import Contract
+from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.settlement_basis import settlement_basis
 from crossmargin.instruments.short_rates import RATE_INDEX, missing_fixings
@@ -99,7 +100,12 @@ def read_inputs(inputs: Inputs) -> ParsedInputs:
     return inputs_on(read_tables(inputs), inputs.market)
 
 
-def inputs_on(tables: InputTables, market: Market, earlier: History | None = None) -> ParsedInputs:
+def inputs_on(
+    tables: InputTables,
+    market: Market,
+    earlier: History | None = None,
+    baskets: BasketStore | None = None,
+) -> ParsedInputs:
     """Return the inputs of a run on a market, from tables that have been read.
 
     Parameters
@@ -109,6 +115,8 @@ def inputs_on(tables: InputTables, market: Market, earlier: History | None = Non
         Of any day.
     earlier : History, optional
         As for `policy_market`.
+    baskets : BasketStore, optional
+        Keeps the schedules of bonds for the next call.
 
     Returns
     -------
@@ -121,7 +129,7 @@ def inputs_on(tables: InputTables, market: Market, earlier: History | None = Non
     """
     log = ExceptionLog()
     log.extend(tables.exceptions)
-    securities, market = _market_of_run(tables, market, earlier, log)
+    securities, market = _market_of_run(tables, market, earlier, baskets, log)
     adv, open_interest, observed = _of_contracts(tables, market.as_of, log)
     trades = read_trades(
         tables.positions,
@@ -158,7 +166,9 @@ def inputs_on(tables: InputTables, market: Market, earlier: History | None = Non
     return replace(parsed, exceptions=log.table())
 
 
-def moved_inputs(tables: InputTables, parsed: ParsedInputs, market: Market) -> ParsedInputs | None:
+def moved_inputs(
+    tables: InputTables, parsed: ParsedInputs, market: Market, baskets: BasketStore
+) -> ParsedInputs | None:
     """Return the inputs on another market, their rows not checked again.
 
     Parameters
@@ -167,6 +177,8 @@ def moved_inputs(tables: InputTables, parsed: ParsedInputs, market: Market) -> P
     parsed : ParsedInputs
         From `inputs_on` these tables.
     market : Market
+    baskets : BasketStore
+        Keeps the schedules of bonds for the next call.
 
     Returns
     -------
@@ -181,7 +193,7 @@ def moved_inputs(tables: InputTables, parsed: ParsedInputs, market: Market) -> P
         As `inputs_on`.
     """
     log = ExceptionLog()
-    securities, market = _market_of_run(tables, market, parsed.market.history, log)
+    securities, market = _market_of_run(tables, market, parsed.market.history, baskets, log)
     if not np.array_equal(securities.cusip, parsed.securities.cusip):
         return None
     highest = 100.0 * parsed.trades.repo_rate[parsed.trades.end_open].max(initial=0.0)
@@ -204,13 +216,17 @@ def moved_inputs(tables: InputTables, parsed: ParsedInputs, market: Market) -> P
 
 
 def _market_of_run(
-    tables: InputTables, market: Market, earlier: History | None, log: ExceptionLog
+    tables: InputTables,
+    market: Market,
+    earlier: History | None,
+    baskets: BasketStore | None,
+    log: ExceptionLog,
 ) -> tuple[Securities, Market]:
     """Return the securities whose price can be met, and the market as the policy sees it.
 
     It has the basis from settlement prices, and the factors that the policy derives.
     """
-    securities = tables.securities.on_curve(market.curve, log)
+    securities = tables.securities.on_curve(market.curve, log, baskets)
     if tables.settlements is not None:
         market = _with_settlements(market, tables.settlements, securities, log)
     market = policy_market(tables.policy, market, earlier)
