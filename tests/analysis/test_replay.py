@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 import crossmargin as xm
+from crossmargin.exceptions import InputError
 from crossmargin.io.market_tables import market_from_tables
 from crossmargin.market.curve import Curve
+from crossmargin.policies import ObservedMarginRules
 from crossmargin.results.schemas.replay import REPLAY
 from crossmargin.sample import sample_tables
 
@@ -138,3 +142,168 @@ def test_a_book_follows_its_blank_start_cash(book: dict[str, Any], tables: Any) 
     assert run.stages.netted.legs.assumed.size
     day = list(xm.replay(**book, markets=[market, moved(market, 1.5)]))[1]
     assert_same(day, xm.run(**book, market=moved(market, 1.5)))
+
+
+def further(tables: dict[str, pa.Table]) -> dict[str, dict[str, Any]]:
+    """Return inputs beside the three tables, and policies that use them, by name."""
+    days = tables["par_yields"]["date"].to_numpy().astype("datetime64[D]")[-65:]
+    settlements = pa.table(
+        {
+            "date": pa.array(days, pa.date32()),
+            "contract": ["ZNU26"] * days.size,
+            "price": 110.0 + np.arange(days.size) / 64.0,
+        }
+    )
+    volumes = pa.table(
+        {"contract": ["ZT", "ZF", "ZN", "TN", "ZB", "UB", "SR3", "SR1", "ZQ"], "adv": [500.0] * 9}
+    )
+    observed = pa.table(
+        {
+            "instrument": ["ZN", "ZN", "ZT"],
+            "date": ["2026-01-05", "2026-06-08", "2026-03-02"],
+            "maintenance": [1400.0, 2100.0, 850.0],
+        }
+    )
+    scale = xm.read_policy().with_sections(ObservedMarginRules("scale"))
+    charges = "cme-ficc-2026-11-30-charges"
+    return {
+        "settlements": {"settlements": settlements},
+        "volumes": {"volumes": volumes, "policy": charges},
+        "observed margins": {"observed_margins": observed, "policy": scale},
+        "intraday": {"cycle": "ITD"},
+        "reference": {"backend": "reference", "threads": 1},
+        "two threads": {"threads": 2},
+    }
+
+
+@pytest.mark.parametrize("name", further(sample_tables(accounts=10)))
+def test_a_day_honours_what_a_run_honours(
+    tables: dict[str, pa.Table], markets: list[xm.Market], name: str
+) -> None:
+    small = sample_tables(accounts=15)
+    own = further(tables)[name]
+    inputs = {n: small[n] for n in ("positions", "accounts", "securities")} | own
+    given = markets[1:]
+    if name == "settlements":  # They give the basis, which the market then does not have.
+        given = [replace(m, history=replace(m.history, basis={})) for m in given]
+    for day, market in zip(xm.replay(**inputs, markets=given), given, strict=True):
+        assert_same(day, xm.run(**inputs, market=market))
+
+
+def test_p_and_l_of_the_user_stays_what_it_is(markets: list[xm.Market]) -> None:
+    small = sample_tables(accounts=15)
+    book = {n: small[n] for n in ("positions", "accounts", "securities")}
+    run = xm.run(**book, market=markets[0])
+    assert run.stages is not None
+    models = run.stages.models
+    cube = models.ccps["FICC"].scenario_pnl()["pnl"]
+    given = pa.table(
+        {
+            "instrument": models.universe.name.tolist(),
+            **{f"s{number}": cube.pnl[:, number] for number in range(500)},
+        }
+    )
+    for day, market in zip(
+        xm.replay(**book, markets=markets[:3], ficc_cube=given), markets, strict=False
+    ):
+        assert_same(day, xm.run(**book, market=market, ficc_cube=given))
+
+
+def test_a_price_that_no_curve_meets_is_judged_on_each_day(
+    tables: dict[str, pa.Table], book: dict[str, Any]
+) -> None:
+    market = market_of(tables, "2026-06-10")
+    dear = moved(market, 30.0)  # Far below any price, which then needs a spread beyond 100%.
+    days = list(xm.replay(**book, markets=[market, dear, market]))
+    runs = [xm.run(**book, market=each) for each in (market, dear, market)]
+    for day, run in zip(days, runs, strict=True):
+        assert_same(day, run)
+
+
+def test_a_day_is_margined_when_it_is_asked_for(
+    book: dict[str, Any], markets: list[xm.Market]
+) -> None:
+    asked = []
+
+    def given() -> Iterator[xm.Market]:
+        for market in markets:
+            asked.append(market.as_of)
+            yield market
+
+    told: list[tuple[str, float]] = []
+    days = xm.replay(**book, markets=given(), progress=lambda *stage: told.append(stage))
+    assert asked == []
+    assert told == [("reading", 0.0)]
+    first = next(days)
+    assert asked == [first.as_of]
+    assert told[-1] == (str(first.as_of), 0.0)
+
+
+def test_progress_tells_the_share_of_a_list(book: dict[str, Any], markets: list[xm.Market]) -> None:
+    told: list[tuple[str, float]] = []
+    days = xm.replay(**book, markets=markets[:2], progress=lambda *stage: told.append(stage))
+    assert len(list(days)) == 2
+    day = str(markets[0].as_of)
+    assert told == [("reading", 0.0), (day, 0.0), (day, 0.5), ("done", 1.0)]
+
+
+def test_calls_and_reductions_add_up(book: dict[str, Any], markets: list[xm.Market]) -> None:
+    policy = "cme-ficc-2026-11-30-charges"
+    first, second, third = xm.replay(**book, markets=markets[1:4], policy=policy)
+    assert not first.call.known.any()
+    for before, after in ((first, second), (second, third)):
+        one, other = (day.requirements.house_requirement for day in (before, after))
+        np.testing.assert_array_equal(after.call.known, one.known & other.known)
+        np.testing.assert_array_equal(after.call.cents, other.cents - one.cents)
+    table = third.table()
+    assert table.to_arrow().schema == REPLAY.arrow
+    for row in table:
+        if row["reduction"] is not None:
+            after = row["requirement_ficc"] + row["requirement_cme"]
+            assert row["before_ficc"] + row["before_cme"] - after == row["reduction"]
+            if row["offset_rate"] == 0.0:
+                assert row["reduction"] == 0
+    assert (third.reduction.cents > 0).any()
+
+
+def test_columns_of_days_can_be_stacked(book: dict[str, Any], markets: list[xm.Market]) -> None:
+    days = list(xm.replay(**book, markets=markets))
+    cents = np.stack([day.requirements.requirement.cents for day in days])
+    assert cents.shape == (len(markets), len(days[0].account))
+    whole = pa.concat_tables([day.table().to_arrow() for day in days])
+    assert len(whole) == cents.size
+
+
+def test_unusable_arguments_are_refused(book: dict[str, Any], markets: list[xm.Market]) -> None:
+    with pytest.raises(TypeError, match="markets: a list or iterator of markets expected"):
+        xm.replay(**book, markets=markets[0])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="market: got 'yesterday'"):
+        next(xm.replay(**book, markets=["yesterday"]))  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="max_rejected"):
+        xm.replay(**book, markets=markets, max_rejected="many")  # type: ignore[arg-type]
+
+
+def test_a_refused_day_ends_the_replay(ahead: tuple[dict[str, Any], list[xm.Market]]) -> None:
+    book, markets = ahead
+    allowed = xm.run(**book, market=markets[0]).manifest["rows"]["rejected"] + 10
+    days = xm.replay(**book, markets=markets, max_rejected=allowed)
+    next(days)
+    with pytest.raises(InputError, match=f"rows rejected, {allowed} allowed"):
+        list(days)
+
+
+def test_a_low_repo_rate_is_refused_once_the_market_shows_the_unit(
+    tables: dict[str, pa.Table], book: dict[str, Any]
+) -> None:
+    positions = book["positions"]
+    rate = positions.column_names.index("repo_rate")
+    tiny = pc.add(pc.multiply(positions["repo_rate"], pa.scalar(0.0)), pa.scalar(0.05))
+    low = book | {"positions": positions.set_column(rate, "repo_rate", tiny)}
+    market = market_of(tables, "2026-06-10")
+    near_zero = replace(
+        market, history=replace(market.history, zero_rate=market.history.zero_rate * 0.0)
+    )
+    days = xm.replay(**low, markets=[near_zero, market], policy="cme-ficc-2026-04-30")
+    next(days)
+    with pytest.raises(InputError, match="they look like decimals"):
+        next(days)
