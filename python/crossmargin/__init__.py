@@ -18,7 +18,7 @@ from crossmargin.exceptions import InputWarning
 from crossmargin.instruments.conversion import conversion_factor
 from crossmargin.instruments.treasury import price_from_yield, yield_from_price
 from crossmargin.io.baskets import deliverable_basket
-from crossmargin.io.market import read_market
+from crossmargin.io.market import read_market, read_markets
 from crossmargin.market import Market
 from crossmargin.market.rates import RateWarning
 from crossmargin.optimise.allocation import Allocation, allocate
@@ -65,6 +65,7 @@ __all__ = [
     "explain",
     "price_from_yield",
     "read_market",
+    "read_markets",
     "read_policy",
     "read_run",
     "rebuild_run",
