@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import crossmargin as xm
 from crossmargin.exceptions import InputError
@@ -307,3 +310,38 @@ def test_a_low_repo_rate_is_refused_once_the_market_shows_the_unit(
     next(days)
     with pytest.raises(InputError, match="they look like decimals"):
         next(days)
+
+
+@pytest.fixture(scope="module")
+def pool(ahead: tuple[dict[str, Any], list[xm.Market]]) -> list[tuple[xm.Market, xm.RunResult]]:
+    """Return markets before and after the day of a small book, each with a run on it."""
+    book, (_, _, *later) = ahead
+    before = xm.sample_market(as_of="2026-05-29")
+    markets = [before, moved(before, 0.9), xm.sample_market(as_of="2026-05-28"), *later]
+    return [(market, xm.run(**book, market=market)) for market in markets]
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=5))
+def test_days_may_come_in_any_order(
+    ahead: tuple[dict[str, Any], list[xm.Market]],
+    pool: list[tuple[xm.Market, xm.RunResult]],
+    order: list[int],
+) -> None:
+    chosen = [pool[number] for number in order]
+    days = xm.replay(**ahead[0], markets=[market for market, _ in chosen])
+    for day, (_, run) in zip(days, chosen, strict=True):
+        assert_same(day, run)
+
+
+def test_a_warning_is_not_said_again_for_the_same_rows(
+    ahead: tuple[dict[str, Any], list[xm.Market]],
+) -> None:
+    book, markets = ahead
+    last = markets[-1]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        list(xm.replay(**book, markets=[last, moved(last, 1.01), moved(last, 0.99)]))
+    told = [str(one.message) for one in said if one.category is xm.InputWarning]
+    assert len(told) == 1
+    assert told[0].endswith("xm.run on the market of 2026-09-30 lists them")

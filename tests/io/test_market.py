@@ -201,7 +201,7 @@ def test_a_term_of_sofr_in_decimals_is_refused(real_data: Callable[[str], Path])
 def test_the_markets_of_many_days_are_those_of_each(tmp_path: Path) -> None:
     write_sample(tmp_path, accounts=10)
     files = {name: tmp_path / f"{name}.csv" for name in ("par_yields", "basis")}
-    days = ["2026-06-10", datetime.date(2025, 1, 3), np.datetime64("2026-06-09")]
+    days = ["2026-06-10", "2025-01-03", "2026-06-09"]
     markets = read_markets(**files, days=days)
     for path in files.values():
         path.rename(path.with_suffix(".gone"))  # Each file is read once, before the first day.

@@ -194,14 +194,15 @@ def _days(days: Days, markets: Iterable[Market], execution: Execution) -> Iterat
     """Yield the days, each when it is asked for."""
     expected = length_hint(markets)
     last: Amount | None = None
-    warned: np.datetime64 | None = None
+    used: int | None = None
     for number, market in enumerate(markets):
         check_market(market)
         execution.tell(str(market.as_of), number / max(expected, number + 1) if expected else 0.0)
         margined = days.on(market)
-        if market.as_of != warned:
-            warned = market.as_of
-            warn_of_rows(margined.book.parsed, f"xm.run on the market of {warned} lists them")
+        parsed = margined.book.parsed
+        if parsed.trades.row.size != used:  # Not once more for each day with the same rows.
+            used = parsed.trades.row.size
+            warn_of_rows(parsed, f"xm.run on the market of {market.as_of} lists them")
         day = _day(margined, last)
         last = day.requirements.house_requirement
         yield day

@@ -131,21 +131,22 @@ class InputTables:
         """Whether any row gives a positive repo rate."""
         return bool(np.any(columns.numbers(self.positions["repo_rate"]) > 0.0))
 
-    def open_on(self, as_of: np.datetime64) -> tuple[object, ...]:
-        """Return what decides on a day which rows have a position, and which legs are open.
+    def same_open(self, one: np.datetime64, other: np.datetime64) -> bool:
+        """Tell whether the same rows have a position on two days, with the same open legs.
 
-        Two days of which it is equal accept the same trades with the same open legs, in the same
-        contracts, if they accept the same securities. See `book.positions.read_trades`.
+        That is so if no leg settles and no security matures between them, and each future's name
+        means the same contract: nothing else in `book.positions.read_trades` asks for the day.
 
         Parameters
         ----------
-        as_of : datetime64[D]
+        one, other : datetime64[D]
         """
         settles, matures = self._days
+        settled = [settled_to(day, self.cycle) for day in (one, other)]
         return (
-            int(np.searchsorted(settles, settled_to(as_of, self.cycle), side="right")),
-            int(np.searchsorted(matures, as_of, side="right")),
-            tuple(open_contract(text, as_of) for text in self._futures),
+            bool(np.ptp(np.searchsorted(settles, settled, side="right")) == 0)
+            and bool(np.ptp(np.searchsorted(matures, [one, other], side="right")) == 0)
+            and all(open_contract(n, one) == open_contract(n, other) for n in self._futures)
         )
 
     @cached_property

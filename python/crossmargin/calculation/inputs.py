@@ -192,6 +192,9 @@ def moved_inputs(
     InputError
         As `inputs_on`.
     """
+    same_day = market.as_of == parsed.market.as_of
+    if not same_day and not tables.same_open(market.as_of, parsed.market.as_of):
+        return None
     log = ExceptionLog()
     securities, market = _market_of_run(tables, market, parsed.market.history, baskets, log)
     if not np.array_equal(securities.cusip, parsed.securities.cusip):
@@ -200,18 +203,14 @@ def moved_inputs(
     if far_below(highest, _short_rate_pct(market)) and tables.has_repo_rates:
         return None  # A file of decimals is refused, by rates that may not be in the trades.
     moved = replace(parsed, market=market)
-    if market.as_of == parsed.market.as_of:
+    if same_day:
         return moved
     adv, open_interest, observed = _of_contracts(tables, market.as_of, log)
-    refused = tables.max_rejected is not None or (
-        not tables.allow_empty
-        and (
-            (tables.volumes is not None and not adv)
-            or (tables.observed_margins is not None and not observed)
-        )
+    emptied = (tables.volumes is not None and not adv) or (
+        tables.observed_margins is not None and not observed
     )
-    if refused or tables.open_on(market.as_of) != tables.open_on(parsed.market.as_of):
-        return None
+    if tables.max_rejected is not None or (emptied and not tables.allow_empty):
+        return None  # The input may be refused.
     return replace(moved, volumes=adv, open_interest=open_interest, observed_margins=observed)
 
 
