@@ -16,8 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crossmargin as xm
+from crossmargin.agreement.eligibility import eligible_securities
+from crossmargin.calculation.input_tables import BookInputs, read_tables
 from crossmargin.exceptions import InputError
 from crossmargin.io.market_tables import market_from_tables
+from crossmargin.margin.ccps import clearing_houses
 from crossmargin.market.curve import Curve
 from crossmargin.policies import ObservedMarginRules
 from crossmargin.results.schemas.replay import REPLAY
@@ -345,3 +348,25 @@ def test_a_warning_is_not_said_again_for_the_same_rows(
     told = [str(one.message) for one in said if one.category is xm.InputWarning]
     assert len(told) == 1
     assert told[0].endswith("xm.run on the market of 2026-09-30 lists them")
+
+
+@pytest.mark.parametrize("policy", ["cme-ficc-2026-11-30", "cme-ficc-2026-11-30-span"])
+def test_models_may_need_other_contracts_while_the_same_is_open(
+    tables: dict[str, pa.Table], book: dict[str, Any], policy: str
+) -> None:
+    given = {"policy": xm.read_policy(policy), **book}
+    first, second, third, fourth = (
+        np.datetime64(day) for day in ("2026-02-13", "2026-02-17", "2026-02-27", "2026-03-02")
+    )
+    read = read_tables(BookInputs(**given))
+    rules = given["policy"].eligibility
+    own = read.securities.securities
+    houses = clearing_houses(given["policy"])
+    assert read.same_open(first, second)
+    assert (eligible_securities(own, first, rules) != eligible_securities(own, second, rules)).any()
+    assert read.same_open(third, fourth)
+    needed = [{c for h in houses for c in h.model.contracts(day)} for day in (third, fourth)]
+    assert needed[0] != needed[1]
+    markets = [market_of(tables, str(day)) for day in (first, second, third, fourth)]
+    for day, market in zip(xm.replay(**given, markets=markets), markets, strict=True):
+        assert_same(day, xm.run(**given, market=market))

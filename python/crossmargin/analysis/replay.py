@@ -122,7 +122,7 @@ def replay(
     """Return an iterator of the days of a book: what it has to pay on each market, in turn.
 
     The inputs are read at once. Each market is margined when its day is asked for, and only one day
-    is kept in memory. On another market of the same day nothing is read, checked or sorted again.
+    is kept in memory. While the same of the book is open nothing is read, checked or sorted again.
 
     Parameters
     ----------
