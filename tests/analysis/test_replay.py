@@ -219,11 +219,14 @@ def test_a_price_that_no_curve_meets_is_judged_on_each_day(
     tables: dict[str, pa.Table], book: dict[str, Any]
 ) -> None:
     market = market_of(tables, "2026-06-10")
-    dear = moved(market, 30.0)  # Far below any price, which then needs a spread beyond 100%.
-    days = list(xm.replay(**book, markets=[market, dear, market]))
-    runs = [xm.run(**book, market=each) for each in (market, dear, market)]
-    for day, run in zip(days, runs, strict=True):
-        assert_same(day, run)
+    far = moved(market, 50.0)  # Values near zero: no spread within 100% gives the prices.
+    given = {"policy": "cme-ficc-2026-04-30", **book}  # Without short rates, which fail first.
+    markets = [market, far, moved(far, 1.01), market]
+    days = list(xm.replay(**given, markets=markets))
+    for day, each in zip(days, markets, strict=True):
+        assert_same(day, xm.run(**given, market=each))
+    assert days[1].rows_rejected.sum() > days[0].rows_rejected.sum()
+    np.testing.assert_array_equal(days[3].rows_rejected, days[0].rows_rejected)
 
 
 def test_a_day_is_margined_when_it_is_asked_for(
