@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 import crossmargin as xm
 from crossmargin.engine import default_threads
+from crossmargin.market.curve import Curve
 from crossmargin.policies.files import shipped_policies
 from crossmargin.sample import sample_tables
 
@@ -61,3 +63,11 @@ def answer(book, market):
 def test_sample(benchmark):
     tables = benchmark.pedantic(lambda: sample_tables(accounts=ACCOUNTS), rounds=3)
     assert len(tables["accounts"]) >= ACCOUNTS
+
+
+def test_replay(benchmark, book, market):
+    """A day of a replay, beside a whole run above: the same book, each time another curve."""
+    log_df = market.curve.log_df
+    curves = (Curve(market.as_of, log_df * (1.0 + n / 1000.0)) for n in count())
+    days = xm.replay(**book, markets=map(market.with_curve, curves))
+    benchmark.pedantic(lambda: next(days), rounds=10, warmup_rounds=2)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from crossmargin.analysis.attribution import Attribution, attribute
 from crossmargin.analysis.compare import compare
 from crossmargin.analysis.explain import Explanation, explain
+from crossmargin.analysis.replay import Day, replay
 from crossmargin.analysis.revaluation import compare_revaluation
 from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
 from crossmargin.calculation.rebuild import rebuild_run
@@ -17,7 +18,7 @@ from crossmargin.exceptions import InputWarning
 from crossmargin.instruments.conversion import conversion_factor
 from crossmargin.instruments.treasury import price_from_yield, yield_from_price
 from crossmargin.io.baskets import deliverable_basket
-from crossmargin.io.market import read_market
+from crossmargin.io.market import read_market, read_markets
 from crossmargin.market import Market
 from crossmargin.market.rates import RateWarning
 from crossmargin.optimise.allocation import Allocation, allocate
@@ -45,6 +46,7 @@ __all__ = [
     "Attribution",
     "Book",
     "Cube",
+    "Day",
     "Explanation",
     "InputWarning",
     "Market",
@@ -63,9 +65,11 @@ __all__ = [
     "explain",
     "price_from_yield",
     "read_market",
+    "read_markets",
     "read_policy",
     "read_run",
     "rebuild_run",
+    "replay",
     "rerun",
     "reverse_stress",
     "run",

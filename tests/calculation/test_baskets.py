@@ -12,7 +12,8 @@ import pytest
 
 import crossmargin as xm
 from crossmargin.calculation.baskets import basket_notes_before_a_run
-from crossmargin.calculation.inputs import Inputs, read_inputs
+from crossmargin.calculation.input_tables import Inputs
+from crossmargin.calculation.inputs import read_inputs
 from crossmargin.exceptions import CODES
 from crossmargin.policies import Policy, read_policy
 from crossmargin.policies.sections.baskets import BasketRules

@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 import pytest
 
 import crossmargin as xm
-from crossmargin.calculation.inputs import Inputs, read_inputs, rejected_rows
+from crossmargin.calculation.input_tables import Inputs
+from crossmargin.calculation.inputs import read_inputs, rejected_rows
 from crossmargin.exceptions import InputError
 
 

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 
 from crossmargin.exceptions import InputError
-from crossmargin.io.market import as_of_date, read_market
+from crossmargin.io.market import as_of_date, read_market, read_markets
 from crossmargin.market.curve import TENORS
+from crossmargin.sample import write_sample
 
 
 @pytest.mark.parametrize(
@@ -195,3 +196,32 @@ def test_a_term_of_sofr_in_decimals_is_refused(real_data: Callable[[str], Path])
     sofr = pa.table({"date": day, "1y": [4.08, 4.10], "2y": [0.0390, 0.0392], "5y": [3.8, 3.81]})
     with pytest.raises(InputError, match=r"^sofr, row 1: 2y is 0\.039.* \(2 of 2 rows do\)"):
         read_market(real_data("us_treasury_par_yields.csv.gz"), as_of="2025-03-13", sofr=sofr)
+
+
+def test_the_markets_of_many_days_are_those_of_each(tmp_path: Path) -> None:
+    write_sample(tmp_path, accounts=10)
+    files = {name: tmp_path / f"{name}.csv" for name in ("par_yields", "basis")}
+    days = ["2026-06-10", "2025-01-03", "2026-06-09"]
+    markets = read_markets(**files, days=days)
+    for path in files.values():
+        path.rename(path.with_suffix(".gone"))  # Each file is read once, before the first day.
+    found = list(markets)
+    for path in files.values():
+        path.with_suffix(".gone").rename(path)
+    for market, day in zip(found, days, strict=True):
+        alone = read_market(**files, as_of=day)
+        assert market.as_of == alone.as_of == as_of_date(day)
+        assert market.source == alone.source
+        np.testing.assert_array_equal(market.curve.log_df, alone.curve.log_df)
+        np.testing.assert_array_equal(market.history.zero_rate, alone.history.zero_rate)
+        own, other = (each.history.factor_change(3) for each in (market, alone))
+        np.testing.assert_array_equal(own[0], other[0])
+        np.testing.assert_array_equal(own[1], other[1])
+
+
+def test_a_day_without_a_market_is_refused_when_it_is_asked_for(tmp_path: Path) -> None:
+    write_sample(tmp_path, accounts=10)
+    markets = read_markets(tmp_path / "par_yields.csv", days=["2026-06-10", "1990-01-02"])
+    next(markets)
+    with pytest.raises(InputError, match="no complete row on or before 1990-01-02"):
+        next(markets)

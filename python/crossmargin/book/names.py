@@ -25,7 +25,7 @@ from crossmargin.instruments.securities import Securities
 def find_accounts(rows: Rows, name: Names, known: pa.ChunkedArray) -> Integer:
     """Return the index of each row's account; reject rows of unknown accounts."""
     account = name.index_in(known)
-    zeros = _known_with_zeros(known) if (account < 0).any() else {}
+    zeros = _known_with_zeros(known, name.take(np.flatnonzero(account < 0)))
     rows.reject(
         account < 0,
         "ACCOUNT_UNKNOWN",
@@ -37,10 +37,17 @@ def find_accounts(rows: Rows, name: Names, known: pa.ChunkedArray) -> Integer:
     return account
 
 
-def _known_with_zeros(accounts: pa.ChunkedArray) -> dict[str, str]:
-    """Return advice on names that are known accounts without their leading zeros, by name."""
-    names = [name for name in columns.texts(accounts) if name.startswith("0")]
-    return {name.lstrip("0"): f"if it is {name!r}, read the column as text" for name in names}
+def _known_with_zeros(known: pa.ChunkedArray, unknown: pa.StringArray) -> dict[str, str]:
+    """Return advice on unknown names that are known without leading zeros, by name."""
+    if not len(unknown):
+        return {}
+    without = pc.utf8_ltrim(columns.plain(known), characters="0")
+    near = pc.is_in(without, value_set=unknown.unique())
+    return {
+        name.lstrip("0"): f"if it is {name!r}, read the column as text"
+        for name in columns.texts(known.filter(near))
+        if name.startswith("0")
+    }
 
 
 def resolve_securities(
@@ -123,6 +130,15 @@ def resolve_contracts(
     place = np.full(len(instrument.different), -1)
     place[list(found)] = [usable.index(contract) for contract in found.values()]
     return np.where(future, place[instrument.number], -1), tuple(usable)
+
+
+def open_contract(text: str, as_of: np.datetime64) -> Contract | None:
+    """Return the contract that a name means on a day; None if there is none or it has expired."""
+    try:
+        contract = parse_contract(text, as_of)
+        return None if last_day(contract) < as_of else contract
+    except ValueError:
+        return None
 
 
 def other_firms(

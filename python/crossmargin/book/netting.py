@@ -5,7 +5,7 @@ Methodology, sections 4 and 6.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,16 +66,10 @@ def open_legs(trades: Trades, *, held: Integer, contract_at: Integer, price: Flo
     dates = trades.cash_dates
     cash_at = held.size
     repo = np.flatnonzero(trades.end_open)
-    side = np.where(trades.kind[repo] == REPO, 1, -1)
+    side = _side(trades, repo)
     security = _place(held, trades.security[repo])
     face = trades.lots[repo]
-
-    blank = np.isnan(trades.start_cash[repo])
-    start_cash = np.where(blank, face * price[security], trades.start_cash[repo])
-    start_cash = exact.cents(start_cash) / 100.0
-    days = (trades.end_date[repo] - trades.start_date[repo]).astype(np.int64)
-    interest = start_cash * (trades.repo_rate[repo] * days / 360.0)
-    end_cash = exact.cents(start_cash + interest) / 100.0
+    start, end = _cash(trades, repo, price[security])
     starts = trades.start_open[repo]
     first = repo[starts]
 
@@ -87,16 +81,58 @@ def open_legs(trades: Trades, *, held: Integer, contract_at: Integer, price: Flo
         (outright, _place(held, trades.security[outright]), trades.lots[outright]),
         (future, contract_at[trades.contract[future]], trades.lots[future]),
         (repo, security, side * face),
-        (repo, cash_at + end_on, -side * _lots(end_cash)),
+        (repo, cash_at + end_on, -side * end),
         (first, security[starts], -side[starts] * face[starts]),
-        (first, cash_at + start_on, side[starts] * _lots(start_cash[starts])),
+        (first, cash_at + start_on, side[starts] * start[starts]),
     ]
     return Legs(
         trade=np.concatenate([trade for trade, _, _ in parts]),
         instrument=np.concatenate([instrument for _, instrument, _ in parts]),
         lots=np.concatenate([lots for _, _, lots in parts]),
-        assumed=repo[blank],
+        assumed=repo[np.isnan(trades.start_cash[repo])],
     )
+
+
+def reassumed(legs: Legs, trades: Trades, *, held: Integer, price: Float) -> Legs:
+    """Return the open legs of the same trades at other prices: cash that was assumed changes.
+
+    Parameters
+    ----------
+    legs : Legs
+        From `open_legs`.
+    trades, held, price
+        As for `open_legs`.
+    """
+    blank = legs.assumed
+    if not blank.size:
+        return legs
+    side = _side(trades, blank)
+    start, end = _cash(trades, blank, price[_place(held, trades.security[blank])])
+    lots = legs.lots.copy()
+    # The legs of repos come last: security and cash at the end, then at the start.
+    repo = np.flatnonzero(trades.end_open)
+    first = repo[trades.start_open[repo]]
+    start_at = lots.size - first.size
+    end_at = start_at - first.size - repo.size
+    lots[end_at + np.searchsorted(repo, blank)] = -side * end
+    starts = np.flatnonzero(trades.start_open[blank])
+    lots[start_at + np.searchsorted(first, blank[starts])] = side[starts] * start[starts]
+    return replace(legs, lots=lots)
+
+
+def _side(trades: Trades, repo: Integer) -> Integer:
+    """Return 1 for a repo, -1 for a reverse."""
+    return np.where(trades.kind[repo] == REPO, 1, -1)
+
+
+def _cash(trades: Trades, repo: Integer, price: Float) -> tuple[Integer, Integer]:
+    """Return the cash of some repos at the start and at the end, in lots; blank is at the price."""
+    start = trades.start_cash[repo]
+    start = np.where(np.isnan(start), trades.lots[repo] * price, start)
+    start = exact.cents(start) / 100.0
+    days = (trades.end_date[repo] - trades.start_date[repo]).astype(np.int64)
+    interest = start * (trades.repo_rate[repo] * days / 360.0)
+    return _lots(start), _lots(exact.cents(start + interest) / 100.0)
 
 
 def _place(known: Integer, number: Integer) -> Integer:
@@ -133,6 +169,55 @@ class Lines:
     assignment_reason: Integer
 
 
+class Netting:
+    """The keys of legs, sorted once: lots can be added by them again and again.
+
+    Parameters
+    ----------
+    group, segment, instrument, xm, assignment_reason : ndarray, [N]
+        As in `Lines`; each key (group, segment, xm, instrument) has one `assignment_reason`.
+    """
+
+    def __init__(
+        self,
+        *,
+        group: Integer,
+        segment: Integer,
+        instrument: Integer,
+        xm: Mask,
+        assignment_reason: Integer,
+    ) -> None:
+        instruments = int(instrument.max(initial=-1)) + 1
+        segments = max(len(SEGMENTS), int(segment.max(initial=-1)) + 1)
+        key = ((group * segments + segment) * instruments + instrument) * 2 + xm
+        # Most books are sorted by account, which makes a stable sort fast.
+        self._order = np.argsort(key, kind="stable")
+        self._first = _starts(key[self._order])
+        at = self._order[self._first]
+        self._lines = Lines(
+            group[at],
+            segment[at],
+            instrument[at],
+            np.zeros(at.size, np.int64),
+            xm[at],
+            assignment_reason[at],
+        )
+
+    def lines(self, lots: Integer) -> Lines:
+        """Return the lots [N] added by key, ascending, without zeros."""
+        total = _add_up(lots[self._order], self._first)
+        kept = total != 0
+        own = self._lines
+        return Lines(
+            own.group[kept],
+            own.segment[kept],
+            own.instrument[kept],
+            total[kept],
+            own.xm[kept],
+            own.assignment_reason[kept],
+        )
+
+
 def net(
     *,
     group: Integer,
@@ -153,15 +238,14 @@ def net(
     -------
     Lines
     """
-    instruments = int(instrument.max(initial=-1)) + 1
-    segments = max(len(SEGMENTS), int(segment.max(initial=-1)) + 1)
-    key = ((group * segments + segment) * instruments + instrument) * 2 + xm
-    # Most books are sorted by account, which makes a stable sort fast.
-    order = np.argsort(key, kind="stable")
-    total, first = _add_up(key[order], lots[order])
-    kept = total != 0
-    at = order[first[kept]]
-    return Lines(group[at], segment[at], instrument[at], total[kept], xm[at], assignment_reason[at])
+    keys = Netting(
+        group=group,
+        segment=segment,
+        instrument=instrument,
+        xm=xm,
+        assignment_reason=assignment_reason,
+    )
+    return keys.lines(lots)
 
 
 def to_book(
@@ -190,7 +274,8 @@ def to_book(
     inside = np.flatnonzero((lines.segment >= segments.start) & (lines.segment < segments.stop))
     row = lines.group[inside] * len(segments) + lines.segment[inside] - segments.start
     instrument = lines.instrument[inside]
-    lots, first = _add_up(row * instruments + instrument, lines.lots[inside])
+    first = _starts(row * instruments + instrument)
+    lots = _add_up(lines.lots[inside], first)
     kept = lots != 0
     rows = groups * len(segments)
     count = np.bincount(row[first[kept]], minlength=rows)
@@ -202,11 +287,13 @@ def to_book(
     )
 
 
-def _add_up(key: Integer, lots: Integer) -> tuple[Integer, Integer]:
-    """Return the sums of `lots` over runs of equal keys, and where each run starts."""
-    if lots.size == 0:
-        return lots, np.empty(0, np.int64)
-    new = np.ones(lots.size, dtype=bool)
+def _starts(key: Integer) -> Integer:
+    """Return where each run of equal keys starts."""
+    new = np.ones(key.size, dtype=bool)
     new[1:] = key[1:] != key[:-1]
-    first = np.flatnonzero(new)
-    return np.add.reduceat(lots, first), first
+    return np.flatnonzero(new)
+
+
+def _add_up(lots: Integer, first: Integer) -> Integer:
+    """Return the sums of `lots` over the runs that start at `first`."""
+    return np.add.reduceat(lots, first) if first.size else lots

@@ -84,7 +84,7 @@ def read_trades(
     """
     if cycle not in CYCLES:
         raise InputError(f"cycle: {cycle!r} is not one of {', '.join(CYCLES)}")
-    settled_to = as_of - DAY if cycle == "ITD" else as_of
+    settled = settled_to(as_of, cycle)
     given = _given(positions)
     name = Names(positions["account"])
     rows = Rows(positions["row"], Names(positions["instrument"]), name, file=file, log=log)
@@ -94,11 +94,11 @@ def read_trades(
     ccp = _find_ccps(rows, given, positions["ccp"], clears, ccps)
     lots = _check_quantities(rows, given)
     _check_dates(rows, given, named)
-    _check_settled(rows, given, settled_to)
+    _check_settled(rows, given, settled)
     _check_interest(rows, given)
     _check_repo_rates(rows, given, short_rate_pct)
     _check_start_cash(rows, given, named)
-    _note_ends(rows, given, settled_to, as_of)
+    _note_ends(rows, given, settled, as_of)
     keep = np.flatnonzero(rows.ok)
     firm, firms = other_firms(positions["clearing_firm"], accounts["clearing_firm"], keep, account)
     return Trades(
@@ -111,7 +111,7 @@ def read_trades(
         contract=named.contract[keep],
         lots=lots[keep].astype(np.int64),
         xm=columns.flags(positions["xm"])[keep],
-        start_open=_start_open(given, settled_to)[keep],
+        start_open=_start_open(given, settled)[keep],
         end_open=given.repo[keep],
         start_date=given.start[keep],
         end_date=given.end[keep],
@@ -122,6 +122,11 @@ def read_trades(
         ccp=ccp[keep],
         ccps=ccps,
     )
+
+
+def settled_to(as_of: np.datetime64, cycle: str) -> np.datetime64:
+    """Return the last day whose legs are settled."""
+    return as_of - DAY if cycle == "ITD" else as_of
 
 
 @dataclass(frozen=True)

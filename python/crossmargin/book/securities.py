@@ -12,9 +12,10 @@ from crossmargin.arrays import Dates, Float, Integer, Mask, Text
 from crossmargin.book.rows import Names, Rows
 from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.baskets import parse_resold
+from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.instruments.identifiers import canonical_cusip, resolved_message
 from crossmargin.instruments.schedule import dated_dates, first_payment
-from crossmargin.instruments.securities import Securities, cash_flows, default_type
+from crossmargin.instruments.securities import Securities, default_type
 from crossmargin.market.calendars import FIRST_DATE, LAST_DATE
 from crossmargin.market.curve import Curve
 from crossmargin.market.rates import decimal_coupons, decimal_message, off_grid
@@ -23,15 +24,91 @@ ON_GRID = ("note", "bond", "tips")
 """Types whose coupons are multiples of 1/8 percent."""
 
 
+@dataclass(frozen=True)
+class AcceptedSecurities:
+    """Securities whose rows make sense, whatever the curve.
+
+    Attributes
+    ----------
+    securities : Securities
+        Sorted by CUSIP.
+    name : ndarray of str, [N]
+        As the rows name them.
+    row : ndarray of int64, [N]
+        Data row in the file, from 1.
+    file : str
+        Name of the table in exceptions.
+    """
+
+    securities: Securities
+    name: Text
+    row: Integer
+    file: str
+
+    def on_curve(
+        self, curve: Curve, log: ExceptionLog, baskets: BasketStore | None = None
+    ) -> Securities:
+        """Return those whose price a z-spread over a curve reproduces; reject the others.
+
+        Parameters
+        ----------
+        curve : Curve
+        log : ExceptionLog
+            Takes the rejected rows.
+        baskets : BasketStore, optional
+            Keeps the schedules for the next call.
+
+        Returns
+        -------
+        Securities
+            The same object for every curve that rejects none.
+        """
+        own, baskets = self.securities, baskets or BasketStore()
+        bonds = baskets.bonds(own, curve.as_of)
+        unmet = bonds.alive[np.isnan(baskets.flows(bonds, curve).spread)]
+        if not unmet.size:
+            return own
+        log.add(
+            "SECURITY_INVALID",
+            file=self.file,
+            row=self.row[unmet],
+            instrument=self.name[unmet],
+            message=["no z-spread within 100% of the curve reproduces the price; check it"]
+            * unmet.size,
+        )
+        return own.take(np.delete(np.arange(own.cusip.size), unmet))
+
+
 def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionLog) -> Securities:
     """Return the securities of a securities table.
 
     Parameters
     ----------
-    table : pyarrow.Table
-        Typed, as `io.parse` returns it.
+    table, file, log
+        As for `accept_securities`.
     curve : Curve
         A z-spread over it must reproduce each market price.
+
+    Returns
+    -------
+    Securities
+        Sorted by CUSIP.
+
+    Raises
+    ------
+    InputError
+        Most coupons look like decimals.
+    """
+    return accept_securities(table, file=file, log=log).on_curve(curve, log)
+
+
+def accept_securities(table: pa.Table, *, file: str, log: ExceptionLog) -> AcceptedSecurities:
+    """Return the securities of a securities table, their prices not yet compared with a curve.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Typed, as `io.parse` returns it.
     file : str
         Name of the table in exceptions.
     log : ExceptionLog
@@ -40,8 +117,7 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
 
     Returns
     -------
-    Securities
-        Sorted by CUSIP.
+    AcceptedSecurities
 
     Raises
     ------
@@ -75,8 +151,7 @@ def read_securities(table: pa.Table, *, curve: Curve, file: str, log: ExceptionL
         resold_as=given.resold[kept],
         outstanding=columns.numbers(table["outstanding"])[kept],
     )
-    _check_prices(rows, kept, securities, curve)
-    return securities.take(np.flatnonzero(rows.ok[kept]))
+    return AcceptedSecurities(securities, given.name[kept], rows.row[kept], file)
 
 
 @dataclass(frozen=True)
@@ -198,21 +273,6 @@ def _note_names(rows: Rows, name: Text, cusip: Text) -> None:
     resolved = {text: own for text, own in pairs if text.strip().upper() != own}
     if resolved:
         rows.note_file("NAME_RESOLVED", resolved_message(resolved))
-
-
-def _check_prices(rows: Rows, kept: Integer, securities: Securities, curve: Curve) -> None:
-    """Reject securities whose price no z-spread reproduces; `kept` holds their rows."""
-    with_price = np.flatnonzero(
-        securities.nominal & (securities.maturity_date > curve.as_of) & ~np.isnan(securities.price)
-    )
-    spread = cash_flows(securities.take(with_price), curve).spread
-    unmet = np.zeros(rows.row.size, dtype=bool)
-    unmet[kept[with_price[np.isnan(spread)]]] = True
-    rows.reject(
-        unmet,
-        "SECURITY_INVALID",
-        lambda i: "no z-spread within 100% of the curve reproduces the price; check it",
-    )
 
 
 def _canonical(named: Text) -> tuple[Text, dict[int, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
-from crossmargin.book.accounts import read_accounts
 from crossmargin.book.observed_margins import ObservedMargin, read_observed_margins
-from crossmargin.book.plausible import note_repeats, note_same_inputs, note_side, refuse_empty
+from crossmargin.book.plausible import note_same_inputs, refuse_empty
 from crossmargin.book.positions import read_trades
 from crossmargin.book.schemas import (
     ACCOUNTS,
@@ -23,62 +21,23 @@ from crossmargin.book.schemas import (
     SECURITIES,
     SETTLEMENTS,
     VOLUMES,
-    Schema,
 )
-from crossmargin.book.securities import read_securities
 from crossmargin.book.settlements import read_settlements
 from crossmargin.book.trades import Trades
 from crossmargin.book.volumes import read_volumes
+from crossmargin.calculation.input_tables import Inputs, InputTables, read_tables
 from crossmargin.calculation.policy_market import check_groups, policy_market
-from crossmargin.conventions import CME, FICC
 from crossmargin.exceptions import ExceptionLog, InputError
-from crossmargin.files import absolute
 from crossmargin.instruments.contracts import Contract
+from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.settlement_basis import settlement_basis
 from crossmargin.instruments.short_rates import RATE_INDEX, missing_fixings
-from crossmargin.io.column_map import ColumnsSource, read_column_map
-from crossmargin.io.cubes import read_cube
-from crossmargin.io.parse import describe_file, describe_input, parse
-from crossmargin.io.sources import read_source
-from crossmargin.io.span_pa2 import read_span_pa2
-from crossmargin.io.tables import Source, read_table
-from crossmargin.margin.ccps import clearing_houses
 from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import OwnCube
 from crossmargin.market import Market
-from crossmargin.policies import Policy
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """What a user gives for a run, not yet read.
-
-    Attributes
-    ----------
-    policy : Policy
-        Its clearing houses say what is cleared where.
-    positions, accounts, securities, market, firms, ficc_cube, cme_cube, span_file, settlements,
-    volumes, observed_margins, columns, cycle, max_rejected, allow_empty
-        As in `crossmargin.run`.
-    """
-
-    positions: Source
-    accounts: Source
-    securities: Source
-    market: Market
-    policy: Policy
-    firms: Source | None = None
-    ficc_cube: Source | None = None
-    cme_cube: Source | None = None
-    span_file: str | Path | None = None
-    settlements: Source | None = None
-    volumes: Source | None = None
-    observed_margins: Source | None = None
-    columns: ColumnsSource | None = None
-    cycle: str = "EOD"
-    max_rejected: int | None = None
-    allow_empty: bool = False
+from crossmargin.market.history import History
+from crossmargin.market.rates import far_below
 
 
 @dataclass(frozen=True)
@@ -138,66 +97,158 @@ def read_inputs(inputs: Inputs) -> ParsedInputs:
     InputError
         An input cannot be used, or more rows are rejected than allowed.
     """
-    log, market = ExceptionLog(), inputs.market
-    clears = {house.ccp: house.clears for house in clearing_houses(inputs.policy)}
-    read = _Reader(log, inputs.columns)
-    accounts = read_accounts(read.table(inputs.accounts, ACCOUNTS), file=ACCOUNTS.name, log=log)
-    firms = None if inputs.firms is None else read.table(inputs.firms, FIRMS)
-    securities = read_securities(
-        read.table(inputs.securities, SECURITIES),
-        curve=market.curve,
-        file=SECURITIES.name,
-        log=log,
-    )
-    if inputs.settlements is not None:
-        settlements = read.table(inputs.settlements, SETTLEMENTS)
-        market = _with_settlements(market, settlements, securities, log)
-    market = policy_market(inputs.policy, market)
-    check_groups(market)
-    adv: dict[str, float] = {}
-    open_interest: dict[str, float] = {}
-    if inputs.volumes is not None:
-        adv, open_interest = read_volumes(read.table(inputs.volumes, VOLUMES), as_of=market.as_of)
-    observed: tuple[ObservedMargin, ...] = ()
-    if inputs.observed_margins is not None:
-        table = read.table(inputs.observed_margins, OBSERVED_MARGINS)
-        observed = read_observed_margins(table, as_of=market.as_of, log=log)
-    positions = read.table(inputs.positions, POSITIONS)
+    return inputs_on(read_tables(inputs), inputs.market)
+
+
+def inputs_on(
+    tables: InputTables,
+    market: Market,
+    earlier: History | None = None,
+    baskets: BasketStore | None = None,
+) -> ParsedInputs:
+    """Return the inputs of a run on a market, from tables that have been read.
+
+    Parameters
+    ----------
+    tables : InputTables
+    market : Market
+        Of any day.
+    earlier : History, optional
+        As for `policy_market`.
+    baskets : BasketStore, optional
+        Keeps the schedules of bonds for the next call.
+
+    Returns
+    -------
+    ParsedInputs
+
+    Raises
+    ------
+    InputError
+        An input cannot be used on that day, or more rows are rejected than allowed.
+    """
+    log = ExceptionLog()
+    log.extend(tables.exceptions)
+    securities, market = _market_of_run(tables, market, earlier, baskets, log)
+    adv, open_interest, observed = _of_contracts(tables, market.as_of, log)
     trades = read_trades(
-        positions,
-        accounts=accounts,
+        tables.positions,
+        accounts=tables.accounts,
         securities=securities,
         as_of=market.as_of,
-        short_rate_pct=100.0 * float(market.history.zero_rate[-1, 0]),
-        cycle=inputs.cycle,
+        short_rate_pct=_short_rate_pct(market),
+        cycle=tables.cycle,
         file=POSITIONS.name,
         log=log,
-        clears=clears,
+        clears=tables.clears,
     )
-    cubes = {
-        FICC: read.cube(inputs.ficc_cube, "ficc_cube"),
-        CME: read.cube(inputs.cme_cube, "cme_cube"),
-    }
     parsed = ParsedInputs(
-        accounts=accounts,
-        firms=firms,
+        accounts=tables.accounts,
+        firms=tables.firms,
         securities=securities,
         trades=trades,
         market=market,
-        cycle=inputs.cycle,
+        cycle=tables.cycle,
         volumes=adv,
         open_interest=open_interest,
         observed_margins=observed,
-        cubes={ccp: cube for ccp, cube in cubes.items() if cube is not None},
-        span_file=read.span_file(inputs.span_file),
-        source=read.source,
+        cubes=tables.cubes,
+        span_file=tables.span_file,
+        source=tables.source,
         exceptions=ExceptionLog().table(),  # Until the last one is logged.
     )
-    _check_rejected(log, inputs.max_rejected)
-    if not inputs.allow_empty:
-        _refuse_empty(parsed, _has_securities(positions), log)
-    _note_oddities(parsed, positions, log)
+    _check_rejected(log, tables.max_rejected)
+    if not tables.allow_empty:
+        _refuse_empty(parsed, _has_securities(tables.positions), log)
+    log.extend(tables.oddities)
+    source = {**parsed.source, **parsed.market.source}
+    note_same_inputs({name: entry["hash"] for name, entry in source.items()}, log)
     return replace(parsed, exceptions=log.table())
+
+
+def moved_inputs(
+    tables: InputTables, parsed: ParsedInputs, market: Market, baskets: BasketStore
+) -> ParsedInputs | None:
+    """Return the inputs on another market, their rows not checked again.
+
+    Parameters
+    ----------
+    tables : InputTables
+    parsed : ParsedInputs
+        From `inputs_on` these tables.
+    market : Market
+    baskets : BasketStore
+        Keeps the schedules of bonds for the next call.
+
+    Returns
+    -------
+    ParsedInputs, optional
+        As `inputs_on` returns them, with the exceptions of `parsed`: notes may differ, rejected
+        rows do not. None where other rows may be rejected or other legs be open, so that the rows
+        have to be checked again.
+
+    Raises
+    ------
+    InputError
+        As `inputs_on`.
+    """
+    same_day = market.as_of == parsed.market.as_of
+    if not same_day and not tables.same_open(market.as_of, parsed.market.as_of):
+        return None
+    log = ExceptionLog()
+    securities, market = _market_of_run(tables, market, parsed.market.history, baskets, log)
+    if not np.array_equal(securities.cusip, parsed.securities.cusip):
+        return None
+    highest = 100.0 * parsed.trades.repo_rate[parsed.trades.end_open].max(initial=0.0)
+    if far_below(highest, _short_rate_pct(market)) and tables.has_repo_rates:
+        return None  # A file of decimals is refused, by rates that may not be in the trades.
+    moved = replace(parsed, market=market)
+    if same_day:
+        return moved
+    adv, open_interest, observed = _of_contracts(tables, market.as_of, log)
+    emptied = (tables.volumes is not None and not adv) or (
+        tables.observed_margins is not None and not observed
+    )
+    if tables.max_rejected is not None or (emptied and not tables.allow_empty):
+        return None  # The input may be refused.
+    return replace(moved, volumes=adv, open_interest=open_interest, observed_margins=observed)
+
+
+def _market_of_run(
+    tables: InputTables,
+    market: Market,
+    earlier: History | None,
+    baskets: BasketStore | None,
+    log: ExceptionLog,
+) -> tuple[Securities, Market]:
+    """Return the securities whose price can be met, and the market as the policy sees it.
+
+    It has the basis from settlement prices, and the factors that the policy derives.
+    """
+    securities = tables.securities.on_curve(market.curve, log, baskets)
+    if tables.settlements is not None:
+        market = _with_settlements(market, tables.settlements, securities, log)
+    market = policy_market(tables.policy, market, earlier)
+    check_groups(market)
+    return securities, market
+
+
+def _of_contracts(
+    tables: InputTables, as_of: np.datetime64, log: ExceptionLog
+) -> tuple[dict[str, float], dict[str, float], tuple[ObservedMargin, ...]]:
+    """Return average daily volumes, open interest and the observed margins in force."""
+    adv: dict[str, float] = {}
+    open_interest: dict[str, float] = {}
+    if tables.volumes is not None:
+        adv, open_interest = read_volumes(tables.volumes, as_of=as_of)
+    observed: tuple[ObservedMargin, ...] = ()
+    if tables.observed_margins is not None:
+        observed = read_observed_margins(tables.observed_margins, as_of=as_of, log=log)
+    return adv, open_interest, observed
+
+
+def _short_rate_pct(market: Market) -> float:
+    return 100.0 * float(market.history.zero_rate[-1, 0])
 
 
 def _refuse_empty(parsed: ParsedInputs, has_securities: bool, log: ExceptionLog) -> None:
@@ -215,57 +266,6 @@ def _refuse_empty(parsed: ParsedInputs, has_securities: bool, log: ExceptionLog)
     for name, count in used.items():
         if count == 0:
             refuse_empty(name, parsed.source[name]["rows_read"], log)
-
-
-def _note_oddities(parsed: ParsedInputs, positions: pa.Table, log: ExceptionLog) -> None:
-    """Log what looks unintended in usable inputs."""
-    note_repeats(positions, POSITIONS, log)
-    extra = parsed.source[POSITIONS.name]["extra_columns"]
-    note_side(positions, extra, POSITIONS.name, log)
-    source = {**parsed.source, **parsed.market.source}
-    note_same_inputs({name: entry["hash"] for name, entry in source.items()}, log)
-
-
-class _Reader:
-    """Reads input tables, and keeps what the manifest records about them."""
-
-    def __init__(self, log: ExceptionLog, column_map: ColumnsSource | None) -> None:
-        self.source: dict[str, dict[str, Any]] = {}
-        self._log = log
-        self._column_map = None if column_map is None else read_column_map(column_map)
-        if self._column_map is not None:
-            self.source["columns"] = describe_file(self._column_map.path, self._column_map.hash)
-
-    def table(self, source: Source, schema: Schema) -> pa.Table:
-        given = read_source(source, name=schema.name, column_map=self._column_map)
-        for text in given.notes:
-            self._log.add("READ_AS", file=schema.name, message=text)
-        parsed = parse(given.table, schema, file=schema.name, log=self._log, point=given.point)
-        self.source[schema.name] = describe_input(given, parsed)
-        return parsed.table
-
-    def cube(self, source: Source | None, name: str) -> OwnCube | None:
-        if source is None:
-            return None
-        given = read_table(source, name=name)
-        for text in given.notes:
-            self._log.add("READ_AS", file=name, message=text)
-        self.source[name] = {
-            **describe_file(given.path, given.hash),
-            "rows_read": len(given.table),
-        }
-        return OwnCube(name, *read_cube(given.table, name=name, point=given.point))
-
-    def span_file(self, path: str | Path | None) -> SpanFile | None:
-        if path is None:
-            return None
-        file = read_span_pa2(path)
-        self.source["span_file"] = {
-            **describe_file(absolute(path), file.hash),
-            "business_date": str(file.business_date),
-            "not_decoded": file.not_decoded,
-        }
-        return file
 
 
 def _with_settlements(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from crossmargin.agreement.caveats import Caveats, account_caveats
 from crossmargin.agreement.clients import Clients
@@ -17,6 +18,7 @@ from crossmargin.arrays import Float, Mask
 from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.conventions import CASH, CME, FICC, FUTURES, UNIONS
 from crossmargin.engine import Book, Execution, PnlError
+from crossmargin.exceptions import InputError
 from crossmargin.margin.charges import Charged, charge_book
 from crossmargin.margin.model import LARGEST_MARGIN, AmountError
 from crossmargin.margin.portfolios import CcpMargin, Items, holds
@@ -130,6 +132,17 @@ def agree_offsets(
         reduction=reduction,
     )
     return Agreement(saving, offsets)
+
+
+@contextmanager
+def naming_accounts(accounts: pa.Table, clients: Clients) -> Iterator[None]:
+    """Raise InputError, with the name of the account, for an amount too large for any account."""
+    try:
+        yield
+    except AmountError as error:
+        number = int(clients.group_account[error.group])
+        name = accounts["account"][number].as_py()
+        raise InputError(f"account {name}: {error}; check the units of its quantities") from None
 
 
 def require_accounts(

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from crossmargin.book.netting import Legs, Lines, net, open_legs, to_book
+from crossmargin.agreement.eligibility import Assignment
+from crossmargin.book.netting import Legs, Lines, Netting, open_legs, to_book
 from crossmargin.book.schemas import POSITIONS
 from crossmargin.book.sizes import market_size, note_sizes
-from crossmargin.book.trades import canonical_order
+from crossmargin.book.trades import Trades, canonical_order
 from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs
 from crossmargin.columns import column
@@ -85,26 +86,10 @@ def net_trades(
         There is no instrument to margin.
     """
     trades, assignment = parsed.trades, classified.assignment
-    as_of = parsed.market.as_of
-    needed = [c for one in clearing_houses for c in one.model.contracts(as_of)]
-    needed += compared_contracts(parsed.observed_margins, as_of)
-    contracts = tuple(canonical_order({*trades.contracts, *needed}))
+    contracts = contracts_of(parsed, clearing_houses)
     universe = universe_on(parsed.market, parsed, contracts, baskets)
-    first = universe.name.size - len(contracts)
-    legs = open_legs(
-        trades,
-        held=trades.held,
-        contract_at=first + np.array([contracts.index(c) for c in trades.contracts], np.int64),
-        price=universe.price,
-    )
-    lines = net(
-        group=assignment.group[legs.trade],
-        segment=assignment.segment[legs.trade],
-        instrument=legs.instrument,
-        lots=legs.lots,
-        xm=trades.xm[legs.trade],
-        assignment_reason=assignment.assignment_reason[legs.trade],
-    )
+    legs = legs_on(universe, trades, contracts)
+    lines = leg_keys(legs, trades, assignment).lines(legs.lots)
     log = ExceptionLog()
     note_sizes(
         lines,
@@ -116,6 +101,55 @@ def net_trades(
     )
     if universe.name.size == 0:
         raise InputError("there is no instrument to margin; check positions and the as-of date")
+    book, elsewhere = books_of(lines, trades, assignment, universe)
+    return NettedBook(contracts, universe, legs, lines, book, elsewhere, log.table())
+
+
+def contracts_of(
+    parsed: ParsedInputs, clearing_houses: Sequence[ClearingHouse]
+) -> tuple[Contract, ...]:
+    """Return the contracts of the trades and those that the models need on the day, in order."""
+    as_of = parsed.market.as_of
+    needed = [c for one in clearing_houses for c in one.model.contracts(as_of)]
+    needed += compared_contracts(parsed.observed_margins, as_of)
+    return tuple(canonical_order({*parsed.trades.contracts, *needed}))
+
+
+def legs_on(universe: Universe, trades: Trades, contracts: Sequence[Contract]) -> Legs:
+    """Return the open legs of the trades; prices of the universe replace start cash that is blank.
+
+    Parameters
+    ----------
+    universe : Universe
+        Of these trades and contracts, on any market of the day.
+    trades : Trades
+    contracts : sequence of Contract
+        The universe's futures, which come last.
+    """
+    first = universe.name.size - len(contracts)
+    return open_legs(
+        trades,
+        held=trades.held,
+        contract_at=first + np.array([contracts.index(c) for c in trades.contracts], np.int64),
+        price=universe.price,
+    )
+
+
+def leg_keys(legs: Legs, trades: Trades, assignment: Assignment) -> Netting:
+    """Return what the legs of trades are added up by."""
+    return Netting(
+        group=assignment.group[legs.trade],
+        segment=assignment.segment[legs.trade],
+        instrument=legs.instrument,
+        xm=trades.xm[legs.trade],
+        assignment_reason=assignment.assignment_reason[legs.trade],
+    )
+
+
+def books_of(
+    lines: Lines, trades: Trades, assignment: Assignment, universe: Universe
+) -> tuple[Book, dict[str, Book]]:
+    """Return the engine's book of the programme, and one for each clearing house outside it."""
     groups, instruments = assignment.group_account.size, universe.name.size
     book = to_book(lines, groups=groups, instruments=instruments)
     elsewhere = {
@@ -124,7 +158,7 @@ def net_trades(
         )
         for segment, ccp in enumerate(trades.ccps, start=len(SEGMENTS))
     }
-    return NettedBook(contracts, universe, legs, lines, book, elsewhere, log.table())
+    return book, elsewhere
 
 
 def universe_on(

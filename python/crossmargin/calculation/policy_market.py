@@ -17,7 +17,7 @@ from crossmargin.market.specific import SpecificRisk
 from crossmargin.policies import BasisProcessRules, Policy, ShortRateTable, SpreadRules
 
 
-def policy_market(policy: Policy, market: Market) -> Market:
+def policy_market(policy: Policy, market: Market, earlier: History | None = None) -> Market:
     """Return a market with the factors that a policy derives from its histories.
 
     Parameters
@@ -25,6 +25,8 @@ def policy_market(policy: Policy, market: Market) -> Market:
     policy : Policy
     market : Market
         As read, or derived for this policy or for another one.
+    earlier : History, optional
+        Derived for another day: what it has computed row by row is not computed again.
 
     Returns
     -------
@@ -44,6 +46,8 @@ def policy_market(policy: Policy, market: Market) -> Market:
         market = replace(market, history=_derived(history, rule, funds, specific))
     if rule is not None:
         try:
+            if earlier is not None and earlier is not market.history:
+                market.history.continue_from(earlier)
             # Both are kept. Here the par yields can still be named as what is wrong.
             _ = market.history.node_zero_rate, market.short_rate_curve
         except ValueError as error:

@@ -166,7 +166,27 @@ def prepare_for_book(
     market = policy_market(policy, market)
     if market is not parsed.market:
         universe = universe_on(market, parsed, netted.contracts, kept.baskets)
-    models = prepare_models(
+    models = models_on(universe, parsed, policy, market, kept, execution)
+    log = ExceptionLog()
+    log.extend(market_notes(market, parsed.trades.contracts))
+    _note_inputs(parsed, policy, market, log)
+    for model in models.ccps.values():
+        for note in model.notes():
+            log.add(note.code, file=note.file, message=note.message)
+    _log_unpriced(parsed, netted, models, log)
+    return models, log.table()
+
+
+def models_on(
+    universe: Universe,
+    parsed: ParsedInputs,
+    policy: Policy,
+    market: Market,
+    kept: Kept,
+    execution: Execution,
+) -> PreparedModels:
+    """Return the models for a book whose instruments have been valued; see `prepare_models`."""
+    return prepare_models(
         policy,
         market,
         universe,
@@ -178,14 +198,6 @@ def prepare_for_book(
         store=kept.scenarios,
         execution=execution,
     )
-    log = ExceptionLog()
-    log.extend(market_notes(market, parsed.trades.contracts))
-    _note_inputs(parsed, policy, market, log)
-    for model in models.ccps.values():
-        for note in model.notes():
-            log.add(note.code, file=note.file, message=note.message)
-    _log_unpriced(parsed, netted, models, log)
-    return models, log.table()
 
 
 def _note_inputs(parsed: ParsedInputs, policy: Policy, market: Market, log: ExceptionLog) -> None:

@@ -19,10 +19,16 @@ from crossmargin.calculation.baskets import basket_notes
 from crossmargin.calculation.batches import Batch
 from crossmargin.calculation.classified import ClassifiedTrades, classify_trades
 from crossmargin.calculation.clients import clients_of, rows_rejected
-from crossmargin.calculation.inputs import Inputs, ParsedInputs, read_inputs
+from crossmargin.calculation.input_tables import Inputs
+from crossmargin.calculation.inputs import ParsedInputs, read_inputs
 from crossmargin.calculation.kept import Kept
 from crossmargin.calculation.manifest import describe_run
-from crossmargin.calculation.margins import agree_offsets, margin_accounts, require_accounts
+from crossmargin.calculation.margins import (
+    agree_offsets,
+    margin_accounts,
+    naming_accounts,
+    require_accounts,
+)
 from crossmargin.calculation.netted import NettedBook, net_trades
 from crossmargin.calculation.policy_market import check_groups, policy_market
 from crossmargin.calculation.prepared import prepare_for_book
@@ -35,7 +41,6 @@ from crossmargin.instruments.basket_checks import check_baskets
 from crossmargin.io.column_map import ColumnsSource
 from crossmargin.io.tables import Source
 from crossmargin.margin.ccps import clearing_houses
-from crossmargin.margin.model import AmountError
 from crossmargin.market import Market
 from crossmargin.policies import Policy, read_policy
 from crossmargin.results.table import Table
@@ -128,7 +133,8 @@ def run(
         More than one in twenty rows of positions was rejected, or all occur more than once.
     """
     started = _now()
-    _check_arguments(market, policy, span_file, max_rejected)
+    check_market(market)
+    check_arguments(policy, span_file, max_rejected)
     execution = Execution(threads, backend, progress)
     rules = policy if isinstance(policy, Policy) else read_policy(policy)
     execution.tell("reading", 0.0)
@@ -152,7 +158,7 @@ def run(
             allow_empty=allow_empty,
         )
     )
-    _warn(parsed)
+    warn_of_rows(parsed)
     execution.tell("netting", 0.2)
     classified = classify_trades(parsed, rules)
     kept = Kept()
@@ -248,13 +254,9 @@ def _from_book(
     exceptions = log.table()
     rejected = rows_rejected(parsed, exceptions)
     clients = clients_of(parsed, classified, rejected)
-    try:
+    with naming_accounts(parsed.accounts, clients):
         margins = margin_accounts(netted.book, netted.elsewhere, models, execution)
         agreement = agree_offsets(netted.book, models, margins, clients, execution)
-    except AmountError as error:
-        number = int(clients.group_account[error.group])
-        name = parsed.accounts["account"][number].as_py()
-        raise InputError(f"account {name}: {error}; check the units of its quantities") from None
     execution.tell("agreement", 0.9)
     requirements = require_accounts(margins, agreement, clients)
     unused = unused_saving(
@@ -298,14 +300,16 @@ def _from_book(
     )
 
 
-def _check_arguments(
-    market: object, policy: object, span_file: object, max_rejected: object
-) -> None:
-    """Refuse unusable arguments before any file is read."""
+def check_market(market: object) -> None:
+    """Refuse what is not a market."""
     if not isinstance(market, Market):
         raise TypeError(
             f"market: got {market!r:.60}; give xm.read_market('yields.csv', as_of='2025-03-13')"
         )
+
+
+def check_arguments(policy: object, span_file: object, max_rejected: object) -> None:
+    """Refuse unusable arguments before any file is read."""
     if not isinstance(policy, str | Path | Policy | None):
         raise TypeError(f"policy: a name, a path or a Policy expected, got {policy!r:.60}")
     if not isinstance(span_file, str | Path | None):
@@ -316,13 +320,13 @@ def _check_arguments(
         raise InputError(f"max_rejected: {max_rejected} is negative; give 0 or more")
 
 
-def _warn(parsed: ParsedInputs) -> None:
-    """Warn of a book that is probably not the intended one, before computing anything."""
+def warn_of_rows(parsed: ParsedInputs, where: str = "see run.exceptions") -> None:
+    """Warn of a book that is probably not the intended one, and say where its rows are listed."""
     read, used = parsed.source[POSITIONS.name]["rows_read"], parsed.trades.row.size
     if read - used > MANY_REJECTED * read:
         warnings.warn(
             f"{read - used:,} of {read:,} rows of positions are rejected: the amounts of their "
-            "accounts are too low; see run.exceptions",
+            f"accounts are too low; {where}",
             InputWarning,
             stacklevel=3,
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from crossmargin.calculation.baskets import basket_notes_before_a_run
-from crossmargin.calculation.inputs import Inputs, market_notes, read_inputs
+from crossmargin.calculation.input_tables import Inputs
+from crossmargin.calculation.inputs import market_notes, read_inputs
 from crossmargin.cli.exits import exit_if_rejected
 from crossmargin.cli.inputs import InputOptions
 from crossmargin.cli.options import (

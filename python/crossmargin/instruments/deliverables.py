@@ -10,9 +10,15 @@ from crossmargin.arrays import Float, Integer
 from crossmargin.instruments.baskets import deliverable
 from crossmargin.instruments.contracts import Contract, last_delivery_day
 from crossmargin.instruments.conversion import conversion_factors
-from crossmargin.instruments.securities import CashFlows, Securities, accrued
+from crossmargin.instruments.securities import (
+    CashFlows,
+    Schedule,
+    Securities,
+    accrued,
+    schedule_of,
+)
 from crossmargin.instruments.terms import NOTHING, Line
-from crossmargin.market.curve import years_between
+from crossmargin.market.curve import Curve, years_between
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,57 @@ class Basket:
     delivery: np.datetime64
 
 
+@dataclass(frozen=True)
+class Bonds:
+    """The nominal securities that have not matured, B of them, and their schedule.
+
+    Attributes
+    ----------
+    alive : ndarray of int64, [B]
+        Their indices among all securities.
+    securities : Securities, [B]
+    schedule : Schedule, [B]
+    """
+
+    alive: Integer
+    securities: Securities
+    schedule: Schedule
+
+
 class BasketStore:
-    """A cache of the baskets of futures, which do not depend on the curve."""
+    """A cache of the schedules of bonds and the baskets of futures, of the curve only the latest.
+
+    Securities are compared by identity: a copy counts as different.
+    """
 
     def __init__(self) -> None:
         self._found: dict[tuple[Securities, Contract, np.datetime64], Basket] = {}
+        self._bonds: dict[tuple[Securities, np.datetime64], Bonds] = {}
+        self._flows: tuple[Bonds | None, Curve | None, CashFlows | None] = (None, None, None)
+        self._factors: dict[Contract, dict[tuple[object, ...], tuple[float, float]]] = {}
+
+    def for_another_day(self) -> BasketStore:
+        """Return an empty cache that still knows conversion factors, which depend on no day."""
+        store = BasketStore()
+        store._factors = self._factors
+        return store
+
+    def bonds(self, securities: Securities, as_of: np.datetime64) -> Bonds:
+        """Return the nominal securities that have not matured on a day."""
+        key = (securities, as_of)
+        if key not in self._bonds:
+            alive = np.flatnonzero(securities.nominal & (securities.maturity_date > as_of))
+            own = securities.take(alive)
+            self._bonds[key] = Bonds(alive, own, schedule_of(own, as_of))
+        return self._bonds[key]
+
+    def flows(self, bonds: Bonds, curve: Curve) -> CashFlows:
+        """Return the cash flows of bonds with their z-spreads over a curve."""
+        of, over, found = self._flows
+        if of is not bonds or over is not curve or found is None:
+            found = bonds.schedule.on(curve)
+            self._flows = bonds, curve, found
+        return found
 
     def of(
         self, securities: Securities, contract: Contract, bonds: Securities, as_of: np.datetime64
@@ -51,7 +103,7 @@ class BasketStore:
         Parameters
         ----------
         securities : Securities
-            All known securities, compared by identity: a copy counts as different.
+            All known securities.
         contract : Contract
         bonds : Securities
             Those that are nominal and have not matured.
@@ -63,12 +115,28 @@ class BasketStore:
         """
         key = (securities, contract, as_of)
         if key not in self._found:
-            self._found[key] = find_basket(contract, bonds, as_of)
+            known = self._factors.setdefault(contract, {})
+            self._found[key] = find_basket(contract, bonds, as_of, known)
         return self._found[key]
 
 
-def find_basket(contract: Contract, bonds: Securities, as_of: np.datetime64) -> Basket:
-    """Return the bonds that can be delivered into a Treasury future, with their factors."""
+def find_basket(
+    contract: Contract,
+    bonds: Securities,
+    as_of: np.datetime64,
+    known: dict[tuple[object, ...], tuple[float, float]],
+) -> Basket:
+    """Return the bonds that can be delivered into a Treasury future, with their factors.
+
+    Parameters
+    ----------
+    contract : Contract
+    bonds : Securities
+        Nominal, not matured.
+    as_of : datetime64[D]
+    known : dict
+        Conversion factor and offset by all terms that they depend on; new ones are added.
+    """
     into = deliverable(
         contract,
         issue_date=bonds.issue_date,
@@ -79,8 +147,20 @@ def find_basket(contract: Contract, bonds: Securities, as_of: np.datetime64) -> 
     bond = np.flatnonzero(into)
     chosen = bonds.take(bond)
     delivery = last_delivery_day(contract)
-    factor = conversion_factors(contract, chosen.coupon, chosen.maturity_date)
-    return Basket(bond, factor, -accrued(chosen, delivery) / factor, delivery)
+    days = (chosen.issue_date, chosen.maturity_date, chosen.first_coupon_date)
+    terms = list(
+        zip(chosen.coupon.tolist(), *(day.astype(np.int64).tolist() for day in days), strict=True)
+    )
+    new = np.flatnonzero([key not in known for key in terms])
+    if new.size:
+        fresh = chosen.take(new)
+        factor = conversion_factors(contract, fresh.coupon, fresh.maturity_date)
+        offset = -accrued(fresh, delivery) / factor
+        found = zip(factor.tolist(), offset.tolist(), strict=True)
+        known.update(zip((terms[n] for n in new.tolist()), found, strict=True))
+    pairs = np.array([known[key] for key in terms], dtype=np.float64).reshape(-1, 2)
+    factor, offset = np.ascontiguousarray(pairs.T)
+    return Basket(bond, factor, offset, delivery)
 
 
 def basket_lines(

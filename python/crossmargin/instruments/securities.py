@@ -123,26 +123,67 @@ def cash_flows(securities: Securities, curve: Curve) -> CashFlows:
     the constant z that reproduces the market price plus accrued interest. A security that is not
     issued yet pays nothing before its interest starts.
     """
+    return schedule_of(securities, curve.as_of).on(curve)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What the cash flows of securities are on one day, whatever the curve.
+
+    Attributes
+    ----------
+    ptr, date, time, amount
+        As in `CashFlows`.
+    priced : ndarray of int64, [P]
+        The securities with a market price.
+    dirty : ndarray of float64, [P]
+        Their prices with accrued interest.
+    row, own : ndarray of int64
+        Of each flow of these, the security among them and the flow among all.
+    """
+
+    ptr: Integer
+    date: Dates
+    time: Float
+    amount: Float
+    priced: Integer
+    dirty: Float
+    row: Integer
+    own: Integer
+
+    def on(self, curve: Curve) -> CashFlows:
+        """Return the cash flows with the z-spreads over a curve of the day."""
+        spread = np.zeros(self.ptr.size - 1)
+        if self.priced.size:
+            time = self.time[self.own]
+            value = self.amount[self.own] * curve.discount_factor(time)
+            spread[self.priced] = _spread(self.row, time, value, self.dirty)
+        return CashFlows(self.ptr, self.date, self.time, self.amount, spread)
+
+
+def schedule_of(securities: Securities, as_of: np.datetime64) -> Schedule:
+    """Return the schedule of nominal notes and bonds that mature after a day."""
     irregular = ~np.isnat(securities.first_coupon_date)
     start = _dated(securities)
     ptr, date, amount = coupon_amounts(
         securities.coupon,
         securities.maturity_date,
-        np.maximum(start, curve.as_of),
+        np.maximum(start, as_of),
         dated_date=np.where(irregular, start, np.datetime64("NaT", "D")),
         first_coupon_date=securities.first_coupon_date,
     )
-    time = years_between(curve.as_of, date)
-    spread = np.zeros(securities.cusip.size)
     priced = np.flatnonzero(~np.isnan(securities.price))
-    if priced.size:
-        dirty = securities.price[priced] + accrued(securities.take(priced), curve.as_of)
-        count = np.diff(ptr)[priced]
-        row = np.repeat(np.arange(priced.size), count)
-        own = np.repeat(ptr[priced] - np.cumsum(count) + count, count) + np.arange(count.sum())
-        value = amount[own] * curve.discount_factor(time[own])
-        spread[priced] = _spread(row, time[own], value, dirty)
-    return CashFlows(ptr, date, time, amount, spread)
+    count = np.diff(ptr)[priced]
+    return Schedule(
+        ptr=ptr,
+        date=date,
+        time=years_between(as_of, date),
+        amount=amount,
+        priced=priced,
+        dirty=securities.price[priced] + accrued(securities.take(priced), as_of),
+        row=np.repeat(np.arange(priced.size), count),
+        own=np.repeat(ptr[priced] - np.cumsum(count) + count, count) + np.arange(count.sum()),
+    )
 
 
 def accrued(securities: Securities, date: np.datetime64) -> Float:

@@ -15,7 +15,7 @@ from crossmargin.arrays import Dates, Float, Integer, Mask, Text
 from crossmargin.instruments.benchmarks import benchmarks
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.deliverables import BasketStore, basket_lines
-from crossmargin.instruments.securities import CashFlows, Securities, cash_flows
+from crossmargin.instruments.securities import CashFlows, Securities
 from crossmargin.instruments.short_rates import RATE_INDEX, rate_line
 from crossmargin.instruments.terms import (
     NOTHING,
@@ -121,19 +121,19 @@ def build_universe(
     market : Market
         Gives the curve, the fixings, and the factors of spreads and bases.
     baskets : BasketStore, optional
-        Keeps the baskets for later calls.
+        Keeps the baskets, and the schedules of bonds, for later calls.
 
     Returns
     -------
     Universe
     """
     own = securities.take(held)
-    alive = np.flatnonzero(securities.nominal & (securities.maturity_date > market.as_of))
-    bonds = securities.take(alive)
-    flows = cash_flows(bonds, market.curve)
+    baskets = baskets or BasketStore()
+    known = baskets.bonds(securities, market.as_of)
+    alive, bonds = known.alive, known.securities
+    flows = baskets.flows(known, market.curve)
     bond_of = np.full(securities.cusip.size, -1)
     bond_of[alive] = np.arange(alive.size)
-    baskets = baskets or BasketStore()
     valued = [
         *(_Valued.by_one(_spot_line(flows, b), b) for b in bond_of[held].tolist()),
         *(_Valued.by_one(line) for line in _cash_lines(cash_dates, market.as_of)),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,97 @@ def read_market(
     InputError
         A file cannot be used; the message names it, the row and what to do.
     """
-    day = as_of_date(as_of)
+    day = as_of_date(as_of)  # First, so that a mistake is reported before anything is read.
+    given = read_histories(
+        par_yields, basis=basis, fixings=fixings, sofr=sofr, spreads=spreads, columns=columns
+    )
+    return given.on(day)
+
+
+def read_markets(
+    par_yields: Source | Sequence[Source],
+    *,
+    days: Iterable[str | datetime.date | np.datetime64],
+    basis: Source | None = None,
+    fixings: Source | None = None,
+    sofr: Source | None = None,
+    spreads: Source | None = None,
+    columns: ColumnsSource | None = None,
+) -> Iterator[Market]:
+    """Return an iterator of the markets of many days from the same files, read once.
+
+    Parameters
+    ----------
+    par_yields, basis, fixings, sofr, spreads, columns
+        As in `read_market`.
+    days : iterable of str, date or datetime64[D]
+        As-of dates, in the order wanted.
+
+    Returns
+    -------
+    iterator of Market
+        Each as `read_market` returns it, made when it is asked for: what is dated later than its
+        day is not seen.
+
+    Raises
+    ------
+    InputError
+        As in `read_market`; for what depends on the day, when it is asked for.
+    """
+    given = read_histories(
+        par_yields, basis=basis, fixings=fixings, sofr=sofr, spreads=spreads, columns=columns
+    )
+    return map(given.on, days)
+
+
+@dataclass(frozen=True)
+class Histories:
+    """The histories of a market, as read: the same for every day.
+
+    Attributes
+    ----------
+    par_yields : pyarrow.Table
+    others : dict of str to pyarrow.Table
+        `basis`, `fixings`, `sofr` and `spreads`, those that were given.
+    source : dict of str to dict
+        What the manifest says of each.
+    notes : tuple of Note
+    synthetic : bool
+    """
+
+    par_yields: pa.Table
+    others: dict[str, pa.Table]
+    source: dict[str, dict[str, Any]]
+    notes: tuple[Note, ...]
+    synthetic: bool
+
+    def on(self, as_of: str | datetime.date | np.datetime64) -> Market:
+        """Return the market of a day; InputError if they give none."""
+        try:
+            return market_from_tables(
+                self.par_yields,
+                as_of=as_of_date(as_of),
+                **self.others,
+                source=self.source,
+                notes=self.notes,
+                synthetic=self.synthetic,
+            )
+        except InputError:
+            raise
+        except ValueError as error:
+            raise InputError(str(error)) from error
+
+
+def read_histories(
+    par_yields: Source | Sequence[Source],
+    *,
+    basis: Source | None,
+    fixings: Source | None,
+    sofr: Source | None,
+    spreads: Source | None,
+    columns: ColumnsSource | None,
+) -> Histories:
+    """Return the histories in the files of a market; see `read_market`."""
     names = None if columns is None else read_column_map(columns)
     source: dict[str, dict[str, Any]] = {}
     notes: list[Note] = []
@@ -90,17 +181,9 @@ def read_market(
             histories[schema.name] = usable_history(parsed.table, schema, value)
             if schema is SPREADS:
                 check_spreads(histories[schema.name])
-    try:
-        return market_from_tables(
-            yields.table,
-            as_of=day,
-            **histories,
-            source=source,
-            notes=tuple(notes),
-            synthetic=SYNTHETIC in yields.extra_columns,
-        )
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    return Histories(
+        yields.table, histories, source, tuple(notes), SYNTHETIC in yields.extra_columns
+    )
 
 
 def _read_yields(

@@ -109,15 +109,41 @@ class History(Frozen):
         """
         if self.short_rates is None:
             raise ValueError("the history has no short rates")
+        return read_only(self._node_zero_rates(0))
+
+    def continue_from(self, earlier: History) -> None:
+        """Take from another history what is computed row by row, for the rows both begin with.
+
+        Parameters
+        ----------
+        earlier : History
+            Of another day; what it has computed is used where it is of the same rule.
+        """
+        known: Float | None = vars(earlier).get("node_zero_rate")
+        one, other = self.short_rates, earlier.short_rates
+        if known is None or one is None or other is None or one.rule != other.rule:
+            return
+        size = min(self.date.size, earlier.date.size)
+        columns = ("date", "par_yield", "zero_rate")
+        if all(
+            np.array_equal(getattr(self, name)[:size], getattr(earlier, name)[:size])
+            for name in columns
+        ):
+            rates = np.concatenate([known[:size], self._node_zero_rates(size)])
+            vars(self)["node_zero_rate"] = read_only(rates)
+
+    def _node_zero_rates(self, first: int) -> Float:
+        """Return the zero rates at the nodes of the short rates from a row on."""
+        assert self.short_rates is not None
         rule = self.short_rates.rule
-        return read_only(
-            node_zero_rates(
-                rule.forwards,
-                self.date,
-                self.par_yield[:, rule.node],
-                self.zero_rate[:, 0],
-                self.zero_rate[:, rule.node],
-            )
+        if first == self.date.size:
+            return np.empty((0, len(rule.nodes)))
+        return node_zero_rates(
+            rule.forwards,
+            self.date[first:],
+            self.par_yield[first:, rule.node],
+            self.zero_rate[first:, 0],
+            self.zero_rate[first:, rule.node],
         )
 
     def zero_rate_change(self, horizon: int) -> Float:

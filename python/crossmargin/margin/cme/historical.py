@@ -176,8 +176,7 @@ def cme_cubes(
         )
     equivalent = equivalent or equivalents(universe, rules, market.as_of)
     pnl, stressed_pnl = (
-        revalue(universe.terms, shock, **execution.kernels)
-        for shock in (scaled.shock, plain.shock[stressed])
+        _of_contracts(universe, shock, execution) for shock in (scaled.shock, plain.shock[stressed])
     )
     # First the contracts stand still, so that cash stands still with the one that stands for it.
     pnl = _as_futures(where_it_moves(pnl, universe, scaled, scenarios), universe, equivalent)
@@ -189,10 +188,20 @@ def cme_cubes(
     return historical, periods, equivalent.priced
 
 
+def _of_contracts(universe: Universe, shock: Float, execution: Execution) -> Float:
+    """Return the P&L of the futures, and zero for all else, which has none of its own, [I x S]."""
+    future = np.flatnonzero(universe.root != "")
+    pnl = np.zeros((universe.root.size, len(shock)))
+    pnl[future] = revalue(universe.terms.of_instruments(future), shock, **execution.kernels)
+    return pnl
+
+
 def _as_futures(pnl: Float, universe: Universe, equivalent: Equivalents) -> Float:
     """Return P&L with futures-equivalents for Treasuries, and zero for forward cash legs."""
     contract, ratio = equivalent.contract, equivalent.ratio
-    out = np.where((universe.root != "")[:, None], pnl, 0.0)
+    out = np.zeros_like(pnl)
+    future = np.flatnonzero(universe.root != "")
+    out[future] = pnl[future]
     out[: contract.size] = exact.round_to_grid(ratio[:, None] * pnl[contract])
     return out
 

@@ -12,6 +12,7 @@ from crossmargin.results.schemas.attribution import (
 )
 from crossmargin.results.schemas.compare import COMPARE, REVALUATION
 from crossmargin.results.schemas.explain import EXPLAINED
+from crossmargin.results.schemas.replay import REPLAY
 from crossmargin.results.schemas.run import RUN_TABLES
 from crossmargin.results.schemas.stress import STRESS_COMPONENTS, STRESS_MOVES, STRESS_SCENARIOS
 from crossmargin.results.schemas.whatif import IMPACT_TABLE, IMPACTS, INCREMENTS, WHAT_IFS
@@ -19,6 +20,7 @@ from crossmargin.results.schemas.whatif import IMPACT_TABLE, IMPACTS, INCREMENTS
 SCHEMAS = (
     *RUN_TABLES,
     COMPARE,
+    REPLAY,
     WHAT_IFS,
     IMPACTS,
     INCREMENTS,
