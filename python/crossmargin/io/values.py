@@ -30,8 +30,7 @@ from crossmargin.io.limits import check_size
 MAGIC = b"crossmargin values 3\n"
 SIZE = 8
 """Bytes of a length, little-endian."""
-CODEC, LEVEL = "zstd", 1
-"""The quickest level of Zstandard."""
+CODEC = "zstd"
 TEXT = "text"
 """The type of a list of texts and nulls, as JSON."""
 ARRAYS = "bifuM"
@@ -77,22 +76,29 @@ def to_bytes(value: object, types: Sequence[type]) -> bytes:
     writer = _Writer({cls: _name(cls) for cls in types})
     tree = writer.node(value)
     header = json.dumps({"tree": tree, "blobs": writer.blobs}, allow_nan=False).encode()
-    return packed(b"".join((len(header).to_bytes(SIZE, "little"), header, *writer.data)))
+    return packed(len(header).to_bytes(SIZE, "little"), header, *writer.data)
 
 
-def packed(content: bytes) -> bytes:
+def packed(*content: bytes | memoryview) -> bytes:
     """Return the bytes of the file that has this content.
 
     Parameters
     ----------
-    content : bytes
+    *content : bytes
+        Its pieces, which are never in memory once more as a whole.
 
     Returns
     -------
     bytes
     """
-    data = pa.Codec(CODEC, compression_level=LEVEL).compress(content, asbytes=True)
-    return b"".join((MAGIC, len(content).to_bytes(SIZE, "little"), data))
+    size = sum(len(piece) for piece in content)
+    file = pa.BufferOutputStream()
+    file.write(MAGIC + size.to_bytes(SIZE, "little"))
+    # Arrow's own level of Zstandard is 1, the quickest.
+    with pa.CompressedOutputStream(file, CODEC) as stream:
+        for piece in content:
+            stream.write(piece)
+    return bytes(memoryview(file.getvalue()))
 
 
 def unpacked(data: bytes, *, label: str) -> memoryview:
@@ -208,7 +214,7 @@ class _Writer:
             data = _narrow(np.ascontiguousarray(array).reshape(-1)).view(np.uint8).data
             return self._blob(array.dtype.str, list(array.shape), data)
         texts = array.dtype.kind == "O" and array.ndim == 1
-        if texts and all(text is None or isinstance(text, str) for text in array):
+        if texts and all(issubclass(kind, str | None) for kind in set(map(type, array))):
             return self._texts(array.tolist())
         raise TypeError(f"an array of {array.dtype} cannot be kept")
 
