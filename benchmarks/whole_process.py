@@ -28,14 +28,16 @@ marks = [("imports", time.perf_counter())]
 def mark(stage, done):
     marks.append((stage, time.perf_counter()))
 folder, as_of = sys.argv[1:]
+from crossmargin.calculation.store import write_run
 import crossmargin as xm
+xm.run, xm.read_market  # imported when they are first used
 mark("market", 0.0)
 names = ("positions", "accounts", "securities", "par_yields", "basis")
 file = {name: f"{folder}/{name}.parquet" for name in names}
 market = xm.read_market(file.pop("par_yields"), as_of=as_of, basis=file.pop("basis"))
 run = xm.run(**file, market=market, progress=mark)
 mark("writing", 0.0)
-run.write(f"{folder}/results")
+write_run(run, f"{folder}/results")
 mark("end", 1.0)
 seconds = {}
 for (stage, begin), (_, end) in zip(marks, marks[1:]):

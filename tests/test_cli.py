@@ -269,7 +269,7 @@ def test_an_internal_error_ends_in_70(
     def fail(**_: object) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("crossmargin.cli.run.margin_book", fail)
+    monkeypatch.setattr("crossmargin.cli.margining.margin_book", fail)
     assert cli.main(["run", *write()]) == cli.INTERNAL == 70
     error = capsys.readouterr().err
     assert "a fault of ours" in error
@@ -306,7 +306,7 @@ def test_a_run_that_is_stopped_once_it_is_written_says_so(
 ) -> None:
     options = write()
     monkeypatch.setattr(
-        "crossmargin.cli.run.print_summary", lambda *_: signal.raise_signal(signal.SIGINT)
+        "crossmargin.cli.margining.print_summary", lambda *_: signal.raise_signal(signal.SIGINT)
     )
     assert cli.main(["run", *options]) == 130
     error = capsys.readouterr().err
@@ -464,7 +464,17 @@ def test_help_names_every_input_and_the_version_is_the_packages(
     assert re.fullmatch(r"crossmargin \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
 
 
-NO_USE_FOR = {"pandas", "polars", "numba", "scipy"}
+NO_USE_FOR = {
+    *("pandas", "polars", "numba", "scipy", "matplotlib", "openpyxl", "highspy", "QuantLib"),
+    *("pyarrow.dataset", "pyarrow.flight"),
+}
+"""Libraries that only some inputs, backends or questions need."""
+NOT_PLAIN = {
+    *("typer", "click", "pydantic", "rich.progress", "importlib.metadata"),
+    *("email", "difflib", "html", "xml.etree.ElementTree"),
+    *(f"crossmargin.{name}" for name in ("analysis", "optimise", "whatif", "sample", "cli.app")),
+}
+"""What a plain run has no use for, by name: each of them takes long to import."""
 
 
 @pytest.mark.parametrize(
@@ -495,7 +505,7 @@ def test_a_run_imports_no_library_it_has_no_use_for(
     assert done.returncode == cli.REJECTED
     imported = set(done.stderr.split())
     assert "pyarrow.parquet" in imported
-    assert not imported & {*NO_USE_FOR, "crossmargin.sample"}
+    assert imported & {*NO_USE_FOR, *NOT_PLAIN} == set()
 
 
 def test_questions_and_comparisons_import_none_either(write: Callable[..., list[str]]) -> None:
@@ -628,7 +638,7 @@ def test_no_memory_is_no_fault_of_the_program(
     def fail(**_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("crossmargin.cli.run.margin_book", fail)
+    monkeypatch.setattr("crossmargin.cli.margining.margin_book", fail)
     assert cli.main(["run", *write()]) == 2
     assert "there is not enough memory" in capsys.readouterr().err
 

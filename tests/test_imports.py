@@ -14,6 +14,7 @@ import crossmargin
 
 ROOT = Path(crossmargin.__file__).parent
 LAYERS = (
+    "version",
     "arrays",
     "conventions",
     "exact",

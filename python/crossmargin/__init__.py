@@ -1,45 +1,77 @@
 """Margin of a client book under CME-FICC cross-margining, by both clearing houses' models."""
 
-from importlib.metadata import version
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-from crossmargin.analysis.attribution import Attribution, attribute
-from crossmargin.analysis.compare import compare
-from crossmargin.analysis.explain import Explanation, explain
-from crossmargin.analysis.replay import Day, replay
-from crossmargin.analysis.revaluation import compare_revaluation
-from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
-from crossmargin.calculation.rebuild import rebuild_run
-from crossmargin.calculation.result import RunResult
-from crossmargin.calculation.run import rerun, run
-from crossmargin.calculation.store import read_run, write_run
-from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
-from crossmargin.exceptions import InputWarning
-from crossmargin.instruments.conversion import conversion_factor
-from crossmargin.instruments.treasury import price_from_yield, yield_from_price
-from crossmargin.io.baskets import deliverable_basket
-from crossmargin.io.market import read_market, read_markets
-from crossmargin.market import Market
-from crossmargin.market.rates import RateWarning
-from crossmargin.optimise.allocation import Allocation, allocate
-from crossmargin.policies import read_policy
-from crossmargin.whatif.files import answer_questions
-from crossmargin.whatif.session import Session
+from crossmargin.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from crossmargin.analysis.attribution import Attribution, attribute
+    from crossmargin.analysis.compare import compare
+    from crossmargin.analysis.explain import Explanation, explain
+    from crossmargin.analysis.replay import Day, replay
+    from crossmargin.analysis.revaluation import compare_revaluation
+    from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
+    from crossmargin.calculation.rebuild import rebuild_run
+    from crossmargin.calculation.result import RunResult
+    from crossmargin.calculation.run import rerun, run
+    from crossmargin.calculation.store import read_run, write_run
+    from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
+    from crossmargin.exceptions import InputWarning
+    from crossmargin.instruments.conversion import conversion_factor
+    from crossmargin.instruments.treasury import price_from_yield, yield_from_price
+    from crossmargin.io.baskets import deliverable_basket
+    from crossmargin.io.market import read_market, read_markets
+    from crossmargin.market import Market
+    from crossmargin.market.rates import RateWarning
+    from crossmargin.optimise.allocation import Allocation, allocate
+    from crossmargin.policies import read_policy
     from crossmargin.sample import sample_market
-else:
+    from crossmargin.whatif.files import answer_questions
+    from crossmargin.whatif.session import Session
 
-    def __getattr__(name: str) -> object:
-        """Import the sample when it is first used: a run does not need it."""
-        if name == "sample_market":
-            from crossmargin.sample import sample_market
-
-            return sample_market
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-__version__ = version("crossmargin")
+_HOMES = {
+    "Allocation": "optimise.allocation",
+    "Attribution": "analysis.attribution",
+    "Book": "engine",
+    "Cube": "engine",
+    "Day": "analysis.replay",
+    "Explanation": "analysis.explain",
+    "InputWarning": "exceptions",
+    "Market": "market",
+    "Measure": "engine",
+    "RateWarning": "market.rates",
+    "ReverseStress": "analysis.reverse_stress",
+    "RunResult": "calculation.result",
+    "Session": "whatif.session",
+    "allocate": "optimise.allocation",
+    "answer_questions": "whatif.files",
+    "attribute": "analysis.attribution",
+    "compare": "analysis.compare",
+    "compare_revaluation": "analysis.revaluation",
+    "conversion_factor": "instruments.conversion",
+    "deliverable_basket": "io.baskets",
+    "explain": "analysis.explain",
+    "price_from_yield": "instruments.treasury",
+    "read_market": "io.market",
+    "read_markets": "io.market",
+    "read_policy": "policies",
+    "read_run": "calculation.store",
+    "rebuild_run": "calculation.rebuild",
+    "replay": "analysis.replay",
+    "rerun": "calculation.run",
+    "reverse_stress": "analysis.reverse_stress",
+    "run": "calculation.run",
+    "sample_market": "sample",
+    "segment_tails": "engine",
+    "segment_tails_batches": "engine",
+    "tails": "engine",
+    "write_run": "calculation.store",
+    "yield_from_price": "instruments.treasury",
+}
+"""The module of each name below. It is imported when the name is first used: a process needs few
+of them, and all together take longer to import than a small book to margin."""
 
 __all__ = [
     "Allocation",
@@ -80,3 +112,33 @@ __all__ = [
     "write_run",
     "yield_from_price",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import a name or a module of the package when it is first used, and keep it."""
+        if name in _HOMES:
+            found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        else:
+            found = _module(name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    """Return all names, used or not."""
+    return sorted({*globals(), *__all__})
+
+
+def _module(name: str) -> ModuleType:
+    """Return a module of the package, such as `engine`; an attribute error if there is none."""
+    path = f"{__name__}.{name}"
+    lacking = f"module {__name__!r} has no attribute {name!r}"
+    if name.startswith("_"):
+        raise AttributeError(lacking)
+    try:
+        return import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name != path:
+            raise
+        raise AttributeError(lacking) from None

@@ -91,8 +91,14 @@ def texts(column: Column) -> Text:
     if len(array):
         _, offset, data = array.buffers()
         at = np.frombuffer(offset, np.int32, array.offset + len(array) + 1)[array.offset :]
-        raw = bytes(data or b"")
-        value[:] = [raw[first:last].decode() for first, last in pairwise(at.tolist())]
+        begin, end = int(at[0]), int(at[-1])
+        raw = bytes(memoryview(data)[begin:end] if end > begin else b"")
+        ends = pairwise((at - begin).tolist())
+        if raw.isascii():  # A piece of one text is made sooner than a text from a piece.
+            text = raw.decode()
+            value[:] = [text[first:last] for first, last in ends]
+        else:
+            value[:] = [raw[first:last].decode() for first, last in ends]
         value[~is_known(array)] = None
     return value
 

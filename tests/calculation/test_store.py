@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import crossmargin as xm
 from crossmargin.calculation.store import TYPES, stage_bytes, stage_from_bytes
@@ -299,6 +302,44 @@ def test_stages_take_a_tenth_of_their_size() -> None:
 def test_what_no_stage_holds_cannot_be_kept(value: object) -> None:
     with pytest.raises((TypeError, AttributeError)):
         stage_bytes(value)
+
+
+WHOLE = st.sampled_from(["i1", "i2", "i4", "i8", "M8[D]", "M8[s]"]).flatmap(
+    lambda kind: st.lists(
+        st.sampled_from([8, 16, 32, 64]).flatmap(
+            lambda bits: st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        ),
+        max_size=4,
+    ).map(
+        lambda numbers: np.array(numbers, "<i8").astype(f"<i{np.dtype(kind).itemsize}").view(kind)
+    )
+)
+
+
+@given(WHOLE)
+def test_whole_numbers_and_dates_come_back_from_fewer_bytes(array: npt.NDArray[Any]) -> None:
+    for shaped in (array, array.reshape(1, -1), array.reshape(-1, 1), array[::-1]):
+        back = stage_from_bytes(stage_bytes(shaped))
+        assert back.dtype == array.dtype
+        assert back.shape == shaped.shape
+        assert back.tobytes() == shaped.tobytes()
+
+
+def test_small_numbers_take_a_byte_each() -> None:
+    plain, wide = (
+        len(unpacked(stage_bytes(np.full(1000, number)), label="stage")) for number in (127, 2**40)
+    )
+    assert wide - plain == 7 * 1000
+
+
+@given(st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"]))))
+def test_a_column_of_texts_is_kept_as_the_json_of_its_list(texts: list[str | None]) -> None:
+    for column in (pa.array(texts, pa.string()), pa.chunked_array([texts, texts], pa.string())):
+        data = stage_bytes(column)
+        assert bytes(unpacked(data, label="stage")).endswith(
+            json.dumps(column.to_pylist()).encode()
+        )
+        assert stage_from_bytes(data).to_pylist() == column.to_pylist()
 
 
 def test_only_types_of_ours_are_made() -> None:

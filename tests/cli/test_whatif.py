@@ -12,7 +12,7 @@ import pytest
 
 import crossmargin as xm
 from crossmargin import cli
-from crossmargin.cli.app import main
+from crossmargin.cli import main
 
 ACCOUNT = "000003"
 

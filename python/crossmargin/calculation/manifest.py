@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from crossmargin.io.parse import describe_file
 from crossmargin.margin.ccps import clearing_houses
 from crossmargin.market import Market
 from crossmargin.policies import Policy
+from crossmargin.version import __version__
 
 
 def describe_run(
@@ -47,7 +47,7 @@ def describe_run(
     return {
         "synthetic": models.market.synthetic,
         "versions": {
-            "crossmargin": version("crossmargin"),
+            "crossmargin": __version__,
             "python": platform.python_version(),
             "numpy": np.__version__,
             "pyarrow": pa.__version__,

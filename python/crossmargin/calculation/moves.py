@@ -151,7 +151,8 @@ def movable(batch: Batch, models: PreparedModels, may: Mask | None = None) -> Mo
         [row[~at], *(account * len(SEGMENTS) + place for place in (CME_XM, CME_OTHER))]
     )
     column = np.concatenate([book.column[~at], instrument, instrument])
-    order = np.lexsort((column, element_row))
+    # Three runs in order: a stable sort merges them.
+    order = np.argsort(element_row * book.columns + column, kind="stable")
     count = np.bincount(element_row, minlength=book.rows)
     stays = np.count_nonzero(~at)
     places = Book(

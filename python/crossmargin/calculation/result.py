@@ -107,15 +107,17 @@ class RunResult:
     manifest: dict[str, Any]
     stages: Stages | None = field(default=None, repr=False, compare=False)
 
-    def write(self, out: str | Path, files: Mapping[str, bytes] | None = None) -> Path:
+    def write(
+        self, out: str | Path, files: Mapping[str, bytes | Callable[[], bytes]] | None = None
+    ) -> Path:
         """Write the tables (Parquet) and the manifest to a directory, all or nothing.
 
         Parameters
         ----------
         out : str or Path
             The directory.
-        files : mapping of str to bytes, optional
-            Other files beside them, by name; see `write_run`.
+        files : mapping of str to bytes or callable, optional
+            Other files beside them, by name, or what makes their bytes; see `write_run`.
 
         Raises
         ------

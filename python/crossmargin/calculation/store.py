@@ -141,8 +141,8 @@ def write_run(result: RunResult, out: str | Path) -> Path:
     written = (getattr(stages, name) for name in _WRITTEN)
     market = stages.models.market
     moved = None if market is stages.parsed.market else market
-    data = stage_bytes((result.manifest["run_id"], *written, stages.models.policy, moved))
-    return result.write(out, files={STAGES: data})
+    kept = (result.manifest["run_id"], *written, stages.models.policy, moved)
+    return result.write(out, files={STAGES: lambda: stage_bytes(kept)})
 
 
 def read_run(

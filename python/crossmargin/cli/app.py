@@ -1,17 +1,10 @@
-"""The application: its subcommands, and the only place where errors become exit codes."""
+"""The application: its subcommands and their options. Needs typer."""
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import importlib.metadata
-import io
-import os
-import signal
-import sys
-import traceback
 from collections import Counter
-from typing import Annotated, Any, NoReturn
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -19,7 +12,7 @@ from typer.core import TyperCommand
 from crossmargin.cli.attribute import attribute
 from crossmargin.cli.check import check
 from crossmargin.cli.compare import compare
-from crossmargin.cli.exits import INTERNAL, STOPS, UNUSABLE, StoppedError, complain, stop
+from crossmargin.cli.exits import UNUSABLE, complain
 from crossmargin.cli.explain import explain
 from crossmargin.cli.optimise import optimise
 from crossmargin.cli.output import print_line
@@ -29,6 +22,7 @@ from crossmargin.cli.run import run
 from crossmargin.cli.sample import sample
 from crossmargin.cli.whatif import whatif
 from crossmargin.exceptions import InputError
+from crossmargin.version import __version__
 
 # typer exports one kind of usage error. Where the others are differs by its version.
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -60,7 +54,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        print_line(f"crossmargin {importlib.metadata.version('crossmargin')}")
+        print_line(f"crossmargin {__version__}")
         raise typer.Exit
 
 
@@ -82,37 +76,16 @@ for subcommand in (
 app.add_typer(policies)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code; errors become exit codes only here.
+def run_app(arguments: Sequence[str]) -> int:
+    """Run a subcommand and return its exit code; say what is wrong with a command line.
 
     Parameters
     ----------
     arguments
-        Those of the command line, without the program's name; default: those of this process.
-
-    Returns
-    -------
-    int
-        0 done; 3 written, some rows rejected; 2 unusable input or output, nothing written; 70
-        internal error; 128 + its number for a signal.
+        Those of the command line, without the program's name.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    # An ignored signal stays ignored: `nohup` ignores SIGHUP.
-    heard = [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = [(number, signal.signal(number, stop)) for number in heard]
     try:
-        return app(arguments, standalone_mode=False) or 0
-    except StoppedError as stopped:
-        complain(f"stopped by {signal.Signals(stopped.number).name}{stopped.outcome}")
-        return 128 + stopped.number
-    except SystemExit:
-        # rich and typer end like this if the reader of their output has left, as `head` does.
-        return 0
-    except InputError as error:
-        complain(str(error))
-        return UNUSABLE
+        return app(list(arguments), standalone_mode=False) or 0
     except UsageError as error:
         # Without arguments the help has been printed, and there is no message.
         if message := error.format_message():
@@ -121,33 +94,3 @@ def main(arguments: list[str] | None = None) -> int:
             path = error.ctx.command_path if error.ctx else "crossmargin"
             complain(f"{message}{end} See `{path} --help`.")
         return UNUSABLE
-    except OSError as error:
-        # Errors on inputs and results have their own type. This one is standard output's.
-        complain(f"cannot go on: {error}")
-        return UNUSABLE
-    except MemoryError:
-        complain("there is not enough memory; give a smaller book, or run it on a larger machine")
-        return UNUSABLE
-    except Exception:
-        complain(
-            "internal error; this is a fault of the program, not of your input. "
-            "Please report it with the lines above.",
-            above=traceback.format_exc(),
-        )
-        return INTERNAL
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
-
-
-def command() -> NoReturn:
-    """Run the command and end the process with its exit code."""
-    # Imported objects stay. The garbage collector need not scan them again and again.
-    gc.freeze()
-    code = main()
-    for stream in (sys.stdout, sys.stderr):
-        # The reader of our output may have left.
-        with contextlib.suppress(OSError):
-            stream.flush()
-    # Arrow's threads may still be starting; an ordinary exit can then abort the process.
-    os._exit(code)

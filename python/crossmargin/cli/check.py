@@ -5,7 +5,7 @@ from __future__ import annotations
 from crossmargin.calculation.baskets import basket_notes_before_a_run
 from crossmargin.calculation.input_tables import Inputs
 from crossmargin.calculation.inputs import market_notes, read_inputs
-from crossmargin.cli.exits import exit_if_rejected
+from crossmargin.cli.exits import exit_code
 from crossmargin.cli.inputs import InputOptions
 from crossmargin.cli.options import (
     AccountsFile,
@@ -54,7 +54,7 @@ def check(
     observed_margins: ObservedMarginsFile = None,
     columns: ColumnsFile = None,
     cycle: Cycle = "EOD",
-) -> None:
+) -> int:
     """Read the inputs of a run and say what it would set aside, without computing or writing.
 
     Exit codes are those of `run`: 0; 3, some rows would be rejected; 2, an input cannot be used.
@@ -92,4 +92,4 @@ def check(
     exceptions = log.table()
     source = {**read.source, **read.market.source}
     show(lambda console: print_check(source, exceptions, console))
-    exit_if_rejected(counts(exceptions))
+    return exit_code(counts(exceptions))

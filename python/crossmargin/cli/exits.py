@@ -8,8 +8,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import typer
-
 from crossmargin.exceptions import CODES
 from crossmargin.io.results import holds_results
 from crossmargin.results.shown import shown
@@ -45,10 +43,9 @@ def telling(out: Path) -> Iterator[set[str]]:
         raise
 
 
-def exit_if_rejected(counts: Mapping[str, int]) -> None:
-    """Exit with code 3 if one of these exception codes is that of rejected rows."""
-    if any(CODES[code].severity == "rejected" for code in counts):
-        raise typer.Exit(REJECTED)
+def exit_code(counts: Mapping[str, int]) -> int:
+    """Return 3 if one of these exception codes is that of rejected rows, else 0."""
+    return REJECTED if any(CODES[code].severity == "rejected" for code in counts) else 0
 
 
 def complain(message: str, *, above: str = "") -> None:

@@ -20,25 +20,25 @@ OF_THE_MARKET = ("par_yields", "as_of", "basis", "fixings", "sofr", "spreads", "
 class InputOptions:
     """The inputs of `run` and `check`; the fields are the options with these names."""
 
-    positions: Path | None
-    accounts: Path | None
-    securities: Path | None
-    par_yields: list[Path] | None
-    as_of: str | None
-    firms: Path | None
-    basis: Path | None
-    settlements: Path | None
-    fixings: Path | None
-    sofr: Path | None
-    spreads: Path | None
-    policy: str | None
-    ficc_cube: Path | None
-    cme_cube: Path | None
-    span_file: Path | None
-    volumes: Path | None
-    observed_margins: Path | None
-    columns: Path | None
-    cycle: str
+    positions: Path | None = None
+    accounts: Path | None = None
+    securities: Path | None = None
+    par_yields: list[Path] | None = None
+    as_of: str | None = None
+    firms: Path | None = None
+    basis: Path | None = None
+    settlements: Path | None = None
+    fixings: Path | None = None
+    sofr: Path | None = None
+    spreads: Path | None = None
+    policy: str | None = None
+    ficc_cube: Path | None = None
+    cme_cube: Path | None = None
+    span_file: Path | None = None
+    volumes: Path | None = None
+    observed_margins: Path | None = None
+    columns: Path | None = None
+    cycle: str = "EOD"
 
     def check_given(self, what: str) -> None:
         """Refuse a command without a required input; `what` ends the message."""

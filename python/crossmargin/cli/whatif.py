@@ -10,7 +10,7 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
-from crossmargin.cli.exits import exit_if_rejected
+from crossmargin.cli.exits import exit_code
 from crossmargin.cli.finished import RESULTS, ResultsDir, finished_run
 from crossmargin.cli.options import Threads
 from crossmargin.cli.output import print_line, show
@@ -100,7 +100,7 @@ def whatif(
     file: QuestionsFile = None,
     out: AnswersFile = None,
     threads: Threads = None,
-) -> None:
+) -> int:
     """Show what trades and moves would change in an account: before, after, and the parts.
 
     An instrument need not be in the book: a security of the run's securities, or a listed
@@ -119,8 +119,7 @@ def whatif(
     with _asking():
         session = Session(finished_run(results, threads), threads=threads)
         if file is not None:
-            _answer_file(session, file, out, threads)
-            return
+            return _answer_file(session, file, out, threads)
         assert account is not None
         _find(session, account, new=new)
         written: pa.Table | None = None
@@ -138,17 +137,18 @@ def whatif(
             show(lambda console: print_impact(impact, title, console))
         if out is not None:
             print_line(f"File: {out}")
+    return 0
 
 
-def _answer_file(session: Session, file: Path, out: Path | None, threads: int | None) -> None:
-    """Answer the questions of a file, and exit with 3 if rows were set aside."""
+def _answer_file(session: Session, file: Path, out: Path | None, threads: int | None) -> int:
+    """Answer the questions of a file; return the exit code, 3 if rows were set aside."""
     answered = answer_questions(session, file, threads=threads)
     answers, exceptions = answered.answers.to_arrow(), answered.exceptions.to_arrow()
     _write(answers, out)
     show(lambda console: print_answers(answers, exceptions, console))
     if out is not None:
         print_line(f"File: {out}")
-    exit_if_rejected(counts(exceptions))
+    return exit_code(counts(exceptions))
 
 
 def _write(table: pa.Table, out: Path | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -194,6 +193,8 @@ def _words(value: Any, key: str) -> tuple[str, ...]:
 
 
 def _near(name: str, known: Mapping[str, Any]) -> str:
+    import difflib  # only a mistake needs it
+
     close = difflib.get_close_matches(name[:100], known, n=1)
     return f"; do you mean `{close[0]}`?" if close else f"; known: {', '.join(known)}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -210,6 +209,11 @@ def _plain_name(name: str) -> str:
 
 def _near_names(extra: tuple[str, ...], known: list[str]) -> dict[str, str]:
     """Return the unknown names that are close to a known one, by that known name."""
+    if not extra:
+        return {}
+    # Most files have no other columns.
+    import difflib
+
     near = {}
     for name in extra[:_MOST_NAMES_COMPARED]:
         close = difflib.get_close_matches(_plain_name(name), known, n=1, cutoff=_NEAR)

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def write_results(
     out: str | Path,
     tables: Mapping[str, pa.Table],
     manifest: Mapping[str, Any],
-    files: Mapping[str, bytes] | None = None,
+    files: Mapping[str, bytes | Callable[[], bytes]] | None = None,
     *,
     what: str = RESULTS,
 ) -> Path:
@@ -61,7 +61,8 @@ def write_results(
         Plain JSON; its `run_id` goes into each table's metadata. A list `files` is added, with the
         size and SHA-256 of every file.
     files
-        Other files beside the tables, by name.
+        Other files beside the tables, by name: their bytes, or what makes them while the tables are
+        written.
     what
         `RESULTS` or `ALLOCATION`.
 
@@ -89,21 +90,22 @@ def write_results(
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target, partial(_added, what=what)) as fresh:
             fresh.mkdir()
-            names = list(tables)
+            contents = [*(files or {}).items()]
+            contents += [(f"{name}.parquet", table) for name, table in tables.items()]
             described: dict[str, dict[str, Any]] = {}
-            for name, data in (files or {}).items():
-                (fresh / name).write_bytes(data)
-                flush(fresh / name)
-                described[name] = _described(fresh / name)
 
             def write(first: int, last: int) -> None:
-                for name in names[first:last]:
-                    path = fresh / f"{name}.parquet"
-                    _write_table(tables[name].replace_schema_metadata(metadata), path)
-                    described[path.name] = _described(path)
+                for name, content in contents[first:last]:
+                    path = fresh / name
+                    if isinstance(content, pa.Table):
+                        _write_table(content.replace_schema_metadata(metadata), path)
+                    else:
+                        path.write_bytes(content if isinstance(content, bytes) else content())
+                        flush(path)
+                    described[name] = _described(path)
 
             # Compression, writing and hashing release the interpreter's lock.
-            run_blocks(write, range(len(names) + 1), threads=None, unit="tables")
+            run_blocks(write, range(len(contents) + 1), threads=None, unit="files")
             content = {**mark, **manifest, "files": dict(sorted(described.items()))}
             text = json.dumps(content, indent=2, allow_nan=False) + "\n"
             (fresh / MANIFEST).write_text(text, encoding="utf-8")

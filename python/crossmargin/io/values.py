@@ -2,8 +2,9 @@
 
 A file is a line that says so, the size of the content, and the content in Zstandard. The content is
 the length of a header, the header, and the bytes of arrays. The header is JSON: a tree of the
-values, and of each array its type, shape and length. Arrow columns are taken apart into arrays and
-texts, since Arrow's own reader ends the process on damaged bytes.
+values, and of each array its type, shape and length. Whole numbers and dates take as few bytes as
+the largest of an array needs; how many follows from its shape and length. Arrow columns are taken
+apart into arrays and texts, since Arrow's own reader ends the process on damaged bytes.
 """
 
 from __future__ import annotations
@@ -26,15 +27,18 @@ from crossmargin import columns
 from crossmargin.exceptions import InputError
 from crossmargin.io.limits import check_size
 
-MAGIC = b"crossmargin values 2\n"
+MAGIC = b"crossmargin values 3\n"
 SIZE = 8
 """Bytes of a length, little-endian."""
-CODEC, LEVEL = "zstd", 1
-"""The quickest level of Zstandard: it shrinks stages twelve times, quicker than they are hashed."""
+CODEC = "zstd"
 TEXT = "text"
 """The type of a list of texts and nulls, as JSON."""
 ARRAYS = "bifuM"
 """Kinds of NumPy arrays: flags, numbers and dates."""
+WHOLE = "iM"
+"""Kinds of them that are whole numbers, with or without a sign."""
+WIDTHS = (1, 2, 4)
+"""Bytes that a whole number may take instead of its own number of bytes."""
 NUMBERS: Mapping[str, tuple[str, Callable[[columns.Column], npt.NDArray[Any]]]] = {
     str(pa.float64()): ("<f8", columns.numbers),
     str(pa.int64()): ("<i8", columns.integers),
@@ -72,22 +76,29 @@ def to_bytes(value: object, types: Sequence[type]) -> bytes:
     writer = _Writer({cls: _name(cls) for cls in types})
     tree = writer.node(value)
     header = json.dumps({"tree": tree, "blobs": writer.blobs}, allow_nan=False).encode()
-    return packed(b"".join((len(header).to_bytes(SIZE, "little"), header, *writer.data)))
+    return packed(len(header).to_bytes(SIZE, "little"), header, *writer.data)
 
 
-def packed(content: bytes) -> bytes:
+def packed(*content: bytes | memoryview) -> bytes:
     """Return the bytes of the file that has this content.
 
     Parameters
     ----------
-    content : bytes
+    *content : bytes
+        Its pieces, which are never in memory once more as a whole.
 
     Returns
     -------
     bytes
     """
-    data = pa.Codec(CODEC, compression_level=LEVEL).compress(content, asbytes=True)
-    return b"".join((MAGIC, len(content).to_bytes(SIZE, "little"), data))
+    size = sum(len(piece) for piece in content)
+    file = pa.BufferOutputStream()
+    file.write(MAGIC + size.to_bytes(SIZE, "little"))
+    # Arrow's own level of Zstandard is 1, the quickest.
+    with pa.CompressedOutputStream(file, CODEC) as stream:
+        for piece in content:
+            stream.write(piece)
+    return bytes(memoryview(file.getvalue()))
 
 
 def unpacked(data: bytes, *, label: str) -> memoryview:
@@ -167,7 +178,7 @@ class _Writer:
 
     def __init__(self, names: Mapping[type, str]) -> None:
         self.blobs: list[list[Any]] = []
-        self.data: list[bytes] = []
+        self.data: list[bytes | memoryview] = []
         self._names = names
 
     def node(self, value: Any) -> Any:
@@ -200,17 +211,17 @@ class _Writer:
 
     def _array(self, array: npt.NDArray[Any]) -> Any:
         if array.dtype.kind in ARRAYS:
-            data = np.ascontiguousarray(array).tobytes()
+            data = _narrow(np.ascontiguousarray(array).reshape(-1)).view(np.uint8).data
             return self._blob(array.dtype.str, list(array.shape), data)
         texts = array.dtype.kind == "O" and array.ndim == 1
-        if texts and all(text is None or isinstance(text, str) for text in array):
+        if texts and all(issubclass(kind, str | None) for kind in set(map(type, array))):
             return self._texts(array.tolist())
         raise TypeError(f"an array of {array.dtype} cannot be kept")
 
     def _column(self, column: pa.Array | pa.ChunkedArray) -> Any:
         kind = column.type
         if pa.types.is_string(kind):
-            return {"column": ["string", self._texts(columns.texts(column).tolist())]}
+            return {"column": ["string", self._blob(TEXT, [len(column)], _json(column))]}
         if kind == columns.TEXT:
             number, different = columns.encoded(column)
             words = self._texts(columns.texts(different).tolist())
@@ -224,7 +235,7 @@ class _Writer:
     def _texts(self, texts: list[str | None]) -> Any:
         return self._blob(TEXT, [len(texts)], json.dumps(texts).encode())
 
-    def _blob(self, dtype: str, shape: list[int], data: bytes) -> dict[str, int]:
+    def _blob(self, dtype: str, shape: list[int], data: bytes | memoryview) -> dict[str, int]:
         self.blobs.append([dtype, shape, len(data)])
         self.data.append(data)
         return {"blob": len(self.blobs) - 1}
@@ -295,11 +306,15 @@ class _Reader:
             words[:] = texts
             return words
         kind = _dtype(dtype, ARRAYS)
-        if any(type(n) is not int or n < 0 for n in shape) or (
-            math.prod(shape) * kind.itemsize != len(data)
-        ):
+        if any(type(n) is not int or n < 0 for n in shape):
             raise ValueError(f"an array of shape {shape!r:.40}")
-        return np.frombuffer(data, kind).reshape(shape).copy()
+        stored = _stored(kind, len(data) // max(math.prod(shape), 1))
+        if math.prod(shape) * stored.itemsize != len(data):
+            raise ValueError(f"an array of shape {shape!r:.40}")
+        cells = np.frombuffer(data, stored)
+        if stored != kind:
+            cells = cells.astype(f"<i{kind.itemsize}").view(kind)
+        return cells.reshape(shape).copy()
 
     def _column(self, content: Any) -> pa.Array:
         kind, *parts = content
@@ -377,6 +392,40 @@ def _is_of(array: npt.NDArray[Any], scalar: Any) -> bool:
 @cache
 def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
+
+
+def _narrow(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return whole numbers in as few bytes as they fit into, other arrays as they are."""
+    if array.dtype.kind not in WHOLE or not array.size:
+        return array
+    number = array.view(f"<i{array.dtype.itemsize}")
+    least, most = number.min(), number.max()
+    for width in WIDTHS:
+        if (
+            width < array.dtype.itemsize
+            and -(1 << 8 * width - 1) <= least <= most < 1 << 8 * width - 1
+        ):
+            return number.astype(f"<i{width}")
+    return number
+
+
+def _stored(kind: np.dtype[Any], width: int) -> np.dtype[Any]:
+    """Return the type of the cells of an array in the file, which take `width` bytes each."""
+    narrow = kind.kind in WHOLE and width in WIDTHS and width < kind.itemsize
+    return np.dtype(f"<i{width}") if narrow else kind
+
+
+def _json(column: columns.Column) -> bytes:
+    """Return a column of texts as a JSON list, each different text made JSON once."""
+    number, different = columns.encoded(column)
+    encode = json.JSONEncoder().encode
+    words = [f"{encode(text)}, " for text in columns.texts(different).tolist()]
+    number = np.where(number < 0, len(words), number)
+    # Offsets of 64 bits: all texts together may be longer than any input.
+    listed = columns.text_column([*words, "null, "]).cast(pa.large_string())
+    _, ends, data = listed.take(columns.column(number)).buffers()
+    size = int(np.frombuffer(ends, np.int64)[len(number)]) if len(number) else 0
+    return b"".join((b"[", memoryview(data)[: size - 2] if size else b"", b"]"))
 
 
 def _date(content: Any) -> np.datetime64:

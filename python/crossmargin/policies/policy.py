@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -248,6 +247,8 @@ def _check_heads(data: Mapping[str, Any], where: str) -> None:
     known = ["name", "title", "authority", "effective_from", "extends", "charge", "ccp", *SECTIONS]
     unknown = sorted(set(data) - set(known))
     if unknown:
+        import difflib  # only a mistake needs it
+
         near = difflib.get_close_matches(unknown[0][:100], known, n=1)
         advice = f"do you mean {near[0]}?" if near else "remove it"
         raise InputError(f"{where}: unknown entry {unknown[0][:100]!r}; {advice}")

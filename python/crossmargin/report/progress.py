@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 PATIENCE = 1.0
 """Seconds before anything is shown."""
@@ -26,25 +29,19 @@ class DelayedProgress:
     """
 
     def __init__(self, console: Console, *, patience: float = PATIENCE) -> None:
-        self._shown = console.is_terminal
-        self._bar = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-        )
-        self._task = self._bar.add_task("reading", total=1.0)
-        self._timer = threading.Timer(patience, self._bar.start)
-        self._timer.daemon = True
+        self._bar = _bar(console) if console.is_terminal else None
+        if self._bar is not None:
+            self._task = self._bar.add_task("reading", total=1.0)
+            self._timer = threading.Timer(patience, self._bar.start)
+            self._timer.daemon = True
 
     def __call__(self, stage: str, done: float) -> None:
         """Show what is under way, and how much of it is done."""
-        self._bar.update(self._task, description=stage, completed=done)
+        if self._bar is not None:
+            self._bar.update(self._task, description=stage, completed=done)
 
     def __enter__(self) -> DelayedProgress:
-        if self._shown:
+        if self._bar is not None:
             self._timer.start()
         return self
 
@@ -54,7 +51,22 @@ class DelayedProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._shown:
+        if self._bar is not None:
             self._timer.cancel()
             self._timer.join()
             self._bar.stop()
+
+
+def _bar(console: Console) -> Progress:
+    """Return a bar that is not yet shown."""
+    # Where output is piped, nothing needs it.
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from decimal import Decimal
-from html import escape
 from typing import Any
 
 import pyarrow as pa
@@ -54,6 +53,9 @@ def as_text(table: pa.Table) -> str:
 
 def as_html(table: pa.Table) -> str:
     """Return a table's size and the first rows of all columns, as HTML."""
+    # Only notebooks ask for it.
+    from html import escape
+
     head = "".join(f"<th>{escape(shown(name))}</th>" for name in table.column_names)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(_cell(cell))}</td>" for cell in row.values()) + "</tr>"
