@@ -9,7 +9,7 @@ import json
 import numpy as np
 import pytest
 import QuantLib as ql  # noqa: N813  (its usual name)
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crossmargin.instruments.treasury import price_from_yield, yield_from_price
@@ -140,6 +140,7 @@ def test_a_grid_of_bonds_and_dates_against_quantlib(convention):
     rate=st.floats(-20.0, 50.0),
     convention=st.sampled_from(["treasury", "street"]),
 )
+@example(coupon=10.875, days=10101, rate=-7.5, convention="street")
 def test_yield_undoes_price(coupon, days, rate, convention):
     terms = {
         "coupon_pct": coupon,
@@ -153,6 +154,21 @@ def test_yield_undoes_price(coupon, days, rate, convention):
     found = yield_from_price(clean=price.clean, **terms).yield_pct
     assert found == pytest.approx(rate, abs=1e-10 * (1.0 + 365.0 / days))
     assert price_from_yield(yield_pct=rate + 0.01, **terms).dirty < price.dirty
+
+
+@pytest.mark.parametrize("convention", ["treasury", "street"])
+def test_a_first_step_too_far_is_made_good(convention):
+    # From the coupon the first step of some of these ends near -199%, far below the yield.
+    years, rate = np.meshgrid(np.arange(20, 41), np.linspace(-20.0, -2.0, 37))
+    terms = {
+        "coupon_pct": 10.875,
+        "maturity": np.datetime64("2025-03-13") + (365 * years).astype("timedelta64[D]"),
+        "settlement": "2025-03-13",
+        "convention": convention,
+    }
+    price = price_from_yield(yield_pct=rate, **terms)
+    found = yield_from_price(clean=price.clean, **terms).yield_pct
+    np.testing.assert_allclose(found, rate, rtol=0.0, atol=1e-10)
 
 
 @given(st.permutations(range(6)))

@@ -31,7 +31,10 @@ Convention = Literal["treasury", "street"]
 LOWEST_YIELD, HIGHEST_YIELD = -1.99, 1e9
 """Decimal; at -2 a half-year discounts by an infinite factor."""
 
-MAX_STEPS = 200
+MAX_STEPS = 2000
+"""Ten are usual. But if the first step of a long bond ends near -199%, every further one raises
+1 + y/2 by a share of about one over its number of half-years only.
+"""
 
 
 @dataclass(frozen=True)
