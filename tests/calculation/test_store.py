@@ -226,6 +226,17 @@ def test_a_small_file_does_not_fill_the_memory() -> None:
         stage_from_bytes(file_of({"list": [{"blob": 0}, {"blob": 0}]}, EIGHT))
 
 
+def test_numbers_that_take_fewer_bytes_count_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crossmargin.io.limits.SMALL", 80_000)
+    monkeypatch.setattr("crossmargin.io.limits.MAX_RATIO", 1)
+    few, many = ([("<i8", [500], bytes(500))] * times for times in (19, 20))
+    tree = {"list": [{"blob": number} for number in range(19)]}
+    assert len(stage_from_bytes(file_of(tree, *few))) == 19
+    # None of them has to be asked for.
+    with pytest.raises(InputError, match=r"^stage: unpacks to more than 80,000 bytes"):
+        stage_from_bytes(file_of(tree, *many))
+
+
 @pytest.mark.parametrize("shape", [[9], [-8], [-2, -4], [2**70, 8], [8.0], [True] * 8, 8, None])
 def test_an_array_has_the_shape_of_its_bytes(shape: Any) -> None:
     with pytest.raises(InputError):

@@ -152,6 +152,7 @@ def from_bytes(data: bytes, types: Sequence[type], *, label: str) -> Any:
         end = SIZE + int.from_bytes(content[:SIZE], "little")
         header = json.loads(bytes(content[SIZE:end]))
         reader = _Reader({_name(cls): cls for cls in types}, header["blobs"], content, end)
+        check_size(reader.size, len(data), label)
         return reader.value(header["tree"], DEEPEST)
     except InputError:  # It says what is wrong.
         raise
@@ -241,18 +242,52 @@ class _Writer:
         return {"blob": len(self.blobs) - 1}
 
 
+@dataclasses.dataclass(frozen=True)
+class _Blob:
+    """An array as it lies in a file; `kind` is None for texts, `size` its bytes once read."""
+
+    kind: np.dtype[Any] | None
+    stored: np.dtype[Any] | None
+    shape: Sequence[int]
+    data: memoryview
+    size: int
+
+
+def _blob(dtype: str, shape: list[int], data: memoryview) -> _Blob:
+    """Return an array whose bytes are as many as its type and shape say."""
+    if dtype == TEXT:
+        return _Blob(None, None, shape, data, len(data))
+    kind = _dtype(dtype, ARRAYS)
+    if any(type(n) is not int or n < 0 for n in shape):
+        raise ValueError(f"an array of shape {shape!r:.40}")
+    count = math.prod(shape)
+    stored = _stored(kind, len(data) // max(count, 1))
+    if count * stored.itemsize != len(data):
+        raise ValueError(f"an array of shape {shape!r:.40}")
+    return _Blob(kind, stored, shape, data, count * kind.itemsize)
+
+
 class _Reader:
-    """Turns nodes of a tree into values."""
+    """Turns nodes of a tree into values.
+
+    Attributes
+    ----------
+    size : int
+        Bytes of the header and of all arrays once each number has its own number of bytes.
+    """
 
     def __init__(
         self, types: Mapping[str, type], blobs: list[list[Any]], data: memoryview, begin: int
     ) -> None:
         self._types = types
-        self._blobs = []
+        self._blobs: list[_Blob] = []
+        self.size = begin
         for dtype, shape, size in blobs:
             if size < 0 or begin + size > len(data):
                 raise ValueError("an array is beyond the end of the file")
-            self._blobs.append((dtype, shape, data[begin : begin + size]))
+            blob = _blob(dtype, shape, data[begin : begin + size])
+            self._blobs.append(blob)
+            self.size += blob.size
             begin += size
         if begin != len(data):
             raise ValueError("bytes are left over")
@@ -297,24 +332,18 @@ class _Reader:
             raise IndexError(f"no array {number!r:.20}")
         # Each is of one array: many of one blob would fill the memory from a small file.
         self._left.remove(number)
-        dtype, shape, data = self._blobs[number]
-        if dtype == TEXT:
-            texts = json.loads(bytes(data))
+        blob = self._blobs[number]
+        if blob.kind is None:
+            texts = json.loads(bytes(blob.data))
             if not all(text is None or isinstance(text, str) for text in texts):
                 raise ValueError("a text that is none")
             words = np.empty(len(texts), dtype=object)
             words[:] = texts
             return words
-        kind = _dtype(dtype, ARRAYS)
-        if any(type(n) is not int or n < 0 for n in shape):
-            raise ValueError(f"an array of shape {shape!r:.40}")
-        stored = _stored(kind, len(data) // max(math.prod(shape), 1))
-        if math.prod(shape) * stored.itemsize != len(data):
-            raise ValueError(f"an array of shape {shape!r:.40}")
-        cells = np.frombuffer(data, stored)
-        if stored != kind:
-            cells = cells.astype(f"<i{kind.itemsize}").view(kind)
-        return cells.reshape(shape).copy()
+        cells = np.frombuffer(blob.data, blob.stored)
+        if blob.stored == blob.kind:
+            return cells.reshape(blob.shape).copy()
+        return cells.astype(f"<i{blob.kind.itemsize}").view(blob.kind).reshape(blob.shape)
 
     def _column(self, content: Any) -> pa.Array:
         kind, *parts = content
