@@ -196,7 +196,7 @@ def test_the_command_reads_shows_and_rebuilds(
     )
     named = ("positions", "accounts", "securities", "par-yields", "basis")
     options = [part for n in named for part in (f"--{n}", f"{tmp_path}/{n.replace('-', '_')}.csv")]
-    options += ["--as-of", AS_OF, "--observed-margins", str(tmp_path / "margins.csv")]
+    options += ["--as-of", str(AS_OF), "--observed-margins", str(tmp_path / "margins.csv")]
     options += ["--columns", str(tmp_path / "columns.toml"), "--policy", str(tmp_path / "own.toml")]
     assert cli.main(["check", *options]) == 3  # The sample has flaws.
     checked = " ".join(capsys.readouterr().out.split())
