@@ -26,7 +26,6 @@ namespace {
 
 // Sums of at most so many bytes are kept while the instruments pass by in chunks.
 constexpr std::int64_t kBlockBytes = 4 << 20;
-constexpr std::int64_t kMostLanes = 32;
 constexpr std::int64_t kFewestGroups = kScreenChunk;
 // With fewer scenarios to a group than this the screen lets too many through.
 constexpr std::int64_t kScenariosPerGroup = 3;
@@ -74,13 +73,13 @@ void fit_screen(const Book& book, const Unions& unions, const TailMeasure& measu
   own.factor.resize(own.block * static_cast<std::int64_t>(unions.segment.size()));
   own.margin.resize(own.block * unions.size());
   own.sums.resize(own.block * of_account);
-  own.minima.resize(own.block * unions.size() * chunks * kMostLanes);
-  own.least.resize(book.segments * kMostLanes);
+  own.united.resize(chunks * kScreenChunk);
   own.group.resize(own.groups);
   own.candidates = 4 * measure.k + 256;
-  own.room = own.candidates + kScreenChunk + kMostLanes;
+  own.room = own.candidates + 2 * kScreenChunk + 2;
   own.screened.resize(own.room);
-  own.candidate.resize(2 * own.room);
+  own.candidate.resize(own.room);
+  own.open.resize(2 * own.room);
   own.decided.resize(2 * own.room);
 }
 
