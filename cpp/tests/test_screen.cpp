@@ -166,7 +166,7 @@ TEST_CASE("screen: tails of one scenario to a sixth of them") {
 }
 
 TEST_CASE("screen: more accounts than are screened together, empty ones among them") {
-  TailsCase c = random_book(70, 250, 2.5, 6);
+  TailsCase c = random_book(260, 250, 2.5, 6);
   for (int n = 0; n < 6; ++n) c.row_ptr.push_back(c.row_ptr.back());
   check(c, Expect::kMixed);
 }
