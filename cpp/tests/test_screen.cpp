@@ -166,7 +166,7 @@ TEST_CASE("screen: tails of one scenario to a sixth of them") {
 }
 
 TEST_CASE("screen: more accounts than are screened together, empty ones among them") {
-  TailsCase c = random_book(70, 250, 2.5, 6);
+  TailsCase c = random_book(260, 250, 2.5, 6);
   for (int n = 0; n < 6; ++n) c.row_ptr.push_back(c.row_ptr.back());
   check(c, Expect::kMixed);
 }
@@ -244,7 +244,7 @@ TEST_CASE("screen: a tail of more scenarios than it sorts") {
 }
 
 TEST_CASE("screen: candidates at the edge of its memory") {
-  // 4 k + 256 are kept at most, less a chunk and a vector.
+  // 4 k + 256 are kept at most.
   for (int equal = 150; equal <= 350; ++equal) {
     std::vector<double> pnl(1000, 1.0);
     for (int n = 0; n < equal; ++n) pnl[static_cast<std::size_t>((n * 7) % 1000)] = -5.0;

@@ -32,11 +32,12 @@ struct Lanes {
     return (_mm_cvtsi128_si32(shifted) & 0xffff) - 32768;
   }
   static V scale(V v, V factor) noexcept { return _mm256_mulhrs_epi16(v, factor); }
-  static std::uint64_t at_most(V a, V b) noexcept {
-    const __m256i more = _mm256_cmpgt_epi16(a, b);
-    const __m128i bytes =
-        _mm_packs_epi16(_mm256_castsi256_si128(more), _mm256_extracti128_si256(more, 1));
-    return static_cast<std::uint64_t>(~_mm_movemask_epi8(bytes) & 0xffff);
+  static std::uint64_t at_most(V a, V b, V bound) noexcept {
+    const __m256i more =
+        _mm256_packs_epi16(_mm256_cmpgt_epi16(a, bound), _mm256_cmpgt_epi16(b, bound));
+    // Packing works within 128 bits.
+    const __m256i in_order = _mm256_permute4x64_epi64(more, 0xd8);
+    return ~static_cast<std::uint32_t>(_mm256_movemask_epi8(in_order));
   }
 
   static Pair pair(const std::int16_t* weight) noexcept {

@@ -31,8 +31,10 @@ struct Lanes {
     return (_mm_cvtsi128_si32(shifted) & 0xffff) - 32768;
   }
   static V scale(V v, V factor) noexcept { return _mm512_mulhrs_epi16(v, factor); }
-  static std::uint64_t at_most(V a, V b) noexcept {
-    return _cvtmask32_u32(_mm512_cmple_epi16_mask(a, b));
+  static std::uint64_t at_most(V a, V b, V bound) noexcept {
+    const std::uint64_t of_a = _cvtmask32_u32(_mm512_cmple_epi16_mask(a, bound));
+    const std::uint64_t of_b = _cvtmask32_u32(_mm512_cmple_epi16_mask(b, bound));
+    return of_a | of_b << kWidth;
   }
 
   static Pair pair(const std::int16_t* weight) noexcept {

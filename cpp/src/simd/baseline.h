@@ -47,11 +47,12 @@ struct Lanes {
     }
     return v;
   }
-  // Bit i is set where lane i of a is at most that of b.
-  static std::uint64_t at_most(V a, V b) noexcept {
+  // Bit i is set where lane i of a, and bit kWidth + i where lane i of b is at most that of bound.
+  static std::uint64_t at_most(V a, V b, V bound) noexcept {
     std::uint64_t bits = 0;
     for (std::uint32_t i = 0; i < kWidth; ++i) {
-      bits |= static_cast<std::uint64_t>(a.lane[i] <= b.lane[i]) << i;
+      bits |= static_cast<std::uint64_t>(a.lane[i] <= bound.lane[i]) << i;
+      bits |= static_cast<std::uint64_t>(b.lane[i] <= bound.lane[i]) << (kWidth + i);
     }
     return bits;
   }

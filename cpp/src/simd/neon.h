@@ -24,9 +24,12 @@ struct Lanes {
   static V min(V a, V b) noexcept { return vminq_s16(a, b); }
   static std::int32_t least(V v) noexcept { return vminvq_s16(v); }
   static V scale(V v, V factor) noexcept { return vqrdmulhq_s16(v, factor); }
-  static std::uint64_t at_most(V a, V b) noexcept {
+  static std::uint64_t at_most(V a, V b, V bound) noexcept {
     constexpr std::uint16_t kBit[8] = {1, 2, 4, 8, 16, 32, 64, 128};
-    return vaddvq_u16(vandq_u16(vcleq_s16(a, b), vld1q_u16(kBit)));
+    const uint16x8_t bit = vld1q_u16(kBit);
+    const std::uint64_t of_a = vaddvq_u16(vandq_u16(vcleq_s16(a, bound), bit));
+    const std::uint64_t of_b = vaddvq_u16(vandq_u16(vcleq_s16(b, bound), bit));
+    return of_a | of_b << kWidth;
   }
 
   static Pair pair(const std::int16_t* weight) noexcept { return {weight[0], weight[1]}; }

@@ -36,11 +36,11 @@ struct TailBuffers {
   Buffer<std::int16_t> factor;      // [block x members of all unions]
   Buffer<std::int32_t> margin;      // [block x unions]
   Buffer<std::int16_t> sums;        // [block x segments x padded scenarios]
-  Buffer<std::int16_t> minima;      // [block x unions x chunks x lanes]
-  Buffer<std::int16_t> least;       // [segments x lanes]
+  Buffer<std::int16_t> united;      // [padded scenarios]
   Buffer<std::int16_t> group;       // [groups]
   Buffer<std::int16_t> screened;    // [room]
-  Buffer<std::int32_t> candidate;   // [2 x room]
+  Buffer<std::int32_t> candidate;   // [room]
+  Buffer<std::int32_t> open;        // [2 x room]
   Buffer<double> decided;           // [2 x room]
 };
 

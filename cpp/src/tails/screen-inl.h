@@ -32,9 +32,10 @@ namespace {
 using V = Lanes::V;
 constexpr std::int64_t kWidth = Lanes::kWidth;
 constexpr std::int64_t kChunkVectors = kScreenChunk / kWidth;
-constexpr std::int64_t kWord = 64 / kWidth;           // chunks with a lane for each bit
-constexpr std::int32_t kNever = 32767;                // y where there is no scenario
-constexpr int kStepsToGroups = 8, kStepsToTail = 12;  // halvings of a range of at most 2^16
+constexpr std::int64_t kWord = 64;      // values with a bit each
+constexpr std::int32_t kNever = 32767;  // y where there is no scenario
+// The P&L of more scenarios than this would push itself out of the first-level cache.
+constexpr std::int64_t kPrefetched = 8;
 constexpr double kLeastGross = 0x1p-800;
 constexpr std::int64_t kMostLines = 32768, kMostMembers = 1000;
 
@@ -103,9 +104,9 @@ inline void prefetch(const std::int16_t* data, std::int64_t first, std::int64_t 
   for (std::int64_t i = first; i < last; i += 32) __builtin_prefetch(data + i, 0, 2);
 }
 
-// sums = y of a segment in one chunk of scenarios; returns the least of each lane.
-inline V screen_chunk(const std::int32_t* place, const std::int16_t* weight, std::int64_t pairs,
-                      const std::int16_t* narrow, std::int16_t* sums) noexcept {
+// sums = y of a segment in one chunk of scenarios.
+inline void screen_chunk(const std::int32_t* place, const std::int16_t* weight, std::int64_t pairs,
+                         const std::int16_t* narrow, std::int16_t* sums) noexcept {
   Lanes::Sum total[kChunkVectors];
   for (std::int64_t v = 0; v < kChunkVectors; ++v) total[v] = Lanes::half();
   for (std::int64_t n = 0; n < 2 * pairs; n += 2) {
@@ -116,17 +117,12 @@ inline V screen_chunk(const std::int32_t* place, const std::int16_t* weight, std
       Lanes::add_products(total[v], Lanes::load(a + v * kWidth), Lanes::load(b + v * kWidth), w);
     }
   }
-  V least = Lanes::upper(total[0]);
-  Lanes::store(sums, least);
-  for (std::int64_t v = 1; v < kChunkVectors; ++v) {
-    const V own = Lanes::upper(total[v]);
-    Lanes::store(sums + v * kWidth, own);
-    least = Lanes::min(least, own);
+  for (std::int64_t v = 0; v < kChunkVectors; ++v) {
+    Lanes::store(sums + v * kWidth, Lanes::upper(total[v]));
   }
-  return least;
 }
 
-// A union's y: those of its segments, `stride` apart, each times its factor.
+// The sums of an account's segments, `stride` apart, and what makes a union's of them.
 struct UnionSums {
   const std::int16_t* sums;
   std::int64_t stride;
@@ -134,43 +130,51 @@ struct UnionSums {
   const std::int16_t* factor;
   std::int64_t members;
 
-  V vector(std::int64_t s) const noexcept {
-    V total = Lanes::load(sums + member[0] * stride + s);
-    if (members == 1) return total;
-    total = Lanes::scale(total, Lanes::broadcast(factor[0]));
-    for (std::int64_t m = 1; m < members; ++m) {
-      total = Lanes::add(total, Lanes::scale(Lanes::load(sums + member[m] * stride + s),
-                                             Lanes::broadcast(factor[m])));
-    }
-    return total;
-  }
-
-  std::int32_t one(std::int64_t s) const noexcept {
-    std::int32_t total = sums[member[0] * stride + s];
-    if (members == 1) return total;
-    total = (total * factor[0] + 16384) >> 15;
-    for (std::int64_t m = 1; m < members; ++m) {
-      total += (sums[member[m] * stride + s] * factor[m] + 16384) >> 15;
-    }
-    return total;
-  }
+  const std::int16_t* of(std::int64_t m) const noexcept { return sums + member[m] * stride; }
 };
 
-// The least of each lane in one chunk; `sum(s)` is the vector of sums at s.
-template <typename Sum>
-inline V least_of(const Sum& sum) noexcept {
-  V least = sum(0);
-  for (std::int64_t s = kWidth; s < kScreenChunk; s += kWidth) least = Lanes::min(least, sum(s));
-  return least;
+// A union's y in all scenarios: those of its segments, each times its factor. Written to `total`,
+// unless it has one segment.
+inline const std::int16_t* unite(const UnionSums& union_sums, std::int64_t scenarios,
+                                 std::int16_t* total) noexcept {
+  const std::int16_t* first = union_sums.of(0);
+  if (union_sums.members == 1) return first;
+  const std::int64_t stride = union_sums.stride;
+  const V of_first = Lanes::broadcast(union_sums.factor[0]);
+  const std::int16_t* second = union_sums.of(1);
+  const V of_second = Lanes::broadcast(union_sums.factor[1]);
+  for (std::int64_t s = 0; s < stride; s += kWidth) {
+    Lanes::store(total + s, Lanes::add(Lanes::scale(Lanes::load(first + s), of_first),
+                                       Lanes::scale(Lanes::load(second + s), of_second)));
+  }
+  for (std::int64_t m = 2; m < union_sums.members; ++m) {
+    const std::int16_t* own = union_sums.of(m);
+    const V of_own = Lanes::broadcast(union_sums.factor[m]);
+    for (std::int64_t s = 0; s < stride; s += kWidth) {
+      Lanes::store(total + s,
+                   Lanes::add(Lanes::load(total + s), Lanes::scale(Lanes::load(own + s), of_own)));
+    }
+  }
+  for (std::int64_t s = scenarios; s < stride; ++s) total[s] = kNever;
+  return total;
 }
 
-// How many of the values are at most `limit`; `count` is a multiple of the width.
-inline std::int64_t count_at_most(const std::int16_t* value, std::int64_t count,
+// Bit i is set where value i of a word is at most `bound`.
+inline std::uint64_t at_most(const std::int16_t* value, V bound) noexcept {
+  std::uint64_t bits = 0;
+  for (std::int64_t i = 0; i < kWord; i += 2 * kWidth) {
+    bits |= Lanes::at_most(Lanes::load(value + i), Lanes::load(value + i + kWidth), bound) << i;
+  }
+  return bits;
+}
+
+// How many of the values are at most `limit`.
+inline std::int64_t count_at_most(const std::int16_t* value, std::int64_t words,
                                   std::int32_t limit) noexcept {
   const V bound = Lanes::broadcast(static_cast<std::int16_t>(limit));
   std::int64_t found = 0;
-  for (std::int64_t i = 0; i < count; i += kWidth) {
-    found += __builtin_popcountll(Lanes::at_most(Lanes::load(value + i), bound));
+  for (std::int64_t n = 0; n < words; ++n) {
+    found += __builtin_popcountll(at_most(value + n * kWord, bound));
   }
   return found;
 }
@@ -179,134 +183,166 @@ struct Bracket {
   std::int32_t low, high;
 };
 
-// Narrows a bracket of the k-th smallest value: fewer than k are at most `low`, at least k at most
-// `high`. No branch: which half it is in cannot be foreseen.
-inline Bracket narrow_down(const std::int16_t* value, std::int64_t count, std::int64_t k,
-                           Bracket range, int steps) noexcept {
-  for (int step = 0; step < steps; ++step) {
+// Narrows a bracket of the k-th smallest value until it is at most `enough` wide: fewer than k are
+// at most `low`, at least k at most `high`. No branch but the loop's: which half it is in cannot be
+// foreseen.
+inline Bracket narrow_down(const std::int16_t* value, std::int64_t words, std::int64_t k,
+                           Bracket range, std::int32_t enough) noexcept {
+  while (range.high - range.low > enough) {
     const std::int32_t middle = (range.low + range.high) >> 1;
-    const bool above = count_at_most(value, count, middle) < k;
+    const bool above = count_at_most(value, words, middle) < k;
     range.low = above ? middle : range.low;
     range.high = above ? range.high : middle;
   }
   return range;
 }
 
-// A chunk's lane is a group of scenarios with a least sum: merges groups until `merged` vectors of
-// them are left; returns the least of all.
-inline std::int32_t merge_groups(const std::int16_t* minima, std::int64_t chunks,
-                                 std::int64_t merged, std::int16_t* group) noexcept {
-  for (std::int64_t c = 0; c < merged; ++c) {
-    V least = Lanes::load(minima + c * kWidth);
-    for (std::int64_t chunk = c + merged; chunk < chunks; chunk += merged) {
-      least = Lanes::min(least, Lanes::load(minima + chunk * kWidth));
+// Every so many vectors' lanes are a group of scenarios: group = the least sum of each; returns the
+// least of all.
+inline std::int32_t find_minima(const std::int16_t* sums, std::int64_t stride, std::int64_t groups,
+                                std::int16_t* group) noexcept {
+  V least_of_all = Lanes::broadcast(kNever);
+  for (std::int64_t g = 0; g < groups; g += 2 * kWidth) {
+    V least = Lanes::load(sums + g), next = Lanes::load(sums + g + kWidth);
+    for (std::int64_t s = g + groups; s < stride; s += groups) {
+      least = Lanes::min(least, Lanes::load(sums + s));
+      next = Lanes::min(next, Lanes::load(sums + s + kWidth));
     }
-    Lanes::store(group + c * kWidth, least);
+    Lanes::store(group + g, least);
+    Lanes::store(group + g + kWidth, next);
+    least_of_all = Lanes::min(least_of_all, Lanes::min(least, next));
   }
-  V least = Lanes::load(group);
-  for (std::int64_t c = 1; c < merged; ++c) {
-    least = Lanes::min(least, Lanes::load(group + c * kWidth));
+  return Lanes::least(least_of_all);
+}
+
+// Calls `take` for the place of each bit that is set. Most words have two at most, so two are taken
+// without a branch: `take` is told whether the bit is one.
+template <typename Take>
+inline void for_each_bit(std::uint64_t bits, const Take& take) noexcept {
+  constexpr std::uint64_t kLast = std::uint64_t{1} << 63;
+  for (int i = 0; i < 2; ++i) {
+    take(__builtin_ctzll(bits | kLast), bits != 0);
+    bits &= bits - 1;
   }
-  return Lanes::least(least);
+  for (; bits != 0; bits &= bits - 1) take(__builtin_ctzll(bits), true);
 }
 
 // Keeps the sums that are at most `limit`, and their places in the screen's order; returns how
 // many, or -1 where there is no room for them.
-inline std::int64_t keep_candidates(const UnionSums& sums, const std::int16_t* minima,
-                                    std::int64_t chunks, std::int32_t limit,
-                                    TailBuffers& scratch) noexcept {
+inline std::int64_t keep_candidates(const std::int16_t* sums, std::int64_t stride,
+                                    std::int32_t limit, TailBuffers& scratch) noexcept {
   std::int16_t* kept = scratch.screened.data();
-  std::int32_t* scenario = scratch.candidate.data();
+  std::int32_t* place = scratch.candidate.data();
   const V bound = Lanes::broadcast(static_cast<std::int16_t>(limit));
   std::int64_t count = 0;
-  for (std::int64_t first = 0; first < chunks; first += kWord) {
-    std::uint64_t bits = 0;
-    const std::int64_t last = first + kWord < chunks ? first + kWord : chunks;
-    for (std::int64_t chunk = first; chunk < last; ++chunk) {
-      bits |= Lanes::at_most(Lanes::load(minima + chunk * kWidth), bound)
-              << ((chunk - first) * kWidth);
-    }
-    for (; bits != 0; bits &= bits - 1) {
-      if (count > scratch.candidates) return -1;
-      const std::int64_t bit = __builtin_ctzll(bits);
-      const std::int64_t begin = (first + bit / kWidth) * kScreenChunk + bit % kWidth;
-      // No branch: which scenario of a group is the least cannot be foreseen.
-      for (std::int64_t s = begin; s < begin + kScreenChunk; s += kWidth) {
-        const std::int32_t y = sums.one(s);
-        kept[count] = static_cast<std::int16_t>(y);
-        scenario[count] = static_cast<std::int32_t>(s);
-        count += y <= limit ? 1 : 0;
-      }
-    }
+  for (std::int64_t first = 0; first < stride; first += kWord) {
+    for_each_bit(at_most(sums + first, bound), [&](std::int64_t bit, bool is_one) {
+      kept[count] = sums[first + bit];
+      place[count] = static_cast<std::int32_t>(first + bit);
+      count += is_one;
+    });
+    if (count > scratch.candidates) return -1;
   }
-  return count > scratch.candidates ? -1 : count;
+  return count;
 }
 
-// Decides the candidates whose sums lie within (sure, limit] by their exact sums; the `surely`
-// many below are worse than any of them. False: too many are open.
-inline bool decide_candidates(const Question& question, std::int64_t account, std::int64_t cell,
-                              const UnionSums& sums, std::int64_t count, std::int32_t sure,
-                              std::int32_t limit, std::int64_t surely,
-                              TailBuffers& scratch) noexcept {
-  const auto& [book, unions, measure, result] = question;
-  const ScreenArrays& screen = *measure.screen.arrays();
-  const std::int16_t* kept = scratch.screened.data();
-  std::int32_t* scenario = scratch.candidate.data();
-  std::int64_t open = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    scenario[open] = screen.order[scenario[i]];
-    open += (kept[i] > sure) & (kept[i] <= limit);
+// A tail that some scenarios decide: their exact sums are still to be found. `surely` many others
+// are worse than any of them.
+struct OpenTail {
+  std::int64_t account, u;
+  std::int32_t* scenario;
+  std::int64_t count, surely;
+};
+
+// Asks for the P&L of an account's lines in some scenarios. Always inlined: GCC leaves out calls of
+// what returns nothing and writes nothing.
+[[gnu::always_inline]] inline void prefetch_pnl(const Book& book, std::int64_t row,
+                                                const UnionSums& union_sums,
+                                                const ScreenArrays& screen,
+                                                const OpenTail& tail) noexcept {
+  const Matrix<const double> by_scenario = screen.transposed();
+  for (std::int64_t m = 0; m < union_sums.members; ++m) {
+    const std::int64_t* line = book.row_ptr.data() + row + union_sums.member[m];
+    for (std::int64_t c = 0; c < tail.count; ++c) {
+      const double* pnl = by_scenario.row(tail.scenario[c]);
+      for (std::int64_t n = line[0]; n < line[1]; ++n) __builtin_prefetch(pnl + book.column[n]);
+    }
   }
-  if (open > kMostSorted) return false;
+}
+
+// Decides an open tail. False: the exact body has to.
+inline bool decide_tail(const Question& question, const OpenTail& tail,
+                        TailBuffers& scratch) noexcept {
+  const auto& [book, unions, measure, result] = question;
+  const std::int64_t begin = unions.ptr[tail.u];
+  const Positions positions = net(book, tail.account * book.segments, unions.segment.data() + begin,
+                                  unions.ptr[tail.u + 1] - begin, scratch);
   double* exact = scratch.decided.data();
-  const Positions positions =
-      net(book, account * book.segments, sums.member, sums.members, scratch);
-  decide(positions, screen.transposed(), scenario, open, exact);
+  decide(positions, measure.screen.arrays()->transposed(), tail.scenario, tail.count, exact);
   double* sorted = exact + scratch.room;
-  sort_worst_first(exact, scenario, open, sorted, scenario + scratch.room);
+  std::int32_t* sorted_scenario = scratch.candidate.data();
+  sort_worst_first(exact, tail.scenario, tail.count, sorted, sorted_scenario);
+  const std::int64_t cell = tail.account * unions.size() + tail.u;
   if (result.es == nullptr && result.scenario == nullptr) {
-    result.var[cell] = 0.0 - sorted[measure.k - surely - 1];
+    result.var[cell] = 0.0 - sorted[measure.k - tail.surely - 1];
     return true;
   }
-  return report(sorted, scenario + scratch.room, measure, result, cell);
+  return report(sorted, sorted_scenario, measure, result, cell);
 }
 
-// Finds one union's tail from the screen's sums. False: the exact body has to answer. Not inlined,
-// as `sum_block`.
-[[gnu::noinline]] bool screened_tail(const Question& question, std::int64_t account,
-                                     std::int64_t cell, const UnionSums& sums, std::int32_t margin,
-                                     const std::int16_t* minima, TailBuffers& scratch) noexcept {
-  if (margin < 0) return false;
-  const std::int64_t k = question.measure.k;
+// Leaves open of one union's tail what its sums do not tell; none where the exact body has to
+// answer. Not inlined, as `sum_block`.
+[[gnu::noinline]] void screen_tail(const Question& question, const UnionSums& union_sums,
+                                   std::int32_t margin, TailBuffers& scratch,
+                                   OpenTail& tail) noexcept {
+  tail.count = 0;
+  if (margin < 0) return;
+  const ScreenArrays& screen = *question.measure.screen.arrays();
+  const std::int64_t k = question.measure.k, stride = union_sums.stride;
+  const std::int16_t* sums = unite(union_sums, screen.scenarios, scratch.united.data());
 
-  // About 2k groups of scenarios. At least k of those have a scenario at or below `high`, so at
+  // At least 2k groups of scenarios. At least k of those have a scenario at or below `high`, so at
   // least k scenarios are.
-  const std::int64_t chunks = question.measure.screen.arrays()->chunks();
-  const std::int64_t wanted = scratch.groups / kWidth;
-  const std::int64_t merged = wanted < chunks ? wanted : chunks;
-  if (merged * kWidth < k) return false;
   std::int16_t* group = scratch.group.data();
-  const std::int32_t nothing = merge_groups(minima, chunks, merged, group) - 1;
-  const bool gains = count_at_most(group, merged * kWidth, 0) < k;
-  const Bracket groups = narrow_down(group, merged * kWidth, k,
-                                     {gains ? 0 : nothing, gains ? kNever : 0}, kStepsToGroups);
+  const std::int64_t group_words = scratch.groups / kWord;
+  const std::int32_t nothing = find_minima(sums, stride, scratch.groups, group) - 1;
+  const bool gains = count_at_most(group, group_words, 0) < k;
+  const Bracket groups =
+      narrow_down(group, group_words, k, {gains ? 0 : nothing, gains ? kNever : 0}, 1 + margin / 2);
   const std::int32_t limit = groups.high + margin;
-  // Factors take a little off the y of scenarios that do not exist.
-  if (limit >= kNever - 4 * (static_cast<std::int32_t>(sums.members) + 1)) return false;
+  if (limit >= kNever) return;
 
-  const std::int64_t count = keep_candidates(sums, minima, chunks, limit, scratch);
-  if (count < 0) return false;
+  const std::int64_t count = keep_candidates(sums, stride, limit, scratch);
+  if (count < 0) return;
   std::int16_t* kept = scratch.screened.data();
-  for (std::int64_t i = 0; i < kWidth; ++i) kept[count + i] = kNever;
-  const std::int64_t padded = (count + kWidth - 1) / kWidth * kWidth;
-  const Bracket tail = narrow_down(kept, padded, k, {nothing, groups.high}, kStepsToTail);
+  for (std::int64_t i = 0; i < kWord; i += kWidth) {
+    Lanes::store(kept + count + i, Lanes::broadcast(kNever));
+  }
+  const std::int64_t words = (count + kWord - 1) / kWord;
+  const Bracket bracket = narrow_down(kept, words, k, {nothing, groups.high}, 1 + margin / 4);
   // All of the tail is sorted where more than VaR is wanted.
   const bool var_only = question.result.es == nullptr && question.result.scenario == nullptr;
   const std::int32_t lowest = -kNever - 1;
-  const std::int32_t sure = var_only && tail.low - margin > lowest ? tail.low - margin : lowest;
-  const std::int64_t surely = count_at_most(kept, padded, sure);
-  return decide_candidates(question, account, cell, sums, count, sure, tail.high + margin, surely,
-                           scratch);
+  const std::int32_t sure =
+      var_only && bracket.low - margin > lowest ? bracket.low - margin : lowest;
+  const V worse = Lanes::broadcast(static_cast<std::int16_t>(sure));
+  const V bound = Lanes::broadcast(static_cast<std::int16_t>(bracket.high + margin));
+  const std::int32_t* place = scratch.candidate.data();
+  std::int64_t open = 0, surely = 0;
+  for (std::int64_t first = 0; first < count; first += kWord) {
+    const std::uint64_t known = at_most(kept + first, worse);
+    surely += __builtin_popcountll(known);
+    for_each_bit(at_most(kept + first, bound) & ~known, [&](std::int64_t bit, bool is_one) {
+      // Past the last there is room, but no place in the order.
+      tail.scenario[open] = is_one ? screen.order[static_cast<std::size_t>(place[first + bit])] : 0;
+      open += is_one;
+    });
+  }
+  if (open > kMostSorted) return;
+  tail.count = open;
+  tail.surely = surely;
+  if (open <= 8)
+    prefetch_pnl(question.book, tail.account * question.book.segments, union_sums, screen, tail);
 }
 
 // Accounts that are screened together, and where the scratch has what is theirs. Pointers rather
@@ -327,9 +363,7 @@ struct Block {
         weight(scratch.weight.data()),
         place(scratch.place.data()),
         factor(scratch.factor.data()),
-        sums(scratch.sums.data()),
-        minima(scratch.minima.data()),
-        least(scratch.least.data()) {}
+        sums(scratch.sums.data()) {}
 
   std::int64_t size, segments, unions, all_members;
   std::int64_t chunks, stride;  // of scenarios, and scenarios with padding
@@ -340,7 +374,7 @@ struct Block {
   ScreenedSegment* weighed;
   std::int16_t* weight;
   std::int32_t* place;
-  std::int16_t *factor, *sums, *minima, *least;
+  std::int16_t *factor, *sums;
 
   // Where the lines of a row begin. Rows lie one element apart, for the one that makes their number
   // of lines even.
@@ -349,9 +383,6 @@ struct Block {
     const std::int64_t begin = union_ptr[u];
     return {sums + a * segments * stride, stride, member + begin, factor + a * all_members + begin,
             union_ptr[u + 1] - begin};
-  }
-  std::int16_t* minima_of(std::int64_t a, std::int64_t u) const noexcept {
-    return minima + (a * unions + u) * chunks * kWidth;
   }
 };
 
@@ -375,42 +406,17 @@ inline void weigh_block(const Block block, const Book& book, Range accounts,
   }
 }
 
-// Sums each segment of an account in one chunk of scenarios; notes the least of each lane.
+// Sums each segment of an account in one chunk of scenarios.
 inline void sum_segments(const Block& block, std::int64_t a, std::int64_t chunk,
                          const std::int16_t* narrow, std::int64_t scenarios) noexcept {
   for (std::int64_t g = 0; g < block.segments; ++g) {
     if (!block.used[g]) continue;
     const std::int64_t row = a * block.segments + g, line = block.line(row);
     std::int16_t* own = block.sums + row * block.stride;
-    Lanes::store(block.least + g * kWidth,
-                 screen_chunk(block.place + line, block.weight + line, block.weighed[row].pairs,
-                              narrow, own + chunk * kScreenChunk));
+    screen_chunk(block.place + line, block.weight + line, block.weighed[row].pairs, narrow,
+                 own + chunk * kScreenChunk);
     if (chunk == block.chunks - 1) {
       for (std::int64_t s = scenarios; s < block.stride; ++s) own[s] = kNever;
-    }
-  }
-}
-
-// Writes the minima of an account's unions in one chunk whose segments have been summed.
-inline void find_minima(const Block& block, std::int64_t a, std::int64_t chunk) noexcept {
-  const std::int64_t at = chunk * kScreenChunk;
-  for (std::int64_t u = 0; u < block.unions; ++u) {
-    std::int16_t* minima = block.minima_of(a, u) + chunk * kWidth;
-    const UnionSums sums = block.of_union(a, u);
-    if (sums.members == 1 && chunk < block.chunks - 1) {
-      Lanes::store(minima, Lanes::load(block.least + sums.member[0] * kWidth));
-    } else if (sums.members == 2) {
-      // Most unions have two segments: their loop has no loop inside.
-      const std::int16_t* first = sums.sums + sums.member[0] * sums.stride + at;
-      const std::int16_t* second = sums.sums + sums.member[1] * sums.stride + at;
-      const V of_first = Lanes::broadcast(sums.factor[0]);
-      const V of_second = Lanes::broadcast(sums.factor[1]);
-      Lanes::store(minima, least_of([&](std::int64_t s) {
-                     return Lanes::add(Lanes::scale(Lanes::load(first + s), of_first),
-                                       Lanes::scale(Lanes::load(second + s), of_second));
-                   }));
-    } else {
-      Lanes::store(minima, least_of([&](std::int64_t s) { return sums.vector(at + s); }));
     }
   }
 }
@@ -428,7 +434,6 @@ inline void find_minima(const Block& block, std::int64_t a, std::int64_t chunk) 
         prefetch(narrow + size, a * size / block.size, (a + 1) * size / block.size);
       }
       sum_segments(block, a, chunk, narrow, scenarios);
-      find_minima(block, a, chunk);
     }
   }
 }
@@ -439,16 +444,24 @@ inline Fault measure_block(const Question& question, Range accounts,
   const Block block(question, accounts, scratch);
   weigh_block(block, question.book, accounts, question.measure.largest, scratch.margin.data());
   sum_block(block, *question.measure.screen.arrays());
-  for (std::int64_t a = 0; a < block.size; ++a) {
-    const std::int64_t account = accounts.first + a;
-    for (std::int64_t u = 0; u < block.unions; ++u) {
-      if (screened_tail(question, account, account * block.unions + u, block.of_union(a, u),
-                        scratch.margin[a * block.unions + u], block.minima_of(a, u), scratch)) {
-        continue;
-      }
-      const Fault fault = exact_tail(question, account, u, scratch);
-      if (fault.kind != FaultKind::kNone) return fault;
+  // Two at a time: a tail is decided after the next one is screened, when the P&L it needs has
+  // come.
+  OpenTail tail[2] = {{0, 0, scratch.open.data(), 0, 0},
+                      {0, 0, scratch.open.data() + scratch.room, 0, 0}};
+  const std::int64_t cells = block.size * block.unions;
+  for (std::int64_t cell = 0; cell <= cells; ++cell) {
+    if (cell < cells) {
+      OpenTail& next = tail[cell % 2];
+      const std::int64_t a = cell / block.unions;
+      next.account = accounts.first + a;
+      next.u = cell % block.unions;
+      screen_tail(question, block.of_union(a, next.u), scratch.margin[cell], scratch, next);
     }
+    if (cell == 0) continue;
+    const OpenTail& waiting = tail[(cell - 1) % 2];
+    if (waiting.count > 0 && decide_tail(question, waiting, scratch)) continue;
+    const Fault fault = exact_tail(question, waiting.account, waiting.u, scratch);
+    if (fault.kind != FaultKind::kNone) return fault;
   }
   return {};
 }

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "buffer.h"
 #include "crossmargin/tails.h"
 
 namespace crossmargin {
@@ -20,24 +21,26 @@ std::int16_t rounded(double x) noexcept {
 }
 
 // P&L in units of each instrument's own: [I x S].
-std::vector<std::int16_t> scale(const Matrix<const double>& pnl, std::span<const double> largest) {
-  std::vector<std::int16_t> scaled;
-  scaled.reserve(static_cast<std::size_t>(pnl.rows * pnl.columns));
+Buffer<std::int16_t> scale(const Matrix<const double>& pnl, std::span<const double> largest) {
+  Buffer<std::int16_t> scaled(pnl.rows * pnl.columns);
   for (std::int64_t i = 0; i < pnl.rows; ++i) {
     const double step = std::max(largest[static_cast<std::size_t>(i)], kLeastMove) / kScale;
-    const double* row = pnl.row(i);
-    for (std::int64_t s = 0; s < pnl.columns; ++s) scaled.push_back(rounded(row[s] / step));
+    const double* __restrict row = pnl.row(i);
+    std::int16_t* __restrict target = scaled.data() + i * pnl.columns;
+    for (std::int64_t s = 0; s < pnl.columns; ++s) target[s] = rounded(row[s] / step);
   }
   return scaled;
 }
 
 // Sorts the scenarios by how far they move the instruments, each in its own units. Any order would
 // be right.
-void sort_by_move(const std::vector<std::int16_t>& scaled, std::vector<std::int32_t>& order) {
+void sort_by_move(const Buffer<std::int16_t>& scaled, std::int64_t instruments,
+                  std::vector<std::int32_t>& order) {
   std::vector<float> move(order.size());
-  for (std::size_t n = 0; n < scaled.size(); n += move.size()) {
+  const std::int16_t* row = scaled.data();
+  for (std::int64_t i = 0; i < instruments; ++i, row += move.size()) {
     for (std::size_t s = 0; s < move.size(); ++s) {
-      const auto own = static_cast<float>(scaled[n + s]);
+      const auto own = static_cast<float>(row[s]);
       move[s] += own * own;
     }
   }
@@ -46,16 +49,16 @@ void sort_by_move(const std::vector<std::int16_t>& scaled, std::vector<std::int3
                            [&](std::int32_t s) { return move[static_cast<std::size_t>(s)]; });
 }
 
-void fill_narrow(const std::vector<std::int16_t>& scaled, ScreenArrays& arrays) noexcept {
+void fill_narrow(const Buffer<std::int16_t>& scaled, ScreenArrays& arrays) noexcept {
+  const std::int32_t* order = arrays.order.data();
   for (std::int64_t i = 0; i < arrays.instruments; ++i) {
     const std::int16_t* row = scaled.data() + i * arrays.scenarios;
     for (std::int64_t chunk = 0; chunk < arrays.chunks(); ++chunk) {
       std::int16_t* target = arrays.narrow.data() + (chunk * arrays.instruments + i) * kScreenChunk;
-      for (std::int64_t n = 0; n < kScreenChunk; ++n) {
-        const std::int64_t s = chunk * kScreenChunk + n;
-        target[n] =
-            s < arrays.scenarios ? row[arrays.order[static_cast<std::size_t>(s)]] : std::int16_t{0};
-      }
+      const std::int64_t first = chunk * kScreenChunk;
+      const std::int64_t here = std::min(kScreenChunk, arrays.scenarios - first);
+      for (std::int64_t n = 0; n < here; ++n) target[n] = row[order[first + n]];
+      for (std::int64_t n = here; n < kScreenChunk; ++n) target[n] = 0;
     }
   }
 }
@@ -74,8 +77,8 @@ void transpose(const Matrix<const double>& pnl, double* target) noexcept {
 
 Screen::Screen(const Matrix<const double>& pnl, std::span<const double> largest) {
   const auto arrays = std::make_shared<ScreenArrays>(pnl.rows, pnl.columns);
-  const std::vector<std::int16_t> scaled = scale(pnl, largest);
-  sort_by_move(scaled, arrays->order);
+  const Buffer<std::int16_t> scaled = scale(pnl, largest);
+  sort_by_move(scaled, pnl.rows, arrays->order);
   fill_narrow(scaled, *arrays);
   transpose(pnl, arrays->by_scenario.data());
   arrays_ = arrays;

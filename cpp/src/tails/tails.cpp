@@ -26,7 +26,8 @@ namespace {
 
 // Sums of at most so many bytes are kept while the instruments pass by in chunks.
 constexpr std::int64_t kBlockBytes = 4 << 20;
-constexpr std::int64_t kMostLanes = 32;
+// Each block reads all instruments once; of more accounts the sums leave the caches.
+constexpr std::int64_t kMostTogether = 256;
 constexpr std::int64_t kFewestGroups = kScreenChunk;
 // With fewer scenarios to a group than this the screen lets too many through.
 constexpr std::int64_t kScenariosPerGroup = 3;
@@ -63,7 +64,7 @@ void fit_screen(const Book& book, const Unions& unions, const TailMeasure& measu
   const std::int64_t chunks = screen->chunks();
   const std::int64_t of_account = book.segments * chunks * kScreenChunk;
   const std::int64_t fitting = 1 + kBlockBytes / (of_account * std::int64_t{sizeof(std::int16_t)});
-  own.block = std::min({kScreenedAccounts, fitting, accounts.last - accounts.first});
+  own.block = std::min({kMostTogether, fitting, accounts.last - accounts.first});
   own.used.assign(static_cast<std::size_t>(book.segments), 0);
   for (const std::int32_t segment : unions.segment) own.used[static_cast<std::size_t>(segment)] = 1;
   const std::int64_t rows = own.block * book.segments;
@@ -74,13 +75,13 @@ void fit_screen(const Book& book, const Unions& unions, const TailMeasure& measu
   own.factor.resize(own.block * static_cast<std::int64_t>(unions.segment.size()));
   own.margin.resize(own.block * unions.size());
   own.sums.resize(own.block * of_account);
-  own.minima.resize(own.block * unions.size() * chunks * kMostLanes);
-  own.least.resize(book.segments * kMostLanes);
+  own.united.resize(chunks * kScreenChunk);
   own.group.resize(own.groups);
   own.candidates = 4 * measure.k + 256;
-  own.room = own.candidates + kScreenChunk + kMostLanes;
+  own.room = own.candidates + 2 * kScreenChunk + 2;
   own.screened.resize(own.room);
-  own.candidate.resize(2 * own.room);
+  own.candidate.resize(own.room);
+  own.open.resize(2 * own.room);
   own.decided.resize(2 * own.room);
 }
 
