@@ -10,7 +10,9 @@
 
 #include "crossmargin/tails.h"
 #include "numbers.h"
+#include "tails/factors.h"
 #include "tails/scratch.h"
+#include "tails/screen.h"
 
 namespace crossmargin::testing {
 
@@ -59,7 +61,11 @@ struct TailsCase {
     return most;
   }
 
-  Screen screen() const { return {{pnl.data(), instruments(), scenarios, scenarios}, largest()}; }
+  Matrix<const double> matrix() const { return {pnl.data(), instruments(), scenarios, scenarios}; }
+  Screen screen() const { return Screen(make_screen(matrix(), largest())); }
+  Screen factor_screen(std::int64_t factors = kFirst) const {
+    return Screen(make_factors(matrix(), largest(), factors));
+  }
 
   TailMeasure measure(const std::vector<double>& largest, const Screen& screen) const {
     return {{pnl.data(), instruments(), scenarios, scenarios}, largest, k(), w, screen};
@@ -87,7 +93,8 @@ struct TailsCase {
     answer.fault =
         segment_tails(level, some, book(), unions(), what,
                       {answer.var.data(), answer.es.data(), answer.scenario.data()}, scratch);
-    path = {scratch.buffers().block > 0, scratch.buffers().kept_pnl[0] != kUntouched};
+    path = {scratch.buffers().block > 0 || scratch.buffers().by_factors,
+            scratch.buffers().kept_pnl[0] != kUntouched};
     return answer;
   }
 

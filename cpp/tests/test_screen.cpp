@@ -39,6 +39,14 @@ enum class Expect {
 void check(const TailsCase& c, Expect expect) {
   const Screen screen = c.screen();
   const Answer naive = c.naive();
+  for (const std::int64_t factors : {16, 24, 64}) {
+    const Screen by_factors = c.factor_screen(factors);
+    at_every_level([&](Level level) {
+      Path path;
+      CHECK(c.run(level, by_factors, path) == naive);
+      CHECK(c.run_var_only(level, by_factors) == naive.var);
+    });
+  }
   at_every_level([&](Level level) {
     Path path;
     CHECK(c.run(level, screen, path) == naive);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "crossmargin/fault.h"
 #include "crossmargin/level.h"
@@ -13,6 +14,7 @@
 
 namespace crossmargin {
 
+struct FactorArrays;
 struct ScreenArrays;
 struct TailBuffers;
 
@@ -32,18 +34,23 @@ struct Unions {
   std::int64_t size() const noexcept { return static_cast<std::int64_t>(ptr.size()) - 1; }
 };
 
-// P&L in the shapes with which the kernel screens scenarios in 16-bit integers. Made once for the
+// What tells most scenarios that cannot belong to a tail from those that may. Made once for the
 // P&L of a measure, it serves any number of calls and threads; copies share its memory.
 class Screen {
  public:
   Screen() = default;  // none: every sum is exact from the start
+  // Takes a few factors where they explain the P&L, and sums in 16-bit integers where they do not.
   // `largest` bounds |pnl| for each instrument.
   Screen(const Matrix<const double>& pnl, std::span<const double> largest);
+  explicit Screen(std::shared_ptr<const FactorArrays> factors) : factors_(std::move(factors)) {}
+  explicit Screen(std::shared_ptr<const ScreenArrays> arrays) : arrays_(std::move(arrays)) {}
 
-  // Null where there is no screen.
+  // Null where the screen is of the other kind, or there is none.
+  const FactorArrays* factors() const noexcept { return factors_.get(); }
   const ScreenArrays* arrays() const noexcept { return arrays_.get(); }
 
  private:
+  std::shared_ptr<const FactorArrays> factors_;
   std::shared_ptr<const ScreenArrays> arrays_;
 };
 

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "simd/eight_floats.h"
+
 namespace crossmargin::avx512 {
 
 struct Lanes {

@@ -44,4 +44,41 @@ struct Lanes {
   }
 };
 
+struct Floats {
+  static constexpr std::int64_t kWidth = 4;
+  using V = float32x4_t;
+  using Count = uint32x4_t;
+
+  static V broadcast(float x) noexcept { return vdupq_n_f32(x); }
+  static V load(const float* p) noexcept { return vld1q_f32(p); }
+  static void store(float* p, V v) noexcept { vst1q_f32(p, v); }
+  static V add(V a, V b) noexcept { return vaddq_f32(a, b); }
+  static V multiply(V a, V b) noexcept { return vmulq_f32(a, b); }
+  // a * b + c, rounded once or twice.
+  static V multiply_add(V a, V b, V c) noexcept { return vfmaq_f32(c, a, b); }
+  static V min(V a, V b) noexcept { return vminq_f32(a, b); }
+  static V magnitude(V v) noexcept { return vabsq_f32(v); }
+  static float least(V v) noexcept { return vminvq_f32(v); }
+  static std::uint64_t at_most(V a, V b) noexcept {
+    constexpr std::uint32_t kBit[4] = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(vcleq_f32(a, b), vld1q_u32(kBit)));
+  }
+  // Writes begin + i for each set bit i, and up to a vector of anything; returns how many.
+  static std::int64_t list(std::uint64_t bits, std::int32_t begin, std::int32_t* to) noexcept {
+    std::int64_t count = 0;
+    for (std::int32_t i = 0; i < kWidth; ++i) {
+      to[count] = begin + i;
+      count += static_cast<std::int64_t>(bits >> i & 1);
+    }
+    return count;
+  }
+
+  static Count zero() noexcept { return vdupq_n_u32(0); }
+  // Counts, in each lane, where a is at most b.
+  static void count_at_most(Count& count, V a, V b) noexcept {
+    count = vsubq_u32(count, vcleq_f32(a, b));
+  }
+  static std::int64_t total(Count count) noexcept { return vaddvq_u32(count); }
+};
+
 }  // namespace crossmargin::neon

@@ -81,5 +81,129 @@ inline void sort_worst_first(double* pnl, const std::int32_t* scenario, std::int
   }
 }
 
+// A tail that some scenarios decide: their exact sums are still to be found. `surely` many others
+// are worse than any of them. No scenarios: the exact body has to answer.
+struct OpenTail {
+  std::int64_t account, u;
+  std::int64_t same;  // the first union that holds the same, which is u where there is no other
+  std::int32_t* scenario;
+  std::int64_t count, surely;
+};
+
+// Asks for the P&L of a tail's lines in its scenarios. Always inlined: GCC leaves out calls of what
+// returns nothing and writes nothing.
+[[gnu::always_inline]] inline void prefetch_pnl(const Question& question, const OpenTail& tail,
+                                                const Matrix<const double>& by_scenario) noexcept {
+  constexpr std::int64_t kMostPrefetched = 8;
+  if (tail.count > kMostPrefetched) return;
+  const auto& [book, unions, measure, result] = question;
+  const std::int64_t* row_ptr = book.row_ptr.data() + tail.account * book.segments;
+  for (std::int64_t m = unions.ptr[tail.u]; m < unions.ptr[tail.u + 1]; ++m) {
+    const std::int64_t* line = row_ptr + unions.segment[m];
+    for (std::int64_t c = 0; c < tail.count; ++c) {
+      const double* pnl = by_scenario.row(tail.scenario[c]);
+      for (std::int64_t n = line[0]; n < line[1]; ++n) __builtin_prefetch(pnl + book.column[n]);
+    }
+  }
+}
+
+// Decides an open tail. False where its shortfall is not finite.
+inline bool decide_tail(const Question& question, const OpenTail& tail,
+                        const Matrix<const double>& by_scenario, TailBuffers& scratch) noexcept {
+  const auto& [book, unions, measure, result] = question;
+  const std::int64_t begin = unions.ptr[tail.u];
+  const Positions positions = net(book, tail.account * book.segments, unions.segment.data() + begin,
+                                  unions.ptr[tail.u + 1] - begin, scratch);
+  double* exact = scratch.decided.data();
+  decide(positions, by_scenario, tail.scenario, tail.count, exact);
+  double* sorted = exact + scratch.room;
+  std::int32_t* sorted_scenario = scratch.candidate.data();
+  sort_worst_first(exact, tail.scenario, tail.count, sorted, sorted_scenario);
+  const std::int64_t cell = tail.account * unions.size() + tail.u;
+  if (result.es == nullptr && result.scenario == nullptr) {
+    result.var[cell] = 0.0 - sorted[measure.k - tail.surely - 1];
+    return true;
+  }
+  return report(sorted, sorted_scenario, measure, result, cell);
+}
+
+// Whether two unions of an account hold the same: segments without lines do not count.
+inline bool hold_same(const Question& question, std::int64_t account, std::int64_t a,
+                      std::int64_t b) noexcept {
+  if (a == b) return true;
+  const Unions& unions = question.unions;
+  const std::int32_t* segment = unions.segment.data();
+  const std::int64_t* row_ptr = question.book.row_ptr.data() + account * question.book.segments;
+  const auto skip = [&](std::int64_t at, std::int64_t end) {
+    while (at < end && row_ptr[segment[at]] == row_ptr[segment[at] + 1]) ++at;
+    return at;
+  };
+  const std::int64_t a_end = unions.ptr[a + 1], b_end = unions.ptr[b + 1];
+  std::int64_t m = skip(unions.ptr[a], a_end), n = skip(unions.ptr[b], b_end);
+  while (m < a_end && n < b_end && segment[m] == segment[n]) {
+    m = skip(m + 1, a_end);
+    n = skip(n + 1, b_end);
+  }
+  return m == a_end && n == b_end;
+}
+
+// Gives a tail the answer of the union that holds the same.
+inline void repeat_answer(const Question& question, const OpenTail& tail) noexcept {
+  const auto& [book, unions, measure, result] = question;
+  const std::int64_t first = tail.account * unions.size(), k = measure.k;
+  const std::int64_t from = first + tail.same, to = first + tail.u;
+  result.var[to] = result.var[from];
+  if (result.es != nullptr) result.es[to] = result.es[from];
+  if (result.scenario == nullptr) return;
+  for (std::int64_t n = 0; n < k; ++n) result.scenario[to * k + n] = result.scenario[from * k + n];
+}
+
+// Two tails take turns: one is finished after the next one is screened, when the P&L that decides
+// it has come.
+class TailsInTurn {
+ public:
+  explicit TailsInTurn(TailBuffers& scratch) noexcept
+      : tail_{{0, 0, 0, scratch.open.data(), 0, 0},
+              {0, 0, 0, scratch.open.data() + scratch.room, 0, 0}} {}
+
+  // The next tail to screen.
+  OpenTail& next(const Question& question, std::int64_t account, std::int64_t u) noexcept {
+    OpenTail& tail = tail_[screened_++ % 2];
+    tail.account = account;
+    tail.u = u;
+    tail.same = 0;
+    while (!hold_same(question, account, tail.same, u)) ++tail.same;
+    tail.count = 0;
+    return tail;
+  }
+
+  // Finishes the tail before the one that was screened last.
+  Fault finish_one(const Question& question, const Matrix<const double>& by_scenario,
+                   TailBuffers& scratch) noexcept {
+    return screened_ < 2 ? Fault{} : finish(tail_[screened_ % 2], question, by_scenario, scratch);
+  }
+
+  // Finishes the tail that was screened last.
+  Fault finish_last(const Question& question, const Matrix<const double>& by_scenario,
+                    TailBuffers& scratch) noexcept {
+    if (screened_ == 0) return {};
+    return finish(tail_[(screened_ - 1) % 2], question, by_scenario, scratch);
+  }
+
+ private:
+  static Fault finish(const OpenTail& tail, const Question& question,
+                      const Matrix<const double>& by_scenario, TailBuffers& scratch) noexcept {
+    if (tail.same != tail.u) {
+      repeat_answer(question, tail);
+      return {};
+    }
+    if (tail.count > 0 && decide_tail(question, tail, by_scenario, scratch)) return {};
+    return exact_tail(question, tail.account, tail.u, scratch);
+  }
+
+  OpenTail tail_[2];
+  std::int64_t screened_ = 0;
+};
+
 }  // namespace
 }  // namespace crossmargin::XM_LEVEL

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "buffer.h"
+#include "tails/factors.h"
 
 namespace crossmargin {
 
@@ -14,6 +15,15 @@ struct ScreenedSegment {
   std::int64_t pairs;
   double step;
   double error;
+};
+
+// A segment as the factor screen sees it.
+struct ExposedSegment {
+  double exposure[kMostFactors];
+  double rest[kRuns];  // sum of |usd| * residual
+  double reached;      // sum of |usd| * reach
+  bool usable;         // the screen can tell its sums
+  bool moves;          // not all of them are zero
 };
 
 struct TailBuffers {
@@ -42,6 +52,16 @@ struct TailBuffers {
   Buffer<std::int32_t> candidate;   // [room]
   Buffer<std::int32_t> open;        // [2 x room]
   Buffer<double> decided;           // [2 x room]
+
+  // The factor screen's.
+  bool by_factors = false;
+  Buffer<ExposedSegment> exposed;   // [segments]
+  Buffer<float> usd;                // [2 x lines of the widest account]
+  Buffer<float> bound;              // [padded groups]
+  Buffer<std::int32_t> group_list;  // [groups and kSparedGroups]
+  Buffer<float> low;                // of the scenarios of as many groups
+  Buffer<std::int32_t> place_list;  // of the same
+  Buffer<float> kept_low;           // [room]
 };
 
 }  // namespace crossmargin

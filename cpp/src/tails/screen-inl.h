@@ -246,50 +246,6 @@ inline std::int64_t keep_candidates(const std::int16_t* sums, std::int64_t strid
   return count;
 }
 
-// A tail that some scenarios decide: their exact sums are still to be found. `surely` many others
-// are worse than any of them.
-struct OpenTail {
-  std::int64_t account, u;
-  std::int32_t* scenario;
-  std::int64_t count, surely;
-};
-
-// Asks for the P&L of an account's lines in some scenarios. Always inlined: GCC leaves out calls of
-// what returns nothing and writes nothing.
-[[gnu::always_inline]] inline void prefetch_pnl(const Book& book, std::int64_t row,
-                                                const UnionSums& union_sums,
-                                                const ScreenArrays& screen,
-                                                const OpenTail& tail) noexcept {
-  const Matrix<const double> by_scenario = screen.transposed();
-  for (std::int64_t m = 0; m < union_sums.members; ++m) {
-    const std::int64_t* line = book.row_ptr.data() + row + union_sums.member[m];
-    for (std::int64_t c = 0; c < tail.count; ++c) {
-      const double* pnl = by_scenario.row(tail.scenario[c]);
-      for (std::int64_t n = line[0]; n < line[1]; ++n) __builtin_prefetch(pnl + book.column[n]);
-    }
-  }
-}
-
-// Decides an open tail. False: the exact body has to.
-inline bool decide_tail(const Question& question, const OpenTail& tail,
-                        TailBuffers& scratch) noexcept {
-  const auto& [book, unions, measure, result] = question;
-  const std::int64_t begin = unions.ptr[tail.u];
-  const Positions positions = net(book, tail.account * book.segments, unions.segment.data() + begin,
-                                  unions.ptr[tail.u + 1] - begin, scratch);
-  double* exact = scratch.decided.data();
-  decide(positions, measure.screen.arrays()->transposed(), tail.scenario, tail.count, exact);
-  double* sorted = exact + scratch.room;
-  std::int32_t* sorted_scenario = scratch.candidate.data();
-  sort_worst_first(exact, tail.scenario, tail.count, sorted, sorted_scenario);
-  const std::int64_t cell = tail.account * unions.size() + tail.u;
-  if (result.es == nullptr && result.scenario == nullptr) {
-    result.var[cell] = 0.0 - sorted[measure.k - tail.surely - 1];
-    return true;
-  }
-  return report(sorted, sorted_scenario, measure, result, cell);
-}
-
 // Leaves open of one union's tail what its sums do not tell; none where the exact body has to
 // answer. Not inlined, as `sum_block`.
 [[gnu::noinline]] void screen_tail(const Question& question, const UnionSums& union_sums,
@@ -341,8 +297,7 @@ inline bool decide_tail(const Question& question, const OpenTail& tail,
   if (open > kMostSorted) return;
   tail.count = open;
   tail.surely = surely;
-  if (open <= 8)
-    prefetch_pnl(question.book, tail.account * question.book.segments, union_sums, screen, tail);
+  prefetch_pnl(question, tail, screen.transposed());
 }
 
 // Accounts that are screened together, and where the scratch has what is theirs. Pointers rather
@@ -444,26 +399,18 @@ inline Fault measure_block(const Question& question, Range accounts,
   const Block block(question, accounts, scratch);
   weigh_block(block, question.book, accounts, question.measure.largest, scratch.margin.data());
   sum_block(block, *question.measure.screen.arrays());
-  // Two at a time: a tail is decided after the next one is screened, when the P&L it needs has
-  // come.
-  OpenTail tail[2] = {{0, 0, scratch.open.data(), 0, 0},
-                      {0, 0, scratch.open.data() + scratch.room, 0, 0}};
-  const std::int64_t cells = block.size * block.unions;
-  for (std::int64_t cell = 0; cell <= cells; ++cell) {
-    if (cell < cells) {
-      OpenTail& next = tail[cell % 2];
-      const std::int64_t a = cell / block.unions;
-      next.account = accounts.first + a;
-      next.u = cell % block.unions;
-      screen_tail(question, block.of_union(a, next.u), scratch.margin[cell], scratch, next);
-    }
-    if (cell == 0) continue;
-    const OpenTail& waiting = tail[(cell - 1) % 2];
-    if (waiting.count > 0 && decide_tail(question, waiting, scratch)) continue;
-    const Fault fault = exact_tail(question, waiting.account, waiting.u, scratch);
+  const Matrix<const double> by_scenario = question.measure.screen.arrays()->transposed();
+  TailsInTurn tails(scratch);
+  for (std::int64_t cell = 0; cell < block.size * block.unions; ++cell) {
+    OpenTail& next =
+        tails.next(question, accounts.first + cell / block.unions, cell % block.unions);
+    if (next.same == next.u)
+      screen_tail(question, block.of_union(cell / block.unions, next.u), scratch.margin[cell],
+                  scratch, next);
+    const Fault fault = tails.finish_one(question, by_scenario, scratch);
     if (fault.kind != FaultKind::kNone) return fault;
   }
-  return {};
+  return tails.finish_last(question, by_scenario, scratch);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "buffer.h"
 #include "crossmargin/tails.h"
+#include "tails/factors.h"
 
 namespace crossmargin {
 namespace {
@@ -75,13 +76,19 @@ void transpose(const Matrix<const double>& pnl, double* target) noexcept {
 
 }  // namespace
 
-Screen::Screen(const Matrix<const double>& pnl, std::span<const double> largest) {
+std::shared_ptr<const ScreenArrays> make_screen(const Matrix<const double>& pnl,
+                                                std::span<const double> largest) {
   const auto arrays = std::make_shared<ScreenArrays>(pnl.rows, pnl.columns);
   const Buffer<std::int16_t> scaled = scale(pnl, largest);
   sort_by_move(scaled, pnl.rows, arrays->order);
   fill_narrow(scaled, *arrays);
   transpose(pnl, arrays->by_scenario.data());
-  arrays_ = arrays;
+  return arrays;
+}
+
+Screen::Screen(const Matrix<const double>& pnl, std::span<const double> largest)
+    : factors_(find_factors(pnl, largest)) {
+  if (factors_ == nullptr) arrays_ = make_screen(pnl, largest);
 }
 
 }  // namespace crossmargin

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "buffer.h"
@@ -37,5 +39,8 @@ struct ScreenArrays {
     return {by_scenario.data(), scenarios, instruments, instruments};
   }
 };
+
+std::shared_ptr<const ScreenArrays> make_screen(const Matrix<const double>& pnl,
+                                                std::span<const double> largest);
 
 }  // namespace crossmargin

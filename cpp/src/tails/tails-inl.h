@@ -235,6 +235,7 @@ inline Fault exact_tail(const Question& question, std::int64_t account, std::int
 }  // namespace crossmargin::XM_LEVEL
 
 #include "tails/decide-inl.h"
+#include "tails/factors-inl.h"
 #include "tails/screen-inl.h"
 
 namespace crossmargin::XM_LEVEL {
@@ -243,6 +244,7 @@ Fault segment_tails(Range accounts, const Book& book, const Unions& unions,
                     const TailMeasure& measure, const TailResult& result,
                     TailBuffers& scratch) noexcept {
   const Question question{book, unions, measure, result};
+  if (scratch.by_factors) return measure_by_factors(question, accounts, scratch);
   if (scratch.block > 0) {
     for (std::int64_t first = accounts.first; first < accounts.last; first += scratch.block) {
       const std::int64_t end = first + scratch.block;

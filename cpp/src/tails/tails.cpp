@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "at_level.h"
+#include "tails/factors.h"
 #include "tails/scratch.h"
 #include "tails/screen.h"
 
@@ -28,6 +29,8 @@ namespace {
 constexpr std::int64_t kBlockBytes = 4 << 20;
 // Each block reads all instruments once; of more accounts the sums leave the caches.
 constexpr std::int64_t kMostTogether = 256;
+// With fewer scenarios, or fewer to one of the tail, the factor screen saves nothing.
+constexpr std::int64_t kFewestScreened = 64, kScenariosToATail = 6;
 constexpr std::int64_t kFewestGroups = kScreenChunk;
 // With fewer scenarios to a group than this the screen lets too many through.
 constexpr std::int64_t kScenariosPerGroup = 3;
@@ -53,6 +56,11 @@ void fit_exact(const Book& book, const TailMeasure& measure, Range accounts, Tai
   own.quantity.resize(widest);
 }
 
+void note_used(const Book& book, const Unions& unions, TailBuffers& own) {
+  own.used.assign(static_cast<std::size_t>(book.segments), 0);
+  for (const std::int32_t segment : unions.segment) own.used[static_cast<std::size_t>(segment)] = 1;
+}
+
 // Makes room for what the screen needs, where it can be used.
 void fit_screen(const Book& book, const Unions& unions, const TailMeasure& measure, Range accounts,
                 TailBuffers& own) {
@@ -65,8 +73,7 @@ void fit_screen(const Book& book, const Unions& unions, const TailMeasure& measu
   const std::int64_t of_account = book.segments * chunks * kScreenChunk;
   const std::int64_t fitting = 1 + kBlockBytes / (of_account * std::int64_t{sizeof(std::int16_t)});
   own.block = std::min({kMostTogether, fitting, accounts.last - accounts.first});
-  own.used.assign(static_cast<std::size_t>(book.segments), 0);
-  for (const std::int32_t segment : unions.segment) own.used[static_cast<std::size_t>(segment)] = 1;
+  note_used(book, unions, own);
   const std::int64_t rows = own.block * book.segments;
   const std::int64_t lines = most_lines(book, accounts, own.block) + rows;
   own.weighed.resize(rows);
@@ -80,6 +87,28 @@ void fit_screen(const Book& book, const Unions& unions, const TailMeasure& measu
   own.candidates = 4 * measure.k + 256;
   own.room = own.candidates + 2 * kScreenChunk + 2;
   own.screened.resize(own.room);
+  own.candidate.resize(own.room);
+  own.open.resize(2 * own.room);
+  own.decided.resize(2 * own.room);
+}
+
+// Makes room for what the factor screen needs, where it is used.
+void fit_factors(const Book& book, const Unions& unions, const TailMeasure& measure, Range accounts,
+                 TailBuffers& own) {
+  const FactorArrays* screen = measure.screen.factors();
+  own.by_factors = screen != nullptr && measure.pnl.columns >= kFewestScreened &&
+                   measure.pnl.columns >= kScenariosToATail * measure.k;
+  if (!own.by_factors) return;
+  note_used(book, unions, own);
+  own.exposed.resize(book.segments);
+  own.usd.resize(2 * most_lines(book, accounts, 1));
+  own.bound.resize(screen->padded);
+  const std::int64_t groups = screen->groups + kSparedGroups;
+  own.group_list.resize(groups);
+  own.low.resize(groups * kGroup);
+  own.place_list.resize(groups * kGroup);
+  own.room = screen->scenarios + kSparedGroups * kGroup;
+  own.kept_low.resize(own.room);
   own.candidate.resize(own.room);
   own.open.resize(2 * own.room);
   own.decided.resize(2 * own.room);
@@ -99,6 +128,7 @@ void TailScratch::fit(const Book& book, const Unions& unions, const TailMeasure&
                       Range accounts) {
   fit_exact(book, measure, accounts, *buffers_);
   fit_screen(book, unions, measure, accounts, *buffers_);
+  fit_factors(book, unions, measure, accounts, *buffers_);
 }
 
 Fault segment_tails(Level level, Range accounts, const Book& book, const Unions& unions,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 GRID_STEPS = 2.0**20
 """Grid steps in one USD (methodology, section 1)."""
-TAILS_WORTH_A_SCREEN = 1000
+TAILS_WORTH_A_SCREEN = 500
 """Tails; from this many on, the screen saves more time than making it takes."""
 SNAP = 1e-9
 """A tail size this close to a whole number is rounded to it (methodology, section 1)."""

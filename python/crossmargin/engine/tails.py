@@ -303,11 +303,17 @@ def _measure(
     worst = [np.empty((*shape[1:], m.k if scenarios else 0), dtype=np.int32) for m in measures]
     results = [TailArrays(var[n], shortfall[n], scenario) for n, scenario in enumerate(worst)]
 
+    threads = check_threads(threads)
     kernel, fewest = kernels(backend), SMALLEST_BLOCK
     if resolve(backend) == "native":
         fewest = kernel.SCREENED_ACCOUNTS
-        for measure in measures:
-            measure.prepare((before + accounts) * len(unions))
+        tails = (before + accounts) * len(unions)
+
+        def prepare(first: int, last: int) -> None:
+            for measure in measures[first:last]:
+                measure.prepare(tails)
+
+        run_blocks(prepare, range(len(measures) + 1), threads=threads, unit="measures")
 
     def block(first: int, last: int) -> None:
         faults = []
@@ -323,7 +329,6 @@ def _measure(
             raise PnlError(*min(faults, key=lambda fault: fault[0]))
 
     sums = sum(m.count for m in measures) * len(unions)
-    threads = check_threads(threads)
     bounds = _cut(book.row_ptr[::segments], sums, threads, fewest)
     run_blocks(block, bounds, threads=threads, unit="accounts")
     return SegmentTails(
