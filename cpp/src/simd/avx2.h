@@ -1,4 +1,4 @@
-// Lanes for AVX2 with FMA.
+// Vectors for AVX2 with FMA: 16-bit integers here, floats in eight_floats.h.
 #pragma once
 
 #include <immintrin.h>

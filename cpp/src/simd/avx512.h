@@ -1,4 +1,5 @@
-// Lanes for AVX-512 (F, BW, DQ, VL).
+// Vectors for AVX-512 (F, BW, DQ, VL): 16-bit integers here, floats, which are no wider than those
+// of AVX2, in eight_floats.h.
 #pragma once
 
 #include <immintrin.h>

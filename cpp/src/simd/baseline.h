@@ -1,4 +1,5 @@
-// Lanes for any CPU: eight integers that the compiler maps to whatever the platform's baseline has.
+// Vectors for any CPU, 16-bit integers and floats: arrays that the compiler maps to whatever the
+// platform's baseline has.
 #pragma once
 
 #include <cstdint>
@@ -92,10 +93,6 @@ struct Floats {
   }
   static V add(V a, V b) noexcept {
     for (std::int64_t i = 0; i < kWidth; ++i) a.lane[i] += b.lane[i];
-    return a;
-  }
-  static V multiply(V a, V b) noexcept {
-    for (std::int64_t i = 0; i < kWidth; ++i) a.lane[i] *= b.lane[i];
     return a;
   }
   // a * b + c, rounded once or twice.

@@ -1,10 +1,15 @@
-// Eight floats in a register of AVX2, for the levels that have it. Included in each level's
-// namespace, so that no function of one level can be linked into another.
+// Eight floats in a register of AVX2, for the levels that have it: in the namespace of each of
+// them, so that no function of one level can be linked into another.
+#pragma once
 
 #include <immintrin.h>
 
 #include <array>
 #include <cstdint>
+
+#ifndef XM_LEVEL
+#error "define XM_LEVEL before including the vectors of a level"
+#endif
 
 namespace crossmargin::XM_LEVEL {
 
@@ -29,7 +34,6 @@ struct Floats {
   static V load(const float* p) noexcept { return _mm256_loadu_ps(p); }
   static void store(float* p, V v) noexcept { _mm256_storeu_ps(p, v); }
   static V add(V a, V b) noexcept { return _mm256_add_ps(a, b); }
-  static V multiply(V a, V b) noexcept { return _mm256_mul_ps(a, b); }
   // a * b + c, rounded once or twice.
   static V multiply_add(V a, V b, V c) noexcept { return _mm256_fmadd_ps(a, b, c); }
   static V min(V a, V b) noexcept { return _mm256_min_ps(a, b); }

@@ -1,4 +1,4 @@
-// Lanes for AArch64, where NEON is always there.
+// Vectors for AArch64, where NEON is always there: 16-bit integers and floats.
 #pragma once
 
 #include <arm_neon.h>
@@ -53,12 +53,12 @@ struct Floats {
   static V load(const float* p) noexcept { return vld1q_f32(p); }
   static void store(float* p, V v) noexcept { vst1q_f32(p, v); }
   static V add(V a, V b) noexcept { return vaddq_f32(a, b); }
-  static V multiply(V a, V b) noexcept { return vmulq_f32(a, b); }
   // a * b + c, rounded once or twice.
   static V multiply_add(V a, V b, V c) noexcept { return vfmaq_f32(c, a, b); }
   static V min(V a, V b) noexcept { return vminq_f32(a, b); }
   static V magnitude(V v) noexcept { return vabsq_f32(v); }
   static float least(V v) noexcept { return vminvq_f32(v); }
+  // Bit i is set where lane i of a is at most that of b.
   static std::uint64_t at_most(V a, V b) noexcept {
     constexpr std::uint32_t kBit[4] = {1, 2, 4, 8};
     return vaddvq_u32(vandq_u32(vcleq_f32(a, b), vld1q_u32(kBit)));

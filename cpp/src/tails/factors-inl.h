@@ -66,8 +66,9 @@ inline float least_of(const float* value, std::int64_t count) noexcept {
   return Floats::least(least);
 }
 
-// The sum of the first values times others.
-inline float dot(const float* a, const float* b, std::int64_t first, std::int64_t last) noexcept {
+// The sum of |a b| from `first` to `last`, multiples of the width.
+inline float dot_of_magnitudes(const float* a, const float* b, std::int64_t first,
+                               std::int64_t last) noexcept {
   F sum = Floats::broadcast(0.0F);
   for (std::int64_t k = first; k < last; k += kFloats) {
     sum = Floats::multiply_add(Floats::magnitude(Floats::load(a + k)),
@@ -177,7 +178,7 @@ inline Exposed combine(const FactorArrays& screen, std::int64_t factors,
     for (std::int64_t r = 0; r < kRuns; ++r) rest[r] += of.rest[r];
   }
   for (std::int64_t k = 0; k < factors; ++k) own.exposure[k] = static_cast<float>(exposure[k]);
-  const float netted = dot(own.exposure, screen.most.data(), 0, factors);
+  const float netted = dot_of_magnitudes(own.exposure, screen.most.data(), 0, factors);
   const double slack =
       1.1 * kFloatError *
       ((kBlock + 8) * reached + static_cast<double>(factors + 8) * static_cast<double>(netted));
@@ -187,8 +188,8 @@ inline Exposed combine(const FactorArrays& screen, std::int64_t factors,
     own.error[r] = static_cast<float>(error);
     worst = error > worst ? error : worst;
   }
-  const float last = dot(own.exposure, own.exposure, kFirst, factors);
-  const float middle = dot(own.exposure, own.exposure, kBoxed, kFirst);
+  const float last = dot_of_magnitudes(own.exposure, own.exposure, kFirst, factors);
+  const float middle = dot_of_magnitudes(own.exposure, own.exposure, kBoxed, kFirst);
   constexpr float kRoundedUp = 1.00001F;
   own.all_but_first = kRoundedUp * __builtin_sqrtf(last);
   own.all_but_boxed = kRoundedUp * __builtin_sqrtf(middle + last);
@@ -236,7 +237,7 @@ inline std::int64_t list_groups(const float* bound, std::int64_t padded, float a
   return count;
 }
 
-// sum += the contributions of factors [first, last) to the sums of a few groups.
+// sum += what factors [first, last) contribute to the sums of a few groups.
 template <std::int64_t kMany>
 inline void sum_factors(const float* exposure, const FactorArrays& screen, std::int64_t first,
                         std::int64_t last, const std::int32_t* group, F* sum) noexcept {
@@ -246,7 +247,7 @@ inline void sum_factors(const float* exposure, const FactorArrays& screen, std::
   }
   F own[kMany * kVectors];
   for (std::int64_t v = 0; v < kMany * kVectors; ++v) {
-    own[v] = first == 0 ? Floats::broadcast(0.0F) : sum[v];
+    own[v] = sum[v];
   }
   for (std::int64_t k = first; k < last; ++k) {
     const F x = Floats::broadcast(exposure[k]);
@@ -260,30 +261,25 @@ inline void sum_factors(const float* exposure, const FactorArrays& screen, std::
   for (std::int64_t v = 0; v < kMany * kVectors; ++v) sum[v] = own[v];
 }
 
-// Begins (kBegin) or goes on with the sums of a few groups, by factors [first, last).
-template <std::int64_t kMany, bool kBegin>
-inline void add_factors(const float* exposure, const FactorArrays& screen, std::int64_t first,
-                        std::int64_t last, const std::int32_t* group, float* sums) noexcept {
-  F sum[kMany * kVectors];
-  for (std::int64_t v = 0; v < kMany * kVectors; ++v) {
-    sum[v] = kBegin ? Floats::broadcast(0.0F) : Floats::load(sums + v * kFloats);
-  }
-  sum_factors<kMany>(exposure, screen, kBegin ? 0 : first, last, group, sum);
-  for (std::int64_t v = 0; v < kMany * kVectors; ++v) Floats::store(sums + v * kFloats, sum[v]);
-}
-
-// The same for a list of groups, the last of which is repeated until their number is whole: each
-// sum waits for its own last addition, so that one group alone takes as long as several.
+// Begins (kBegin) or goes on with the sums of a list of groups, by factors [first, last). The last
+// group is repeated until their number is whole: each sum waits for its own last addition, so that
+// one group alone takes as long as several.
 template <bool kBegin>
 inline void add_factors(const float* exposure, const FactorArrays& screen, std::int64_t first,
                         std::int64_t last, std::int32_t* group, std::int64_t count,
                         float* sums) noexcept {
   constexpr std::int64_t kFew = 4;
-  static_assert(kFew <= kSparedGroups);
+  static_assert(kFew <= kSparedGroups && kFloats <= kSparedGroups);
   if (count == 0) return;
   for (std::int64_t n = count; n % kFew != 0; ++n) group[n] = group[count - 1];
   for (std::int64_t n = 0; n < count; n += kFew) {
-    add_factors<kFew, kBegin>(exposure, screen, first, last, group + n, sums + n * kGroup);
+    float* own = sums + n * kGroup;
+    F sum[kFew * kVectors];
+    for (std::int64_t v = 0; v < kFew * kVectors; ++v) {
+      sum[v] = kBegin ? Floats::broadcast(0.0F) : Floats::load(own + v * kFloats);
+    }
+    sum_factors<kFew>(exposure, screen, first, last, group + n, sum);
+    for (std::int64_t v = 0; v < kFew * kVectors; ++v) Floats::store(own + v * kFloats, sum[v]);
   }
 }
 
@@ -337,6 +333,7 @@ inline std::int64_t sift_groups(const FactorArrays& screen, const Exposed& own, 
                                 float* sums) noexcept {
   std::int64_t found = 0;
   F sum[kMany * kVectors];
+  for (F& y : sum) y = Floats::broadcast(0.0F);
   sum_factors<kMany>(own.exposure, screen, 0, kFirst, group, sum);
   for (std::int64_t t = 0; t < kMany; ++t) {
     const std::int32_t g = group[t];

@@ -447,8 +447,8 @@ Chosen choose(const Cube& cube, const Pivots& pivots, const Model& model,
   std::vector<float> line(index(cube.pnl.columns));
   less_moves(cube, instruments, order, line.data(), rest);
   std::vector<double> left_by;  // each number of factors
-  for (std::int64_t first = 0; first < most; first += kGroup) {
-    const std::int64_t last = first + kGroup;
+  for (std::int64_t first = 0; first < most; first += kFactorStep) {
+    const std::int64_t last = first + kFactorStep;
     add_factors(cube, loading.data.data(), loading.stride,
                 {factor.data(), round_up(shape.groups, kMadeGroups), most, first, last}, rest);
     double sum = 0.0, runs = 0.0;
@@ -465,8 +465,8 @@ Chosen choose(const Cube& cube, const Pivots& pivots, const Model& model,
   if (!(least <= kAccepted)) return {0, 0};
   const auto factors_leaving = [&](double wanted) {
     std::int64_t factors = kFirst;
-    while (left_by[index(factors / kGroup - 1)] > std::max(wanted, kClose * least)) {
-      factors += kGroup;
+    while (left_by[index(factors / kFactorStep - 1)] > std::max(wanted, kClose * least)) {
+      factors += kFactorStep;
     }
     return factors;
   };
@@ -570,7 +570,7 @@ void measure(const Cube& cube, const std::vector<std::int32_t>& order, FactorArr
 
 // The most factors there is use for.
 std::int64_t most_factors(const Pivots& pivots) noexcept {
-  return std::clamp(round_up(pivots.count(), kGroup), kFirst, kMostFactors);
+  return std::clamp(round_up(pivots.count(), kFactorStep), kFirst, kMostFactors);
 }
 
 std::shared_ptr<const FactorArrays> fill(const Cube& cube, const Pivots& pivots, const Model& model,
@@ -583,7 +583,6 @@ std::shared_ptr<const FactorArrays> fill(const Cube& cube, const Pivots& pivots,
   std::fill(arrays->order.begin() + cube.pnl.columns, arrays->order.end(), -1);
   for (std::int64_t i = 0; i < arrays->instruments; ++i)
     load(pivots, model, i, factors, arrays->loading.data() + i * factors);
-  std::fill_n(arrays->loading.data() + arrays->instruments * factors, kFirst, 0.0F);
   arrange(model, order, factors, arrays->padded, arrays->factor.data());
   bound_factors(*arrays);
   measure(cube, order, *arrays);
@@ -601,7 +600,7 @@ FactorArrays::FactorArrays(std::int64_t instrument_count, std::int64_t scenario_
       run(std::max(std::bit_width(static_cast<std::uint64_t>(kStrip - 1)),
                    std::bit_width(static_cast<std::uint64_t>((padded + kRuns - 1) / kRuns - 1)))),
       factors(factor_count),
-      loading(instruments * factors + kFirst),
+      loading(instruments * factors),
       factor(padded * factors * kGroup),
       most(factors),
       box(2 * kBoxed * padded),
@@ -629,7 +628,7 @@ std::shared_ptr<const FactorArrays> make_factors(const Matrix<const double>& pnl
   const Cube cube{pnl, largest, level};
   const Pivots pivots = find_pivots(cube, sample(cube));
   const Model model = find_model(cube, pivots, factors);
-  const std::int64_t few = kFirst + (factors - kFirst) / (2 * kGroup) * kGroup;
+  const std::int64_t few = kFirst + (factors - kFirst) / (2 * kFactorStep) * kFactorStep;
   return fill(cube, pivots, model, group(model), {few, factors});
 }
 

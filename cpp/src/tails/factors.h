@@ -18,11 +18,13 @@ inline constexpr std::int64_t kGroup = 8;
 inline constexpr std::int64_t kFirst = 16;
 // Of these, how many have boxes.
 inline constexpr std::int64_t kBoxed = 8;
-static_assert(kBoxed < kFirst);
 inline constexpr std::int64_t kMostFactors = 64;
 // Their number is a multiple of this.
 inline constexpr std::int64_t kFactorStep = 8;
-// Room beside all groups in a list of groups.
+static_assert(kBoxed < kFirst && kFirst < kMostFactors);
+static_assert(kBoxed % kFactorStep == 0 && kFirst % kFactorStep == 0);
+// Room beside all groups in a list of groups: for the rest of the last vector, and for groups that
+// are repeated.
 inline constexpr std::int64_t kSparedGroups = 16;
 // Groups are bounded so many at a time.
 inline constexpr std::int64_t kStrip = 16;
@@ -36,7 +38,7 @@ struct Depth {
   Depth(std::int64_t instruments, std::int64_t factor_count)
       : factors(factor_count), residual(instruments * kRuns) {}
 
-  std::int64_t factors;    // a multiple of 8, from kFirst to kMostFactors
+  std::int64_t factors;    // a multiple of kFactorStep, from kFirst to kMostFactors
   Buffer<float> residual;  // bounds what they leave of an instrument in a run: [I x kRuns]
 };
 
@@ -51,7 +53,7 @@ struct FactorArrays {
   std::int64_t factors;  // all of them
   // The scenarios, those of a group together; -1 where the last group has none.
   std::vector<std::int32_t> order;
-  Buffer<float> loading;  // [I x factors], of P&L over the instrument's largest; read in kFirst's
+  Buffer<float> loading;  // of P&L over the instrument's largest: [I x factors]
   // The first scenario of a group stands for those it has not: [padded x factors x kGroup].
   Buffer<float> factor;
   Buffer<float> most;  // the largest |factor|: [factors]
@@ -75,8 +77,8 @@ std::shared_ptr<const FactorArrays> find_factors(const Matrix<const double>& pnl
                                                  std::span<const double> largest,
                                                  Level level = best_level());
 
-// The same with so many factors, whatever they leave: a multiple of 8, from kFirst to kMostFactors,
-// for at least one instrument and scenario.
+// The same with so many factors, whatever they leave: a multiple of kFactorStep, from kFirst to
+// kMostFactors, for at least one instrument and scenario.
 std::shared_ptr<const FactorArrays> make_factors(const Matrix<const double>& pnl,
                                                  std::span<const double> largest,
                                                  std::int64_t factors, Level level = best_level());

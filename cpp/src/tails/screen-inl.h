@@ -1,5 +1,5 @@
-// The screen of the family "tails": 16-bit integer sums say which scenarios can belong to a tail;
-// only those are summed in float64. The answer is that of the exact body, bit for bit.
+// The 16-bit screen of the family "tails": 16-bit integer sums say which scenarios can belong to a
+// tail; only those are summed in float64. The answer is that of the exact body, bit for bit.
 //
 // Proof. Let x(s) be the exact body's sum of a portfolio in scenario s.
 // Instruments. L = max(largest, 2^-900) bounds instrument i's |P|, and N = P / (L / 32767) rounded
@@ -25,6 +25,7 @@
 // If there is no such margin, or too many scenarios are left, the exact body answers.
 
 #include <cstdint>
+#include <span>
 
 namespace crossmargin::XM_LEVEL {
 namespace {
@@ -34,8 +35,6 @@ constexpr std::int64_t kWidth = Lanes::kWidth;
 constexpr std::int64_t kChunkVectors = kScreenChunk / kWidth;
 constexpr std::int64_t kWord = 64;      // values with a bit each
 constexpr std::int32_t kNever = 32767;  // y where there is no scenario
-// The P&L of more scenarios than this would push itself out of the first-level cache.
-constexpr std::int64_t kPrefetched = 8;
 constexpr double kLeastGross = 0x1p-800;
 constexpr std::int64_t kMostLines = 32768, kMostMembers = 1000;
 
