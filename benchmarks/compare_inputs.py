@@ -27,7 +27,7 @@ def write(folder: Path, accounts: int) -> None:
     for name, cube in headline.cubes.items():
         np.save(folder / f"real_{name}.npy", cube.pnl)
     for model, ccp in enumerate((FICC, CME)):
-        np.save(folder / f"random_{ccp}.npy", generator.noise_pnl(model, headline.instruments))
+        np.save(folder / f"noise_{ccp}.npy", generator.noise_pnl(model, headline.instruments))
         np.save(folder / f"wide_{ccp}.npy", real(WIDE).cubes[ccp].pnl)
 
 

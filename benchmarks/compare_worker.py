@@ -51,7 +51,7 @@ class Inputs:
             return Book.from_arrays(of["pointer"], of["column"], of["quantity"], columns)
 
     def cubes(self, kind: str, names: Sequence[str]) -> list[Any]:
-        """Return cubes of a kind: `real`, `random` (noise off the grid) or `wide`."""
+        """Return cubes of a kind: `real`, `noise` (off the grid) or `wide` (real ones)."""
         from crossmargin.engine import Cube
 
         return [Cube(np.load(self.sample / f"{kind}_{name}.npy")) for name in names]
@@ -199,7 +199,7 @@ BENCHMARKS: dict[str, Callable[[Inputs], Call]] = {
     "pass, VaR only": partial(find_pass, full=False),
     "pass, all": partial(find_pass, full=True),
     "pass, wide": partial(find_pass, full=False, book="wide", kind="wide"),
-    "pass, random": partial(find_pass, full=False, kind="random"),
+    "pass, noise": partial(find_pass, full=False, kind="noise"),
     "run set, VaR only": find_run_set,
     "market move, FICC cube": move_ficc,
     "market move, CME cubes": move_cme,

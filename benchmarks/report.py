@@ -14,6 +14,7 @@ from cases import NOISE, Case
 from generator import SCENARIOS
 from levels import COMMON, WIDER, measured
 from peers import PEERS, versions
+from universe import HEADLINE, LEGS, WIDE
 
 from crossmargin.engine import default_threads, info
 from crossmargin.policies.policy import DEFAULT
@@ -215,7 +216,7 @@ def scale(found: list[Size], xl: Figures | None) -> list[str]:
         "The pass. The last two columns are the time on all threads, divided by lines x scenarios "
         "x cubes, and by accounts. The first of them would be constant if the sums were the only "
         "work. Each tail has work of its own, so it rises where an account has fewer lines. W has "
-        "2,400 instruments, the others 600.",
+        f"{WIDE.instruments:,} instruments, the others {HEADLINE.instruments:,}.",
         "",
         header,
         "|---" * 10 + "|",
@@ -433,9 +434,10 @@ def about_cubes() -> list[str]:
     """Return the lines on the instruments and their P&L."""
     return [
         "- Cubes: `universe.py`, as the engine makes them at FICC and at CME from the sample's "
-        f"market under {DEFAULT}: 450 cash instruments and 150 futures, {SCENARIOS:,} scenarios; "
-        "in tier W 1,900 and 500. Values are on the grid of 2^-20 USD. Cash is the sample's issues "
-        "and more like them, with 50 forward cash legs of repos, which do not move at CME; futures "
+        f"market under {DEFAULT}: {HEADLINE.cash:,} cash instruments and {HEADLINE.futures:,} "
+        f"futures, {SCENARIOS:,} scenarios; in tier W {WIDE.cash:,} and {WIDE.futures:,}. "
+        "Values are on the grid of 2^-20 USD. Cash is the sample's issues and more like them, with "
+        f"{LEGS} forward cash legs of repos, which do not move at CME; futures "
         "are those of the next months. Three variants have other cubes. **Random factors**: three "
         "random factors and moves of each instrument's own, on the grid, with a book for its "
         "instruments. **Off the grid**: the real P&L times 1.0000001, so that sums are rounded and "

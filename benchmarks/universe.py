@@ -33,7 +33,10 @@ from crossmargin.sample.securities import make_securities
 LEGS = 50
 """Cash instruments that are forward cash legs of repos, one a week."""
 STRESSED = "stressed"
-MONTH, WEEK, COUPON_STEP = 30 * DAY, 7 * DAY, 0.00125
+"""The name of the cube of all periods of stress."""
+MONTH, WEEK = 30 * DAY, 7 * DAY
+COUPON_STEP = 0.00125
+"""An eighth of a percent, in which the Treasury sets coupons."""
 
 
 @dataclass(frozen=True)
