@@ -480,3 +480,55 @@ TEST_CASE("screen: a union's neighbours in the book are netted as they stand or 
   c.quantity = {3, 5, -8};
   check(c, Expect::kFallback);
 }
+
+TEST_CASE("screen: accounts of few lines by 16-bit sums, of many by factors, faults in order") {
+  constexpr std::int32_t kInstruments = 24;
+  constexpr std::int64_t kScenarios = 3000;
+  std::mt19937_64 random(21);
+  std::normal_distribution<double> normal;
+  TailsCase c;
+  c.scenarios = kScenarios;
+  c.w = 30.0;
+  // Two factors and a little beside them.
+  std::vector<double> factor(2 * kScenarios);
+  for (double& x : factor) x = normal(random);
+  for (std::int32_t i = 0; i < kInstruments; ++i) {
+    const double a = normal(random), b = normal(random);
+    for (std::size_t s = 0; s < kScenarios; ++s) {
+      c.pnl.push_back(a * factor[s] + b * factor[kScenarios + s] + 1e-5 * normal(random));
+    }
+  }
+  c.row_ptr = {0};
+  for (int account = 0; account < 40; ++account) {
+    const std::int32_t lines = account % 3 == 0 ? kInstruments : account % 5;
+    for (std::int32_t i = 0; i < lines; ++i) {
+      c.column.push_back(i);
+      c.quantity.push_back(static_cast<double>(random() % 2001) - 1000.0);
+    }
+    c.row_ptr.push_back(static_cast<std::int64_t>(c.column.size()));
+  }
+  const Screen screen(c.matrix(), c.largest());
+  REQUIRE(screen.factors() != nullptr);
+  REQUIRE(screen.arrays() != nullptr);
+  const Answer naive = c.naive();
+  at_every_level([&](Level level) {
+    Path path;
+    CHECK(c.run(level, screen, path) == naive);
+    CHECK(c.run_var_only(level, screen) == naive.var);
+  });
+  // 9 has all instruments, 8 and 11 have few.
+  for (const std::vector<std::int64_t>& bad :
+       std::vector<std::vector<std::int64_t>>{{9}, {11}, {8, 9}, {9, 11}}) {
+    TailsCase broken = c;
+    for (const std::int64_t account : bad) {
+      broken.quantity[size_of(c.row_ptr[size_of(account)])] =
+          std::numeric_limits<double>::infinity();
+    }
+    at_every_level([&](Level level) {
+      Path path;
+      const Fault fault = broken.run(level, screen, path).fault;
+      CHECK(fault == broken.run(level).fault);
+      CHECK(fault.element == bad.front());
+    });
+  }
+}

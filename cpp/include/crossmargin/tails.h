@@ -39,15 +39,18 @@ struct Unions {
 class Screen {
  public:
   Screen() = default;  // none: every sum is exact from the start
-  // Takes a few factors where they explain the P&L, and sums in 16-bit integers where they do not.
+  // Tells by a few factors, where they explain the P&L, and by sums in 16-bit integers: for each
+  // account the quicker one.
   // `largest` bounds |pnl| for each instrument.
   Screen(const Matrix<const double>& pnl, std::span<const double> largest);
   explicit Screen(std::shared_ptr<const FactorArrays> factors) : factors_(std::move(factors)) {}
   explicit Screen(std::shared_ptr<const ScreenArrays> arrays) : arrays_(std::move(arrays)) {}
 
-  // Null where the screen is of the other kind, or there is none.
+  // Null where it does not tell by them.
   const FactorArrays* factors() const noexcept { return factors_.get(); }
   const ScreenArrays* arrays() const noexcept { return arrays_.get(); }
+  // The P&L transposed, [S x I]. There must be one of them.
+  Matrix<const double> by_scenario() const noexcept;
 
  private:
   std::shared_ptr<const FactorArrays> factors_;

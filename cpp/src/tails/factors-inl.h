@@ -457,13 +457,13 @@ inline void leave_open(const float* low, std::int64_t kept, const Interval& kth,
 }
 
 // Finds the tails of some accounts by the factors, or by the exact body where those do not tell.
-inline Fault measure_by_factors(const Question& question, Range accounts,
+inline Fault measure_by_factors(const Question& question, std::span<const std::int64_t> accounts,
                                 TailBuffers& scratch) noexcept {
   const std::int64_t segments = question.book.segments;
   const FactorArrays& screen = *question.measure.screen.factors();
-  const Matrix<const double> by_scenario = screen.transposed();
+  const Matrix<const double> by_scenario = question.measure.screen.by_scenario();
   TailsInTurn tails(scratch);
-  for (std::int64_t account = accounts.first; account < accounts.last; ++account) {
+  for (const std::int64_t account : accounts) {
     const std::int64_t* row_ptr = question.book.row_ptr.data() + account * segments;
     const Depth& depth = row_ptr[segments] - row_ptr[0] < kManyLines ? screen.few : screen.all;
     for (std::int64_t g = 0; g < segments; ++g) {

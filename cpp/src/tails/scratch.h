@@ -34,13 +34,18 @@ struct TailBuffers {
   Buffer<double> kept_pnl;             // [k]
   Buffer<std::int32_t> kept_scenario;  // [k]
 
-  // The screen's.
+  // Of the screens.
+  std::int64_t lines_by_factors = 0;  // an account of as many is measured by factors
+  Buffer<std::int64_t> account;       // [accounts of a call]
+
+  // The 16-bit screen's.
   std::int64_t block = 0;           // accounts screened together; 0: no screen
   std::int64_t groups = 0;          // groups of scenarios that bound a tail
   std::int64_t candidates = 0;      // as many may be kept of a tail
   std::int64_t room = 0;            // for them and a last group of scenarios
   std::vector<char> used;           // [segments]: part of any union
   Buffer<ScreenedSegment> weighed;  // [block x segments]
+  Buffer<std::int64_t> line_begin;  // the same
   Buffer<std::int16_t> weight;      // [lines and rows of a block]
   Buffer<std::int32_t> place;       // the same
   Buffer<std::int16_t> factor;      // [block x members of all unions]

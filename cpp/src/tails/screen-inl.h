@@ -296,20 +296,21 @@ inline std::int64_t keep_candidates(const std::int16_t* sums, std::int64_t strid
   if (open > kMostSorted) return;
   tail.count = open;
   tail.surely = surely;
-  prefetch_pnl(question, tail, screen.transposed());
+  prefetch_pnl(question, tail, question.measure.screen.by_scenario());
 }
 
 // Accounts that are screened together, and where the scratch has what is theirs. Pointers rather
 // than references: after each store of a vector the compiler would read again what is behind those.
 struct Block {
-  Block(const Question& question, Range accounts, TailBuffers& scratch) noexcept
-      : size(accounts.last - accounts.first),
+  Block(const Question& question, std::span<const std::int64_t> accounts,
+        TailBuffers& scratch) noexcept
+      : account(accounts.data()),
+        size(static_cast<std::int64_t>(accounts.size())),
         segments(question.book.segments),
         unions(question.unions.size()),
         all_members(question.unions.ptr[unions]),
         chunks(question.measure.screen.arrays()->chunks()),
         stride(chunks * kScreenChunk),
-        row_ptr(question.book.row_ptr.data() + accounts.first * segments),
         union_ptr(question.unions.ptr.data()),
         member(question.unions.segment.data()),
         used(scratch.used.data()),
@@ -317,22 +318,22 @@ struct Block {
         weight(scratch.weight.data()),
         place(scratch.place.data()),
         factor(scratch.factor.data()),
+        line(scratch.line_begin.data()),
         sums(scratch.sums.data()) {}
 
+  const std::int64_t* account;
   std::int64_t size, segments, unions, all_members;
   std::int64_t chunks, stride;  // of scenarios, and scenarios with padding
-  const std::int64_t* row_ptr;  // of the first account
   const std::int64_t* union_ptr;
   const std::int32_t* member;
   const char* used;
   ScreenedSegment* weighed;
   std::int16_t* weight;
   std::int32_t* place;
-  std::int16_t *factor, *sums;
+  std::int16_t* factor;
+  std::int64_t* line;  // where the lines of a row begin
+  std::int16_t* sums;
 
-  // Where the lines of a row begin. Rows lie one element apart, for the one that makes their number
-  // of lines even.
-  std::int64_t line(std::int64_t row) const noexcept { return row_ptr[row] - row_ptr[0] + row; }
   UnionSums of_union(std::int64_t a, std::int64_t u) const noexcept {
     const std::int64_t begin = union_ptr[u];
     return {sums + a * segments * stride, stride, member + begin, factor + a * all_members + begin,
@@ -341,15 +342,18 @@ struct Block {
 };
 
 // Weighs the lines of the block's accounts and finds the margin of each union.
-inline void weigh_block(const Block block, const Book& book, Range accounts,
-                        std::span<const double> largest, std::int32_t* margin) noexcept {
-  const std::int64_t first_row = accounts.first * block.segments;
+inline void weigh_block(const Block block, const Book& book, std::span<const double> largest,
+                        std::int32_t* margin) noexcept {
+  std::int64_t line = 0;
   for (std::int64_t a = 0; a < block.size; ++a) {
     ScreenedSegment* own = block.weighed + a * block.segments;
     for (std::int64_t g = 0; g < block.segments; ++g) {
       if (!block.used[g]) continue;
-      const std::int64_t row = a * block.segments + g, line = block.line(row);
-      own[g] = weigh(book, first_row + row, largest, block.weight + line, block.place + line);
+      const std::int64_t row = block.account[a] * block.segments + g;
+      own[g] = weigh(book, row, largest, block.weight + line, block.place + line);
+      block.line[a * block.segments + g] = line;
+      // An element more, for the one that makes the number of lines even.
+      line += book.row_ptr[row + 1] - book.row_ptr[row] + 1;
     }
     for (std::int64_t u = 0; u < block.unions; ++u) {
       const std::int64_t begin = block.union_ptr[u];
@@ -365,7 +369,7 @@ inline void sum_segments(const Block& block, std::int64_t a, std::int64_t chunk,
                          const std::int16_t* narrow, std::int64_t scenarios) noexcept {
   for (std::int64_t g = 0; g < block.segments; ++g) {
     if (!block.used[g]) continue;
-    const std::int64_t row = a * block.segments + g, line = block.line(row);
+    const std::int64_t row = a * block.segments + g, line = block.line[row];
     std::int16_t* own = block.sums + row * block.stride;
     screen_chunk(block.place + line, block.weight + line, block.weighed[row].pairs, narrow,
                  own + chunk * kScreenChunk);
@@ -393,16 +397,15 @@ inline void sum_segments(const Block& block, std::int64_t a, std::int64_t chunk,
 }
 
 // Screens some accounts, as many as the scratch holds at most, and decides each union.
-inline Fault measure_block(const Question& question, Range accounts,
+inline Fault measure_block(const Question& question, std::span<const std::int64_t> accounts,
                            TailBuffers& scratch) noexcept {
   const Block block(question, accounts, scratch);
-  weigh_block(block, question.book, accounts, question.measure.largest, scratch.margin.data());
+  weigh_block(block, question.book, question.measure.largest, scratch.margin.data());
   sum_block(block, *question.measure.screen.arrays());
-  const Matrix<const double> by_scenario = question.measure.screen.arrays()->transposed();
+  const Matrix<const double> by_scenario = question.measure.screen.by_scenario();
   TailsInTurn tails(scratch);
   for (std::int64_t cell = 0; cell < block.size * block.unions; ++cell) {
-    OpenTail& next =
-        tails.next(question, accounts.first + cell / block.unions, cell % block.unions);
+    OpenTail& next = tails.next(question, block.account[cell / block.unions], cell % block.unions);
     if (next.same == next.u)
       screen_tail(question, block.of_union(cell / block.unions, next.u), scratch.margin[cell],
                   scratch, next);

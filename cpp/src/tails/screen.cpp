@@ -77,18 +77,21 @@ void transpose(const Matrix<const double>& pnl, double* target) noexcept {
 }  // namespace
 
 std::shared_ptr<const ScreenArrays> make_screen(const Matrix<const double>& pnl,
-                                                std::span<const double> largest) {
-  const auto arrays = std::make_shared<ScreenArrays>(pnl.rows, pnl.columns);
+                                                std::span<const double> largest, bool own_copy) {
+  const auto arrays = std::make_shared<ScreenArrays>(pnl.rows, pnl.columns, own_copy);
   const Buffer<std::int16_t> scaled = scale(pnl, largest);
   sort_by_move(scaled, pnl.rows, arrays->order);
   fill_narrow(scaled, *arrays);
-  transpose(pnl, arrays->by_scenario.data());
+  if (own_copy) transpose(pnl, arrays->by_scenario.data());
   return arrays;
 }
 
 Screen::Screen(const Matrix<const double>& pnl, std::span<const double> largest)
-    : factors_(find_factors(pnl, largest)) {
-  if (factors_ == nullptr) arrays_ = make_screen(pnl, largest);
+    : factors_(find_factors(pnl, largest)),
+      arrays_(make_screen(pnl, largest, factors_ == nullptr)) {}
+
+Matrix<const double> Screen::by_scenario() const noexcept {
+  return factors_ != nullptr ? factors_->transposed() : arrays_->transposed();
 }
 
 }  // namespace crossmargin

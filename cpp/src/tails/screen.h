@@ -20,19 +20,19 @@ inline constexpr double kScale = 32767.0;
 inline constexpr double kLeastMove = 0x1p-900;
 
 struct ScreenArrays {
-  ScreenArrays(std::int64_t instrument_count, std::int64_t scenario_count)
+  ScreenArrays(std::int64_t instrument_count, std::int64_t scenario_count, bool own_copy)
       : instruments(instrument_count),
         scenarios(scenario_count),
         order(static_cast<std::size_t>(scenario_count)),
         narrow(chunks() * instrument_count * kScreenChunk),
-        by_scenario(scenario_count * instrument_count) {}
+        by_scenario(own_copy ? scenario_count * instrument_count : 0) {}
 
   std::int64_t instruments, scenarios;
   std::vector<std::int32_t> order;  // of the scenarios, those with the largest moves first
   // P&L / (max(largest, kLeastMove) / kScale) in that order, rounded: [chunks x I x kScreenChunk],
   // the last chunk padded with zeros.
   Buffer<std::int16_t> narrow;
-  Buffer<double> by_scenario;  // P&L in its own order, transposed: [S x I]
+  Buffer<double> by_scenario;  // P&L in its own order, transposed: [S x I], where it is not shared
 
   std::int64_t chunks() const noexcept { return (scenarios + kScreenChunk - 1) / kScreenChunk; }
   Matrix<const double> transposed() const noexcept {
@@ -40,7 +40,9 @@ struct ScreenArrays {
   }
 };
 
+// `own_copy`: with the P&L transposed, which another screen of the same has too.
 std::shared_ptr<const ScreenArrays> make_screen(const Matrix<const double>& pnl,
-                                                std::span<const double> largest);
+                                                std::span<const double> largest,
+                                                bool own_copy = true);
 
 }  // namespace crossmargin

@@ -239,21 +239,53 @@ inline Fault exact_tail(const Question& question, std::int64_t account, std::int
 #include "tails/screen-inl.h"
 
 namespace crossmargin::XM_LEVEL {
+namespace {
+
+// Finds the tails of some accounts in blocks, by sums in 16-bit integers.
+inline Fault measure_blocks(const Question& question, std::span<const std::int64_t> accounts,
+                            TailBuffers& scratch) noexcept {
+  while (!accounts.empty()) {
+    const std::size_t left = accounts.size(), most = static_cast<std::size_t>(scratch.block);
+    const std::size_t size = left < most ? left : most;
+    const Fault fault = measure_block(question, accounts.first(size), scratch);
+    if (fault.kind != FaultKind::kNone) return fault;
+    accounts = accounts.subspan(size);
+  }
+  return {};
+}
+
+// Finds the tails of accounts of few lines by 16-bit sums, and those of the others by the factors.
+inline Fault measure_screened(const Question& question, Range accounts,
+                              TailBuffers& scratch) noexcept {
+  const std::int64_t* row_ptr = question.book.row_ptr.data();
+  const std::int64_t segments = question.book.segments;
+  std::int64_t* account = scratch.account.data();
+  // Those of few lines from the front, the others from the back.
+  std::int64_t few = 0, many = accounts.last - accounts.first;
+  for (std::int64_t a = accounts.first; a < accounts.last; ++a) {
+    const std::int64_t lines = row_ptr[(a + 1) * segments] - row_ptr[a * segments];
+    if (lines < scratch.lines_by_factors) account[few++] = a;
+  }
+  for (std::int64_t a = accounts.last; a-- > accounts.first;) {
+    const std::int64_t lines = row_ptr[(a + 1) * segments] - row_ptr[a * segments];
+    if (lines >= scratch.lines_by_factors) account[--many] = a;
+  }
+  const std::int64_t all = accounts.last - accounts.first;
+  const Fault first = measure_blocks(question, {account, static_cast<std::size_t>(few)}, scratch);
+  const Fault second =
+      measure_by_factors(question, {account + many, static_cast<std::size_t>(all - many)}, scratch);
+  // The first account's fault is reported, whatever the order in which they are measured.
+  if (first.kind == FaultKind::kNone) return second;
+  return second.kind != FaultKind::kNone && second.element < first.element ? second : first;
+}
+
+}  // namespace
 
 Fault segment_tails(Range accounts, const Book& book, const Unions& unions,
                     const TailMeasure& measure, const TailResult& result,
                     TailBuffers& scratch) noexcept {
   const Question question{book, unions, measure, result};
-  if (scratch.by_factors) return measure_by_factors(question, accounts, scratch);
-  if (scratch.block > 0) {
-    for (std::int64_t first = accounts.first; first < accounts.last; first += scratch.block) {
-      const std::int64_t end = first + scratch.block;
-      const Range some{first, end < accounts.last ? end : accounts.last};
-      const Fault fault = measure_block(question, some, scratch);
-      if (fault.kind != FaultKind::kNone) return fault;
-    }
-    return {};
-  }
+  if (scratch.by_factors || scratch.block > 0) return measure_screened(question, accounts, scratch);
   for (std::int64_t account = accounts.first; account < accounts.last; ++account) {
     for (std::int64_t u = 0; u < unions.size(); ++u) {
       const Fault fault = exact_tail(question, account, u, scratch);

@@ -3,6 +3,8 @@
 #include "crossmargin/tails.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
 #include "at_level.h"
 #include "tails/factors.h"
@@ -29,6 +31,9 @@ namespace {
 constexpr std::int64_t kBlockBytes = 4 << 20;
 // Each block reads all instruments once; of more accounts the sums leave the caches.
 constexpr std::int64_t kMostTogether = 256;
+// Products of a line and a scenario that take the 16-bit screen as long as a union takes the factor
+// screen beyond that.
+constexpr std::int64_t kSavedByFactors = 30'000;
 // With fewer scenarios, or fewer to one of the tail, the factor screen saves nothing.
 constexpr std::int64_t kFewestScreened = 64, kScenariosToATail = 6;
 constexpr std::int64_t kFewestGroups = kScreenChunk;
@@ -73,10 +78,11 @@ void fit_screen(const Book& book, const Unions& unions, const TailMeasure& measu
   const std::int64_t of_account = book.segments * chunks * kScreenChunk;
   const std::int64_t fitting = 1 + kBlockBytes / (of_account * std::int64_t{sizeof(std::int16_t)});
   own.block = std::min({kMostTogether, fitting, accounts.last - accounts.first});
-  note_used(book, unions, own);
   const std::int64_t rows = own.block * book.segments;
-  const std::int64_t lines = most_lines(book, accounts, own.block) + rows;
+  const std::int64_t lines = rows + (own.by_factors ? own.block * own.lines_by_factors
+                                                    : most_lines(book, accounts, own.block));
   own.weighed.resize(rows);
+  own.line_begin.resize(rows);
   own.weight.resize(lines);
   own.place.resize(lines);
   own.factor.resize(own.block * static_cast<std::int64_t>(unions.segment.size()));
@@ -85,11 +91,9 @@ void fit_screen(const Book& book, const Unions& unions, const TailMeasure& measu
   own.united.resize(chunks * kScreenChunk);
   own.group.resize(own.groups);
   own.candidates = 4 * measure.k + 256;
-  own.room = own.candidates + 2 * kScreenChunk + 2;
-  own.screened.resize(own.room);
-  own.candidate.resize(own.room);
-  own.open.resize(2 * own.room);
-  own.decided.resize(2 * own.room);
+  const std::int64_t room = own.candidates + 2 * kScreenChunk + 2;
+  own.screened.resize(room);
+  own.room = std::max(own.room, room);
 }
 
 // Makes room for what the factor screen needs, where it is used.
@@ -99,7 +103,9 @@ void fit_factors(const Book& book, const Unions& unions, const TailMeasure& meas
   own.by_factors = screen != nullptr && measure.pnl.columns >= kFewestScreened &&
                    measure.pnl.columns >= kScenariosToATail * measure.k;
   if (!own.by_factors) return;
-  note_used(book, unions, own);
+  own.lines_by_factors = measure.screen.arrays() == nullptr
+                             ? 0
+                             : kSavedByFactors * unions.size() / screen->scenarios + 1;
   own.exposed.resize(book.segments);
   own.usd.resize(2 * most_lines(book, accounts, 1));
   own.bound.resize(screen->padded);
@@ -109,9 +115,6 @@ void fit_factors(const Book& book, const Unions& unions, const TailMeasure& meas
   own.place_list.resize(groups * kGroup);
   own.room = screen->scenarios + kSparedGroups * kGroup;
   own.kept_low.resize(own.room);
-  own.candidate.resize(own.room);
-  own.open.resize(2 * own.room);
-  own.decided.resize(2 * own.room);
 }
 
 }  // namespace
@@ -126,9 +129,19 @@ TailScratch::~TailScratch() = default;
 
 void TailScratch::fit(const Book& book, const Unions& unions, const TailMeasure& measure,
                       Range accounts) {
-  fit_exact(book, measure, accounts, *buffers_);
-  fit_screen(book, unions, measure, accounts, *buffers_);
-  fit_factors(book, unions, measure, accounts, *buffers_);
+  TailBuffers& own = *buffers_;
+  fit_exact(book, measure, accounts, own);
+  own.room = 0;
+  own.lines_by_factors = std::numeric_limits<std::int64_t>::max();
+  note_used(book, unions, own);
+  fit_factors(book, unions, measure, accounts, own);
+  fit_screen(book, unions, measure, accounts, own);
+  // Where only one of the screens can tell, it tells of all accounts.
+  if (own.by_factors && own.block == 0) own.lines_by_factors = 0;
+  own.account.resize(accounts.last - accounts.first);
+  own.candidate.resize(own.room);
+  own.open.resize(2 * own.room);
+  own.decided.resize(2 * own.room);
 }
 
 Fault segment_tails(Level level, Range accounts, const Book& book, const Unions& unions,
