@@ -405,14 +405,15 @@ inline void leave_open(const float* low, std::int64_t kept, const Interval& kth,
     const bool worse = low[i] <= sure;
     tail.scenario[open] = tail.scenario[i];
     surely += worse ? 1 : 0;
-    open += !worse & (low[i] <= limit) ? 1 : 0;
+    open += (!worse & (low[i] <= limit)) ? 1 : 0;
   }
   if (open > kMostSorted) return;
   tail.count = open;
   tail.surely = surely;
 }
 
-// Leaves open of one union's tail what the factors do not tell; all of it where they cannot.
+// Leaves open of one union's tail what the factors do not tell; none where the exact body has to
+// answer.
 [[gnu::noinline]] void screen_by_factors(const Question& question, const Depth& depth,
                                          TailBuffers& scratch, OpenTail& tail) noexcept {
   const auto& [book, unions, measure, result] = question;
@@ -462,7 +463,6 @@ inline Fault measure_by_factors(const Question& question, Range accounts,
   const std::int64_t segments = question.book.segments;
   const FactorArrays& screen = *question.measure.screen.factors();
   const Matrix<const double> by_scenario = screen.transposed();
-  TailsInTurn tails(scratch);
   for (std::int64_t account = accounts.first; account < accounts.last; ++account) {
     const std::int64_t* row_ptr = question.book.row_ptr.data() + account * segments;
     const Depth& depth = row_ptr[segments] - row_ptr[0] < kManyLines ? screen.few : screen.all;
@@ -471,13 +471,13 @@ inline Fault measure_by_factors(const Question& question, Range accounts,
       expose(question, account * segments + g, depth, scratch.exposed[g], scratch);
     }
     for (std::int64_t u = 0; u < question.unions.size(); ++u) {
-      OpenTail& tail = tails.next(question, account, u);
+      OpenTail tail = next_tail(question, account, u, scratch.open.data());
       if (tail.same == u) screen_by_factors(question, depth, scratch, tail);
-      const Fault fault = tails.finish_one(question, by_scenario, scratch);
+      const Fault fault = finish(question, tail, by_scenario, scratch);
       if (fault.kind != FaultKind::kNone) return fault;
     }
   }
-  return tails.finish_last(question, by_scenario, scratch);
+  return {};
 }
 
 }  // namespace

@@ -29,11 +29,11 @@ namespace {
 constexpr std::int64_t kBlockBytes = 4 << 20;
 // Each block reads all instruments once; of more accounts the sums leave the caches.
 constexpr std::int64_t kMostTogether = 256;
+// Groups of scenarios of which the 16-bit screen takes the least sums; with fewer scenarios to a
+// group it lets too many through.
+constexpr std::int64_t kFewestGroups = kScreenChunk, kScenariosPerGroup = 3;
 // With fewer scenarios, or fewer to one of the tail, the factor screen saves nothing.
 constexpr std::int64_t kFewestScreened = 64, kScenariosToATail = 6;
-constexpr std::int64_t kFewestGroups = kScreenChunk;
-// With fewer scenarios to a group than this the screen lets too many through.
-constexpr std::int64_t kScenariosPerGroup = 3;
 
 // Lines of the fullest block of so many accounts; the last block may have fewer.
 std::int64_t most_lines(const Book& book, Range accounts, std::int64_t block) noexcept {
@@ -61,7 +61,7 @@ void note_used(const Book& book, const Unions& unions, TailBuffers& own) {
   for (const std::int32_t segment : unions.segment) own.used[static_cast<std::size_t>(segment)] = 1;
 }
 
-// Makes room for what the screen needs, where it can be used.
+// Makes room for what the 16-bit screen needs, where it is used.
 void fit_screen(const Book& book, const Unions& unions, const TailMeasure& measure, Range accounts,
                 TailBuffers& own) {
   const ScreenArrays* screen = measure.screen.arrays();
@@ -110,7 +110,7 @@ void fit_factors(const Book& book, const Unions& unions, const TailMeasure& meas
   own.room = screen->scenarios + kSparedGroups * kGroup;
   own.kept_low.resize(own.room);
   own.candidate.resize(own.room);
-  own.open.resize(2 * own.room);
+  own.open.resize(own.room);
   own.decided.resize(2 * own.room);
 }
 
