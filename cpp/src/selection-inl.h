@@ -194,14 +194,17 @@ inline double largest_at_most(const double* value, std::int64_t count, double bo
   std::int64_t n = 0;
   for (; n + kLanes <= count; n += kLanes) {
     const VectorOf<double> v = load(value + n);
-    most = (v <= bound) & (v > most) ? v : most;
+    most = ((v <= bound) & (v > most)) ? v : most;
   }
   for (std::int64_t l = 0; l < kLanes; ++l) largest = most[l] > largest ? most[l] : largest;
-  for (; n < count; ++n) largest = (value[n] <= bound) & (value[n] > largest) ? value[n] : largest;
+  for (; n < count; ++n) {
+    largest = ((value[n] <= bound) & (value[n] > largest)) ? value[n] : largest;
+  }
   return largest;
 }
 
-// The same, quicker where no others equal it: bounds them closer until only k values are left.
+// The k-th smallest of some values, which it may rearrange, quicker than by a heap where no others
+// equal it: bounds them closer until only k values are left.
 inline double kth_of(double* value, std::int64_t count, std::int64_t k) noexcept {
   auto [low, high] = extremes(value, count);
   double width = high - low;
