@@ -372,9 +372,10 @@ inline void sum_others(const FactorArrays& screen, const Exposed& own, const flo
   bound_sums(screen, own, summed, begin, summed.groups);
 }
 
-// Keeps the scenarios whose lower bound does not exceed the limit, and that; returns how many.
+// Lists the scenarios whose lower bound does not exceed the limit, and keeps that; returns how
+// many.
 inline std::int64_t keep_candidates(const FactorArrays& screen, const Summed& summed, float limit,
-                                    OpenTail& tail, TailBuffers& scratch) noexcept {
+                                    std::int32_t* scenario, TailBuffers& scratch) noexcept {
   const std::int64_t count = summed.groups * kGroup;
   const F most = Floats::broadcast(limit);
   std::int32_t* place = scratch.place_list.data();
@@ -387,7 +388,7 @@ inline std::int64_t keep_candidates(const FactorArrays& screen, const Summed& su
   for (std::int64_t n = 0; n < kept; ++n) {
     const std::int64_t i = place[n];
     low[n] = summed.low[i];
-    tail.scenario[n] =
+    scenario[n] =
         screen.order[static_cast<std::size_t>(summed.group[i / kGroup] * kGroup + i % kGroup)];
   }
   for (std::int64_t i = kept; i < kept + kFloats; ++i) low[i] = kNone;
@@ -447,7 +448,8 @@ inline void leave_open(const float* low, std::int64_t kept, const Interval& kth,
   }
   if (high + own.twice > worst) sum_others(screen, own, bound, worst, high + own.twice, summed);
 
-  const std::int64_t kept = keep_candidates(screen, summed, high + own.twice, tail, scratch);
+  const std::int64_t kept =
+      keep_candidates(screen, summed, high + own.twice, tail.scenario, scratch);
   if (kept < k) return;
   const float* low = scratch.kept_low.data();
   const std::int64_t padded = (kept + kFloats - 1) / kFloats * kFloats;

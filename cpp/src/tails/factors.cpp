@@ -345,16 +345,21 @@ std::int64_t widest(const float* place, const std::int32_t* first,
 
 // Splits scenarios [first, last) in halves by what varies most among them, down to groups.
 void split(const float* place, std::int32_t* first, std::int32_t* last) {
-  if (last - first <= kGroup) return;
-  const std::int64_t groups = (last - first + kGroup - 1) / kGroup;
-  std::int32_t* middle = first + groups / 2 * kGroup;
-  const float* by = place + widest(place, first, last);
-  std::nth_element(first, middle, last, [by](std::int32_t a, std::int32_t b) {
-    const float x = by[a * kFirst], y = by[b * kFirst];
-    return x < y || (x == y && a < b);
-  });
-  split(place, first, middle);
-  split(place, middle, last);
+  std::vector<std::pair<std::int32_t*, std::int32_t*>> left{{first, last}};
+  while (!left.empty()) {
+    const auto [begin, end] = left.back();
+    left.pop_back();
+    if (end - begin <= kGroup) continue;
+    const std::int64_t groups = (end - begin + kGroup - 1) / kGroup;
+    std::int32_t* middle = begin + groups / 2 * kGroup;
+    const float* by = place + widest(place, begin, end);
+    std::nth_element(begin, middle, end, [by](std::int32_t a, std::int32_t b) {
+      const float x = by[a * kFirst], y = by[b * kFirst];
+      return x < y || (x == y && a < b);
+    });
+    left.emplace_back(begin, middle);
+    left.emplace_back(middle, end);
+  }
 }
 
 // The scenario of each place in the groups; the first of its group where there is none.
