@@ -33,24 +33,18 @@ constexpr std::int64_t kBytes = 16;
 #endif
 
 // Registers of numbers, and of the integers that comparing two of those gives, each 0 or -1.
+using Float64s = double __attribute__((vector_size(kBytes)));
+using Float32s = float __attribute__((vector_size(kBytes)));
+using Int64s = std::int64_t __attribute__((vector_size(kBytes)));
+using Int32s = std::int32_t __attribute__((vector_size(kBytes)));
 template <typename T>
-struct Registers;
-template <>
-struct Registers<double> {
-  using Vector = double __attribute__((vector_size(kBytes)));
-  using Integer = std::int64_t;
-  using Integers = std::int64_t __attribute__((vector_size(kBytes)));
-};
-template <>
-struct Registers<float> {
-  using Vector = float __attribute__((vector_size(kBytes)));
-  using Integer = std::int32_t;
-  using Integers = std::int32_t __attribute__((vector_size(kBytes)));
-};
+constexpr bool kIsDouble = std::is_same_v<T, double>;
 template <typename T>
-using VectorOf = typename Registers<T>::Vector;
+using VectorOf = std::conditional_t<kIsDouble<T>, Float64s, Float32s>;
 template <typename T>
-using IntegersOf = typename Registers<T>::Integers;
+using IntegerOf = std::conditional_t<kIsDouble<T>, std::int64_t, std::int32_t>;
+template <typename T>
+using IntegersOf = std::conditional_t<kIsDouble<T>, Int64s, Int32s>;
 template <typename T>
 constexpr std::int64_t kLanesOf = kBytes / static_cast<std::int64_t>(sizeof(T));
 
@@ -83,7 +77,7 @@ inline std::int64_t count_at_most(const T* value, std::int64_t count, T bound) n
 // is collected as the bits of one integer, so that only those that hold cost more.
 template <typename T, typename Act>
 inline void each_at_most(const T* value, std::int64_t count, T bound, const Act& act) noexcept {
-  using Integer = typename Registers<T>::Integer;
+  using Integer = IntegerOf<T>;
   constexpr std::int64_t kLanes = kLanesOf<T>;
   constexpr std::int64_t kBits = 8 * static_cast<std::int64_t>(sizeof(T));
   IntegersOf<T> first{};
@@ -194,14 +188,17 @@ inline double largest_at_most(const double* value, std::int64_t count, double bo
   std::int64_t n = 0;
   for (; n + kLanes <= count; n += kLanes) {
     const VectorOf<double> v = load(value + n);
-    most = (v <= bound) & (v > most) ? v : most;
+    most = ((v <= bound) & (v > most)) ? v : most;
   }
   for (std::int64_t l = 0; l < kLanes; ++l) largest = most[l] > largest ? most[l] : largest;
-  for (; n < count; ++n) largest = (value[n] <= bound) & (value[n] > largest) ? value[n] : largest;
+  for (; n < count; ++n) {
+    largest = ((value[n] <= bound) & (value[n] > largest)) ? value[n] : largest;
+  }
   return largest;
 }
 
-// The same, quicker where no others equal it: bounds them closer until only k values are left.
+// The k-th smallest of some values, which it may rearrange, quicker than by a heap where no others
+// equal it: bounds them closer until only k values are left.
 inline double kth_of(double* value, std::int64_t count, std::int64_t k) noexcept {
   auto [low, high] = extremes(value, count);
   double width = high - low;

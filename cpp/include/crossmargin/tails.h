@@ -75,7 +75,7 @@ struct TailResult {
   std::int32_t* scenario;  // [A x U x k]
 };
 
-// From so many accounts on a range pays for the screen reading all instruments.
+// From so many accounts on a range pays for a 16-bit screen reading all instruments.
 inline constexpr std::int64_t kScreenedAccounts = 64;
 
 // Working memory of a call, made before it so that the kernel itself cannot fail. It may serve one

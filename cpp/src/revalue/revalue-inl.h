@@ -52,7 +52,7 @@ inline std::int64_t store(const double* value, std::int64_t size, double* target
 }
 
 // NaN wins, as in np.minimum, to be found when the P&L is stored.
-inline double smaller(double a, double b) noexcept { return (a < b) | (a != a) ? a : b; }
+inline double smaller(double a, double b) noexcept { return ((a < b) | (a != a)) ? a : b; }
 
 // The value of an instrument where every exponential is 1.
 inline double base_value(const Terms& terms, std::int64_t instrument) noexcept {

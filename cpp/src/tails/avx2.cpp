@@ -2,5 +2,5 @@
 
 #define XM_LEVEL avx2
 #include "simd/avx2.h"
-#include "tails/making-inl.h"
+#include "tails/factor_loops-inl.h"
 #include "tails/tails-inl.h"

@@ -2,5 +2,5 @@
 
 #define XM_LEVEL avx512
 #include "simd/avx512.h"
-#include "tails/making-inl.h"
+#include "tails/factor_loops-inl.h"
 #include "tails/tails-inl.h"

@@ -2,5 +2,5 @@
 
 #define XM_LEVEL baseline
 #include "simd/baseline.h"
-#include "tails/making-inl.h"
+#include "tails/factor_loops-inl.h"
 #include "tails/tails-inl.h"

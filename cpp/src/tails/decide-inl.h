@@ -90,23 +90,6 @@ struct OpenTail {
   std::int64_t count, surely;
 };
 
-// Asks for the P&L of a tail's lines in its scenarios. Always inlined: GCC leaves out calls of what
-// returns nothing and writes nothing.
-[[gnu::always_inline]] inline void prefetch_pnl(const Question& question, const OpenTail& tail,
-                                                const Matrix<const double>& by_scenario) noexcept {
-  constexpr std::int64_t kMostPrefetched = 8;
-  if (tail.count > kMostPrefetched) return;
-  const auto& [book, unions, measure, result] = question;
-  const std::int64_t* row_ptr = book.row_ptr.data() + tail.account * book.segments;
-  for (std::int64_t m = unions.ptr[tail.u]; m < unions.ptr[tail.u + 1]; ++m) {
-    const std::int64_t* line = row_ptr + unions.segment[m];
-    for (std::int64_t c = 0; c < tail.count; ++c) {
-      const double* pnl = by_scenario.row(tail.scenario[c]);
-      for (std::int64_t n = line[0]; n < line[1]; ++n) __builtin_prefetch(pnl + book.column[n]);
-    }
-  }
-}
-
 // Decides an open tail. False where its shortfall is not finite.
 inline bool decide_tail(const Question& question, const OpenTail& tail,
                         const Matrix<const double>& by_scenario, TailBuffers& scratch) noexcept {
@@ -158,52 +141,24 @@ inline void repeat_answer(const Question& question, const OpenTail& tail) noexce
   for (std::int64_t n = 0; n < k; ++n) result.scenario[to * k + n] = result.scenario[from * k + n];
 }
 
-// Two tails take turns: one is finished after the next one is screened, when the P&L that decides
-// it has come.
-class TailsInTurn {
- public:
-  explicit TailsInTurn(TailBuffers& scratch) noexcept
-      : tail_{{0, 0, 0, scratch.open.data(), 0, 0},
-              {0, 0, 0, scratch.open.data() + scratch.room, 0, 0}} {}
+// A union's tail, still to be screened; `scenario` has room for those that will be open.
+inline OpenTail next_tail(const Question& question, std::int64_t account, std::int64_t u,
+                          std::int32_t* scenario) noexcept {
+  OpenTail tail{account, u, 0, scenario, 0, 0};
+  while (!hold_same(question, account, tail.same, u)) ++tail.same;
+  return tail;
+}
 
-  // The next tail to screen.
-  OpenTail& next(const Question& question, std::int64_t account, std::int64_t u) noexcept {
-    OpenTail& tail = tail_[screened_++ % 2];
-    tail.account = account;
-    tail.u = u;
-    tail.same = 0;
-    while (!hold_same(question, account, tail.same, u)) ++tail.same;
-    tail.count = 0;
-    return tail;
+// Answers for a tail that has been screened.
+inline Fault finish(const Question& question, const OpenTail& tail,
+                    const Matrix<const double>& by_scenario, TailBuffers& scratch) noexcept {
+  if (tail.same != tail.u) {
+    repeat_answer(question, tail);
+    return {};
   }
-
-  // Finishes the tail before the one that was screened last.
-  Fault finish_one(const Question& question, const Matrix<const double>& by_scenario,
-                   TailBuffers& scratch) noexcept {
-    return screened_ < 2 ? Fault{} : finish(tail_[screened_ % 2], question, by_scenario, scratch);
-  }
-
-  // Finishes the tail that was screened last.
-  Fault finish_last(const Question& question, const Matrix<const double>& by_scenario,
-                    TailBuffers& scratch) noexcept {
-    if (screened_ == 0) return {};
-    return finish(tail_[(screened_ - 1) % 2], question, by_scenario, scratch);
-  }
-
- private:
-  static Fault finish(const OpenTail& tail, const Question& question,
-                      const Matrix<const double>& by_scenario, TailBuffers& scratch) noexcept {
-    if (tail.same != tail.u) {
-      repeat_answer(question, tail);
-      return {};
-    }
-    if (tail.count > 0 && decide_tail(question, tail, by_scenario, scratch)) return {};
-    return exact_tail(question, tail.account, tail.u, scratch);
-  }
-
-  OpenTail tail_[2];
-  std::int64_t screened_ = 0;
-};
+  if (tail.count > 0 && decide_tail(question, tail, by_scenario, scratch)) return {};
+  return exact_tail(question, tail.account, tail.u, scratch);
+}
 
 }  // namespace
 }  // namespace crossmargin::XM_LEVEL

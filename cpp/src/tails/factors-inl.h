@@ -372,9 +372,10 @@ inline void sum_others(const FactorArrays& screen, const Exposed& own, const flo
   bound_sums(screen, own, summed, begin, summed.groups);
 }
 
-// Keeps the scenarios whose lower bound does not exceed the limit, and that; returns how many.
+// Lists the scenarios whose lower bound does not exceed the limit, and keeps that; returns how
+// many.
 inline std::int64_t keep_candidates(const FactorArrays& screen, const Summed& summed, float limit,
-                                    OpenTail& tail, TailBuffers& scratch) noexcept {
+                                    std::int32_t* scenario, TailBuffers& scratch) noexcept {
   const std::int64_t count = summed.groups * kGroup;
   const F most = Floats::broadcast(limit);
   std::int32_t* place = scratch.place_list.data();
@@ -387,7 +388,7 @@ inline std::int64_t keep_candidates(const FactorArrays& screen, const Summed& su
   for (std::int64_t n = 0; n < kept; ++n) {
     const std::int64_t i = place[n];
     low[n] = summed.low[i];
-    tail.scenario[n] =
+    scenario[n] =
         screen.order[static_cast<std::size_t>(summed.group[i / kGroup] * kGroup + i % kGroup)];
   }
   for (std::int64_t i = kept; i < kept + kFloats; ++i) low[i] = kNone;
@@ -405,14 +406,15 @@ inline void leave_open(const float* low, std::int64_t kept, const Interval& kth,
     const bool worse = low[i] <= sure;
     tail.scenario[open] = tail.scenario[i];
     surely += worse ? 1 : 0;
-    open += !worse & (low[i] <= limit) ? 1 : 0;
+    open += (!worse & (low[i] <= limit)) ? 1 : 0;
   }
   if (open > kMostSorted) return;
   tail.count = open;
   tail.surely = surely;
 }
 
-// Leaves open of one union's tail what the factors do not tell; all of it where they cannot.
+// Leaves open of one union's tail what the factors do not tell; none where the exact body has to
+// answer.
 [[gnu::noinline]] void screen_by_factors(const Question& question, const Depth& depth,
                                          TailBuffers& scratch, OpenTail& tail) noexcept {
   const auto& [book, unions, measure, result] = question;
@@ -446,7 +448,8 @@ inline void leave_open(const float* low, std::int64_t kept, const Interval& kth,
   }
   if (high + own.twice > worst) sum_others(screen, own, bound, worst, high + own.twice, summed);
 
-  const std::int64_t kept = keep_candidates(screen, summed, high + own.twice, tail, scratch);
+  const std::int64_t kept =
+      keep_candidates(screen, summed, high + own.twice, tail.scenario, scratch);
   if (kept < k) return;
   const float* low = scratch.kept_low.data();
   const std::int64_t padded = (kept + kFloats - 1) / kFloats * kFloats;
@@ -459,10 +462,10 @@ inline void leave_open(const float* low, std::int64_t kept, const Interval& kth,
 // Finds the tails of some accounts by the factors, or by the exact body where those do not tell.
 inline Fault measure_by_factors(const Question& question, std::span<const std::int64_t> accounts,
                                 TailBuffers& scratch) noexcept {
+  if (accounts.empty()) return {};
   const std::int64_t segments = question.book.segments;
   const FactorArrays& screen = *question.measure.screen.factors();
   const Matrix<const double> by_scenario = question.measure.screen.by_scenario();
-  TailsInTurn tails(scratch);
   for (const std::int64_t account : accounts) {
     const std::int64_t* row_ptr = question.book.row_ptr.data() + account * segments;
     const Depth& depth = row_ptr[segments] - row_ptr[0] < kManyLines ? screen.few : screen.all;
@@ -471,13 +474,13 @@ inline Fault measure_by_factors(const Question& question, std::span<const std::i
       expose(question, account * segments + g, depth, scratch.exposed[g], scratch);
     }
     for (std::int64_t u = 0; u < question.unions.size(); ++u) {
-      OpenTail& tail = tails.next(question, account, u);
+      OpenTail tail = next_tail(question, account, u, scratch.open.data());
       if (tail.same == u) screen_by_factors(question, depth, scratch, tail);
-      const Fault fault = tails.finish_one(question, by_scenario, scratch);
+      const Fault fault = finish(question, tail, by_scenario, scratch);
       if (fault.kind != FaultKind::kNone) return fault;
     }
   }
-  return tails.finish_last(question, by_scenario, scratch);
+  return {};
 }
 
 }  // namespace

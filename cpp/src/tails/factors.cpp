@@ -40,7 +40,7 @@
 #include <vector>
 
 #include "at_level.h"
-#include "tails/making.h"
+#include "tails/factor_loops.h"
 
 namespace crossmargin {
 namespace {
@@ -66,11 +66,22 @@ constexpr std::int64_t kTried = 64;
 // Instruments of one cache line of a scenario's P&L, which are measured together.
 constexpr std::int64_t kRows = 8;
 
-struct Rows {  // a matrix of zeros that owns its memory, rows apart by a multiple of 128 bytes
+std::size_t index(std::int64_t i) noexcept { return static_cast<std::size_t>(i); }
+
+// The bits of the numbers below n: 2^bits is n or the next power of two.
+std::int64_t bits_below(std::int64_t n) noexcept {
+  return static_cast<std::int64_t>(std::bit_width(static_cast<std::uint64_t>(n - 1)));
+}
+
+std::int64_t round_up(std::int64_t n, std::int64_t unit) noexcept {
+  return (n + unit - 1) / unit * unit;
+}
+
+struct Rows {  // a matrix of zeros that owns its memory, rows apart by a multiple of kRowStep
   Rows(std::int64_t row_count, std::int64_t column_count)
       : rows(row_count),
         columns(column_count),
-        stride((column_count + 31) / 32 * 32),
+        stride(round_up(column_count, kRowStep)),
         data(row_count * stride) {
     std::fill_n(data.data(), rows * stride, 0.0F);
   }
@@ -87,12 +98,6 @@ struct Cube {
 
   double most(std::int64_t i) const noexcept { return largest[static_cast<std::size_t>(i)]; }
 };
-
-std::size_t index(std::int64_t i) noexcept { return static_cast<std::size_t>(i); }
-
-std::int64_t round_up(std::int64_t n, std::int64_t unit) noexcept {
-  return (n + unit - 1) / unit * unit;
-}
 
 Rows sample(const Cube& cube) {
   const std::int64_t scenarios = cube.pnl.columns, count = std::min(kSampled, scenarios);
@@ -130,11 +135,12 @@ Pivots find_pivots(const Cube& cube, Rows rest) {
   std::vector<float> squares(index(rest.rows));
   Buffer<float> direction(rest.stride);
   std::fill_n(direction.data(), rest.stride, 0.0F);
-  const auto take_out = [&](std::int64_t step) {
-    XM_CALL(cube.level, take_out(direction.data(), rest.rows, rest.stride, rest.data.data(),
-                                 pivots.own.data.data() + step, pivots.own.stride, squares.data()));
+  const auto project_out = [&](std::int64_t step) {
+    XM_CALL(cube.level,
+            project_out(direction.data(), rest.rows, rest.stride, rest.data.data(),
+                        pivots.own.data.data() + step, pivots.own.stride, squares.data()));
   };
-  take_out(0);  // nothing as yet
+  project_out(0);  // nothing as yet
   const std::int64_t moving =
       std::ranges::count_if(cube.largest, [](double most) { return most > 0.0; });
   for (std::int64_t step = 0; step < kPivots; ++step) {
@@ -146,7 +152,7 @@ Pivots find_pivots(const Cube& cube, Rows rest) {
     const float length = std::sqrt(*best);
     for (std::int64_t n = 0; n < rest.stride; ++n) direction[n] = rest.row(pivot)[n] / length;
     pivots.instrument.push_back(pivot);
-    take_out(step);
+    project_out(step);
   }
   return pivots;
 }
@@ -166,7 +172,7 @@ double dot(const double* a, const double* b) noexcept {
 }
 
 // The upper triangle R of R^T R = own^T own (Cholesky).
-Square root_of(const Pivots& pivots) {
+Square cholesky_of(const Pivots& pivots) {
   Square r{};
   const std::size_t count = index(pivots.count());
   for (std::int64_t i = 0; i < pivots.own.rows; ++i) {
@@ -226,7 +232,7 @@ struct Axes {
 };
 
 Axes find_axes(const Pivots& pivots) {
-  Square rows = root_of(pivots);
+  Square rows = cholesky_of(pivots);
   make_orthogonal(rows, pivots.count());
   std::vector<std::pair<double, std::size_t>> longest;
   for (std::size_t k = 0; k < index(pivots.count()); ++k) {
@@ -269,7 +275,7 @@ Buffer<float> pivot_moves(const Cube& cube, const Pivots& pivots, std::int64_t g
 // Each factor as a sum of the pivots' moves. In the sample these are L * directions, where L, a
 // triangle, is their own part of `own`; so axis * directions = axis * L^-1 * moves.
 Rows pivot_weights(const Pivots& pivots, const Axes& axes, std::int64_t factors) {
-  Rows weights(round_up(factors, kMadeRows), kPivots);
+  Rows weights(round_up(factors, kRowsAtOnce), kPivots);
   for (std::size_t k = 0; k < axes.axis.size() && k < index(factors); ++k) {
     std::array<double, kPivots> x = axes.axis[k];
     for (std::int64_t p = pivots.count() - 1; p >= 0; --p) {
@@ -283,8 +289,8 @@ Rows pivot_weights(const Pivots& pivots, const Axes& axes, std::int64_t factors)
   return weights;
 }
 
-// Adds a factor to the directions that are used.
-void use(const Axes& axes, std::size_t k, Model& model) noexcept {
+// Adds a factor to the model: what loads on it, and where it puts each scenario.
+void add_direction(const Axes& axes, std::size_t k, Model& model) noexcept {
   const auto own = static_cast<std::int64_t>(k);
   const double root = std::sqrt(axes.size[k]);
   for (std::int64_t p = 0; p < kPivots; ++p)
@@ -297,22 +303,22 @@ void use(const Axes& axes, std::size_t k, Model& model) noexcept {
 Model find_model(const Cube& cube, const Pivots& pivots, std::int64_t factors) {
   const Axes axes = find_axes(pivots);
   const std::int64_t scenarios = cube.pnl.columns;
-  const std::int64_t groups = round_up((scenarios + kGroup - 1) / kGroup, kMadeGroups);
+  const std::int64_t groups = round_up((scenarios + kGroup - 1) / kGroup, kGroupsAtOnce);
   Model model{factors, Rows(kPivots, factors), Rows(factors, groups * kGroup),
               std::vector<float>(index(scenarios * kFirst))};
   const Buffer<float> moves = pivot_moves(cube, pivots, groups);
   const Rows weights = pivot_weights(pivots, axes, factors);
   const FactorBlock block{moves.data(), groups, pivots.count(), 0, pivots.count()};
-  for (std::int64_t k = 0; k < factors; k += kMadeRows) {
-    std::array<const float*, kMadeRows> weight;
-    for (std::int64_t r = 0; r < kMadeRows; ++r) weight[index(r)] = weights.row(k + r);
+  for (std::int64_t k = 0; k < factors; k += kRowsAtOnce) {
+    std::array<const float*, kRowsAtOnce> weight;
+    for (std::int64_t r = 0; r < kRowsAtOnce; ++r) weight[index(r)] = weights.row(k + r);
     XM_CALL(cube.level,
             add_products(weight.data(), block, model.factor.row(k), model.factor.stride));
   }
   for (std::size_t k = 0; k < axes.axis.size() && k < index(factors); ++k) {
     float* own = model.factor.row(static_cast<std::int64_t>(k));
     if (std::all_of(own, own + scenarios, [](float x) { return std::abs(x) <= kLargestFactor; }))
-      use(axes, k, model);
+      add_direction(axes, k, model);
     else
       std::fill_n(own, scenarios, 0.0F);
   }
@@ -339,20 +345,25 @@ std::int64_t widest(const float* place, const std::int32_t* first,
 
 // Splits scenarios [first, last) in halves by what varies most among them, down to groups.
 void split(const float* place, std::int32_t* first, std::int32_t* last) {
-  if (last - first <= kGroup) return;
-  const std::int64_t groups = (last - first + kGroup - 1) / kGroup;
-  std::int32_t* middle = first + groups / 2 * kGroup;
-  const float* by = place + widest(place, first, last);
-  std::nth_element(first, middle, last, [by](std::int32_t a, std::int32_t b) {
-    const float x = by[a * kFirst], y = by[b * kFirst];
-    return x < y || (x == y && a < b);
-  });
-  split(place, first, middle);
-  split(place, middle, last);
+  std::vector<std::pair<std::int32_t*, std::int32_t*>> left{{first, last}};
+  while (!left.empty()) {
+    const auto [begin, end] = left.back();
+    left.pop_back();
+    if (end - begin <= kGroup) continue;
+    const std::int64_t groups = (end - begin + kGroup - 1) / kGroup;
+    std::int32_t* middle = begin + groups / 2 * kGroup;
+    const float* by = place + widest(place, begin, end);
+    std::nth_element(begin, middle, end, [by](std::int32_t a, std::int32_t b) {
+      const float x = by[a * kFirst], y = by[b * kFirst];
+      return x < y || (x == y && a < b);
+    });
+    left.emplace_back(begin, middle);
+    left.emplace_back(middle, end);
+  }
 }
 
 // The scenario of each place in the groups; the first of its group where there is none.
-std::vector<std::int32_t> group(const Model& model) {
+std::vector<std::int32_t> group_scenarios(const Model& model) {
   std::vector<std::int32_t> order(model.place.size() / kFirst);
   std::iota(order.begin(), order.end(), 0);
   split(model.place.data(), order.data(), order.data() + order.size());
@@ -374,8 +385,9 @@ void arrange(const Model& model, const std::vector<std::int32_t>& order, std::in
   std::fill_n(target + groups * factors * kGroup, (padded - groups) * factors * kGroup, 0.0F);
 }
 
-void load(const Pivots& pivots, const Model& model, std::int64_t i, std::int64_t factors,
-          float* loading) noexcept {
+// An instrument's loadings on the first factors.
+void find_loadings(const Pivots& pivots, const Model& model, std::int64_t i, std::int64_t factors,
+                   float* loading) noexcept {
   std::fill_n(loading, factors, 0.0F);
   const float* own = pivots.own.row(i);
   for (std::int64_t p = 0; p < pivots.count(); ++p) {
@@ -384,9 +396,10 @@ void load(const Pivots& pivots, const Model& model, std::int64_t i, std::int64_t
   }
 }
 
-// Minus P&L over largest, of some instruments, in the order of the groups.
-void less_moves(const Cube& cube, std::span<const std::int64_t> instruments,
-                const std::vector<std::int32_t>& order, float* line, Rows& rest) noexcept {
+// What no factors leave of some instruments, with the other sign: minus P&L over largest, in the
+// order of the groups.
+void begin_residuals(const Cube& cube, std::span<const std::int64_t> instruments,
+                     const std::vector<std::int32_t>& order, float* line, Rows& rest) noexcept {
   for (std::size_t n = 0; n < instruments.size(); ++n) {
     const std::int64_t i = instruments[n];
     float* own = rest.row(static_cast<std::int64_t>(n));
@@ -399,12 +412,12 @@ void less_moves(const Cube& cube, std::span<const std::int64_t> instruments,
   }
 }
 
-// Adds products to all rows, of which there is a multiple of kMadeRows.
+// Adds products to all rows, of which there is a multiple of kRowsAtOnce.
 void add_factors(const Cube& cube, const float* loading, std::int64_t stride,
                  const FactorBlock& factor, Rows& rest) noexcept {
-  for (std::int64_t r = 0; r < rest.rows; r += kMadeRows) {
-    std::array<const float*, kMadeRows> own;
-    for (std::int64_t n = 0; n < kMadeRows; ++n) own[index(n)] = loading + (r + n) * stride;
+  for (std::int64_t r = 0; r < rest.rows; r += kRowsAtOnce) {
+    std::array<const float*, kRowsAtOnce> own;
+    for (std::int64_t n = 0; n < kRowsAtOnce; ++n) own[index(n)] = loading + (r + n) * stride;
     XM_CALL(cube.level, add_products(own.data(), factor, rest.row(r), rest.stride));
   }
 }
@@ -420,39 +433,28 @@ void for_each_run(const Cube& cube, const FactorArrays& arrays, const float* res
   }
 }
 
-struct Chosen {
-  std::int64_t few, all;  // factors; none: even the most leave much
-};
-
-// The least numbers of factors that leave little of some instruments.
-Chosen choose(const Cube& cube, const Pivots& pivots, const Model& model,
-              const std::vector<std::int32_t>& order) {
-  std::vector<std::int64_t> moving;
-  for (std::int64_t i = 0; i < cube.pnl.rows; ++i) {
-    if (cube.most(i) > 0.0) moving.push_back(i);
-  }
-  if (moving.empty()) return {kFirst, kFirst};
-  const std::int64_t most = model.factors;
-  const std::int64_t tried = std::min(kTried, static_cast<std::int64_t>(moving.size()));
-  std::vector<std::int64_t> instruments(index(tried));
-  Rows loading(round_up(tried, kMadeRows), most);
-  for (std::int64_t n = 0; n < tried; ++n) {
-    instruments[index(n)] = moving[index(n) * moving.size() / index(tried)];
-    load(pivots, model, instruments[index(n)], most, loading.row(n));
-  }
+// What each number of factors leaves of some instruments in a run, on average: the n-th is that of
+// (n + 1) * kFactorStep. It ends when more are of no use.
+std::vector<double> residuals_by_number(const Cube& cube, const Pivots& pivots, const Model& model,
+                                        const std::vector<std::int32_t>& order,
+                                        std::span<const std::int64_t> instruments) {
+  const std::int64_t most = model.factors, count = static_cast<std::int64_t>(instruments.size());
+  Rows loading(round_up(count, kRowsAtOnce), most);
+  for (std::int64_t n = 0; n < count; ++n)
+    find_loadings(pivots, model, instruments[index(n)], most, loading.row(n));
   const FactorArrays shape(0, cube.pnl.columns, 0, 0);
   Buffer<float> factor(shape.padded * most * kGroup);
   arrange(model, order, most, shape.padded, factor.data());
   Rows rest(loading.rows, shape.padded * kGroup);
   std::vector<float> line(index(cube.pnl.columns));
-  less_moves(cube, instruments, order, line.data(), rest);
-  std::vector<double> left_by;  // each number of factors
+  begin_residuals(cube, instruments, order, line.data(), rest);
+  std::vector<double> left_by;
   for (std::int64_t first = 0; first < most; first += kFactorStep) {
     const std::int64_t last = first + kFactorStep;
     add_factors(cube, loading.data.data(), loading.stride,
-                {factor.data(), round_up(shape.groups, kMadeGroups), most, first, last}, rest);
+                {factor.data(), round_up(shape.groups, kGroupsAtOnce), most, first, last}, rest);
     double sum = 0.0, runs = 0.0;
-    for (std::int64_t n = 0; n < tried; ++n) {
+    for (std::int64_t n = 0; n < count; ++n) {
       for_each_run(cube, shape, rest.row(n), [&](std::int64_t, float left) {
         sum += static_cast<double>(left);
         runs += 1.0;
@@ -461,6 +463,25 @@ Chosen choose(const Cube& cube, const Pivots& pivots, const Model& model,
     left_by.push_back(sum / runs);
     if (last >= kFirst && left_by.back() <= kLeftByAll) break;
   }
+  return left_by;
+}
+
+struct Chosen {
+  std::int64_t few, all;  // factors; none: even the most leave much
+};
+
+// The least numbers of factors that leave little of some instruments.
+Chosen choose_factors(const Cube& cube, const Pivots& pivots, const Model& model,
+                      const std::vector<std::int32_t>& order) {
+  std::vector<std::int64_t> moving;
+  for (std::int64_t i = 0; i < cube.pnl.rows; ++i) {
+    if (cube.most(i) > 0.0) moving.push_back(i);
+  }
+  if (moving.empty()) return {kFirst, kFirst};
+  const std::size_t tried = std::min(index(kTried), moving.size());
+  std::vector<std::int64_t> instruments(tried);
+  for (std::size_t n = 0; n < tried; ++n) instruments[n] = moving[n * moving.size() / tried];
+  const std::vector<double> left_by = residuals_by_number(cube, pivots, model, order, instruments);
   const double least = left_by.back();
   if (!(least <= kAccepted)) return {0, 0};
   const auto factors_leaving = [&](double wanted) {
@@ -536,10 +557,11 @@ void transpose(const Matrix<const double>& pnl, std::int64_t first, std::int64_t
 }
 
 // Measures what the factors leave of all instruments. What is read is used while it is at hand.
-void measure(const Cube& cube, const std::vector<std::int32_t>& order, FactorArrays& arrays) {
-  static_assert(kRows % kMadeRows == 0);
-  FactorBlock factor{arrays.factor.data(), round_up(arrays.groups, kMadeGroups), arrays.factors, 0,
-                     0};
+void measure_residuals(const Cube& cube, const std::vector<std::int32_t>& order,
+                       FactorArrays& arrays) {
+  static_assert(kRows % kRowsAtOnce == 0);
+  FactorBlock factor{arrays.factor.data(), round_up(arrays.groups, kGroupsAtOnce), arrays.factors,
+                     0, 0};
   Rows rest(kRows, arrays.padded * kGroup);
   Rows loading(kRows, arrays.factors);
   std::vector<float> line(index(arrays.scenarios));
@@ -547,7 +569,8 @@ void measure(const Cube& cube, const std::vector<std::int32_t>& order, FactorArr
     const std::int64_t last = std::min(first + kRows, arrays.instruments);
     std::array<std::int64_t, kRows> instruments;
     std::iota(instruments.begin(), instruments.end(), first);
-    less_moves(cube, std::span(instruments).first(index(last - first)), order, line.data(), rest);
+    begin_residuals(cube, std::span(instruments).first(index(last - first)), order, line.data(),
+                    rest);
     transpose(cube.pnl, first, last, arrays.by_scenario.data());
     for (std::int64_t i = first; i < last; ++i)
       std::copy_n(arrays.loading.data() + i * arrays.factors, arrays.factors,
@@ -573,19 +596,20 @@ std::int64_t most_factors(const Pivots& pivots) noexcept {
   return std::clamp(round_up(pivots.count(), kFactorStep), kFirst, kMostFactors);
 }
 
-std::shared_ptr<const FactorArrays> fill(const Cube& cube, const Pivots& pivots, const Model& model,
-                                         const std::vector<std::int32_t>& order,
-                                         const Chosen& chosen) {
+std::shared_ptr<const FactorArrays> fill_arrays(const Cube& cube, const Pivots& pivots,
+                                                const Model& model,
+                                                const std::vector<std::int32_t>& order,
+                                                const Chosen& chosen) {
   const std::int64_t factors = chosen.all;
   const auto arrays =
       std::make_shared<FactorArrays>(cube.pnl.rows, cube.pnl.columns, chosen.few, factors);
   arrays->order = order;
   std::fill(arrays->order.begin() + cube.pnl.columns, arrays->order.end(), -1);
   for (std::int64_t i = 0; i < arrays->instruments; ++i)
-    load(pivots, model, i, factors, arrays->loading.data() + i * factors);
+    find_loadings(pivots, model, i, factors, arrays->loading.data() + i * factors);
   arrange(model, order, factors, arrays->padded, arrays->factor.data());
   bound_factors(*arrays);
-  measure(cube, order, *arrays);
+  measure_residuals(cube, order, *arrays);
   return arrays;
 }
 
@@ -597,8 +621,7 @@ FactorArrays::FactorArrays(std::int64_t instrument_count, std::int64_t scenario_
       scenarios(scenario_count),
       groups((scenarios + kGroup - 1) / kGroup),
       padded(round_up(groups, kStrip)),
-      run(std::max(std::bit_width(static_cast<std::uint64_t>(kStrip - 1)),
-                   std::bit_width(static_cast<std::uint64_t>((padded + kRuns - 1) / kRuns - 1)))),
+      run(bits_below(std::max(kStrip, (padded + kRuns - 1) / kRuns))),
       factors(factor_count),
       loading(instruments * factors),
       factor(padded * factors * kGroup),
@@ -617,9 +640,9 @@ std::shared_ptr<const FactorArrays> find_factors(const Matrix<const double>& pnl
   const Pivots pivots = find_pivots(cube, sample(cube));
   if (pivots.left > kAccepted) return nullptr;
   const Model model = find_model(cube, pivots, most_factors(pivots));
-  const std::vector<std::int32_t> order = group(model);
-  const Chosen chosen = choose(cube, pivots, model, order);
-  return chosen.all > 0 ? fill(cube, pivots, model, order, chosen) : nullptr;
+  const std::vector<std::int32_t> order = group_scenarios(model);
+  const Chosen chosen = choose_factors(cube, pivots, model, order);
+  return chosen.all > 0 ? fill_arrays(cube, pivots, model, order, chosen) : nullptr;
 }
 
 std::shared_ptr<const FactorArrays> make_factors(const Matrix<const double>& pnl,
@@ -629,7 +652,7 @@ std::shared_ptr<const FactorArrays> make_factors(const Matrix<const double>& pnl
   const Pivots pivots = find_pivots(cube, sample(cube));
   const Model model = find_model(cube, pivots, factors);
   const std::int64_t few = kFirst + (factors - kFirst) / (2 * kFactorStep) * kFactorStep;
-  return fill(cube, pivots, model, group(model), {few, factors});
+  return fill_arrays(cube, pivots, model, group_scenarios(model), {few, factors});
 }
 
 }  // namespace crossmargin

@@ -2,5 +2,5 @@
 
 #define XM_LEVEL neon
 #include "simd/neon.h"
-#include "tails/making-inl.h"
+#include "tails/factor_loops-inl.h"
 #include "tails/tails-inl.h"

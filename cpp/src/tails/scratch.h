@@ -9,8 +9,8 @@
 
 namespace crossmargin {
 
-// A segment as the screen sums it: pairs of weighted lines, USD a unit of their sum, and how many
-// USD the sum may be off; an error below zero: it cannot be screened.
+// A segment as the 16-bit screen sums it: pairs of weighted lines, USD a unit of their sum, and how
+// many USD the sum may be off; an error below zero: it cannot be screened.
 struct ScreenedSegment {
   std::int64_t pairs;
   double step;
@@ -34,16 +34,19 @@ struct TailBuffers {
   Buffer<double> kept_pnl;             // [k]
   Buffer<std::int32_t> kept_scenario;  // [k]
 
-  // Of the screens.
+  // Either screen's.
+  std::vector<char> used;             // [segments]: part of any union
   std::int64_t lines_by_factors = 0;  // an account of as many is measured by factors
   Buffer<std::int64_t> account;       // [accounts of a call]
+  std::int64_t room = 0;              // for the scenarios that may belong to a tail, and some more
+  Buffer<std::int32_t> candidate;     // [room]
+  Buffer<std::int32_t> open;          // [room] of a tail, [2 x room] where two take turns
+  Buffer<double> decided;             // [2 x room]
 
   // The 16-bit screen's.
-  std::int64_t block = 0;           // accounts screened together; 0: no screen
+  std::int64_t block = 0;           // accounts screened together; 0: it is not used
   std::int64_t groups = 0;          // groups of scenarios that bound a tail
   std::int64_t candidates = 0;      // as many may be kept of a tail
-  std::int64_t room = 0;            // for them and a last group of scenarios
-  std::vector<char> used;           // [segments]: part of any union
   Buffer<ScreenedSegment> weighed;  // [block x segments]
   Buffer<std::int64_t> line_begin;  // the same
   Buffer<std::int16_t> weight;      // [lines and rows of a block]
@@ -54,12 +57,9 @@ struct TailBuffers {
   Buffer<std::int16_t> united;      // [padded scenarios]
   Buffer<std::int16_t> group;       // [groups]
   Buffer<std::int16_t> screened;    // [room]
-  Buffer<std::int32_t> candidate;   // [room]
-  Buffer<std::int32_t> open;        // [2 x room]
-  Buffer<double> decided;           // [2 x room]
 
   // The factor screen's.
-  bool by_factors = false;
+  bool by_factors = false;          // it is used
   Buffer<ExposedSegment> exposed;   // [segments]
   Buffer<float> usd;                // [2 x lines of the widest account]
   Buffer<float> bound;              // [padded groups]

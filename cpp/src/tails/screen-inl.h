@@ -245,6 +245,24 @@ inline std::int64_t keep_candidates(const std::int16_t* sums, std::int64_t strid
   return count;
 }
 
+// Asks for the P&L of a tail's lines in its scenarios. Always inlined: GCC leaves out calls of what
+// returns nothing and writes nothing.
+[[gnu::always_inline]] inline void prefetch_pnl(const Question& question, const OpenTail& tail,
+                                                const Matrix<const double>& by_scenario) noexcept {
+  // The P&L of more scenarios would push itself out of the first-level cache.
+  constexpr std::int64_t kMostPrefetched = 8;
+  if (tail.count > kMostPrefetched) return;
+  const auto& [book, unions, measure, result] = question;
+  const std::int64_t* row_ptr = book.row_ptr.data() + tail.account * book.segments;
+  for (std::int64_t m = unions.ptr[tail.u]; m < unions.ptr[tail.u + 1]; ++m) {
+    const std::int64_t* line = row_ptr + unions.segment[m];
+    for (std::int64_t c = 0; c < tail.count; ++c) {
+      const double* pnl = by_scenario.row(tail.scenario[c]);
+      for (std::int64_t n = line[0]; n < line[1]; ++n) __builtin_prefetch(pnl + book.column[n]);
+    }
+  }
+}
+
 // Leaves open of one union's tail what its sums do not tell; none where the exact body has to
 // answer. Not inlined, as `sum_block`.
 [[gnu::noinline]] void screen_tail(const Question& question, const UnionSums& union_sums,
@@ -396,23 +414,32 @@ inline void sum_segments(const Block& block, std::int64_t a, std::int64_t chunk,
   }
 }
 
-// Screens some accounts, as many as the scratch holds at most, and decides each union.
+// Screens some accounts, as many as the scratch holds at most, and decides each union. Two tails
+// take turns: one is finished after the next one is screened, when the P&L that decides it has
+// come.
 inline Fault measure_block(const Question& question, std::span<const std::int64_t> accounts,
                            TailBuffers& scratch) noexcept {
   const Block block(question, accounts, scratch);
   weigh_block(block, question.book, question.measure.largest, scratch.margin.data());
   sum_block(block, *question.measure.screen.arrays());
   const Matrix<const double> by_scenario = question.measure.screen.by_scenario();
-  TailsInTurn tails(scratch);
-  for (std::int64_t cell = 0; cell < block.size * block.unions; ++cell) {
-    OpenTail& next = tails.next(question, block.account[cell / block.unions], cell % block.unions);
-    if (next.same == next.u)
-      screen_tail(question, block.of_union(cell / block.unions, next.u), scratch.margin[cell],
-                  scratch, next);
-    const Fault fault = tails.finish_one(question, by_scenario, scratch);
-    if (fault.kind != FaultKind::kNone) return fault;
+  const std::int64_t tails = block.size * block.unions;
+  OpenTail turn[2];
+  for (std::int64_t n = 0; n <= tails; ++n) {
+    if (n < tails) {
+      const std::int64_t a = n / block.unions, u = n % block.unions;
+      OpenTail& tail = turn[n % 2];
+      tail = next_tail(question, block.account[a], u, scratch.open.data() + n % 2 * scratch.room);
+      if (tail.same == u) {
+        screen_tail(question, block.of_union(a, u), scratch.margin[n], scratch, tail);
+      }
+    }
+    if (n > 0) {
+      const Fault fault = finish(question, turn[(n - 1) % 2], by_scenario, scratch);
+      if (fault.kind != FaultKind::kNone) return fault;
+    }
   }
-  return tails.finish_last(question, by_scenario, scratch);
+  return {};
 }
 
 }  // namespace

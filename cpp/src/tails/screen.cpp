@@ -1,4 +1,4 @@
-// Makes the arrays of a screen.
+// Chooses the kind of a screen, and makes the arrays of one in 16-bit integers.
 
 #include "tails/screen.h"
 

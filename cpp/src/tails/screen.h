@@ -1,4 +1,4 @@
-// The arrays of a screen: what screen-inl.h reads, and its proof speaks of.
+// The arrays of a 16-bit screen: what screen-inl.h reads, and its proof speaks of.
 #pragma once
 
 #include <cstdint>

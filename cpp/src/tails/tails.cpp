@@ -34,11 +34,11 @@ constexpr std::int64_t kMostTogether = 256;
 // Products of a line and a scenario that take the 16-bit screen as long as a union takes the factor
 // screen beyond that.
 constexpr std::int64_t kSavedByFactors = 30'000;
+// Groups of scenarios of which the 16-bit screen takes the least sums; with fewer scenarios to a
+// group it lets too many through.
+constexpr std::int64_t kFewestGroups = kScreenChunk, kScenariosPerGroup = 3;
 // With fewer scenarios, or fewer to one of the tail, the factor screen saves nothing.
 constexpr std::int64_t kFewestScreened = 64, kScenariosToATail = 6;
-constexpr std::int64_t kFewestGroups = kScreenChunk;
-// With fewer scenarios to a group than this the screen lets too many through.
-constexpr std::int64_t kScenariosPerGroup = 3;
 
 // Lines of the fullest block of so many accounts; the last block may have fewer.
 std::int64_t most_lines(const Book& book, Range accounts, std::int64_t block) noexcept {
@@ -66,7 +66,7 @@ void note_used(const Book& book, const Unions& unions, TailBuffers& own) {
   for (const std::int32_t segment : unions.segment) own.used[static_cast<std::size_t>(segment)] = 1;
 }
 
-// Makes room for what the screen needs, where it can be used.
+// Makes room for what the 16-bit screen needs, where it is used.
 void fit_screen(const Book& book, const Unions& unions, const TailMeasure& measure, Range accounts,
                 TailBuffers& own) {
   const ScreenArrays* screen = measure.screen.arrays();

@@ -21,7 +21,7 @@ from crossmargin.engine.faults import Fault
 
 VARIABLE = "XM_SIMD"
 SCREENED_ACCOUNTS = _core.SCREENED_ACCOUNTS
-"""Accounts that the screen handles together; smaller blocks would waste it."""
+"""Accounts of the smallest block: with fewer, a screen that reads all instruments would not pay."""
 
 
 def level() -> str:

@@ -1,9 +1,9 @@
-// The loops that take most of the time in which the arrays of a factor screen are made. Their sums
-// may differ between levels; factors.cpp says why that is allowed.
+// The loops of factor_loops.h. Their sums may differ between levels; factors.cpp says why that is
+// allowed.
 
 #include <cstdint>
 
-#include "tails/making.h"
+#include "tails/factor_loops.h"
 
 namespace crossmargin::XM_LEVEL {
 namespace {
@@ -30,9 +30,10 @@ void scale_moves(const double* pnl, double unit, std::int64_t count, float* move
   for (std::int64_t s = 0; s < count; ++s) moves[s] = static_cast<float>(pnl[s] * inverse);
 }
 
-void take_out(const float* direction, std::int64_t rows, std::int64_t count, float* rest,
-              float* along, std::int64_t stride, float* squares) noexcept {
+void project_out(const float* direction, std::int64_t rows, std::int64_t count, float* rest,
+                 float* component, std::int64_t stride, float* squares) noexcept {
   constexpr std::int64_t kSums = 4, kWidth = Floats::kWidth, kStep = kSums * kWidth;
+  static_assert(kRowStep % kStep == 0);
   for (std::int64_t i = 0; i < rows; ++i) {
     float* row = rest + i * count;
     Floats::V sum[kSums];
@@ -44,7 +45,7 @@ void take_out(const float* direction, std::int64_t rows, std::int64_t count, flo
       }
     }
     const float own = total_of(sum, kSums);
-    along[i * stride] = own;
+    component[i * stride] = own;
     const Floats::V minus = Floats::broadcast(-own);
     for (Floats::V& square : sum) square = Floats::broadcast(0.0F);
     for (std::int64_t n = 0; n < count; n += kStep) {
@@ -64,11 +65,11 @@ void add_products(const float* const* loading, const FactorBlock& factor, float*
                   std::int64_t stride) noexcept {
   constexpr std::int64_t kWidth = Floats::kWidth, kVectors = kGroup / kWidth;
   constexpr std::int64_t kTile = kVectors == 1 ? 2 : 1;  // groups whose sums fit the registers
-  static_assert(kMadeGroups % kTile == 0);
+  static_assert(kGroupsAtOnce % kTile == 0);
   for (std::int64_t g = 0; g < factor.groups; g += kTile) {
     const float* from = factor.data + g * factor.stride * kGroup;
-    Floats::V sum[kMadeRows][kTile][kVectors];
-    for (std::int64_t r = 0; r < kMadeRows; ++r) {
+    Floats::V sum[kRowsAtOnce][kTile][kVectors];
+    for (std::int64_t r = 0; r < kRowsAtOnce; ++r) {
       for (std::int64_t t = 0; t < kTile; ++t) {
         for (std::int64_t v = 0; v < kVectors; ++v)
           sum[r][t][v] = Floats::load(sums + r * stride + (g + t) * kGroup + v * kWidth);
@@ -80,7 +81,7 @@ void add_products(const float* const* loading, const FactorBlock& factor, float*
         for (std::int64_t v = 0; v < kVectors; ++v)
           x[t][v] = Floats::load(from + (t * factor.stride + k) * kGroup + v * kWidth);
       }
-      for (std::int64_t r = 0; r < kMadeRows; ++r) {
+      for (std::int64_t r = 0; r < kRowsAtOnce; ++r) {
         const Floats::V a = Floats::broadcast(loading[r][k]);
         for (std::int64_t t = 0; t < kTile; ++t) {
           for (std::int64_t v = 0; v < kVectors; ++v)
@@ -88,7 +89,7 @@ void add_products(const float* const* loading, const FactorBlock& factor, float*
         }
       }
     }
-    for (std::int64_t r = 0; r < kMadeRows; ++r) {
+    for (std::int64_t r = 0; r < kRowsAtOnce; ++r) {
       for (std::int64_t t = 0; t < kTile; ++t) {
         for (std::int64_t v = 0; v < kVectors; ++v)
           Floats::store(sums + r * stride + (g + t) * kGroup + v * kWidth, sum[r][t][v]);

@@ -1,4 +1,5 @@
-// What the making of a factor screen's arrays asks of a level: see making-inl.h.
+// The loops that take most of the time in which the arrays of a factor screen are made, at each
+// level.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,9 @@
 namespace crossmargin {
 
 // Rows that products are added to at once, and the groups a factor's memory is a multiple of.
-inline constexpr std::int64_t kMadeRows = 4, kMadeGroups = 2;
+inline constexpr std::int64_t kRowsAtOnce = 4, kGroupsAtOnce = 2;
+// The length of rows is a multiple of this.
+inline constexpr std::int64_t kRowStep = 32;
 
 // Columns [first, last) of [groups x stride x kGroup].
 struct FactorBlock {
@@ -22,10 +25,11 @@ struct FactorBlock {
   /* moves = P&L over a unit. */                                                                  \
   void scale_moves(const double* pnl, double unit, std::int64_t count, float* moves) noexcept;    \
   /* Takes a direction of length 1 out of each row; tells how much of it there was in the row, */ \
-  /* and the sum of squares of what is left. `count` is a multiple of 32. */                      \
-  void take_out(const float* direction, std::int64_t rows, std::int64_t count, float* rest,       \
-                float* along, std::int64_t stride, float* squares) noexcept;                      \
-  /* Adds loading * factor to kMadeRows rows of sums, `stride` apart, one factor after another.*/ \
+  /* and the sum of squares of what is left. `count` is a multiple of kRowStep. */                \
+  void project_out(const float* direction, std::int64_t rows, std::int64_t count, float* rest,    \
+                   float* component, std::int64_t stride, float* squares) noexcept;               \
+  /* Adds loading * factor to kRowsAtOnce rows of sums, `stride` apart, one factor after          \
+   * another.*/                                                                                   \
   void add_products(const float* const* loading, const FactorBlock& factor, float* sums,          \
                     std::int64_t stride) noexcept;                                                \
   /* The largest |value|; the count is a multiple of kGroup. */                                   \
