@@ -379,11 +379,11 @@ TEST_CASE("factors: as many as are needed, or none") {
     });
   };
   std::int64_t factors = -1;
-  for (const auto& [rank, expected] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+  for (const auto& pair : std::vector<std::pair<std::int64_t, std::int64_t>>{
            {1, 16}, {16, 16}, {17, 24}, {24, 24}, {40, 40}, {64, 64}, {90, 0}}) {
-    CAPTURE(rank);
-    found(random_cube(200, 900, rank, 1e-7), factors);
-    CHECK(factors == expected);
+    CAPTURE(pair.first);
+    found(random_cube(200, 900, pair.first, 1e-7), factors);
+    CHECK(factors == pair.second);
   }
   found(random_cube(200, 900, 3, 0.02), factors);
   CHECK(factors == 0);
