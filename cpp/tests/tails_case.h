@@ -43,6 +43,7 @@ struct TailsCase {
   std::vector<double> pnl;
   std::int64_t scenarios = 0;
   double w = 1.0;
+  std::vector<double> bound{};  // of |pnl|, for each instrument; none: the largest
 
   std::int64_t k() const { return std::max<std::int64_t>(1, std::llround(std::ceil(w))); }
   std::int64_t instruments() const { return static_cast<std::int64_t>(pnl.size()) / scenarios; }
@@ -53,6 +54,7 @@ struct TailsCase {
   Unions unions() const { return {union_ptr, union_segment}; }
 
   std::vector<double> largest() const {
+    if (!bound.empty()) return bound;
     std::vector<double> most(size_of(instruments()));
     for (std::size_t n = 0; n < pnl.size(); ++n) {
       double& own = most[n / size_of(scenarios)];
@@ -84,8 +86,8 @@ struct TailsCase {
   }
 
   Answer run(Level level, const Screen& screen, Path& path, Range some) const {
-    const std::vector<double> bound = largest();
-    const TailMeasure what = measure(bound, screen);
+    const std::vector<double> most = largest();
+    const TailMeasure what = measure(most, screen);
     TailScratch scratch(book(), unions(), what, some);
     constexpr double kUntouched = 0.123;  // only the exact body writes here
     scratch.buffers().kept_pnl[0] = kUntouched;
@@ -105,13 +107,20 @@ struct TailsCase {
 
   // VaR without the rest, which takes shorter ways.
   std::vector<double> run_var_only(Level level, const Screen& screen) const {
-    const std::vector<double> bound = largest();
-    const TailMeasure what = measure(bound, screen);
+    return var_only(level, screen).var;
+  }
+  Fault fault_of_var(Level level, const Screen& screen) const {
+    return var_only(level, screen).fault;
+  }
+  Answer var_only(Level level, const Screen& screen) const {
+    const std::vector<double> most = largest();
+    const TailMeasure what = measure(most, screen);
     const Range all{0, accounts()};
     TailScratch scratch(book(), unions(), what, all);
-    std::vector<double> var(size_of(accounts() * unions().size()), -1.0);
-    segment_tails(level, all, book(), unions(), what, {var.data(), nullptr, nullptr}, scratch);
-    return var;
+    Answer answer{{}, std::vector<double>(size_of(accounts() * unions().size()), -1.0), {}, {}};
+    answer.fault = segment_tails(level, all, book(), unions(), what,
+                                 {answer.var.data(), nullptr, nullptr}, scratch);
+    return answer;
   }
 
   // The P&L of a union of an account: netted, then added in ascending order.

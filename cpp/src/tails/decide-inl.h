@@ -90,7 +90,7 @@ struct OpenTail {
   std::int64_t count, surely;
 };
 
-// Decides an open tail. False where its shortfall is not finite.
+// Decides an open tail. False where its sums are not finite: the exact body has to tell which.
 inline bool decide_tail(const Question& question, const OpenTail& tail,
                         const Matrix<const double>& by_scenario, TailBuffers& scratch) noexcept {
   const auto& [book, unions, measure, result] = question;
@@ -99,6 +99,9 @@ inline bool decide_tail(const Question& question, const OpenTail& tail,
                                   unions.ptr[tail.u + 1] - begin, scratch);
   double* exact = scratch.decided.data();
   decide(positions, by_scenario, tail.scenario, tail.count, exact);
+  // Of what a screen lets through only the sum of finite quantities of an instrument can leave
+  // float64's range, and then no scenario's P&L is finite.
+  if (!is_finite(exact[0])) return false;
   double* sorted = exact + scratch.room;
   std::int32_t* sorted_scenario = scratch.candidate.data();
   sort_worst_first(exact, tail.scenario, tail.count, sorted, sorted_scenario);

@@ -15,10 +15,14 @@
 // as computed,
 //     |x(s) - y(s)| <= e = sum |w| R + 1.1 u (24 sum |w| reach + (factors + 8) sum |X_k| max|F_k|).
 // The 10 % cover what is of the order of u^2, the float64 errors of x(s) itself, lines * 2^-53 of
-// the gross (at most 2^20 lines), and the additions of e and its comparison in float.
+// the gross (an account has at most 2^20 lines), and the additions of e and its comparison in
+// float. Products that vanish lose 2^-150 each, times 2^20 lines and a reach of 2^68 or factors of
+// 2^40 (factors.cpp) at most: no more than 2^-62, where e is at least 2^-50.
 // Groups. For all scenarios of a group, sum over the boxed k of X_k F_k >= sum of X_k times the
 // least or the most F_k of the group, and of the others, by Cauchy and Schwarz, >= -|X| max|F|, the
-// lengths over those k. Less e this bounds x(s) in the group from below.
+// lengths over those k. Less e this bounds x(s) in the group from below. Squares of exposures may
+// vanish too, and their sum be too small by 2^-144: that is why 2^-71 is added to |X|. Where they
+// overflow, |X| is infinite and so are all bounds; no group is listed, and the exact body answers.
 // Order statistics. Let l(s) = y(s) - e, so that l <= x <= l + 2 E with the largest E of the e, and
 // let v be the k-th smallest x. If at least k of some of the l are at or below h, then v <= h + 2
 // E, and a scenario or a group with a lower bound above that has none of the k worst. If fewer than
@@ -140,8 +144,7 @@ inline void expose(const Question& question, std::int64_t row, const Depth& dept
     weight[n] = static_cast<float>(usd);
     size[n] = static_cast<float>(magnitude);
   }
-  own.usable = gross == 0.0 ||
-               (kLeastExposed < gross && reached < kMostExposed && lines <= kMostExposedLines);
+  own.usable = gross == 0.0 || (kLeastExposed < gross && reached < kMostExposed);
   own.moves = gross > 0.0;
   own.reached = reached;
   for (double& x : own.exposure) x = 0.0;
@@ -190,9 +193,9 @@ inline Exposed combine(const FactorArrays& screen, std::int64_t factors,
   }
   const float last = dot_of_magnitudes(own.exposure, own.exposure, kFirst, factors);
   const float middle = dot_of_magnitudes(own.exposure, own.exposure, kBoxed, kFirst);
-  constexpr float kRoundedUp = 1.00001F;
-  own.all_but_first = kRoundedUp * __builtin_sqrtf(last);
-  own.all_but_boxed = kRoundedUp * __builtin_sqrtf(middle + last);
+  constexpr float kRoundedUp = 1.00001F, kVanished = 0x1p-71F;
+  own.all_but_first = kRoundedUp * __builtin_sqrtf(last) + kVanished;
+  own.all_but_boxed = kRoundedUp * __builtin_sqrtf(middle + last) + kVanished;
   own.twice = static_cast<float>(2.02 * worst);
   own.most = static_cast<float>(1.01 * (static_cast<double>(netted) + worst));
   return own;
@@ -468,14 +471,17 @@ inline Fault measure_by_factors(const Question& question, std::span<const std::i
   const Matrix<const double> by_scenario = question.measure.screen.by_scenario();
   for (const std::int64_t account : accounts) {
     const std::int64_t* row_ptr = question.book.row_ptr.data() + account * segments;
-    const Depth& depth = row_ptr[segments] - row_ptr[0] < kManyLines ? screen.few : screen.all;
+    const std::int64_t lines = row_ptr[segments] - row_ptr[0];
+    const Depth& depth = lines < kManyLines ? screen.few : screen.all;
     for (std::int64_t g = 0; g < segments; ++g) {
       if (scratch.used[static_cast<std::size_t>(g)] == 0) continue;
       expose(question, account * segments + g, depth, scratch.exposed[g], scratch);
     }
     for (std::int64_t u = 0; u < question.unions.size(); ++u) {
       OpenTail tail = next_tail(question, account, u, scratch.open.data());
-      if (tail.same == u) screen_by_factors(question, depth, scratch, tail);
+      if (tail.same == u && lines <= kMostExposedLines) {
+        screen_by_factors(question, depth, scratch, tail);
+      }
       const Fault fault = finish(question, tail, by_scenario, scratch);
       if (fault.kind != FaultKind::kNone) return fault;
     }

@@ -22,9 +22,10 @@
 // So y is off by less than 1.001 (K + 2) u R + K * 2^-149. The residual is the largest |y| plus
 // e = 1.01 (K + 4) u R, as floats. To round that sum, which is below 1.001 R, takes 1.002 u R, and
 // to round e takes u e. With 16 <= K <= 64 and R >= 1 it is all less than e.
-// No float overflows: |f| <= kLargestFactor, and |a| is far below 2^60, being kPivots products of
-// an instrument's moves along a direction, at most 14, and of at most 1, over the root of
-// kLeastSize. All this in the environment of FpEnvironment, which the caller has set.
+// No float overflows: |f| <= kLargestFactor, and |a| < 2^21, being the sum of kPivots products of
+// an instrument's moves along a direction, at most the root of kSampled, and of at most 1, over the
+// root of kLeastSize. So R < 2^68. All this in the environment of FpEnvironment, which the caller
+// has set.
 
 #include "tails/factors.h"
 
@@ -60,7 +61,7 @@ constexpr double kHopeless = 2.0 * kAccepted;
 constexpr float kNothing = 1e-9F;
 // A direction with smaller loadings, or with larger factors, is one that rounding made.
 constexpr double kLeastSize = 1e-6;
-constexpr float kLargestFactor = 0x1p60F;
+constexpr float kLargestFactor = 0x1p40F;
 // Instruments on which numbers of factors are tried.
 constexpr std::int64_t kTried = 64;
 // Instruments of one cache line of a scenario's P&L, which are measured together.
