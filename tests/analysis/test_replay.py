@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +276,23 @@ def test_calls_and_reductions_add_up(book: dict[str, Any], markets: list[xm.Mark
     assert (third.reduction.cents > 0).any()
 
 
+def arrays_in(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+    for field in fields(value):
+        own = getattr(value, field.name)
+        if isinstance(own, np.ndarray):
+            yield own
+        elif is_dataclass(own):
+            yield from arrays_in(own)
+
+
+def test_nobody_can_write_into_a_day(book: dict[str, Any], markets: list[xm.Market]) -> None:
+    # Eligible accounts, rejected rows and requirements are what the days to come begin with.
+    for day in xm.replay(**book, markets=markets[:3]):
+        arrays = [*arrays_in(day)]
+        assert len(arrays) > 20
+        assert not any(array.flags.writeable for array in arrays)
+
+
 def test_columns_of_days_can_be_stacked(book: dict[str, Any], markets: list[xm.Market]) -> None:
     days = list(xm.replay(**book, markets=markets))
     cents = np.stack([day.requirements.requirement.cents for day in days])
@@ -286,8 +304,11 @@ def test_columns_of_days_can_be_stacked(book: dict[str, Any], markets: list[xm.M
 def test_unusable_arguments_are_refused(book: dict[str, Any], markets: list[xm.Market]) -> None:
     with pytest.raises(TypeError, match="markets: a list or iterator of markets expected"):
         xm.replay(**book, markets=markets[0])  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="market: got 'yesterday'"):
-        next(xm.replay(**book, markets=["yesterday"]))  # type: ignore[list-item]
+    days = xm.replay(**book, markets=[markets[0], "yesterday"])  # type: ignore[list-item]
+    next(days)
+    with pytest.raises(TypeError, match="market: got 'yesterday'") as refused:
+        next(days)
+    assert refused.value.__notes__ == ["on market 1 of the replay, 'yesterday'"]
     with pytest.raises(TypeError, match="max_rejected"):
         xm.replay(**book, markets=markets, max_rejected="many")  # type: ignore[arg-type]
 
@@ -297,8 +318,10 @@ def test_a_refused_day_ends_the_replay(ahead: tuple[dict[str, Any], list[xm.Mark
     allowed = xm.run(**book, market=markets[0]).manifest["rows"]["rejected"] + 10
     days = xm.replay(**book, markets=markets, max_rejected=allowed)
     next(days)
-    with pytest.raises(InputError, match=f"rows rejected, {allowed} allowed"):
+    with pytest.raises(InputError, match=f"rows rejected, {allowed} allowed") as refused:
         list(days)
+    (note,) = refused.value.__notes__
+    assert re.match(r"on market [1-4] of the replay, <Market 2026-0[6-9]-\d\d", note)
 
 
 def test_a_low_repo_rate_is_refused_once_the_market_shows_the_unit(

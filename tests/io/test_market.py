@@ -5,6 +5,7 @@ import gzip
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,8 @@ def test_as_of_dates(day: str | datetime.date | np.datetime64) -> None:
 
 
 @pytest.mark.parametrize(
-    "day", ["", "2025-02-29", "13/03/2025", "today", np.datetime64("NaT", "D")]
+    "day",
+    ["", "2025-02-29", "13/03/2025", "20250313", "2025-W11-4", "today", np.datetime64("NaT", "D")],
 )
 def test_what_is_no_day_is_refused(day: str | np.datetime64) -> None:
     with pytest.raises(InputError, match="YYYY-MM-DD"):
@@ -217,6 +219,12 @@ def test_the_markets_of_many_days_are_those_of_each(tmp_path: Path) -> None:
         own, other = (each.history.factor_change(3) for each in (market, alone))
         np.testing.assert_array_equal(own[0], other[0])
         np.testing.assert_array_equal(own[1], other[1])
+
+
+@pytest.mark.parametrize("day", ["2026-06-10", b"2026-06-10", datetime.date(2026, 6, 10), None])
+def test_one_day_where_many_are_expected_is_refused_at_once(day: Any) -> None:
+    with pytest.raises(TypeError, match="days: a list or iterator of days expected, got"):
+        read_markets("no such file", days=day)
 
 
 def test_a_day_without_a_market_is_refused_when_it_is_asked_for(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from operator import length_hint
 from pathlib import Path
 
@@ -33,7 +33,8 @@ from crossmargin.results.tables import money_columns, saving_columns
 class Day:
     """The accounts of a replay on one day, [A], in the order of the accounts given.
 
-    Every day of a replay has the same accounts, so columns of days can be stacked.
+    Every day of a replay has the same accounts, so columns of days can be stacked. All arrays are
+    read-only: the days to come use some of them.
 
     Attributes
     ----------
@@ -144,7 +145,8 @@ def replay(
     Raises
     ------
     TypeError, InputError
-        As in `crossmargin.run`; for what depends on the market, when its day is asked for.
+        As in `crossmargin.run`; for what depends on the market, when its day is asked for, with a
+        note that names the market.
 
     Warns
     -----
@@ -196,9 +198,13 @@ def _days(days: Days, markets: Iterable[Market], execution: Execution) -> Iterat
     last: Amount | None = None
     used: int | None = None
     for number, market in enumerate(markets):
-        check_market(market)
-        execution.tell(str(market.as_of), number / max(expected, number + 1) if expected else 0.0)
-        margined = days.on(market)
+        try:
+            check_market(market)
+            execution.tell(str(market.as_of), number / max(expected, number + 1) if expected else 0)
+            margined = days.on(market)
+        except Exception as error:
+            error.add_note(f"on market {number} of the replay, {market!r:.60}")
+            raise
         parsed = margined.book.parsed
         if parsed.trades.row.size != used:  # Not once more for each day with the same rows.
             used = parsed.trades.row.size
@@ -215,7 +221,7 @@ def _day(margined: MarginedDay, last: Amount | None) -> Day:
     now = required.house_requirement
     if last is None:
         last = Amount(now.cents, np.zeros_like(now.known))
-    return Day(
+    day = Day(
         as_of=book.parsed.market.as_of,
         account=book.parsed.accounts["account"],
         eligible=book.clients.eligible,
@@ -226,6 +232,18 @@ def _day(margined: MarginedDay, last: Amount | None) -> Day:
         before_cme=margined.without.requirement_cme,
         call=_less(now, last),
     )
+    _freeze(day)
+    return day
+
+
+def _freeze(value: object) -> None:
+    """Make the arrays of a dataclass, and of those in it, read-only."""
+    for field in fields(value):  # type: ignore[arg-type]
+        own = getattr(value, field.name)
+        if isinstance(own, np.ndarray):
+            own.setflags(write=False)
+        elif is_dataclass(own):
+            _freeze(own)
 
 
 def _less(one: Amount, other: Amount) -> Amount:

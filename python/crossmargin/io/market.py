@@ -89,9 +89,13 @@ def read_markets(
 
     Raises
     ------
+    TypeError
+        `days` is one day, or nothing that can be iterated over.
     InputError
         As in `read_market`; for what depends on the day, when it is asked for.
     """
+    if isinstance(days, str | bytes) or not hasattr(days, "__iter__"):
+        raise TypeError(f"days: a list or iterator of days expected, got {days!r:.60}")
     given = read_histories(
         par_yields, basis=basis, fixings=fixings, sofr=sofr, spreads=spreads, columns=columns
     )
@@ -220,8 +224,9 @@ def as_of_date(day: str | datetime.date | np.datetime64) -> np.datetime64:
         day = day.date()
     text = str(day)
     try:
-        if len(text) != len("YYYY-MM-DD"):
+        known = datetime.date.fromisoformat(text)
+        if text != known.isoformat():  # Python reads other ways to write it.
             raise ValueError
-        return np.datetime64(datetime.date.fromisoformat(text), "D")
+        return np.datetime64(known, "D")
     except ValueError:
         raise InputError(f"as-of date {text!r}: write an existing day as YYYY-MM-DD") from None
