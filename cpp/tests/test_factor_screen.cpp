@@ -143,7 +143,6 @@ struct Crafted {
   }
 
   void fill_instruments(FactorArrays& arrays) const {
-    std::fill_n(arrays.loading.data(), arrays.instruments * factors + kFirst, 0.0F);
     std::ranges::copy(loading, arrays.loading.data());
     std::fill_n(arrays.few.residual.data(), arrays.instruments * kRuns, 0.0F);
     std::fill_n(arrays.all.residual.data(), arrays.instruments * kRuns, 0.0F);
