@@ -40,8 +40,9 @@ class Screen {
  public:
   Screen() = default;  // none: every sum is exact from the start
   // Takes a few factors where they explain the P&L, and sums in 16-bit integers where they do not.
-  // `largest` bounds |pnl| for each instrument.
-  Screen(const Matrix<const double>& pnl, std::span<const double> largest);
+  // `largest` bounds |pnl| for each instrument. A screen made at one level serves calls at any.
+  Screen(const Matrix<const double>& pnl, std::span<const double> largest,
+         Level level = best_level());
   explicit Screen(std::shared_ptr<const FactorArrays> factors) : factors_(std::move(factors)) {}
   explicit Screen(std::shared_ptr<const ScreenArrays> arrays) : arrays_(std::move(arrays)) {}
 
