@@ -1,7 +1,9 @@
-// segment_tails with and without a screen, with and without ES, of all accounts and of some,
-// against a naive sort, to the bit, at every level.
+// segment_tails with both kinds of screens and with none, with and without ES, of all accounts and
+// of some, against a naive sort, to the bit, at every level.
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -12,6 +14,9 @@
 namespace {
 
 using crossmargin::Fault;
+using crossmargin::kFactorStep;
+using crossmargin::kFirst;
+using crossmargin::kMostFactors;
 using crossmargin::Level;
 using crossmargin::Screen;
 using crossmargin::fuzz::at_every_level;
@@ -20,7 +25,43 @@ using crossmargin::fuzz::Kind;
 using crossmargin::fuzz::require;
 using crossmargin::testing::Answer;
 using crossmargin::testing::Path;
+using crossmargin::testing::size_of;
 using crossmargin::testing::TailsCase;
+
+// Lets some instruments move as others do, but for a little: that is what factors explain.
+void move_together(Bytes& bytes, TailsCase& c) {
+  const double left = std::array{0.0, 0x1p-40, 0x1p-20, 0x1p-10}[size_of(bytes.upto(3))];
+  for (std::int64_t i = 1; i < c.instruments(); ++i) {
+    const double lots = bytes.number(Kind::kSmall);
+    if (lots == 0.0) continue;
+    const std::int64_t other = bytes.upto(i - 1);
+    for (std::int64_t s = 0; s < c.scenarios; ++s) {
+      double& own = c.pnl[size_of(i * c.scenarios + s)];
+      const double moved = c.pnl[size_of(other * c.scenarios + s)] * lots + own * left;
+      if (std::isfinite(moved)) own = moved;
+    }
+  }
+}
+
+// Holds every instrument again and again: accounts of many lines are screened by more factors.
+void repeat_instruments(TailsCase& c) {
+  constexpr std::int32_t kTimes = 32;
+  const auto instruments = static_cast<std::int32_t>(c.instruments());
+  const TailsCase once = c;
+  c.column.clear();
+  c.quantity.clear();
+  for (std::size_t row = 0; row + 1 < once.row_ptr.size(); ++row) {
+    for (std::int32_t time = 0; time < kTimes; ++time) {
+      for (std::int64_t n = once.row_ptr[row]; n < once.row_ptr[row + 1]; ++n) {
+        c.column.push_back(time * instruments + once.column[size_of(n)]);
+        c.quantity.push_back(once.quantity[size_of(n)]);
+      }
+    }
+    c.row_ptr[row + 1] = std::ssize(c.column);
+  }
+  for (std::int32_t time = 1; time < kTimes; ++time)
+    c.pnl.insert(c.pnl.end(), once.pnl.begin(), once.pnl.end());
+}
 
 TailsCase read_case(Bytes& bytes) {
   TailsCase c;
@@ -61,6 +102,8 @@ TailsCase read_case(Bytes& bytes) {
       c.pnl.push_back(still ? 0.0 : bytes.number(moves));
     }
   }
+  if (bytes.one_in(2)) move_together(bytes, c);
+  if (bytes.one_in(32)) repeat_instruments(c);
   return c;
 }
 
@@ -90,10 +133,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Bytes bytes(data, size);
   const std::int64_t asked = bytes.upto(2);
   const TailsCase c = read_case(bytes);
-  const Screen own = c.screen();
+  const std::int64_t factors =
+      kFirst + kFactorStep * bytes.upto((kMostFactors - kFirst) / kFactorStep);
+  const Screen screens[] = {{}, c.screen(), c.factor_screen(factors), {c.matrix(), c.largest()}};
   const Answer naive = c.naive();
   at_every_level([&](Level level) {
-    for (const Screen& screen : {own, Screen{}}) {
+    for (const Screen& screen : screens) {
       if (asked == 0 || naive.fault != Fault{}) {
         check_all(c, level, screen, naive);
       } else if (asked == 1) {

@@ -20,15 +20,16 @@ struct BoundScreen {
   Screen screen;
 };
 
-BoundScreen make_screen(const Array<double>& pnl, const Array<double>& largest, std::int64_t start,
-                        std::int64_t count) {
+BoundScreen make_screen(const std::string& level, const Array<double>& pnl,
+                        const Array<double>& largest, std::int64_t start, std::int64_t count) {
+  const Level chosen = level_of(level);
   const Matrix<const double> all = matrix(pnl);
   const Matrix<const double> own = columns_of(all, start, count);
   const std::span<const double> bound = view(largest);
   require(largest.size() == own.rows, "largest: one for each instrument expected");
   const py::gil_scoped_release release;
   const FpEnvironment environment;
-  return {own.rows, own.columns, Screen(own, bound)};
+  return {own.rows, own.columns, Screen(own, bound, chosen)};
 }
 
 FaultTuple segment_tails(const std::string& level, std::int64_t first, std::int64_t last,
@@ -79,8 +80,8 @@ FaultTuple segment_tails(const std::string& level, std::int64_t first, std::int6
 void register_tails(py::module_& m) {
   m.attr("SCREENED_ACCOUNTS") = kScreenedAccounts;
   py::class_<BoundScreen>(m, "Screen")
-      .def(py::init(&make_screen), py::kw_only(), exactly("pnl"), exactly("largest"),
-           py::arg("start"), py::arg("count"));
+      .def(py::init(&make_screen), py::kw_only(), py::arg("level"), exactly("pnl"),
+           exactly("largest"), py::arg("start"), py::arg("count"));
   m.def("segment_tails", &segment_tails, py::arg("level"), py::arg("first"), py::arg("last"),
         exactly("book"), exactly("unions"), exactly("measure"), py::arg("screen").none(true),
         exactly("result"));

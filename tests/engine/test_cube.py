@@ -62,10 +62,10 @@ def test_a_cube_of_other_pnl_has_a_hash_and_screens_of_its_own():
     cube = Cube([[4.0, -2.0, 3.0, -1.0]])
     assert cube.hash
     assert cube.screen(0, 4) is None
-    cube.make_screen(0, 4)
+    cube.make_screen(0, 4, level="baseline")
     made = cube.screen(0, 4)
     assert made is not None
-    cube.make_screen(0, 4)
+    cube.make_screen(0, 4, level="baseline")
     assert cube.screen(0, 4) is made
     other = dataclasses.replace(cube, pnl=[[1.0, -9.0, 3.0, -1.0]])
     assert other.hash == Cube([[1.0, -9.0, 3.0, -1.0]]).hash

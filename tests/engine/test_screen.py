@@ -1,4 +1,4 @@
-"""The 16-bit screen and every instruction set against the reference, bit for bit.
+"""The screens and every instruction set against the reference, bit for bit.
 
 What: VaR, ES, scenario numbers and weights of the C++ kernel, its screen forced on, at each level
 this CPU has. Why: the screen may only ever leave out scenarios that cannot matter; these cases try
@@ -8,8 +8,11 @@ and infinities, which a cube refuses.
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import platform
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from hypothesis import strategies as st
 
 from crossmargin.engine import Book, Cube, Measure, info, segment_tails, taylor
 from crossmargin.engine import cube as cube_module
+from crossmargin.engine.faults import PnlError
 
 core = pytest.importorskip("crossmargin.engine._core", reason="the extension is not built")
 
@@ -55,6 +59,93 @@ def check(book, cube, *, level=0.99, scenarios=None, segments=1, unions=([0],), 
     assert alone.var.tobytes() == expected.var.tobytes()
     assert alone.es is None
     assert alone.scenario is None
+
+
+def test_a_screen_is_made_at_the_level_that_is_forced(level, monkeypatch, make_book, make_cube):
+    made, make = [], core.Screen
+    monkeypatch.setattr(
+        core, "Screen", lambda **given: made.append(given["level"]) or make(**given)
+    )
+    check(make_book([3], 5), make_cube(5, ENOUGH))
+    assert made == [level]
+
+
+def moving_together(rng, instruments, scenarios, factors, left):
+    """Return P&L that a few factors explain, but for a share of it that is left."""
+    size = 0.6 ** np.arange(factors)
+    pnl = rng.normal(size=(instruments, factors)) * size @ rng.normal(size=(factors, scenarios))
+    return pnl + rng.normal(size=pnl.shape) * left
+
+
+@pytest.mark.parametrize("left", [0.0, 1e-12, 1e-7, 1e-5, 1e-4])
+@pytest.mark.parametrize("factors", [1, 3, 20, 60])
+def test_few_factors(level, factors, left):
+    # Long and short of the same, more lines than few factors are used for, and nothing at all.
+    rng = np.random.default_rng(factors)
+    pnl = moving_together(rng, 150, 600, factors, left)
+    pnl = np.concatenate([pnl, -pnl, pnl * 3.0, np.zeros((3, 600))])
+    lots = np.rint(rng.normal(size=150) * 1e4)
+    rows = [np.concatenate([lots, lots, lots * by, np.ones(3)]) for by in (0.0, 1.0, -1.0)]
+    rows[0][7] += 1.0
+    column = np.concatenate([np.flatnonzero(row) for row in rows])
+    quantity = np.concatenate([row[row != 0.0] for row in rows])
+    ptr = np.cumsum([0, *(np.count_nonzero(row) for row in rows), 0, 0, 0])
+    for grid in (False, True):
+        cube = Cube(np.rint(pnl * 1e3 * 2.0**20) * 2.0**-20 if grid else pnl)
+        check(Book.from_arrays(ptr, column, quantity, len(pnl)), cube, segments=3, unions=UNIONS)
+
+
+@pytest.mark.parametrize("size", [2.0**-31, 2.0**-29, 2.0**59, 2.0**61, 1e-310, 1e290])
+def test_few_factors_of_any_size(level, size):
+    rng = np.random.default_rng(12)
+    pnl = moving_together(rng, 40, 500, 3, 1e-6) * size
+    pnl[::5] *= 2.0**-40
+    book = Book.from_arrays([0, 1, 1, 20, 60], [0, *range(19), *range(40)], np.full(60, -3), 40)
+    for scenarios in (None, slice(3, 400)):
+        check(book, Cube(pnl), scenarios=scenarios, threads=2)
+
+
+@pytest.mark.parametrize("factors", [3, 200])
+def test_threads_that_ask_for_the_same_screen_at_once(factors):
+    rng = np.random.default_rng(13)
+    cube = Cube(moving_together(rng, 80, 800, factors, 1e-7))
+    book = Book.from_arrays(np.arange(0, 801, 8), np.tile(np.arange(80), 10), np.ones(800))
+    common = {"segments": 1, "unions": [[0]], "scenarios": True}
+    expected = segment_tails(book, [Measure(cube)], backend="reference", **common)
+    together = Barrier(4)
+
+    def ask(given):
+        together.wait()
+        return segment_tails(book, [Measure(given)], backend="native", threads=1, **common)
+
+    with ThreadPoolExecutor(4) as threads:
+        for found in threads.map(ask, [cube, cube, cube, copy.deepcopy(cube)]):
+            assert found.var.tobytes() == expected.var.tobytes()
+            assert found.es.tobytes() == expected.es.tobytes()
+            np.testing.assert_array_equal(found.scenario[0], expected.scenario[0])
+
+
+@pytest.mark.parametrize("size", [1e299, 1e307])
+def test_the_same_sum_is_not_finite(level, size):
+    rng = np.random.default_rng(14)
+    pnl = moving_together(rng, 12, 300, 3, 0.0)
+    cube = Cube(pnl / np.abs(pnl).max() * size)
+    lots = np.where(rng.random(720) < 0.004, 1e9, 1.0)
+    book = Book.from_arrays(np.arange(0, 721, 6), np.tile(np.arange(12), 60), lots)
+    places = []
+    for backend in ("reference", "native"):
+        with pytest.raises(PnlError) as refused:
+            segment_tails(
+                book,
+                [Measure(cube, 0.9, slice(20, None)), Measure(cube)],
+                segments=2,
+                unions=[[0], [1], [0, 1]],
+                backend=backend,
+                threads=2,
+            )
+        error = refused.value
+        places.append((error.account, error.union, error.measure, error.scenario, str(error)))
+    assert places[0] == places[1]
 
 
 def one_line(pnl, quantity=1):
@@ -216,7 +307,7 @@ def test_flush_to_zero_of_another_library_changes_nothing(level):
     before, flushing = ctypes.create_string_buffer(64), ctypes.create_string_buffer(64)
     book, cube = one_line(shuffled(np.arange(-300.0, 400.0)) * 5e-324)
     expected = segment_tails(book, [Measure(cube)], segments=1, unions=[[0]], backend="reference")
-    cube.make_screen(0, 700)
+    cube.make_screen(0, 700, level=core.best_level())
     libc.fegetenv(before)
     flushing[:] = before[:]
     # The last four bytes of glibc's fenv_t are MXCSR: flush-to-zero and denormals-are-zero.
@@ -243,12 +334,19 @@ def test_revaluation_at_every_level(level):
 
 
 def test_a_screen_that_does_not_fit_is_refused():
-    right = {"pnl": np.ones((2, 5)), "largest": np.ones(2), "start": 1, "count": 3}
+    right = {
+        "level": "baseline",
+        "pnl": np.ones((2, 5)),
+        "largest": np.ones(2),
+        "start": 1,
+        "count": 3,
+    }
     screen = core.Screen(**right)
     for name, value in (("pnl", np.ones((2, 5), np.float32)), ("largest", [1.0, 1.0])):
         with pytest.raises(TypeError, match="incompatible constructor arguments"):
             core.Screen(**{**right, name: value})
     for name, value, message in (
+        ("level", "sse9", "level: not one"),
         ("pnl", np.ones(5), "two dimensions"),
         ("largest", np.ones(3), "largest: one for each instrument"),
         ("start", -1, "start, count: not columns"),
@@ -264,7 +362,7 @@ def test_a_screen_that_does_not_fit_is_refused():
         "last": 1,
         "book": (np.array([0, 1]), np.array([0], np.int32), np.ones(1)),
         "unions": (1, np.array([0, 1]), np.array([0], np.int32)),
-        "measure": (*right.values(), 1, 1.0),
+        "measure": (right["pnl"], right["largest"], 1, 3, 1, 1.0),
         "result": (var, np.zeros((1, 0)), np.zeros((1, 1, 0), np.int32)),
     }
     for fits in (screen, None):

@@ -40,9 +40,10 @@ class Screen {
  public:
   Screen() = default;  // none: every sum is exact from the start
   // Tells by a few factors, where they explain the P&L, and by sums in 16-bit integers: for each
-  // account the quicker one.
-  // `largest` bounds |pnl| for each instrument.
-  Screen(const Matrix<const double>& pnl, std::span<const double> largest);
+  // account the quicker one. `largest` bounds |pnl| for each instrument. A screen made at one level
+  // serves calls at any.
+  Screen(const Matrix<const double>& pnl, std::span<const double> largest,
+         Level level = best_level());
   explicit Screen(std::shared_ptr<const FactorArrays> factors) : factors_(std::move(factors)) {}
   explicit Screen(std::shared_ptr<const ScreenArrays> arrays) : arrays_(std::move(arrays)) {}
 

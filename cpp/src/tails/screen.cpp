@@ -86,8 +86,8 @@ std::shared_ptr<const ScreenArrays> make_screen(const Matrix<const double>& pnl,
   return arrays;
 }
 
-Screen::Screen(const Matrix<const double>& pnl, std::span<const double> largest)
-    : factors_(find_factors(pnl, largest)),
+Screen::Screen(const Matrix<const double>& pnl, std::span<const double> largest, Level level)
+    : factors_(find_factors(pnl, largest, level)),
       arrays_(make_screen(pnl, largest, factors_ == nullptr)) {}
 
 Matrix<const double> Screen::by_scenario() const noexcept {

@@ -99,23 +99,27 @@ class Cube:
             digest.update(row.astype("<f8", copy=False).tobytes())
         return digest.hexdigest()
 
-    def make_screen(self, start: int, count: int) -> None:
+    def make_screen(self, start: int, count: int, *, level: str) -> None:
         """Make the screen of some columns for the C++ kernels, unless it exists.
 
         Parameters
         ----------
         start, count : int
             The columns.
+        level : str
+            The instruction set to make it with. It serves calls with any.
 
         Raises
         ------
         ImportError
             The C++ kernels are not installed.
+        ValueError
+            This CPU does not support the level.
         """
         key = (start, count)
         if key not in self._screens:
             self._screens[key] = import_module("crossmargin.engine._core").Screen(
-                pnl=self.pnl, largest=self.largest, start=start, count=count
+                level=level, pnl=self.pnl, largest=self.largest, start=start, count=count
             )
 
     def screen(self, start: int, count: int) -> Screen | None:
@@ -243,10 +247,10 @@ class Measure:
         """Copy and unpickle through the constructor."""
         return type(self), (self.cube, self.level, self.scenarios)
 
-    def prepare(self, tails: int) -> None:
-        """Make the C++ kernels' screen if it saves time on this many tails."""
+    def prepare(self, tails: int, level: str) -> None:
+        """Make the C++ kernels' screen, at a level, if it saves time on this many tails."""
         if self.column is None and tails >= TAILS_WORTH_A_SCREEN:
-            self.cube.make_screen(self.start, self.count)
+            self.cube.make_screen(self.start, self.count, level=level)
 
     @property
     def screen(self) -> Screen | None:

@@ -307,11 +307,11 @@ def _measure(
     kernel, fewest = kernels(backend), SMALLEST_BLOCK
     if resolve(backend) == "native":
         fewest = kernel.SCREENED_ACCOUNTS
-        tails = (before + accounts) * len(unions)
+        tails, level = (before + accounts) * len(unions), kernel.level()
 
         def prepare(first: int, last: int) -> None:
             for measure in measures[first:last]:
-                measure.prepare(tails)
+                measure.prepare(tails, level)
 
         run_blocks(prepare, range(len(measures) + 1), threads=threads, unit="measures")
 
