@@ -599,8 +599,8 @@ FactorArrays::FactorArrays(std::int64_t instrument_count, std::int64_t scenario_
       scenarios(scenario_count),
       groups((scenarios + kGroup - 1) / kGroup),
       padded(round_up(groups, kStrip)),
-      run(std::max(std::bit_width(static_cast<std::uint64_t>(kStrip - 1)),
-                   std::bit_width(static_cast<std::uint64_t>((padded + kRuns - 1) / kRuns - 1)))),
+      run(static_cast<std::int64_t>(std::bit_width(
+          static_cast<std::uint64_t>(std::max(kStrip, (padded + kRuns - 1) / kRuns) - 1)))),
       factors(factor_count),
       loading(instruments * factors + kFirst),
       factor(padded * factors * kGroup),
