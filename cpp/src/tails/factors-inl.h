@@ -380,7 +380,7 @@ inline void sum_others(const FactorArrays& screen, const Exposed& own, const flo
 
 // Keeps the scenarios whose lower bound does not exceed the limit, and that; returns how many.
 inline std::int64_t keep_candidates(const FactorArrays& screen, const Summed& summed, float limit,
-                                    OpenTail& tail, TailBuffers& scratch) noexcept {
+                                    const OpenTail& tail, TailBuffers& scratch) noexcept {
   const std::int64_t count = summed.groups * kGroup;
   const F most = Floats::broadcast(limit);
   std::int32_t* place = scratch.place_list.data();

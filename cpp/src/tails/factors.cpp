@@ -338,7 +338,9 @@ std::int64_t widest(const float* place, const std::int32_t* first,
   return std::max_element(squares, squares + kFirst) - squares;
 }
 
-// Splits scenarios [first, last) in halves by what varies most among them, down to groups.
+// Splits scenarios [first, last) in halves by what varies most among them, down to groups: as deep
+// as the logarithm of their number.
+// NOLINTNEXTLINE(misc-no-recursion)
 void split(const float* place, std::int32_t* first, std::int32_t* last) {
   if (last - first <= kGroup) return;
   const std::int64_t groups = (last - first + kGroup - 1) / kGroup;
