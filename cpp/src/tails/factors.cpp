@@ -344,7 +344,9 @@ std::int64_t widest(const float* place, const std::int32_t* first,
   return std::max_element(squares, squares + kFirst) - squares;
 }
 
-// Splits scenarios [first, last) in halves by what varies most among them, down to groups.
+// Splits scenarios [first, last) in halves by what varies most among them, down to groups: as deep
+// as the logarithm of their number.
+// NOLINTNEXTLINE(misc-no-recursion)
 void split(const float* place, std::int32_t* first, std::int32_t* last) {
   std::vector<std::pair<std::int32_t*, std::int32_t*>> left{{first, last}};
   while (!left.empty()) {
