@@ -95,16 +95,14 @@ TEST_CASE("a sum that leaves float64 is named, whichever way it leaves") {
   c.quantity = {1, 4, -4};
   c.scenarios = 3;
   c.pnl = {1, 1e308, 2, 1, 1e308, 2};  // account 1, scenario 1: inf - inf
-  at_every_level([&](Level level) {
-    CHECK(c.run(level).fault == Fault{FaultKind::kSumNotFinite, 1, 0, 1});
-  });
+  at_every_level(
+      [&](Level level) { CHECK(c.run(level).fault == Fault{FaultKind::kSumNotFinite, 1, 0, 1}); });
   c.row_ptr = {0, 1};
   c.column = {0};
   c.quantity = {std::numeric_limits<double>::infinity()};
   c.pnl = {0, 0, 0};  // inf * 0
-  at_every_level([&](Level level) {
-    CHECK(c.run(level).fault == Fault{FaultKind::kSumNotFinite, 0, 0, 0});
-  });
+  at_every_level(
+      [&](Level level) { CHECK(c.run(level).fault == Fault{FaultKind::kSumNotFinite, 0, 0, 0}); });
 }
 
 TEST_CASE("sizes around the vector and unroll widths equal a naive sort") {
