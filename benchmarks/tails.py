@@ -49,7 +49,7 @@ SETTLE = 0.25
 RELATIVE = 1e-9
 TIERS = ("S", "M", "L", "W")
 README = Path(__file__).with_name("README.md")
-KEPT_SECTIONS = ("Allocation",)
+KEPT_SECTIONS = ("What each part gave", "Allocation")
 SECTIONS = {"move": "market_move", "latency": "latency", "process": "whole_process"}
 """Figures from other modules: each has a function `measure` that returns them by name."""
 
