@@ -42,7 +42,7 @@ from report import (
 )
 
 import crossmargin as xm
-from crossmargin.engine import default_threads
+from crossmargin.engine import default_threads, native
 
 SETTLE = 0.25
 """Seconds of rest before each timing, in which threads of the previous one stop spinning."""
@@ -122,7 +122,9 @@ def stream() -> Figures:
     """Return tier XL's seconds in each mode, at each level and on threads, and the peak memory."""
     tier, measures = generator.TIERS["XL"], pass_measures()
     for m in measures:
-        m.prepare(tier.accounts)  # Once, and outside the timings, as for all figures.
+        m.prepare(
+            tier.accounts, native.level()
+        )  # Once, and outside the timings, as for all figures.
     machine.forget_peak_memory()
     total: Figures = {}
     sums = set()
@@ -176,7 +178,7 @@ def pass_memory() -> Figures:
     case = pass_case(generator.TIERS["L"])
     for call in case.calls:
         for m in call.measures:
-            m.prepare(case.accounts)
+            m.prepare(case.accounts, native.level())
     machine.forget_peak_memory()
     before = machine.memory()
     case.ours(True, default_threads())
