@@ -122,9 +122,8 @@ def stream() -> Figures:
     """Return tier XL's seconds in each mode, at each level and on threads, and the peak memory."""
     tier, measures = generator.TIERS["XL"], pass_measures()
     for m in measures:
-        m.prepare(
-            tier.accounts, native.level()
-        )  # Once, and outside the timings, as for all figures.
+        # Once, and outside the timings, as for all figures.
+        m.prepare(tier.accounts, native.level())
     machine.forget_peak_memory()
     total: Figures = {}
     sums = set()

@@ -12,6 +12,7 @@ import copy
 import ctypes
 import platform
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from threading import Barrier
 
 import numpy as np
@@ -68,6 +69,26 @@ def test_a_screen_is_made_at_the_level_that_is_forced(level, monkeypatch, make_b
     )
     check(make_book([3], 5), make_cube(5, ENOUGH))
     assert made == [level]
+
+
+def test_each_screen_is_made_once_and_later_calls_start_no_threads(
+    monkeypatch, make_book, make_cube
+):
+    cube = make_cube(3, ENOUGH)
+    measures = [Measure(cube), Measure(cube, 0.9), Measure(cube, 0.9, slice(0, 100))]
+    made, units = [], []
+    make, module = core.Screen, import_module("crossmargin.engine.tails")
+    run = module.run_blocks
+    monkeypatch.setattr(
+        core, "Screen", lambda **given: made.append(given["count"]) or make(**given)
+    )
+    monkeypatch.setattr(
+        module, "run_blocks", lambda *a, **named: units.append(named["unit"]) or run(*a, **named)
+    )
+    for _ in range(2):
+        segment_tails(make_book([3], 3), measures, segments=1, unions=[[0]], backend="native")
+    assert sorted(made) == [100, ENOUGH]
+    assert units == ["measures", "accounts", "accounts"]
 
 
 def moving_together(rng, instruments, scenarios, factors, left):

@@ -249,8 +249,12 @@ class Measure:
 
     def prepare(self, tails: int, level: str) -> None:
         """Make the C++ kernels' screen, at a level, if it saves time on this many tails."""
-        if self.column is None and tails >= TAILS_WORTH_A_SCREEN:
+        if self.lacks_screen(tails):
             self.cube.make_screen(self.start, self.count, level=level)
+
+    def lacks_screen(self, tails: int) -> bool:
+        """Return whether a screen saves time on this many tails and has not been made."""
+        return self.column is None and tails >= TAILS_WORTH_A_SCREEN and self.screen is None
 
     @property
     def screen(self) -> Screen | None:

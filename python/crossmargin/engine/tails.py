@@ -307,13 +307,7 @@ def _measure(
     kernel, fewest = kernels(backend), SMALLEST_BLOCK
     if resolve(backend) == "native":
         fewest = kernel.SCREENED_ACCOUNTS
-        tails, level = (before + accounts) * len(unions), kernel.level()
-
-        def prepare(first: int, last: int) -> None:
-            for measure in measures[first:last]:
-                measure.prepare(tails, level)
-
-        run_blocks(prepare, range(len(measures) + 1), threads=threads, unit="measures")
+        _make_screens(measures, (before + accounts) * len(unions), kernel.level(), threads)
 
     def block(first: int, last: int) -> None:
         faults = []
@@ -339,6 +333,20 @@ def _measure(
         else None,
         tuple(m.weight for m in measures),
     )
+
+
+def _make_screens(measures: Sequence[Measure], tails: int, level: str, threads: int) -> None:
+    """Make side by side the screens that are worth it and have not been made, each once."""
+    lacking = [m for m in measures if m.lacks_screen(tails)]
+    different = list({(id(m.cube), m.start, m.count): m for m in lacking}.values())
+
+    def make(first: int, last: int) -> None:
+        for measure in different[first:last]:
+            measure.prepare(tails, level)
+
+    # Most calls find all made: those start no threads.
+    if different:
+        run_blocks(make, range(len(different) + 1), threads=threads, unit="measures")
 
 
 def _cut(first_line: Integer, sums: int, threads: int, fewest: int) -> list[int]:
