@@ -14,7 +14,7 @@
 namespace crossmargin::XM_LEVEL {
 
 // The places of the set bits of a byte, a byte each.
-inline constexpr std::array<std::uint64_t, 256> kPlaces = [] {
+constexpr std::array<std::uint64_t, 256> kPlaces = [] {
   std::array<std::uint64_t, 256> places{};
   for (std::uint32_t byte = 0; byte < 256; ++byte) {
     std::uint32_t found = 0;
