@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from crossmargin.analysis.replay import Day, replay
     from crossmargin.analysis.revaluation import compare_revaluation
     from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
+    from crossmargin.calculation.offset_rates import with_offset_rates
     from crossmargin.calculation.rebuild import rebuild_run
     from crossmargin.calculation.result import RunResult
     from crossmargin.calculation.run import rerun, run
     from crossmargin.calculation.store import read_run, write_run
+    from crossmargin.cycles.fallback import apply_fallback, fallbacks
     from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
     from crossmargin.exceptions import InputWarning
     from crossmargin.instruments.conversion import conversion_factor
@@ -47,12 +49,14 @@ _HOMES = {
     "Session": "whatif.session",
     "allocate": "optimise.allocation",
     "answer_questions": "whatif.files",
+    "apply_fallback": "cycles.fallback",
     "attribute": "analysis.attribution",
     "compare": "analysis.compare",
     "compare_revaluation": "analysis.revaluation",
     "conversion_factor": "instruments.conversion",
     "deliverable_basket": "io.baskets",
     "explain": "analysis.explain",
+    "fallbacks": "cycles.fallback",
     "price_from_yield": "instruments.treasury",
     "read_market": "io.market",
     "read_markets": "io.market",
@@ -67,6 +71,7 @@ _HOMES = {
     "segment_tails": "engine",
     "segment_tails_batches": "engine",
     "tails": "engine",
+    "with_offset_rates": "calculation.offset_rates",
     "write_run": "calculation.store",
     "yield_from_price": "instruments.treasury",
 }
@@ -89,12 +94,14 @@ __all__ = [
     "Session",
     "allocate",
     "answer_questions",
+    "apply_fallback",
     "attribute",
     "compare",
     "compare_revaluation",
     "conversion_factor",
     "deliverable_basket",
     "explain",
+    "fallbacks",
     "price_from_yield",
     "read_market",
     "read_markets",
@@ -109,6 +116,7 @@ __all__ = [
     "segment_tails",
     "segment_tails_batches",
     "tails",
+    "with_offset_rates",
     "write_run",
     "yield_from_price",
 ]
