@@ -64,6 +64,18 @@ CODES: dict[str, Code] = {
     ),
     "QUESTION_INCOMPLETE": Code("rejected", "another row of the question is rejected"),
     "FIRM_INVALID": Code("rejected", "a cell of the firm's row cannot be read"),
+    "ARRIVAL_UNREADABLE": Code("rejected", "an arrived file cannot be read"),
+    "ARRIVAL_UNKNOWN": Code(
+        "rejected", "neither the content nor the name of an arrived file says what it is"
+    ),
+    "ARRIVAL_CONTRADICTS": Code(
+        "rejected", "the content of an arrived file contradicts its name or itself"
+    ),
+    "ARRIVAL_OTHER_DAY": Code("rejected", "an arrived file is of another day"),
+    "ARRIVAL_AMBIGUOUS": Code(
+        "rejected", "a file of other content has arrived for the same run of a cycle"
+    ),
+    "ARRIVAL_OLD": Code("rejected", "a file arrived for a cycle before one that was played"),
     "SECURITY_INELIGIBLE": Code("reassigned", "the security may not be cross-margined"),
     "CONTRACT_INELIGIBLE": Code("reassigned", "the contract may not be cross-margined"),
     "FIRM_NOT_COMMON_MEMBER": Code("reassigned", "the firm is not a member of both FICC and CME"),
@@ -113,6 +125,11 @@ CODES: dict[str, Code] = {
     ),
     "INPUT_REPEATED": Code("note", "two inputs are the same file or table"),
     "ABOVE_OUTSTANDING": Code("note", "more than the amount outstanding or the open interest"),
+    "ARRIVAL_REPEATED": Code("note", "a file has arrived that has the content of another one"),
+    "TRANSFER_NOT_BOOKED": Code(
+        "note", "the futures of a later cycle do not have a transfer that was booked"
+    ),
+    "STEP_CHANGED": Code("note", "a file of a step is not as the ledger recorded it"),
     "READ_AS": Code("note", "how an unusual file was read"),
     "NAME_RESOLVED": Code("note", "an instrument's name was written in another way"),
     "RATE_SUSPICIOUS": Code("note", "a rate looks like a decimal; percent is expected"),

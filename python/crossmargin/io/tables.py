@@ -79,7 +79,7 @@ def read_table(source: Source, *, name: str) -> Given:
     source
         A path to delimited text or Parquet, plain or in gzip or zip, or to an Excel workbook; the
         content decides, not the file's name. Or an object with ``__arrow_c_stream__`` or
-        ``__arrow_c_array__``.
+        ``__arrow_c_array__``. Or a table that was read already.
     name
         Name of the table in messages.
 
@@ -94,6 +94,8 @@ def read_table(source: Source, *, name: str) -> Given:
     TypeError
         `source` is neither a path nor a table.
     """
+    if isinstance(source, Given):
+        return source
     if isinstance(source, str | Path):
         label = f"{name} file {source}"
         data = _read(Path(source), label)

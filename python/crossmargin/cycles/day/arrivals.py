@@ -231,7 +231,8 @@ def _counting(
         others = [arrival for arrival in group if arrival.hash != digest]
         why = f"{slot} was already played with other content"
     elif last is not None and slot.key < last:
-        _log_all("ARRIVAL_OLD", group, f"is for {slot}, and a later cycle was already played", log)
+        for arrival in group:
+            too_late(arrival, log)
         return None
     else:
         others = [] if len({arrival.hash for arrival in group}) == 1 else group
@@ -242,6 +243,12 @@ def _counting(
     for again in same[1:]:
         _log_all("ARRIVAL_REPEATED", [again], f"is the same as {same[0].name}, which counts", log)
     return same[0] if same else None
+
+
+def too_late(arrival: Arrival, log: ExceptionLog) -> None:
+    """Log a file that comes too late for its cycle."""
+    why = f"is for {arrival.slot}, and a later cycle was already played"
+    _log_all("ARRIVAL_OLD", [arrival], why, log)
 
 
 def _note_unchanged(found: Mapping[Slot, Mapping[str, Arrival]], log: ExceptionLog) -> None:

@@ -25,8 +25,10 @@ from crossmargin.cycles.day.plan import (
 )
 from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.files import MAX_TOML, parse_toml, read_file
-from crossmargin.io.column_map import ColumnMap
+from crossmargin.cycles.day.inputs import DEPOSITS, OF_THE_BOOK, OF_THE_MARKET, DayInputs
+from crossmargin.io.column_map import ColumnMap, read_column_map
 from crossmargin.io.limits import MAX_BYTES
+from crossmargin.io.market import read_market
 from crossmargin.io.replace import flush, recover, replacing
 from crossmargin.io.results import csv_bytes
 from crossmargin.io.sources import read_source
@@ -113,15 +115,41 @@ class Folder:
                 raise InputError(f"{self.path}: has no {name}, such as {name}.csv{meant}")
         return {name: files[0] for name, files in found.items()}
 
-    def table(self, path: Path, name: str) -> Given:
-        """Return the table of an input; InputError if it cannot be read."""
-        return read_table(path, name=name)
+    def inputs(self, plan: DayPlan) -> DayInputs:
+        """Return the static inputs, read; InputError if one cannot be used."""
+        files = self.static(plan)
+        names, digest = self._columns(files)
+        market = read_market(
+            **{name: files[name] for name in OF_THE_MARKET if name in files},
+            as_of=plan.date,
+            columns=names,
+        )
+        tables = {
+            name: read_table(files[name], name=name)
+            for name in (*OF_THE_BOOK, DEPOSITS)
+            if name in files
+        }
+        hashes = {name: given.hash for name, given in tables.items()}
+        hashes |= {name: market.source[name]["hash"] for name in OF_THE_MARKET if name in files}
+        if names is not None:
+            hashes["columns"] = digest
+        return DayInputs(self.policy(plan), market, tables, names, dict(sorted(hashes.items())))
 
-    def arrivals(self, plan: DayPlan, column_map: ColumnMap | None, log: ExceptionLog) -> list[Arrival]:
+    def _columns(self, files: Mapping[str, Path]) -> tuple[dict[str, Any] | None, str]:
+        """Return the content of the columns file, and its hash; None if there is none."""
+        if "columns" not in files:
+            return None, ""
+        path = files["columns"]
+        text = read_file(path, limit=MAX_TOML, label=str(path))
+        return parse_toml(text, label=path.name), hashlib.sha256(text).hexdigest()
+
+    def arrivals(self, plan: DayPlan, log: ExceptionLog) -> list[Arrival]:
         """Return what has arrived, in the order of the names; log files that cannot be told.
 
         Hidden files are still being written, and left alone.
         """
+        given, _ = self._columns(self.static(plan))
+        column_map = None if given is None else read_column_map(given)
         folder = self.path / FOLDER
         try:
             names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
@@ -198,6 +226,14 @@ class Folder:
             if hashlib.sha256(data).hexdigest() != digest:
                 return name
         return ""
+
+    def written(self, slot: Slot, step: str, name: str, digest: str) -> Given:
+        """Return the table of a file that a step wrote; InputError if it has changed since."""
+        path = self.directory(slot, step) / name
+        given = read_table(path, name=POSITIONS.name)
+        if given.hash != digest:
+            raise InputError(f"{path}: is not as the ledger recorded it; put the recorded one back")
+        return given
 
     def write_exceptions(self, exceptions: pa.Table) -> None:
         """Write the exceptions of the day, or remove those of before if there are none."""
