@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from crossmargin.calculation.run import rerun, run
     from crossmargin.calculation.store import read_run, write_run
     from crossmargin.cycles.fallback import apply_fallback, fallbacks
+    from crossmargin.cycles.day.play import PlayedDay, play_day
     from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
     from crossmargin.exceptions import InputWarning
     from crossmargin.instruments.conversion import conversion_factor
@@ -43,6 +44,7 @@ _HOMES = {
     "InputWarning": "exceptions",
     "Market": "market",
     "Measure": "engine",
+    "PlayedDay": "cycles.day.play",
     "RateWarning": "market.rates",
     "ReverseStress": "analysis.reverse_stress",
     "RunResult": "calculation.result",
@@ -57,6 +59,7 @@ _HOMES = {
     "deliverable_basket": "io.baskets",
     "explain": "analysis.explain",
     "fallbacks": "cycles.fallback",
+    "play_day": "cycles.day.play",
     "price_from_yield": "instruments.treasury",
     "read_market": "io.market",
     "read_markets": "io.market",
@@ -88,6 +91,7 @@ __all__ = [
     "InputWarning",
     "Market",
     "Measure",
+    "PlayedDay",
     "RateWarning",
     "ReverseStress",
     "RunResult",
@@ -102,6 +106,7 @@ __all__ = [
     "deliverable_basket",
     "explain",
     "fallbacks",
+    "play_day",
     "price_from_yield",
     "read_market",
     "read_markets",

@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from crossmargin.cli.attribute import attribute
 from crossmargin.cli.check import check
 from crossmargin.cli.compare import compare
+from crossmargin.cli.day import day
 from crossmargin.cli.exits import UNUSABLE, complain
 from crossmargin.cli.explain import explain
 from crossmargin.cli.optimise import optimise
@@ -71,6 +72,7 @@ def options(
 for subcommand in (
     *(run, check, sample, compare),
     *(explain, whatif, optimise, attribute, reverse_stress),
+    day,
 ):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)

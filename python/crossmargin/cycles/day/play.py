@@ -66,6 +66,8 @@ class PlayedDay:
     rejected : int
         Rows of positions that the steps of this call could not use.
     ledger : Path
+    synthetic : bool
+        Whether the figures are made up.
     """
 
     date: np.datetime64
@@ -74,6 +76,7 @@ class PlayedDay:
     exceptions: Table
     rejected: int
     ledger: Path
+    synthetic: bool
 
     def __repr__(self) -> str:
         """Return how far the day is, as text."""
@@ -373,6 +376,7 @@ class _Player:
             exceptions=Table(exceptions),
             rejected=self._rejected,
             ledger=self._ledger.path,
+            synthetic=self._folder.synthetic(self._plan),
         )
 
     @cached_property
