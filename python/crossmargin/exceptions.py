@@ -150,11 +150,42 @@ SCHEMA = pa.schema(
 )
 
 
-class ExceptionLog:
-    """Collects exceptions by column; it never stops a run."""
+@dataclass(frozen=True)
+class FileRows:
+    """The rows of one file of an input that was given in several.
 
-    def __init__(self) -> None:
+    Attributes
+    ----------
+    input : str
+        The input.
+    file : str
+        The file, as exceptions call it.
+    before : int
+        Rows of the files before it: the rows of the whole input are numbered through them all.
+    """
+
+    input: str
+    file: str
+    before: int
+
+
+class ExceptionLog:
+    """Collects exceptions by column; it never stops a run.
+
+    Parameters
+    ----------
+    files : sequence of FileRows, optional
+        The files of inputs that were given in several, in their order. What is added of a row of
+        such an input is logged under its own file and row.
+
+    Attributes
+    ----------
+    files : tuple of FileRows
+    """
+
+    def __init__(self, files: Sequence[FileRows] = ()) -> None:
         self._parts: list[pa.Table] = []
+        self.files = tuple(files)
 
     def add(
         self,
@@ -193,13 +224,32 @@ class ExceptionLog:
         size = next(iter(lengths.values()), 1)
         if size == 0:
             return
-        cells = {"file": file, **given, "severity": severity, "code": code}
+        own = self._own_rows(file, _column(row, pa.int64(), size))
+        cells = {**given, **own, "severity": severity, "code": code}
         self._parts.append(
             pa.table(
                 [_column(cells[field.name], field.type, size) for field in SCHEMA],
                 schema=SCHEMA,
             )
         )
+
+    def place(self, file: str, row: int) -> str:
+        """Return the file and the number of a row of an input, for messages."""
+        last = None
+        for one in self.files:
+            if one.input == file and one.before < row:
+                last = one
+        return f"{file}, row {row}" if last is None else f"{last.file}, row {row - last.before}"
+
+    def _own_rows(self, file: str, row: pa.Array) -> dict[str, Any]:
+        """Return the file of each row of an input, and its number in it."""
+        files = [one for one in self.files if one.input == file]
+        if not files or row.null_count:
+            return {"file": file, "row": row}
+        number = columns.integers(row)
+        before = np.array([one.before for one in files])
+        at = np.searchsorted(before, number, side="left") - 1
+        return {"file": columns.chosen([one.file for one in files], at), "row": number - before[at]}
 
     def extend(self, exceptions: pa.Table) -> None:
         """Add exceptions from the table of another log."""

@@ -69,7 +69,7 @@ def read_trades(
     file : str
         Name of the positions table in exceptions.
     log : ExceptionLog
-        Takes rejected rows and notes.
+        Takes rejected rows and notes; knows the files, if the rows are of several.
     clears : mapping of str to sequence of str
         Kinds of positions that each clearing house of the policy clears.
 
@@ -121,6 +121,7 @@ def read_trades(
         firms=tuple(firms),
         ccp=ccp[keep],
         ccps=ccps,
+        files=log.files,
     )
 
 
@@ -337,7 +338,7 @@ def _check_repo_rates(rows: Rows, given: _Given, short_rate_pct: float) -> None:
     low = far_below(rate_pct[stated], short_rate_pct)
     if stated.size > HANDFUL and low.all():
         raise InputError(
-            f"{rows.file}, row {rows.row[stated[0]]}: every repo_rate of the file is below "
+            f"{rows.where(stated[0])}: every repo_rate of the file is below "
             f"{DECIMAL_UNDER:g} while the market's short rate is {short_rate_pct:.2f}%; they look "
             "like decimals: give percent"
         )

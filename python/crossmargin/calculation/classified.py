@@ -61,7 +61,7 @@ def classify_trades(parsed: ParsedInputs, policy: Policy) -> ClassifiedTrades:
         as_of=as_of,
         rules=rules,
     )
-    log = ExceptionLog()
+    log = ExceptionLog(parsed.trades.files)
     log_assignment(
         assignment,
         parsed.trades,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import uuid
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -51,7 +52,7 @@ MANY_REJECTED = 0.05
 
 def run(
     *,
-    positions: Source,
+    positions: Source | Sequence[Source],
     accounts: Source,
     securities: Source,
     market: Market,
@@ -79,6 +80,7 @@ def run(
         CSV, Parquet or Excel files, or a table of pandas, polars or anything else that supports the
         Arrow PyCapsule protocol. The columns are those of `crossmargin.book.schemas`. A frame gives
         the same run as the file it was read from. An entirely blank column may have any type.
+        Positions may be a list of several, each of any kind that `crossmargin.io.layouts` knows.
     market : Market
         `read_market(...)` or `sample_market()`; it carries the as-of date.
     policy : path or Policy, optional

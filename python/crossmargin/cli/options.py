@@ -19,11 +19,12 @@ def _input(text: str) -> Any:
 
 
 PositionsFile = Annotated[
-    Path | None,
+    list[Path] | None,
     _input(
         "account, kind (cash, repo, reverse, future), instrument, quantity, xm; and where "
         "they apply settle_date, start_date, end_date, repo_rate, start_cash, failed, "
-        "clearing_firm, ccp."
+        "clearing_firm, ccp. Or a report of the exchange or of a back office as it comes. May be "
+        "given several times, such as FICC's and the exchange's."
     ),
 ]
 AccountsFile = Annotated[
