@@ -56,6 +56,12 @@ CODES: dict[str, Code] = {
     "SETTLED": Code(
         "rejected", "the trade is settled and leaves no position at the clearing house"
     ),
+    "OMNIBUS_INVALID": Code(
+        "rejected", "the omnibus account that is named cannot take the account's positions"
+    ),
+    "ACCOUNT_IN_OMNIBUS": Code(
+        "rejected", "the account's trades at FICC change its omnibus account: ask that"
+    ),
     "SECURITY_INVALID": Code("rejected", "a cell of the security's row cannot be read"),
     "SECURITY_DUPLICATE": Code("rejected", "the security has more than one row"),
     "SECURITY_MATURED": Code("rejected", "the security has matured"),
@@ -81,6 +87,9 @@ CODES: dict[str, Code] = {
     "FIRM_NOT_COMMON_MEMBER": Code("reassigned", "the firm is not a member of both FICC and CME"),
     "NOT_OPTED_IN": Code("reassigned", "the customer has not opted in"),
     "ROLE_NOT_ELIGIBLE": Code("reassigned", "the account's role at FICC is not eligible"),
+    "IN_OMNIBUS": Code(
+        "reassigned", "the account's positions at FICC are margined in an omnibus account"
+    ),
     "OTHER_FIRM": Code("reassigned", "the position is at another firm and is margined separately"),
     "NO_MODEL": Code("unpriced", "no model covers the instrument"),
     "NO_PRICE": Code("unpriced", "a floor or haircut needs its price, which is missing"),

@@ -17,6 +17,10 @@ NOT_IN_A_SAMPLE = {
     # Those of what-ifs, which a book has none of.
     "MOVE_IMPOSSIBLE",
     "QUESTION_INCOMPLETE",
+    "ACCOUNT_IN_OMNIBUS",
+    # Those of omnibus accounts, of which the sample has none.
+    "IN_OMNIBUS",
+    "OMNIBUS_INVALID",
     "ABOVE_OUTSTANDING",
     "BASKET_MIXED",
     "BASKET_OUTLIER",

@@ -101,6 +101,7 @@ def read_trades(
     _note_ends(rows, given, settled, as_of)
     keep = np.flatnonzero(rows.ok)
     firm, firms = other_firms(positions["clearing_firm"], accounts["clearing_firm"], keep, account)
+    firm[columns.flags(positions["given_up"])[keep]] = -1
     return Trades(
         row=rows.row[keep],
         account=account[keep],

@@ -17,6 +17,8 @@ from crossmargin.policies.sections.cme import (
 )
 from crossmargin.policies.sections.common import MaturityGroup
 from crossmargin.policies.sections.cycles import BacktestingRules, FallbackRules, HigherOfRules
+from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
+from crossmargin.policies.sections.delivery import DeliveryMonthRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
@@ -34,6 +36,7 @@ __all__ = [
     "CmeCorrelation",
     "CmeEquivalents",
     "CmeFloor",
+    "DeliveryMonthRules",
     "Eligibility",
     "FallbackRules",
     "Ficc",

@@ -40,8 +40,8 @@ ACCOUNTS = Schema(
         Column(
             "rows_rejected",
             WHOLE,
-            "Rejected input rows that name the account. The amounts leave them out, and so are too "
-            "low.",
+            "Rejected input rows that name the account, or a member of it if it is an omnibus "
+            "account. The amounts leave them out, and so are too low.",
         ),
         v_column("v_ficc_cash", "FICC", "cash"),
         v_column("v_ficc_futures", "FICC", "futures"),
