@@ -34,15 +34,18 @@ def file_names(name: str, sources: Sequence[Source]) -> list[str]:
     list of str
         The input's name with that of the file, or for a table its number; each once.
     """
-    called = [
-        Path(source).name if isinstance(source, str | Path) else str(number)
-        for number, source in enumerate(sources, start=1)
-    ]
+    called = [_called(source) or str(number) for number, source in enumerate(sources, start=1)]
     count = Counter(called)
     return [
         f"{name} {word}" if count[word] == 1 else f"{name} {word} ({number})"
         for number, word in enumerate(called, start=1)
     ]
+
+
+def _called(source: Source) -> str:
+    """Return the name of the file of a source; empty if it is a table."""
+    path = source.path if isinstance(source, Given) else source
+    return Path(path).name if isinstance(path, str | Path) and str(path) else ""
 
 
 def joint(given: Sequence[Given]) -> Given:

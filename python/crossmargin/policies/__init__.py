@@ -17,7 +17,6 @@ from crossmargin.policies.sections.cme import (
 )
 from crossmargin.policies.sections.common import MaturityGroup
 from crossmargin.policies.sections.cycles import BacktestingRules, FallbackRules, HigherOfRules
-from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.delivery import DeliveryMonthRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules

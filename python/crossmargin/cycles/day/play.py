@@ -376,7 +376,7 @@ class _Player:
             exceptions=Table(exceptions),
             rejected=self._rejected,
             ledger=self._ledger.path,
-            synthetic=self._folder.synthetic(self._plan),
+            synthetic=self._inputs.market.synthetic,
         )
 
     @cached_property
