@@ -572,7 +572,7 @@ CALLED = {FICC: "positions at FICC", FUTURES: "futures"}
 def _records(ledger: Ledger, plan: DayPlan) -> dict[Slot, dict[str, _Record]]:
     """Return what the ledger has of the day."""
     done: dict[Slot, dict[str, _Record]] = {}
-    for row in ledger.steps(day=plan.date).to_pylist():
+    for row in ledger.steps(day=plan.date).to_arrow().to_pylist():
         slot = Slot(NAMES.index(row["cycle"]), row["run"])
         late = tuple(row["late"].split(",")) if row["late"] else ()
         record = _Record(json.loads(row["inputs"]), json.loads(row["outputs"]), late)
