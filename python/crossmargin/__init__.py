@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from crossmargin.calculation.result import RunResult
     from crossmargin.calculation.run import rerun, run
     from crossmargin.calculation.store import read_run, write_run
+    from crossmargin.cycles.ledger import Ledger
     from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
     from crossmargin.exceptions import InputWarning
     from crossmargin.instruments.conversion import conversion_factor
@@ -39,6 +40,7 @@ _HOMES = {
     "Day": "analysis.replay",
     "Explanation": "analysis.explain",
     "InputWarning": "exceptions",
+    "Ledger": "cycles.ledger",
     "Market": "market",
     "Measure": "engine",
     "RateWarning": "market.rates",
@@ -81,6 +83,7 @@ __all__ = [
     "Day",
     "Explanation",
     "InputWarning",
+    "Ledger",
     "Market",
     "Measure",
     "RateWarning",
