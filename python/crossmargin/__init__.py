@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crossmargin.calculation.store import read_run, write_run
     from crossmargin.cycles.fallback import apply_fallback, fallbacks
     from crossmargin.cycles.day.play import PlayedDay, play_day
+    from crossmargin.cycles.ledger import Ledger
     from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
     from crossmargin.exceptions import InputWarning
     from crossmargin.instruments.conversion import conversion_factor
@@ -42,6 +43,7 @@ _HOMES = {
     "Day": "analysis.replay",
     "Explanation": "analysis.explain",
     "InputWarning": "exceptions",
+    "Ledger": "cycles.ledger",
     "Market": "market",
     "Measure": "engine",
     "PlayedDay": "cycles.day.play",
@@ -89,6 +91,7 @@ __all__ = [
     "Day",
     "Explanation",
     "InputWarning",
+    "Ledger",
     "Market",
     "Measure",
     "PlayedDay",
