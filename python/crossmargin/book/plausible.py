@@ -112,7 +112,7 @@ def note_repeats(table: pa.Table, schema: Schema, log: ExceptionLog) -> None:
     shown = ", ".join(str(number) for number in row[:SHOWN])
     message = (
         f"{row.size:,} rows equal an earlier one in every column (rows {shown}"
-        f"{', ...' if row.size > SHOWN else ''}); each is counted as a trade of its own"
+        f"{', ...' if row.size > SHOWN else ''}); each is counted"
     )
     log.add("ROWS_REPEATED", file=schema.name, message=message)
 

@@ -26,6 +26,7 @@ INPUTS = (
     schemas.FIXINGS,
     schemas.VOLUMES,
     schemas.OBSERVED_MARGINS,
+    schemas.DEPOSITS,
     schemas.QUESTIONS,
 )
 """The input tables that are described column by column."""
@@ -96,6 +97,8 @@ def _required(column: schemas.Column) -> str:
         return "the column" if column.may_be_blank else "yes"
     if column.default is None:
         return "no"
+    if isinstance(column.default, str):
+        return f"no: `{column.default}`"
     return "no" if column.default is False else f"no: {column.default:g}"
 
 
