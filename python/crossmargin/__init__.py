@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from crossmargin.analysis.attribution import Attribution, attribute
     from crossmargin.analysis.compare import compare
     from crossmargin.analysis.explain import Explanation, explain
+    from crossmargin.analysis.programme_off import ProgrammeOff, programme_off
     from crossmargin.analysis.replay import Day, replay
     from crossmargin.analysis.revaluation import compare_revaluation
     from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from crossmargin.cycles.fallback import apply_fallback, fallbacks
     from crossmargin.cycles.day.play import PlayedDay, play_day
     from crossmargin.cycles.ledger import Ledger
+    from crossmargin.cycles.calls import Calls, calls
     from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
     from crossmargin.exceptions import InputWarning
     from crossmargin.instruments.conversion import conversion_factor
@@ -39,6 +41,7 @@ _HOMES = {
     "Allocation": "optimise.allocation",
     "Attribution": "analysis.attribution",
     "Book": "engine",
+    "Calls": "cycles.calls",
     "Cube": "engine",
     "Day": "analysis.replay",
     "Explanation": "analysis.explain",
@@ -47,6 +50,7 @@ _HOMES = {
     "Market": "market",
     "Measure": "engine",
     "PlayedDay": "cycles.day.play",
+    "ProgrammeOff": "analysis.programme_off",
     "RateWarning": "market.rates",
     "ReverseStress": "analysis.reverse_stress",
     "RunResult": "calculation.result",
@@ -55,6 +59,7 @@ _HOMES = {
     "answer_questions": "whatif.files",
     "apply_fallback": "cycles.fallback",
     "attribute": "analysis.attribution",
+    "calls": "cycles.calls",
     "compare": "analysis.compare",
     "compare_revaluation": "analysis.revaluation",
     "conversion_factor": "instruments.conversion",
@@ -63,6 +68,7 @@ _HOMES = {
     "fallbacks": "cycles.fallback",
     "play_day": "cycles.day.play",
     "price_from_yield": "instruments.treasury",
+    "programme_off": "analysis.programme_off",
     "read_market": "io.market",
     "read_markets": "io.market",
     "read_policy": "policies",
@@ -87,6 +93,7 @@ __all__ = [
     "Allocation",
     "Attribution",
     "Book",
+    "Calls",
     "Cube",
     "Day",
     "Explanation",
@@ -95,6 +102,7 @@ __all__ = [
     "Market",
     "Measure",
     "PlayedDay",
+    "ProgrammeOff",
     "RateWarning",
     "ReverseStress",
     "RunResult",
@@ -103,6 +111,7 @@ __all__ = [
     "answer_questions",
     "apply_fallback",
     "attribute",
+    "calls",
     "compare",
     "compare_revaluation",
     "conversion_factor",
@@ -111,6 +120,7 @@ __all__ = [
     "fallbacks",
     "play_day",
     "price_from_yield",
+    "programme_off",
     "read_market",
     "read_markets",
     "read_policy",

@@ -8,6 +8,7 @@ from typing import Literal
 import pyarrow as pa
 
 from crossmargin.columns import TEXT
+from crossmargin.conventions import CME, FICC
 from crossmargin.instruments.contracts import roots
 from crossmargin.market.curve import TENORS
 
@@ -312,6 +313,36 @@ ACCOUNTS = Schema(
     ),
     account="account",
     keep_extra=True,
+)
+
+DEPOSITS = Schema(
+    "deposits",
+    (
+        Column(
+            "account",
+            code="ACCOUNT_UNKNOWN",
+            required=True,
+            meaning="As in accounts. One without a row has nothing on deposit.",
+        ),
+        Column(
+            "ccp",
+            "choice",
+            code="CCP_UNKNOWN",
+            required=True,
+            choices=(FICC, CME),
+            meaning="The clearing house whose margin the deposit is held for.",
+        ),
+        Column(
+            "value",
+            "number",
+            code="VALUE_INVALID",
+            required=True,
+            low=0.0,
+            high=1e13,
+            meaning="USD, after haircuts. Rows of one account and clearing house add up.",
+        ),
+    ),
+    account="account",
 )
 
 FIRMS = Schema(

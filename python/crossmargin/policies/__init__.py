@@ -18,6 +18,8 @@ from crossmargin.policies.sections.cme import (
 from crossmargin.policies.sections.common import MaturityGroup
 from crossmargin.policies.sections.cycles import BacktestingRules, FallbackRules, HigherOfRules
 from crossmargin.policies.sections.delivery import DeliveryMonthRules
+from crossmargin.policies.sections.customers import CustomerRules, HouseModelRules
+from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
@@ -36,11 +38,13 @@ __all__ = [
     "CmeEquivalents",
     "CmeFloor",
     "DeliveryMonthRules",
+    "CustomerRules",
     "Eligibility",
     "FallbackRules",
     "Ficc",
     "HaircutRules",
     "HigherOfRules",
+    "HouseModelRules",
     "MaturityGroup",
     "ObservedMarginRules",
     "Parameter",

@@ -10,6 +10,7 @@ from crossmargin.results.schemas.attribution import (
     ATTRIBUTION_POSITIONS,
     ATTRIBUTION_SCENARIOS,
 )
+from crossmargin.results.schemas.calls import CALL_TABLES
 from crossmargin.results.schemas.compare import COMPARE, REVALUATION
 from crossmargin.results.schemas.explain import EXPLAINED
 from crossmargin.results.schemas.fallback import FALLBACK_TABLE
@@ -30,6 +31,7 @@ SCHEMAS = (
     *EXPLAINED,
     *ALLOCATION_TABLES,
     FALLBACK_TABLE,
+    *CALL_TABLES,
     ATTRIBUTION_BOOK,
     ATTRIBUTION_ACCOUNTS,
     ATTRIBUTION,
