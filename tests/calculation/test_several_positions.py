@@ -87,10 +87,6 @@ def test_rows_are_rejected_under_their_own_file_and_the_run_is_made_again(
     assert xm.read_run(out).stages.parsed.trades.files == run.stages.parsed.trades.files
     again = xm.rebuild_run(out)
     assert again.exceptions.to_arrow().equals(found)
-    with pytest.raises(
-        InputError, match=r"rows rejected, 0 allowed; the first: positions a.csv \("
-    ):
-        xm.run(positions=positions, **book(files), market=market, max_rejected=0)
 
 
 def test_one_file_in_a_list_is_that_file(files: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_column_says_what_is_cross_margined(tmp_path: Path) -> None:
 
 
 def test_rows_of_two_cycles_would_count_twice(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="2 business dates, cycles or runs .*keep one"):
+    with pytest.raises(InputError, match=r"2 business dates, cycles or runs .*keep one"):
         given(tmp_path, XM_CUSIP + "03/13/2025,CUR,3,00A1,91282CMM0,4.625,02/15/2035,1\n")
 
 
@@ -70,7 +70,7 @@ def test_blank_rows_stay_blank(tmp_path: Path) -> None:
 
 def test_futures_equivalents_are_no_futures(tmp_path: Path) -> None:
     header = "BusDate,Cycle,Run,Account,CUSIP,Product,ContractMonth,Position"
-    with pytest.raises(InputError, match="futures-equivalents .*by CUSIP"):
+    with pytest.raises(InputError, match=r"futures-equivalents .*by CUSIP"):
         given(tmp_path, f"{header}\n03/13/2025,CUR,1,A,91282CMM0,21,202506,12.5\n")
 
 

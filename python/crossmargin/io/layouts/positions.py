@@ -112,7 +112,7 @@ def stamp_of(table: pa.Table) -> Stamp | None:
     if cells[0] is None and cells[1] is None:
         return None
     blank = columns.text_column([""] * len(table))
-    number, different = columns.encoded(
+    _, different = columns.encoded(
         pc.binary_join_element_wise(*(blank if c is None else c for c in cells), "\0")
     )
     stamps = [Stamp(_iso(day), *rest) for day, *rest in (str(d).split("\0") for d in different)]
