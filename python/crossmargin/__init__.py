@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from crossmargin.analysis.replay import Day, replay
     from crossmargin.analysis.revaluation import compare_revaluation
     from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
+    from crossmargin.analysis.upcoming import Upcoming, upcoming
     from crossmargin.calculation.rebuild import rebuild_run
     from crossmargin.calculation.result import RunResult
     from crossmargin.calculation.run import rerun, run
@@ -45,6 +46,7 @@ _HOMES = {
     "ReverseStress": "analysis.reverse_stress",
     "RunResult": "calculation.result",
     "Session": "whatif.session",
+    "Upcoming": "analysis.upcoming",
     "allocate": "optimise.allocation",
     "answer_questions": "whatif.files",
     "attribute": "analysis.attribution",
@@ -67,6 +69,7 @@ _HOMES = {
     "segment_tails": "engine",
     "segment_tails_batches": "engine",
     "tails": "engine",
+    "upcoming": "analysis.upcoming",
     "write_run": "calculation.store",
     "yield_from_price": "instruments.treasury",
 }
@@ -87,6 +90,7 @@ __all__ = [
     "ReverseStress",
     "RunResult",
     "Session",
+    "Upcoming",
     "allocate",
     "answer_questions",
     "attribute",
@@ -109,6 +113,7 @@ __all__ = [
     "segment_tails",
     "segment_tails_batches",
     "tails",
+    "upcoming",
     "write_run",
     "yield_from_price",
 ]

@@ -20,6 +20,7 @@ from crossmargin.cli.policy import policies
 from crossmargin.cli.reverse_stress import reverse_stress
 from crossmargin.cli.run import run
 from crossmargin.cli.sample import sample
+from crossmargin.cli.upcoming import upcoming
 from crossmargin.cli.whatif import whatif
 from crossmargin.exceptions import InputError
 from crossmargin.version import __version__
@@ -71,6 +72,7 @@ def options(
 for subcommand in (
     *(run, check, sample, compare),
     *(explain, whatif, optimise, attribute, reverse_stress),
+    upcoming,
 ):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)
