@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from crossmargin.analysis.revaluation import compare_revaluation
     from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
     from crossmargin.calculation.offset_rates import with_offset_rates
+    from crossmargin.analysis.upcoming import Upcoming, upcoming
     from crossmargin.calculation.rebuild import rebuild_run
     from crossmargin.calculation.result import RunResult
     from crossmargin.calculation.run import rerun, run
@@ -55,6 +56,7 @@ _HOMES = {
     "ReverseStress": "analysis.reverse_stress",
     "RunResult": "calculation.result",
     "Session": "whatif.session",
+    "Upcoming": "analysis.upcoming",
     "allocate": "optimise.allocation",
     "answer_questions": "whatif.files",
     "apply_fallback": "cycles.fallback",
@@ -83,6 +85,7 @@ _HOMES = {
     "segment_tails_batches": "engine",
     "tails": "engine",
     "with_offset_rates": "calculation.offset_rates",
+    "upcoming": "analysis.upcoming",
     "write_run": "calculation.store",
     "yield_from_price": "instruments.treasury",
 }
@@ -107,6 +110,7 @@ __all__ = [
     "ReverseStress",
     "RunResult",
     "Session",
+    "Upcoming",
     "allocate",
     "answer_questions",
     "apply_fallback",
@@ -135,6 +139,7 @@ __all__ = [
     "segment_tails_batches",
     "tails",
     "with_offset_rates",
+    "upcoming",
     "write_run",
     "yield_from_price",
 ]

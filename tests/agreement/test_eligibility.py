@@ -135,6 +135,8 @@ def trades(*rows: dict[str, Any]) -> Trades:
         end_open=nothing,
         start_date=np.full(size, "NaT", dtype="datetime64[D]"),
         end_date=np.full(size, "NaT", dtype="datetime64[D]"),
+        settle_date=np.full(size, "NaT", dtype="datetime64[D]"),
+        failed=nothing,
         repo_rate=np.zeros(size),
         start_cash=np.zeros(size),
         contracts=CONTRACTS,

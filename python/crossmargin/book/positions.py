@@ -116,6 +116,8 @@ def read_trades(
         end_open=given.repo[keep],
         start_date=given.start[keep],
         end_date=given.end[keep],
+        settle_date=given.settle[keep],
+        failed=given.failed[keep],
         repo_rate=given.rate[keep],
         start_cash=given.start_cash[keep],
         contracts=named.contracts,

@@ -47,6 +47,10 @@ class Trades:
     start_open, end_open : ndarray of bool
         Which legs of a repo are open, that is not settled.
     start_date, end_date : ndarray of datetime64[D]
+    settle_date : ndarray of datetime64[D]
+        Of cash; NaT where none is given.
+    failed : ndarray of bool
+        A leg that was due is still open.
     repo_rate : ndarray of float64
         Decimal.
     start_cash : ndarray of float64
@@ -80,6 +84,8 @@ class Trades:
     end_open: Mask
     start_date: Dates
     end_date: Dates
+    settle_date: Dates
+    failed: Mask
     repo_rate: Float
     start_cash: Float
     contracts: tuple[Contract, ...]

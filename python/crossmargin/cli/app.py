@@ -23,6 +23,7 @@ from crossmargin.cli.programme_off import programme_off
 from crossmargin.cli.reverse_stress import reverse_stress
 from crossmargin.cli.run import run
 from crossmargin.cli.sample import sample
+from crossmargin.cli.upcoming import upcoming
 from crossmargin.cli.whatif import whatif
 from crossmargin.exceptions import InputError
 from crossmargin.version import __version__
@@ -76,6 +77,7 @@ for subcommand in (
     *(explain, whatif, optimise, attribute, reverse_stress),
     day,
     *(calls, programme_off),
+    upcoming,
 ):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)

@@ -35,6 +35,11 @@ LIKE = {
     RESULTS: "of earlier results",
     ALLOCATION: "of an earlier allocation",
     CALLS: "of earlier calls",
+UPCOMING = "crossmargin upcoming events"
+KINDS = {
+    RESULTS: "of earlier results",
+    ALLOCATION: "of an earlier allocation",
+    UPCOMING: "of earlier upcoming events",
 }
 """What a directory of ours may hold, as its manifest says; each is replaced by its like only."""
 MAX_MANIFEST = 64 << 20
@@ -71,6 +76,7 @@ def write_results(
         written.
     what
         A key of `LIKE`.
+        One of `KINDS`.
 
     Returns
     -------
@@ -272,6 +278,7 @@ def check_target(out: str | Path, what: str = RESULTS) -> None:
         The directory.
     what
         A key of `LIKE`.
+        One of `KINDS`.
 
     Raises
     ------
@@ -281,6 +288,7 @@ def check_target(out: str | Path, what: str = RESULTS) -> None:
     """
     target = _located(out)
     advice = f"give a new directory, or one {LIKE[what]}"
+    advice = f"give a new directory, or one {KINDS[what]}"
     try:
         if _is_mount(target):
             raise InputError(
@@ -300,6 +308,7 @@ def check_target(out: str | Path, what: str = RESULTS) -> None:
                 raise InputError(f"{folder}: cannot be written to; {advice}")
         rehearse(above / target.name)
         for other in LIKE.keys() - {what}:
+        for other in KINDS.keys() - {what}:
             if _manifest(target, other) is not None:
                 raise InputError(f"{target}: holds {other}, which would be replaced; {advice}")
         foreign = _foreign(target, what) if there else []

@@ -17,6 +17,7 @@ from crossmargin.results.schemas.fallback import FALLBACK_TABLE
 from crossmargin.results.schemas.replay import REPLAY
 from crossmargin.results.schemas.run import RUN_TABLES
 from crossmargin.results.schemas.stress import STRESS_COMPONENTS, STRESS_MOVES, STRESS_SCENARIOS
+from crossmargin.results.schemas.upcoming import UPCOMING_COSTS, UPCOMING_EVENTS
 from crossmargin.results.schemas.whatif import IMPACT_TABLE, IMPACTS, INCREMENTS, WHAT_IFS
 
 SCHEMAS = (
@@ -40,5 +41,7 @@ SCHEMAS = (
     STRESS_MOVES,
     STRESS_SCENARIOS,
     STRESS_COMPONENTS,
+    UPCOMING_EVENTS,
+    UPCOMING_COSTS,
 )
 """Every result table."""
