@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from crossmargin.analysis.replay import Day, replay
     from crossmargin.analysis.revaluation import compare_revaluation
     from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
-    from crossmargin.calculation.offset_rates import with_offset_rates
     from crossmargin.analysis.upcoming import Upcoming, upcoming
+    from crossmargin.calculation.offset_rates import with_offset_rates
     from crossmargin.calculation.rebuild import rebuild_run
     from crossmargin.calculation.result import RunResult
     from crossmargin.calculation.run import rerun, run
     from crossmargin.calculation.store import read_run, write_run
-    from crossmargin.cycles.fallback import apply_fallback, fallbacks
-    from crossmargin.cycles.day.play import PlayedDay, play_day
-    from crossmargin.cycles.ledger import Ledger
     from crossmargin.cycles.calls import Calls, calls
+    from crossmargin.cycles.day.play import PlayedDay, play_day
+    from crossmargin.cycles.fallback import apply_fallback, fallbacks
+    from crossmargin.cycles.ledger import Ledger
     from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
     from crossmargin.exceptions import InputWarning
     from crossmargin.instruments.conversion import conversion_factor
@@ -138,8 +138,8 @@ __all__ = [
     "segment_tails",
     "segment_tails_batches",
     "tails",
-    "with_offset_rates",
     "upcoming",
+    "with_offset_rates",
     "write_run",
     "yield_from_price",
 ]

@@ -75,9 +75,7 @@ def options(
 for subcommand in (
     *(run, check, sample, compare),
     *(explain, whatif, optimise, attribute, reverse_stress),
-    day,
-    *(calls, programme_off),
-    upcoming,
+    *(day, calls, programme_off, upcoming),
 ):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)

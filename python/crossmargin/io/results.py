@@ -31,14 +31,11 @@ from crossmargin.results.schema import SCHEMA_VERSION
 MANIFEST = "manifest.json"
 RESULTS, ALLOCATION = "crossmargin results", "crossmargin allocation"
 CALLS = "crossmargin calls"
-LIKE = {
-    RESULTS: "of earlier results",
-    ALLOCATION: "of an earlier allocation",
-    CALLS: "of earlier calls",
 UPCOMING = "crossmargin upcoming events"
 KINDS = {
     RESULTS: "of earlier results",
     ALLOCATION: "of an earlier allocation",
+    CALLS: "of earlier calls",
     UPCOMING: "of earlier upcoming events",
 }
 """What a directory of ours may hold, as its manifest says; each is replaced by its like only."""
@@ -75,7 +72,6 @@ def write_results(
         Other files beside the tables, by name: their bytes, or what makes them while the tables are
         written.
     what
-        A key of `LIKE`.
         One of `KINDS`.
 
     Returns
@@ -277,7 +273,6 @@ def check_target(out: str | Path, what: str = RESULTS) -> None:
     out
         The directory.
     what
-        A key of `LIKE`.
         One of `KINDS`.
 
     Raises
@@ -287,7 +282,6 @@ def check_target(out: str | Path, what: str = RESULTS) -> None:
         anything that we did not write, or something of ours of another kind.
     """
     target = _located(out)
-    advice = f"give a new directory, or one {LIKE[what]}"
     advice = f"give a new directory, or one {KINDS[what]}"
     try:
         if _is_mount(target):
@@ -307,7 +301,6 @@ def check_target(out: str | Path, what: str = RESULTS) -> None:
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise InputError(f"{folder}: cannot be written to; {advice}")
         rehearse(above / target.name)
-        for other in LIKE.keys() - {what}:
         for other in KINDS.keys() - {what}:
             if _manifest(target, other) is not None:
                 raise InputError(f"{target}: holds {other}, which would be replaced; {advice}")

@@ -86,7 +86,9 @@ def identify(name: str, given: Given, ours: pa.Table, date: np.datetime64) -> Ar
         It cannot be told, the name and the content contradict each other, or it is of another day.
     """
     side, cycle, run = _of_name(name)
-    inside = {plain: column for column in given.table.column_names if (plain := _plain(column)) in _INSIDE}
+    inside = {
+        plain: column for column in given.table.column_names if (plain := _plain(column)) in _INSIDE
+    }
     told = {plain: _one(given.table[column], column) for plain, column in inside.items()}
     if "busdate" in told and _day(told["busdate"]) != date:
         raise SetAsideError("ARRIVAL_OTHER_DAY", f"is of {told['busdate']}, not of {date}")
@@ -209,7 +211,9 @@ def sort_out(
         groups.setdefault((arrival.slot, arrival.side), []).append(arrival)
     last = max((slot.key for slot in played), default=None)
     found: dict[Slot, dict[str, Arrival]] = {}
-    for (slot, side), group in sorted(groups.items(), key=lambda item: (item[0][0].key, item[0][1])):
+    for (slot, side), group in sorted(
+        groups.items(), key=lambda item: (item[0][0].key, item[0][1])
+    ):
         counts = _counting(slot, side, group, played, last, log)
         if counts is not None:
             found.setdefault(slot, {})[side] = counts

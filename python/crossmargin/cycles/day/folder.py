@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from crossmargin.book.schemas import POSITIONS
 from crossmargin.cycles.day.arrivals import FOLDER, Arrival, SetAsideError, identify
+from crossmargin.cycles.day.inputs import DEPOSITS, OF_THE_BOOK, OF_THE_MARKET, DayInputs
 from crossmargin.cycles.day.plan import (
     DIRECTORIES,
     REQUIRED,
@@ -25,7 +26,6 @@ from crossmargin.cycles.day.plan import (
 )
 from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.files import MAX_TOML, parse_toml, read_file
-from crossmargin.cycles.day.inputs import DEPOSITS, OF_THE_BOOK, OF_THE_MARKET, DayInputs
 from crossmargin.io.column_map import ColumnMap, read_column_map
 from crossmargin.io.limits import MAX_BYTES
 from crossmargin.io.market import read_market

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from crossmargin import columns
 from crossmargin.calculation.result import RunResult
 from crossmargin.cycles.calls import Calls
-from crossmargin.cycles.fallback import fallbacks
 from crossmargin.cycles.files import cusip_report, position_report, savings_report
 from crossmargin.io.results import csv_bytes
 from crossmargin.optimise.allocation import Allocation
