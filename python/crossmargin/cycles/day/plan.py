@@ -63,13 +63,14 @@ STATIC = (
 REQUIRED = ("accounts", "securities", "par_yields")
 
 OPTIONS: Mapping[str, type | tuple[type, ...]] = {
+    "quick": bool,
     "front_month": bool,
     "exclude_roll": bool,
     "most_transfers": int,
     "transfer_cost": (int, float),
     "minimum_gain": (int, float),
 }
-"""The options of the allocation; see `crossmargin.allocate`."""
+"""The options of the allocation; see `crossmargin.allocate`. It is quick unless told otherwise."""
 
 
 @dataclass(frozen=True)

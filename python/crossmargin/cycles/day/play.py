@@ -269,7 +269,7 @@ class _Work:
     @cached_property
     def allocation(self) -> Allocation:
         """The futures to move."""
-        return allocate(self.run, **self._options, threads=self._threads)
+        return allocate(self.run, **{"quick": True, **self._options}, threads=self._threads)
 
     def run_id(self, step: str) -> str:
         """Return the id of the run behind a step."""
