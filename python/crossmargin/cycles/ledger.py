@@ -25,8 +25,11 @@ from crossmargin.exceptions import InputError
 from crossmargin.io.hashes import table_hash
 from crossmargin.results.schema import NUMBER, Schema
 from crossmargin.results.schemas.ledger import (
+    ADJUSTMENTS,
     CHANGED,
+    FIGURES,
     KEPT,
+    LAST_GOOD,
     LEDGER_BOOKINGS,
     LEDGER_CALLS,
     LEDGER_SAVINGS,
@@ -199,25 +202,114 @@ class Ledger:
         """
         return self._rows("bookings", LEDGER_BOOKINGS, day, cycle, account=account)
 
+    def adjustments(
+        self, *, day: Any = None, account: Names = None, customer: Names = None
+    ) -> Table:
+        """Return how each `EODXM` changed the calls of its `EOD`, a row per figure that differs.
+
+        Parameters
+        ----------
+        day, account, customer
+            As in `calls`.
+        """
+        with self._file.reading() as connection:
+            steps = [row for row in _chosen(_steps_of(connection), day, "EODXM") if row["adjusts"]]
+            table = _differences(connection, [row["record"] for row in steps], account, customer)
+        return _with_steps(ADJUSTMENTS, table, steps)
+
+    def last_good(self, *, before: tuple[Any, ...]) -> Table:
+        """Return the last offset rate that both clearing houses gave, a row per account.
+
+        Parameters
+        ----------
+        before : (day, cycle) or (day, cycle, run)
+            Only earlier records count.
+
+        Notes
+        -----
+        A record with a clearing house that was late does not count, nor does a rate that is zero
+        because the account was incomplete.
+        """
+        limit = (as_day(before[0]), CYCLES.index(_cycle(before[1])), *before[2:])
+        with self._file.reading() as connection:
+            steps = [
+                row
+                for row in _chosen(_steps_of(connection), None, None)
+                if place_of(row)[: len(limit)] < limit and not row["late"]
+            ]
+            table = _last_rates(connection, [row["record"] for row in steps])
+        place = {row["record"]: row for row in steps}
+        of_step = [place[record] for record in columns.integers(table["record"]).tolist()]
+        for name in ("day", "cycle", "run"):
+            kind = LAST_GOOD[name].type
+            table = table.append_column(name, pa.array([row[name] for row in of_step], kind))
+        return Table(LAST_GOOD.table({name: table[name] for name in table.column_names}))
+
+    def verify(self) -> str:
+        """Check every record against its hash and the one before it, and every table.
+
+        Returns
+        -------
+        str
+            The hash of the last record, empty if there is none. Keep it elsewhere: records cut off
+            at the end leave a ledger that is whole.
+
+        Raises
+        ------
+        InputError
+            Something is not as it was recorded.
+        """
+        last = ""
+        with self._file.reading() as connection:
+            steps = _steps_of(connection)
+            for number, row in enumerate(steps, start=1):
+                sound = (row["record"], row["hash_before"]) == (number, last)
+                if not sound or row["hash"] != record_hash(row):
+                    raise InputError(f"{self.path}: record {number} is not as it was recorded")
+                last = row["hash"]
+            for name in KEPT:
+                _verify_table(connection, name, steps, self.path)
+        return last
+
     def _rows(self, name: str, schema: Schema, day: Any, cycle: Names, **wanted: Names) -> Table:
         """Return rows of a kept table with what their steps say."""
         with self._file.reading() as connection:
             steps = _chosen(_steps_of(connection), day, cycle)
-            place = {row["record"]: at for at, row in enumerate(steps)}
-            table = _selected(connection, name, [*place], wanted)
-        # Rows lie in the order of recording. Days and cycles may have been recorded in another.
-        at = np.array([place[record] for record in columns.integers(table["record"]).tolist()], int)
-        if (np.diff(at) < 0).any():
-            order = np.argsort(at, kind="stable")
-            table, at = table.take(columns.column(order)), at[order]
-        of_step = _as_table(LEDGER_STEPS, steps)
-        cells = {}
-        for column in schema.columns:
-            if column.name in table.column_names:
-                cells[column.name] = table[column.name].cast(column.type)
-            else:
-                cells[column.name] = of_step[column.name].take(columns.column(at))
-        return Table(schema.table(cells))
+            table = _selected(connection, name, [row["record"] for row in steps], wanted)
+            if name == "calls":
+                some = any(names is not None for names in wanted.values())
+                table = _with_changes(connection, table, steps, some)
+        return _with_steps(schema, table, steps)
+
+
+def _with_steps(schema: Schema, table: pa.Table, steps: Sequence[Mapping[str, Any]]) -> Table:
+    """Return rows in the order of their steps, with what the steps say in the other columns."""
+    place = {row["record"]: at for at, row in enumerate(steps)}
+    at = np.array([place[record] for record in columns.integers(table["record"]).tolist()], int)
+    # Rows lie in the order of recording. Days and cycles may have been recorded in another.
+    if (np.diff(at) < 0).any():
+        order = np.argsort(at, kind="stable")
+        table, at = table.take(columns.column(order)), at[order]
+    of_step = _as_table(LEDGER_STEPS, steps)
+    cells = {}
+    for column in schema.columns:
+        if column.name in table.column_names:
+            cells[column.name] = _as_type(table[column.name], column.type)
+        else:
+            cells[column.name] = of_step[column.name].take(columns.column(at))
+    return Table(schema.table(cells))
+
+
+def _as_type(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Return a column of the file in the type of results."""
+    if kind != MONEY or column.type.scale != MONEY.scale:
+        return column.cast(kind)
+    # The same 128 bits: Arrow's cast would look at each.
+    pieces = [
+        pa.Array.from_buffers(MONEY, len(piece), piece.buffers(), offset=piece.offset)
+        for piece in column.chunks
+    ]
+    return pa.chunked_array(pieces, MONEY)
 
 
 def kept_table(name: str, table: Any) -> pa.Table:
@@ -332,12 +424,15 @@ def _steps_of(connection: Any) -> list[dict[str, Any]]:
 def _chosen(steps: list[dict[str, Any]], day: Any, cycle: Names) -> list[dict[str, Any]]:
     """Return the records of some days and cycles, in the order of days, cycles and runs."""
     first, last = _days(day)
-    cycles = CYCLES if cycle is None else _names(cycle)
-    for name in cycles:
-        if name not in CYCLES:
-            raise ValueError(f"cycle: one of {', '.join(CYCLES)} expected, got {name!r:.60}")
+    cycles = CYCLES if cycle is None else [_cycle(name) for name in _names(cycle)]
     rows = [row for row in steps if first <= row["day"] <= last and row["cycle"] in cycles]
     return sorted(rows, key=place_of)
+
+
+def _cycle(name: str) -> str:
+    if name not in CYCLES:
+        raise ValueError(f"cycle: one of {', '.join(CYCLES)} expected, got {name!r:.60}")
+    return name
 
 
 def place_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -369,14 +464,114 @@ def _selected(
             where.append(f"list_contains(?, t.{column})")
             given.append(_names(names))
     query = f"SELECT t.*, t.rowid AS place FROM {name} t WHERE {' AND '.join(where)}"
-    if name == "calls":
-        changes = (f"t.{name} - a.{name} AS {name}_change" for name in CHANGED)
-        query = (
-            f"WITH t AS ({query}) SELECT t.*, a.record AS adjusts, {', '.join(changes)} FROM t "
-            "JOIN steps s ON s.record = t.record "
-            "LEFT JOIN calls a ON a.record = s.adjusts AND a.account = t.account"
+    table = to_arrow(connection, query, given)
+    place = columns.integers(table["place"])
+    if (np.diff(place) < 0).any():
+        table = table.take(columns.column(np.argsort(place)))
+    return table.drop_columns(["place"])
+
+
+def _with_changes(
+    connection: Any, calls: pa.Table, steps: Sequence[Mapping[str, Any]], some: bool
+) -> pa.Table:
+    """Return calls with the records that they adjust, and by how much.
+
+    Parameters
+    ----------
+    connection
+    calls : pyarrow.Table
+    steps : sequence of dict
+        Of these calls.
+    some : bool
+        Whether they are those of some accounts only.
+    """
+    adjusts = {row["record"]: row["adjusts"] for row in steps if row["adjusts"] is not None}
+    where = ["list_contains(?, record)"]
+    given: list[Any] = [[*adjusts.values()]]
+    if some:
+        where.append("list_contains(?, account)")
+        given.append(pc.unique(calls["account"]).to_pylist())
+    names = ", ".join(("record", "account", *CHANGED))
+    query = f"SELECT {names} FROM calls WHERE {' AND '.join(where)}"
+    before = to_arrow(connection, query, given)
+    record, record_before = (columns.integers(table["record"]) for table in (calls, before))
+    account, account_before = (columns.one_array(table["account"]) for table in (calls, before))
+    at = np.full(len(calls), -1)
+    for number, adjusted in adjusts.items():
+        rows, there = np.flatnonzero(record == number), np.flatnonzero(record_before == adjusted)
+        found = columns.integers(
+            pc.index_in(
+                account.take(columns.column(rows)), account_before.take(columns.column(there))
+            )
         )
-    return to_arrow(connection, f"SELECT * EXCLUDE (place) FROM ({query}) ORDER BY place", given)
+        at[rows[found >= 0]] = there[found[found >= 0]]
+    before = before.take(columns.column(at, at >= 0))
+    calls = calls.append_column("adjusts", before["record"])
+    for name in CHANGED:
+        calls = calls.append_column(f"{name}_change", pc.subtract(calls[name], before[name]))
+    return calls
+
+
+def _differences(connection: Any, records: list[int], account: Names, customer: Names) -> pa.Table:
+    """Return the figures of calls that differ from those of the records they adjust."""
+    listed, before, after = (
+        ", ".join(form.format(name) for name in FIGURES) for form in ("'{}'", "b.{}", "a.{}")
+    )
+    where = ["before IS DISTINCT FROM after"]
+    given: list[Any] = [records]
+    for column, names in (("account", account), ("customer", customer)):
+        if names is not None:
+            where.append(f"list_contains(?, {column})")
+            given.append(_names(names))
+    query = f"""
+        WITH
+          pairs AS (SELECT record, adjusts FROM steps WHERE list_contains(?, record)),
+          b AS (SELECT p.record AS at, c.* FROM pairs p JOIN calls c ON c.record = p.adjusts),
+          a AS (SELECT p.record AS at, c.* FROM pairs p JOIN calls c ON c.record = p.record),
+          found AS (
+            SELECT coalesce(a.at, b.at) AS record, coalesce(a.account, b.account) AS account,
+              CASE WHEN a.at IS NULL THEN b.customer ELSE a.customer END AS customer,
+              unnest([{listed}]) AS figure, unnest([{before}]) AS before, unnest([{after}]) AS after
+            FROM a FULL JOIN b ON a.at = b.at AND a.account = b.account
+          )
+        SELECT record, account, customer, figure, before, after, after - before AS change
+        FROM found WHERE {" AND ".join(where)}
+        ORDER BY record, account, list_position([{listed}], figure)
+        """
+    return to_arrow(connection, query, given)
+
+
+def _last_rates(connection: Any, records: list[int]) -> pa.Table:
+    """Return each account's last good offset rate in records that are given in their order."""
+    query = """
+        SELECT account, offset_rate, offset_rate_ficc, offset_rate_cme, record FROM savings
+        WHERE list_contains(?, record)
+          AND offset_rate_ficc IS NOT NULL AND offset_rate_cme IS NOT NULL
+          AND reason IS DISTINCT FROM 'INCOMPLETE'
+        QUALIFY row_number() OVER (
+          PARTITION BY account ORDER BY list_position(?, record) DESC
+        ) = 1
+        ORDER BY account
+        """
+    return to_arrow(connection, query, [records, records])
+
+
+def _verify_table(
+    connection: Any, name: str, steps: Sequence[Mapping[str, Any]], path: Path
+) -> None:
+    """Refuse a kept table that is not as its records say."""
+    described = {row["record"]: json.loads(row["tables"]).get(name) for row in steps}
+    counted = connection.execute(f"SELECT record, count(*) FROM {name} GROUP BY record").fetchall()
+    strange = [record for record, _ in counted if not described.get(record)]
+    if strange:
+        raise InputError(f"{path}: {name} has rows that no record knows")
+    names = ", ".join(f'"{column.name}"' for column in KEPT[name].columns)
+    query = f"SELECT {names} FROM {name} WHERE record = ? ORDER BY rowid"
+    for record, said in described.items():
+        if said is not None:
+            table = to_arrow(connection, query, [record])
+            if said != {"hash": table_hash(table), "rows": len(table)}:
+                raise InputError(f"{path}: {name} of record {record} are not as recorded")
 
 
 def _insert(connection: Any, name: str, table: pa.Table) -> None:

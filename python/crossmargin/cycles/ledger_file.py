@@ -123,7 +123,7 @@ class LedgerFile:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Any]:
-        """Yield a connection in a transaction, which is committed, or undone if the block raises."""
+        """Yield a connection in a transaction: committed, or undone if the block raises."""
         with self._open(read_only=False) as connection:
             connection.execute("BEGIN")
             yield connection
@@ -150,7 +150,7 @@ class LedgerFile:
             try:
                 return self.duckdb.connect(str(self.path), read_only=read_only, config=SETTINGS)
             except self.duckdb.IOException as error:
-                if "lock" not in str(error).lower():
+                if "Could not set lock" not in str(error):
                     raise
                 if time.monotonic() > end:
                     holder = re.search(r"PID (\d+)", str(error))
@@ -162,10 +162,12 @@ class LedgerFile:
 
     def _check_format(self, connection: Any) -> None:
         """Refuse a database that is no ledger, or that of another version."""
-        tables = {name for (name,) in connection.execute("SHOW TABLES").fetchall()}
-        if not {"ledger", "steps"} <= tables:
-            raise InputError(f"{self.path}: is no ledger of crossmargin; give another file")
-        found = connection.execute("SELECT * FROM ledger").fetchall()
+        try:
+            found = connection.execute("SELECT format, version FROM main.ledger").fetchall()
+        except self.duckdb.ProgrammingError:
+            raise InputError(
+                f"{self.path}: is no ledger of crossmargin; give another file"
+            ) from None
         if found != [(FORMAT, VERSION)]:
             raise InputError(
                 f"{self.path}: a ledger of version {VERSION} expected; use the crossmargin that "
@@ -177,12 +179,14 @@ class LedgerFile:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             recover(self.path)
-            with replacing(self.path) as fresh:
-                with contextlib.closing(self.duckdb.connect(str(fresh), config=SETTINGS)) as made:
-                    made.execute("BEGIN")
-                    for statement in _statements():
-                        made.execute(statement)
-                    made.execute("COMMIT")
+            with (
+                replacing(self.path) as fresh,
+                contextlib.closing(self.duckdb.connect(str(fresh), config=SETTINGS)) as made,
+            ):
+                made.execute("BEGIN")
+                for statement in _statements():
+                    made.execute(statement)
+                made.execute("COMMIT")
         except (OSError, self.duckdb.Error) as error:
             raise InputError(f"{self.path}: a ledger cannot be made there: {error}") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ class Step:
         Name and SHA-256 of the policy.
     inputs, outputs : dict of str to str
         SHA-256 of each input, and of each file written, by name.
-    late : tuple of str
+    late : sequence of str
         The clearing houses whose figures were late.
     fallback : str, optional
         The rule applied for them.
@@ -51,14 +51,13 @@ class Step:
     policy_hash: str
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
-    late: tuple[str, ...] = ()
+    late: Sequence[str] = ()
     fallback: str | None = None
     version: str = __version__
 
     def __post_init__(self) -> None:
         """Check the fields, and make the day a date."""
         object.__setattr__(self, "day", as_day(self.day))
-        object.__setattr__(self, "late", tuple(self.late))
         if self.cycle not in CYCLES:
             raise ValueError(f"cycle: one of {', '.join(CYCLES)} expected, got {self.cycle!r:.60}")
         if isinstance(self.run, bool) or not isinstance(self.run, int) or self.run < 1:
@@ -72,6 +71,7 @@ class Step:
                     raise ValueError(f"{name}: names and hashes expected, got {key!r}: {value!r}")
         if isinstance(self.late, str) or any("," in ccp or not ccp for ccp in self.late):
             raise ValueError(f"late: names of clearing houses expected, got {self.late!r:.60}")
+        object.__setattr__(self, "late", tuple(self.late))
 
     @property
     def name(self) -> str:

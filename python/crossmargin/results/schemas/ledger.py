@@ -8,6 +8,7 @@ from crossmargin.results.schema import DATE, TEXT, WHOLE, Column, Schema
 from crossmargin.results.schemas.allocation import BOOKINGS, TRANSFERS
 from crossmargin.results.schemas.run import ACCOUNTS
 from crossmargin.results.schemas.shared import ACCOUNT, amount
+from crossmargin.results.table import MONEY
 
 _UNKNOWN = "a requirement of the account, or what it has on deposit, is unknown"
 
@@ -128,11 +129,28 @@ LAST_GOOD = Schema(
     ),
 )
 
+FIGURES = tuple(column.name for column in CALLS_KEPT.columns if column.type == MONEY)
+"""The amounts of a call."""
+ADJUSTMENTS = Schema(
+    "ledger_adjustments",
+    (
+        *_RECORD,
+        Column("adjusts", WHOLE, "The record of `EOD` that is adjusted."),
+        ACCOUNT,
+        ACCOUNTS["customer"],
+        Column("figure", TEXT, "The column of `ledger_calls` that differs."),
+        amount("before", "In the record of `EOD`.", "unknown, or the account is not in it"),
+        amount("after", "In that of `EODXM`.", "unknown, or the account is not in it"),
+        amount("change", "`after` - `before`.", "either is null"),
+    ),
+)
+
 LEDGER_TABLES = (
     LEDGER_STEPS,
     LEDGER_CALLS,
     LEDGER_SAVINGS,
     LEDGER_TRANSFERS,
     LEDGER_BOOKINGS,
+    ADJUSTMENTS,
     LAST_GOOD,
 )
