@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from crossmargin.analysis.attribution import Attribution, attribute
     from crossmargin.analysis.compare import compare
     from crossmargin.analysis.explain import Explanation, explain
+    from crossmargin.analysis.reconcile import Reconciliation, reconcile
     from crossmargin.analysis.replay import Day, replay
     from crossmargin.analysis.revaluation import compare_revaluation
     from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
@@ -44,6 +45,7 @@ _HOMES = {
     "Market": "market",
     "Measure": "engine",
     "RateWarning": "market.rates",
+    "Reconciliation": "analysis.reconcile",
     "ReverseStress": "analysis.reverse_stress",
     "RunResult": "calculation.result",
     "Session": "whatif.session",
@@ -63,6 +65,7 @@ _HOMES = {
     "read_policy": "policies",
     "read_run": "calculation.store",
     "rebuild_run": "calculation.rebuild",
+    "reconcile": "analysis.reconcile",
     "replay": "analysis.replay",
     "rerun": "calculation.run",
     "reverse_stress": "analysis.reverse_stress",
@@ -89,6 +92,7 @@ __all__ = [
     "Market",
     "Measure",
     "RateWarning",
+    "Reconciliation",
     "ReverseStress",
     "RunResult",
     "Session",
@@ -108,6 +112,7 @@ __all__ = [
     "read_policy",
     "read_run",
     "rebuild_run",
+    "reconcile",
     "replay",
     "rerun",
     "reverse_stress",
