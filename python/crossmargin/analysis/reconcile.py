@@ -263,9 +263,12 @@ def _labels(reports: Sequence[Observed]) -> list[str]:
 def _names(ours: Ours, reports: Sequence[Observed], lines: Lines) -> pa.StringArray:
     """Return the accounts compared: ours that take part or are reported, then the others."""
     own = columns.texts(ours.accounts["account"]).tolist()
-    segment = columns.texts(ours.positions["segment"])
-    within = np.isin(segment.astype(str), [SEGMENTS[FICC_XM], SEGMENTS[CME_XM]])
-    part = set(columns.texts(ours.positions["account"])[within].tolist())
+    if any(one.report in BY_ACCOUNT for one in reports):
+        segment = columns.texts(ours.positions["segment"]).astype(str)
+        within = np.isin(segment, [SEGMENTS[FICC_XM], SEGMENTS[CME_XM]])
+        part = set(columns.texts(ours.positions["account"])[within].tolist())
+    else:  # A report of FICC's positions need not name who has none there.
+        part = set(columns.texts(lines.table["account"]).tolist())
     reported: dict[str, None] = {}
     for one in reports:
         reported |= dict.fromkeys(columns.texts(columns.plain(one.table["account"])).tolist())
