@@ -457,12 +457,17 @@ def test_the_rest_of_an_account_is_outside_the_programme(run: xm.RunResult) -> N
     assert cells(found, "IDLE")["cause"] == "OUTSIDE_PROGRAMME"
 
 
-@settings(max_examples=30, deadline=None)
+@pytest.fixture(scope="module")
+def small(sample_book: Callable[..., dict[str, Any]]) -> xm.RunResult:
+    return xm.run(**sample_book(40), market=xm.sample_market())
+
+
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_a_cause_for_every_break_and_for_nothing_else(
-    sample_run: xm.RunResult, data: st.DataObject
+    small: xm.RunResult, data: st.DataObject
 ) -> None:
-    own = sample_run.accounts.to_arrow().to_pylist()
+    own = small.accounts.to_arrow().to_pylist()
     named = (*HEADERS.values(), *PERCENT.values())
     picked = data.draw(st.lists(st.sampled_from(own), min_size=1, max_size=10, unique_by=id))
     share = st.floats(-1.0, 1.0)
@@ -482,7 +487,7 @@ def test_a_cause_for_every_break_and_for_nothing_else(
             },
         }
     )
-    found = xm.reconcile(sample_run, given_table)
+    found = xm.reconcile(small, given_table)
     broken = {row["account"] for row in found.components if row["is_break"]}
     for row in found.accounts:
         assert (row["cause"] is not None) == row["is_break"]

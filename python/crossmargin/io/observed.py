@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -215,8 +216,9 @@ def _as_shares(rows: pa.Table, report: Report, name: str) -> pa.Table:
             "shares, give a table in our columns"
         )
     for own in rates:
-        share = value[own] / 100.0
-        cells = columns.column(share, ~np.isnan(share))
+        # By the decimal that was written: 46.15 / 100 is not the float of 0.4615.
+        share = [float(Decimal(repr(percent)).scaleb(-2)) for percent in value[own].tolist()]
+        cells = columns.column(np.array(share, dtype=np.float64), ~np.isnan(value[own]))
         rows = rows.set_column(rows.column_names.index(own), own, cells)
     return rows
 
