@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from crossmargin.analysis.compare import compare
     from crossmargin.analysis.explain import Explanation, explain
     from crossmargin.analysis.programme_off import ProgrammeOff, programme_off
+    from crossmargin.analysis.reconcile import Reconciliation, reconcile
     from crossmargin.analysis.replay import Day, replay
     from crossmargin.analysis.revaluation import compare_revaluation
     from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
@@ -53,6 +54,7 @@ _HOMES = {
     "PlayedDay": "cycles.day.play",
     "ProgrammeOff": "analysis.programme_off",
     "RateWarning": "market.rates",
+    "Reconciliation": "analysis.reconcile",
     "ReverseStress": "analysis.reverse_stress",
     "RunResult": "calculation.result",
     "Session": "whatif.session",
@@ -76,6 +78,7 @@ _HOMES = {
     "read_policy": "policies",
     "read_run": "calculation.store",
     "rebuild_run": "calculation.rebuild",
+    "reconcile": "analysis.reconcile",
     "replay": "analysis.replay",
     "rerun": "calculation.run",
     "reverse_stress": "analysis.reverse_stress",
@@ -107,6 +110,7 @@ __all__ = [
     "PlayedDay",
     "ProgrammeOff",
     "RateWarning",
+    "Reconciliation",
     "ReverseStress",
     "RunResult",
     "Session",
@@ -130,6 +134,7 @@ __all__ = [
     "read_policy",
     "read_run",
     "rebuild_run",
+    "reconcile",
     "replay",
     "rerun",
     "reverse_stress",

@@ -20,6 +20,7 @@ from crossmargin.calculation.margins import AccountMargins, Agreement, caveats_o
 from crossmargin.calculation.netted import NettedBook
 from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.engine.executor import run_blocks
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.basket_checks import BasketCheck
 from crossmargin.io.hashes import table_hash
 from crossmargin.io.results import write_results
@@ -151,14 +152,16 @@ def stages_of(result: RunResult, *, given_rates: bool = False) -> Stages:
     Raises
     ------
     ValueError
-        It has none, or offset rates that were given.
+        It has none.
+    InputError
+        Its offset rates were given.
     """
     if result.stages is None:
         raise ValueError(
             "this run has no stages; give one made in this process, or written by `write_run`"
         )
     if GIVEN_RATES in result.manifest and not given_rates:
-        raise ValueError(
+        raise InputError(
             "the offset rates of this run were given, and its models know nothing of them; give "
             "the run that they were given to"
         )

@@ -20,6 +20,7 @@ from crossmargin.cli.optimise import optimise
 from crossmargin.cli.output import print_line
 from crossmargin.cli.policy import policies
 from crossmargin.cli.programme_off import programme_off
+from crossmargin.cli.reconcile import reconcile
 from crossmargin.cli.reverse_stress import reverse_stress
 from crossmargin.cli.run import run
 from crossmargin.cli.sample import sample
@@ -76,6 +77,7 @@ for subcommand in (
     *(run, check, sample, compare),
     *(explain, whatif, optimise, attribute, reverse_stress),
     *(day, calls, programme_off, upcoming),
+    reconcile,
 ):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)
