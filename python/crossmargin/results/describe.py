@@ -97,9 +97,10 @@ def _required(column: schemas.Column) -> str:
         return "the column" if column.may_be_blank else "yes"
     if column.default is None:
         return "no"
-    if isinstance(column.default, str):
-        return f"no: `{column.default}`"
-    return "no" if column.default is False else f"no: {column.default:g}"
+    if column.default is False:
+        return "no"
+    default = column.default
+    return f"no: `{default}`" if isinstance(default, str) else f"no: {default:g}"
 
 
 if __name__ == "__main__":
