@@ -14,6 +14,7 @@ from crossmargin.agreement.requirement import Amount
 from crossmargin.arrays import Float, Integer, Mask
 from crossmargin.exact import cents
 from crossmargin.margin.model import AmountError
+from crossmargin.policies.sections.customers import DECIMALS
 
 TERMS = ("ccps", "multiplier", "floor", "minimum", "house_model")
 """What can decide the amount that is collected, by number."""
@@ -85,13 +86,12 @@ def collect(required: Amount, required_cme: Amount, terms: Terms, house: Amount)
 
     Notes
     -----
-    With R the sum of the clearing houses and H = heightened_multiplier * CME's part - CME's part,
-    each in whole cents: max(R + H, multiplier * (R + H), floor, minimum, house model). It is never
+    With R the sum of the clearing houses and H = (heightened_multiplier - 1) * CME's part, rounded
+    to the cent half up: max(R + H, multiplier * (R + H), floor, minimum, house model). It is never
     below R + H, whatever the multiplier.
     """
-    cme = required_cme.cents
-    raised = cents(terms.heightened_multiplier * (cme / 100.0)) - cme
-    extra = Amount(np.where(terms.heightened, raised, 0), required_cme.known | ~terms.heightened)
+    added = _added(required_cme.cents, terms.heightened_multiplier)
+    extra = Amount(np.where(terms.heightened, added, 0), required_cme.known | ~terms.heightened)
     base = required + extra
     multiple = terms.multiplier * (base.cents / 100.0)
     absurd = np.flatnonzero(multiple >= LARGEST)
@@ -109,6 +109,15 @@ def collect(required: Amount, required_cme: Amount, terms: Terms, house: Amount)
     # The first of equal terms decides.
     by = np.argmax(each, axis=0)
     return Collection(extra, Amount(each.max(axis=0), base.known & house.known), by)
+
+
+def _added(amount: Integer, multiplier: float) -> Integer:
+    """Return (multiplier - 1) * amount, exactly as decimal arithmetic would; whole cents."""
+    unit = 10**DECIMALS
+    share = round(multiplier * unit) - unit
+    # In two parts, so that no product is beyond 63 bits.
+    whole, part = np.divmod(amount, unit)
+    return np.asarray(whole * share + (part * share + unit // 2) // unit)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ from crossmargin.results.schemas.calls import OFF_AMOUNTS, PROGRAMME_OFF, PROGRA
 from crossmargin.results.table import Table, money
 from crossmargin.results.tables import exception_table
 
-TOLD = ("run_id", "as_of", "cycle", "synthetic", "policy")
+TOLD = ("run_id", "as_of", "cycle", "synthetic", "policy", "offset_rates")
+"""What the manifest repeats of the run's; only a run with given offset rates has the last."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def programme_off(
         Table(_total_table(parts, known, with_deposits=given is not None)),
         Table(exception_table(log.table())),
         {
-            **{name: run.manifest[name] for name in TOLD},
+            **{name: run.manifest[name] for name in TOLD if name in run.manifest},
             "inputs": {} if given is None else given.source,
         },
     )

@@ -89,7 +89,7 @@ def read_deposits(
             f"{DEPOSITS.name}: has no row that can be used{first}; give the whole table, with a "
             "row of 0 where nothing is on deposit, or leave it out"
         )
-    note_repeats(parsed.table, DEPOSITS, log)
+    note_repeats(parsed.table, DEPOSITS, log, what="deposit")
     exceptions = log.table()
     if pc.any(pc.equal(exceptions["code"], columns.scalar("FILE_REPEATED"))).as_py():
         warnings.warn(

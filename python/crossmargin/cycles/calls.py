@@ -49,8 +49,8 @@ from crossmargin.results.schemas.calls import CALLS, CUSTOMERS
 from crossmargin.results.table import Table, money
 from crossmargin.results.tables import exception_table, stamped
 
-TOLD = ("run_id", "as_of", "cycle", "synthetic", "policy")
-"""What the manifest repeats of the run's."""
+TOLD = ("run_id", "as_of", "cycle", "synthetic", "policy", "offset_rates")
+"""What the manifest repeats of the run's; only a run with given offset rates has the last."""
 TABLES = ("accounts", "customers", "exceptions")
 HEIGHTENED = "heightened"
 
@@ -214,7 +214,7 @@ def calls_of(
         "deposit_cme": at_cme,
         **{name: getattr(standing, name) for name in STANDING},
     }
-    told = {name: manifest[name] for name in TOLD}
+    told = {name: manifest[name] for name in TOLD if name in manifest}
     tables = {
         "accounts": _account_table(stages, parts, collection),
         "customers": _customer_table(stages, parts),

@@ -9,6 +9,8 @@ from crossmargin.policies.sections.common import HIGHEST_LEVEL, Rules
 from crossmargin.policies.sections.scenarios import ScenarioRules
 
 VAR_TAIL, ES_TAIL = "var", "es"
+DECIMALS = 6
+"""Of a multiplier: with them its products are exact to the cent."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,10 @@ class CustomerRules:
     def rules(self) -> Rules:
         """Return the rules for the values."""
         return {
-            "heightened_multiplier must be 1 to 10": 1.0 <= self.heightened_multiplier <= 10.0,
+            f"heightened_multiplier must be 1 to 10, with at most {DECIMALS} decimals": (
+                1.0 <= self.heightened_multiplier <= 10.0
+                and round(self.heightened_multiplier, DECIMALS) == self.heightened_multiplier
+            ),
         }
 
 

@@ -46,8 +46,8 @@ CALLED = (
     *REQUIRED,
     amount(
         "heightened_addition",
-        "Where the risk profile is heightened: `heightened_multiplier` of the policy's "
-        "`customers` times `required_cme`, minus `required_cme`. Zero for others.",
+        "Where the risk profile is heightened: (`heightened_multiplier` of the policy's "
+        "`customers` - 1) * `required_cme`. Zero for others.",
         _AT_CME,
         "unconfirmed",
     ),
