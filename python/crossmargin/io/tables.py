@@ -20,6 +20,7 @@ from crossmargin.exceptions import InputError
 from crossmargin.io import limits
 from crossmargin.io.archives import unpacked
 from crossmargin.io.delimited import read_delimited
+from crossmargin.io.fixml import is_fixml, read_fixml
 from crossmargin.io.hashes import table_hash
 from crossmargin.io.headers import named_columns
 from crossmargin.io.parquet import MAGIC, is_text, read_parquet
@@ -203,6 +204,9 @@ def _from_bytes(file: bytes, label: str) -> Given:
         if data.startswith(magic):
             raise InputError(f"{label}: this is {advice}")
     if looks_like_xml(data):
+        if is_fixml(data):
+            table, notes = read_fixml(data, label)
+            return Given(table, digest, notes)
         return Given(read_xml_feed(data, label), digest)
     if data.startswith(MAGIC):
         return Given(read_parquet(data, label), digest)

@@ -7,7 +7,7 @@ import pytest
 
 from crossmargin.exceptions import InputError
 from crossmargin.io.column_map import read_column_map
-from crossmargin.io.layouts.positions import stamp_of
+from crossmargin.io.layouts.reports import stamp_of
 from crossmargin.io.sources import read_source
 from crossmargin.io.tables import Given
 
