@@ -113,6 +113,9 @@ CODES: dict[str, Code] = {
     ),
     "INPUT_REPEATED": Code("note", "two inputs are the same file or table"),
     "ABOVE_OUTSTANDING": Code("note", "more than the amount outstanding or the open interest"),
+    "POSITIONS_OF_OTHER_DAY": Code(
+        "note", "a report of positions is of another business date than the run"
+    ),
     "READ_AS": Code("note", "how an unusual file was read"),
     "NAME_RESOLVED": Code("note", "an instrument's name was written in another way"),
     "RATE_SUSPICIOUS": Code("note", "a rate looks like a decimal; percent is expected"),

@@ -46,6 +46,26 @@ Source: TypeAlias = str | Path | Any
 
 
 @dataclass(frozen=True)
+class Stamp:
+    """What a report says of itself: upper-case texts as in the file, the date as YYYY-MM-DD.
+
+    Attributes
+    ----------
+    business_date, cycle, run : str
+        Blank where it says nothing.
+    """
+
+    business_date: str
+    cycle: str
+    run: str
+
+    def __str__(self) -> str:
+        """Return the stamp for messages."""
+        run = f" run {self.run}" if self.run else ""
+        return f"{self.business_date} {self.cycle}{run}".strip()
+
+
+@dataclass(frozen=True)
 class Given:
     """A table as it was given.
 
@@ -63,6 +83,8 @@ class Given:
         commas may use decimal commas; its columns must show which.
     path : str
         Absolute path of the file; empty if a table was given.
+    stamp : Stamp, optional
+        When a report is of.
     """
 
     table: pa.Table
@@ -70,6 +92,7 @@ class Given:
     notes: tuple[str, ...] = ()
     point: bool = True
     path: str = ""
+    stamp: Stamp | None = None
 
 
 def read_table(source: Source, *, name: str) -> Given:

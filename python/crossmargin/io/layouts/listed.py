@@ -113,7 +113,7 @@ def listed(given: Given) -> Given | None:
         *_left_out(code, which, other & ~flat & ~empty, int((flat & ~empty).sum())),
     ]
     made = blanked({**cells, **others}, keep)
-    return replace(given, table=made, notes=(*given.notes, "; ".join(notes)))
+    return replace(given, table=made, notes=(*given.notes, "; ".join(notes)), stamp=stamp)
 
 
 def _find(table: pa.Table) -> _Found | None:

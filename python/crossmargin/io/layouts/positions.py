@@ -77,7 +77,7 @@ def xm_cusip(given: Given) -> Given | None:
     stamp = stamp_of(table)
     note = f"read as the cross-margin report by CUSIP of {stamp}: unsettled positions, {says}"
     used = [name for name in (*found.values(), column_of(table, "run"), xm) if name]
-    return made(given, cells, used, note)
+    return made(given, cells, used, note, stamp)
 
 
 def _is_xm_cusip(table: pa.Table) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from crossmargin.exceptions import InputError
 from crossmargin.io.cells import read_cells
 from crossmargin.io.dates import slash_order
 from crossmargin.io.layouts.headers import plain_names, text
-from crossmargin.io.tables import Given
+from crossmargin.io.tables import Given, Stamp
 
 NAMES: dict[str, tuple[str, ...]] = {
     "account": (
@@ -32,20 +32,6 @@ NAMES: dict[str, tuple[str, ...]] = {
     "month": ("contractmonth", "month", "contractperiod"),
 }
 """Spellings of each column in plain letters; of several that a file has, the first is read."""
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """What a report says of itself: texts as in the file, the date as YYYY-MM-DD."""
-
-    business_date: str
-    cycle: str
-    run: str
-
-    def __str__(self) -> str:
-        """Return the stamp for messages."""
-        run = f" run {self.run}" if self.run else ""
-        return f"{self.business_date} {self.cycle}{run}".strip()
 
 
 def stamp_of(table: pa.Table) -> Stamp | None:
@@ -114,14 +100,18 @@ def constant(word: str, blank: pa.BooleanArray) -> pa.StringArray:
     return pc.if_else(blank, columns.nothing(pa.string()), columns.scalar(word))
 
 
-def made(given: Given, cells: dict[str, pa.Array], used: Sequence[str], note: str) -> Given:
+def made(
+    given: Given, cells: dict[str, pa.Array], used: Sequence[str], note: str, stamp: Stamp | None
+) -> Given:
     """Return the report in our columns, followed by its others, so that these are listed."""
     others = {
         name: given.table[name]
         for name in given.table.column_names
         if name not in used and name not in cells
     }
-    return replace(given, table=pa.table({**cells, **others}), notes=(*given.notes, note))
+    return replace(
+        given, table=pa.table({**cells, **others}), notes=(*given.notes, note), stamp=stamp
+    )
 
 
 def rows_of(count: int) -> str:
