@@ -273,8 +273,12 @@ class _Reader:
         stamps = {file: one.stamp for file, (one, _) in zip(called, read, strict=True) if one.stamp}
         return table, files, stamps, odd
 
-    def _parsed(self, source: Source, schema: Schema, file: str) -> tuple[Given, Parsed]:
-        given = read_source(source, name=schema.name, column_map=self._column_map)
+    def _parsed(
+        self, source: Source, schema: Schema, file: str, *, several: bool = False
+    ) -> tuple[Given, Parsed]:
+        given = read_source(
+            source, name=schema.name, column_map=self._column_map, one_of_several=several
+        )
         for text in given.notes:
             self._log.add("READ_AS", file=file, message=text)
         return given, parse(given.table, schema, file=file, log=self._log, point=given.point)

@@ -21,7 +21,7 @@ from crossmargin.instruments.contracts import (
     month_number,
     roots,
 )
-from crossmargin.instruments.identifiers import canonical_root
+from crossmargin.instruments.identifiers import canonical_root, contract_parts
 from crossmargin.io.cells import read_cells
 from crossmargin.io.dates import Order, slash_order
 from crossmargin.market.calendars import MONTH
@@ -163,14 +163,18 @@ def instrument_of(row: Row, symbol_of: Callable[[str, str], str | None]) -> tupl
         One of them is blank, or both where the row names no product.
     """
     codes = [_plain_code(code) for code in row.codes if code]
-    found = list(dict.fromkeys(root for code in codes if (root := canonical_root(code))))
     if not codes:
         return "", ""
+    whole = [parts for code in codes if (parts := _whole_contract(code)) is not None]
+    roots_found = [canonical_root(code) for code in codes] + [root for root, *_ in whole]
+    found = [root for root in dict.fromkeys(roots_found) if root is not None]
     if not found:
         code = codes[0][:LONGEST_CODE]
         # Rather a misspelling, or an option on one of ours, than another product.
         return (f"{code} {row.expiry}".strip(), "") if code.startswith(roots()) else ("", code)
     symbol = symbol_of(found[0], row.expiry) or f"{found[0]} {row.expiry}".strip()
+    if any(not _names(symbol, month, digits) for _, month, digits in whole):
+        return f"{' or '.join(codes)} {row.expiry}", ""
     if len(found) > 1:
         return f"{' or '.join(found)} {row.expiry}".strip(), ""
     if row.exchange.replace(" ", "") not in OUR_EXCHANGES:
@@ -194,6 +198,23 @@ def _not_a_future(row: Row) -> str:
         struck = row.strike not in NO_SIDE_WORDS
     # A future may repeat its price there; without a type, a strike means an option.
     return f" of strike {row.strike}" if struck and not row.type else ""
+
+
+def _whole_contract(code: str) -> tuple[str, int, str] | None:
+    """Return the parts of a code that is a whole contract, as ZNM5; None for others."""
+    try:
+        return contract_parts(code)
+    except ValueError:
+        return None
+
+
+def _names(symbol: str, month: int, digits: str) -> bool:
+    """Tell whether a contract is of a month and of a year with these last digits."""
+    try:
+        _, number, year = contract_parts(symbol)
+    except ValueError:
+        return False
+    return number == month and (year.endswith(digits) or digits.endswith(year))
 
 
 def _plain_code(code: str) -> str:
