@@ -51,6 +51,7 @@ from crossmargin.instruments.securities import Securities, cash_flows
 from crossmargin.io.cells import FIRST_YEAR, LAST_YEAR, LONGEST_TEXT
 from crossmargin.io.column_map import read_column_map
 from crossmargin.io.cubes import LARGEST_PNL, read_cube
+from crossmargin.io.layouts.reports import blank_rows
 from crossmargin.io.mapping import in_our_columns
 from crossmargin.io.market import read_market
 from crossmargin.io.par_yields import HIGHEST, LOWEST, read_par_yields
@@ -213,6 +214,24 @@ def trades(rows: pa.Table, log: ExceptionLog) -> None:
     )
     assert np.all(read.account < len(known_accounts()))
     assert np.all((read.security >= 0) ^ (read.contract >= 0))
+
+
+LEFT_OUT = re.compile(r"([0-9,]+) rows? (?:of products|without open contracts)")
+
+
+def reports(data: bytes) -> None:
+    """Read a report of positions; each of its rows is read, rejected, blank or counted."""
+    with as_file(data) as path:
+        before = read_table(path, name=POSITIONS.name)
+        given = read_source(path, name=POSITIONS.name)
+        assert len(given.table) == len(before.table)
+        if given.table.column_names != before.table.column_names:
+            blank = int(columns.flags(blank_rows(before.table)).sum())
+            counted = LEFT_OUT.findall(given.notes[-1])
+            left_out = sum(int(number.replace(",", "")) for number in counted)
+            assert given.table["kind"].null_count == blank + left_out
+            assert int(columns.flags(blank_rows(given.table)).sum()) == blank + left_out
+    table(POSITIONS, trades)(data)
 
 
 def history(name: str) -> Target:
@@ -449,6 +468,9 @@ TABLES = (POSITIONS, ACCOUNTS, FIRMS, SECURITIES, VOLUMES, BASIS, FIXINGS, SOFR,
 
 TARGETS: dict[str, Target] = {
     "positions": table(POSITIONS, trades),
+    "reports": reports,
+    # The same reader, with documents in XML.
+    "fixml": reports,
     "accounts": table(ACCOUNTS, lambda rows, log: read_accounts(rows, file=ACCOUNTS.name, log=log)),
     "firms": table(FIRMS),
     "securities": table(SECURITIES, securities),

@@ -139,6 +139,9 @@ CODES: dict[str, Code] = {
         "note", "the futures of a later cycle do not have a transfer that was booked"
     ),
     "STEP_CHANGED": Code("note", "a file of a step is not as the ledger recorded it"),
+    "POSITIONS_OF_OTHER_DAY": Code(
+        "note", "a report of positions is of another business date than the run"
+    ),
     "READ_AS": Code("note", "how an unusual file was read"),
     "NAME_RESOLVED": Code("note", "an instrument's name was written in another way"),
     "RATE_SUSPICIOUS": Code("note", "a rate looks like a decimal; percent is expected"),

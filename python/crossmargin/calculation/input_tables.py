@@ -39,7 +39,7 @@ from crossmargin.io.parse import Parsed, describe_file, describe_input, parse
 from crossmargin.io.several import file_names, joined
 from crossmargin.io.sources import read_source
 from crossmargin.io.span_pa2 import read_span_pa2
-from crossmargin.io.tables import Given, Source, read_table
+from crossmargin.io.tables import Given, Source, Stamp, read_table
 from crossmargin.margin.ccps import clearing_houses
 from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import OwnCube
@@ -102,6 +102,8 @@ class InputTables:
         other.
     files : tuple of FileRows
         Those files, if there are several.
+    stamps : dict of str to Stamp
+        When a report of positions is of, by what exceptions call its file.
     firms, settlements, volumes, observed_margins : pyarrow.Table, optional
         Typed, as they were given.
     cubes : dict of str to OwnCube
@@ -122,6 +124,7 @@ class InputTables:
     securities: AcceptedSecurities
     positions: pa.Table
     files: tuple[FileRows, ...]
+    stamps: dict[str, Stamp]
     firms: pa.Table | None
     settlements: pa.Table | None
     volumes: pa.Table | None
@@ -198,7 +201,7 @@ def read_tables(inputs: BookInputs) -> InputTables:
     settlements = read.optional(inputs.settlements, SETTLEMENTS)
     volumes = read.optional(inputs.volumes, VOLUMES)
     observed = read.optional(inputs.observed_margins, OBSERVED_MARGINS)
-    positions, files, odd = read.positions(inputs.positions)
+    positions, files, stamps, odd = read.positions(inputs.positions)
     cubes = {
         FICC: read.cube(inputs.ficc_cube, "ficc_cube"),
         CME: read.cube(inputs.cme_cube, "cme_cube"),
@@ -214,6 +217,7 @@ def read_tables(inputs: BookInputs) -> InputTables:
         securities=securities,
         positions=positions,
         files=files,
+        stamps=stamps,
         firms=firms,
         settlements=settlements,
         volumes=volumes,
@@ -243,8 +247,8 @@ class _Reader:
 
     def positions(
         self, source: Source | Sequence[Source]
-    ) -> tuple[pa.Table, tuple[FileRows, ...], ExceptionLog]:
-        """Return the positions, their files if there are several, and what is odd about them."""
+    ) -> tuple[pa.Table, tuple[FileRows, ...], dict[str, Stamp], ExceptionLog]:
+        """Return the positions, their files if there are several, their stamps, and what is odd."""
         name = POSITIONS.name
         sources = list(source) if isinstance(source, list | tuple) else [source]
         if not sources:
@@ -266,10 +270,15 @@ class _Reader:
             note_side(parsed.table, parsed.extra_columns, file, odd)
             if files and not parsed.rows_read:
                 odd.add("READ_AS", file=file, message="the file has no row")
-        return table, files, odd
+        stamps = {file: one.stamp for file, (one, _) in zip(called, read, strict=True) if one.stamp}
+        return table, files, stamps, odd
 
-    def _parsed(self, source: Source, schema: Schema, file: str) -> tuple[Given, Parsed]:
-        given = read_source(source, name=schema.name, column_map=self._column_map)
+    def _parsed(
+        self, source: Source, schema: Schema, file: str, *, several: bool = False
+    ) -> tuple[Given, Parsed]:
+        given = read_source(
+            source, name=schema.name, column_map=self._column_map, one_of_several=several
+        )
         for text in given.notes:
             self._log.add("READ_AS", file=file, message=text)
         return given, parse(given.table, schema, file=file, log=self._log, point=given.point)

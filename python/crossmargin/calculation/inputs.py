@@ -164,7 +164,19 @@ def inputs_on(
     log.extend(tables.oddities)
     source = {**parsed.source, **parsed.market.source}
     note_same_inputs(_hashes(source), log)
+    _note_days(tables, market.as_of, log)
     return replace(parsed, exceptions=log.table())
+
+
+def _note_days(tables: InputTables, as_of: np.datetime64, log: ExceptionLog) -> None:
+    """Note the reports of positions that say they are of another day."""
+    for file, stamp in tables.stamps.items():
+        if stamp.business_date not in ("", str(as_of)):
+            log.add(
+                "POSITIONS_OF_OTHER_DAY",
+                file=file,
+                message=f"the report is of {stamp}, the run as of {as_of}; check which is meant",
+            )
 
 
 def _hashes(source: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -157,12 +157,13 @@ def parse(
 
 def describe_input(given: Given, parsed: Parsed) -> dict[str, Any]:
     """Return what the manifest says of an input: file, hash, rows, unread columns, warnings."""
-    return {
+    described = {
         **describe_file(given.path, given.hash),
         "rows_read": parsed.rows_read,
         "extra_columns": list(parsed.extra_columns),
         "warnings": [*given.notes, *parsed.notes, *parsed.warnings],
     }
+    return described if given.stamp is None else {**described, "report": asdict(given.stamp)}
 
 
 def describe_file(path: str, digest: str) -> dict[str, Any]:

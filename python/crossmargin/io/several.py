@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ def joined(
         "paths": [one.path or None for one in given],
         "files": [one.hash for one in given],
         "rows": [one.rows_read for one in parsed],
+        "reports": [None if one.stamp is None else asdict(one.stamp) for one in given],
     }
     return whole.table, files, described
 

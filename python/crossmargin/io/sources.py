@@ -11,7 +11,13 @@ from crossmargin.io.mapping import in_our_columns
 from crossmargin.io.tables import Given, Source, guarded, read_table
 
 
-def read_source(source: Source, *, name: str, column_map: ColumnMap | None = None) -> Given:
+def read_source(
+    source: Source,
+    *,
+    name: str,
+    column_map: ColumnMap | None = None,
+    one_of_several: bool = False,
+) -> Given:
     """Return an input from a path or table, in our columns if its own are known.
 
     Parameters
@@ -22,6 +28,9 @@ def read_source(source: Source, *, name: str, column_map: ColumnMap | None = Non
         Name of the input in messages.
     column_map
         Names of our columns in it.
+    one_of_several
+        Whether the columns file may be about another file of positions: one in a known form that
+        lacks its columns is then read without them, and a note says so.
 
     Returns
     -------
@@ -37,34 +46,18 @@ def read_source(source: Source, *, name: str, column_map: ColumnMap | None = Non
     def ours() -> Given:
         if column_map is None:
             return from_download(given, name)
-        if name == "positions" and (own := _constants(column_map, given, name)):
-            # One of several files: the columns file is about another one.
-            return from_download(in_our_columns(given, name, own), name)
+        if one_of_several and (lacks := _lacks(column_map, given, name)):
+            note = f"the columns file is not about this file, which has no column {lacks}"
+            return from_download(replace(given, notes=(*given.notes, note)), name)
         return from_download(in_our_columns(given, name, column_map), name)
 
     # A typed column may have a type that cannot be shown as text.
     return guarded(ours, f"{name} table")
 
 
-def _constants(column_map: ColumnMap, given: Given, name: str) -> ColumnMap | None:
-    """Return a columns file's constants alone, for a known report that has none of its columns.
-
-    Parameters
-    ----------
-    column_map : ColumnMap
-    given : Given
-        Positions as read.
-    name : str
-        Name of the input.
-
-    Returns
-    -------
-    ColumnMap, optional
-        None if the columns file is about this file.
-    """
-    origins = column_map.tables.get(name, {})
-    named = {o.column for o in origins.values() if o.column}
-    if not named or named & set(given.table.column_names) or not is_known(given.table):
-        return None
-    constants = {ours: origin for ours, origin in origins.items() if not origin.column}
-    return replace(column_map, tables={**column_map.tables, name: constants})
+def _lacks(column_map: ColumnMap, given: Given, name: str) -> str:
+    """Return the columns of a columns file that a file in a known form lacks, for messages."""
+    if not is_known(given.table):
+        return ""
+    named = {o.column: None for o in column_map.tables.get(name, {}).values() if o.column}
+    return ", ".join(f"`{one}`" for one in named if one not in given.table.column_names)

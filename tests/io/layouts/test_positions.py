@@ -7,7 +7,7 @@ import pytest
 
 from crossmargin.exceptions import InputError
 from crossmargin.io.column_map import read_column_map
-from crossmargin.io.layouts.positions import stamp_of
+from crossmargin.io.layouts.reports import stamp_of
 from crossmargin.io.sources import read_source
 from crossmargin.io.tables import Given
 
@@ -85,10 +85,18 @@ def test_what_a_report_says_of_itself(tmp_path: Path) -> None:
 
 def test_a_columns_file_on_another_file_leaves_a_known_report_alone(tmp_path: Path) -> None:
     names = read_column_map({"positions": {"account": "Konto", "xm": {"constant": "no"}}})
-    read = given(tmp_path, XM_CUSIP, column_map=names)
+    read = given(tmp_path, XM_CUSIP, column_map=names, one_of_several=True)
+    assert columns(read.table, "account", "xm") == [("00A1", "true"), ("00A2", "true")]
+    assert read.notes[0] == ("the columns file is not about this file, which has no column `Konto`")
+    for content, several in ((XM_CUSIP, False), ("a,b\n1,2\n", True)):
+        with pytest.raises(InputError, match="no column `Konto`"):
+            given(tmp_path, content, column_map=names, one_of_several=several)
+
+
+def test_a_columns_file_of_constants_alone_is_about_every_file(tmp_path: Path) -> None:
+    names = read_column_map({"positions": {"xm": {"constant": "no"}}})
+    read = given(tmp_path, XM_CUSIP, column_map=names, one_of_several=True)
     assert columns(read.table, "account", "xm") == [("00A1", "no"), ("00A2", "no")]
-    with pytest.raises(InputError, match="no column `Konto`"):
-        given(tmp_path, "a,b\n1,2\n", column_map=names)
 
 
 def test_our_own_form_stays(tmp_path: Path) -> None:
