@@ -48,8 +48,9 @@ def print_upcoming(found: Upcoming, console: Console, accounts: Sequence[str] = 
         costs.sort(key=lambda row: (row["cost"] is None, -(row["cost"] or 0)))
     _print("Costs, USD" if accounts else "Largest costs, USD", costs, _COSTS, console, most)
     if not accounts:
-        shown = {(row["day"], row["account"]) for row in costs[:TOP]}
-        events = [row for row in events if (row["day"], row["margined_in"]) in shown]
+        rank = {(row["day"], row["account"]): place for place, row in enumerate(costs[:TOP])}
+        events = [row for row in events if (row["day"], row["margined_in"]) in rank]
+        events.sort(key=lambda row: rank[row["day"], row["margined_in"]])
     _print("Events" if accounts else "Events behind them", events, _EVENTS, console, most)
 
 
@@ -66,7 +67,8 @@ def _remarks(manifest: Mapping[str, Any], costs: Sequence[Mapping[str, Any]]) ->
         )
     unknown = len({row["account"] for row in costs if row["cost"] is None})
     if unknown:
-        lines.append(f"not in the sums: {unknown:,} accounts with positions that no model prices")
+        many = "account" if unknown == 1 else "accounts"
+        lines.append(f"not in the sums: {unknown:,} {many} with positions that no model prices")
     return lines
 
 
