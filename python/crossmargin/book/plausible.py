@@ -121,9 +121,7 @@ def note_repeats(
         shown = f"rows {', '.join(str(number) for number in row[:SHOWN])}"
     message = (
         f"{len(row):,} rows equal an earlier one in every column ({shown}"
-        f"{', ...' if len(row) > SHOWN else ''}); each is counted as a trade of its own"
-        f"{row.size:,} rows equal an earlier one in every column (rows {shown}"
-        f"{', ...' if row.size > SHOWN else ''}); each is counted as a {what} of its own"
+        f"{', ...' if len(row) > SHOWN else ''}); each is counted as a {what} of its own"
     )
     log.add("ROWS_REPEATED", file=schema.name, message=message)
 

@@ -76,8 +76,7 @@ def options(
 for subcommand in (
     *(run, check, sample, compare),
     *(explain, whatif, optimise, attribute, reverse_stress),
-    *(day, calls, programme_off, upcoming),
-    reconcile,
+    *(day, calls, programme_off, upcoming, reconcile),
 ):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)

@@ -32,19 +32,15 @@ MANIFEST = "manifest.json"
 RESULTS, ALLOCATION = "crossmargin results", "crossmargin allocation"
 CALLS = "crossmargin calls"
 UPCOMING = "crossmargin upcoming events"
+RECONCILIATION = "crossmargin reconciliation"
 KINDS = {
     RESULTS: "of earlier results",
     ALLOCATION: "of an earlier allocation",
     CALLS: "of earlier calls",
     UPCOMING: "of earlier upcoming events",
-}
-RECONCILIATION = "crossmargin reconciliation"
-"""What a directory of ours may hold, as its manifest says; each is replaced by its like only."""
-_EARLIER = {
-    RESULTS: "of earlier results",
-    ALLOCATION: "of an earlier allocation",
     RECONCILIATION: "of an earlier reconciliation",
 }
+"""What a directory of ours may hold, as its manifest says; each is replaced by its like only."""
 MAX_MANIFEST = 64 << 20
 """Bytes; a manifest of ours has some thousands."""
 FORMULA = "^[=+@\t\r\n-]"
@@ -291,7 +287,6 @@ def check_target(out: str | Path, what: str = RESULTS) -> None:
     """
     target = _located(out)
     advice = f"give a new directory, or one {KINDS[what]}"
-    advice = f"give a new directory, or one {_EARLIER[what]}"
     try:
         if _is_mount(target):
             raise InputError(
@@ -311,7 +306,6 @@ def check_target(out: str | Path, what: str = RESULTS) -> None:
                 raise InputError(f"{folder}: cannot be written to; {advice}")
         rehearse(above / target.name)
         for other in KINDS.keys() - {what}:
-        for other in _EARLIER.keys() - {what}:
             if _manifest(target, other) is not None:
                 raise InputError(f"{target}: holds {other}, which would be replaced; {advice}")
         foreign = _foreign(target, what) if there else []

@@ -45,7 +45,9 @@ def test_the_name_says_what_the_columns_do_not() -> None:
 
 @pytest.mark.parametrize("day", ["2026-06-10", "06/10/2026", "20260610", DAY.item()])
 def test_the_columns_of_a_report_are_enough(day: object) -> None:
-    table = pa.table({"kind": ["cash"] * 2, "BusDate": [day] * 2, "Cycle": ["ITD"] * 2, "Run": [2, 2]})
+    table = pa.table(
+        {"kind": ["cash"] * 2, "BusDate": [day] * 2, "Cycle": ["ITD"] * 2, "Run": [2, 2]}
+    )
     arrival = identify("report.csv", Given(table, "x"), table, DAY)
     assert (arrival.side, arrival.slot) == ("FICC", slot("ITD-2"))
 
@@ -86,11 +88,10 @@ def sorted_out(
     *arrivals: Arrival, played: dict[str, dict[str, str]] | None = None
 ) -> tuple[dict[str, dict[str, str]], list[tuple[str, str]]]:
     log = ExceptionLog()
-    found = sort_out(
-        arrivals, {slot(name): sides for name, sides in (played or {}).items()}, log
-    )
+    found = sort_out(arrivals, {slot(name): sides for name, sides in (played or {}).items()}, log)
     counted = {
-        str(where): {side: one.name for side, one in sides.items()} for where, sides in found.items()
+        str(where): {side: one.name for side, one in sides.items()}
+        for where, sides in found.items()
     }
     table = log.table()
     return counted, list(zip(table["file"].to_pylist(), table["code"].to_pylist(), strict=True))
@@ -98,7 +99,9 @@ def sorted_out(
 
 def test_runs_are_in_the_order_of_the_day() -> None:
     found, noted = sorted_out(
-        arrival("ficc-EOD-1.csv", "a"), arrival("ficc-CUR-10.csv", "b"), arrival("ficc-CUR-2.x", "c")
+        arrival("ficc-EOD-1.csv", "a"),
+        arrival("ficc-CUR-10.csv", "b"),
+        arrival("ficc-CUR-2.x", "c"),
     )
     assert list(found) == ["CUR-2", "CUR-10", "EOD-1"]
     assert noted == []

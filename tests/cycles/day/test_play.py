@@ -170,9 +170,12 @@ def test_the_final_cycle_is_an_adjustment(undisturbed: Path) -> None:
         assert any(row[f"{name}_change"] for row in table)
     with Ledger(undisturbed / "ledger.duckdb") as ledger:
         kept = ledger.calls(cycle="EODXM").to_arrow()
-    assert kept["collected_change"].to_pylist() == pc.subtract(
-        kept["collected"], _collected_at_eod(undisturbed, kept)
-    ).cast(kept["collected_change"].type).to_pylist()
+    assert (
+        kept["collected_change"].to_pylist()
+        == pc.subtract(kept["collected"], _collected_at_eod(undisturbed, kept))
+        .cast(kept["collected_change"].type)
+        .to_pylist()
+    )
 
 
 def _collected_at_eod(folder: Path, later: pa.Table) -> pa.ChunkedArray:
@@ -225,7 +228,7 @@ def test_a_cycle_that_was_begun_is_not_mixed_with_other_inputs(folder: Path) -> 
     assert played.waits[0] == "EOD-1: positions at FICC that it was begun with"
     assert codes(played) == ["ARRIVAL_AMBIGUOUS"]
     eod.write_bytes(b"".join(lines))
-    (folder / "deposits.csv").write_text("account,ccp,value\n")  # money moves at any time
+    (folder / "deposits.csv").write_text("account,ccp,value\n000002,CME,5\n")  # money moves
     assert done(play_day(folder), now=True) == STEPS[7:9]
 
 
@@ -264,9 +267,7 @@ def test_futures_that_arrive_later_are_taken_to_have_the_transfers(
     play_day(folder)
 
 
-def test_transfers_that_are_in_later_futures_are_not_noted(
-    folder: Path, undisturbed: Path
-) -> None:
+def test_transfers_that_are_in_later_futures_are_not_noted(folder: Path, undisturbed: Path) -> None:
     arrivals = folder / "arrivals"
     header, *rows = (arrivals / "futures-CUR-1.csv").read_text().splitlines()
     names = header.replace('"', "").split(",")

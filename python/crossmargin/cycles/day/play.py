@@ -250,7 +250,9 @@ class _Work:
     @cached_property
     def last_good(self) -> pa.Table | None:
         """Each account's last offset rate that both clearing houses gave."""
-        found = self._ledger.last_good(before=(self._date, self.slot.cycle.name)).to_arrow()
+        found = self._ledger.last_good(
+            before=(self._date, self.slot.cycle.name, self.slot.run)
+        ).to_arrow()
         return found if len(found) else None
 
     @cached_property
