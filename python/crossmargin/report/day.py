@@ -48,6 +48,6 @@ def print_day(played: PlayedDay, console: Console) -> None:
         account = f" (account {row['account']})" if row["account"] else ""
         console.print(Text(f"{what}: {row['message']}{account}"), soft_wrap=True)
     if played.rejected:
-        told = f"{played.rejected:,} rows of positions are rejected; see exceptions.csv of the step"
+        told = f"{played.rejected:,} rows are rejected; see exceptions.csv of the step"
         console.print(Text(told))
     console.print(Text(f"Ledger: {played.ledger}"), soft_wrap=True)

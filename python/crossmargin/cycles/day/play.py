@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,7 +42,7 @@ from crossmargin.cycles.fallback import apply_fallback, fallback_rules, fallback
 from crossmargin.cycles.ledger import Ledger
 from crossmargin.cycles.step import Step
 from crossmargin.engine.execution import Progress
-from crossmargin.exceptions import ExceptionLog, InputError
+from crossmargin.exceptions import ExceptionLog, InputError, InputWarning
 from crossmargin.io.tables import Given
 from crossmargin.optimise.allocation import Allocation, allocate
 from crossmargin.policies.sections.cycles import LAST_GOOD_FACTOR
@@ -64,7 +65,7 @@ class PlayedDay:
     exceptions : Table
         Arrived files that were set aside, and notes.
     rejected : int
-        Rows of positions that the steps of this call could not use.
+        Rows of positions and deposits that the steps of this call could not use.
     ledger : Path
     synthetic : bool
         Whether the figures are made up.
@@ -292,12 +293,14 @@ class _Work:
             if self.late:
                 table = fallbacks(self.run, late=self.late, last_good=self.last_good).to_arrow()
             return steps.savings(self.agreed, number, self._before(self._ledger.savings), table)
-        called = calls(
-            self.agreed,
-            deposits=self.inputs.deposits,
-            columns=self.inputs.columns,
-            threads=self._threads,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)  # the exceptions say it
+            called = calls(
+                self.agreed,
+                deposits=self.inputs.deposits,
+                columns=self.inputs.columns,
+                threads=self._threads,
+            )
         return steps.calls(called, self._before(self._ledger.calls))
 
     def _before(self, read: Callable[..., Table]) -> pa.Table | None:
@@ -418,7 +421,6 @@ class _Player:
                 self._progress(f"{slot} {step}", number / len(todo))
             self._do(work, step)
             if step == POSITIONS:
-                self._rejected += work.run.manifest["rows"]["rejected"]
                 self._log.extend(work.not_booked().table())
         return True
 
@@ -460,6 +462,7 @@ class _Player:
         )
         self._done.setdefault(slot, {})[step] = _Record(told["inputs"], outputs, late)
         self._said[slot, step] = made.said
+        self._rejected += made.rejected
 
     def _check_begun(self, slot: Slot, work: _Work) -> None:
         """Refuse to go on with a cycle whose inputs are not those that it was begun with."""

@@ -15,6 +15,7 @@ from crossmargin import columns
 from crossmargin.calculation.result import RunResult
 from crossmargin.cycles.calls import Calls
 from crossmargin.cycles.files import cusip_report, position_report, savings_report
+from crossmargin.exceptions import CODES
 from crossmargin.io.results import csv_bytes
 from crossmargin.optimise.allocation import Allocation
 from crossmargin.optimise.transfers import bookings, fixml, positions_csv
@@ -37,11 +38,14 @@ class Made:
         What the ledger keeps of it.
     said : str
         In a few words, for the terminal.
+    rejected : int
+        Rows that could not be used.
     """
 
     files: Mapping[str, bytes]
     said: str
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    rejected: int = 0
 
 
 def positions(run: RunResult, number: int) -> Made:
@@ -53,7 +57,7 @@ def positions(run: RunResult, number: int) -> Made:
     number : int
         The run of the cycle.
     """
-    cusips, equivalents = cusip_report(run, run_number=number), position_report(run, number)
+    cusips, equivalents = cusip_report(run, run_number=number), position_report(run, run_number=number)
     rejected = run.manifest["rows"]["rejected"]
     said = f"{_counted(len(cusips), 'position')} at FICC"
     if rejected:
@@ -65,6 +69,7 @@ def positions(run: RunResult, number: int) -> Made:
             "exceptions.csv": csv_bytes(_unstamped(run.exceptions.to_arrow())),
         },
         said,
+        rejected=rejected,
     )
 
 
@@ -168,7 +173,13 @@ def calls(called: Calls, before: pa.Table | None) -> Made:
     unknown = accounts["call"].null_count
     if unknown:
         said += f"; unknown for {_counted(unknown, 'account')}"
-    return Made(files, said, {"calls": accounts})
+    rejected = called.manifest["exceptions"]
+    return Made(
+        files,
+        said,
+        {"calls": accounts},
+        sum(count for code, count in rejected.items() if CODES[code].severity == "rejected"),
+    )
 
 
 def adjustments(before: pa.Table, now: pa.Table, figures: Sequence[str]) -> pa.Table:
