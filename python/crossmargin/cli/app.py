@@ -14,6 +14,7 @@ from crossmargin.cli.check import check
 from crossmargin.cli.compare import compare
 from crossmargin.cli.exits import UNUSABLE, complain
 from crossmargin.cli.explain import explain
+from crossmargin.cli.ledger import ledger
 from crossmargin.cli.optimise import optimise
 from crossmargin.cli.output import print_line
 from crossmargin.cli.policy import policies
@@ -70,7 +71,7 @@ def options(
 
 for subcommand in (
     *(run, check, sample, compare),
-    *(explain, whatif, optimise, attribute, reverse_stress),
+    *(explain, whatif, optimise, attribute, reverse_stress, ledger),
 ):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)

@@ -12,6 +12,7 @@ from crossmargin.results.schemas.attribution import (
 )
 from crossmargin.results.schemas.compare import COMPARE, REVALUATION
 from crossmargin.results.schemas.explain import EXPLAINED
+from crossmargin.results.schemas.ledger import LEDGER_TABLES
 from crossmargin.results.schemas.replay import REPLAY
 from crossmargin.results.schemas.run import RUN_TABLES
 from crossmargin.results.schemas.stress import STRESS_COMPONENTS, STRESS_MOVES, STRESS_SCENARIOS
@@ -36,5 +37,6 @@ SCHEMAS = (
     STRESS_MOVES,
     STRESS_SCENARIOS,
     STRESS_COMPONENTS,
+    *LEDGER_TABLES,
 )
 """Every result table."""
