@@ -522,6 +522,8 @@ session.what_if("001", {"ZNU26": 1})
 session.what_ifs([("001", {"ZNU26": 1})])
 xm.compare(run, run)
 xm.compare_revaluation(run, market)
+xm.calls(run)
+xm.programme_off(run)
 print(*sys.modules)
 """
     names = ("--positions", "--accounts", "--securities", "--par-yields", "--as-of")

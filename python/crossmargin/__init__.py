@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from crossmargin.analysis.attribution import Attribution, attribute
     from crossmargin.analysis.compare import compare
     from crossmargin.analysis.explain import Explanation, explain
+    from crossmargin.analysis.programme_off import ProgrammeOff, programme_off
     from crossmargin.analysis.replay import Day, replay
     from crossmargin.analysis.revaluation import compare_revaluation
     from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from crossmargin.calculation.result import RunResult
     from crossmargin.calculation.run import rerun, run
     from crossmargin.calculation.store import read_run, write_run
+    from crossmargin.cycles.calls import Calls, calls
     from crossmargin.cycles.ledger import Ledger
     from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
     from crossmargin.exceptions import InputWarning
@@ -36,6 +38,7 @@ _HOMES = {
     "Allocation": "optimise.allocation",
     "Attribution": "analysis.attribution",
     "Book": "engine",
+    "Calls": "cycles.calls",
     "Cube": "engine",
     "Day": "analysis.replay",
     "Explanation": "analysis.explain",
@@ -43,6 +46,7 @@ _HOMES = {
     "Ledger": "cycles.ledger",
     "Market": "market",
     "Measure": "engine",
+    "ProgrammeOff": "analysis.programme_off",
     "RateWarning": "market.rates",
     "ReverseStress": "analysis.reverse_stress",
     "RunResult": "calculation.result",
@@ -50,12 +54,14 @@ _HOMES = {
     "allocate": "optimise.allocation",
     "answer_questions": "whatif.files",
     "attribute": "analysis.attribution",
+    "calls": "cycles.calls",
     "compare": "analysis.compare",
     "compare_revaluation": "analysis.revaluation",
     "conversion_factor": "instruments.conversion",
     "deliverable_basket": "io.baskets",
     "explain": "analysis.explain",
     "price_from_yield": "instruments.treasury",
+    "programme_off": "analysis.programme_off",
     "read_market": "io.market",
     "read_markets": "io.market",
     "read_policy": "policies",
@@ -79,6 +85,7 @@ __all__ = [
     "Allocation",
     "Attribution",
     "Book",
+    "Calls",
     "Cube",
     "Day",
     "Explanation",
@@ -86,6 +93,7 @@ __all__ = [
     "Ledger",
     "Market",
     "Measure",
+    "ProgrammeOff",
     "RateWarning",
     "ReverseStress",
     "RunResult",
@@ -93,12 +101,14 @@ __all__ = [
     "allocate",
     "answer_questions",
     "attribute",
+    "calls",
     "compare",
     "compare_revaluation",
     "conversion_factor",
     "deliverable_basket",
     "explain",
     "price_from_yield",
+    "programme_off",
     "read_market",
     "read_markets",
     "read_policy",

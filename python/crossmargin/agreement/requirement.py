@@ -128,6 +128,28 @@ def require(
     return Requirements(**money)
 
 
+def ordinary(margin: CcpMargin, charges: list[Charged], accounts: int) -> Amount:
+    """Return what one clearing house would require without the programme.
+
+    Parameters
+    ----------
+    margin : CcpMargin
+        [G x 5]; the first A groups are the accounts.
+    charges : list of Charged
+        On top of V.
+    accounts : int
+        Number of accounts A.
+
+    Returns
+    -------
+    Amount
+        [A], of the accounts' positions at their own firms.
+    """
+    unknown = margin.unknown[:accounts, ALL]
+    owed = rule.due(margin.v[:accounts, ALL], unknown)
+    return Amount(owed + _charged(charges, margin.ccp, ALL, accounts), ~unknown)
+
+
 def _by_account(group_account: Integer, accounts: int, cents: Integer, known: Mask) -> Amount:
     """Return the amounts of the groups, summed by account, [A]."""
     total = np.zeros(accounts, dtype=np.int64)

@@ -76,7 +76,9 @@ def note_side(table: pa.Table, extra_columns: Iterable[str], file: str, log: Exc
         )
 
 
-def note_repeats(table: pa.Table, schema: Schema, log: ExceptionLog) -> None:
+def note_repeats(
+    table: pa.Table, schema: Schema, log: ExceptionLog, *, what: str = "trade"
+) -> None:
     """Note the rows of an input that equal an earlier row in every known column.
 
     Parameters
@@ -87,6 +89,8 @@ def note_repeats(table: pa.Table, schema: Schema, log: ExceptionLog) -> None:
         Its columns.
     log : ExceptionLog
         Takes one note: on some rows, or on a file in which every row appears more than once.
+    what : str
+        What a row is.
     """
     cell, size = np.zeros(len(table), np.int64), 1
     for column in schema.columns:
@@ -112,7 +116,7 @@ def note_repeats(table: pa.Table, schema: Schema, log: ExceptionLog) -> None:
     shown = ", ".join(str(number) for number in row[:SHOWN])
     message = (
         f"{row.size:,} rows equal an earlier one in every column (rows {shown}"
-        f"{', ...' if row.size > SHOWN else ''}); each is counted as a trade of its own"
+        f"{', ...' if row.size > SHOWN else ''}); each is counted as a {what} of its own"
     )
     log.add("ROWS_REPEATED", file=schema.name, message=message)
 

@@ -8,6 +8,7 @@ from typing import Literal
 import pyarrow as pa
 
 from crossmargin.columns import TEXT
+from crossmargin.conventions import CME, FICC
 from crossmargin.instruments.contracts import roots
 from crossmargin.market.curve import TENORS
 
@@ -270,9 +271,55 @@ ACCOUNTS = Schema(
             high=1e13,
             meaning="USD; see multiplier.",
         ),
+        Column(
+            "risk_profile",
+            "choice",
+            code="ACCOUNT_INVALID",
+            choices=("standard", "heightened"),
+            default="standard",
+            meaning="For calls: of a `heightened` account more is collected than CME requires.",
+        ),
+        Column(
+            "house_model",
+            "flag",
+            code="ACCOUNT_INVALID",
+            default=False,
+            meaning="For calls: whether the margin of the policy's `house_model` is collected "
+            "where it is more.",
+        ),
     ),
     account="account",
     keep_extra=True,
+)
+
+DEPOSITS = Schema(
+    "deposits",
+    (
+        Column(
+            "account",
+            code="ACCOUNT_UNKNOWN",
+            required=True,
+            meaning="As in accounts. One without a row has nothing on deposit.",
+        ),
+        Column(
+            "ccp",
+            "choice",
+            code="CCP_UNKNOWN",
+            required=True,
+            choices=(FICC, CME),
+            meaning="The clearing house whose margin the deposit is held for.",
+        ),
+        Column(
+            "value",
+            "number",
+            code="VALUE_INVALID",
+            required=True,
+            low=0.0,
+            high=1e13,
+            meaning="USD, after haircuts. Rows of one account and clearing house add up.",
+        ),
+    ),
+    account="account",
 )
 
 FIRMS = Schema(

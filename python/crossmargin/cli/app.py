@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from crossmargin.cli.attribute import attribute
+from crossmargin.cli.calls import calls
 from crossmargin.cli.check import check
 from crossmargin.cli.compare import compare
 from crossmargin.cli.exits import UNUSABLE, complain
@@ -18,6 +19,7 @@ from crossmargin.cli.ledger import ledger
 from crossmargin.cli.optimise import optimise
 from crossmargin.cli.output import print_line
 from crossmargin.cli.policy import policies
+from crossmargin.cli.programme_off import programme_off
 from crossmargin.cli.reverse_stress import reverse_stress
 from crossmargin.cli.run import run
 from crossmargin.cli.sample import sample
@@ -71,7 +73,8 @@ def options(
 
 for subcommand in (
     *(run, check, sample, compare),
-    *(explain, whatif, optimise, attribute, reverse_stress, ledger),
+    *(explain, whatif, optimise, attribute, reverse_stress),
+    *(calls, programme_off, ledger),
 ):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)

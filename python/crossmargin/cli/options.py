@@ -125,6 +125,13 @@ ObservedMarginsFile = Annotated[
         "model's; a policy may scale the model to them."
     ),
 ]
+DepositsFile = Annotated[
+    Path | None,
+    _input(
+        "account, ccp (FICC, CME), value (USD after haircuts): what is on deposit. An account "
+        "without a row has nothing on deposit."
+    ),
+]
 Cycle = Annotated[str, typer.Option(help="Margin cycle of the day: ITD, EOD, EODXM or CUR.")]
 ColumnsFile = Annotated[
     Path | None,

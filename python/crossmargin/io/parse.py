@@ -315,7 +315,13 @@ def _report(
 
 def _filled(column: Column, cells: Cells | None, count: int) -> pa.Array:
     value = pa.nulls(count, ARROW_TYPE[column.kind]) if cells is None else cells.value
-    return value if column.default is None else value.fill_null(columns.scalar(column.default))
+    if column.default is None:
+        return value
+    default = columns.scalar(column.default)
+    if not pa.types.is_dictionary(value.type):
+        return value.fill_null(default)
+    # Arrow fills a dictionary with a scalar of its own type only, and imports pandas to make one.
+    return columns.plain(value).fill_null(default).dictionary_encode()
 
 
 def _carried(kind: pa.DataType) -> bool:

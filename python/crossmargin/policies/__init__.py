@@ -16,6 +16,7 @@ from crossmargin.policies.sections.cme import (
     ObservedMarginRules,
 )
 from crossmargin.policies.sections.common import MaturityGroup
+from crossmargin.policies.sections.customers import CustomerRules, HouseModelRules
 from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
@@ -34,10 +35,12 @@ __all__ = [
     "CmeCorrelation",
     "CmeEquivalents",
     "CmeFloor",
+    "CustomerRules",
     "Eligibility",
     "Ficc",
     "HaircutRules",
     "HigherOfRules",
+    "HouseModelRules",
     "MaturityGroup",
     "ObservedMarginRules",
     "Parameter",

@@ -26,6 +26,7 @@ INPUTS = (
     schemas.FIXINGS,
     schemas.VOLUMES,
     schemas.OBSERVED_MARGINS,
+    schemas.DEPOSITS,
     schemas.QUESTIONS,
 )
 """The input tables that are described column by column."""
@@ -96,7 +97,10 @@ def _required(column: schemas.Column) -> str:
         return "the column" if column.may_be_blank else "yes"
     if column.default is None:
         return "no"
-    return "no" if column.default is False else f"no: {column.default:g}"
+    if column.default is False:
+        return "no"
+    default = column.default
+    return f"no: `{default}`" if isinstance(default, str) else f"no: {default:g}"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from crossmargin.policies.sections.cme import (
     ObservedMarginRules,
 )
 from crossmargin.policies.sections.common import Section
+from crossmargin.policies.sections.customers import CustomerRules, HouseModelRules
 from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
@@ -51,6 +52,8 @@ _ALL: tuple[type[Section], ...] = (
     BacktestingRules,
     HigherOfRules,
     BasketRules,
+    CustomerRules,
+    HouseModelRules,
 )
 SECTIONS = {section.table: section for section in _ALL}
 """All tables by name, in the order in which a policy is shown."""

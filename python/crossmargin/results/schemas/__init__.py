@@ -10,6 +10,7 @@ from crossmargin.results.schemas.attribution import (
     ATTRIBUTION_POSITIONS,
     ATTRIBUTION_SCENARIOS,
 )
+from crossmargin.results.schemas.calls import CALL_TABLES
 from crossmargin.results.schemas.compare import COMPARE, REVALUATION
 from crossmargin.results.schemas.explain import EXPLAINED
 from crossmargin.results.schemas.ledger import LEDGER_TABLES
@@ -29,6 +30,7 @@ SCHEMAS = (
     REVALUATION,
     *EXPLAINED,
     *ALLOCATION_TABLES,
+    *CALL_TABLES,
     ATTRIBUTION_BOOK,
     ATTRIBUTION_ACCOUNTS,
     ATTRIBUTION,
