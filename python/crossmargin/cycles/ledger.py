@@ -566,8 +566,7 @@ def _verify_table(
     strange = [record for record, _ in counted if not described.get(record)]
     if strange:
         raise InputError(f"{path}: {name} has rows that no record knows")
-    names = ", ".join(f'"{column.name}"' for column in KEPT[name].columns)
-    query = f"SELECT {names} FROM {name} WHERE record = ? ORDER BY rowid"
+    query = f"SELECT * EXCLUDE (record) FROM {name} WHERE record = ? ORDER BY rowid"
     for record, said in described.items():
         if said is not None:
             table = to_arrow(connection, query, [record])
