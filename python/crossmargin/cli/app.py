@@ -16,6 +16,7 @@ from crossmargin.cli.compare import compare
 from crossmargin.cli.day import day
 from crossmargin.cli.exits import UNUSABLE, complain
 from crossmargin.cli.explain import explain
+from crossmargin.cli.ledger import ledger
 from crossmargin.cli.optimise import optimise
 from crossmargin.cli.output import print_line
 from crossmargin.cli.policy import policies
@@ -77,6 +78,7 @@ for subcommand in (
     *(run, check, sample, compare),
     *(explain, whatif, optimise, attribute, reverse_stress),
     *(day, calls, programme_off, upcoming, reconcile),
+    *(calls, programme_off, ledger),
 ):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)

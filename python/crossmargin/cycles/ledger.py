@@ -119,7 +119,7 @@ class Ledger:
         kept = {name: kept_table(name, table) for name, table in (tables or {}).items()}
         content = _content(step, kept)
         with self._file.writing() as connection:
-            before = _steps_of(connection)
+            before = self._steps_of(connection)
             for there in before:
                 if _key(there) == (step.day, step.cycle, step.run, step.step):
                     self._check_same(step, there, content)
@@ -151,7 +151,7 @@ class Ledger:
         cycle : str or sequence of str, optional
         """
         with self._file.reading() as connection:
-            rows = _chosen(_steps_of(connection), day, cycle)
+            rows = _chosen(self._steps_of(connection), day, cycle)
         return Table(_as_table(LEDGER_STEPS, rows))
 
     def calls(
@@ -213,7 +213,9 @@ class Ledger:
             As in `calls`.
         """
         with self._file.reading() as connection:
-            steps = [row for row in _chosen(_steps_of(connection), day, "EODXM") if row["adjusts"]]
+            steps = [
+                row for row in _chosen(self._steps_of(connection), day, "EODXM") if row["adjusts"]
+            ]
             table = _differences(connection, [row["record"] for row in steps], account, customer)
         return _with_steps(ADJUSTMENTS, table, steps)
 
@@ -234,7 +236,7 @@ class Ledger:
         with self._file.reading() as connection:
             steps = [
                 row
-                for row in _chosen(_steps_of(connection), None, None)
+                for row in _chosen(self._steps_of(connection), None, None)
                 if place_of(row)[: len(limit)] < limit and not row["late"]
             ]
             table = _last_rates(connection, [row["record"] for row in steps])
@@ -246,35 +248,41 @@ class Ledger:
         return Table(LAST_GOOD.table({name: table[name] for name in table.column_names}))
 
     def verify(self) -> str:
-        """Check every record against its hash and the one before it, and every table.
+        """Check every table against the hash in its record, and every record against its own.
 
         Returns
         -------
         str
-            The hash of the last record, empty if there is none. Keep it elsewhere: records cut off
-            at the end leave a ledger that is whole.
+            The hash of the last record, empty if there is none. Kept elsewhere, it also shows
+            whether records were cut off at the end.
 
         Raises
         ------
         InputError
             Something is not as it was recorded.
         """
-        last = ""
         with self._file.reading() as connection:
-            steps = _steps_of(connection)
-            for number, row in enumerate(steps, start=1):
-                sound = (row["record"], row["hash_before"]) == (number, last)
-                if not sound or row["hash"] != record_hash(row):
-                    raise InputError(f"{self.path}: record {number} is not as it was recorded")
-                last = row["hash"]
+            steps = self._steps_of(connection)
             for name in KEPT:
                 _verify_table(connection, name, steps, self.path)
-        return last
+        return steps[-1]["hash"] if steps else ""
+
+    def _steps_of(self, connection: Any) -> list[dict[str, Any]]:
+        """Return all records of steps in the order of recording; refuse any that was changed."""
+        table = to_arrow(connection, f"SELECT {', '.join(STEPS)} FROM steps ORDER BY record")
+        rows: list[dict[str, Any]] = table.to_pylist()
+        last = ""
+        for number, row in enumerate(rows, start=1):
+            sound = (row["record"], row["hash_before"]) == (number, last)
+            if not sound or row["hash"] != record_hash(row):
+                raise InputError(f"{self.path}: record {number} is not as it was recorded")
+            last = row["hash"]
+        return rows
 
     def _rows(self, name: str, schema: Schema, day: Any, cycle: Names, **wanted: Names) -> Table:
         """Return rows of a kept table with what their steps say."""
         with self._file.reading() as connection:
-            steps = _chosen(_steps_of(connection), day, cycle)
+            steps = _chosen(self._steps_of(connection), day, cycle)
             table = _selected(connection, name, [row["record"] for row in steps], wanted)
             if name == "calls":
                 some = any(names is not None for names in wanted.values())
@@ -395,7 +403,7 @@ def _row(
 def record_hash(row: Mapping[str, Any]) -> str:
     """Return the hash of a record: of all its columns but the hash itself."""
     said = {name: row[name] for name in STEPS if name != "hash"}
-    return hash_of(as_json({**said, "day": row["day"].isoformat()}))
+    return hash_of(as_json({**said, "day": str(row["day"])}))
 
 
 def _adjusted(step: Step, before: Sequence[Mapping[str, Any]]) -> int | None:
@@ -412,13 +420,6 @@ def _adjusted(step: Step, before: Sequence[Mapping[str, Any]]) -> int | None:
 
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return row["day"], row["cycle"], row["run"], row["step"]
-
-
-def _steps_of(connection: Any) -> list[dict[str, Any]]:
-    """Return all records of steps in the order of recording."""
-    table = to_arrow(connection, f"SELECT {', '.join(STEPS)} FROM steps ORDER BY record")
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
 
 
 def _chosen(steps: list[dict[str, Any]], day: Any, cycle: Names) -> list[dict[str, Any]]:
@@ -565,8 +566,7 @@ def _verify_table(
     strange = [record for record, _ in counted if not described.get(record)]
     if strange:
         raise InputError(f"{path}: {name} has rows that no record knows")
-    names = ", ".join(f'"{column.name}"' for column in KEPT[name].columns)
-    query = f"SELECT {names} FROM {name} WHERE record = ? ORDER BY rowid"
+    query = f"SELECT * EXCLUDE (record) FROM {name} WHERE record = ? ORDER BY rowid"
     for record, said in described.items():
         if said is not None:
             table = to_arrow(connection, query, [record])

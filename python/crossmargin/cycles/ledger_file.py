@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -29,8 +30,9 @@ from crossmargin.io.replace import recover, replacing
 from crossmargin.results.schema import DATE, FLAG, NUMBER, TEXT, WHOLE
 from crossmargin.results.schemas.ledger import KEPT
 from crossmargin.results.table import MONEY
+from crossmargin.version import __version__
 
-FORMAT, VERSION = "crossmargin ledger", 1
+FORMAT = "crossmargin ledger"
 CENTS = pa.decimal128(18, 2)
 """An amount in the file: the most digits that DuckDB holds in 64 bits."""
 SQL_TYPE = {
@@ -90,14 +92,19 @@ class LedgerFile:
     """
 
     def __init__(self, path: str | Path, *, write: bool) -> None:
-        self.path = Path(os.path.realpath(Path(path).expanduser()))
+        try:
+            self.path = Path(os.path.realpath(Path(path).expanduser()))
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InputError(f"{path}: the path cannot be followed: {error}") from None
         self.duckdb = _duckdb()
         self._lock: int | None = None
         if write:
+            if os.path.lexists(self.path):
+                _check(self.path)
             self._lock = _claim(self.path)
-            if not os.path.lexists(self.path):
-                self._create()
         try:
+            if write and not os.path.lexists(self.path):
+                self._create()
             with self.reading():
                 pass
         except BaseException:
@@ -161,17 +168,18 @@ class LedgerFile:
             time.sleep(0.02)
 
     def _check_format(self, connection: Any) -> None:
-        """Refuse a database that is no ledger, or that of another version."""
+        """Refuse a database that is no ledger, or one of another version."""
         try:
-            found = connection.execute("SELECT format, version FROM main.ledger").fetchall()
+            query = "SELECT format, columns, version FROM main.ledger"
+            found = connection.execute(query).fetchall()
         except self.duckdb.ProgrammingError:
+            found = []
+        if len(found) != 1 or found[0][0] != FORMAT:
+            raise InputError(f"{self.path}: is no ledger of crossmargin; give another file")
+        if found[0][1] != _columns_hash():
             raise InputError(
-                f"{self.path}: is no ledger of crossmargin; give another file"
-            ) from None
-        if found != [(FORMAT, VERSION)]:
-            raise InputError(
-                f"{self.path}: a ledger of version {VERSION} expected; use the crossmargin that "
-                "wrote it"
+                f"{self.path}: is a ledger of crossmargin {found[0][2]}, with other columns than "
+                "this version's; read it with that one, and record to a new file"
             )
 
     def _create(self) -> None:
@@ -184,8 +192,11 @@ class LedgerFile:
                 contextlib.closing(self.duckdb.connect(str(fresh), config=SETTINGS)) as made,
             ):
                 made.execute("BEGIN")
-                for statement in _statements():
+                for statement in _tables():
                     made.execute(statement)
+                made.execute("CREATE TABLE ledger (format TEXT, columns TEXT, version TEXT)")
+                about = [FORMAT, _columns_hash(), __version__]
+                made.execute("INSERT INTO ledger VALUES (?, ?, ?)", about)
                 made.execute("COMMIT")
         except (OSError, self.duckdb.Error) as error:
             raise InputError(f"{self.path}: a ledger cannot be made there: {error}") from error
@@ -197,14 +208,17 @@ def to_arrow(connection: Any, query: str, parameters: list[Any] | None = None) -
     return table
 
 
-def _statements() -> Iterator[str]:
-    """Yield what makes the tables of an empty ledger."""
-    yield "CREATE TABLE ledger (format VARCHAR, version BIGINT)"
-    yield f"INSERT INTO ledger VALUES ('{FORMAT}', {VERSION})"
+def _tables() -> Iterator[str]:
+    """Yield what makes the tables of records."""
     yield f"CREATE TABLE steps ({', '.join(f'{name} {kind}' for name, kind in STEPS.items())})"
     for name, schema in KEPT.items():
         columns = (f'"{column.name}" {SQL_TYPE[column.type]}' for column in schema.columns)
         yield f"CREATE TABLE {name} (record BIGINT, {', '.join(columns)})"
+
+
+def _columns_hash() -> str:
+    """Return a hash of all tables' columns and their types."""
+    return hashlib.sha256("\n".join(_tables()).encode()).hexdigest()
 
 
 def _duckdb() -> Any:

@@ -15,6 +15,7 @@ from crossmargin.results.schemas.compare import COMPARE, REVALUATION
 from crossmargin.results.schemas.explain import EXPLAINED
 from crossmargin.results.schemas.fallback import FALLBACK_TABLE
 from crossmargin.results.schemas.reconcile import RECONCILIATION_TABLES
+from crossmargin.results.schemas.ledger import LEDGER_TABLES
 from crossmargin.results.schemas.replay import REPLAY
 from crossmargin.results.schemas.run import RUN_TABLES
 from crossmargin.results.schemas.stress import STRESS_COMPONENTS, STRESS_MOVES, STRESS_SCENARIOS
@@ -45,5 +46,6 @@ SCHEMAS = (
     STRESS_COMPONENTS,
     UPCOMING_EVENTS,
     UPCOMING_COSTS,
+    *LEDGER_TABLES,
 )
 """Every result table."""

@@ -6,38 +6,10 @@ from dataclasses import replace
 
 from crossmargin.results.schema import DATE, TEXT, WHOLE, Column, Schema
 from crossmargin.results.schemas.allocation import BOOKINGS, TRANSFERS
+from crossmargin.results.schemas.calls import CALLS
 from crossmargin.results.schemas.run import ACCOUNTS
 from crossmargin.results.schemas.shared import ACCOUNT, amount
 from crossmargin.results.table import MONEY
-
-_UNKNOWN = "a requirement of the account, or what it has on deposit, is unknown"
-
-CALLS_KEPT = Schema(
-    "calls_kept",
-    (
-        ACCOUNT,
-        *(ACCOUNTS[name] for name in ("customer", "origin", "clearing_firm")),
-        amount("required_ficc", "What FICC requires of the account.", _UNKNOWN),
-        amount("required_cme", "What CME requires of it.", _UNKNOWN),
-        amount("required_other_ccps", "What the other clearing houses require.", _UNKNOWN),
-        amount("heightened_addition", "Added for a heightened risk profile.", _UNKNOWN),
-        amount("house_margin", "By the firm's own model.", "the account is not under it"),
-        amount("collected", "What the firm collects.", _UNKNOWN),
-        Column("collected_by", TEXT, "The term that decides `collected`.", null=_UNKNOWN),
-        amount("deposit_ficc", "On deposit for FICC.", _UNKNOWN),
-        amount("deposit_cme", "On deposit for CME.", _UNKNOWN),
-        amount("deposits", "On deposit in all.", _UNKNOWN),
-        amount("excess_ficc", "`deposit_ficc` - `required_ficc`.", _UNKNOWN),
-        amount("excess_cme", "`deposit_cme` - `required_cme`.", _UNKNOWN),
-        amount("excess", "`deposits` - `collected`.", _UNKNOWN),
-        amount("call", "What is called.", _UNKNOWN),
-        amount("call_ficc", "What is short at FICC.", _UNKNOWN),
-        amount("call_cme", "What is short at CME.", _UNKNOWN),
-        amount("withdrawable", "What may be withdrawn.", _UNKNOWN),
-        amount("withdrawable_ficc", "Of the deposit for FICC.", _UNKNOWN),
-        amount("withdrawable_cme", "Of the deposit for CME.", _UNKNOWN),
-    ),
-)
 
 _LEFT_OUT = ("unused_saving", "saving_is_upper_bound", "spread_risk", "ficc_role")
 SAVINGS_KEPT = Schema(
@@ -45,7 +17,7 @@ SAVINGS_KEPT = Schema(
 )
 
 KEPT = {
-    "calls": CALLS_KEPT,
+    "calls": CALLS,
     "savings": SAVINGS_KEPT,
     "transfers": TRANSFERS,
     "bookings": BOOKINGS,
@@ -93,13 +65,13 @@ LEDGER_STEPS = Schema(
 
 CHANGED = ("required_ficc", "required_cme", "collected", "call")
 """The figures of a call that its row also gives as an adjustment of `EOD`."""
-_NOTHING_TO_ADJUST = "it adjusts no record, or either figure is unknown"
+NOTHING_TO_ADJUST = "it adjusts no record, or either figure is unknown"
 
 LEDGER_CALLS = Schema(
     "ledger_calls",
     (
         *_RECORD,
-        *CALLS_KEPT.columns,
+        *CALLS.columns,
         Column(
             "adjusts",
             WHOLE,
@@ -107,8 +79,10 @@ LEDGER_CALLS = Schema(
             null="it adjusts none, or the account is not in that record",
         ),
         *(
-            amount(f"{name}_change", f"`{name}` less that of the record it adjusts.", null)
-            for name, null in zip(CHANGED, [_NOTHING_TO_ADJUST] * len(CHANGED), strict=True)
+            amount(
+                f"{name}_change", f"`{name}` less that of the record it adjusts.", NOTHING_TO_ADJUST
+            )
+            for name in CHANGED
         ),
         *_UNDER,
     ),
@@ -129,7 +103,7 @@ LAST_GOOD = Schema(
     ),
 )
 
-FIGURES = tuple(column.name for column in CALLS_KEPT.columns if column.type == MONEY)
+FIGURES = tuple(column.name for column in CALLS.columns if column.type == MONEY)
 """The amounts of a call."""
 ADJUSTMENTS = Schema(
     "ledger_adjustments",
