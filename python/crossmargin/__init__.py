@@ -10,13 +10,16 @@ if TYPE_CHECKING:
     from crossmargin.analysis.attribution import Attribution, attribute
     from crossmargin.analysis.compare import compare
     from crossmargin.analysis.explain import Explanation, explain
+    from crossmargin.analysis.reconcile import Reconciliation, reconcile
     from crossmargin.analysis.replay import Day, replay
     from crossmargin.analysis.revaluation import compare_revaluation
     from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
+    from crossmargin.calculation.offset_rates import with_offset_rates
     from crossmargin.calculation.rebuild import rebuild_run
     from crossmargin.calculation.result import RunResult
     from crossmargin.calculation.run import rerun, run
     from crossmargin.calculation.store import read_run, write_run
+    from crossmargin.cycles.fallback import apply_fallback, fallbacks
     from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
     from crossmargin.exceptions import InputWarning
     from crossmargin.instruments.conversion import conversion_factor
@@ -42,23 +45,27 @@ _HOMES = {
     "Market": "market",
     "Measure": "engine",
     "RateWarning": "market.rates",
+    "Reconciliation": "analysis.reconcile",
     "ReverseStress": "analysis.reverse_stress",
     "RunResult": "calculation.result",
     "Session": "whatif.session",
     "allocate": "optimise.allocation",
     "answer_questions": "whatif.files",
+    "apply_fallback": "cycles.fallback",
     "attribute": "analysis.attribution",
     "compare": "analysis.compare",
     "compare_revaluation": "analysis.revaluation",
     "conversion_factor": "instruments.conversion",
     "deliverable_basket": "io.baskets",
     "explain": "analysis.explain",
+    "fallbacks": "cycles.fallback",
     "price_from_yield": "instruments.treasury",
     "read_market": "io.market",
     "read_markets": "io.market",
     "read_policy": "policies",
     "read_run": "calculation.store",
     "rebuild_run": "calculation.rebuild",
+    "reconcile": "analysis.reconcile",
     "replay": "analysis.replay",
     "rerun": "calculation.run",
     "reverse_stress": "analysis.reverse_stress",
@@ -67,6 +74,7 @@ _HOMES = {
     "segment_tails": "engine",
     "segment_tails_batches": "engine",
     "tails": "engine",
+    "with_offset_rates": "calculation.offset_rates",
     "write_run": "calculation.store",
     "yield_from_price": "instruments.treasury",
 }
@@ -84,23 +92,27 @@ __all__ = [
     "Market",
     "Measure",
     "RateWarning",
+    "Reconciliation",
     "ReverseStress",
     "RunResult",
     "Session",
     "allocate",
     "answer_questions",
+    "apply_fallback",
     "attribute",
     "compare",
     "compare_revaluation",
     "conversion_factor",
     "deliverable_basket",
     "explain",
+    "fallbacks",
     "price_from_yield",
     "read_market",
     "read_markets",
     "read_policy",
     "read_run",
     "rebuild_run",
+    "reconcile",
     "replay",
     "rerun",
     "reverse_stress",
@@ -109,6 +121,7 @@ __all__ = [
     "segment_tails",
     "segment_tails_batches",
     "tails",
+    "with_offset_rates",
     "write_run",
     "yield_from_price",
 ]

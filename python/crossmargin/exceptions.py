@@ -116,6 +116,7 @@ CODES: dict[str, Code] = {
     "READ_AS": Code("note", "how an unusual file was read"),
     "NAME_RESOLVED": Code("note", "an instrument's name was written in another way"),
     "RATE_SUSPICIOUS": Code("note", "a rate looks like a decimal; percent is expected"),
+    "COLUMNS_NOT_READ": Code("note", "columns of a report that have no meaning here"),
     "COLUMN_NAME_NEAR": Code("note", "an unknown column has a name close to a known one"),
 }
 """Every code a row of the exceptions table can have."""

@@ -137,7 +137,7 @@ def write_run(result: RunResult, out: str | Path) -> Path:
     """
     if not isinstance(result, RunResult):
         raise TypeError(f"result: a run, from xm.run(...), expected, got {result!r:.60}")
-    stages = stages_of(result)
+    stages = stages_of(result, given_rates=True)
     written = (getattr(stages, name) for name in _WRITTEN)
     market = stages.models.market
     moved = None if market is stages.parsed.market else market

@@ -17,6 +17,7 @@ from crossmargin.cli.explain import explain
 from crossmargin.cli.optimise import optimise
 from crossmargin.cli.output import print_line
 from crossmargin.cli.policy import policies
+from crossmargin.cli.reconcile import reconcile
 from crossmargin.cli.reverse_stress import reverse_stress
 from crossmargin.cli.run import run
 from crossmargin.cli.sample import sample
@@ -71,6 +72,7 @@ def options(
 for subcommand in (
     *(run, check, sample, compare),
     *(explain, whatif, optimise, attribute, reverse_stress),
+    reconcile,
 ):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)

@@ -30,7 +30,13 @@ from crossmargin.results.schema import SCHEMA_VERSION
 
 MANIFEST = "manifest.json"
 RESULTS, ALLOCATION = "crossmargin results", "crossmargin allocation"
+RECONCILIATION = "crossmargin reconciliation"
 """What a directory of ours may hold, as its manifest says; each is replaced by its like only."""
+_EARLIER = {
+    RESULTS: "of earlier results",
+    ALLOCATION: "of an earlier allocation",
+    RECONCILIATION: "of an earlier reconciliation",
+}
 MAX_MANIFEST = 64 << 20
 """Bytes; a manifest of ours has some thousands."""
 FORMULA = "^[=+@\t\r\n-]"
@@ -64,7 +70,7 @@ def write_results(
         Other files beside the tables, by name: their bytes, or what makes them while the tables are
         written.
     what
-        `RESULTS` or `ALLOCATION`.
+        `RESULTS`, `ALLOCATION` or `RECONCILIATION`.
 
     Returns
     -------
@@ -265,7 +271,7 @@ def check_target(out: str | Path, what: str = RESULTS) -> None:
     out
         The directory.
     what
-        `RESULTS` or `ALLOCATION`.
+        `RESULTS`, `ALLOCATION` or `RECONCILIATION`.
 
     Raises
     ------
@@ -274,8 +280,7 @@ def check_target(out: str | Path, what: str = RESULTS) -> None:
         anything that we did not write, or something of ours of another kind.
     """
     target = _located(out)
-    like = "of earlier results" if what == RESULTS else "of an earlier allocation"
-    advice = f"give a new directory, or one {like}"
+    advice = f"give a new directory, or one {_EARLIER[what]}"
     try:
         if _is_mount(target):
             raise InputError(
@@ -294,7 +299,7 @@ def check_target(out: str | Path, what: str = RESULTS) -> None:
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise InputError(f"{folder}: cannot be written to; {advice}")
         rehearse(above / target.name)
-        for other in {RESULTS, ALLOCATION} - {what}:
+        for other in _EARLIER.keys() - {what}:
             if _manifest(target, other) is not None:
                 raise InputError(f"{target}: holds {other}, which would be replaced; {advice}")
         foreign = _foreign(target, what) if there else []

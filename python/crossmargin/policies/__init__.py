@@ -16,7 +16,7 @@ from crossmargin.policies.sections.cme import (
     ObservedMarginRules,
 )
 from crossmargin.policies.sections.common import MaturityGroup
-from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
+from crossmargin.policies.sections.cycles import BacktestingRules, FallbackRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
@@ -35,6 +35,7 @@ __all__ = [
     "CmeEquivalents",
     "CmeFloor",
     "Eligibility",
+    "FallbackRules",
     "Ficc",
     "HaircutRules",
     "HigherOfRules",

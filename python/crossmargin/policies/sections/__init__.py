@@ -20,7 +20,7 @@ from crossmargin.policies.sections.cme import (
     ObservedMarginRules,
 )
 from crossmargin.policies.sections.common import Section
-from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
+from crossmargin.policies.sections.cycles import BacktestingRules, FallbackRules, HigherOfRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
@@ -50,6 +50,7 @@ _ALL: tuple[type[Section], ...] = (
     *charges.SECTIONS,
     BacktestingRules,
     HigherOfRules,
+    FallbackRules,
     BasketRules,
 )
 SECTIONS = {section.table: section for section in _ALL}

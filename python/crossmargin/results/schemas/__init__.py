@@ -12,6 +12,8 @@ from crossmargin.results.schemas.attribution import (
 )
 from crossmargin.results.schemas.compare import COMPARE, REVALUATION
 from crossmargin.results.schemas.explain import EXPLAINED
+from crossmargin.results.schemas.fallback import FALLBACK_TABLE
+from crossmargin.results.schemas.reconcile import RECONCILIATION_TABLES
 from crossmargin.results.schemas.replay import REPLAY
 from crossmargin.results.schemas.run import RUN_TABLES
 from crossmargin.results.schemas.stress import STRESS_COMPONENTS, STRESS_MOVES, STRESS_SCENARIOS
@@ -28,6 +30,8 @@ SCHEMAS = (
     REVALUATION,
     *EXPLAINED,
     *ALLOCATION_TABLES,
+    FALLBACK_TABLE,
+    *RECONCILIATION_TABLES,
     ATTRIBUTION_BOOK,
     ATTRIBUTION_ACCOUNTS,
     ATTRIBUTION,

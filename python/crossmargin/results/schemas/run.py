@@ -56,7 +56,7 @@ ACCOUNTS = Schema(
             "unused_saving",
             "At least so much less would be due with other futures in the cross-margin account: by "
             "the best of a few simple choices. `crossmargin optimise` searches for the best.",
-            f"{ANY_UNPRICED}, or rows are rejected",
+            f"{ANY_UNPRICED}, rows are rejected, or the offset rate was given",
             evidence="ours",
         ),
         *CAVEATS,
