@@ -11,6 +11,7 @@ from crossmargin.results.schemas.attribution import (
     ATTRIBUTION_SCENARIOS,
 )
 from crossmargin.results.schemas.compare import COMPARE, REVALUATION
+from crossmargin.results.schemas.cycle import CYCLE_FILES
 from crossmargin.results.schemas.explain import EXPLAINED
 from crossmargin.results.schemas.fallback import FALLBACK_TABLE
 from crossmargin.results.schemas.reconcile import RECONCILIATION_TABLES
@@ -30,6 +31,7 @@ SCHEMAS = (
     REVALUATION,
     *EXPLAINED,
     *ALLOCATION_TABLES,
+    *CYCLE_FILES,
     FALLBACK_TABLE,
     *RECONCILIATION_TABLES,
     ATTRIBUTION_BOOK,
