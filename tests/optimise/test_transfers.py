@@ -193,18 +193,21 @@ def test_fixml_says_each_transfer_by_two_sides() -> None:
     cycle = root.find("cycle")
     assert cycle is not None
     assert cycle.attrib == {"date": "2026-06-10", "code": "EOD"}
-    first, second = root.iter("TrdCaptRpt")
+    first, second = root.iter("{*}TrdCaptRpt")
     assert first.attrib["LastQty"] == "5"
     assert first.attrib["TrdTyp"] == "3"
     assert first.attrib["RptID"] != second.attrib["RptID"]
-    instrument = second.find("Instrmt")
+    instrument = second.find("{*}Instrmt")
     assert instrument is not None
-    assert instrument.attrib == {"Sym": "SR3H27", "ID": "SR3", "SecTyp": "FUT", "MMY": "202703"}
+    assert instrument.attrib == {
+        **{"Sym": "SR3H27", "ID": "SR3", "Src": "8"},
+        **{"SecTyp": "FUT", "MMY": "202703"},
+    }
     sides = [
         (side.attrib["Side"], party.attrib["ID"], sub.attrib["ID"])
-        for side in first.findall("RptSide")
-        for party in side.findall("Pty")
-        for sub in party.findall("Sub")
+        for side in first.findall("{*}RptSide")
+        for party in side.findall("{*}Pty")
+        for sub in party.findall("{*}Sub")
     ]
     assert sides == [("2", "A", "CROSS_MARGIN"), ("1", "A", "ORDINARY")]
 
@@ -212,7 +215,7 @@ def test_fixml_says_each_transfer_by_two_sides() -> None:
 @pytest.mark.parametrize("name", ["<a>&\"'", "]]>", "Müller & Söhne", "\t", "\U0001f600"])
 def test_any_name_that_xml_can_hold_comes_back_as_it_was(name: str) -> None:
     root = ElementTree.fromstring(fixml(transfers((name, "ZNU26", 1, "in", "BUY")), MANIFEST))
-    assert {party.attrib["ID"] for party in root.iter("Pty")} == {name}
+    assert {party.attrib["ID"] for party in root.iter("{*}Pty")} == {name}
 
 
 @pytest.mark.parametrize("name", ["a\x1bb", "\x00", "\ufffe"])
@@ -236,7 +239,7 @@ def test_the_same_transfers_of_a_run_have_the_same_names() -> None:
             (other, MANIFEST),
             (one, MANIFEST | {"run_id": "2"}),
         )
-        for report in ElementTree.fromstring(fixml(table, manifest)).iter("TrdCaptRpt")
+        for report in ElementTree.fromstring(fixml(table, manifest)).iter("{*}TrdCaptRpt")
     }
     assert len(names) == 3
 
@@ -257,7 +260,7 @@ def test_files_say_the_same(found: xm.Allocation, tmp_path: Path) -> None:
     kinds = {"1": "BUY", "2": "SELL"}
     said = [
         (report.attrib["RptID"], kinds[side.attrib["Side"]], int(report.attrib["LastQty"]))
-        for report in root.iter("TrdCaptRpt")
+        for report in root.iter("{*}TrdCaptRpt")
         for side in report.iter("RptSide")
     ]
     rows = table.to_pylist()
@@ -275,7 +278,7 @@ def test_an_allocation_without_transfers_is_written_too(run: xm.RunResult, tmp_p
     assert len(nothing.transfers) == 0
     out = nothing.write(tmp_path / "out")
     assert len((out / "transfers.csv").read_text().splitlines()) == 1
-    assert list(ElementTree.parse(out / "transfers.xml").getroot().iter("TrdCaptRpt")) == []
+    assert list(ElementTree.parse(out / "transfers.xml").getroot().iter("{*}TrdCaptRpt")) == []
     assert len(nothing.trades()) == 0
 
 
