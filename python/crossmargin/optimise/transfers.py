@@ -95,7 +95,8 @@ def bookings(transfers: pa.Table, manifest: dict[str, Any]) -> pa.Table:
     both = _both(transfers)
     account_type = np.where(_crosses(len(transfers)), CROSS_MARGIN, ORDINARY)
     number = np.arange(len(both)) // 2 + 1
-    ids = [f"{transfers_id(transfers, manifest)}-{each}" for each in number]
+    name = transfers_id(transfers, manifest)
+    ids = [f"{name}-{each}" for each in number.tolist()]
     table = BOOKINGS.table(
         {
             "transfer_id": columns.text_column(ids),
