@@ -5,7 +5,7 @@ Methodology, section 9.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -245,7 +245,7 @@ class Allocation:
         """
         return Table(positions_of(self.transfers.to_arrow()))
 
-    def write(self, out: str | Path) -> Path:
+    def write(self, out: str | Path, prices: Mapping[str, float] | None = None) -> Path:
         """Write the allocation to a directory, all or nothing.
 
         There are accounts.parquet, lines.parquet, transfers.csv (a buy and a sell for each
@@ -256,6 +256,9 @@ class Allocation:
         ----------
         out : str or Path
             The directory. An earlier allocation there is replaced.
+        prices : mapping of str to float, optional
+            The exchange's settlement prices, by contract, for transfers.xml: FIXML requires a price
+            to book at. Without one it has to be filled in there.
 
         Returns
         -------
@@ -267,12 +270,14 @@ class Allocation:
         InputError
             The directory holds something else, such as results of a run, or cannot be written; or
             the name of an account has a character that XML cannot hold.
+        ValueError
+            A price is not a finite number.
         """
         tables = {"accounts": self.accounts.to_arrow(), "lines": self.lines.to_arrow()}
         transfers = self.transfers.to_arrow()
         files = {
             "transfers.csv": csv_bytes(bookings(transfers, self.manifest)),
-            "transfers.xml": fixml(transfers, self.manifest),
+            "transfers.xml": fixml(transfers, self.manifest, prices),
             "positions.csv": positions_csv(transfers),
         }
         return write_results(out, tables, self.manifest, files, what=ALLOCATION)

@@ -12,6 +12,7 @@ from crossmargin.results.schemas.attribution import (
 )
 from crossmargin.results.schemas.calls import CALL_TABLES
 from crossmargin.results.schemas.compare import COMPARE, REVALUATION
+from crossmargin.results.schemas.cycle import CYCLE_FILES
 from crossmargin.results.schemas.explain import EXPLAINED
 from crossmargin.results.schemas.fallback import FALLBACK_TABLE
 from crossmargin.results.schemas.reconcile import RECONCILIATION_TABLES
@@ -33,6 +34,7 @@ SCHEMAS = (
     REVALUATION,
     *EXPLAINED,
     *ALLOCATION_TABLES,
+    *CYCLE_FILES,
     FALLBACK_TABLE,
     *CALL_TABLES,
     *RECONCILIATION_TABLES,
