@@ -525,6 +525,8 @@ def test_command(run: xm.RunResult, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "the rates do not: another rule" in text
     assert pq.read_table(out / "offset_rates.parquet").num_rows == 7
     assert xm.read_run(applied).manifest["offset_rates"]["used"] == 4
+    assert cli.main(["compare", directory, str(applied)]) == 0
+    assert "offset rates given: observed: " in capsys.readouterr().out
     # What continues from a run refuses the applied one, with a line.
     assert cli.main(["optimise", "--results", str(applied)]) == 2
     assert "offset rates of this run were given" in capsys.readouterr().err
