@@ -271,6 +271,23 @@ def test_rounding_of_the_percentage(run_by_cubes: Callable[..., xm.RunResult]) -
     assert cells(found, "BIG")["cause"] == "OTHER_RATE"
 
 
+def test_a_small_difference_of_rates_is_no_charge(
+    run_by_cubes: Callable[..., xm.RunResult],
+) -> None:
+    ours = run_by_cubes(("BIG", 10_000_000_000, 100_000, 0), ("BOTH", 1_000_000, 10, 0))
+    rows = report(ours)
+    # 6/13 less 0.00004, under the tolerance; of 100 and 30 million it is 4,000 and 1,200 USD.
+    rows["BIG"]["AppliedPct"] = repr(600 / 13 - 0.004)
+    rows["BIG"] |= {"FICCRequirement": "53850153.85", "CMERequirement": "16155046.15"}
+    found = xm.reconcile(ours, table(rows))
+    assert component(found, "BIG", "requirement_ficc")["difference"] == pytest.approx(4000)
+    assert component(found, "BIG", "offset_rate")["is_break"] is False
+    assert cells(found, "BIG")["cause"] == "OTHER_RATE"
+    # What the rates leave over is a charge.
+    rows["BIG"]["CMERequirement"] = "16205046.15"
+    assert cells(xm.reconcile(ours, table(rows)), "BIG")["cause"] == "CHARGE_OUTSIDE"
+
+
 def test_who_is_missing(run: xm.RunResult) -> None:
     rows = report(run)
     del rows["BOTH"]
@@ -525,6 +542,8 @@ def test_command(run: xm.RunResult, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "the rates do not: another rule" in text
     assert pq.read_table(out / "offset_rates.parquet").num_rows == 7
     assert xm.read_run(applied).manifest["offset_rates"]["used"] == 4
+    assert cli.main(["compare", directory, str(applied)]) == 0
+    assert "offset rates given: observed: " in capsys.readouterr().out
     # What continues from a run refuses the applied one, with a line.
     assert cli.main(["optimise", "--results", str(applied)]) == 2
     assert "offset rates of this run were given" in capsys.readouterr().err

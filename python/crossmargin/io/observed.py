@@ -27,7 +27,7 @@ from crossmargin.instruments.identifiers import canonical_root
 from crossmargin.io.parse import ROW, describe_input, parse
 from crossmargin.io.tables import Source, read_table
 
-_MONTH = re.compile(r"(\d{4})-?(\d{2})")
+_MONTH = re.compile(r"(20[0-9]{2})-?([0-9]{2})")
 BY_ACCOUNT = (MARGIN_SAVINGS, OWN_TABLE)
 """Reports with one row an account."""
 

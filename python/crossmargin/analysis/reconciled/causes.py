@@ -199,6 +199,20 @@ def _rounding(facts: Facts) -> Mask:
     return np.asarray(within & explained & moved)
 
 
+def _other_rate(facts: Facts) -> Mask:
+    """Return where rates differ, or by less than a break and it shows in a large requirement."""
+    ours, there = facts.both("offset_rate")
+    moved = np.abs(there - ours)
+    shows, within = facts.nothing, moved > SLACK
+    for ccp, margin in (("ficc", "v_ficc_cash"), ("cme", "v_cme_futures")):
+        v, _ = facts.both(margin)
+        for name in (f"requirement_{ccp}", f"saving_{ccp}"):
+            own, seen = facts.both(name)
+            shows = shows | facts.breaks(name)
+            within &= ~facts.breaks(name) | (np.abs(seen - own) <= v * moved + facts.tolerance_usd)
+    return np.asarray(facts.breaks(*RATES) | (shows & within))
+
+
 CAUSES = (
     Cause(
         "SET_ASIDE",
@@ -267,7 +281,7 @@ CAUSES = (
     Cause(
         "OTHER_RATE",
         "the margins agree and the rates do not: another rule",
-        lambda facts: facts.breaks(*RATES),
+        _other_rate,
     ),
     Cause(
         "CHARGE_OUTSIDE",

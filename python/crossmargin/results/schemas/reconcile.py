@@ -12,7 +12,8 @@ _WHO = replace(ACCOUNT, meaning="The accounts of the run, then those that only t
 _CAUSE = Column(
     "cause",
     TEXT,
-    "The likeliest cause of the account's breaks, the first that fits; see below.",
+    "The likeliest cause of the account's breaks: the first that fits of "
+    "`crossmargin.analysis.reconciled.causes.CAUSES`.",
     null="there is no break",
 )
 _DIFFERENCE = Column(
