@@ -26,10 +26,12 @@ import pyarrow.compute as pc
 import crossmargin
 from crossmargin import columns
 from crossmargin.book.accounts import read_accounts
+from crossmargin.book.deposits import sum_deposits
 from crossmargin.book.positions import read_trades
 from crossmargin.book.schemas import (
     ACCOUNTS,
     BASIS,
+    DEPOSITS,
     FIRMS,
     FIXINGS,
     POSITIONS,
@@ -464,6 +466,12 @@ def any_array(drawn: Drawn) -> npt.NDArray[Any]:
     return np.frombuffer(drawn.take(size * dtype.itemsize), dtype)
 
 
+def deposits(rows: pa.Table, log: ExceptionLog) -> None:
+    """Add deposits up; whatever the rows say, no account has less than nothing."""
+    found = sum_deposits(rows, pa.chunked_array([["A1", "A2"]]), log)
+    assert min(*found.ficc, *found.cme) >= 0
+
+
 TABLES = (POSITIONS, ACCOUNTS, FIRMS, SECURITIES, VOLUMES, BASIS, FIXINGS, SOFR, SPREADS)
 
 TARGETS: dict[str, Target] = {
@@ -476,6 +484,7 @@ TARGETS: dict[str, Target] = {
     "securities": table(SECURITIES, securities),
     "volumes": table(VOLUMES, lambda rows, _: read_volumes(rows, as_of=AS_OF)),
     "settlements": table(SETTLEMENTS),
+    "deposits": table(DEPOSITS, deposits),
     "par_yields": par_yields,
     "basis": history("basis"),
     "fixings": history("fixings"),

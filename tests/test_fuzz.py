@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import io
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,8 @@ from crossmargin.book.schemas import (
     SECURITIES,
     SETTLEMENTS,
 )
-from crossmargin.exceptions import ExceptionLog, InputError
+from crossmargin.calculation.collected import read_deposits
+from crossmargin.exceptions import ExceptionLog, InputError, InputWarning
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.observed import read_observed
 from crossmargin.io.par_yields import read_par_yields
@@ -116,6 +118,20 @@ def read_with(schema: Any) -> Callable[[Path], object]:
 
 def read_report(path: Path) -> object:
     return read_observed(path, as_of=np.datetime64("2026-06-10"), cycle="EOD")
+DEPOSITED = pa.table(
+    {
+        "account": [*SAMPLE["accounts"]["account"].to_pylist()[:4]] * 2,
+        "ccp": ["FICC"] * 4 + ["CME"] * 4,
+        "value": ["1000.50", "0", "1e6", "2.005"] * 2,
+    }
+)
+
+
+def read_deposited(path: Path) -> object:
+    """Read deposits; what is left of a file may well look as if it had been given twice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)
+        return read_deposits(path, SAMPLE["accounts"])
 
 
 READERS: dict[str, tuple[pa.Table, Callable[[Path], object]]] = {
@@ -136,6 +152,7 @@ READERS: dict[str, tuple[pa.Table, Callable[[Path], object]]] = {
     "observed (positions)": (CUSIPS, read_report),
     "observed (equivalents)": (STAND_INS, read_report),
     "observed (our columns)": (OWN, read_report),
+    "deposits": (DEPOSITED, read_deposited),
     "cube": (CUBE, lambda path: read_cube(read_table(path, name="cube").table, name="cube")),
 }
 

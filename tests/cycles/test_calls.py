@@ -293,6 +293,30 @@ def test_the_house_model_is_collected_where_it_is_more(
     assert decided > 0
 
 
+def test_what_a_third_clearing_house_requires_is_collected_too(book: dict[str, Any]) -> None:
+    """The same cash at a clearing house that the policy adds, for two of the accounts."""
+    policy = Path(__file__).resolve().parents[2] / "docs/policies/example-third-ccp.toml"
+    rows = pa.table(book["positions"]).to_pylist()
+    taken = [row for row in rows if row["kind"] == "cash" and row["xm"]][:3]
+    more = [{**row, "ccp": "XYZ", "clearing_firm": None} for row in taken]
+    positions = pa.Table.from_pylist([{**row, "ccp": None} for row in rows] + more)
+    there = {row["account"] for row in taken}
+    run = xm.run(**{**book, "positions": positions, "policy": policy})
+    told = {row["account"]: row for row in run.accounts}
+    some = 0
+    for name, row in by_account(xm.calls(run, deposits_of(run, 1e9, 1e9))).items():
+        if row["collected"] is None:
+            continue
+        assert row["required_other_ccps"] == told[name]["other_ccps"]
+        assert (row["required_other_ccps"] > 0) <= (name in there)
+        some += row["required_other_ccps"] > 0
+        required = [row[f"required_{ccp}"] for ccp in ("ficc", "cme", "other_ccps")]
+        assert row["collected"] >= sum(required)
+        if row["withdrawable"] is not None:
+            assert row["deposits"] - row["withdrawable"] == row["collected"]
+    assert some > 0
+
+
 def test_the_answer_does_not_depend_on_the_threads(flagged: xm.RunResult) -> None:
     one, two = (xm.calls(flagged, threads=threads) for threads in (1, 2))
     assert one.accounts.to_arrow() == two.accounts.to_arrow()

@@ -227,7 +227,7 @@ def calls_of(
         manifest={
             **told,
             "inputs": {} if deposits is None else deposits.source,
-            "house_model": int(np.count_nonzero(_asks(stages))),
+            "house_model_accounts": int(np.count_nonzero(_asks(stages))),
             "exceptions": counts(log.table()),
             "results": {
                 name: {"rows": len(table), "hash": table_hash(table, without=("run_id",))}
