@@ -33,7 +33,8 @@ def document(*reports: str, total: str = "") -> bytes:
 def lines(data: bytes, folder: Path) -> list[tuple[object, ...]]:
     (folder / "p.xml").write_bytes(data)
     table = read_source(folder / "p.xml", name="positions").table
-    cells = (table[name].to_pylist() for name in ("account", "instrument", "quantity"))
+    cells = [table[name].to_pylist() for name in ("account", "instrument", "quantity")]
+    cells[2] = [None if number is None else f"{number:g}" for number in cells[2]]
     return list(zip(*cells, strict=True))
 
 

@@ -142,11 +142,11 @@ def _same_name(table: pa.Table, name: str) -> list[str]:
     ]
 
 
-def _quantity(given: Given, found: _Found) -> tuple[pa.ChunkedArray | pa.StringArray, list[str]]:
+def _quantity(given: Given, found: _Found) -> tuple[columns.Column, list[str]]:
     """Return the signed contracts of each row, as the file has them or as text."""
     table, column = given.table, found.column
     pair = {"long", "short"} <= column.keys()
-    made: pa.StringArray | None = None
+    made: pa.Array | None = None
     notes: list[str] = []
     if pair:
         made, notes = from_long_and_short(
@@ -170,7 +170,7 @@ def _quantity(given: Given, found: _Found) -> tuple[pa.ChunkedArray | pa.StringA
 
 def _rows(table: pa.Table, found: _Found) -> tuple[list[Row], Integer, Expiries]:
     """Return the different instruments of a report, the index of each row's, and the expiries."""
-    blank = columns.text_column([""] * len(table))
+    blank = pa.repeat(columns.scalar(""), len(table))
 
     def cells(name: str | None) -> pa.StringArray:
         if name is None:

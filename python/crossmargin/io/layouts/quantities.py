@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +19,8 @@ SHORT_WORDS = ("S", "SELL", "SLD", "SOLD", "SHORT", "2")
 
 def from_long_and_short(
     long: pa.ChunkedArray, short: pa.ChunkedArray, *, point: bool
-) -> tuple[pa.StringArray, list[str]]:
-    """Return long less short as text, and notes; a blank beside a number is none.
+) -> tuple[pa.Array, list[str]]:
+    """Return long less short, and notes; a blank beside a number is none.
 
     Parameters
     ----------
@@ -41,14 +41,17 @@ def from_long_and_short(
     both = int(np.count_nonzero((bought > 0.0) & (sold > 0.0)))
     if both:
         notes.append(f"long and short in {rows_of(both)}: netted")
-    shown = pc.binary_join_element_wise(_shown(long), _shown(short), " less ")
+
+    def shown() -> pa.StringArray:
+        return pc.binary_join_element_wise(_shown(long), _shown(short), " less ")
+
     return _cells(net, wrong, shown, read[0].missing & read[1].missing), notes
 
 
 def from_side(
     quantity: pa.ChunkedArray, side: pa.StringArray, name: str, *, point: bool
-) -> tuple[pa.StringArray, list[str]]:
-    """Return quantities with the sign of their side as text, and notes.
+) -> tuple[pa.Array, list[str]]:
+    """Return quantities with the sign of their side, and notes.
 
     Parameters
     ----------
@@ -74,12 +77,15 @@ def from_side(
     else:
         wrong = ~buys & ~sells & (value != 0.0)
         net, note = np.where(sells, -value, value), f"`{name}` says which are short"
-    shown = pc.binary_join_element_wise(_shown(quantity), side, f" with {name} ")
     wrong = (wrong & ~np.isnan(value)) | read.bad
+
+    def shown() -> pa.StringArray:
+        return pc.binary_join_element_wise(_shown(quantity), side, f" with {name} ")
+
     return _cells(net, wrong, shown, read.missing), [note]
 
 
-def differing(net: Float, made: pa.StringArray) -> int:
+def differing(net: Float, made: pa.Array) -> int:
     """Return in how many rows a net quantity is not long less short."""
     other = columns.numbers(read_cells(made, "number").value)
     return int(np.count_nonzero(np.abs(net - other) > 0.0))
@@ -90,15 +96,19 @@ def values(quantity: pa.ChunkedArray | pa.Array, *, point: bool) -> Cells:
     return read_cells(quantity, "number", point=point)
 
 
-def _cells(net: Float, wrong: Mask, shown: pa.StringArray, missing: Mask) -> pa.StringArray:
-    """Return numbers as text that can be read in one way; wrong ones as they are shown."""
-    whole = net == np.rint(net)
-    words: Sequence[str] = [
-        f"{int(value)}" if plain else repr(value)
-        for value, plain in zip(np.nan_to_num(net).tolist(), whole.tolist(), strict=True)
-    ]
-    cells = pc.if_else(columns.column(wrong), shown, columns.text_column(words))
-    return pc.if_else(columns.column(missing), columns.nothing(pa.string()), cells)
+def _cells(net: Float, wrong: Mask, shown: Callable[[], pa.Array], missing: Mask) -> pa.Array:
+    """Return numbers; if some rows are wrong all as text, those as they are shown."""
+    if not wrong.any():
+        return columns.column(net, ~missing)
+    # Without a decimal mark, so that they can be read in one way only.
+    words = columns.text_column(
+        [
+            f"{value:.0f}" if value.is_integer() else repr(value)
+            for value in np.nan_to_num(net).tolist()
+        ]
+    )
+    cells = pc.if_else(columns.column(wrong), shown(), words)
+    return pc.if_else(columns.column(missing & ~wrong), columns.nothing(pa.string()), cells)
 
 
 def _shown(cells: pa.ChunkedArray) -> pa.StringArray:

@@ -55,7 +55,7 @@ def stamp_of(table: pa.Table) -> Stamp | None:
     cells = [text(table, *NAMES[name]) for name in ("business_date", "cycle", "run")]
     if cells[0] is None and cells[1] is None:
         return None
-    blank = columns.text_column([""] * len(table))
+    blank = pa.repeat(columns.scalar(""), len(table))
     _, different = columns.encoded(
         pc.binary_join_element_wise(*(blank if c is None else c for c in cells), "\0")
     )
