@@ -23,14 +23,15 @@ PositionsFile = Annotated[
     _input(
         "account, kind (cash, repo, reverse, future), instrument, quantity, xm; and where "
         "they apply settle_date, start_date, end_date, repo_rate, start_cash, failed, "
-        "clearing_firm, ccp."
+        "clearing_firm, given_up, ccp."
     ),
 ]
 AccountsFile = Annotated[
     Path | None,
     _input(
         "account, origin (house, customer), ficc_role, opted_in, clearing_firm; optional "
-        "customer, multiplier, floor, minimum. Other columns are carried to the results."
+        "customer, multiplier, floor, minimum, omnibus, risk_profile, house_model. Other columns "
+        "are carried to the results."
     ),
 ]
 SecuritiesFile = Annotated[
