@@ -315,7 +315,11 @@ def _report(
 
 def _filled(column: Column, cells: Cells | None, count: int) -> pa.Array:
     value = pa.nulls(count, ARROW_TYPE[column.kind]) if cells is None else cells.value
-    return value if column.default is None else value.fill_null(columns.scalar(column.default))
+    if column.default is None:
+        return value
+    if column.kind == "choice":  # Arrow cannot fill a dictionary without pandas.
+        value = columns.plain(value)
+    return value.fill_null(columns.scalar(column.default))
 
 
 def _carried(kind: pa.DataType) -> bool:
