@@ -119,9 +119,9 @@ def test_a_future_that_leaves_before_delivery_is_no_longer_where_it_was(
             "xm": [True] * 4,
         }
     )
-    policy = read_policy().with_sections(DeliveryMonthRules("first_day"))
+    policy = read_policy().with_sections(DeliveryMonthRules("first_intention_day"))
     # Nothing settles from one day to the other: only the future leaves.
-    markets = [market_of(later, day) for day in ("2026-08-31", "2026-09-01")]
+    markets = [market_of(later, day) for day in ("2026-08-27", "2026-08-28")]
     days = list(xm.replay(**book, markets=markets, policy=policy))
     for day, market in zip(days, markets, strict=True):
         assert_same(day, xm.run(**book, market=market, policy=policy))
