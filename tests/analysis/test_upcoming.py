@@ -297,6 +297,8 @@ BOOK = st.lists(
 )
 
 
+# A book may hold the same rows twice.
+@pytest.mark.filterwarnings("ignore::crossmargin.InputWarning")
 @given(BOOK, st.sampled_from(["EOD", "CUR"]))
 @settings(max_examples=8, deadline=None)
 def test_costs_are_those_of_runs_on_what_is_left(

@@ -399,3 +399,24 @@ def test_a_policy_says_when_futures_leave_before_delivery(
     assert run.stages is not None
     eligible = run.stages.models.eligible[run.stages.models.universe.name == contract]
     assert eligible.tolist() == [not left]
+
+
+def test_what_calls_need_of_an_account_is_read_and_changes_no_requirement(
+    margined: Margined, notes: list[str]
+) -> None:
+    rows = [row("A", "cash", notes[0], 30e6), row("B", "cash", notes[0], 30e6)]
+    plain = margined([account("A"), account("B")], rows)
+    told = [account("A", risk_profile="HEIGHTENED", house_model=True), account("B")]
+    told[1] |= {"risk_profile": None, "house_model": None}
+    run = margined(told, rows)
+    assert amounts(run) == amounts(plain)
+    for found, profile, flagged in (
+        (plain, ["standard"] * 2, [False] * 2),
+        (run, ["heightened", "standard"], [True, False]),
+    ):
+        assert found.stages is not None
+        read = found.stages.parsed.accounts
+        assert read["risk_profile"].to_pylist() == profile
+        assert read["house_model"].to_pylist() == flagged
+    wrong = margined([account("A", risk_profile="high"), account("B")], rows[1:])
+    assert list(coded(wrong, "ACCOUNT_INVALID")) == ["A"]

@@ -25,13 +25,15 @@ PositionsFile = Annotated[
         "they apply settle_date, start_date, end_date, repo_rate, start_cash, failed, "
         "clearing_firm, ccp. Or a report of the exchange or of a back office as it comes. May be "
         "given several times, such as FICC's and the exchange's."
+        "clearing_firm, given_up, ccp."
     ),
 ]
 AccountsFile = Annotated[
     Path | None,
     _input(
         "account, origin (house, customer), ficc_role, opted_in, clearing_firm; optional "
-        "customer, multiplier, floor, minimum. Other columns are carried to the results."
+        "customer, multiplier, floor, minimum, omnibus, risk_profile, house_model. Other columns "
+        "are carried to the results."
     ),
 ]
 SecuritiesFile = Annotated[
