@@ -118,6 +118,8 @@ def read_with(schema: Any) -> Callable[[Path], object]:
 
 def read_report(path: Path) -> object:
     return read_observed(path, as_of=np.datetime64("2026-06-10"), cycle="EOD")
+
+
 DEPOSITED = pa.table(
     {
         "account": [*SAMPLE["accounts"]["account"].to_pylist()[:4]] * 2,

@@ -17,6 +17,16 @@ NOT_IN_A_SAMPLE = {
     # Those of what-ifs, which a book has none of.
     "MOVE_IMPOSSIBLE",
     "QUESTION_INCOMPLETE",
+    # Those of a day.
+    "ARRIVAL_AMBIGUOUS",
+    "ARRIVAL_CONTRADICTS",
+    "ARRIVAL_OLD",
+    "ARRIVAL_OTHER_DAY",
+    "ARRIVAL_REPEATED",
+    "ARRIVAL_UNKNOWN",
+    "ARRIVAL_UNREADABLE",
+    "STEP_CHANGED",
+    "TRANSFER_NOT_BOOKED",
     "ACCOUNT_IN_OMNIBUS",
     # Those of omnibus accounts, of which the sample has none.
     "IN_OMNIBUS",

@@ -77,8 +77,7 @@ def options(
 for subcommand in (
     *(run, check, sample, compare),
     *(explain, whatif, optimise, attribute, reverse_stress),
-    *(day, calls, programme_off, upcoming, reconcile),
-    *(calls, programme_off, ledger),
+    *(day, calls, programme_off, upcoming, reconcile, ledger),
 ):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)

@@ -23,9 +23,8 @@ PositionsFile = Annotated[
     _input(
         "account, kind (cash, repo, reverse, future), instrument, quantity, xm; and where "
         "they apply settle_date, start_date, end_date, repo_rate, start_cash, failed, "
-        "clearing_firm, ccp. Or a report of the exchange or of a back office as it comes. May be "
-        "given several times, such as FICC's and the exchange's."
-        "clearing_firm, given_up, ccp."
+        "clearing_firm, given_up, ccp. Or a report of the exchange or of a back office as it "
+        "comes. May be given several times, such as FICC's and the exchange's."
     ),
 ]
 AccountsFile = Annotated[

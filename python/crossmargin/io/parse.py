@@ -323,9 +323,6 @@ def _filled(column: Column, cells: Cells | None, count: int) -> pa.Array:
         return value.fill_null(default)
     # Arrow fills a dictionary with a scalar of its own type only, and imports pandas to make one.
     return columns.plain(value).fill_null(default).dictionary_encode()
-    if column.kind == "choice":  # Arrow cannot fill a dictionary without pandas.
-        value = columns.plain(value)
-    return value.fill_null(columns.scalar(column.default))
 
 
 def _carried(kind: pa.DataType) -> bool:

@@ -102,8 +102,8 @@ class Folder:
             if not file.is_dir():
                 stems.setdefault(file.name.partition(".")[0], []).append(file)
         found = {name: stems[name] for name in STATIC if name in stems}
-        for name, file in plan.files.items():
-            found[name] = [self.path / file]
+        for name, own in plan.files.items():
+            found[name] = [self.path / own]
         for name, files in found.items():
             if len(files) > 1:
                 told = " and ".join(file.name for file in files)

@@ -64,7 +64,9 @@ class DayInputs:
         run_id : str
         threads : int, optional
         """
-        book = {name: self.tables[name] for name in OF_THE_BOOK if name in self.tables}
+        book: dict[str, Any] = {
+            name: self.tables[name] for name in OF_THE_BOOK if name in self.tables
+        }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InputWarning)  # the exceptions say it
             made = run(
@@ -89,7 +91,7 @@ def identified(made: RunResult, run_id: str) -> RunResult:
         One that follows from its inputs, so that the same run has the same id again.
     """
     stamp = columns.scalar(run_id)
-    tables = {}
+    tables: dict[str, Any] = {}
     for name in made.manifest["results"]:
         table = getattr(made, name).to_arrow()
         at = table.schema.get_field_index("run_id")

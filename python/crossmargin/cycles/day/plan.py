@@ -183,7 +183,8 @@ def _options(given: Any, label: str) -> dict[str, Any]:
     for name, value in given.items():
         kind = OPTIONS[name]
         if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-            wanted = {bool: "true or false", int: "a whole number"}.get(kind, "an amount in USD")
+            words: dict[Any, str] = {bool: "true or false", int: "a whole number"}
+            wanted = words.get(kind, "an amount in USD")
             _refuse(label, f"allocation.{name}", f"{value!r:.60} is not {wanted}")
     return dict(given)
 

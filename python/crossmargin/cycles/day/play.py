@@ -430,15 +430,16 @@ class _Player:
         made = work.made(step)
         after = step in (SAVINGS, CALLS)
         late, rule = (work.late, work.rule) if after else ((), None)
+        run_id, inputs = work.run_id(step), work.hashes(step)
         told = {
             "day": str(self._plan.date),
             "cycle": slot.cycle.name,
             "run": slot.run,
             "step": step,
-            "run_id": work.run_id(step),
+            "run_id": run_id,
             "policy": {"name": policy.name, "hash": policy.hash},
             "synthetic": work.inputs.market.synthetic,
-            "inputs": work.hashes(step),
+            "inputs": inputs,
             "late": list(late),
             "fallback": rule,
             "version": __version__,
@@ -450,17 +451,17 @@ class _Player:
                 cycle=slot.cycle.name,
                 run=slot.run,
                 step=step,
-                run_id=told["run_id"],
+                run_id=run_id,
                 policy=policy.name,
                 policy_hash=policy.hash,
-                inputs=told["inputs"],
+                inputs=inputs,
                 outputs=outputs,
                 late=late,
                 fallback=rule,
             ),
             made.tables,
         )
-        self._done.setdefault(slot, {})[step] = _Record(told["inputs"], outputs, late)
+        self._done.setdefault(slot, {})[step] = _Record(inputs, outputs, late)
         self._said[slot, step] = made.said
         self._rejected += made.rejected
 

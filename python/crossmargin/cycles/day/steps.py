@@ -57,7 +57,7 @@ def positions(run: RunResult, number: int) -> Made:
     number : int
         The run of the cycle.
     """
-    cusips, equivalents = cusip_report(run, run_number=number), position_report(run, run_number=number)
+    cusips, equivalents = cusip_report(run, number), position_report(run, number)
     rejected = run.manifest["rows"]["rejected"]
     said = f"{_counted(len(cusips), 'position')} at FICC"
     if rejected:

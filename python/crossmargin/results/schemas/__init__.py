@@ -15,8 +15,8 @@ from crossmargin.results.schemas.compare import COMPARE, REVALUATION
 from crossmargin.results.schemas.cycle import CYCLE_FILES
 from crossmargin.results.schemas.explain import EXPLAINED
 from crossmargin.results.schemas.fallback import FALLBACK_TABLE
-from crossmargin.results.schemas.reconcile import RECONCILIATION_TABLES
 from crossmargin.results.schemas.ledger import LEDGER_TABLES
+from crossmargin.results.schemas.reconcile import RECONCILIATION_TABLES
 from crossmargin.results.schemas.replay import REPLAY
 from crossmargin.results.schemas.run import RUN_TABLES
 from crossmargin.results.schemas.stress import STRESS_COMPONENTS, STRESS_MOVES, STRESS_SCENARIOS
