@@ -18,8 +18,8 @@ import crossmargin as xm
 from crossmargin import columns
 from crossmargin.book.schemas import POSITIONS
 from crossmargin.exceptions import InputError
-from crossmargin.optimise.allocation import BOXES
 from crossmargin.optimise import transfers as optimise_transfers
+from crossmargin.optimise.allocation import BOXES
 from crossmargin.optimise.transfers import bookings, fixml, positions_csv, positions_of
 from crossmargin.results.schemas.allocation import BOOKINGS, TRANSFERS
 from crossmargin.results.schemas.shared import STAMPS
