@@ -30,6 +30,11 @@ class Amount:
         return Amount(self.cents + other.cents, self.known & other.known)
 
 
+def unknown_amount(accounts: int) -> Amount:
+    """Return an amount that is known for no account, [A]."""
+    return Amount(np.zeros(accounts, dtype=np.int64), np.zeros(accounts, dtype=bool))
+
+
 @dataclass(frozen=True)
 class Requirements:
     """The money columns of the accounts table. Each sums components that are rounded once.

@@ -11,6 +11,7 @@ from crossmargin.book import schemas
 from crossmargin.calculation.result import GIVEN_RATES, RunResult
 from crossmargin.calculation.run import run
 from crossmargin.calculation.store import as_written, read_tables
+from crossmargin.calculation.unused import UNUSED
 from crossmargin.exceptions import InputError
 from crossmargin.io.market import read_market
 from crossmargin.io.tables import Source, is_file_of
@@ -95,6 +96,7 @@ def rebuild_run(
             market=market,
             policy=policy,
             cycle=manifest["cycle"],
+            unused=manifest.get(UNUSED) is not False,
             allow_empty=True,
             threads=threads,
             backend=backend,

@@ -56,7 +56,8 @@ ACCOUNTS = Schema(
             "unused_saving",
             "At least so much less would be due with other futures in the cross-margin account: by "
             "the best of a few simple choices. `crossmargin optimise` searches for the best.",
-            f"{ANY_UNPRICED}, rows are rejected, or the offset rate was given",
+            f"{ANY_UNPRICED}, rows are rejected, the offset rate was given, or the run did not "
+            "look for it",
             evidence="ours",
         ),
         *CAVEATS,
