@@ -127,7 +127,9 @@ def test_a_cycle_says_what_a_run_says(undisturbed: Path) -> None:
     market = xm.read_market(
         undisturbed / "par_yields.csv", as_of="2026-06-10", basis=undisturbed / "basis.csv"
     )
-    book = {name: undisturbed / f"{name}.csv" for name in ("accounts", "securities")}
+    book: dict[str, Any] = {
+        name: undisturbed / f"{name}.csv" for name in ("accounts", "securities")
+    }
     arrivals, steps = undisturbed / "arrivals", undisturbed / "steps"
     run = xm.run(
         positions=[

@@ -77,6 +77,7 @@ class DayInputs:
                 columns=self.columns,
                 cycle=cycle,
                 threads=threads,
+                unused=False,
             )
         return identified(made, run_id)
 
