@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -716,3 +717,14 @@ def test_a_month_is_small_and_quick_to_ask(path: Path) -> None:
             times.append(time.perf_counter() - start)
         assert rows is None or len(found) == rows
         assert min(times) < 1.0
+
+
+def test_threads_may_ask_while_one_records(ledger: Ledger, path: Path) -> None:
+    given = calls(["a", "b"])
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(lambda: len(Ledger(path).calls())) for _ in range(12)]
+        for run in range(1, 7):
+            assert ledger.record(step(run=run), {"calls": given})
+        counts = [one.result() for one in asked]
+    assert {*counts} <= {*range(0, 13, 2)}
+    assert len(ledger.calls()) == 12

@@ -99,8 +99,9 @@ class LedgerFile:
         self.duckdb = _duckdb()
         self._lock: int | None = None
         if write:
-            if os.path.lexists(self.path):
-                _check(self.path)
+            with _ONE_AT_A_TIME:
+                if os.path.lexists(self.path):
+                    _check(self.path)
             self._lock = _claim(self.path)
         try:
             if write and not os.path.lexists(self.path):
