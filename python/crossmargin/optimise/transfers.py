@@ -171,6 +171,10 @@ def fixml(
     }
     for number, row in enumerate(transfers.to_pylist(), 1):
         contract = contracts[row["instrument"]]
+    instruments = {
+        name: _instrument(name, as_of) for name in transfers["instrument"].unique().to_pylist()
+    }
+    for number, row in enumerate(transfers.to_pylist(), 1):
         report = ElementTree.SubElement(
             batch,
             "TrdCaptRpt",
@@ -186,9 +190,7 @@ def fixml(
         )
         if row["instrument"] in priced:
             report.set("LastPx", priced[row["instrument"]])
-        month = str(contract.month).replace("-", "")
-        of = {"Sym": contract.symbol, "ID": contract.root, "Src": EXCHANGE_SYMBOL}
-        ElementTree.SubElement(report, "Instrmt", {**of, "SecTyp": "FUT", "MMY": month})
+        ElementTree.SubElement(report, "Instrmt", instruments[row["instrument"]])
         for kind, side in (
             (CROSS_MARGIN, row["cross_margin_side"]),
             (ORDINARY, row["ordinary_side"]),
@@ -201,6 +203,21 @@ def fixml(
     # Encoded at once, which takes half the time of encoding piece by piece.
     written: str = ElementTree.tostring(root, encoding="unicode")
     return f"{XML_DECLARATION}\n{written}\n".encode()
+    # Encoded at the end: the writer would encode piece by piece.
+    written = ElementTree.tostring(root, encoding="unicode")
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{written}\n".encode()
+
+
+def _instrument(name: str, as_of: str) -> dict[str, str]:
+    """Return the attributes of a contract."""
+    contract = parse_contract(name, as_of)
+    return {
+        "Sym": contract.symbol,
+        "ID": contract.root,
+        "Src": EXCHANGE_SYMBOL,
+        "SecTyp": "FUT",
+        "MMY": str(contract.month).replace("-", ""),
+    }
 
 
 def _price(contract: str, price: float) -> str:
