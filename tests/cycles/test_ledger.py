@@ -728,3 +728,15 @@ def test_threads_may_ask_while_one_records(ledger: Ledger, path: Path) -> None:
         counts = [one.result() for one in asked]
     assert {*counts} <= {*range(0, 13, 2)}
     assert len(ledger.calls()) == 12
+
+
+def test_what_a_killed_maker_left_is_removed(path: Path) -> None:
+    left = [path.with_name(f".{path.name}.0123abcd{end}") for end in (".partial.wal", ".lock")]
+    other = path.with_name(f".{path.name}.notes.partial.wal")
+    for _ in range(2):  # before the ledger is made, and once it is there
+        for file in left:
+            file.write_bytes(b"")
+        other.write_bytes(b"")
+        with Ledger(path, write=True):
+            assert not any(file.exists() for file in left)
+    assert other.exists()

@@ -166,11 +166,6 @@ def fixml(
         "Batch",
         {"TotMsg": str(len(transfers))},
     )
-    contracts = {
-        text: parse_contract(text, as_of) for text in set(transfers["instrument"].to_pylist())
-    }
-    for number, row in enumerate(transfers.to_pylist(), 1):
-        contract = contracts[row["instrument"]]
     instruments = {
         name: _instrument(name, as_of) for name in transfers["instrument"].unique().to_pylist()
     }
