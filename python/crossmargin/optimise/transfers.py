@@ -27,7 +27,6 @@ from crossmargin.results.tables import stamped
 CROSS_MARGIN, ORDINARY = "CROSS_MARGIN", "ORDINARY"
 """The two accounts of a transfer."""
 BUY, SELL = "BUY", "SELL"
-XML_DECLARATION = "<?xml version='1.0' encoding='utf-8'?>"
 FIX_SIDE = {BUY: "1", SELL: "2"}
 FIXML_NAMESPACE = "http://www.fixprotocol.org/FIXML-5-0-SP2"
 """It says the version: FIX 5.0 SP2. Copies of the schema differ in what the attribute `v` must be,
@@ -195,9 +194,6 @@ def fixml(
             party = ElementTree.SubElement(of_side, "Pty", named)
             ElementTree.SubElement(party, "Sub", {"ID": kind, "Typ": POSITION_ACCOUNT_TYPE})
     ElementTree.indent(root)
-    # Encoded at once, which takes half the time of encoding piece by piece.
-    written: str = ElementTree.tostring(root, encoding="unicode")
-    return f"{XML_DECLARATION}\n{written}\n".encode()
     # Encoded at the end: the writer would encode piece by piece.
     written = ElementTree.tostring(root, encoding="unicode")
     return f"<?xml version='1.0' encoding='utf-8'?>\n{written}\n".encode()
