@@ -156,6 +156,10 @@ def _scaled(row: Row, names: tuple[str, ...], factor: float) -> Change:
     return {name: f"{float(row[name]) * factor:.2f}" for name in names}
 
 
+def blank(names: tuple[str, ...]) -> Change:
+    return dict.fromkeys(names, "")
+
+
 Case = tuple[str, str, Callable[[Row], Change]]
 CASES: list[Case] = [
     ("INCOMPLETE_HERE", "BAD", lambda row: {"AppliedPct": "40", "Reason": ""}),
@@ -208,6 +212,31 @@ CASES: list[Case] = [
     ("CHARGE_OUTSIDE", "BOTH", lambda row: {"FICCRequirement": "5634.62"}),
     ("CHARGE_OUTSIDE", "BOTH", lambda row: {"CMERequirement": "1700.00"}),
     ("UNEXPLAINED", "BOTH", lambda row: {"FICCSaving": "1.00"}),
+    # Nothing is named that only a figure which is not reported could tell.
+    ("TOO_LITTLE_REPORTED", "BOTH", lambda row: blank(V) | {"FICCRequirement": "5634.62"}),
+    (
+        "TOO_LITTLE_REPORTED",
+        "BOTH",
+        lambda row: blank(tuple(PERCENT)) | {"CMERequirement": "1700.00"},
+    ),
+    ("TOO_LITTLE_REPORTED", "BOTH", lambda row: blank(V[3:]) | {"FICCCash": "9000"}),
+    ("TOO_LITTLE_REPORTED", "BOTH", lambda row: blank(("CMECash",)) | _scaled(row, V[:3], 1.1)),
+    (
+        "TOO_LITTLE_REPORTED",
+        "BOTH",
+        lambda row: blank(("FICCFutures", "CMECash")) | {"FICCCash": "9000", "CMEFutures": "3300"},
+    ),
+    ("TOO_LITTLE_REPORTED", "BOTH", lambda row: blank(V) | {"FICCSavingPct": "60.5"}),
+    (
+        "TOO_LITTLE_REPORTED",
+        "BOTH",
+        lambda row: blank((*V, "FICCSavingPct")) | {"AppliedPct": "56.41"},
+    ),
+    # What is reported still tells.
+    ("FICC_MODEL", "BOTH", lambda row: blank(("CMECombined",)) | _scaled(row, V[:3], 1.1)),
+    ("FICC_MODEL", "BOTH", lambda row: blank(V[3:]) | {"FICCCombined": "5100"}),
+    ("OTHER_RATE", "BOTH", lambda row: blank(V) | {"AppliedPct": "56.41"}),
+    ("CAP", "CAPPED", lambda row: blank(V) | {"AppliedPct": "85", "CapPct": "85"}),
 ]
 
 
@@ -472,6 +501,18 @@ def test_causes_have_a_meaning_each_and_a_case() -> None:
 def test_the_rest_of_an_account_is_outside_the_programme(run: xm.RunResult) -> None:
     found = xm.reconcile(run, table([{"account": "IDLE", "other_cme": "2000"}]))
     assert cells(found, "IDLE")["cause"] == "OUTSIDE_PROGRAMME"
+    # The sum alone does not say which of its parts differs.
+    one = {"account": "BOTH", "requirement": "9000"}
+    assert cells(xm.reconcile(run, table([one])), "BOTH")["cause"] == "TOO_LITTLE_REPORTED"
+    one |= {"requirement_ficc": "5384.62", "requirement_cme": "1615.38"}
+    assert cells(xm.reconcile(run, table([one])), "BOTH")["cause"] == "OUTSIDE_PROGRAMME"
+
+
+def test_rounding_of_a_percentage_does_not_touch_the_rest(run: xm.RunResult) -> None:
+    rows = [{"account": "BOTH", "offset_rate": "0.46", "requirement_ficc": "5400"}]
+    assert cells(xm.reconcile(run, table(rows)), "BOTH")["cause"] == "PERCENT_ROUNDING"
+    rows[0]["other_cme"] = "700"
+    assert cells(xm.reconcile(run, table(rows)), "BOTH")["cause"] != "PERCENT_ROUNDING"
 
 
 @pytest.fixture(scope="module")
