@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -604,11 +605,23 @@ def test_rows_set_aside_are_told_by_the_exit_code(run: xm.RunResult, tmp_path: P
     assert cli.main(["reconcile", str(tmp_path / "run"), "--observed", str(file)]) == 3
 
 
+def test_positions_alone_give_no_rates_to_apply(
+    run: xm.RunResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    xm.write_run(run, tmp_path / "run")
+    file = tmp_path / "cash.csv"
+    pacsv.write_csv(lines(*CASH), file)
+    command = ["reconcile", str(tmp_path / "run"), "--observed", str(file)]
+    assert cli.main([*command, "--apply", str(tmp_path / "applied")]) == 2
+    assert "no report has an offset rate" in capsys.readouterr().err
+    assert not (tmp_path / "applied").exists()
+
+
 def test_arguments_of_another_kind_are_refused(run: xm.RunResult, tmp_path: Path) -> None:
     observed = table(report(run))
     with pytest.raises(TypeError, match="run: a run, or the directory"):
         xm.reconcile(5, observed)  # type: ignore[arg-type]
-    for bad in (-1.0, float("nan"), float("inf"), "1"):
+    for bad in (-1.0, float("nan"), float("inf"), 1e307, "1"):
         for name in ("tolerance_usd", "tolerance_rate"):
             with pytest.raises(ValueError, match=f"{name}: a number from 0 on"):
                 xm.reconcile(run, observed, **{name: bad})

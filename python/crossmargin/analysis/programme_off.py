@@ -14,22 +14,19 @@ from crossmargin.agreement.collection import uncovered
 from crossmargin.agreement.requirement import Amount, ordinary
 from crossmargin.arrays import Mask
 from crossmargin.calculation.collected import (
+    TOLD,
     GivenDeposits,
     deposited,
     own_requirements,
     read_deposits,
-    run_stages,
 )
-from crossmargin.calculation.result import RunResult, Stages
+from crossmargin.calculation.result import RunResult, Stages, stages_of
 from crossmargin.exceptions import ExceptionLog
 from crossmargin.io.column_map import ColumnsSource
 from crossmargin.io.tables import Source
 from crossmargin.results.schemas.calls import OFF_AMOUNTS, PROGRAMME_OFF, PROGRAMME_OFF_TOTAL
 from crossmargin.results.table import Table, money
 from crossmargin.results.tables import exception_table
-
-TOLD = ("run_id", "as_of", "cycle", "synthetic", "policy", "offset_rates")
-"""What the manifest repeats of the run's; only a run with given offset rates has the last."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def programme_off(
     --------
     >>> programme_off(run).total.to_pandas()  # doctest: +SKIP
     """
-    stages = run_stages(run)
+    stages = stages_of(run, given_rates=True)
     given = None
     if deposits is not None:
         given = read_deposits(deposits, stages.parsed.accounts, columns)

@@ -36,6 +36,8 @@ TOLERANCE_USD = 1.0
 """USD; both sides round each of their components, so cents may differ."""
 TOLERANCE_RATE = 1e-4
 """A hundredth of a percentage point; a percentage with two decimals is within half of it."""
+MOST_TOLERANCE = 1e12
+"""Tolerances are less; no amount that is reported differs by so much."""
 GRIDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """Steps to which rates may be rounded, the coarsest first."""
 COMPONENTS = tuple(
@@ -146,8 +148,10 @@ def reconcile(
     `analysis.reconciled.causes.CAUSES` that fits: what is likely, not what is proved.
     """
     for name, value in {"tolerance_usd": tolerance_usd, "tolerance_rate": tolerance_rate}.items():
-        if not isinstance(value, int | float) or not 0.0 <= value < math.inf:
-            raise ValueError(f"{name}: a number from 0 on expected, got {value!r:.60}")
+        if not isinstance(value, int | float) or not 0.0 <= value < MOST_TOLERANCE:
+            raise ValueError(
+                f"{name}: a number from 0 on, below {MOST_TOLERANCE:g}, expected, got {value!r:.60}"
+            )
     ours = ours_of(run)
     reports = read_reports(observed, ours.manifest)
     return reconciled(ours, reports, float(tolerance_usd), float(tolerance_rate))
