@@ -54,10 +54,12 @@ class ProgrammeOff:
     def __repr__(self) -> str:
         """Return the day and the gap as text."""
         mark = " (synthetic)" if self.manifest["synthetic"] else ""
-        gap = self.total["gap"][0].as_py()
+        (total,) = self.total
+        unknown = total["accounts_unknown"]
+        apart = f", {unknown:,} unknown" if unknown else ""
         return (
             f"<ProgrammeOff {self.manifest['as_of']} {self.manifest['cycle']}{mark}: "
-            f"{len(self.accounts):,} accounts, gap {gap:,.2f} USD>"
+            f"gap {total['gap']:,.2f} USD of {total['accounts']:,} accounts{apart}>"
         )
 
 
@@ -112,7 +114,7 @@ def programme_off(
         log.extend(given.exceptions)
     return ProgrammeOff(
         Table(_account_table(stages, parts)),
-        Table(_total_table(parts, known, with_deposits=given is not None)),
+        Table(_total_table(parts, known, stages.clients.complete, given is not None)),
         Table(exception_table(log.table())),
         {
             **{name: run.manifest[name] for name in TOLD if name in run.manifest},
@@ -181,12 +183,15 @@ def _account_table(stages: Stages, parts: dict[str, Amount]) -> pa.Table:
     )
 
 
-def _total_table(parts: dict[str, Amount], known: Mask, *, with_deposits: bool) -> pa.Table:
+def _total_table(
+    parts: dict[str, Amount], known: Mask, complete: Mask, with_deposits: bool
+) -> pa.Table:
     """Return the sums over the accounts that are known."""
     told = np.ones(1, bool)
     cells = {
         "accounts": columns.column(np.array([np.count_nonzero(known)])),
         "accounts_unknown": columns.column(np.array([np.count_nonzero(~known)])),
+        "accounts_incomplete": columns.column(np.array([np.count_nonzero(known & ~complete)])),
     }
     for column in OFF_AMOUNTS:
         there = with_deposits or not column.name.startswith(("deposit", "left"))

@@ -364,6 +364,9 @@ def _customer_table(stages: Stages, parts: Mapping[str, Amount]) -> pa.Table:
             "accounts_unknown": columns.column(
                 np.bincount(place[~parts["call"].known], minlength=size)
             ),
+            "accounts_incomplete": columns.column(
+                np.bincount(place[~stages.clients.complete], minlength=size)
+            ),
             **summed,
         }
     )
