@@ -19,7 +19,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check duckdb==2.0.1 polars==2.1.0 pyarrow==26.0.1 pandas==2.3.3
+"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check \
+    duckdb==2.0.1 polars==2.1.0 pyarrow==26.0.1 pandas==2.3.3
 cd "$work"
 "$work/venv/bin/python" -W ignore - <<'PY'
 import duckdb
