@@ -26,6 +26,7 @@ INPUTS = (
     schemas.FIXINGS,
     schemas.VOLUMES,
     schemas.OBSERVED_MARGINS,
+    schemas.DEPOSITS,
     schemas.QUESTIONS,
 )
 """The input tables that are described column by column."""
@@ -96,6 +97,12 @@ def _required(column: schemas.Column) -> str:
         return "the column" if column.may_be_blank else "yes"
     if column.default is None:
         return "no"
+    if column.default is False:
+        return "no"
+    default = column.default
+    return f"no: `{default}`" if isinstance(default, str) else f"no: {default:g}"
+    if isinstance(column.default, str):
+        return f"no: `{column.default}`"
     return "no" if column.default is False else f"no: {column.default:g}"
 
 
