@@ -28,6 +28,7 @@ WORDS = (
     *(b"ZNM25", b"ZNM5", b"ZN", b"ZNZ99", b"SR3H46", b"repo", b"cash", b"[red]", b"\x1b[2J"),
     *(b"-100", b"50", b"100.5", b"1e13", b"9007199254740992", b"4.25", b"0.0425", b"(1,000)"),
     *(b"2022-01-31:5-Year", b":;:", b"2060-05-15", b"sep=,", b";", b"\t", b"=1+1", b"row"),
+    *(b"JUN-25", b"202506", b"20250630", b"FUT", b"OOF", b"21", b"TY", b"ES", b"CBT", b"FIN"),
     *("\u0663".encode(), "\U0001f4a5".encode(), "\u202e".encode(), b"\x85", b"\xc2\xa0"),
 )
 

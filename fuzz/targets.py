@@ -26,10 +26,12 @@ import pyarrow.compute as pc
 import crossmargin
 from crossmargin import columns
 from crossmargin.book.accounts import read_accounts
+from crossmargin.book.deposits import sum_deposits
 from crossmargin.book.positions import read_trades
 from crossmargin.book.schemas import (
     ACCOUNTS,
     BASIS,
+    DEPOSITS,
     FIRMS,
     FIXINGS,
     POSITIONS,
@@ -51,6 +53,7 @@ from crossmargin.instruments.securities import Securities, cash_flows
 from crossmargin.io.cells import FIRST_YEAR, LAST_YEAR, LONGEST_TEXT
 from crossmargin.io.column_map import read_column_map
 from crossmargin.io.cubes import LARGEST_PNL, read_cube
+from crossmargin.io.layouts.reports import blank_rows
 from crossmargin.io.mapping import in_our_columns
 from crossmargin.io.market import read_market
 from crossmargin.io.par_yields import HIGHEST, LOWEST, read_par_yields
@@ -213,6 +216,24 @@ def trades(rows: pa.Table, log: ExceptionLog) -> None:
     )
     assert np.all(read.account < len(known_accounts()))
     assert np.all((read.security >= 0) ^ (read.contract >= 0))
+
+
+LEFT_OUT = re.compile(r"([0-9,]+) rows? (?:of products|without open contracts)")
+
+
+def reports(data: bytes) -> None:
+    """Read a report of positions; each of its rows is read, rejected, blank or counted."""
+    with as_file(data) as path:
+        before = read_table(path, name=POSITIONS.name)
+        given = read_source(path, name=POSITIONS.name)
+        assert len(given.table) == len(before.table)
+        if given.table.column_names != before.table.column_names:
+            blank = int(columns.flags(blank_rows(before.table)).sum())
+            counted = LEFT_OUT.findall(given.notes[-1])
+            left_out = sum(int(number.replace(",", "")) for number in counted)
+            assert given.table["kind"].null_count == blank + left_out
+            assert int(columns.flags(blank_rows(given.table)).sum()) == blank + left_out
+    table(POSITIONS, trades)(data)
 
 
 def history(name: str) -> Target:
@@ -445,15 +466,25 @@ def any_array(drawn: Drawn) -> npt.NDArray[Any]:
     return np.frombuffer(drawn.take(size * dtype.itemsize), dtype)
 
 
+def deposits(rows: pa.Table, log: ExceptionLog) -> None:
+    """Add deposits up; whatever the rows say, no account has less than nothing."""
+    found = sum_deposits(rows, pa.chunked_array([["A1", "A2"]]), log)
+    assert min(*found.ficc, *found.cme) >= 0
+
+
 TABLES = (POSITIONS, ACCOUNTS, FIRMS, SECURITIES, VOLUMES, BASIS, FIXINGS, SOFR, SPREADS)
 
 TARGETS: dict[str, Target] = {
     "positions": table(POSITIONS, trades),
+    "reports": reports,
+    # The same reader, with documents in XML.
+    "fixml": reports,
     "accounts": table(ACCOUNTS, lambda rows, log: read_accounts(rows, file=ACCOUNTS.name, log=log)),
     "firms": table(FIRMS),
     "securities": table(SECURITIES, securities),
     "volumes": table(VOLUMES, lambda rows, _: read_volumes(rows, as_of=AS_OF)),
     "settlements": table(SETTLEMENTS),
+    "deposits": table(DEPOSITS, deposits),
     "par_yields": par_yields,
     "basis": history("basis"),
     "fixings": history("fixings"),

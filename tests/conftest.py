@@ -230,3 +230,64 @@ def build(make_securities: Callable[..., Securities]) -> Callable[[Market], Univ
         return universe
 
     return build
+
+
+@pytest.fixture(scope="session")
+def run_by_cubes() -> Callable[..., xm.RunResult]:
+    """Return a function that runs a book whose margins can be worked out by hand.
+
+    Both clearing houses take their worst of two scenarios: 100 face of cash lose or gain 1 USD, a
+    ZNU26 gains or loses 500 USD at FICC and 300 at CME. Positions are (account, face, contracts in
+    the cross-margin account, contracts in the ordinary one). Accounts whose names begin with OUT
+    have not opted in.
+    """
+
+    def run(*positions: tuple[str, int, int, int], **more: Any) -> xm.RunResult:
+        rows = [
+            (account, kind, instrument, quantity, where)
+            for account, face, inside, outside in positions
+            for kind, instrument, quantity, where in (
+                ("cash", "91282CMM0", face, True),
+                ("future", "ZNU26", inside, True),
+                ("future", "ZNU26", outside, False),
+            )
+            if quantity
+        ]
+        columns = zip(*rows, strict=True)
+        names = ("account", "kind", "instrument", "quantity", "xm")
+        book = dict(zip(names, map(list, columns), strict=True))
+        accounts = [account for account, *_ in positions]
+
+        def cube(future: float) -> pa.Table:
+            return pa.table(
+                {"instrument": ["91282CMM0", "ZNU26"], "a": [-1.0, future], "b": [1.0, -future]}
+            )
+
+        rules = more.pop("policy", None) or read_policy()
+        given = {
+            "positions": pa.table(book),
+            "accounts": pa.table(
+                {
+                    "account": accounts,
+                    "origin": ["customer"] * len(accounts),
+                    "ficc_role": ["sponsored_member"] * len(accounts),
+                    "opted_in": [not account.startswith("OUT") for account in accounts],
+                    "clearing_firm": ["FCM"] * len(accounts),
+                }
+            ),
+            "securities": pa.table(
+                {
+                    "cusip": ["91282CMM0"],
+                    "coupon_pct": [4.625],
+                    "issue_date": ["2025-02-15"],
+                    "maturity_date": ["2035-02-15"],
+                }
+            ),
+            "market": xm.sample_market(),
+            "ficc_cube": cube(500.0),
+            "cme_cube": cube(300.0),
+            "policy": replace(rules, ficc=replace(rules.ficc, floor_share=0.0)),
+        }
+        return xm.run(**{**given, **more})
+
+    return run

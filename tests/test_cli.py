@@ -248,8 +248,8 @@ def test_an_option_given_twice_is_refused_unless_it_takes_several_files(
     own = write()
     if name == "check":
         own = without(without(own, "--out"), "--threads")
-    assert cli.main([name, *own, "--positions", "futures.csv"]) == 2
-    assert "--positions is given 2 times; give it once" in capsys.readouterr().err
+    assert cli.main([name, *own, "--accounts", "other.csv"]) == 2
+    assert "--accounts is given 2 times; give it once" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -522,6 +522,8 @@ session.what_if("001", {"ZNU26": 1})
 session.what_ifs([("001", {"ZNU26": 1})])
 xm.compare(run, run)
 xm.compare_revaluation(run, market)
+xm.calls(run)
+xm.programme_off(run)
 print(*sys.modules)
 """
     names = ("--positions", "--accounts", "--securities", "--par-yields", "--as-of")

@@ -202,7 +202,7 @@ def test_accounts_that_cannot_be_told_are_refused(
     [
         ({"market": "2025-03-13"}, r"market: got '2025-03-13'; give xm\.read_market\("),
         ({"market": xm.Market}, "market: got <class"),
-        ({"positions": [{"account": "A"}]}, "positions: expected a path, or a pandas, .* not list"),
+        ({"positions": [{"account": "A"}]}, "positions: expected a path, or a pandas, .* not dict"),
         ({"accounts": None}, "accounts: expected a path, or a pandas, .* not NoneType"),
         ({"policy": 7}, "policy: a name, a path or a Policy expected, got 7"),
         ({"span_file": pd.DataFrame()}, "span_file: a path expected, got DataFrame"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import gzip
 import io
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openpyxl
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -27,8 +29,10 @@ from crossmargin.book.schemas import (
     SECURITIES,
     SETTLEMENTS,
 )
-from crossmargin.exceptions import ExceptionLog, InputError
+from crossmargin.calculation.collected import read_deposits
+from crossmargin.exceptions import ExceptionLog, InputError, InputWarning
 from crossmargin.io.cubes import read_cube
+from crossmargin.io.observed import read_observed
 from crossmargin.io.par_yields import read_par_yields
 from crossmargin.io.parse import parse
 from crossmargin.io.sources import read_source
@@ -68,6 +72,32 @@ DEBT = pa.table(
         "outstanding_amt": ["91,000.1", "1439000", "48000"],
     }
 )
+REPORT = {"BusDate": ["06/10/2026"] * 2, "Cycle": ["EOD"] * 2, "Run": ["1"] * 2}
+SAVINGS = pa.table(
+    {
+        **REPORT,
+        "Account": ["A", "B"],
+        "FICCCash": ["10000.00", "(1,000.25)"],
+        "CMEFutures": ["3000.00", ""],
+        "FICCSavingPct": ["66.67", "-3.5"],
+        "CapPct": ["80", "80"],
+        "AppliedPct": ["46.15", "0"],
+        "Reason": ["", "NO_SAVING"],
+    }
+)
+CUSIPS = pa.table(
+    {**REPORT, "Account": ["A", "A"], "CUSIP": ["91282CMM0"] * 2, "Position": ["1,000", "-5"]}
+)
+STAND_INS = pa.table(
+    {
+        **REPORT,
+        "Account": ["A", "B"],
+        "Product": ["21", "ZN"],
+        "ContractMonth": ["202609", "2026-12"],
+        "Position": ["1.25", "-0.5"],
+    }
+)
+OWN = pa.table({"account": ["A", "B"], "offset_rate": ["0.46", "0"], "v_ficc_cash": ["1", "2"]})
 NASTY = (
     *("", " ", "nan", "inf", "-0", "1e999", "9" * 40, "1e-400", "null", '"', '""', ",", "\n", "\r"),
     *("\0", "\ufeff", "0x1", "true", "2025-02-30", "9999-12-31", "0001-01-01", "1/1/1", "-" * 9),
@@ -86,6 +116,26 @@ def read_with(schema: Any) -> Callable[[Path], object]:
     return read
 
 
+def read_report(path: Path) -> object:
+    return read_observed(path, as_of=np.datetime64("2026-06-10"), cycle="EOD")
+
+
+DEPOSITED = pa.table(
+    {
+        "account": [*SAMPLE["accounts"]["account"].to_pylist()[:4]] * 2,
+        "ccp": ["FICC"] * 4 + ["CME"] * 4,
+        "value": ["1000.50", "0", "1e6", "2.005"] * 2,
+    }
+)
+
+
+def read_deposited(path: Path) -> object:
+    """Read deposits; what is left of a file may well look as if it had been given twice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)
+        return read_deposits(path, SAMPLE["accounts"])
+
+
 READERS: dict[str, tuple[pa.Table, Callable[[Path], object]]] = {
     "positions": (SAMPLE["positions"], read_with(POSITIONS)),
     "accounts": (SAMPLE["accounts"], read_with(ACCOUNTS)),
@@ -100,6 +150,11 @@ READERS: dict[str, tuple[pa.Table, Callable[[Path], object]]] = {
     "settlements": (SETTLED, read_with(SETTLEMENTS)),
     "securities (auctions)": (AUCTIONS, read_with(SECURITIES)),
     "securities (public debt)": (DEBT, read_with(SECURITIES)),
+    "observed (savings)": (SAVINGS, read_report),
+    "observed (positions)": (CUSIPS, read_report),
+    "observed (equivalents)": (STAND_INS, read_report),
+    "observed (our columns)": (OWN, read_report),
+    "deposits": (DEPOSITED, read_deposited),
     "cube": (CUBE, lambda path: read_cube(read_table(path, name="cube").table, name="cube")),
 }
 

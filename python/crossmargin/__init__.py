@@ -10,13 +10,21 @@ if TYPE_CHECKING:
     from crossmargin.analysis.attribution import Attribution, attribute
     from crossmargin.analysis.compare import compare
     from crossmargin.analysis.explain import Explanation, explain
+    from crossmargin.analysis.programme_off import ProgrammeOff, programme_off
+    from crossmargin.analysis.reconcile import Reconciliation, reconcile
     from crossmargin.analysis.replay import Day, replay
     from crossmargin.analysis.revaluation import compare_revaluation
     from crossmargin.analysis.reverse_stress import ReverseStress, reverse_stress
+    from crossmargin.analysis.upcoming import Upcoming, upcoming
+    from crossmargin.calculation.offset_rates import with_offset_rates
     from crossmargin.calculation.rebuild import rebuild_run
     from crossmargin.calculation.result import RunResult
     from crossmargin.calculation.run import rerun, run
     from crossmargin.calculation.store import read_run, write_run
+    from crossmargin.cycles.calls import Calls, calls
+    from crossmargin.cycles.day.play import PlayedDay, play_day
+    from crossmargin.cycles.fallback import apply_fallback, fallbacks
+    from crossmargin.cycles.ledger import Ledger
     from crossmargin.engine import Book, Cube, Measure, segment_tails, segment_tails_batches, tails
     from crossmargin.exceptions import InputWarning
     from crossmargin.instruments.conversion import conversion_factor
@@ -35,30 +43,42 @@ _HOMES = {
     "Allocation": "optimise.allocation",
     "Attribution": "analysis.attribution",
     "Book": "engine",
+    "Calls": "cycles.calls",
     "Cube": "engine",
     "Day": "analysis.replay",
     "Explanation": "analysis.explain",
     "InputWarning": "exceptions",
+    "Ledger": "cycles.ledger",
     "Market": "market",
     "Measure": "engine",
+    "PlayedDay": "cycles.day.play",
+    "ProgrammeOff": "analysis.programme_off",
     "RateWarning": "market.rates",
+    "Reconciliation": "analysis.reconcile",
     "ReverseStress": "analysis.reverse_stress",
     "RunResult": "calculation.result",
     "Session": "whatif.session",
+    "Upcoming": "analysis.upcoming",
     "allocate": "optimise.allocation",
     "answer_questions": "whatif.files",
+    "apply_fallback": "cycles.fallback",
     "attribute": "analysis.attribution",
+    "calls": "cycles.calls",
     "compare": "analysis.compare",
     "compare_revaluation": "analysis.revaluation",
     "conversion_factor": "instruments.conversion",
     "deliverable_basket": "io.baskets",
     "explain": "analysis.explain",
+    "fallbacks": "cycles.fallback",
+    "play_day": "cycles.day.play",
     "price_from_yield": "instruments.treasury",
+    "programme_off": "analysis.programme_off",
     "read_market": "io.market",
     "read_markets": "io.market",
     "read_policy": "policies",
     "read_run": "calculation.store",
     "rebuild_run": "calculation.rebuild",
+    "reconcile": "analysis.reconcile",
     "replay": "analysis.replay",
     "rerun": "calculation.run",
     "reverse_stress": "analysis.reverse_stress",
@@ -67,6 +87,8 @@ _HOMES = {
     "segment_tails": "engine",
     "segment_tails_batches": "engine",
     "tails": "engine",
+    "with_offset_rates": "calculation.offset_rates",
+    "upcoming": "analysis.upcoming",
     "write_run": "calculation.store",
     "yield_from_price": "instruments.treasury",
 }
@@ -77,30 +99,42 @@ __all__ = [
     "Allocation",
     "Attribution",
     "Book",
+    "Calls",
     "Cube",
     "Day",
     "Explanation",
     "InputWarning",
+    "Ledger",
     "Market",
     "Measure",
+    "PlayedDay",
+    "ProgrammeOff",
     "RateWarning",
+    "Reconciliation",
     "ReverseStress",
     "RunResult",
     "Session",
+    "Upcoming",
     "allocate",
     "answer_questions",
+    "apply_fallback",
     "attribute",
+    "calls",
     "compare",
     "compare_revaluation",
     "conversion_factor",
     "deliverable_basket",
     "explain",
+    "fallbacks",
+    "play_day",
     "price_from_yield",
+    "programme_off",
     "read_market",
     "read_markets",
     "read_policy",
     "read_run",
     "rebuild_run",
+    "reconcile",
     "replay",
     "rerun",
     "reverse_stress",
@@ -109,6 +143,8 @@ __all__ = [
     "segment_tails",
     "segment_tails_batches",
     "tails",
+    "upcoming",
+    "with_offset_rates",
     "write_run",
     "yield_from_price",
 ]

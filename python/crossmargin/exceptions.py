@@ -56,6 +56,12 @@ CODES: dict[str, Code] = {
     "SETTLED": Code(
         "rejected", "the trade is settled and leaves no position at the clearing house"
     ),
+    "OMNIBUS_INVALID": Code(
+        "rejected", "the omnibus account that is named cannot take the account's positions"
+    ),
+    "ACCOUNT_IN_OMNIBUS": Code(
+        "rejected", "the account's trades at FICC change its omnibus account: ask that"
+    ),
     "SECURITY_INVALID": Code("rejected", "a cell of the security's row cannot be read"),
     "SECURITY_DUPLICATE": Code("rejected", "the security has more than one row"),
     "SECURITY_MATURED": Code("rejected", "the security has matured"),
@@ -64,11 +70,26 @@ CODES: dict[str, Code] = {
     ),
     "QUESTION_INCOMPLETE": Code("rejected", "another row of the question is rejected"),
     "FIRM_INVALID": Code("rejected", "a cell of the firm's row cannot be read"),
+    "ARRIVAL_UNREADABLE": Code("rejected", "an arrived file cannot be read"),
+    "ARRIVAL_UNKNOWN": Code(
+        "rejected", "neither the content nor the name of an arrived file says what it is"
+    ),
+    "ARRIVAL_CONTRADICTS": Code(
+        "rejected", "the content of an arrived file contradicts its name or itself"
+    ),
+    "ARRIVAL_OTHER_DAY": Code("rejected", "an arrived file is of another day"),
+    "ARRIVAL_AMBIGUOUS": Code(
+        "rejected", "a file of other content has arrived for the same run of a cycle"
+    ),
+    "ARRIVAL_OLD": Code("rejected", "a file arrived for a cycle before one that was played"),
     "SECURITY_INELIGIBLE": Code("reassigned", "the security may not be cross-margined"),
     "CONTRACT_INELIGIBLE": Code("reassigned", "the contract may not be cross-margined"),
     "FIRM_NOT_COMMON_MEMBER": Code("reassigned", "the firm is not a member of both FICC and CME"),
     "NOT_OPTED_IN": Code("reassigned", "the customer has not opted in"),
     "ROLE_NOT_ELIGIBLE": Code("reassigned", "the account's role at FICC is not eligible"),
+    "IN_OMNIBUS": Code(
+        "reassigned", "the account's positions at FICC are margined in an omnibus account"
+    ),
     "OTHER_FIRM": Code("reassigned", "the position is at another firm and is margined separately"),
     "NO_MODEL": Code("unpriced", "no model covers the instrument"),
     "NO_PRICE": Code("unpriced", "a floor or haircut needs its price, which is missing"),
@@ -113,9 +134,18 @@ CODES: dict[str, Code] = {
     ),
     "INPUT_REPEATED": Code("note", "two inputs are the same file or table"),
     "ABOVE_OUTSTANDING": Code("note", "more than the amount outstanding or the open interest"),
+    "ARRIVAL_REPEATED": Code("note", "a file has arrived that has the content of another one"),
+    "TRANSFER_NOT_BOOKED": Code(
+        "note", "the futures of a later cycle do not have a transfer that was booked"
+    ),
+    "STEP_CHANGED": Code("note", "a file of a step is not as the ledger recorded it"),
+    "POSITIONS_OF_OTHER_DAY": Code(
+        "note", "a report of positions is of another business date than the run"
+    ),
     "READ_AS": Code("note", "how an unusual file was read"),
     "NAME_RESOLVED": Code("note", "an instrument's name was written in another way"),
     "RATE_SUSPICIOUS": Code("note", "a rate looks like a decimal; percent is expected"),
+    "COLUMNS_NOT_READ": Code("note", "columns of a report that have no meaning here"),
     "COLUMN_NAME_NEAR": Code("note", "an unknown column has a name close to a known one"),
 }
 """Every code a row of the exceptions table can have."""
@@ -133,11 +163,42 @@ SCHEMA = pa.schema(
 )
 
 
-class ExceptionLog:
-    """Collects exceptions by column; it never stops a run."""
+@dataclass(frozen=True)
+class FileRows:
+    """The rows of one file of an input that was given in several.
 
-    def __init__(self) -> None:
+    Attributes
+    ----------
+    input : str
+        The input.
+    file : str
+        The file, as exceptions call it.
+    before : int
+        Rows of the files before it: the rows of the whole input are numbered through them all.
+    """
+
+    input: str
+    file: str
+    before: int
+
+
+class ExceptionLog:
+    """Collects exceptions by column; it never stops a run.
+
+    Parameters
+    ----------
+    files : sequence of FileRows, optional
+        The files of inputs that were given in several, in their order. What is added of a row of
+        such an input is logged under its own file and row.
+
+    Attributes
+    ----------
+    files : tuple of FileRows
+    """
+
+    def __init__(self, files: Sequence[FileRows] = ()) -> None:
         self._parts: list[pa.Table] = []
+        self.files = tuple(files)
 
     def add(
         self,
@@ -176,13 +237,32 @@ class ExceptionLog:
         size = next(iter(lengths.values()), 1)
         if size == 0:
             return
-        cells = {"file": file, **given, "severity": severity, "code": code}
+        own = self._own_rows(file, _column(row, pa.int64(), size))
+        cells = {**given, **own, "severity": severity, "code": code}
         self._parts.append(
             pa.table(
                 [_column(cells[field.name], field.type, size) for field in SCHEMA],
                 schema=SCHEMA,
             )
         )
+
+    def place(self, file: str, row: int) -> str:
+        """Return the file and the number of a row of an input, for messages."""
+        last = None
+        for one in self.files:
+            if one.input == file and one.before < row:
+                last = one
+        return f"{file}, row {row}" if last is None else f"{last.file}, row {row - last.before}"
+
+    def _own_rows(self, file: str, row: pa.Array) -> dict[str, Any]:
+        """Return the file of each row of an input, and its number in it."""
+        files = [one for one in self.files if one.input == file]
+        if not files or row.null_count:
+            return {"file": file, "row": row}
+        number = columns.integers(row)
+        before = np.array([one.before for one in files])
+        at = np.searchsorted(before, number, side="left") - 1
+        return {"file": columns.chosen([one.file for one in files], at), "row": number - before[at]}
 
     def extend(self, exceptions: pa.Table) -> None:
         """Add exceptions from the table of another log."""

@@ -40,6 +40,7 @@ def accounts(*rows: dict[str, Any]) -> pa.Table:
         "ficc_role": "sponsored_member",
         "opted_in": True,
         "clearing_firm": "F1",
+        "omnibus": None,
     }
     named = [{"account": f"A{n}", "row": n + 1} for n in range(len(rows))]
     return pa.Table.from_pylist([default | n | row for n, row in zip(named, rows, strict=True)])
@@ -134,6 +135,8 @@ def trades(*rows: dict[str, Any]) -> Trades:
         end_open=nothing,
         start_date=np.full(size, "NaT", dtype="datetime64[D]"),
         end_date=np.full(size, "NaT", dtype="datetime64[D]"),
+        settle_date=np.full(size, "NaT", dtype="datetime64[D]"),
+        failed=nothing,
         repo_rate=np.zeros(size),
         start_cash=np.zeros(size),
         contracts=CONTRACTS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import warnings
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from crossmargin.exceptions import InputError
 from crossmargin.io.market_tables import market_from_tables
 from crossmargin.margin.ccps import clearing_houses
 from crossmargin.market.curve import Curve
-from crossmargin.policies import ObservedMarginRules
+from crossmargin.policies import DeliveryMonthRules, ObservedMarginRules, read_policy
 from crossmargin.results.schemas.replay import REPLAY
 from crossmargin.sample import sample_tables
 
@@ -97,6 +98,36 @@ def ahead() -> tuple[dict[str, Any], list[xm.Market]]:
     days = ("2026-06-04", "2026-06-05", "2026-06-18", "2026-07-01", "2026-09-30")
     book = {name: own[name] for name in ("positions", "accounts", "securities")}
     return book, [market_of(later, day) for day in days]
+
+
+def test_a_future_that_leaves_before_delivery_is_no_longer_where_it_was(
+    tables: dict[str, pa.Table],
+) -> None:
+    later = sample_tables(accounts=10, as_of="2026-09-30")
+    book = {name: tables[name] for name in ("accounts", "securities")}
+    name = tables["accounts"]["account"].to_pylist()[:2]
+    note = pc.equal(tables["securities"]["type"].cast(pa.string()), "note")
+    own = tables["securities"].filter(note)
+    priced = own.filter(pc.greater(own["maturity_date"], pa.scalar(datetime.date(2030, 1, 1))))
+    cusip = priced["cusip"][0].as_py()
+    book["positions"] = pa.table(
+        {
+            "account": [*name, *name],
+            "kind": ["cash", "cash", "future", "future"],
+            "instrument": [cusip, cusip, "ZNU26", "ZNZ26"],
+            "quantity": [1e6, 1e6, -8.0, -8.0],
+            "xm": [True] * 4,
+        }
+    )
+    policy = read_policy().with_sections(DeliveryMonthRules("first_intention_day"))
+    # Nothing settles from one day to the other: only the future leaves.
+    markets = [market_of(later, day) for day in ("2026-08-27", "2026-08-28")]
+    days = list(xm.replay(**book, markets=markets, policy=policy))
+    for day, market in zip(days, markets, strict=True):
+        assert_same(day, xm.run(**book, market=market, policy=policy))
+    rates = [day.saving.reason[:2].tolist() for day in days]
+    assert rates[0][0] != rates[1][0] == "ONE_SIDED"
+    assert rates[0][1] == rates[1][1]
 
 
 @pytest.mark.parametrize("policy", ["cme-ficc-2026-11-30", "cme-ficc-2026-04-30-span"])

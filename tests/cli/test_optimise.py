@@ -72,7 +72,7 @@ def test_the_book_comes_first_then_the_largest_savings(
         f"{best[name]:,.0f}{marks}" for name in ("requirement_after", "unused_saving")
     ]
     assert lines[-1] == f"Directory: {out}"
-    reports = list(ElementTree.parse(out / "transfers.xml").getroot().iter("TrdCaptRpt"))
+    reports = ElementTree.parse(out / "transfers.xml").getroot().findall(".//{*}TrdCaptRpt")
     assert len(reports) == len(found.transfers)
 
 
@@ -169,3 +169,13 @@ def test_the_run_itself_is_never_replaced(
     assert cli.main(["optimise", "--results", str(results), "--out", str(results)]) == 2
     assert "which would be replaced" in capsys.readouterr().err
     assert xm.read_run(results).stages is not None
+
+
+def test_a_quick_search_says_so(
+    run: xm.RunResult, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["optimise", "--results", str(results), "--quick"]) == 0
+    printed = capsys.readouterr().out
+    assert "a quick search: no bound was calculated" in printed
+    transfers = len(xm.allocate(run, quick=True).transfers)
+    assert f"{transfers:,} transfers" in printed

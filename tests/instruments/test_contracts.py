@@ -13,6 +13,7 @@ from crossmargin.instruments.contracts import (
     _listings,
     contract_rule,
     delivery_months,
+    first_intention_day,
     last_day,
     last_delivery_day,
     last_listed,
@@ -130,6 +131,22 @@ def test_last_days_of_treasury_futures(name, trading, delivery):
 
 
 @pytest.mark.parametrize(
+    ("name", "day"),
+    [
+        # The first business day of the month is the 3rd, a Monday.
+        ("ZNH25", "2025-02-27"),
+        # 1 June 2025 is a Sunday.
+        ("ZBM25", "2025-05-29"),
+        ("ZTU25", "2025-08-28"),  # 1 September is Labor Day
+        # 1 December 2024 is a Sunday, 28 November Thanksgiving.
+        ("UBZ24", "2024-11-27"),
+    ],
+)
+def test_intention_comes_two_business_days_before_the_month(name, day):
+    assert str(first_intention_day(parse_contract(name, np.datetime64(AS_OF)))) == day
+
+
+@pytest.mark.parametrize(
     ("name", "start", "end", "trading"),
     [
         ("SR3H25", "2025-03-19", "2025-06-18", "2025-06-17"),
@@ -186,6 +203,8 @@ def test_point_values():
 def test_questions_that_do_not_apply_are_refused():
     with pytest.raises(ValueError, match="SR3M25 settles in cash"):
         last_delivery_day(Contract("SR3", month("2025-06")))
+    with pytest.raises(ValueError, match="SR3M25 settles in cash"):
+        first_intention_day(Contract("SR3", month("2025-06")))
     with pytest.raises(ValueError, match="ZNM25 is settled by delivery"):
         reference_period(Contract("ZN", month("2025-06")))
     with pytest.raises(ValueError, match="unknown contract root 'FV'"):

@@ -85,6 +85,7 @@ def test_a_good_row_is_typed() -> None:
             "start_cash": None,
             "failed": False,
             "clearing_firm": None,
+            "given_up": False,
             "ccp": None,
             "row": 1,
         }

@@ -18,8 +18,9 @@ import crossmargin as xm
 from crossmargin import columns
 from crossmargin.book.schemas import POSITIONS
 from crossmargin.exceptions import InputError
+from crossmargin.optimise import transfers as optimise_transfers
 from crossmargin.optimise.allocation import BOXES
-from crossmargin.optimise.transfers import fixml, positions_csv, positions_of
+from crossmargin.optimise.transfers import bookings, fixml, positions_csv, positions_of
 from crossmargin.results.schemas.allocation import BOOKINGS, TRANSFERS
 from crossmargin.results.schemas.shared import STAMPS
 from crossmargin.results.table import Table
@@ -193,18 +194,21 @@ def test_fixml_says_each_transfer_by_two_sides() -> None:
     cycle = root.find("cycle")
     assert cycle is not None
     assert cycle.attrib == {"date": "2026-06-10", "code": "EOD"}
-    first, second = root.iter("TrdCaptRpt")
+    first, second = root.iterfind(".//{*}TrdCaptRpt")
     assert first.attrib["LastQty"] == "5"
     assert first.attrib["TrdTyp"] == "3"
     assert first.attrib["RptID"] != second.attrib["RptID"]
-    instrument = second.find("Instrmt")
+    instrument = second.find("{*}Instrmt")
     assert instrument is not None
-    assert instrument.attrib == {"Sym": "SR3H27", "ID": "SR3", "SecTyp": "FUT", "MMY": "202703"}
+    assert instrument.attrib == {
+        **{"Sym": "SR3H27", "ID": "SR3", "Src": "8"},
+        **{"SecTyp": "FUT", "MMY": "202703"},
+    }
     sides = [
         (side.attrib["Side"], party.attrib["ID"], sub.attrib["ID"])
-        for side in first.findall("RptSide")
-        for party in side.findall("Pty")
-        for sub in party.findall("Sub")
+        for side in first.findall("{*}RptSide")
+        for party in side.findall("{*}Pty")
+        for sub in party.findall("{*}Sub")
     ]
     assert sides == [("2", "A", "CROSS_MARGIN"), ("1", "A", "ORDINARY")]
 
@@ -212,7 +216,7 @@ def test_fixml_says_each_transfer_by_two_sides() -> None:
 @pytest.mark.parametrize("name", ["<a>&\"'", "]]>", "Müller & Söhne", "\t", "\U0001f600"])
 def test_any_name_that_xml_can_hold_comes_back_as_it_was(name: str) -> None:
     root = ElementTree.fromstring(fixml(transfers((name, "ZNU26", 1, "in", "BUY")), MANIFEST))
-    assert {party.attrib["ID"] for party in root.iter("Pty")} == {name}
+    assert {party.attrib["ID"] for party in root.iterfind(".//{*}Pty")} == {name}
 
 
 @pytest.mark.parametrize("name", ["a\x1bb", "\x00", "\ufffe"])
@@ -236,9 +240,23 @@ def test_the_same_transfers_of_a_run_have_the_same_names() -> None:
             (other, MANIFEST),
             (one, MANIFEST | {"run_id": "2"}),
         )
-        for report in ElementTree.fromstring(fixml(table, manifest)).iter("TrdCaptRpt")
+        for report in ElementTree.fromstring(fixml(table, manifest)).iterfind(".//{*}TrdCaptRpt")
     }
     assert len(names) == 3
+
+
+def test_all_transfers_are_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Once for each row, a large book would take minutes.
+    calls, real = [], optimise_transfers.transfers_id
+
+    def counted(*arguments: Any) -> str:
+        calls.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr(optimise_transfers, "transfers_id", counted)
+    rows = [("A", "ZNU26", 5, "in", "SELL"), ("A", "SR3H27", 2, "out", "SELL")] * 50
+    assert len(bookings(transfers(*rows), MANIFEST)) == 200
+    assert len(calls) == 1
 
 
 def test_files_say_the_same(found: xm.Allocation, tmp_path: Path) -> None:
@@ -257,8 +275,8 @@ def test_files_say_the_same(found: xm.Allocation, tmp_path: Path) -> None:
     kinds = {"1": "BUY", "2": "SELL"}
     said = [
         (report.attrib["RptID"], kinds[side.attrib["Side"]], int(report.attrib["LastQty"]))
-        for report in root.iter("TrdCaptRpt")
-        for side in report.iter("RptSide")
+        for report in root.iterfind(".//{*}TrdCaptRpt")
+        for side in report.iterfind("{*}RptSide")
     ]
     rows = table.to_pylist()
     assert said == [(row["transfer_id"], row["side"], row["contracts"]) for row in rows]
@@ -275,7 +293,8 @@ def test_an_allocation_without_transfers_is_written_too(run: xm.RunResult, tmp_p
     assert len(nothing.transfers) == 0
     out = nothing.write(tmp_path / "out")
     assert len((out / "transfers.csv").read_text().splitlines()) == 1
-    assert list(ElementTree.parse(out / "transfers.xml").getroot().iter("TrdCaptRpt")) == []
+    root = ElementTree.parse(out / "transfers.xml").getroot()
+    assert root.find(".//{*}TrdCaptRpt") is None
     assert len(nothing.trades()) == 0
 
 

@@ -21,6 +21,7 @@ from crossmargin.policies import (
     ClassDisallowance,
     CmeCorrelation,
     CmeEquivalents,
+    FallbackRules,
     HaircutRules,
     HigherOfRules,
     Policy,
@@ -1145,3 +1146,21 @@ def test_futures_that_are_not_liquid_stand_for_no_cash() -> None:
 def test_equivalents_that_make_no_sense_are_refused(old: str, new: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         parse_policy(EQUIVALENTS.replace(old, new).encode(), name="mine")
+
+
+@pytest.mark.parametrize(
+    ("rules", "broken"),
+    [
+        (FallbackRules("last_good_factor", 0), None),
+        (FallbackRules("none", 5), "rule must be one of zero_benefit, last_good_factor, other"),
+        (FallbackRules("zero_benefit", -1), "last_good_days must be 0 to 2500"),
+    ],
+)
+def test_fallback_rules(rules: FallbackRules, broken: str | None) -> None:
+    failed = [message for message, holds in rules.rules().items() if not holds]
+    assert len(failed) == (broken is not None)
+    assert all(message.startswith(broken or "") for message in failed)
+    shipped = read_policy()
+    assert shipped.get(FallbackRules) == FallbackRules("zero_benefit", 5)
+    evidence = {p.name: p.evidence for p in shipped.parameters}
+    assert evidence["fallback.rule"] == "unconfirmed"

@@ -30,6 +30,11 @@ class Amount:
         return Amount(self.cents + other.cents, self.known & other.known)
 
 
+def unknown_amount(accounts: int) -> Amount:
+    """Return an amount that is known for no account, [A]."""
+    return Amount(np.zeros(accounts, dtype=np.int64), np.zeros(accounts, dtype=bool))
+
+
 @dataclass(frozen=True)
 class Requirements:
     """The money columns of the accounts table. Each sums components that are rounded once.
@@ -126,6 +131,28 @@ def require(
     )
     money: dict[str, Any] = dict(zip(AMOUNTS, map(Amount, cents, known), strict=True))
     return Requirements(**money)
+
+
+def ordinary(margin: CcpMargin, charges: list[Charged], accounts: int) -> Amount:
+    """Return what one clearing house would require without the programme.
+
+    Parameters
+    ----------
+    margin : CcpMargin
+        [G x 5]; the first A groups are the accounts.
+    charges : list of Charged
+        On top of V.
+    accounts : int
+        Number of accounts A.
+
+    Returns
+    -------
+    Amount
+        [A], of the accounts' positions at their own firms.
+    """
+    unknown = margin.unknown[:accounts, ALL]
+    owed = rule.due(margin.v[:accounts, ALL], unknown)
+    return Amount(owed + _charged(charges, margin.ccp, ALL, accounts), ~unknown)
 
 
 def _by_account(group_account: Integer, accounts: int, cents: Integer, known: Mask) -> Amount:

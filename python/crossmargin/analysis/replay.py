@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from operator import length_hint
 from pathlib import Path
@@ -100,7 +100,7 @@ class Day:
 
 def replay(
     *,
-    positions: Source,
+    positions: Source | Sequence[Source],
     accounts: Source,
     securities: Source,
     markets: Iterable[Market],

@@ -120,6 +120,21 @@ def reassumed(legs: Legs, trades: Trades, *, held: Integer, price: Float) -> Leg
     return replace(legs, lots=lots)
 
 
+def start_legs(legs: Legs, trades: Trades) -> Mask:
+    """Return a mask of the legs that close when a repo starts, [N].
+
+    Parameters
+    ----------
+    legs : Legs
+        From `open_legs`.
+    trades : Trades
+    """
+    starts = np.zeros(legs.trade.size, dtype=bool)
+    # They come last: security and cash of the repos whose start leg is open.
+    starts[starts.size - 2 * int(np.count_nonzero(trades.end_open & trades.start_open)) :] = True
+    return starts
+
+
 def _side(trades: Trades, repo: Integer) -> Integer:
     """Return 1 for a repo, -1 for a reverse."""
     return np.where(trades.kind[repo] == REPO, 1, -1)

@@ -41,10 +41,12 @@ def refuse_empty(file: str, read: int, log: ExceptionLog) -> NoReturn:
     if read:
         why = f"none of its {read:,} rows can be used"
         table = log.table()
-        of_file = pc.equal(table["file"], columns.scalar(file))
+        names = [file, *(one.file for one in log.files if one.input == file)]
+        of_file = pc.is_in(table["file"], value_set=columns.text_column(names))
         rejected = pc.equal(table["severity"], columns.scalar("rejected"))
         for first in table.filter(pc.and_(of_file, rejected)).slice(0, 1).to_pylist():
-            why += f"; the first, row {first['row']}: {first['message']}"
+            which = "" if first["file"] == file else f"{first['file']}, "
+            why += f"; the first, {which}row {first['row']}: {first['message']}"
     raise InputError(
         f"{file}: {why}; give the whole table, or allow an empty one (allow_empty=True, "
         "--allow-empty)"
@@ -76,7 +78,9 @@ def note_side(table: pa.Table, extra_columns: Iterable[str], file: str, log: Exc
         )
 
 
-def note_repeats(table: pa.Table, schema: Schema, log: ExceptionLog) -> None:
+def note_repeats(
+    table: pa.Table, schema: Schema, log: ExceptionLog, *, what: str = "trade"
+) -> None:
     """Note the rows of an input that equal an earlier row in every known column.
 
     Parameters
@@ -87,6 +91,8 @@ def note_repeats(table: pa.Table, schema: Schema, log: ExceptionLog) -> None:
         Its columns.
     log : ExceptionLog
         Takes one note: on some rows, or on a file in which every row appears more than once.
+    what : str
+        What a row is.
     """
     cell, size = np.zeros(len(table), np.int64), 1
     for column in schema.columns:
@@ -100,21 +106,29 @@ def note_repeats(table: pa.Table, schema: Schema, log: ExceptionLog) -> None:
     again = np.diff(cell[order]) == 0
     if not again.any():
         return
-    row = columns.integers(table["row"])[np.sort(order[1:][again])]
+    row = columns.integers(table["row"])[np.sort(order[1:][again])].tolist()
     first_of_its_kind = np.flatnonzero(np.append(True, ~again))
     if np.diff(np.append(first_of_its_kind, len(table))).min() > 1:
         message = (
             "every row appears more than once, as if the file had been given twice; all are "
-            f"counted. Row {row[0]} is the first that repeats"
+            f"counted. {_row(row[0], schema.name, log)} is the first that repeats"
         )
         log.add("FILE_REPEATED", file=schema.name, message=message)
         return
-    shown = ", ".join(str(number) for number in row[:SHOWN])
+    if log.files:
+        shown = "; ".join(log.place(schema.name, number) for number in row[:SHOWN])
+    else:
+        shown = f"rows {', '.join(str(number) for number in row[:SHOWN])}"
     message = (
-        f"{row.size:,} rows equal an earlier one in every column (rows {shown}"
-        f"{', ...' if row.size > SHOWN else ''}); each is counted as a trade of its own"
+        f"{len(row):,} rows equal an earlier one in every column ({shown}"
+        f"{', ...' if len(row) > SHOWN else ''}); each is counted as a {what} of its own"
     )
     log.add("ROWS_REPEATED", file=schema.name, message=message)
+
+
+def _row(number: int, file: str, log: ExceptionLog) -> str:
+    """Return what a message on a file calls a row, as the beginning of a sentence."""
+    return log.place(file, number) if log.files else f"Row {number}"
 
 
 def note_same_inputs(hashes: Mapping[str, str], log: ExceptionLog) -> None:

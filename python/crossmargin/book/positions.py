@@ -69,7 +69,7 @@ def read_trades(
     file : str
         Name of the positions table in exceptions.
     log : ExceptionLog
-        Takes rejected rows and notes.
+        Takes rejected rows and notes; knows the files, if the rows are of several.
     clears : mapping of str to sequence of str
         Kinds of positions that each clearing house of the policy clears.
 
@@ -101,6 +101,7 @@ def read_trades(
     _note_ends(rows, given, settled, as_of)
     keep = np.flatnonzero(rows.ok)
     firm, firms = other_firms(positions["clearing_firm"], accounts["clearing_firm"], keep, account)
+    firm[columns.flags(positions["given_up"])[keep]] = -1
     return Trades(
         row=rows.row[keep],
         account=account[keep],
@@ -115,12 +116,15 @@ def read_trades(
         end_open=given.repo[keep],
         start_date=given.start[keep],
         end_date=given.end[keep],
+        settle_date=given.settle[keep],
+        failed=given.failed[keep],
         repo_rate=given.rate[keep],
         start_cash=given.start_cash[keep],
         contracts=named.contracts,
         firms=tuple(firms),
         ccp=ccp[keep],
         ccps=ccps,
+        files=log.files,
     )
 
 
@@ -337,7 +341,7 @@ def _check_repo_rates(rows: Rows, given: _Given, short_rate_pct: float) -> None:
     low = far_below(rate_pct[stated], short_rate_pct)
     if stated.size > HANDFUL and low.all():
         raise InputError(
-            f"{rows.file}, row {rows.row[stated[0]]}: every repo_rate of the file is below "
+            f"{rows.where(stated[0])}: every repo_rate of the file is below "
             f"{DECIMAL_UNDER:g} while the market's short rate is {short_rate_pct:.2f}%; they look "
             "like decimals: give percent"
         )

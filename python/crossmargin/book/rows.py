@@ -96,6 +96,10 @@ class Rows:
             message=message,
         )
 
+    def where(self, at: int) -> str:
+        """Return the file and the number of a row, for messages."""
+        return self._log.place(self.file, int(self.row[at]))
+
     def note_file(self, code: str, message: str) -> None:
         """Log a note on the whole file."""
         self._log.add(code, file=self.file, message=message)

@@ -8,6 +8,7 @@ from typing import Literal
 import pyarrow as pa
 
 from crossmargin.columns import TEXT
+from crossmargin.conventions import CME, FICC
 from crossmargin.instruments.contracts import roots
 from crossmargin.market.curve import TENORS
 
@@ -186,6 +187,14 @@ POSITIONS = Schema(
             "separately.",
         ),
         Column(
+            "given_up",
+            "flag",
+            code="VALUE_INVALID",
+            default=False,
+            meaning="Whether `clearing_firm` only executed the trade and has given it up to the "
+            "account's own firm: the row then counts there. Until then it is margined where it is.",
+        ),
+        Column(
             "ccp",
             code="CCP_UNKNOWN",
             meaning="The clearing house, if the policy has others beside FICC and CME. Blank means "
@@ -196,6 +205,8 @@ POSITIONS = Schema(
     instrument="instrument",
 )
 
+OMNIBUS = "omnibus"
+"""The role at FICC of an account in which the positions of its members net."""
 ACCOUNTS = Schema(
     "accounts",
     (
@@ -218,10 +229,14 @@ ACCOUNTS = Schema(
             "choice",
             code="ACCOUNT_INVALID",
             required=True,
-            choices=("netting_member", "sponsored_member", "executing_firm_customer", "none"),
+            choices=(
+                *("netting_member", "sponsored_member", "executing_firm_customer"),
+                *(OMNIBUS, "none"),
+            ),
             meaning="`netting_member` goes with `house`; `sponsored_member` and "
-            "`executing_firm_customer` go with `customer`. With anything else "
-            "(`none`) the account is not cross-margined.",
+            "`executing_firm_customer` go with `customer`. `omnibus` is an account in which "
+            "customers' positions net at FICC. With it or anything else (`none`) the account is "
+            "not cross-margined.",
         ),
         Column(
             "opted_in",
@@ -270,9 +285,64 @@ ACCOUNTS = Schema(
             high=1e13,
             meaning="USD; see multiplier.",
         ),
+        Column(
+            "omnibus",
+            code="ACCOUNT_INVALID",
+            meaning="The non-segregated agent-clearing omnibus account, one with the `ficc_role` "
+            "`omnibus`, in which the account's cash, repos and reverses net with those of its "
+            "other members. Its futures stay in the account itself, and neither account is "
+            "cross-margined.",
+        ),
+        Column(
+            "risk_profile",
+            "choice",
+            code="ACCOUNT_INVALID",
+            choices=("standard", "heightened"),
+            default="standard",
+            meaning="Whether the exchange's percentage for heightened risk applies to the "
+            "customer. It changes no requirement.",
+        ),
+        Column(
+            "house_model",
+            "flag",
+            code="ACCOUNT_INVALID",
+            default=False,
+            meaning="Whether the firm's own portfolio model applies to the account. It changes no "
+            "requirement.",
+        ),
     ),
     account="account",
     keep_extra=True,
+)
+
+DEPOSITS = Schema(
+    "deposits",
+    (
+        Column(
+            "account",
+            code="ACCOUNT_UNKNOWN",
+            required=True,
+            meaning="As in accounts. One without a row has nothing on deposit.",
+        ),
+        Column(
+            "ccp",
+            "choice",
+            code="CCP_UNKNOWN",
+            required=True,
+            choices=(FICC, CME),
+            meaning="The clearing house whose margin the deposit is held for.",
+        ),
+        Column(
+            "value",
+            "number",
+            code="VALUE_INVALID",
+            required=True,
+            low=0.0,
+            high=1e13,
+            meaning="USD, after haircuts. Rows of one account and clearing house add up.",
+        ),
+    ),
+    account="account",
 )
 
 FIRMS = Schema(

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from crossmargin.arrays import Dates, Float, Integer, Mask
 from crossmargin.book.schemas import POSITION_KINDS
+from crossmargin.exceptions import FileRows
 from crossmargin.instruments.contracts import Contract, roots
 
 CASH, REPO, REVERSE, FUTURE = range(len(POSITION_KINDS))
@@ -28,7 +29,7 @@ class Trades:
     Attributes
     ----------
     row : ndarray of int64
-        Data row in the file, from 1.
+        Data row in the file, from 1; in several files, counted through them all.
     account : ndarray of int64
         Index of the account in the accounts table.
     firm : ndarray of int64
@@ -46,6 +47,10 @@ class Trades:
     start_open, end_open : ndarray of bool
         Which legs of a repo are open, that is not settled.
     start_date, end_date : ndarray of datetime64[D]
+    settle_date : ndarray of datetime64[D]
+        Of cash; NaT where none is given.
+    failed : ndarray of bool
+        A leg that was due is still open.
     repo_rate : ndarray of float64
         Decimal.
     start_cash : ndarray of float64
@@ -58,6 +63,8 @@ class Trades:
         Index in `ccps` of the clearing house outside the programme that holds the trade, else -1.
     ccps : tuple of str
         Clearing houses of the policy outside the programme.
+    files : tuple of FileRows
+        The files, if there are several; for the log of exceptions.
     cash_dates : ndarray of datetime64[D]
         Days on which an open repo leg pays cash, ascending.
     held : ndarray of int64
@@ -77,12 +84,15 @@ class Trades:
     end_open: Mask
     start_date: Dates
     end_date: Dates
+    settle_date: Dates
+    failed: Mask
     repo_rate: Float
     start_cash: Float
     contracts: tuple[Contract, ...]
     firms: tuple[str, ...]
     ccp: Integer
     ccps: tuple[str, ...]
+    files: tuple[FileRows, ...] = ()
     cash_dates: Dates = field(init=False)
     held: Integer = field(init=False)
 

@@ -16,7 +16,7 @@ from crossmargin.arrays import Text
 from crossmargin.book.schemas import ACCOUNTS, POSITIONS
 from crossmargin.calculation.inputs import ParsedInputs
 from crossmargin.exceptions import ExceptionLog
-from crossmargin.policies import Policy
+from crossmargin.policies import DeliveryMonthRules, Policy
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,9 @@ def classify_trades(parsed: ParsedInputs, policy: Policy) -> ClassifiedTrades:
         securities=parsed.securities,
         as_of=as_of,
         rules=rules,
+        delivery=policy.get(DeliveryMonthRules),
     )
-    log = ExceptionLog()
+    log = ExceptionLog(parsed.trades.files)
     log_assignment(
         assignment,
         parsed.trades,

@@ -9,12 +9,13 @@ import pyarrow.compute as pc
 from crossmargin import columns
 from crossmargin.agreement.clients import Clients
 from crossmargin.arrays import Integer
+from crossmargin.book.accounts import members_of, omnibus_of
 from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs, rejected_rows
 
 
 def rows_rejected(parsed: ParsedInputs, exceptions: pa.Table) -> Integer:
-    """Return how many rejected rows name each account, [A].
+    """Return how many rejected rows name each account, or a member if it is an omnibus, [A].
 
     Parameters
     ----------
@@ -28,7 +29,12 @@ def rows_rejected(parsed: ParsedInputs, exceptions: pa.Table) -> Integer:
     """
     account = columns.plain(parsed.accounts["account"])
     at = columns.integers(pc.index_in(rejected_rows(exceptions)["account"], value_set=account))
-    return np.bincount(at[at >= 0], minlength=len(account)).astype(np.int64)
+    count = np.bincount(at[at >= 0], minlength=len(account)).astype(np.int64)
+    omnibus = omnibus_of(parsed.accounts)
+    inside = members_of(omnibus)
+    total = count.copy()
+    np.add.at(total, omnibus[inside], count[inside])
+    return total
 
 
 def clients_of(parsed: ParsedInputs, classified: ClassifiedTrades, rejected: Integer) -> Clients:

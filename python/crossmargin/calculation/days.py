@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from crossmargin.agreement.clients import Clients
-from crossmargin.agreement.eligibility import eligible_securities
+from crossmargin.agreement.eligibility import eligible_contracts, eligible_securities
 from crossmargin.agreement.requirement import Requirements
 from crossmargin.agreement.savings import Saving
 from crossmargin.arrays import Integer
@@ -38,7 +38,7 @@ from crossmargin.instruments.deliverables import BasketStore
 from crossmargin.margin.ccps import clearing_houses
 from crossmargin.market import Market
 from crossmargin.market.scenarios import ScenarioStore
-from crossmargin.policies import Policy
+from crossmargin.policies import DeliveryMonthRules, Policy
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,19 @@ class OpenBook:
     def holds_on(self, parsed: ParsedInputs, policy: Policy) -> bool:
         """Tell whether the same legs lie in the same accounts on the day of `moved_inputs`.
 
-        Securities may come near to maturity, and models may need other contracts.
+        Securities may come near to maturity, futures near to delivery, and models may need other
+        contracts.
         """
         before, after = self.parsed.market.as_of, parsed.market.as_of
         if before == after:
             return True
         contracts = contracts_of(parsed, clearing_houses(policy))
+        rules, delivery = policy.eligibility, policy.get(DeliveryMonthRules)
         old, new = (
-            eligible_securities(parsed.securities, day, policy.eligibility)
+            np.append(
+                eligible_securities(parsed.securities, day, rules),
+                eligible_contracts(contracts, day, rules, delivery),
+            )
             for day in (before, after)
         )
         return contracts == self.netted.contracts and np.array_equal(old, new)

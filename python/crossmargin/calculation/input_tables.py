@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,14 +31,15 @@ from crossmargin.book.schemas import (
 from crossmargin.book.securities import AcceptedSecurities, accept_securities
 from crossmargin.book.trades import different_numbers
 from crossmargin.conventions import CME, FICC
-from crossmargin.exceptions import ExceptionLog
+from crossmargin.exceptions import ExceptionLog, FileRows, InputError
 from crossmargin.files import absolute
 from crossmargin.io.column_map import ColumnsSource, read_column_map
 from crossmargin.io.cubes import read_cube
-from crossmargin.io.parse import describe_file, describe_input, parse
+from crossmargin.io.parse import Parsed, describe_file, describe_input, parse
+from crossmargin.io.several import file_names, joined
 from crossmargin.io.sources import read_source
 from crossmargin.io.span_pa2 import read_span_pa2
-from crossmargin.io.tables import Source, read_table
+from crossmargin.io.tables import Given, Source, Stamp, read_table
 from crossmargin.margin.ccps import clearing_houses
 from crossmargin.margin.cme.span_file import SpanFile
 from crossmargin.margin.model import OwnCube
@@ -58,7 +60,7 @@ class BookInputs:
         As in `crossmargin.run`.
     """
 
-    positions: Source
+    positions: Source | Sequence[Source]
     accounts: Source
     securities: Source
     policy: Policy
@@ -96,7 +98,12 @@ class InputTables:
         Accepted rows, typed.
     securities : AcceptedSecurities
     positions : pyarrow.Table
-        Typed, not yet checked: what is open depends on the day.
+        Typed, not yet checked: what is open depends on the day. Of several files one after the
+        other.
+    files : tuple of FileRows
+        Those files, if there are several.
+    stamps : dict of str to Stamp
+        When a report of positions is of, by what exceptions call its file.
     firms, settlements, volumes, observed_margins : pyarrow.Table, optional
         Typed, as they were given.
     cubes : dict of str to OwnCube
@@ -116,6 +123,8 @@ class InputTables:
     accounts: pa.Table
     securities: AcceptedSecurities
     positions: pa.Table
+    files: tuple[FileRows, ...]
+    stamps: dict[str, Stamp]
     firms: pa.Table | None
     settlements: pa.Table | None
     volumes: pa.Table | None
@@ -182,7 +191,7 @@ def read_tables(inputs: BookInputs) -> InputTables:
     """
     # First, so that a mistake in the policy is reported before anything is read.
     clears = {house.ccp: house.clears for house in clearing_houses(inputs.policy)}
-    log, odd = ExceptionLog(), ExceptionLog()
+    log = ExceptionLog()
     read = _Reader(log, inputs.columns)
     accounts = read_accounts(read.table(inputs.accounts, ACCOUNTS), file=ACCOUNTS.name, log=log)
     firms = read.optional(inputs.firms, FIRMS)
@@ -192,14 +201,12 @@ def read_tables(inputs: BookInputs) -> InputTables:
     settlements = read.optional(inputs.settlements, SETTLEMENTS)
     volumes = read.optional(inputs.volumes, VOLUMES)
     observed = read.optional(inputs.observed_margins, OBSERVED_MARGINS)
-    positions = read.table(inputs.positions, POSITIONS)
+    positions, files, stamps, odd = read.positions(inputs.positions)
     cubes = {
         FICC: read.cube(inputs.ficc_cube, "ficc_cube"),
         CME: read.cube(inputs.cme_cube, "cme_cube"),
     }
     span_file = read.span_file(inputs.span_file)
-    note_repeats(positions, POSITIONS, odd)
-    note_side(positions, read.source[POSITIONS.name]["extra_columns"], POSITIONS.name, odd)
     return InputTables(
         policy=inputs.policy,
         clears=clears,
@@ -209,6 +216,8 @@ def read_tables(inputs: BookInputs) -> InputTables:
         accounts=accounts,
         securities=securities,
         positions=positions,
+        files=files,
+        stamps=stamps,
         firms=firms,
         settlements=settlements,
         volumes=volumes,
@@ -232,12 +241,47 @@ class _Reader:
             self.source["columns"] = describe_file(self._column_map.path, self._column_map.hash)
 
     def table(self, source: Source, schema: Schema) -> pa.Table:
-        given = read_source(source, name=schema.name, column_map=self._column_map)
-        for text in given.notes:
-            self._log.add("READ_AS", file=schema.name, message=text)
-        parsed = parse(given.table, schema, file=schema.name, log=self._log, point=given.point)
+        given, parsed = self._parsed(source, schema, schema.name)
         self.source[schema.name] = describe_input(given, parsed)
         return parsed.table
+
+    def positions(
+        self, source: Source | Sequence[Source]
+    ) -> tuple[pa.Table, tuple[FileRows, ...], dict[str, Stamp], ExceptionLog]:
+        """Return the positions, their files if there are several, their stamps, and what is odd."""
+        name = POSITIONS.name
+        sources = list(source) if isinstance(source, list | tuple) else [source]
+        if not sources:
+            raise InputError(f"{name}: no file is given; give at least one")
+        called = file_names(name, sources) if len(sources) > 1 else [name]
+        read = [
+            self._parsed(one, POSITIONS, file) for one, file in zip(sources, called, strict=True)
+        ]
+        files: tuple[FileRows, ...] = ()
+        if len(sources) == 1:
+            ((given, parsed),) = read
+            table, self.source[name] = parsed.table, describe_input(given, parsed)
+        else:
+            given_tables, parsed_tables = zip(*read, strict=True)
+            table, files, self.source[name] = joined(given_tables, parsed_tables, called, name)
+        odd = ExceptionLog(files)
+        note_repeats(table, POSITIONS, odd)
+        for file, (_, parsed) in zip(called, read, strict=True):
+            note_side(parsed.table, parsed.extra_columns, file, odd)
+            if files and not parsed.rows_read:
+                odd.add("READ_AS", file=file, message="the file has no row")
+        stamps = {file: one.stamp for file, (one, _) in zip(called, read, strict=True) if one.stamp}
+        return table, files, stamps, odd
+
+    def _parsed(
+        self, source: Source, schema: Schema, file: str, *, several: bool = False
+    ) -> tuple[Given, Parsed]:
+        given = read_source(
+            source, name=schema.name, column_map=self._column_map, one_of_several=several
+        )
+        for text in given.notes:
+            self._log.add("READ_AS", file=file, message=text)
+        return given, parse(given.table, schema, file=file, log=self._log, point=given.point)
 
     def optional(self, source: Source | None, schema: Schema) -> pa.Table | None:
         return None if source is None else self.table(source, schema)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -127,7 +128,7 @@ def inputs_on(
     InputError
         An input cannot be used on that day, or more rows are rejected than allowed.
     """
-    log = ExceptionLog()
+    log = ExceptionLog(tables.files)
     log.extend(tables.exceptions)
     securities, market = _market_of_run(tables, market, earlier, baskets, log)
     adv, open_interest, observed = _of_contracts(tables, market.as_of, log)
@@ -162,8 +163,27 @@ def inputs_on(
         _refuse_empty(parsed, _has_securities(tables.positions), log)
     log.extend(tables.oddities)
     source = {**parsed.source, **parsed.market.source}
-    note_same_inputs({name: entry["hash"] for name, entry in source.items()}, log)
+    note_same_inputs(_hashes(source), log)
+    _note_days(tables, market.as_of, log)
     return replace(parsed, exceptions=log.table())
+
+
+def _note_days(tables: InputTables, as_of: np.datetime64, log: ExceptionLog) -> None:
+    """Note the reports of positions that say they are of another day."""
+    for file, stamp in tables.stamps.items():
+        if stamp.business_date not in ("", str(as_of)):
+            log.add(
+                "POSITIONS_OF_OTHER_DAY",
+                file=file,
+                message=f"the report is of {stamp}, the run as of {as_of}; check which is meant",
+            )
+
+
+def _hashes(source: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the hash of each input, and of each file of the positions."""
+    hashes = {name: entry["hash"] for name, entry in source.items()}
+    positions = source[POSITIONS.name]
+    return hashes | dict(zip(positions.get("names", ()), positions.get("files", ()), strict=True))
 
 
 def moved_inputs(

@@ -167,7 +167,7 @@ def prepare_for_book(
     if market is not parsed.market:
         universe = universe_on(market, parsed, netted.contracts, kept.baskets)
     models = models_on(universe, parsed, policy, market, kept, execution)
-    log = ExceptionLog()
+    log = ExceptionLog(parsed.trades.files)
     log.extend(market_notes(market, parsed.trades.contracts))
     _note_inputs(parsed, policy, market, log)
     for model in models.ccps.values():

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from crossmargin.book import schemas
-from crossmargin.calculation.result import RunResult
+from crossmargin.calculation.result import GIVEN_RATES, RunResult
 from crossmargin.calculation.run import run
 from crossmargin.calculation.store import as_written, read_tables
+from crossmargin.calculation.unused import UNUSED
 from crossmargin.exceptions import InputError
 from crossmargin.io.market import read_market
 from crossmargin.io.tables import Source, is_file_of
@@ -67,6 +68,11 @@ def rebuild_run(
         out of the inputs.
     """
     tables, manifest = read_tables(directory)
+    if GIVEN_RATES in manifest:
+        raise InputError(
+            f"{directory}: its offset rates were given and do not follow from the inputs; rebuild "
+            "the run that they were given to"
+        )
     given = dict(inputs or {})
     policy = _policy(manifest, given.pop("policy", None))
     named = {
@@ -90,6 +96,7 @@ def rebuild_run(
             market=market,
             policy=policy,
             cycle=manifest["cycle"],
+            unused=manifest.get(UNUSED) is not False,
             allow_empty=True,
             threads=threads,
             backend=backend,

@@ -20,6 +20,7 @@ from crossmargin.calculation.margins import AccountMargins, Agreement, caveats_o
 from crossmargin.calculation.netted import NettedBook
 from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.engine.executor import run_blocks
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.basket_checks import BasketCheck
 from crossmargin.io.hashes import table_hash
 from crossmargin.io.results import write_results
@@ -39,6 +40,8 @@ from crossmargin.results.tables import (
 STAGES = "stages.bin"
 """The file of a run's stages, where they are kept."""
 TABLES = tuple(schema.name for schema in RUN_TABLES)
+GIVEN_RATES = "offset_rates"
+"""The manifest's entry on offset rates that were given; only a run that has some has it."""
 
 
 @dataclass(frozen=True)
@@ -136,17 +139,31 @@ class RunResult:
         )
 
 
-def stages_of(result: RunResult) -> Stages:
+def stages_of(result: RunResult, *, given_rates: bool = False) -> Stages:
     """Return the stages of a run.
+
+    Parameters
+    ----------
+    result : RunResult
+    given_rates : bool
+        Whether its offset rates may have been given. What continues from a run goes back to its
+        models, and would not find those rates again.
 
     Raises
     ------
     ValueError
         It has none.
+    InputError
+        Its offset rates were given.
     """
     if result.stages is None:
         raise ValueError(
             "this run has no stages; give one made in this process, or written by `write_run`"
+        )
+    if GIVEN_RATES in result.manifest and not given_rates:
+        raise InputError(
+            "the offset rates of this run were given, and its models know nothing of them; give "
+            "the run that they were given to"
         )
     return result.stages
 

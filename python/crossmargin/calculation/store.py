@@ -31,7 +31,7 @@ from crossmargin.calculation.prepared import prepare_for_book
 from crossmargin.calculation.result import STAGES, TABLES, RunResult, Stages, stages_of
 from crossmargin.conventions import CME, FICC, SEGMENTS
 from crossmargin.engine import Book, Execution
-from crossmargin.exceptions import InputError
+from crossmargin.exceptions import FileRows, InputError
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.securities import Securities
 from crossmargin.instruments.terms import Terms
@@ -56,7 +56,7 @@ from crossmargin.policies.sections.charges import GrossValueCharge
 from crossmargin.results.table import Table
 
 TYPES: tuple[type, ...] = (
-    *(ParsedInputs, Securities, Trades, Contract, OwnCube),
+    *(ParsedInputs, Securities, Trades, FileRows, Contract, OwnCube),
     *(SpanFile, FileSpread, SecurityEquivalent, ObservedMargin),
     *(Market, Curve, History, Basis, Sofr, ShortRates, ShortRateRule, Note),
     *(SpreadHistory, SpecificRisk, SpreadGroups, Process),
@@ -137,7 +137,7 @@ def write_run(result: RunResult, out: str | Path) -> Path:
     """
     if not isinstance(result, RunResult):
         raise TypeError(f"result: a run, from xm.run(...), expected, got {result!r:.60}")
-    stages = stages_of(result)
+    stages = stages_of(result, given_rates=True)
     written = (getattr(stages, name) for name in _WRITTEN)
     market = stages.models.market
     moved = None if market is stages.parsed.market else market

@@ -23,6 +23,8 @@ from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.conventions import ALL, CASH, FUTURES, OTHER
 from crossmargin.engine import Execution
 
+UNUSED = "unused_saving"
+"""The manifest's entry on a run that did not look for it; no other run has one."""
 FEW = 4
 """Choices that are tried: what is there now, nothing, everything, and the hedges as they are."""
 

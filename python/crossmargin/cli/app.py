@@ -10,16 +10,22 @@ import typer
 from typer.core import TyperCommand
 
 from crossmargin.cli.attribute import attribute
+from crossmargin.cli.calls import calls
 from crossmargin.cli.check import check
 from crossmargin.cli.compare import compare
+from crossmargin.cli.day import day
 from crossmargin.cli.exits import UNUSABLE, complain
 from crossmargin.cli.explain import explain
+from crossmargin.cli.ledger import ledger
 from crossmargin.cli.optimise import optimise
 from crossmargin.cli.output import print_line
 from crossmargin.cli.policy import policies
+from crossmargin.cli.programme_off import programme_off
+from crossmargin.cli.reconcile import reconcile
 from crossmargin.cli.reverse_stress import reverse_stress
 from crossmargin.cli.run import run
 from crossmargin.cli.sample import sample
+from crossmargin.cli.upcoming import upcoming
 from crossmargin.cli.whatif import whatif
 from crossmargin.exceptions import InputError
 from crossmargin.version import __version__
@@ -71,6 +77,7 @@ def options(
 for subcommand in (
     *(run, check, sample, compare),
     *(explain, whatif, optimise, attribute, reverse_stress),
+    *(day, calls, programme_off, upcoming, reconcile, ledger),
 ):
     app.command(cls=Once)(subcommand)
 app.add_typer(policies)

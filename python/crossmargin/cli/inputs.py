@@ -20,7 +20,7 @@ OF_THE_MARKET = ("par_yields", "as_of", "basis", "fixings", "sofr", "spreads", "
 class InputOptions:
     """The inputs of `run` and `check`; the fields are the options with these names."""
 
-    positions: Path | None = None
+    positions: list[Path] | None = None
     accounts: Path | None = None
     securities: Path | None = None
     par_yields: list[Path] | None = None

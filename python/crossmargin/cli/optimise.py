@@ -68,12 +68,18 @@ def optimise(
     boxes: Annotated[
         int, typer.Option(min=1, help="Effort for each account's bound: more give a closer one.")
     ] = BOXES,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help="Look only for a good choice, some thirty times faster: no bounds."
+        ),
+    ] = False,
     threads: Threads = None,
 ) -> None:
     """Find the futures to move into the cross-margin accounts, and back, to pay least.
 
-    Each answer comes with a bound that no choice can go below. Futures of the named accounts are
-    listed with what one contract more or less would change.
+    Each answer comes with a bound that no choice can go below, but a quick one. Futures of the
+    named accounts are listed with what one contract more or less would change.
     """
     if out is not None:
         check_target(out, ALLOCATION)
@@ -95,6 +101,7 @@ def optimise(
             transfer_cost=transfer_cost,
             minimum_gain=minimum_gain,
             boxes=boxes,
+            quick=quick,
             threads=threads,
             progress=progress,
         )

@@ -19,18 +19,20 @@ def _input(text: str) -> Any:
 
 
 PositionsFile = Annotated[
-    Path | None,
+    list[Path] | None,
     _input(
         "account, kind (cash, repo, reverse, future), instrument, quantity, xm; and where "
         "they apply settle_date, start_date, end_date, repo_rate, start_cash, failed, "
-        "clearing_firm, ccp."
+        "clearing_firm, given_up, ccp. Or a report of the exchange or of a back office as it "
+        "comes. May be given several times, such as FICC's and the exchange's."
     ),
 ]
 AccountsFile = Annotated[
     Path | None,
     _input(
         "account, origin (house, customer), ficc_role, opted_in, clearing_firm; optional "
-        "customer, multiplier, floor, minimum. Other columns are carried to the results."
+        "customer, multiplier, floor, minimum, omnibus, risk_profile, house_model. Other columns "
+        "are carried to the results."
     ),
 ]
 SecuritiesFile = Annotated[
@@ -123,6 +125,13 @@ ObservedMarginsFile = Annotated[
     _input(
         "instrument (root or contract), date, maintenance (USD): CME's own margins, set beside the "
         "model's; a policy may scale the model to them."
+    ),
+]
+DepositsFile = Annotated[
+    Path | None,
+    _input(
+        "account, ccp (FICC, CME), value (USD after haircuts): what is on deposit. An account "
+        "without a row has nothing on deposit."
     ),
 ]
 Cycle = Annotated[str, typer.Option(help="Margin cycle of the day: ITD, EOD, EODXM or CUR.")]

@@ -27,7 +27,7 @@ def _several(text: str) -> list[Path]:
 
 
 VALUES: Mapping[str, Callable[[str], Any]] = {
-    "positions": Path,
+    "positions": _several,
     "accounts": Path,
     "securities": Path,
     "par_yields": _several,

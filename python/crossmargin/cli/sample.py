@@ -22,19 +22,27 @@ def sample(
     as_of: Annotated[
         str | None, typer.Option(help="A business day, YYYY-MM-DD.", show_default=False)
     ] = None,
+    as_day: Annotated[
+        bool, typer.Option("--day", help="As the folder of a day, with what arrives, for `day`.")
+    ] = False,
 ) -> None:
-    """Write a synthetic market and book as CSV files, ready for `run`."""
-    from crossmargin.sample import AS_OF, write_sample
+    """Write a synthetic market and book as CSV files, ready for `run`, or for `day`."""
+    from crossmargin.sample import AS_OF, write_sample, write_sample_day
 
     day = AS_OF if as_of is None else as_of_date(as_of)
+    write = write_sample_day if as_day else write_sample
     try:
-        written = write_sample(out, accounts=accounts, seed=seed, as_of=day)
+        written = write(out, accounts=accounts, seed=seed, as_of=day)
     except (ValueError, OSError) as error:
         raise InputError(f"sample: {_told(error)}") from error
+    names = ", ".join(str(path.relative_to(out)) for path in written)
+    print_line(f"SYNTHETIC: {names} in {out}")
+    if as_day:
+        print_line(f"crossmargin day {shlex.quote(str(out))}")
+        return
     options = " ".join(
         f"--{path.stem.replace('_', '-')} {shlex.quote(str(path))}" for path in written
     )
-    print_line(f"SYNTHETIC: {', '.join(path.name for path in written)} in {out}")
     print_line(f"crossmargin run {options} --as-of {day} --out RESULTS")
 
 

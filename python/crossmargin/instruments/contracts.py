@@ -280,6 +280,32 @@ def last_day(contract: Contract) -> np.datetime64:
     return last_trading_day(contract)
 
 
+def first_intention_day(contract: Contract) -> np.datetime64:
+    """Return the first day on which the short side of a Treasury future may announce delivery.
+
+    Parameters
+    ----------
+    contract : Contract
+        A Treasury future.
+
+    Returns
+    -------
+    datetime64[D]
+
+    Raises
+    ------
+    ValueError
+        The contract settles in cash.
+
+    Notes
+    -----
+    CBOT rules: the second business day before the first business day of the delivery month.
+    """
+    if contract.rule.last_delivery is None:
+        raise ValueError(f"{contract.symbol} settles in cash: nothing is delivered")
+    return _business_days_on(_first_day(contract.month), -2)
+
+
 def last_listed(root: str, number: int, as_of: np.datetime64) -> np.datetime64 | None:
     """Return the last delivery month that the exchange had listed by a given day.
 

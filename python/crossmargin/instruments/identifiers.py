@@ -69,7 +69,7 @@ def parse_contract(text: str, as_of: np.datetime64 | datetime.date | str) -> Con
     ValueError
         The text does not name a contract, or names one that was not listed by then.
     """
-    root, number, digits = _parts(text)
+    root, number, digits = contract_parts(text)
     letter, months = MONTH_CODES[number - 1], delivery_months(root)
     if number not in months:
         letters = ", ".join(MONTH_CODES[m - 1] for m in months)
@@ -216,8 +216,14 @@ def resolved_message(names: Mapping[str, str]) -> str:
     return f"{count} written in another way: {', '.join(told[:MOST_TOLD])}{more}"
 
 
-def _parts(text: str) -> tuple[str, int, str]:
-    """Split a name into its root, the number of its month, and the digits of its year."""
+def contract_parts(text: str) -> tuple[str, int, str]:
+    """Split a name into its root, the number of its month, and the digits of its year.
+
+    Raises
+    ------
+    ValueError
+        The text does not name a contract.
+    """
     name = " ".join(text.upper().split())
     pattern = _patterns()
     match = pattern.contract.fullmatch(name)

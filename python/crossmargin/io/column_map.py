@@ -30,6 +30,7 @@ _SCHEMAS = (
     schemas.SOFR,
     schemas.VOLUMES,
     schemas.OBSERVED_MARGINS,
+    schemas.DEPOSITS,
 )
 _TABLES: dict[str, dict[str, str]] = {
     **{schema.name: {c.name: c.kind for c in schema.columns} for schema in _SCHEMAS},

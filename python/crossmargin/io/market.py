@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from crossmargin.io.histories import check_percent, check_spreads, check_terms, 
 from crossmargin.io.market_tables import market_from_tables
 from crossmargin.io.par_yields import join_par_yields
 from crossmargin.io.parse import Parsed, describe_file, describe_input, parse
+from crossmargin.io.several import joint
 from crossmargin.io.sources import read_source
 from crossmargin.io.tables import Given, Source
 from crossmargin.market.market import SYNTHETIC, Market, Note
@@ -159,7 +159,7 @@ def read_histories(
         notes.extend(Note("READ_AS", name, text) for text in (*given.notes, *parsed.notes))
 
     given_yields, yields = _read_yields(par_yields, names)
-    describe("par_yields", _joint(given_yields), yields)
+    describe("par_yields", joint(given_yields), yields)
     if names is not None:
         source["columns"] = describe_file(names.path, names.hash)
     if len(given_yields) > 1:
@@ -205,15 +205,6 @@ def _read_yields(
             for n, source in enumerate(sources, start=1)
         ]
     return given, join_par_yields(list(zip(called, given, strict=True)))
-
-
-def _joint(given: list[Given]) -> Given:
-    """Return an input that describes several tables, independent of their order."""
-    if len(given) == 1:
-        return given[0]
-    hashes = "\n".join(sorted(one.hash for one in given))
-    notes = tuple(dict.fromkeys(note for one in given for note in one.notes))
-    return Given(given[0].table, hashlib.sha256(hashes.encode()).hexdigest(), notes)
 
 
 def as_of_date(day: str | datetime.date | np.datetime64) -> np.datetime64:

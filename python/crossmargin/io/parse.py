@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -157,12 +157,13 @@ def parse(
 
 def describe_input(given: Given, parsed: Parsed) -> dict[str, Any]:
     """Return what the manifest says of an input: file, hash, rows, unread columns, warnings."""
-    return {
+    described = {
         **describe_file(given.path, given.hash),
         "rows_read": parsed.rows_read,
         "extra_columns": list(parsed.extra_columns),
         "warnings": [*given.notes, *parsed.notes, *parsed.warnings],
     }
+    return described if given.stamp is None else {**described, "report": asdict(given.stamp)}
 
 
 def describe_file(path: str, digest: str) -> dict[str, Any]:
@@ -315,7 +316,13 @@ def _report(
 
 def _filled(column: Column, cells: Cells | None, count: int) -> pa.Array:
     value = pa.nulls(count, ARROW_TYPE[column.kind]) if cells is None else cells.value
-    return value if column.default is None else value.fill_null(columns.scalar(column.default))
+    if column.default is None:
+        return value
+    default = columns.scalar(column.default)
+    if not pa.types.is_dictionary(value.type):
+        return value.fill_null(default)
+    # Arrow fills a dictionary with a scalar of its own type only, and imports pandas to make one.
+    return columns.plain(value).fill_null(default).dictionary_encode()
 
 
 def _carried(kind: pa.DataType) -> bool:

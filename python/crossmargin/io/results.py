@@ -30,6 +30,16 @@ from crossmargin.results.schema import SCHEMA_VERSION
 
 MANIFEST = "manifest.json"
 RESULTS, ALLOCATION = "crossmargin results", "crossmargin allocation"
+CALLS = "crossmargin calls"
+UPCOMING = "crossmargin upcoming events"
+RECONCILIATION = "crossmargin reconciliation"
+KINDS = {
+    RESULTS: "of earlier results",
+    ALLOCATION: "of an earlier allocation",
+    CALLS: "of earlier calls",
+    UPCOMING: "of earlier upcoming events",
+    RECONCILIATION: "of an earlier reconciliation",
+}
 """What a directory of ours may hold, as its manifest says; each is replaced by its like only."""
 MAX_MANIFEST = 64 << 20
 """Bytes; a manifest of ours has some thousands."""
@@ -64,7 +74,8 @@ def write_results(
         Other files beside the tables, by name: their bytes, or what makes them while the tables are
         written.
     what
-        `RESULTS` or `ALLOCATION`.
+        One of `KINDS`.
+        `RESULTS`, `ALLOCATION` or `RECONCILIATION`.
 
     Returns
     -------
@@ -265,7 +276,8 @@ def check_target(out: str | Path, what: str = RESULTS) -> None:
     out
         The directory.
     what
-        `RESULTS` or `ALLOCATION`.
+        One of `KINDS`.
+        `RESULTS`, `ALLOCATION` or `RECONCILIATION`.
 
     Raises
     ------
@@ -274,8 +286,7 @@ def check_target(out: str | Path, what: str = RESULTS) -> None:
         anything that we did not write, or something of ours of another kind.
     """
     target = _located(out)
-    like = "of earlier results" if what == RESULTS else "of an earlier allocation"
-    advice = f"give a new directory, or one {like}"
+    advice = f"give a new directory, or one {KINDS[what]}"
     try:
         if _is_mount(target):
             raise InputError(
@@ -294,7 +305,7 @@ def check_target(out: str | Path, what: str = RESULTS) -> None:
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise InputError(f"{folder}: cannot be written to; {advice}")
         rehearse(above / target.name)
-        for other in {RESULTS, ALLOCATION} - {what}:
+        for other in KINDS.keys() - {what}:
             if _manifest(target, other) is not None:
                 raise InputError(f"{target}: holds {other}, which would be replaced; {advice}")
         foreign = _foreign(target, what) if there else []

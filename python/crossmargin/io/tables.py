@@ -20,6 +20,7 @@ from crossmargin.exceptions import InputError
 from crossmargin.io import limits
 from crossmargin.io.archives import unpacked
 from crossmargin.io.delimited import read_delimited
+from crossmargin.io.fixml import is_fixml, read_fixml
 from crossmargin.io.hashes import table_hash
 from crossmargin.io.headers import named_columns
 from crossmargin.io.parquet import MAGIC, is_text, read_parquet
@@ -45,6 +46,26 @@ Source: TypeAlias = str | Path | Any
 
 
 @dataclass(frozen=True)
+class Stamp:
+    """What a report says of itself: upper-case texts as in the file, the date as YYYY-MM-DD.
+
+    Attributes
+    ----------
+    business_date, cycle, run : str
+        Blank where it says nothing.
+    """
+
+    business_date: str
+    cycle: str
+    run: str
+
+    def __str__(self) -> str:
+        """Return the stamp for messages."""
+        run = f" run {self.run}" if self.run else ""
+        return f"{self.business_date} {self.cycle}{run}".strip()
+
+
+@dataclass(frozen=True)
 class Given:
     """A table as it was given.
 
@@ -62,6 +83,8 @@ class Given:
         commas may use decimal commas; its columns must show which.
     path : str
         Absolute path of the file; empty if a table was given.
+    stamp : Stamp, optional
+        When a report is of.
     """
 
     table: pa.Table
@@ -69,6 +92,7 @@ class Given:
     notes: tuple[str, ...] = ()
     point: bool = True
     path: str = ""
+    stamp: Stamp | None = None
 
 
 def read_table(source: Source, *, name: str) -> Given:
@@ -79,7 +103,7 @@ def read_table(source: Source, *, name: str) -> Given:
     source
         A path to delimited text or Parquet, plain or in gzip or zip, or to an Excel workbook; the
         content decides, not the file's name. Or an object with ``__arrow_c_stream__`` or
-        ``__arrow_c_array__``.
+        ``__arrow_c_array__``. Or a table that was read already.
     name
         Name of the table in messages.
 
@@ -94,6 +118,8 @@ def read_table(source: Source, *, name: str) -> Given:
     TypeError
         `source` is neither a path nor a table.
     """
+    if isinstance(source, Given):
+        return source
     if isinstance(source, str | Path):
         label = f"{name} file {source}"
         data = _read(Path(source), label)
@@ -203,6 +229,9 @@ def _from_bytes(file: bytes, label: str) -> Given:
         if data.startswith(magic):
             raise InputError(f"{label}: this is {advice}")
     if looks_like_xml(data):
+        if is_fixml(data):
+            table, notes = read_fixml(data, label)
+            return Given(table, digest, notes)
         return Given(read_xml_feed(data, label), digest)
     if data.startswith(MAGIC):
         return Given(read_parquet(data, label), digest)

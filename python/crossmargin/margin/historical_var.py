@@ -22,6 +22,7 @@ from crossmargin.margin.observed import Outright
 from crossmargin.margin.parts import Part
 from crossmargin.margin.portfolios import WHOLE, CcpMargin, row_of
 from crossmargin.market.market import Note
+from crossmargin.market.scenarios import Scenarios
 from crossmargin.policies import ScenarioRules
 from crossmargin.policies.sections.common import HIGHEST_LEVEL
 
@@ -86,20 +87,42 @@ class HistoricalVar:
         if inputs.cube is not None:
             cube, unpriced = inputs.cube.of(universe, market.as_of)
         else:
-            chosen = inputs.store.of(
-                market.history,
-                horizon=rules.horizon,
-                look_back=rules.look_back,
-                minimum=rules.minimum_rows,
-                stress=rules.scenarios.stress,
-            )
-            pnl = revalue(universe.terms, chosen.shock, **execution.kernels)
-            cube = Cube(pnl, scenario=chosen.date.astype(str).tolist())
+            chosen, cube = revalued(inputs, rules.scenarios, rules.horizon, execution)
             unpriced = universe.unpriced
             if market.history.sofr is None or chosen.no_sofr > cube.scenarios / 2:
                 without_spread = tuple(RATE_INDEX)
         horizon = rules.horizon if inputs.cube is None else None
         return PreparedHistoricalVar(self.ccp, rules, cube, unpriced, without_spread, horizon)
+
+
+def revalued(
+    inputs: ModelInputs, rules: ScenarioRules, horizon: int, execution: Execution
+) -> tuple[Scenarios, Cube]:
+    """Return the scenarios of a look-back and its periods of stress, and the P&L in them.
+
+    Parameters
+    ----------
+    inputs : ModelInputs
+    rules : ScenarioRules
+    horizon : int
+        Length of a move, business days.
+    execution : Execution
+
+    Returns
+    -------
+    chosen : Scenarios
+    cube : Cube, [I x S]
+        By full revaluation, USD per lot or contract.
+    """
+    chosen = inputs.store.of(
+        inputs.market.history,
+        horizon=horizon,
+        look_back=rules.look_back,
+        minimum=rules.minimum_rows,
+        stress=rules.stress,
+    )
+    pnl = revalue(inputs.universe.terms, chosen.shock, **execution.kernels)
+    return chosen, Cube(pnl, scenario=chosen.date.astype(str).tolist())
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Methodology, section 9.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -31,6 +31,7 @@ from crossmargin.optimise.bounds.call import least_call
 from crossmargin.optimise.bounds.everything import everything_moved
 from crossmargin.optimise.bounds.problem import Known, Problem, problem
 from crossmargin.optimise.months import allowed_months
+from crossmargin.optimise.quick import find_quickly
 from crossmargin.optimise.search import (
     Best,
     Judge,
@@ -38,6 +39,7 @@ from crossmargin.optimise.search import (
     economise,
     greedy,
     improve,
+    leave,
     move_whole_lines,
     settle,
     take_better,
@@ -103,9 +105,7 @@ def find(
     bound[chosen] = np.minimum(bound[chosen], best.cents[chosen] / 100.0)
     if most_transfers is not None or transfer_cents:
         economise(costs, best, chosen)
-    gain = today.cents[chosen] - best.cents[chosen]
-    kept = lines.lines_of(chosen[gain < max(minimum_gain_cents, 1)])
-    best.choice[kept] = lines.crossed[kept]
+    leave(lines, best, chosen, today.cents, minimum_gain_cents)
     execution.tell("allocating", 1.0)
     return Found(lines, chosen, best.choice, bound)
 
@@ -245,7 +245,7 @@ class Allocation:
         """
         return Table(positions_of(self.transfers.to_arrow()))
 
-    def write(self, out: str | Path) -> Path:
+    def write(self, out: str | Path, prices: Mapping[str, float] | None = None) -> Path:
         """Write the allocation to a directory, all or nothing.
 
         There are accounts.parquet, lines.parquet, transfers.csv (a buy and a sell for each
@@ -256,6 +256,9 @@ class Allocation:
         ----------
         out : str or Path
             The directory. An earlier allocation there is replaced.
+        prices : mapping of str to float, optional
+            The exchange's settlement prices, by contract, for transfers.xml: FIXML requires a price
+            to book at. Without one it has to be filled in there.
 
         Returns
         -------
@@ -267,12 +270,14 @@ class Allocation:
         InputError
             The directory holds something else, such as results of a run, or cannot be written; or
             the name of an account has a character that XML cannot hold.
+        ValueError
+            A price is not a finite number.
         """
         tables = {"accounts": self.accounts.to_arrow(), "lines": self.lines.to_arrow()}
         transfers = self.transfers.to_arrow()
         files = {
             "transfers.csv": csv_bytes(bookings(transfers, self.manifest)),
-            "transfers.xml": fixml(transfers, self.manifest),
+            "transfers.xml": fixml(transfers, self.manifest, prices),
             "positions.csv": positions_csv(transfers),
         }
         return write_results(out, tables, self.manifest, files, what=ALLOCATION)
@@ -304,13 +309,14 @@ def allocate(
     transfer_cost: float = 0.0,
     minimum_gain: float = 0.0,
     boxes: int = BOXES,
+    quick: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Allocation:
     """Return the futures to move into the cross-margin accounts, and back, to pay least.
 
     Every choice is judged by the full calculation, whatever the policy. Each answer has a bound
-    that no choice can go below.
+    that no choice can go below, unless it is a quick one.
 
     Parameters
     ----------
@@ -331,6 +337,10 @@ def allocate(
     boxes : int
         How many boxes the bound of an account may take. More give a closer bound, and now and then
         a better choice.
+    quick : bool
+        Look only for a good choice: no bound, no proof, and no effect of one contract more or less;
+        these cells are empty. It begins from what is there now, so asked again after the transfers
+        it may find more.
     threads : int, optional
         As many as the process may use if not given. The answer does not depend on it.
     progress : callable, optional
@@ -357,6 +367,8 @@ def allocate(
     minimum_cents = _cents("minimum_gain", minimum_gain)
     _check_count("most_transfers", most_transfers, 0)
     _check_count("boxes", boxes, 1)
+    if not isinstance(quick, bool):
+        raise TypeError(f"quick: True or False expected, got {quick!r:.40}")
     execution = Execution(threads, progress=progress)
     may = None
     if front_month or exclude_roll:
@@ -369,14 +381,13 @@ def allocate(
             front_month=front_month,
             exclude_roll=exclude_roll,
         )
-    found = find(
+    found = (find_quickly if quick else partial(find, boxes=boxes))(
         stages,
         numbers_of(run, accounts),
         may=may,
         most_transfers=most_transfers,
         transfer_cents=transfer_cents,
         minimum_gain_cents=minimum_cents,
-        boxes=boxes,
         execution=execution,
     )
     of_accounts, lines, transfers = allocation_tables(
@@ -388,7 +399,8 @@ def allocate(
         "most_transfers": most_transfers,
         "transfer_cost": transfer_cents / 100,
         "minimum_gain": minimum_cents / 100,
-        "boxes": boxes,
+        "boxes": None if quick else boxes,
+        "quick": quick,
     }
     told = ("run_id", "as_of", "cycle", "synthetic", "policy")
     return Allocation(

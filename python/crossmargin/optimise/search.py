@@ -7,7 +7,7 @@ one calculation judges the candidates of all. Methodology, section 9.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, count
 
 import numpy as np
 
@@ -130,7 +130,7 @@ def improve(judge: Judge, best: Best, accounts: Integer, may: Mask | None = None
         active = np.setdiff1d(active, done, assume_unique=True)
 
 
-def move_whole_lines(judge: Judge, best: Best, accounts: Integer) -> None:
+def move_whole_lines(judge: Judge, best: Best, accounts: Integer, most: int | None = None) -> None:
     """Move whole lines in or out, the one that saves most first, until none saves anything.
 
     Parameters
@@ -140,13 +140,37 @@ def move_whole_lines(judge: Judge, best: Best, accounts: Integer) -> None:
         Improved in place; its cents are known.
     accounts : ndarray of int64
         Ascending.
+    most : int, optional
+        The most lines of an account to move.
     """
     lines = judge.lines
     # Steps as long as a line's range end at none or all of it.
     span = lines.upper - lines.lower
     active = accounts
-    while active.size:
+    for _ in count() if most is None else range(most):
+        if not active.size:
+            return
         active = active[_step(judge, best, lines.lines_of(active), span)]
+
+
+def step_and_swap(judge: Judge, best: Best, accounts: Integer, size: int) -> None:
+    """Keep for each account the best step of one line, and then the best swap of two.
+
+    Parameters
+    ----------
+    judge : Judge
+    best : Best
+        Improved in place; its cents are known.
+    accounts : ndarray of int64
+        Ascending.
+    size : int
+        A line steps by its range over this, at least one contract.
+    """
+    lines = judge.lines
+    span = lines.upper - lines.lower
+    length = np.where(span > 0, np.maximum(span // size, 1), 0)
+    _step(judge, best, lines.lines_of(accounts), length)
+    _swap(judge, best, accounts, length, span)
 
 
 def settle(judge: Judge, best: Best, accounts: Integer, unsure: Integer) -> None:
@@ -335,25 +359,70 @@ def economise(judge: Judge, best: Best, accounts: Integer) -> Integer:
         The accounts of which a transfer was undone.
     """
     lines = judge.lines
+    best.cents[accounts] = replace(judge, most=None).cost(
+        accounts, best.choice[lines.lines_of(accounts)]
+    )
+    undone = undo(judge, best, accounts)
+    if judge.most is not None or judge.transfer:
+        free = accounts[lines.free[accounts]]
+        improve(judge, best, free)
+        today = unjudged(lines)
+        take_better(judge, today, free, lines.crossed[lines.lines_of(free)])
+        improve(judge, today, free)
+        take_better(judge, best, free, today.choice[lines.lines_of(free)])
+    return undone
+
+
+def undo(judge: Judge, best: Best, accounts: Integer) -> Integer:
+    """Undo transfers that save nothing, or less than they cost, and those beyond the most.
+
+    Parameters
+    ----------
+    judge : Judge
+        As for `economise`.
+    best : Best
+        Changed in place. Its cents are known, and count the transfers' cost.
+    accounts : ndarray of int64
+        Ascending.
+
+    Returns
+    -------
+    ndarray of int64
+        The accounts of which a transfer was undone.
+    """
+    lines = judge.lines
     any_number = replace(judge, most=None)
-    best.cents[accounts] = any_number.cost(accounts, best.choice[lines.lines_of(accounts)])
     undone = np.zeros(lines.ptr.size - 1, dtype=bool)
     _all_or_none(any_number, best, accounts[~lines.free[accounts]], judge.most)
-    free = accounts[lines.free[accounts]]
-    active = free
+    active = accounts[lines.free[accounts]]
     while active.size:
         allowed = best.cents
         if judge.most is not None:
             allowed = np.where(_transfers(lines, best) > judge.most, UNKNOWN, allowed)
         active = _undo_one(any_number, best, active, lines.crossed, allowed)
         undone[active] = True
-    if judge.most is not None or judge.transfer:
-        improve(judge, best, free)
-        today = unjudged(lines)
-        take_better(judge, today, free, lines.crossed[lines.lines_of(free)])
-        improve(judge, today, free)
-        take_better(judge, best, free, today.choice[lines.lines_of(free)])
     return np.flatnonzero(undone)
+
+
+def leave(
+    lines: Movable, best: Best, accounts: Integer, today: Integer, minimum_cents: int
+) -> None:
+    """Leave accounts as they are where the choice saves too little, or nothing.
+
+    Parameters
+    ----------
+    lines : Movable
+    best : Best
+        Its cents count the transfers' cost. The choices are changed in place.
+    accounts : ndarray of int64
+    today : ndarray of int64, [A]
+        Cents of what is there now.
+    minimum_cents : int
+        What must be saved.
+    """
+    gain = today[accounts] - best.cents[accounts]
+    kept = lines.lines_of(accounts[gain < max(minimum_cents, 1)])
+    best.choice[kept] = lines.crossed[kept]
 
 
 def thin_out(judge: Judge, best: Best, accounts: Integer) -> Best:

@@ -39,14 +39,15 @@ class Found:
         The accounts that had a choice.
     choice : ndarray of int64, [M]
         Contracts of each line in the cross-margin account.
-    bound : ndarray of float64, [A]
-        What no choice goes below, USD; NaN for accounts without one.
+    bound : ndarray of float64, [A], optional
+        What no choice goes below, USD; NaN for accounts without one. None if none was looked for:
+        what one contract more or less would change is then left out too.
     """
 
     lines: Movable
     accounts: Integer
     choice: Integer
-    bound: Float
+    bound: Float | None
 
 
 def allocation_tables(
@@ -88,7 +89,8 @@ def _account_table(
     place[chosen] = np.arange(chosen.size)
     own, choice = place[shown], has_choice[shown]
     # Without cash there are two choices, now and none: no bound to speak of.
-    bounded = choice & lines.free[shown]
+    bounds = found.bound if found.bound is not None else np.full(size, np.nan)
+    bounded = choice & lines.free[shown] & (found.bound is not None)
 
     def of_choice(values: Integer | Float | Mask, otherwise: Integer | Float | Mask) -> Integer:
         if not chosen.size:
@@ -98,7 +100,7 @@ def _account_table(
     cents = today.cents[shown]
     paid = of_choice(after, cents)
     transfers = np.bincount(lines.account[found.choice != lines.crossed], minlength=size)[shown]
-    least = np.where(bounded, found.bound[shown], 0.0)
+    least = np.where(bounded, bounds[shown], 0.0)
     # Down to the cent, so that it stays a bound; a whole cent stays one.
     bound = np.minimum(np.floor(np.round(least * 100.0, 3)).astype(np.int64), paid)
     gap = np.where(paid > 0, (paid - bound) / np.maximum(paid, 1), 0.0)
@@ -178,8 +180,9 @@ def _line_tables(
     account, crossed, total = lines.account[at], lines.crossed[at], lines.total[at]
     chosen = choice[at]
     paid = np.repeat(after, lines.count[found.accounts])
-    toward = np.sign(np.where(total != chosen, total - chosen, 0))
-    back = -np.sign(chosen)
+    marginal = found.bound is not None
+    toward = np.sign(np.where(total != chosen, total - chosen, 0)) * marginal
+    back = -np.sign(chosen) * marginal
 
     def change(step: Integer) -> tuple[Integer, Mask]:
         known = step != 0

@@ -6,6 +6,9 @@ Methodology, section 9.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from decimal import Decimal
+from math import isfinite
 from typing import Any
 from xml.etree import ElementTree
 
@@ -25,11 +28,15 @@ CROSS_MARGIN, ORDINARY = "CROSS_MARGIN", "ORDINARY"
 """The two accounts of a transfer."""
 BUY, SELL = "BUY", "SELL"
 FIX_SIDE = {BUY: "1", SELL: "2"}
-FIX_VERSION = "5.0 SP2"
+FIXML_NAMESPACE = "http://www.fixprotocol.org/FIXML-5-0-SP2"
+"""It says the version: FIX 5.0 SP2. Copies of the schema differ in what the attribute `v` must be,
+and none needs it."""
 NEW, SUBMIT, TRANSFER = "0", "0", "3"
 """Values of TransTyp, RptTyp and TrdTyp."""
 POSITION_ACCOUNT, POSITION_ACCOUNT_TYPE = "38", "26"
 """FIX's role of a party, and the kind of an identifier below it."""
+EXCHANGE_SYMBOL, OWN_NAME = "8", "D"
+"""FIX's kinds of identifiers of an instrument and of a party."""
 
 
 def positions_of(transfers: pa.Table) -> pa.Table:
@@ -88,7 +95,8 @@ def bookings(transfers: pa.Table, manifest: dict[str, Any]) -> pa.Table:
     both = _both(transfers)
     account_type = np.where(_crosses(len(transfers)), CROSS_MARGIN, ORDINARY)
     number = np.arange(len(both)) // 2 + 1
-    ids = [f"{transfers_id(transfers, manifest)}-{each}" for each in number]
+    name = transfers_id(transfers, manifest)
+    ids = [f"{name}-{each}" for each in number.tolist()]
     table = BOOKINGS.table(
         {
             "transfer_id": columns.text_column(ids),
@@ -114,7 +122,9 @@ def transfers_id(transfers: pa.Table, manifest: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def fixml(transfers: pa.Table, manifest: dict[str, Any]) -> bytes:
+def fixml(
+    transfers: pa.Table, manifest: dict[str, Any], prices: Mapping[str, float] | None = None
+) -> bytes:
     """Return transfers as trade capture reports in FIXML: one report with two sides for each.
 
     Parameters
@@ -123,27 +133,42 @@ def fixml(transfers: pa.Table, manifest: dict[str, Any]) -> bytes:
         As in `results.schema.TRANSFERS`.
     manifest : dict
         Of the allocation.
+    prices : mapping of str to float, optional
+        The prices to book at, by contract: the exchange's settlement prices. The standard requires
+        one in each report. A report without one has no `LastPx`, and the attribute `unpriced` of
+        the root element counts them: the price has to be filled in.
 
     Raises
     ------
     InputError
         The name of an account has a character that XML cannot hold.
+    ValueError
+        A price is not a finite number.
 
     Notes
     -----
-    The element `cycle` is as the exchange's optimiser writes it. Everything else is ours, on the
-    standard's words: no text of the optimiser's transfer report could be read. There is no price.
+    The element FIXML is by the public schema of FIXML 5.0 SP2, in its namespace. Around it is the
+    element `cycle`, as the exchange's optimiser writes it. What is ours is how accounts are named:
+    no text of the optimiser's transfer report could be read.
     """
     as_of, name = manifest["as_of"], transfers_id(transfers, manifest)
     root = ElementTree.Element("transfers", {"run_id": manifest["run_id"], "id": name})
     if manifest["synthetic"]:
         root.set("synthetic", "true")
     ElementTree.SubElement(root, "cycle", {"date": as_of, "code": manifest["cycle"]})
+    priced = {contract: _price(contract, price) for contract, price in (prices or {}).items()}
+    unpriced = sum(contract not in priced for contract in transfers["instrument"].to_pylist())
+    if unpriced:
+        root.set("unpriced", str(unpriced))
     batch = ElementTree.SubElement(
-        ElementTree.SubElement(root, "FIXML", {"v": FIX_VERSION}), "Batch"
+        ElementTree.SubElement(root, "FIXML", {"xmlns": FIXML_NAMESPACE}),
+        "Batch",
+        {"TotMsg": str(len(transfers))},
     )
+    instruments = {
+        name: _instrument(name, as_of) for name in transfers["instrument"].unique().to_pylist()
+    }
     for number, row in enumerate(transfers.to_pylist(), 1):
-        contract = parse_contract(row["instrument"], as_of)
         report = ElementTree.SubElement(
             batch,
             "TrdCaptRpt",
@@ -152,24 +177,45 @@ def fixml(transfers: pa.Table, manifest: dict[str, Any]) -> bytes:
                 "TransTyp": NEW,
                 "RptTyp": SUBMIT,
                 "TrdTyp": TRANSFER,
+                "TrdDt": as_of,
                 "BizDt": as_of,
                 "LastQty": str(row["contracts"]),
             },
         )
-        month = str(contract.month).replace("-", "")
-        of = {"Sym": contract.symbol, "ID": contract.root, "SecTyp": "FUT", "MMY": month}
-        ElementTree.SubElement(report, "Instrmt", of)
+        if row["instrument"] in priced:
+            report.set("LastPx", priced[row["instrument"]])
+        ElementTree.SubElement(report, "Instrmt", instruments[row["instrument"]])
         for kind, side in (
             (CROSS_MARGIN, row["cross_margin_side"]),
             (ORDINARY, row["ordinary_side"]),
         ):
             of_side = ElementTree.SubElement(report, "RptSide", {"Side": FIX_SIDE[side]})
-            named = {"ID": _writable(row["account"]), "R": POSITION_ACCOUNT}
+            named = {"ID": _writable(row["account"]), "Src": OWN_NAME, "R": POSITION_ACCOUNT}
             party = ElementTree.SubElement(of_side, "Pty", named)
             ElementTree.SubElement(party, "Sub", {"ID": kind, "Typ": POSITION_ACCOUNT_TYPE})
     ElementTree.indent(root)
-    written: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return written + b"\n"
+    # Encoded at the end: the writer would encode piece by piece.
+    written = ElementTree.tostring(root, encoding="unicode")
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{written}\n".encode()
+
+
+def _instrument(name: str, as_of: str) -> dict[str, str]:
+    """Return the attributes of a contract."""
+    contract = parse_contract(name, as_of)
+    return {
+        "Sym": contract.symbol,
+        "ID": contract.root,
+        "Src": EXCHANGE_SYMBOL,
+        "SecTyp": "FUT",
+        "MMY": str(contract.month).replace("-", ""),
+    }
+
+
+def _price(contract: str, price: float) -> str:
+    """Return a price as the schema has it: digits, without an exponent."""
+    if isinstance(price, bool) or not isinstance(price, int | float) or not isfinite(price):
+        raise ValueError(f"price of {contract}: a finite number expected, got {price!r:.40}")
+    return f"{Decimal(str(price)):f}"
 
 
 def _writable(text: str) -> str:

@@ -16,7 +16,9 @@ from crossmargin.policies.sections.cme import (
     ObservedMarginRules,
 )
 from crossmargin.policies.sections.common import MaturityGroup
-from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
+from crossmargin.policies.sections.customers import CustomerRules, HouseModelRules
+from crossmargin.policies.sections.cycles import BacktestingRules, FallbackRules, HigherOfRules
+from crossmargin.policies.sections.delivery import DeliveryMonthRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
@@ -34,10 +36,14 @@ __all__ = [
     "CmeCorrelation",
     "CmeEquivalents",
     "CmeFloor",
+    "CustomerRules",
+    "DeliveryMonthRules",
     "Eligibility",
+    "FallbackRules",
     "Ficc",
     "HaircutRules",
     "HigherOfRules",
+    "HouseModelRules",
     "MaturityGroup",
     "ObservedMarginRules",
     "Parameter",

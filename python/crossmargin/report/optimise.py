@@ -32,6 +32,7 @@ _ACCOUNTS = (
 _MARKED = ("requirement_after", "unused_saving")
 _TRANSFERS = ("account", "instrument", "contracts", "moves", "cross_margin_side", "saves")
 _LINES = ("instrument", "total", "crossed", "crossed_after", "one_more", "one_less")
+QUICK = "a quick search: no bound was calculated, and a full one may find more"
 SAVES = "saves: what would be due again with this transfer alone left out; they need not add up"
 _NAMES = {
     "requirement": "pays",
@@ -102,7 +103,7 @@ def _print_account(found: Allocation, name: str, console: Console) -> None:
     row = next(row for row in found.accounts if row["account"] == name)
     console.print()
     console.print(Text(f"Account {name}"), style="bold")
-    for line in _account(row):
+    for line in _account(row, found):
         console.print(Text(f"  {line}"), soft_wrap=True)
     for meaning in meanings([marks_of(row)]):
         console.print(meaning)
@@ -136,8 +137,10 @@ def _book(rows: Sequence[Mapping[str, Any]], found: Allocation) -> list[str]:
             f"gap to the bound: median {_ranked(gaps, 0.5):.2%}, "
             f"95th percentile {_ranked(gaps, 0.95):.2%}"
         )
+    if _is_quick(found):
+        lines.append(QUICK)
     # Where futures move back too, the only choices were now and none.
-    outcomes = Counter(NO_CASH if _is_without_cash(row) else row["outcome"] for row in rows)
+    outcomes = Counter(NO_CASH if _is_without_cash(row, found) else row["outcome"] for row in rows)
     without = [f"{outcomes[code]:,} {text}" for code, text in NO_CHOICE.items() if outcomes[code]]
     if without:
         lines.append(f"no choice: {', '.join(without)}")
@@ -147,7 +150,7 @@ def _book(rows: Sequence[Mapping[str, Any]], found: Allocation) -> list[str]:
     return lines
 
 
-def _account(row: Mapping[str, Any]) -> list[str]:
+def _account(row: Mapping[str, Any], found: Allocation) -> list[str]:
     """Return the lines on one account."""
     marks = marks_of(row)
     lines = [
@@ -162,7 +165,9 @@ def _account(row: Mapping[str, Any]) -> list[str]:
         f"afterwards {row['offset_rate_after']:.1%}"
         f"{_binds(row['binding_after'], capped=row['capped_after'])}"
     )
-    if _is_without_cash(row):
+    if _is_quick(found):
+        return [*lines, QUICK]
+    if _is_without_cash(row, found):
         return [*lines, "no cross-margined cash: futures alone save nothing"]
     lines.append(
         "no other choice pays noticeably less"
@@ -172,9 +177,18 @@ def _account(row: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _is_without_cash(row: Mapping[str, Any]) -> bool:
-    """Return whether an account has futures that may be moved, and no cash beside them."""
-    return row["outcome"] == NO_CASH or (row["outcome"] == "moved" and row["optimal"] is None)
+def _is_quick(found: Allocation) -> bool:
+    """Return whether nothing was proved."""
+    return bool(found.manifest["options"]["quick"])
+
+
+def _is_without_cash(row: Mapping[str, Any], found: Allocation) -> bool:
+    """Return whether an account has futures that may be moved, and no cash beside them.
+
+    A quick allocation has no proofs, which tell it where futures move back.
+    """
+    unproved = row["outcome"] == "moved" and row["optimal"] is None
+    return row["outcome"] == NO_CASH or (unproved and not _is_quick(found))
 
 
 def _binds(ccp: str | None, *, capped: bool) -> str:

@@ -150,6 +150,8 @@ def print_comparison(
         curve = manifest.get("market", {}).get("curve_date", manifest["as_of"])
         if curve != manifest["as_of"]:
             line += f", curve of {curve}"
+        if "offset_rates" in manifest:
+            line += f", offset rates given: {manifest['offset_rates']['source']}"
         console.print(Text(line), soft_wrap=True)
     console.print(Text(f"  inputs that differ: {', '.join(inputs) or 'none'}"))
     both = table.filter(table["only_in"].is_null())

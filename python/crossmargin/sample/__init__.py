@@ -11,6 +11,7 @@ The steps, each documented in its module:
 - `book`: accounts of nine trading styles, from empty ones to the firm's own, with log-normal sizes:
   basis, curve, switch, strip and outright trades; repo, reverse and unsettled purchases. Some are
   outside the cross-margin account, some at another firm.
+- `day`: the book as it arrives during a day, and what is on deposit.
 - `flaws`: edge cases and bad rows, at least one of every kind that such files can have.
 - `draws`: raw PCG64 output and exact arithmetic only, so a seed gives the same bits everywhere.
 
@@ -33,6 +34,7 @@ from crossmargin.io.replace import flush, replacing
 from crossmargin.market import Market
 from crossmargin.market.draws import Draws
 from crossmargin.sample.book import make_accounts, make_legs, make_positions
+from crossmargin.sample.day import PLAN, day_tables
 from crossmargin.sample.flaws import flawed_accounts, flawed_positions, flawed_securities
 from crossmargin.sample.market import make_basis, make_history
 from crossmargin.sample.securities import last_matured, make_securities, securities_table
@@ -46,6 +48,7 @@ __all__ = [
     "sample_market",
     "sample_tables",
     "write_sample",
+    "write_sample_day",
 ]
 
 AS_OF = np.datetime64("2026-06-10", "D")
@@ -164,19 +167,53 @@ def write_sample(
         A file with one of these names exists and differs; nothing is written.
     """
     tables = sample_tables(accounts=accounts, seed=seed, as_of=as_of)
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {folder / f"{name}.csv": _as_csv(tables[name]) for name in TABLES}
-    taken = [p.name for p, data in content.items() if p.exists() and p.read_bytes() != data]
+    return _write(Path(out), {f"{name}.csv": _as_csv(tables[name]) for name in TABLES})
+
+
+def write_sample_day(
+    out: str | Path,
+    *,
+    accounts: int = ACCOUNTS,
+    seed: int = SEED,
+    as_of: np.datetime64 | str = AS_OF,
+) -> list[Path]:
+    """Write the synthetic book as the folder of a day, ready for `play_day`.
+
+    Parameters
+    ----------
+    out, accounts, seed, as_of
+        As in `write_sample`.
+
+    Returns
+    -------
+    list of Path
+        `day.toml`, the static inputs, and in `arrivals` the positions of each cycle.
+
+    Raises
+    ------
+    FileExistsError
+        A file with one of these names exists and differs; nothing is written.
+    """
+    tables = day_tables(sample_tables(accounts=accounts, seed=seed, as_of=as_of), seed)
+    contents = {f"{name}.csv": _as_csv(table) for name, table in tables.items()}
+    return _write(Path(out), {"day.toml": PLAN.format(day=_day(as_of)).encode(), **contents})
+
+
+def _write(folder: Path, contents: dict[str, bytes]) -> list[Path]:
+    """Write files to a folder, unless they would replace others."""
+    paths = {folder / name: data for name, data in contents.items()}
+    for parent in sorted({path.parent for path in paths}):
+        parent.mkdir(parents=True, exist_ok=True)
+    taken = [p.name for p, data in paths.items() if p.exists() and p.read_bytes() != data]
     if taken:
         raise FileExistsError(
             f"{folder} has other {', '.join(taken)}, which would be lost; give another directory"
         )
-    for path, data in content.items():
+    for path, data in paths.items():
         with replacing(path) as fresh:
             fresh.write_bytes(data)
             flush(fresh)
-    return list(content)
+    return list(paths)
 
 
 def _as_csv(table: pa.Table) -> bytes:

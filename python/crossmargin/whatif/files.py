@@ -142,11 +142,14 @@ class _Asked:
             code = "INSTRUMENT_UNKNOWN" if cusip else "CONTRACT_UNKNOWN"
             return self._refuse(question, row, code, trouble[row.instrument])
         account = scope.accounts[row.account]
+        number = scope.instrument(row.instrument)
+        future = number is not None and scope.future[number]
+        if account in scope.omnibus and not future:
+            return self._refuse(question, row, "ACCOUNT_IN_OMNIBUS", scope.elsewhere(account))
         try:
             legs = scope.trade_legs(account, {row.instrument: row.quantity}, xm=row.xm)
         except ValueError as error:
-            number = scope.instrument(row.instrument)
-            lot = 1 if number is not None and scope.future[number] else LOT
+            lot = 1 if future else LOT
             code = "QUANTITY_NOT_WHOLE_LOT" if row.quantity % lot else "QUANTITY_INVALID"
             return self._refuse(question, row, code, str(error))
         self._rows.setdefault(question, []).append(row)

@@ -63,6 +63,8 @@ class Scope:
         instrument may not be cross-margined. Plain lists: an element of an array takes many times
         as long to read.
     eligible : list of bool, [A]
+    omnibus : dict of int to str
+        By number of an account in one, the omnibus account that its trades at FICC change.
     """
 
     models: PreparedModels
@@ -74,6 +76,7 @@ class Scope:
     other: list[int]
     crossed: list[int]
     eligible: list[bool]
+    omnibus: Mapping[int, str]
 
     def account(self, name: str) -> int:
         """Return the number of an account; ValueError if there is none."""
@@ -117,7 +120,8 @@ class Scope:
         Raises
         ------
         ValueError
-            A quantity is not a whole number of lots.
+            A quantity is not a whole number of lots, or the trade would change another account:
+            the omnibus account that this one is in.
         """
         segments = self.crossed if xm and self.eligible[account] else self.other
         legs = []
@@ -127,8 +131,17 @@ class Scope:
                 instrument = self._number(name)
             lots = _lots(name, quantity, self.future[instrument])
             if lots:
+                if account in self.omnibus and not self.future[instrument]:
+                    raise InputError(self.elsewhere(account))
                 legs.append((segments[instrument], instrument, lots))
         return legs
+
+    def elsewhere(self, account: int) -> str:
+        """Return what to say of a trade at FICC of an account that is in an omnibus account."""
+        return (
+            f"account {list(self.accounts)[account]} is in the omnibus account "
+            f"{self.omnibus[account]}, which its trades at FICC change: ask that"
+        )
 
     def move_legs(self, account: int, moves: Quantities) -> list[Leg]:
         """Return the legs of moves between the ordinary and the cross-margin account, checked.
@@ -232,7 +245,14 @@ class Scope:
         return number
 
 
-def scope_of(models: PreparedModels, batch: Batch, names: Sequence[str], *, memory: int) -> Scope:
+def scope_of(
+    models: PreparedModels,
+    batch: Batch,
+    names: Sequence[str],
+    *,
+    memory: int,
+    omnibus: Mapping[int, str],
+) -> Scope:
     """Return the scope of some models and accounts.
 
     Parameters
@@ -244,6 +264,8 @@ def scope_of(models: PreparedModels, batch: Batch, names: Sequence[str], *, memo
         Names of the accounts.
     memory : int
         Bytes for cached accounts.
+    omnibus : mapping of int to str
+        As in `Scope`.
     """
     universe = models.universe
     tradable = np.flatnonzero(universe.kind != FORWARD_CASH)
@@ -265,6 +287,7 @@ def scope_of(models: PreparedModels, batch: Batch, names: Sequence[str], *, memo
         other=other.tolist(),
         crossed=crossed.tolist(),
         eligible=batch.clients.eligible.tolist(),
+        omnibus=omnibus,
     )
 
 

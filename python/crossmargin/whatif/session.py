@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from crossmargin import columns
+from crossmargin.book.accounts import members_of, omnibus_of
 from crossmargin.calculation.batches import Batch
 from crossmargin.calculation.extended import extended_models, widened
 from crossmargin.calculation.result import RunResult, stages_of
@@ -104,13 +105,17 @@ class Session:
         self._execution = Execution(threads)
         self._securities: frozenset[int] = frozenset()
         self._contracts: frozenset[Contract] = frozenset()
+        omnibus = omnibus_of(stages.parsed.accounts)
+        name = run.accounts.to_arrow()["account"].to_pylist()
+        self._omnibus = {at: name[omnibus[at]] for at in members_of(omnibus).tolist()}
         # Held while the scope is replaced by a larger one.
         self._lock = threading.Lock()
         self._scope = scope_of(
             stages.models,
             Batch(stages.netted.book, stages.netted.elsewhere, stages.clients),
-            run.accounts.to_arrow()["account"].to_pylist(),
+            name,
             memory=memory,
+            omnibus=self._omnibus,
         )
         _sessions.add(self)
 
@@ -168,8 +173,9 @@ class Session:
         TypeError
             The trades or moves are not a mapping.
         ValueError
-            An unknown account or instrument, a quantity that is not a whole number of lots, or a
-            move of what is not held or may not be cross-margined; the message says what to do.
+            An unknown account or instrument, a quantity that is not a whole number of lots, a
+            move of what is not held or may not be cross-margined, or a trade at FICC of an account
+            in an omnibus account, which changes that one; the message says what to do.
         """
         number = self._scope.account(account)
         scope = self.scope(trades, moves)
@@ -376,7 +382,9 @@ class Session:
                 minimum=float(minimum),
             )
             names = [*scope.accounts, name]
-            self._scope = scope_of(scope.models, batch, names, memory=self._memory)
+            self._scope = scope_of(
+                scope.models, batch, names, memory=self._memory, omnibus=self._omnibus
+            )
 
     def scope(self, *quantities: Quantities) -> Scope:
         """Return what can be asked about, with the instruments of some trades and moves.
@@ -436,6 +444,7 @@ class Session:
                 widened(scope.batch, scope.models, models),
                 list(scope.accounts),
                 memory=self._memory,
+                omnibus=self._omnibus,
             )
             self._securities, self._contracts = securities, contracts
             return self._scope

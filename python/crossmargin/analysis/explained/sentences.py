@@ -16,6 +16,7 @@ from crossmargin.analysis.explained.contributions import Decomposed
 from crossmargin.analysis.explained.episodes import BOTH, NOT, PARTLY, EpisodeLoss
 from crossmargin.analysis.explained.requirement import OWN, Contributions
 from crossmargin.analysis.explained.tables import Errors, margins_of, rates_of, tag_of
+from crossmargin.book.accounts import members_of, omnibus_of
 from crossmargin.calculation.margins import caveats_of
 from crossmargin.conventions import (
     CASH,
@@ -106,9 +107,15 @@ def sentences(
     head = ["All figures are of a synthetic market and book."] if synthetic else []
     if asked.lines.lots.size == 0:
         none = f"Account {asked.account} has no open positions and no margin to pay."
-        return (*head, none, *_own_terms(asked), *_rejected(asked))
+        return (*head, none, *_omnibus(asked), *_own_terms(asked), *_rejected(asked))
     paid = [(number, one) for number, one in enumerate(decomposed) if _is_paid(one)]
-    told = [*head, *_requirement(asked), *_offset(asked, decomposed), *_alone(asked, alone)]
+    told = [
+        *head,
+        *_requirement(asked),
+        *_omnibus(asked),
+        *_offset(asked, decomposed),
+        *_alone(asked, alone),
+    ]
     told += [*_savings(asked), *_unused(asked)]
     for _, one in paid:
         told += _v(asked, one)
@@ -315,6 +322,25 @@ def _assumed_basis(asked: Asked) -> list[str]:
     held = set(models.universe.root[asked.lines.instrument].tolist())
     names = (name.removeprefix("basis:") for name in models.market.history.assumed_basis)
     return [root for root in names if root in held]
+
+
+def _omnibus(asked: Asked) -> Iterator[str]:
+    """Say whose positions at FICC net here, or where the account's own do."""
+    accounts = asked.stages.parsed.accounts
+    omnibus = omnibus_of(accounts)
+    members = members_of(omnibus)
+    into = int(omnibus[asked.number])
+    if into == asked.number:
+        count = int(np.count_nonzero(omnibus[members] == into))
+        yield (
+            "It is an omnibus account: at FICC the positions of its members "
+            f"({count:,} in the accounts table) net in it."
+        )
+    elif into >= 0:
+        yield (
+            "Its positions at FICC are margined in the omnibus account "
+            f"{accounts['account'][into].as_py()}, not here."
+        )
 
 
 def _rejected(asked: Asked) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Known public downloads, recognised by their header and turned into our columns before parsing.
+"""Known downloads and reports, recognised by their header and turned into our columns.
 
 A layout takes a table as read and returns one with our columns and a note for the user, or None if
 the header does not match. Rows that are not used become blank, so that later rows keep their
@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from crossmargin.io.layouts.fixings import fred_rates, new_york_fed
 from crossmargin.io.layouts.par_yields import fred_yields, treasury_feed
+from crossmargin.io.layouts.positions import from_positions_report
 from crossmargin.io.layouts.securities import auction_results, public_debt
 from crossmargin.io.layouts.settlements import quoted
 from crossmargin.io.tables import Given
@@ -44,6 +45,8 @@ def from_download(given: Given, name: str) -> Given:
     InputError
         The download contradicts itself.
     """
+    if name == "positions":
+        return from_positions_report(given)
     for layout in _LAYOUTS.get(name, ()):
         read = layout(given.table)
         if read is not None:

@@ -20,7 +20,9 @@ from crossmargin.policies.sections.cme import (
     ObservedMarginRules,
 )
 from crossmargin.policies.sections.common import Section
-from crossmargin.policies.sections.cycles import BacktestingRules, HigherOfRules
+from crossmargin.policies.sections.customers import CustomerRules, HouseModelRules
+from crossmargin.policies.sections.cycles import BacktestingRules, FallbackRules, HigherOfRules
+from crossmargin.policies.sections.delivery import DeliveryMonthRules
 from crossmargin.policies.sections.eligibility import Eligibility
 from crossmargin.policies.sections.ficc import Ficc, HaircutRules
 from crossmargin.policies.sections.scenarios import ScenarioRules, Stress
@@ -31,6 +33,7 @@ from crossmargin.policies.sections.specific import BasisProcessRules, SpreadRule
 _ALL: tuple[type[Section], ...] = (
     AgreementRules,
     Eligibility,
+    DeliveryMonthRules,
     ScenarioRules,
     ShortRateTable,
     Stress,
@@ -50,7 +53,10 @@ _ALL: tuple[type[Section], ...] = (
     *charges.SECTIONS,
     BacktestingRules,
     HigherOfRules,
+    FallbackRules,
     BasketRules,
+    CustomerRules,
+    HouseModelRules,
 )
 SECTIONS = {section.table: section for section in _ALL}
 """All tables by name, in the order in which a policy is shown."""

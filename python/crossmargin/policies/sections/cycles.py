@@ -1,4 +1,4 @@
-"""FICC's rules that use figures of earlier days."""
+"""Rules of the programme's day, and those that use figures of earlier days."""
 
 from __future__ import annotations
 
@@ -42,3 +42,42 @@ class HigherOfRules:
     def rules(self) -> Rules:
         """Return the rules for the values."""
         return {"business_days must be 1 to 2500": 1 <= self.business_days <= 2500}
+
+
+ZERO_BENEFIT, LAST_GOOD_FACTOR, OTHER_SIDE_FACTOR = (
+    "zero_benefit",
+    "last_good_factor",
+    "other_side_factor",
+)
+FALLBACKS = (ZERO_BENEFIT, LAST_GOOD_FACTOR, OTHER_SIDE_FACTOR)
+"""What the offset rate can be while a clearing house is late."""
+
+
+@dataclass(frozen=True)
+class FallbackRules:
+    """The offset rate while a clearing house's calculation is late."""
+
+    table: ClassVar[str] = "fallback"
+    purpose: ClassVar[str] = (
+        "The offset rate of a cycle in which FICC or CME is late. All rules are computed; this one "
+        "is applied."
+    )
+    rule: Annotated[
+        str,
+        "zero_benefit: none; last_good_factor: the last one that both gave; other_side_factor: by "
+        "the saving of the clearing house that is there",
+    ]
+    last_good_days: Annotated[
+        int, "business days after which a last good offset rate counts as none"
+    ]
+
+    def rules(self) -> Rules:
+        """Return the rules for the values."""
+        return {
+            f"rule must be one of {', '.join(FALLBACKS)}": self.rule in FALLBACKS,
+            "last_good_days must be 0 to 2500": 0 <= self.last_good_days <= 2500,
+        }
+
+
+WITHOUT_TABLE = FallbackRules(ZERO_BENEFIT, 5)
+"""What holds under a policy without the table."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from crossmargin.book.schemas import ACCOUNTS, SECURITIES
+from crossmargin.book.schemas import ACCOUNTS, OMNIBUS, SECURITIES
 from crossmargin.instruments.contracts import roots
 from crossmargin.policies.sections.common import Rules, all_choices
 
@@ -28,12 +28,16 @@ class Eligibility:
 
     def rules(self) -> Rules:
         """Return the rules for the values."""
+        roles = self.house_roles + self.customer_roles
         return {
             "security_types holds an unknown type": all_choices(
                 self.security_types, SECURITIES, "type"
             ),
             "house_roles or customer_roles holds an unknown role": all_choices(
-                self.house_roles + self.customer_roles, ACCOUNTS, "ficc_role"
+                roles, ACCOUNTS, "ficc_role"
+            ),
+            "customer_roles and house_roles cannot hold omnibus: its members net with each other": (
+                OMNIBUS not in roles
             ),
             "remaining_months must be 0 to 1200": 0 <= self.remaining_months <= 1200,
             "roots holds an unknown root": set(self.roots) <= set(roots()),

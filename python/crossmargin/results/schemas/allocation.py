@@ -15,8 +15,10 @@ from crossmargin.results.schemas.shared import (
 
 _NO_CHOICE = "the account has no choice, or its requirement is unknown"
 _NO_BOUND = (
-    f"{_NO_CHOICE}; or it has no cross-margined cash, so that only now and none are compared"
+    f"{_NO_CHOICE}; or it has no cross-margined cash, so that only now and none are compared; or "
+    "the allocation is a quick one"
 )
+_OR = "or a requirement is unknown, or the allocation is a quick one"
 
 ALLOCATIONS = Schema(
     "allocations",
@@ -96,12 +98,12 @@ ALLOCATION_LINES = Schema(
             "one_more",
             "What the requirement would change with one more contract in the cross-margin account "
             "than afterwards, toward `total`.",
-            "there is no more to move, or a requirement is unknown",
+            f"there is no more to move, {_OR}",
         ),
         amount(
             "one_less",
             "The same with one contract less, toward none.",
-            "there is none to move back, or a requirement is unknown",
+            f"there is none to move back, {_OR}",
         ),
     ),
 )

@@ -40,8 +40,8 @@ ACCOUNTS = Schema(
         Column(
             "rows_rejected",
             WHOLE,
-            "Rejected input rows that name the account. The amounts leave them out, and so are too "
-            "low.",
+            "Rejected input rows that name the account, or a member of it if it is an omnibus "
+            "account. The amounts leave them out, and so are too low.",
         ),
         v_column("v_ficc_cash", "FICC", "cash"),
         v_column("v_ficc_futures", "FICC", "futures"),
@@ -56,7 +56,8 @@ ACCOUNTS = Schema(
             "unused_saving",
             "At least so much less would be due with other futures in the cross-margin account: by "
             "the best of a few simple choices. `crossmargin optimise` searches for the best.",
-            f"{ANY_UNPRICED}, or rows are rejected",
+            f"{ANY_UNPRICED}, rows are rejected, the offset rate was given, or the run did not "
+            "look for it",
             evidence="ours",
         ),
         *CAVEATS,

@@ -46,14 +46,15 @@ SAVING = (
         "offset_rate",
         NUMBER,
         "The share both clearing houses take off: the smaller of the two, at most the cap, or what "
-        "the policy's table gives. If it is zero, `reason` says why.",
+        "the policy's table gives; or the one that was given in its place. If it is zero, `reason` "
+        "says why.",
         evidence="inferred",
     ),
     Column(
         "binding",
         TEXT,
         "`FICC` or `CME`: the one with the smaller saving; FICC on a tie.",
-        null="the offset rate is zero, or comes from a table of the policy",
+        null="the offset rate is zero, comes from a table of the policy, or was given",
     ),
     Column("capped", FLAG, "Whether the cap limits the offset rate.", evidence="confirmed"),
     Column(
@@ -61,7 +62,8 @@ SAVING = (
         TEXT,
         "Why the offset rate is zero. The first that applies: `NOT_ELIGIBLE`; `INCOMPLETE`, a row "
         "is rejected or a cross-margined position is unpriced; `ONE_SIDED`, cash or futures are "
-        "missing; `NO_SAVING`, not positive; `BELOW_MINIMUM`.",
+        "missing; `NO_SAVING`, not positive; `BELOW_MINIMUM`; `GIVEN`, a zero was given, or what "
+        "a fallback says.",
         null="the offset rate is not zero",
     ),
 )

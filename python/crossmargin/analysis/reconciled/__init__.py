@@ -1,0 +1,1 @@
+"""Parts of the reconciliation: what is compared, and why it breaks."""
