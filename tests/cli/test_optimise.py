@@ -72,7 +72,7 @@ def test_the_book_comes_first_then_the_largest_savings(
         f"{best[name]:,.0f}{marks}" for name in ("requirement_after", "unused_saving")
     ]
     assert lines[-1] == f"Directory: {out}"
-    reports = list(ElementTree.parse(out / "transfers.xml").getroot().iter("TrdCaptRpt"))
+    reports = ElementTree.parse(out / "transfers.xml").getroot().findall(".//{*}TrdCaptRpt")
     assert len(reports) == len(found.transfers)
 
 

@@ -127,6 +127,7 @@ def test_other_products_are_counted(tmp_path: Path) -> None:
     [
         (document(), "without position reports"),
         (document(report(), total=' TotMsg="2"'), r"has 1 messages and says it has 2"),
+        (document(report().replace("</PosRpt>", report() + "</PosRpt>")), "within another"),
         (document(report())[:-20], "cannot be read as XML"),
         (document(report())[:200], "cannot be read as XML"),
         (document(report(party=CUSTOMER + '<Pty ID="C2" R="24"/>')), "'C1' and 'C2'; keep one"),

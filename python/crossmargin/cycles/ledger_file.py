@@ -99,10 +99,13 @@ class LedgerFile:
         self.duckdb = _duckdb()
         self._lock: int | None = None
         if write:
-            if os.path.lexists(self.path):
-                _check(self.path)
+            with _ONE_AT_A_TIME:
+                if os.path.lexists(self.path):
+                    _check(self.path)
             self._lock = _claim(self.path)
         try:
+            if write:
+                self._clean()
             if write and not os.path.lexists(self.path):
                 self._create()
             with self.reading():
@@ -182,11 +185,19 @@ class LedgerFile:
                 "this version's; read it with that one, and record to a new file"
             )
 
+    def _clean(self) -> None:
+        """Remove what a process left that was killed while it made the file."""
+        recover(self.path)
+        # DuckDB's own file beside the one in the making. Nobody else makes it: we hold the lock.
+        pattern = re.compile(rf"\.{re.escape(self.path.name)}\.[0-9a-f]{{8}}\.partial\.wal")
+        for name in filter(pattern.fullmatch, os.listdir(self.path.parent)):
+            with contextlib.suppress(OSError):
+                self.path.with_name(name).unlink()
+
     def _create(self) -> None:
         """Make an empty ledger, whole or not at all."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            recover(self.path)
             with (
                 replacing(self.path) as fresh,
                 contextlib.closing(self.duckdb.connect(str(fresh), config=SETTINGS)) as made,

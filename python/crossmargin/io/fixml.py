@@ -7,7 +7,7 @@ Names of elements and attributes are those of the FIXML schema: a `PosRpt` has t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import pyarrow as pa
 
@@ -30,18 +30,24 @@ _PLAIN = {"ReqTyp": ("", "0", "7"), "Rslt": ("", "0"), "Actn": ("", "1")}
 """Values of a report that is a position: of all or net positions, valid, and new."""
 _SECURITY = {"F": "FUT", "O": "OPT"}
 """Type of a security by the first letter of its `CFI`."""
-_OF_REPORT = {"BusDate": "BizDt", "Cycle": "SetSesID", "Run": "SetSesSub"}
-_OF_INSTRUMENT = {
+_SIDES = ("Long", "Short")
+_ACCOUNT = "account"
+_COLUMNS = {
+    "BusDate": "BizDt",
+    "Cycle": "SetSesID",
+    "Run": "SetSesSub",
+    "Account": _ACCOUNT,
     "CC Code": "ID",
     "Ticker Symbol": "Sym",
     "Exchange": "Exch",
     "Security type": "SecTyp",
     "Put / Call": "PutCall",
     "Strike": "StrkPx",
+    "Period Code": "MMY",
+    "Currency": "Ccy",
+    **{side: side for side in _SIDES},
 }
-"""Our column of each attribute; the columns are those of a report of positions as CSV."""
-_SIDES = ("Long", "Short")
-_COLUMNS = (*_OF_REPORT, "Account", *_OF_INSTRUMENT, "Period Code", "Currency", *_SIDES)
+"""The columns, as those of a report of positions as CSV, and what each is made of."""
 _NEEDED = ("Account", "CC Code", "Period Code", *_SIDES)
 _MOST_TYPES = 20
 _ACCOUNTS = {
@@ -50,6 +56,15 @@ _ACCOUNTS = {
     f"Pty {POSITION_ACCOUNT} ID": f"the one that holds the position (role {POSITION_ACCOUNT})",
 }
 """Where the account is, the first that a report has, and what the note calls it."""
+_KEPT: dict[str, dict[str, str]] = {
+    "PosRpt": {n: n for n in ("BizDt", "SetSesID", "SetSesSub", "Acct", "Ccy", *_PLAIN)},
+    "Instrmt": {
+        n: n for n in ("ID", "Sym", "Exch", "SecTyp", "PutCall", "StrkPx", "MMY", "MatDt", "CFI")
+    },
+    **{f"Pty {role}": {"ID": f"Pty {role} ID"} for role in (CUSTOMER, POSITION_ACCOUNT)},
+    **{f"Qty {t}": {side: f"{t} {side}" for side in _SIDES} for t in (*QUANTITIES, OPENING)},
+}
+"""The attributes kept of each element, of parties by role and of quantities by type."""
 
 
 def is_fixml(data: bytes) -> bool:
@@ -113,27 +128,26 @@ class _Reports:
         self._path.append(name)
         if name == "Batch":
             self._report = {}
-            self._keep("", attributes, ("TotMsg",))
+            self._keep({"TotMsg": "TotMsg"}, attributes)
             self._messages, self._stated = 0, self._report.get("TotMsg", "")
         elif parent == "Batch" and name != "Hdr":
             self._messages += 1
         if name == "PosRpt":
+            if "PosRpt" in self._path[:-1]:
+                raise InputError(f"{self._label}: a `PosRpt` is within another; give another file")
             if len(self.rows) == MAX_REPORTS:
                 raise InputError(f"{self._label}: more than {MAX_REPORTS:,} reports; split it")
             self._report = {}
-            self._keep("", attributes, (*_OF_REPORT.values(), "Acct", *_PLAIN, "Ccy"))
+            self._keep(_KEPT["PosRpt"], attributes)
         elif parent == "PosRpt" and name == "Instrmt":
-            self._keep("", attributes, (*_OF_INSTRUMENT.values(), "MMY", "MatDt", "CFI"))
+            self._keep(_KEPT["Instrmt"], attributes)
         elif parent == "PosRpt" and name == "Pty":
-            role = attributes.get("R", "")
-            if role in (CUSTOMER, POSITION_ACCOUNT):
-                self._keep(f"Pty {role} ", attributes, ("ID",))
+            self._keep(_KEPT.get(f"Pty {attributes.get('R', '')}", {}), attributes)
         elif parent == "PosRpt" and name == "Qty":
             kind = attributes.get("Typ", "").strip()
             if len(self._types) < _MOST_TYPES:
                 self._types.add(kind[:20])
-            if kind in (*QUANTITIES, OPENING):
-                self._keep(f"{kind} ", attributes, _SIDES)
+            self._keep(_KEPT.get(f"Qty {kind}", {}), attributes)
 
     def end(self, name: str) -> None:
         self._path.pop()
@@ -145,49 +159,49 @@ class _Reports:
                 f"{self._stated[:20]} (`TotMsg`); give the whole file"
             )
 
-    def _keep(self, prefix: str, attributes: dict[str, str], names: Iterable[str]) -> None:
-        """Keep attributes of the current report; each may have one value in it."""
+    def _keep(self, keys: Mapping[str, str], attributes: dict[str, str]) -> None:
+        """Keep attributes of the current report under these keys; each may have one value in it."""
         report = self._report
-        for name in names:
-            if name not in attributes:
+        for name, value in attributes.items():
+            key = keys.get(name)
+            if key is None:
                 continue
-            text, key = attributes[name].strip(), prefix + name
+            text = value.strip()
             if len(text) > LONGEST_CELL:
                 raise InputError(
                     f"{self._label}, report {len(self.rows) + 1}: `{name}` is longer than "
                     f"{LONGEST_CELL:,} characters"
                 )
-            if report.get(key, text) != text:
+            if report.setdefault(key, text) != text:
                 raise InputError(
                     f"{self._label}, report {len(self.rows) + 1}: `{key}` is {report[key][:40]!r} "
                     f"and {text[:40]!r}; keep one"
                 )
-            report[key] = text
 
     def _finish(self) -> None:
         """Add the current report as a row."""
         report = self._report
-        cells = {ours: report.get(name, "") for ours, name in _OF_REPORT.items()}
-        cells |= {ours: report.get(name, "") for ours, name in _OF_INSTRUMENT.items()}
-        cells["Period Code"] = report.get("MMY") or report.get("MatDt", "")
-        cells["Currency"] = report.get("Ccy", "")
-        if not cells["Security type"] and (kind := report.get("CFI")):
-            cells["Security type"] = _SECURITY.get(kind[0], kind)
         for name, plain in _PLAIN.items():
-            if report.get(name, "") not in plain:
-                cells["Security type"] = f"{name} {report[name]}"
-        used = next((key for key in _ACCOUNTS if report.get(key)), None)
-        if used is not None:
-            self._accounts.add(used)
-            cells["Account"] = report[used]
+            if name in report and report[name] not in plain:
+                report["SecTyp"] = f"{name} {report[name]}"
+        if not report.get("SecTyp") and (kind := report.get("CFI")):
+            report["SecTyp"] = _SECURITY.get(kind[0], kind)
+        if not report.get("MMY") and "MatDt" in report:
+            report["MMY"] = report["MatDt"]
+        for key in _ACCOUNTS:
+            if report.get(key):
+                self._accounts.add(key)
+                report[_ACCOUNT] = report[key]
+                break
         for kind in QUANTITIES:
-            if any(f"{kind} {side}" in report for side in _SIDES):
-                cells |= {side: report.get(f"{kind} {side}", "") for side in _SIDES}
+            sides = [report.get(f"{kind} {side}") for side in _SIDES]
+            if sides != [None, None]:
+                report |= {side: text or "" for side, text in zip(_SIDES, sides, strict=True)}
                 self._closes = True
                 break
+        self.rows.append(tuple([self._same(report.get(key, "")) for key in _COLUMNS.values()]))
         opening = tuple(self._same(report.get(f"{OPENING} {side}", "")) for side in _SIDES)
         self._opening.append(opening if any(opening) else None)
-        self.rows.append(tuple(self._same(cells.get(name, "")) for name in _COLUMNS))
 
     def _same(self, text: str) -> str:
         """Return one object for all equal texts."""

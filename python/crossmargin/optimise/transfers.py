@@ -165,8 +165,10 @@ def fixml(
         "Batch",
         {"TotMsg": str(len(transfers))},
     )
+    instruments = {
+        name: _instrument(name, as_of) for name in transfers["instrument"].unique().to_pylist()
+    }
     for number, row in enumerate(transfers.to_pylist(), 1):
-        contract = parse_contract(row["instrument"], as_of)
         report = ElementTree.SubElement(
             batch,
             "TrdCaptRpt",
@@ -182,9 +184,7 @@ def fixml(
         )
         if row["instrument"] in priced:
             report.set("LastPx", priced[row["instrument"]])
-        month = str(contract.month).replace("-", "")
-        of = {"Sym": contract.symbol, "ID": contract.root, "Src": EXCHANGE_SYMBOL}
-        ElementTree.SubElement(report, "Instrmt", {**of, "SecTyp": "FUT", "MMY": month})
+        ElementTree.SubElement(report, "Instrmt", instruments[row["instrument"]])
         for kind, side in (
             (CROSS_MARGIN, row["cross_margin_side"]),
             (ORDINARY, row["ordinary_side"]),
@@ -194,8 +194,21 @@ def fixml(
             party = ElementTree.SubElement(of_side, "Pty", named)
             ElementTree.SubElement(party, "Sub", {"ID": kind, "Typ": POSITION_ACCOUNT_TYPE})
     ElementTree.indent(root)
-    written: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return written + b"\n"
+    # Encoded at the end: the writer would encode piece by piece.
+    written = ElementTree.tostring(root, encoding="unicode")
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{written}\n".encode()
+
+
+def _instrument(name: str, as_of: str) -> dict[str, str]:
+    """Return the attributes of a contract."""
+    contract = parse_contract(name, as_of)
+    return {
+        "Sym": contract.symbol,
+        "ID": contract.root,
+        "Src": EXCHANGE_SYMBOL,
+        "SecTyp": "FUT",
+        "MMY": str(contract.month).replace("-", ""),
+    }
 
 
 def _price(contract: str, price: float) -> str:

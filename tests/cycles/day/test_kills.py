@@ -27,7 +27,7 @@ PLAYER = """
 import os, signal, sys, time
 from crossmargin.cycles.day import folder, play
 from crossmargin.cycles.ledger import Ledger
-import crossmargin.cycles.ledger_file, duckdb
+import crossmargin.cycles.ledger_file, duckdb, pandas
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -127,7 +127,9 @@ def test_a_cycle_says_what_a_run_says(undisturbed: Path) -> None:
     market = xm.read_market(
         undisturbed / "par_yields.csv", as_of="2026-06-10", basis=undisturbed / "basis.csv"
     )
-    book = {name: undisturbed / f"{name}.csv" for name in ("accounts", "securities")}
+    book: dict[str, Any] = {
+        name: undisturbed / f"{name}.csv" for name in ("accounts", "securities")
+    }
     arrivals, steps = undisturbed / "arrivals", undisturbed / "steps"
     run = xm.run(
         positions=[
@@ -349,3 +351,21 @@ def test_arguments_are_checked(folder: Path, tmp_path: Path) -> None:
         play_day(folder, late="LCH")
     with pytest.raises(TypeError, match="steps: a whole number"):
         play_day(folder, steps=True)
+
+
+def test_transfers_are_booked_at_the_day_s_settlement_prices(
+    folder: Path, undisturbed: Path
+) -> None:
+    unpriced = (undisturbed / "steps/CUR-1/3-bookings/transfers.xml").read_text()
+    assert "LastPx" not in unpriced
+    moved = as_text(undisturbed / "steps/CUR-1/2-allocation/transfers.csv")
+    contract = next(name for name in moved["instrument"].to_pylist() if name.startswith("Z"))
+    (folder / "settlements.csv").write_text(
+        f"date,contract,price\n2026-06-09,{contract},109.5\n2026-06-10,{contract},110.25\n"
+    )
+    # The basis history would give the same contract's basis twice.
+    (folder / "basis.csv").unlink()
+    play_day(folder, steps=6)
+    priced = (folder / "steps/CUR-1/3-bookings/transfers.xml").read_text()
+    assert 'LastPx="110.25"' in priced
+    assert "109.5" not in priced

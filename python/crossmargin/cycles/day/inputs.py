@@ -9,10 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from crossmargin import columns
+from crossmargin.book.schemas import SETTLEMENTS
+from crossmargin.book.settlements import read_settlements
 from crossmargin.calculation.result import RunResult
 from crossmargin.calculation.run import run
-from crossmargin.exceptions import InputWarning
+from crossmargin.exceptions import ExceptionLog, InputWarning
+from crossmargin.io.column_map import read_column_map
+from crossmargin.io.parse import parse
+from crossmargin.io.sources import read_source
 from crossmargin.io.tables import Given
 from crossmargin.market import Market
 from crossmargin.policies import Policy
@@ -51,6 +58,22 @@ class DayInputs:
         """What is on deposit, if it is given."""
         return self.tables.get(DEPOSITS)
 
+    def prices(self) -> dict[str, float]:
+        """Return the day's settlement prices by contract, to book transfers at; none if unknown."""
+        given = self.tables.get(SETTLEMENTS.name)
+        if given is None:
+            return {}
+        mapping = None if self.columns is None else read_column_map(self.columns)
+        ours = read_source(given, name=SETTLEMENTS.name, column_map=mapping)
+        log = ExceptionLog()  # The run has logged what is in it.
+        typed = parse(ours.table, SETTLEMENTS, file=SETTLEMENTS.name, log=log, point=ours.point)
+        found = read_settlements(typed.table, as_of=self.market.as_of)
+        today = np.flatnonzero(found.date == self.market.as_of)
+        return {
+            found.contracts[found.number[at]].symbol: float(found.price[at])
+            for at in today.tolist()
+        }
+
     def run(
         self, positions: list[Given], cycle: str, run_id: str, threads: int | None
     ) -> RunResult:
@@ -77,6 +100,7 @@ class DayInputs:
                 columns=self.columns,
                 cycle=cycle,
                 threads=threads,
+                unused=False,
             )
         return identified(made, run_id)
 

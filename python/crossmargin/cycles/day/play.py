@@ -287,7 +287,7 @@ class _Work:
         if step == ALLOCATION:
             return steps.allocation(self.allocation)
         if step == BOOKINGS:
-            return steps.booked(self.allocation)
+            return steps.booked(self.allocation, self.inputs.prices())
         if step == SAVINGS:
             table = None
             if self.late:

@@ -100,12 +100,14 @@ MOVED = "moved.csv"
 """The file that says how many contracts a cross-margin account should hold afterwards."""
 
 
-def booked(found: Allocation) -> Made:
+def booked(found: Allocation, prices: Mapping[str, float]) -> Made:
     """Return the transfers as they are booked: buys and sells, FIXML, positions.
 
     Parameters
     ----------
     found : Allocation
+    prices : mapping of str to float
+        Settlement prices by contract, to book at.
     """
     transfers, lines = found.transfers.to_arrow(), found.lines.to_arrow()
     moved = lines.filter(pc.not_equal(lines["crossed"], lines["crossed_after"]))
@@ -113,7 +115,7 @@ def booked(found: Allocation) -> Made:
     return Made(
         {
             "transfers.csv": csv_bytes(rows),
-            "transfers.xml": fixml(transfers, found.manifest),
+            "transfers.xml": fixml(transfers, found.manifest, prices),
             BOOKED: positions_csv(transfers),
             MOVED: _plain_csv(moved.select(["account", "instrument", "crossed", "crossed_after"])),
         },

@@ -23,7 +23,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("subaccountcode", "subaccount", "subaccountid", "subacct"),
     ),
     "cusip": ("cusip", "cusipid", "cusipnumber", "securityid"),
-    "position": ("position", "positionpar", "paramount", "par", "facevalue", "face", "quantity"),
+    "position": ("position", "positionpar", "paramount", "par", "facevalue", "face"),
     "xm": ("xm", "xmflag", "xmind", "crossmargin", "crossmargined", "crossmarginflag"),
     "business_date": ("busdate", "businessdate", "businessdt"),
     "cycle": ("cycle", "cyclecode"),

@@ -27,7 +27,7 @@ UPCOMING_EVENTS = Schema(
         Column(
             "quantity",
             WHOLE,
-            "The position concerned, long positive: what leaves, stays outside the cross-margin "
+            "The position concerned, long positive: what leaves the book or the cross-margin "
             "account, or at `REPO_STARTS` comes in. Trades of the account are added up.",
             "USD of face or contracts",
         ),
