@@ -406,6 +406,20 @@ def test_positions_by_cusip(run: xm.RunResult) -> None:
     assert cells(known, "BOTH")["cause"] == "BOTH_MODELS"
 
 
+def test_a_row_of_positions_that_cannot_be_used_is_no_other_position(run: xm.RunResult) -> None:
+    bad = [*CASH[:4], ("CASH", "91282CMM0", "400000"), ("CASH", "91282CMM0", "n.a.?")]
+    for reports in ([lines(*bad)], [table(report(run)), lines(*bad)]):
+        found = xm.reconcile(run, reports)
+        assert cells(found, "CASH")["cause"] == "SET_ASIDE"
+        assert found.breaks == 1
+    # Nor does it prove that the cash is the same.
+    rows = report(run)
+    rows["BOTH"] |= {"FICCCash": "9000", "CMECash": "9500"}
+    other = lines(*CASH, ("BOTH", "91282CKQ3", "n.a.?"))
+    found = xm.reconcile(run, [table(rows), other])
+    assert cells(found, "BOTH")["cause"] == "OTHER_POSITIONS"
+
+
 def test_a_report_of_positions_alone(run: xm.RunResult) -> None:
     found = xm.reconcile(run, lines(*CASH[:3]))
     assert {row["account"]: row["cause"] for row in found.accounts if row["is_break"]} == {

@@ -293,7 +293,13 @@ def _facts(
     main = next((one for one in reports if one.report in BY_ACCOUNT), None)
     own = columns.integers(pc.index_in(names, value_set=ours.accounts["account"]))
     here = _of_ours(ours, own)
-    aside = {name for one in reports for name in one.set_aside}
+    aside, lines_aside = (
+        np.isin(columns.texts(names).astype(str), [*found])
+        for found in (
+            {name for one in reports for name in one.set_aside},
+            {name for one in reports if one.report not in BY_ACCOUNT for name in one.set_aside},
+        )
+    )
     if main is None:
         seen = {
             name for one in reports for name in columns.texts(columns.plain(one.table["account"]))
@@ -307,7 +313,7 @@ def _facts(
         there = _reported(main.table, at)
         words = [*columns.texts(columns.plain(main.table["reason"])), None]
         said = np.array([_code(words[row]) for row in at], dtype=object)
-    set_aside = np.array([name in aside for name in names.to_pylist()], dtype=bool) & ~reported
+    set_aside = aside & ~reported
     in_both = (own >= 0) & reported
     broken = {
         name: in_both & _differs(name, here, there, tolerances)
@@ -325,7 +331,8 @@ def _facts(
         reason=_reasons(ours.accounts, own),
         reason_observed=said,
         lines_differ=differ,
-        cash_known=np.full(len(names), lines.cash_known),
+        lines_aside=lines_aside,
+        cash_known=lines.cash_known & ~lines_aside,
         grid=_grid([there[name] for name in RATES if name in there], _cap(here, there)),
         tolerance_usd=tolerances[0],
         tolerance_rate=tolerances[1],

@@ -37,8 +37,9 @@ class Facts:
         Who has the account; whether the report has it in rows that cannot be used.
     reason, reason_observed : ndarray of str
         Why a rate is zero; empty if nothing is said.
-    lines_differ, cash_known : ndarray of bool
-        A reported position differs from ours; whether positions of cash were reported at all.
+    lines_differ, lines_aside, cash_known : ndarray of bool
+        A reported position differs from ours; a row of positions of the account cannot be used;
+        whether all its positions of cash were reported.
     grid : float
         The step on which all reported rates lie; NaN if there is none.
     tolerance_usd, tolerance_rate : float
@@ -53,6 +54,7 @@ class Facts:
     reason: Text
     reason_observed: Text
     lines_differ: Mask
+    lines_aside: Mask
     cash_known: Mask
     grid: float
     tolerance_usd: float
@@ -279,8 +281,8 @@ def _too_little(facts: Facts) -> Mask:
 CAUSES = (
     Cause(
         "SET_ASIDE",
-        "its row in the report cannot be used; see the exceptions",
-        lambda facts: facts.set_aside,
+        "a row of it in the report cannot be used; see the exceptions",
+        lambda facts: facts.set_aside | (facts.lines_aside & facts.lines_differ),
     ),
     Cause(
         "NOT_IN_THEIRS",
