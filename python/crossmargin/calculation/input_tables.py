@@ -253,9 +253,11 @@ class _Reader:
         sources = list(source) if isinstance(source, list | tuple) else [source]
         if not sources:
             raise InputError(f"{name}: no file is given; give at least one")
-        called = file_names(name, sources) if len(sources) > 1 else [name]
+        several = len(sources) > 1
+        called = file_names(name, sources) if several else [name]
         read = [
-            self._parsed(one, POSITIONS, file) for one, file in zip(sources, called, strict=True)
+            self._parsed(one, POSITIONS, file, several=several)
+            for one, file in zip(sources, called, strict=True)
         ]
         files: tuple[FileRows, ...] = ()
         if len(sources) == 1:
