@@ -44,7 +44,7 @@ def read_source(
     given = read_table(source, name=name)
 
     def ours() -> Given:
-        if column_map is None:
+        if column_map is None or given.ours:
             return from_download(given, name)
         if one_of_several and (lacks := _lacks(column_map, given, name)):
             note = f"the columns file is not about this file, which has no column {lacks}"

@@ -85,6 +85,8 @@ class Given:
         Absolute path of the file; empty if a table was given.
     stamp : Stamp, optional
         When a report is of.
+    ours : bool
+        Written by us, in our columns: a columns file is not about it.
     """
 
     table: pa.Table
@@ -93,6 +95,7 @@ class Given:
     point: bool = True
     path: str = ""
     stamp: Stamp | None = None
+    ours: bool = False
 
 
 def read_table(source: Source, *, name: str) -> Given:
