@@ -7,7 +7,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -63,6 +63,13 @@ class Stamp:
         """Return the stamp for messages."""
         run = f" run {self.run}" if self.run else ""
         return f"{self.business_date} {self.cycle}{run}".strip()
+
+    def contradicts(self, other: Stamp) -> bool:
+        """Tell whether both say something, and not the same."""
+        return any(
+            mine and theirs and mine != theirs
+            for mine, theirs in zip(astuple(self), astuple(other), strict=True)
+        )
 
 
 @dataclass(frozen=True)
