@@ -56,6 +56,12 @@ def test_a_holiday_on_a_saturday_does_not_close_the_friday_unless_the_market_say
     assert not is_business_day(["2020-07-03", "2026-07-03", "2021-12-24"], "bond").any()
 
 
+def test_a_year_end_is_open_and_the_monday_after_a_sunday_holiday_is_not():
+    for calendar in ("bond", "cme"):
+        assert is_business_day(["2020-12-31", "2021-12-31", "2019-06-19"], calendar).all()
+        assert not is_business_day(["2022-12-26", "2023-01-02"], calendar).any()
+
+
 @pytest.mark.parametrize(
     ("scenarios", "level", "worst"),
     # The tail of the third and the fourth has a size that is not exact in binary.

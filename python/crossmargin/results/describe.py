@@ -95,15 +95,11 @@ def _required(column: schemas.Column) -> str:
     """Return whether the column is required, and if not, the value it then has."""
     if column.required:
         return "the column" if column.may_be_blank else "yes"
-    if column.default is None:
+    if column.default is None or column.default is False:
         return "no"
-    if column.default is False:
-        return "no"
-    default = column.default
-    return f"no: `{default}`" if isinstance(default, str) else f"no: {default:g}"
     if isinstance(column.default, str):
         return f"no: `{column.default}`"
-    return "no" if column.default is False else f"no: {column.default:g}"
+    return f"no: {column.default:g}"
 
 
 if __name__ == "__main__":
