@@ -138,6 +138,26 @@ def test_a_columns_file_of_constants_alone_is_about_every_file(tmp_path: Path) -
     assert columns(read.table, "account", "xm") == [("00A1", "no"), ("00A2", "no")]
 
 
+def test_a_file_may_lack_the_column_of_signs_only(tmp_path: Path) -> None:
+    signed = {"column": "Position", "sign": "Side", "positive": ["B"], "negative": ["S"]}
+    names = read_column_map({"positions": {"quantity": signed}})
+    read = given(tmp_path, XM_CUSIP, column_map=names, one_of_several=True)
+    assert "has no column `Side`" in read.notes[0]
+    assert read.table["quantity"].to_pylist() == ["50,000,000", "(25000000)"]
+
+
+def test_a_constant_for_all_files_does_not_replace_a_file_s_own_column(tmp_path: Path) -> None:
+    content = "account,kind,instrument,quantity,xm\nA,cash,912,100,false\nA,cash,913,100,true\n"
+    names = read_column_map({"positions": {"xm": {"constant": "true"}}})
+    read = given(tmp_path, content, column_map=names, one_of_several=True)
+    assert read.table["xm"].to_pylist() == ["false", "true"]
+    assert read.notes == (
+        "the file's own column `xm` is read; the columns file states it for others",
+    )
+    alone = given(tmp_path, content, column_map=names)
+    assert alone.table["xm"].to_pylist() == ["true", "true"]
+
+
 def test_our_own_form_stays(tmp_path: Path) -> None:
     content = "account,kind,instrument,quantity,xm,BusDate,Cycle\nA,future,ZNM25,1,false,x,y\n"
     read = given(tmp_path, content)
