@@ -27,7 +27,7 @@ from crossmargin.calculation.offset_rates import (
     with_given_rates,
 )
 from crossmargin.calculation.result import RunResult, Stages, stages_of
-from crossmargin.conventions import CME, FICC
+from crossmargin.conventions import CME, CYCLES, FICC
 from crossmargin.exceptions import InputError
 from crossmargin.io.parse import ROW
 from crossmargin.io.tables import Source
@@ -43,8 +43,6 @@ from crossmargin.policies.sections.cycles import (
 from crossmargin.results.schemas.fallback import FALLBACK_TABLE
 from crossmargin.results.table import Table, money
 
-ORDER = ("ITD", "CUR", "EOD", "EODXM")
-"""The cycles of a day, the earliest first."""
 CCP_LATE, BOTH_LATE, NO_LAST_GOOD = "CCP_LATE", "BOTH_LATE", "NO_LAST_GOOD"
 NO_SAVING, BELOW_MINIMUM = "NO_SAVING", "BELOW_MINIMUM"
 """Reasons of an offset rate of zero, beside those of the agreement."""
@@ -236,8 +234,8 @@ def _last_good(source: Source, stages: Stages) -> LastGood:
     """Return the last good rate of each account, from a table."""
     table, described = read_by_account(source, LAST_GOOD)
     day, cycle = columns.dates(table["day"]), columns.texts(columns.plain(table["cycle"]))
-    as_of, now = stages.models.market.as_of, ORDER.index(stages.parsed.cycle)
-    place = np.array([ORDER.index(name) for name in cycle], dtype=np.int64)
+    as_of, now = stages.models.market.as_of, CYCLES.index(stages.parsed.cycle)
+    place = np.array([CYCLES.index(name) for name in cycle], dtype=np.int64)
     later = (day > as_of) | ((day == as_of) & (place > now))
     if later.any():
         row = int(np.argmax(later))

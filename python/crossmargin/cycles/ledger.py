@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
+from crossmargin.conventions import CYCLES, EOD, EODXM
 from crossmargin.cycles.ledger_file import CENTS, STEPS, LedgerFile, to_arrow
-from crossmargin.cycles.step import CYCLES, Step, as_day, as_json, hash_of
+from crossmargin.cycles.step import Step, as_day, as_json, hash_of
 from crossmargin.exceptions import InputError
 from crossmargin.io.hashes import table_hash
 from crossmargin.results.schema import NUMBER, Schema
@@ -214,7 +215,7 @@ class Ledger:
         """
         with self._file.reading() as connection:
             steps = [
-                row for row in _chosen(self._steps_of(connection), day, "EODXM") if row["adjusts"]
+                row for row in _chosen(self._steps_of(connection), day, EODXM) if row["adjusts"]
             ]
             table = _differences(connection, [row["record"] for row in steps], account, customer)
         return _with_steps(ADJUSTMENTS, table, steps)
@@ -408,12 +409,12 @@ def record_hash(row: Mapping[str, Any]) -> str:
 
 def _adjusted(step: Step, before: Sequence[Mapping[str, Any]]) -> int | None:
     """Return the record of the day's last run of EOD, if the step is one of EODXM."""
-    if step.cycle != "EODXM":
+    if step.cycle != EODXM:
         return None
     made = [
         (row["run"], row["record"])
         for row in before
-        if (row["day"], row["cycle"]) == (step.day, "EOD") and "calls" in json.loads(row["tables"])
+        if (row["day"], row["cycle"]) == (step.day, EOD) and "calls" in json.loads(row["tables"])
     ]
     return max(made)[1] if made else None
 

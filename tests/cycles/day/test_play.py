@@ -12,9 +12,9 @@ import pyarrow.csv as pacsv
 import pytest
 
 import crossmargin as xm
-from crossmargin.cycles.day.lock import held
 from crossmargin.cycles.day.play import PlayedDay, play_day
 from crossmargin.cycles.ledger import Ledger
+from crossmargin.cycles.lock import held
 from crossmargin.exceptions import InputError
 
 Written = Callable[[Path], dict[str, bytes]]

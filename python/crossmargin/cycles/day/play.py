@@ -22,7 +22,6 @@ from crossmargin.cycles.day import steps
 from crossmargin.cycles.day.arrivals import FOLDER, Arrival, sort_out, too_late
 from crossmargin.cycles.day.folder import STEPS, Folder
 from crossmargin.cycles.day.inputs import DEPOSITS, DayInputs, run_id_of
-from crossmargin.cycles.day.lock import held
 from crossmargin.cycles.day.plan import (
     ALLOCATION,
     BOOKINGS,
@@ -40,6 +39,7 @@ from crossmargin.cycles.day.plan import (
 )
 from crossmargin.cycles.fallback import apply_fallback, fallback_rules, fallbacks
 from crossmargin.cycles.ledger import Ledger
+from crossmargin.cycles.lock import held
 from crossmargin.cycles.step import Step
 from crossmargin.engine.execution import Progress
 from crossmargin.exceptions import ExceptionLog, InputError, InputWarning
