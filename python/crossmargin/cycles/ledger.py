@@ -203,6 +203,32 @@ class Ledger:
         """
         return self._rows("bookings", LEDGER_BOOKINGS, day, cycle, account=account)
 
+    def recorded(self, name: str, *, day: Any, cycle: str, run: int) -> pa.Table:
+        """Return a table as a run of a cycle recorded it.
+
+        Parameters
+        ----------
+        name : str
+            `calls`, `savings`, `transfers` or `bookings`.
+        day : date_like
+        cycle : str
+        run : int
+
+        Raises
+        ------
+        InputError
+            It is not recorded, or not as it was recorded.
+        """
+        with self._file.reading() as connection:
+            for row in _chosen(self._steps_of(connection), day, cycle):
+                said = json.loads(row["tables"]).get(name)
+                if row["run"] == run and said is not None:
+                    table = _checked_table(connection, name, row["record"], said, self.path)
+                    kinds = KEPT[name].columns
+                    cells = {c.name: _as_type(table[c.name], c.type) for c in kinds}
+                    return KEPT[name].table(cells)
+        raise InputError(f"{self.path}: has no {name} of {as_day(day)} {cycle} run {run}")
+
     def adjustments(
         self, *, day: Any = None, account: Names = None, customer: Names = None
     ) -> Table:
@@ -567,12 +593,20 @@ def _verify_table(
     strange = [record for record, _ in counted if not described.get(record)]
     if strange:
         raise InputError(f"{path}: {name} has rows that no record knows")
-    query = f"SELECT * EXCLUDE (record) FROM {name} WHERE record = ? ORDER BY rowid"
     for record, said in described.items():
         if said is not None:
-            table = to_arrow(connection, query, [record])
-            if said != {"hash": table_hash(table), "rows": len(table)}:
-                raise InputError(f"{path}: {name} of record {record} are not as recorded")
+            _checked_table(connection, name, record, said, path)
+
+
+def _checked_table(
+    connection: Any, name: str, record: int, said: Mapping[str, Any], path: Path
+) -> pa.Table:
+    """Return a kept table of a record; refuse one that is not as the record says."""
+    query = f"SELECT * EXCLUDE (record) FROM {name} WHERE record = ? ORDER BY rowid"
+    table = to_arrow(connection, query, [record])
+    if said != {"hash": table_hash(table), "rows": len(table)}:
+        raise InputError(f"{path}: {name} of record {record} are not as recorded")
+    return table
 
 
 def _insert(connection: Any, name: str, table: pa.Table) -> None:

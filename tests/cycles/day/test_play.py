@@ -235,6 +235,57 @@ def test_a_cycle_that_was_begun_is_not_mixed_with_other_inputs(folder: Path) -> 
     assert done(play_day(folder), now=True) == STEPS[7:9]
 
 
+def test_what_is_booked_is_what_the_allocation_recorded(
+    folder: Path, undisturbed: Path, written: Written
+) -> None:
+    play_day(folder, steps=5)
+    plan = folder / "day.toml"
+    before = plan.read_text()
+    plan.write_text(before + "\n[allocation]\nmost_transfers = 1\n")
+    with pytest.raises(InputError, match="allocation options changed after CUR-1 was begun"):
+        play_day(folder)
+    plan.write_text(before + "\n[allocation]\nquick = true\n")  # the default
+    play_day(folder)
+    assert written(folder) == written(undisturbed)
+
+
+def test_bookings_do_not_choose_again(
+    folder: Path, undisturbed: Path, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play_day(folder, steps=5)
+    monkeypatch.delattr("crossmargin.cycles.day.play.allocate")
+    play_day(folder)
+    assert written(folder) == written(undisturbed)
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 8])
+def test_a_cycle_keeps_the_policy_that_it_was_begun_with(folder: Path, most: int) -> None:
+    play_day(folder, steps=most)
+    plan = folder / "day.toml"
+    before = plan.read_text()
+    plan.write_text(before.replace("date =", 'policy = "cme-ficc-2026-04-30"\ndate ='))
+    with pytest.raises(InputError, match=r"policy changed after (ITD|CUR|EOD)-1 was begun"):
+        play_day(folder)
+    plan.write_text(before)
+    assert done(play_day(folder), now=True) == STEPS[most:]
+
+
+def test_a_cycle_keeps_the_version_that_it_was_begun_with(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play_day(folder, steps=1)
+    monkeypatch.setattr("crossmargin.cycles.day.play.__version__", "99.0")
+    with pytest.raises(InputError, match=r"ITD-1 was begun with crossmargin .*, and this is 99\.0"):
+        play_day(folder)
+
+
+def test_an_input_that_is_gone_has_changed(folder: Path) -> None:
+    play_day(folder, steps=1)
+    (folder / "basis.csv").rename(folder.parent / "basis.csv")
+    with pytest.raises(InputError, match=r"basis changed after ITD-1 was begun .* now it is none"):
+        play_day(folder)
+
+
 def test_bookings_must_be_as_they_were_recorded(folder: Path) -> None:
     play_day(folder, steps=6)
     booked = folder / "steps/CUR-1/3-bookings/positions.csv"

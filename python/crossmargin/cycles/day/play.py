@@ -40,11 +40,11 @@ from crossmargin.cycles.day.plan import (
 from crossmargin.cycles.fallback import apply_fallback, fallback_rules, fallbacks
 from crossmargin.cycles.ledger import Ledger
 from crossmargin.cycles.lock import held
-from crossmargin.cycles.step import Step
+from crossmargin.cycles.step import Step, as_json, hash_of
 from crossmargin.engine.execution import Progress
 from crossmargin.exceptions import ExceptionLog, InputError, InputWarning
 from crossmargin.io.tables import Given
-from crossmargin.optimise.allocation import Allocation, allocate
+from crossmargin.optimise.allocation import allocate
 from crossmargin.policies.sections.cycles import LAST_GOOD_FACTOR
 from crossmargin.results.table import Table
 from crossmargin.version import __version__
@@ -166,6 +166,8 @@ def play_day(
 class _Record:
     """What the ledger says of a step that is done."""
 
+    policy_hash: str
+    version: str
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     late: tuple[str, ...]
@@ -228,13 +230,21 @@ class _Work:
         threads: int | None,
     ) -> None:
         self.inputs, self.slot, self.sources, self.late = inputs, slot, sources, late
-        self._ledger, self._date, self._options, self._threads = ledger, date, options, threads
+        self._ledger, self._date, self._threads = ledger, date, threads
+        self._options = {"quick": True, **options}
 
     def hashes(self, step: str) -> dict[str, str]:
         """Return the SHA-256 of every input of a step."""
         static = self.inputs.hashes
         needed = {name: static[name] for name in static if name != DEPOSITS or step == CALLS}
-        return {**self.sources.hashes, **needed}
+        return {**self.sources.hashes, **needed, **self._decided_by}
+
+    @property
+    def _decided_by(self) -> dict[str, str]:
+        """The SHA-256 of the options of the cycle, if it has any."""
+        if ALLOCATION not in self.slot.cycle.steps:
+            return {}
+        return {"allocation options": hash_of(as_json(self._options))}
 
     @cached_property
     def run(self) -> RunResult:
@@ -269,11 +279,6 @@ class _Work:
         """The fallback's rule, if a clearing house is late."""
         return fallback_rules(self.run).rule if self.late else None
 
-    @cached_property
-    def allocation(self) -> Allocation:
-        """The futures to move."""
-        return allocate(self.run, **{"quick": True, **self._options}, threads=self._threads)
-
     def run_id(self, step: str) -> str:
         """Return the id of the run behind a step."""
         made = self.agreed if step in (SAVINGS, CALLS) else self.run
@@ -285,9 +290,14 @@ class _Work:
         if step == POSITIONS:
             return steps.positions(self.run, number)
         if step == ALLOCATION:
-            return steps.allocation(self.allocation)
+            found = allocate(self.run, **self._options, threads=self._threads)
+            return steps.allocation(found)
         if step == BOOKINGS:
-            return steps.booked(self.allocation, self.inputs.prices())
+            # As recorded, not found again: what is booked is what was decided.
+            decided = self._ledger.recorded(
+                "transfers", day=self._date, cycle=self.slot.cycle.name, run=number
+            )
+            return steps.booked(decided, self.run, self.inputs.prices())
         if step == SAVINGS:
             table = None
             if self.late:
@@ -461,19 +471,31 @@ class _Player:
             ),
             made.tables,
         )
-        self._done.setdefault(slot, {})[step] = _Record(inputs, outputs, late)
+        self._done.setdefault(slot, {})[step] = _Record(
+            policy.hash, __version__, inputs, outputs, late
+        )
         self._said[slot, step] = made.said
         self._rejected += made.rejected
 
     def _check_begun(self, slot: Slot, work: _Work) -> None:
-        """Refuse to go on with a cycle whose inputs are not those that it was begun with."""
+        """Refuse to go on with a cycle that was begun otherwise: its steps belong together."""
+        policy = work.inputs.policy
         for step, record in self._done.get(slot, {}).items():
-            for name, digest in work.hashes(step).items():
-                if record.inputs.get(name) != digest and not (name == DEPOSITS):
+            if record.version != __version__:
+                raise InputError(
+                    f"{self._folder.path}: {slot} was begun with crossmargin {record.version}, and "
+                    f"this is {__version__}; go on with the earlier one until {slot} is done"
+                )
+            now = {"policy": policy.hash, **work.hashes(step)}
+            then = {"policy": record.policy_hash, **record.inputs}
+            # Money moves at any time: each step of calls takes the deposits of its time.
+            for name in [*now, *(then.keys() - now.keys())]:
+                if now.get(name) != then.get(name) and name != DEPOSITS:
+                    one, other = (each.get(name, "none")[:12] for each in (then, now))
                     raise InputError(
                         f"{self._folder.path}: {name} changed after {slot} was begun (in step "
-                        f"{step} its hash was {record.inputs.get(name, 'none')[:12]}..., now "
-                        f"{digest[:12]}...); put the earlier one back until {slot} is done"
+                        f"{step} the hash was {one}, now it is {other}); put the earlier one back "
+                        f"until {slot} is done"
                     )
 
     def _late_for(self, slot: Slot) -> tuple[str, ...]:
@@ -581,7 +603,13 @@ def _records(ledger: Ledger, plan: DayPlan) -> dict[Slot, dict[str, _Record]]:
     for row in ledger.steps(day=plan.date).to_arrow().to_pylist():
         slot = Slot(NAMES.index(row["cycle"]), row["run"])
         late = tuple(row["late"].split(",")) if row["late"] else ()
-        record = _Record(json.loads(row["inputs"]), json.loads(row["outputs"]), late)
+        record = _Record(
+            row["policy_hash"],
+            row["version"],
+            json.loads(row["inputs"]),
+            json.loads(row["outputs"]),
+            late,
+        )
         done.setdefault(slot, {})[row["step"]] = record
     return done
 
