@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -20,7 +21,7 @@ from crossmargin.conventions import CME, FICC
 from crossmargin.cycles.calls import calls
 from crossmargin.cycles.day import steps
 from crossmargin.cycles.day.arrivals import FOLDER, Arrival, sort_out, too_late
-from crossmargin.cycles.day.folder import STEPS, Folder
+from crossmargin.cycles.day.folder import EXCEPTIONS, STEPS, Folder
 from crossmargin.cycles.day.inputs import DEPOSITS, DayInputs, run_id_of
 from crossmargin.cycles.day.plan import (
     ALLOCATION,
@@ -288,7 +289,7 @@ class _Work:
         """Return what a step makes."""
         number = self.slot.run
         if step == POSITIONS:
-            return steps.positions(self.run, number)
+            return steps.positions(self.run, number, self.not_booked().table())
         if step == ALLOCATION:
             found = allocate(self.run, **self._options, threads=self._threads)
             return steps.allocation(found)
@@ -327,7 +328,7 @@ class _Work:
         moved = {slot: given.table for slot, given in self.sources.moved.items()}
         found = steps.not_booked(moved, self.run, name)
         log.add(
-            "TRANSFER_NOT_BOOKED",
+            NOT_BOOKED,
             file=f"{FOLDER}/{name}",
             account=found["account"],
             instrument=found["instrument"],
@@ -382,6 +383,7 @@ class _Player:
             if not self._play(slot, arrived):
                 break
         self._look_ahead(arrived)
+        self._note_not_booked()
         exceptions = self._log.table()
         self._folder.write_exceptions(exceptions)
         return PlayedDay(
@@ -430,8 +432,6 @@ class _Player:
             if self._progress is not None:
                 self._progress(f"{slot} {step}", number / len(todo))
             self._do(work, step)
-            if step == POSITIONS:
-                self._log.extend(work.not_booked().table())
         return True
 
     def _do(self, work: _Work, step: str) -> None:
@@ -559,13 +559,27 @@ class _Player:
         for slot in [slot for slot in self._waits if slot.key < last and slot not in self._done]:
             del self._waits[slot]
             for arrival in arrived[slot].values():
-                too_late(arrival, self._log)
+                too_late(arrival, {each.cycle for each in self._done}, self._log)
         there = {slot.place for slot in (*arrived, *self._done)}
         for place, cycle in enumerate(CYCLES):
             if place > last[0] and place not in there:
                 sides = SIDES[:1] if cycle.name in self._plan.carried else SIDES
                 self._waits[Slot(place, 1)] = " and ".join(CALLED[side] for side in sides)
         self._waits = dict(sorted(self._waits.items(), key=lambda item: item[0].key))
+
+    def _note_not_booked(self) -> None:
+        """Note the transfers that the futures of later cycles do not have, as their steps say."""
+        booked = [slot.key for slot, records in self._done.items() if BOOKINGS in records]
+        for slot, records in self._done.items():
+            digest = records[POSITIONS].outputs[EXCEPTIONS] if POSITIONS in records else None
+            if digest is None or not any(key < slot.key for key in booked):
+                continue
+            with suppress(InputError):  # it is noted already that the file was changed
+                found = self._folder.written(slot, POSITIONS, EXCEPTIONS, digest).table
+                for row in found.to_pylist():
+                    if row["code"] == NOT_BOOKED:
+                        told = {name: row[name] for name in ("file", "account", "instrument")}
+                        self._log.add(NOT_BOOKED, **told, message=row["message"])
 
     def _table(self) -> pa.Table:
         """Return the table of the steps that are done."""
@@ -593,6 +607,7 @@ class _Player:
         )
 
 
+NOT_BOOKED = "TRANSFER_NOT_BOOKED"
 CALLED = {FICC: "positions at FICC", FUTURES: "futures"}
 """What messages call the sides."""
 

@@ -21,6 +21,7 @@ from crossmargin.io.results import csv_bytes
 from crossmargin.optimise.allocation import Allocation
 from crossmargin.optimise.transfers import BUY, bookings, fixml, positions_csv
 from crossmargin.results.table import MONEY
+from crossmargin.results.tables import exception_table
 
 SAVINGS_ADJUSTED = ("offset_rate", "requirement_ficc", "requirement_cme", "saving", "requirement")
 CALLS_ADJUSTED = ("required_ficc", "required_cme", "collected", "call")
@@ -49,7 +50,7 @@ class Made:
     rejected: int = 0
 
 
-def positions(run: RunResult, number: int) -> Made:
+def positions(run: RunResult, number: int, notes: pa.Table) -> Made:
     """Return the positions of a cycle: by CUSIP, as futures-equivalents, and what was set aside.
 
     Parameters
@@ -57,7 +58,11 @@ def positions(run: RunResult, number: int) -> Made:
     run : RunResult
     number : int
         The run of the cycle.
+    notes : pyarrow.Table
+        Further exceptions, of an `ExceptionLog`.
     """
+    exceptions = _unstamped(run.exceptions.to_arrow())
+    exceptions = pa.concat_tables([exceptions, exception_table(notes)])
     cusips, equivalents = cusip_report(run, number), position_report(run, number)
     rejected = run.manifest["rows"]["rejected"]
     said = f"{_counted(len(cusips), 'position')} at FICC"
@@ -67,7 +72,7 @@ def positions(run: RunResult, number: int) -> Made:
         {
             "XMFICCCUSIP.csv": csv_bytes(cusips),
             "XMFICCPOSN.csv": csv_bytes(equivalents),
-            "exceptions.csv": csv_bytes(_unstamped(run.exceptions.to_arrow())),
+            "exceptions.csv": csv_bytes(exceptions),
         },
         said,
         rejected=rejected,
@@ -171,19 +176,25 @@ def calls(called: Calls, before: pa.Table | None) -> Made:
     }
     if before is not None:
         files["adjustments.csv"] = csv_bytes(adjustments(before, accounts, CALLS_ADJUSTED))
-    called_usd = accounts["call"].drop_null()
-    some = int(np.count_nonzero(columns.numbers(called_usd.cast(pa.float64())) > 0.0))
-    said = f"{_counted(some, 'call')} of {pc.sum(called_usd).as_py() or 0:,.0f} USD"
-    unknown = accounts["call"].null_count
-    if unknown:
-        said += f"; unknown for {_counted(unknown, 'account')}"
     rejected = called.manifest["exceptions"]
     return Made(
         files,
-        said,
+        _called(accounts, given=bool(called.manifest["inputs"])),
         {"calls": accounts},
         sum(count for code, count in rejected.items() if CODES[code].severity == "rejected"),
     )
+
+
+def _called(accounts: pa.Table, *, given: bool) -> str:
+    """Return in a few words what is called; without deposits, what is collected."""
+    if not given:
+        collected = pc.sum(accounts["collected"]).as_py() or 0
+        return f"collected {collected:,.0f} USD; no deposits are given: calls are not known"
+    called = accounts["call"].drop_null()
+    some = int(np.count_nonzero(columns.numbers(called.cast(pa.float64())) > 0.0))
+    said = f"{_counted(some, 'call')} of {pc.sum(called).as_py() or 0:,.0f} USD"
+    unknown = accounts["call"].null_count
+    return f"{said}; unknown for {_counted(unknown, 'account')}" if unknown else said
 
 
 def adjustments(before: pa.Table, now: pa.Table, figures: Sequence[str]) -> pa.Table:
