@@ -138,6 +138,9 @@ CODES: dict[str, Code] = {
     "INPUT_REPEATED": Code("note", "two inputs are the same file or table"),
     "ABOVE_OUTSTANDING": Code("note", "more than the amount outstanding or the open interest"),
     "ARRIVAL_REPEATED": Code("note", "a file has arrived that has the content of another one"),
+    "CYCLE_NOT_PLAYED": Code(
+        "note", "nothing arrived for a cycle that books transfers before a later one was played"
+    ),
     "ARRIVAL_NOT_PLAYED": Code(
         "note", "a file is a report of the exchange that a day is not played from"
     ),

@@ -342,6 +342,9 @@ def test_a_cycle_that_lacks_a_file_stops_no_calls_and_is_not_passed_over_in_sile
         played = play_day(folder)
     shutil.copy(late, folder / "arrivals")
     assert codes(play_day(folder)) == ["CYCLE_MISSED"] * 2
+    for side in ("ficc", "futures"):
+        (folder / f"arrivals/{side}-CUR-1.csv").unlink()
+    assert codes(play_day(folder)) == ["CYCLE_NOT_PLAYED"]
 
 
 def test_reports_that_come_beside_the_positions_are_noted(folder: Path, undisturbed: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +34,7 @@ from crossmargin.cycles.day.plan import (
     POSITIONS,
     SAVINGS,
     SIDES,
+    Cycle,
     DayPlan,
     Slot,
     late_houses,
@@ -383,6 +384,7 @@ class _Player:
             if not self._play(slot, arrived):
                 break
         self._look_ahead(arrived)
+        self._note_passed({arrival.slot.cycle for arrival in arrivals})
         self._note_not_booked()
         exceptions = self._log.table()
         self._folder.write_exceptions(exceptions)
@@ -566,6 +568,16 @@ class _Player:
                 sides = SIDES[:1] if cycle.name in self._plan.carried else SIDES
                 self._waits[Slot(place, 1)] = " and ".join(CALLED[side] for side in sides)
         self._waits = dict(sorted(self._waits.items(), key=lambda item: item[0].key))
+
+    def _note_passed(self, arrived: Set[Cycle]) -> None:
+        """Note that transfers were not chosen, because nothing arrived for it in time."""
+        last = max((slot.place for slot in self._done), default=0)
+        there = arrived | {slot.cycle for slot in self._done}
+        for cycle in CYCLES[:last]:
+            if BOOKINGS in cycle.steps and cycle not in there:
+                told = f"no {cycle.name} was played, since nothing arrived for it before a later "
+                told += "cycle was; no transfers are booked"
+                self._log.add("CYCLE_NOT_PLAYED", file=FOLDER, message=told)
 
     def _note_not_booked(self) -> None:
         """Note the transfers that the futures of later cycles do not have, as their steps say."""
