@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, TypeGuard
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from crossmargin import columns
 
@@ -85,6 +86,7 @@ CODES: dict[str, Code] = {
     "CYCLE_MISSED": Code(
         "rejected", "a file is for a cycle that lacked another when a later cycle was played"
     ),
+    "STEP_CHANGED": Code("rejected", "a file of a step is not as the ledger recorded it"),
     "SECURITY_INELIGIBLE": Code("reassigned", "the security may not be cross-margined"),
     "CONTRACT_INELIGIBLE": Code("reassigned", "the contract may not be cross-margined"),
     "FIRM_NOT_COMMON_MEMBER": Code("reassigned", "the firm is not a member of both FICC and CME"),
@@ -147,7 +149,10 @@ CODES: dict[str, Code] = {
     "TRANSFER_NOT_BOOKED": Code(
         "note", "the futures of a later cycle do not have a transfer that was booked"
     ),
-    "STEP_CHANGED": Code("note", "a file of a step is not as the ledger recorded it"),
+    "DAY_NOT_BUSINESS": Code("note", "the day is no business day of the bond market"),
+    "LATE_NOT_USED": Code(
+        "note", "a clearing house was said to be late, but nothing depended on it"
+    ),
     "POSITIONS_OF_OTHER_DAY": Code(
         "note", "a report of positions is of another business date than the run"
     ),
@@ -294,6 +299,39 @@ def counts(exceptions: pa.Table) -> dict[str, int]:
     number, code = columns.encoded(exceptions["code"])
     counted = dict(zip(code.to_pylist(), np.bincount(number).tolist(), strict=True))
     return {code: counted[code] for code in CODES if code in counted}
+
+
+def rows_rejected(exceptions: pa.Table) -> int:
+    """Return how many rows are rejected; one that is rejected for two reasons counts once."""
+    rejected = exceptions.filter(pc.equal(exceptions["severity"], columns.scalar("rejected")))
+    return len({(row["file"], row["row"]) for row in rejected.select(["file", "row"]).to_pylist()})
+
+
+def without_repeats(exceptions: pa.Table) -> pa.Table:
+    """Return exceptions that may come from several logs, with what is said twice only once.
+
+    Parameters
+    ----------
+    exceptions : pyarrow.Table
+        The columns of `SCHEMA`, and more.
+
+    Returns
+    -------
+    pyarrow.Table
+        The first row with a file, row and code; of those on whole files, with a message.
+    """
+    # Notes on rows are many: no text is compared but that of files and codes.
+    key = columns.encoded(exceptions["file"])[0].astype(np.int64) * len(CODES)
+    key += columns.encoded(exceptions["code"])[0]
+    whole = columns.flags(exceptions["row"].is_null())
+    row = columns.integers(exceptions["row"].fill_null(columns.scalar(0)))
+    _, first = np.unique((key << 40) + row, return_index=True)
+    first = first[~whole[first]]
+    told: dict[tuple[Any, ...], int] = {}
+    for at in np.flatnonzero(whole).tolist():
+        cells = (exceptions[name][at].as_py() for name in SCHEMA.names)
+        told.setdefault(tuple(cells), at)
+    return exceptions.take(columns.column(np.sort(np.r_[first, [*told.values()]].astype(np.int64))))
 
 
 def _is_array(value: object) -> TypeGuard[Sequence[Any]]:

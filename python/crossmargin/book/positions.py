@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -230,6 +231,13 @@ def _find_ccps(
     return np.array([ccps.index(name) if name in ccps else -1 for name in ccp])[number]
 
 
+def plain(number: float) -> str:
+    """Return a number as people write it: every digit, and no exponent."""
+    return (
+        f"{int(number):,}" if float(number).is_integer() else f"{Decimal(repr(float(number))):,f}"
+    )
+
+
 def _check_quantities(rows: Rows, given: _Given) -> Float:
     """Return the quantities in lots; reject those too large, negative or not whole."""
     quantity, future = given.quantity, given.future
@@ -237,13 +245,15 @@ def _check_quantities(rows: Rows, given: _Given) -> Float:
     rows.reject(
         np.abs(quantity) > largest,
         "QUANTITY_INVALID",
-        lambda i: f"quantity {quantity[i]:g} is larger than {largest[i]:g}; check the units",
+        lambda i: (
+            f"quantity {plain(quantity[i])} is larger than {plain(largest[i])}; check the units"
+        ),
     )
     rows.reject(
         given.repo & (quantity <= 0),
         "QUANTITY_INVALID",
         lambda i: (
-            f"quantity {quantity[i]:g} of a {given.kind_name(i)} must be positive; "
+            f"quantity {plain(quantity[i])} of a {given.kind_name(i)} must be positive; "
             "repo or reverse tells the side"
         ),
     )
@@ -253,7 +263,7 @@ def _check_quantities(rows: Rows, given: _Given) -> Float:
         lots * lot != quantity,
         "QUANTITY_NOT_WHOLE_LOT",
         lambda i: (
-            f"quantity {quantity[i].item()!r} is not a whole number of "
+            f"quantity {plain(quantity[i])} is not a whole number of "
             + ("contracts" if future[i] else f"lots of {LOT} USD face")
         ),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -74,12 +75,18 @@ def options(
     """Hold the options of the command itself."""
 
 
+def _help_of(command: Callable[..., Any]) -> str:
+    """Return the help of a command; a paragraph is one line, since lines would be kept."""
+    paragraphs = inspect.getdoc(command) or ""
+    return "\n\n".join(" ".join(text.split()) for text in paragraphs.split("\n\n"))
+
+
 for subcommand in (
     *(run, check, sample, compare),
     *(explain, whatif, optimise, attribute, reverse_stress),
     *(day, calls, programme_off, upcoming, reconcile, ledger),
 ):
-    app.command(cls=Once)(subcommand)
+    app.command(cls=Once, help=_help_of(subcommand))(subcommand)
 app.add_typer(policies)
 
 

@@ -35,7 +35,7 @@ def calls(
 
     Collected is the largest of what the clearing houses require, with the addition of a heightened
     risk profile, the firm's own terms, and the house model of accounts that ask for it. No
-    account's excess covers another's call.
+    account's excess covers another's call. Exit code 3: rows of the deposits are rejected.
     """
     if out is not None:
         check_target(out, CALLS)

@@ -54,6 +54,9 @@ def day(
     and futures, for a cycle and a run of it, by their columns BusDate, Cycle and Run or by their
     names, such as ficc-CUR-1.csv and futures-CUR-1.csv. Each step writes DIR/steps/CYCLE-RUN/STEP.
     Stopped anywhere and started again, the day goes on; nothing is booked twice.
+
+    Exit codes: 0, all was used; 3, rows of a step of this call were rejected, an arrived file was
+    set aside, or a step's file was changed; 2, something cannot be used, and the day stops there.
     """
     with DelayedProgress(Console(stderr=True)) as progress:
         played = play_day(

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from crossmargin.report.console import new_grid
+from crossmargin.report.terminal import account_of, notes_on_inputs, print_exceptions
 
 if TYPE_CHECKING:
     from crossmargin.cycles.day.play import PlayedDay
@@ -45,9 +46,16 @@ def print_day(played: PlayedDay, console: Console) -> None:
             console.print(Text(f"... and {len(exceptions) - MOST:,} more in exceptions.csv"))
             break
         what = "set aside" if row["severity"] == "rejected" else "note"
-        account = f" (account {row['account']})" if row["account"] else ""
-        console.print(Text(f"{what}: {row['message']}{account}"), soft_wrap=True)
-    if played.rejected:
-        told = f"{played.rejected:,} rows are rejected; see exceptions.csv of the step"
-        console.print(Text(told))
+        what = "changed" if row["code"] == "STEP_CHANGED" else what
+        told = f"{what}: {row['file']}: {row['message']}{account_of(row)}"
+        console.print(Text(told), soft_wrap=True)
+    noted = played.noted.to_arrow()
+    if len(noted):
+        for line in notes_on_inputs(noted):
+            console.print(line, soft_wrap=True)
+        console.print()
+        print_exceptions(noted, console)
+        steps = ", ".join(f"{step}/exceptions.csv" for step in noted["step"].unique().to_pylist())
+        rejected = f"{played.rejected:,} rows are rejected; " if played.rejected else ""
+        console.print(Text(f"{rejected}see {steps}"), soft_wrap=True)
     console.print(Text(f"Ledger: {played.ledger}"), soft_wrap=True)

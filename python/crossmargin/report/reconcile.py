@@ -11,6 +11,7 @@ from rich.text import Text
 from crossmargin.analysis.reconcile import Reconciliation
 from crossmargin.analysis.reconciled.causes import CAUSES
 from crossmargin.report.rows import TOP, print_rows
+from crossmargin.report.terminal import print_exceptions
 
 ACCOUNT_COLUMNS = (
     *("account", "cause", "components", "lines", "largest_difference"),
@@ -75,6 +76,8 @@ def print_reconciliation(found: Reconciliation, console: Console) -> None:
         cell=_cell,
         most=TOP,
     )
+    console.print()
+    print_exceptions(found.exceptions.to_arrow(), console)
 
 
 def _cell(name: str, value: Any) -> str:

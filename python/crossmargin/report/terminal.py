@@ -73,7 +73,7 @@ def print_summary(run: Summarised, out: Path, console: Console) -> None:
         *_share(run.manifest),
         *_totals(accounts, out),
         *_outrights(run.manifest),
-        *_inputs(run.exceptions.to_arrow()),
+        *notes_on_inputs(run.exceptions.to_arrow()),
         *_assumed(run.exceptions.to_arrow()),
         *_baskets(run.exceptions.to_arrow()),
     )
@@ -226,7 +226,7 @@ def _share(manifest: Mapping[str, Any]) -> list[Text]:
     return lines
 
 
-def _inputs(exceptions: pa.Table) -> list[Text]:
+def notes_on_inputs(exceptions: pa.Table) -> list[Text]:
     """Return the first note of each kind on each whole input."""
     lines = []
     for code in HEAD:
@@ -402,10 +402,14 @@ def print_exceptions(exceptions: pa.Table, console: Console, most: int = TOP) ->
         console.print(Text(f"Rejected rows{first}"))
         for row in rejected.slice(0, most).to_pylist():
             line = f"  {row['file']}, row {row['row']}: {row['message']}"
-            if row["account"] is not None:
-                line += f" (account {row['account']})"
-            console.print(Text(line), soft_wrap=True)
+            console.print(Text(line + account_of(row)), soft_wrap=True)
         console.print()
+
+
+def account_of(row: Mapping[str, Any]) -> str:
+    """Return the account of an exception, to follow its message if that does not name it."""
+    told = f"account {row['account']}"
+    return "" if row["account"] is None or told in row["message"] else f" ({told})"
 
 
 def _top(accounts: pa.Table, name: str) -> list[dict[str, Any]]:

@@ -75,7 +75,7 @@ def test_what_cannot_be_told_is_refused_in_a_line() -> None:
 
 
 def test_contradictions_are_refused() -> None:
-    assert "ARRIVAL_OTHER_DAY: is of 06/09/2026" in refused("ficc-EOD-1.csv", BusDate="06/09/2026")
+    assert "ARRIVAL_OTHER_DAY: is of 2026-06-09" in refused("ficc-EOD-1.csv", BusDate="06/09/2026")
     for message in (
         refused("ficc-EOD-1.csv", Cycle="CUR"),
         refused("ficc-EOD-1.csv", Run="2"),

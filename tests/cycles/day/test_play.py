@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyarrow.csv as pacsv
 import pytest
 
 import crossmargin as xm
+from crossmargin.cycles.day import steps as steps_made
 from crossmargin.cycles.day.play import PlayedDay, play_day
 from crossmargin.cycles.ledger import Ledger
 from crossmargin.cycles.lock import held
@@ -303,6 +305,8 @@ def test_changed_files_of_earlier_steps_are_noted(resumed: Path) -> None:
     played = play_day(resumed)
     table = played.exceptions.to_arrow()
     assert set(codes(played)) == {"STEP_CHANGED"}
+    assert set(table["severity"].to_pylist()) == {"rejected"}
+    assert "put back the file whose SHA-256 begins with" in table["message"][0].as_py()
     assert {text.rpartition("/")[0] for text in table["file"].to_pylist()} == {
         "steps/ITD-1/4-savings",
         "steps/EOD-1/5-calls",
@@ -498,3 +502,117 @@ def test_transfers_are_booked_at_the_day_s_settlement_prices(
     priced = (folder / "steps/CUR-1/3-bookings/transfers.xml").read_text()
     assert 'LastPx="110.25"' in priced
     assert "109.5" not in priced
+
+
+LAST_GOOD_RULE = """schema_version = 1
+name = "own"
+extends = "cme-ficc-2026-11-30"
+
+[fallback]
+rule = "last_good_factor"
+"""
+
+
+def test_without_any_last_good_rate_a_late_clearing_house_leaves_no_benefit(folder: Path) -> None:
+    (folder / "own.toml").write_text(LAST_GOOD_RULE)
+    (folder / "day.toml").write_text('date = 2026-06-10\npolicy = "own.toml"\n')
+    played = play_day(folder, steps=3, late="FICC")
+    assert done(played, now=True) == STEPS[:3]
+    said = played.steps.to_arrow()["made"].to_pylist()[1]
+    assert said.endswith("; FICC is late: fallback last_good_factor")
+    table = as_text(folder / "steps/ITD-1/4-savings/fallbacks.csv").to_pylist()
+    assert {float(row["offset_rate_last_good_factor"]) for row in table} == {0.0}
+    assert "NO_LAST_GOOD" in {row["reason_last_good_factor"] for row in table}
+    assert all(row["requirement_last_good_factor"] for row in table)
+
+
+def test_steps_of_another_ledger_are_not_played_anew(
+    folder: Path, undisturbed: Path, written: Written
+) -> None:
+    shutil.copytree(undisturbed / "steps", folder / "steps")
+    with pytest.raises(InputError, match=r"steps/ITD-1/4-savings is there.*--ledger, or move"):
+        play_day(folder)
+    assert written(folder) == {
+        name: data for name, data in written(undisturbed).items() if name != "exceptions.csv"
+    }
+    # A step that was stopped before its record goes on.
+    for path in (folder / "steps").iterdir():
+        shutil.rmtree(path)
+    first = "steps/ITD-1/1-positions"
+    shutil.copytree(undisturbed / first, folder / first)
+    assert done(play_day(folder, steps=1), now=True) == STEPS[:1]
+
+
+def test_what_steps_say_of_rows_is_told_once(folder: Path) -> None:
+    played = play_day(folder, threads=2)
+    noted = played.noted.to_arrow()
+    rows = {(row["file"], row["row"]) for row in noted.to_pylist() if row["severity"] == "rejected"}
+    assert played.rejected == len(rows)
+    files = {file for file, _ in rows}
+    assert {"accounts", "securities", "deposits", "positions futures-CUR-1.csv"} <= files
+    keys = [
+        tuple(row[name] for name in ("file", "row", "code", "message")) for row in rows_of(noted)
+    ]
+    assert len(keys) == len(set(keys))
+    assert noted["step"][0].as_py().startswith("steps/ITD-1/")
+    assert len(play_day(folder).noted) == 0
+
+
+def rows_of(table: pa.Table) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def test_rejected_accounts_alone_count_too(folder: Path, undisturbed: Path) -> None:
+    bad = set()
+    for path in (undisturbed / "steps").rglob("1-positions/exceptions.csv"):
+        for row in as_text(path).to_pylist():
+            if row["severity"] == "rejected" and row["file"].startswith("positions "):
+                bad.add((row["file"].removeprefix("positions "), int(row["row"])))
+    for name in ("ficc-ITD-1.csv", "futures-ITD-1.csv"):
+        lines = (folder / "arrivals" / name).read_text().splitlines(keepends=True)
+        kept = [line for number, line in enumerate(lines) if (name, number) not in bad]
+        (folder / "arrivals" / name).write_text("".join(kept))
+    played = play_day(folder, steps=1)
+    rejected = [r for r in rows_of(played.noted.to_arrow()) if r["severity"] == "rejected"]
+    assert {row["file"] for row in rejected} == {"accounts", "securities"}
+    assert played.rejected == len({(row["file"], row["row"]) for row in rejected})
+    said = played.steps.to_arrow()["made"].to_pylist()[0]
+    assert said.endswith(f"; {played.rejected} rows rejected")
+
+
+def test_a_day_without_a_market_is_noted(folder: Path) -> None:
+    (folder / "day.toml").write_text("date = 2026-06-13\n")  # a Saturday
+    for path in (folder / "arrivals").iterdir():
+        text = (
+            path.read_text().replace("06/10/2026", "06/13/2026").replace("2026-06-10", "2026-06-13")
+        )
+        path.write_text(text)
+    played = play_day(folder, steps=1)
+    assert "DAY_NOT_BUSINESS" in codes(played)
+    assert "CURVE_EARLIER" in played.noted.to_arrow()["code"].to_pylist()
+
+
+def test_late_that_changes_nothing_is_noted(folder: Path, resumed: Path) -> None:
+    assert codes(play_day(resumed, late="CME")) == ["LATE_NOT_USED"]
+    assert codes(play_day(folder, late="CME", steps=1)) == ["LATE_NOT_USED"]
+    assert codes(play_day(folder, late="CME", steps=1)) == []
+
+
+def test_accounts_that_are_short_at_one_clearing_house_are_told(undisturbed: Path) -> None:
+    table = as_text(undisturbed / "steps/EOD-1/5-calls/calls.csv").to_pylist()
+    moved = [
+        Decimal(row["call_ficc"]) + Decimal(row["call_cme"])
+        for row in table
+        if row["call"] and Decimal(row["call"]) == 0
+    ]
+    short = [usd for usd in moved if usd]
+    assert short
+    with Ledger(undisturbed / "ledger.duckdb") as ledger:
+        accounts = ledger.calls(cycle="EOD").to_arrow()
+    said = steps_made._called(accounts, given=True)
+    several = "s" if len(short) > 1 else ""
+    assert (
+        f"{len(short)} account{several} covered in all and short at one clearing house, "
+        f"by {sum(short):,.0f} USD"
+    ) in said

@@ -91,7 +91,8 @@ def identify(name: str, given: Given, ours: pa.Table, date: np.datetime64) -> Ar
     told = {name: _one(given.table[own], own) for name, own in inside.items() if own is not None}
     day = told.get("business_date")
     if day is not None and _day(day) != date:
-        raise SetAsideError("ARRIVAL_OTHER_DAY", f"is of {day}, not of {date}")
+        why = f"is of {_day(day)}, not of {date}; give it in the folder of its day"
+        raise SetAsideError("ARRIVAL_OTHER_DAY", why)
     cycle = _agreed("cycle", told.get("cycle", "").upper(), cycle)
     run = _agreed("run", _digits(told.get("run", "")), run)
     side = _agreed("side", _side(ours), side)
@@ -233,7 +234,7 @@ def _counting(
     if slot in played:
         digest = played[slot].get(side)
         others = [arrival for arrival in group if arrival.hash != digest]
-        why = f"{slot} was already played with other content"
+        why = f"{slot} was already played with other content; give it as run {slot.run + 1}"
     else:
         others = [] if len({arrival.hash for arrival in group}) == 1 else group
         told = ", ".join(arrival.name for arrival in group)
@@ -283,4 +284,4 @@ def _note_unchanged(found: Mapping[Slot, Mapping[str, Arrival]], log: ExceptionL
 
 def _log_all(code: str, arrivals: Iterable[Arrival], why: str, log: ExceptionLog) -> None:
     for arrival in arrivals:
-        log.add(code, file=f"{FOLDER}/{arrival.name}", message=f"{arrival.name}: {why}")
+        log.add(code, file=f"{FOLDER}/{arrival.name}", message=why)

@@ -19,6 +19,7 @@ from crossmargin.cycles.day.arrivals import FOLDER, Arrival, SetAsideError, iden
 from crossmargin.cycles.day.inputs import DEPOSITS, OF_THE_BOOK, OF_THE_MARKET, DayInputs
 from crossmargin.cycles.day.plan import (
     DIRECTORIES,
+    NAMES,
     REQUIRED,
     STATIC,
     DayPlan,
@@ -171,7 +172,7 @@ class Folder:
                 arrived.append(self._arrival(folder / name, plan, column_map))
             except SetAsideError as error:
                 why = self._set_aside(folder / name, error)
-                log.add(why.code, file=f"{FOLDER}/{name}", message=f"{name}: {why}")
+                log.add(why.code, file=f"{FOLDER}/{name}", message=str(why))
         return arrived
 
     def _arrival(self, path: Path, plan: DayPlan, column_map: ColumnMap | None) -> Arrival:
@@ -202,6 +203,16 @@ class Folder:
     def directory(self, slot: Slot, step: str) -> Path:
         """Return the directory of a step."""
         return self.path / STEPS / str(slot) / DIRECTORIES[step]
+
+    def steps(self) -> dict[Slot, set[str]]:
+        """Return the steps whose directories are there, by the run of a cycle."""
+        found: dict[Slot, set[str]] = {}
+        for path in sorted((self.path / STEPS).glob("*-*/*")):
+            cycle, _, run = path.parent.name.rpartition("-")
+            step = path.name.partition("-")[2]
+            if cycle in NAMES and run.isdecimal() and DIRECTORIES.get(step) == path.name:
+                found.setdefault(Slot(NAMES.index(cycle), int(run[:9])), set()).add(step)
+        return found
 
     def recover(self) -> None:
         """Remove what killed processes left between the steps' directories."""

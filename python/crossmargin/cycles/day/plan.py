@@ -231,8 +231,9 @@ def _files(given: Any, label: str) -> dict[str, str]:
 
 def near(name: str, known: tuple[str, ...]) -> str:
     """Return the end of a message on an unknown name: the one that may be meant, or all."""
-    close = difflib.get_close_matches(name[:100], known, n=1)
-    return f"; do you mean `{close[0]}`?" if close else f"; known: {', '.join(known)}"
+    lowered = {each.lower(): each for each in reversed(known)}
+    close = difflib.get_close_matches(name[:100].lower(), lowered, n=1)
+    return f"; do you mean `{lowered[close[0]]}`?" if close else f"; known: {', '.join(known)}"
 
 
 def _refuse_unknown(given: Any, known: tuple[str, ...], where: str) -> None:

@@ -16,12 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossmargin import columns
 from crossmargin.calculation.result import RunResult
 from crossmargin.conventions import CME, FICC
 from crossmargin.cycles.calls import calls
 from crossmargin.cycles.day import steps
 from crossmargin.cycles.day.arrivals import FOLDER, Arrival, sort_out, too_late
-from crossmargin.cycles.day.folder import EXCEPTIONS, STEPS, Folder
+from crossmargin.cycles.day.folder import EXCEPTIONS, PLAN, STEPS, Folder
 from crossmargin.cycles.day.inputs import DEPOSITS, DayInputs, run_id_of
 from crossmargin.cycles.day.plan import (
     ALLOCATION,
@@ -44,8 +45,16 @@ from crossmargin.cycles.ledger import Ledger
 from crossmargin.cycles.lock import held
 from crossmargin.cycles.step import Step, as_json, hash_of
 from crossmargin.engine.execution import Progress
-from crossmargin.exceptions import ExceptionLog, InputError, InputWarning
+from crossmargin.exceptions import (
+    SCHEMA,
+    ExceptionLog,
+    InputError,
+    InputWarning,
+    rows_rejected,
+    without_repeats,
+)
 from crossmargin.io.tables import Given
+from crossmargin.market.calendars import FIRST_DATE, LAST_DATE, is_business_day
 from crossmargin.optimise.allocation import allocate
 from crossmargin.policies.sections.cycles import LAST_GOOD_FACTOR
 from crossmargin.results.table import Table
@@ -66,8 +75,11 @@ class PlayedDay:
         What the day waits for.
     exceptions : Table
         Arrived files that were set aside, and notes.
+    noted : Table
+        What the steps of this call say of rows and inputs: `step`, a directory, and the columns of
+        exceptions. What several steps say of the same row is there once, of the first of them.
     rejected : int
-        Rows of positions and deposits that the steps of this call could not use.
+        The rows among them that could not be used.
     ledger : Path
     synthetic : bool
         Whether the figures are made up.
@@ -77,6 +89,7 @@ class PlayedDay:
     steps: Table
     waits: tuple[str, ...]
     exceptions: Table
+    noted: Table
     rejected: int
     ledger: Path
     synthetic: bool
@@ -261,12 +274,10 @@ class _Work:
         return self.inputs.run(files, cycle, run_id, self._threads)
 
     @cached_property
-    def last_good(self) -> pa.Table | None:
-        """Each account's last offset rate that both clearing houses gave."""
-        found = self._ledger.last_good(
-            before=(self._date, self.slot.cycle.name, self.slot.run)
-        ).to_arrow()
-        return found if len(found) else None
+    def last_good(self) -> pa.Table:
+        """Each account's last offset rate that both clearing houses gave; empty if none did."""
+        before = (self._date, self.slot.cycle.name, self.slot.run)
+        return self._ledger.last_good(before=before).to_arrow()
 
     @cached_property
     def agreed(self) -> RunResult:
@@ -327,7 +338,7 @@ class _Work:
         log = ExceptionLog()
         name = self.sources.futures.name
         moved = {slot: given.table for slot, given in self.sources.moved.items()}
-        found = steps.not_booked(moved, self.run, name)
+        found = steps.not_booked(moved, self.run)
         log.add(
             NOT_BOOKED,
             file=f"{FOLDER}/{name}",
@@ -372,10 +383,12 @@ class _Player:
         self._done = _records(ledger, plan)
         self._said: dict[tuple[Slot, str], str] = {}
         self._waits: dict[Slot, str] = {}
-        self._rejected = 0
+        self._noted: list[pa.Table] = []
+        self._late_used = False
 
     def play(self) -> PlayedDay:
         """Do what can be done."""
+        self._check_recorded()
         self._check_written()
         arrivals = self._folder.arrivals(self._plan, self._log)
         begun = {slot: _sides_of(records) for slot, records in self._done.items()}
@@ -386,14 +399,17 @@ class _Player:
         self._look_ahead(arrived)
         self._note_passed({arrival.slot.cycle for arrival in arrivals})
         self._note_not_booked()
+        self._note_the_call()
         exceptions = self._log.table()
+        noted = without_repeats(pa.concat_tables([_of_step(EMPTY, ""), *self._noted]))
         self._folder.write_exceptions(exceptions)
         return PlayedDay(
             date=self._plan.date,
             steps=Table(self._table()),
             waits=tuple(f"{slot}: {text}" for slot, text in self._waits.items()),
             exceptions=Table(exceptions),
-            rejected=self._rejected,
+            noted=Table(noted),
+            rejected=rows_rejected(noted),
             ledger=self._ledger.path,
             synthetic=self._inputs.market.synthetic,
         )
@@ -402,15 +418,34 @@ class _Player:
     def _inputs(self) -> DayInputs:
         return self._folder.inputs(self._plan)
 
+    def _check_recorded(self) -> None:
+        """Refuse a folder whose steps another ledger has: they would be played and written anew.
+
+        The next step of a run may be there: it was stopped before its record.
+        """
+        for slot, there in self._folder.steps().items():
+            todo = [step for step in slot.cycle.steps if step not in self._done.get(slot, {})]
+            for step in [step for step in todo[1:] if step in there]:
+                raise InputError(
+                    f"{self._folder.path}: {_place(slot, step)} is there, and {self._ledger.path} "
+                    f"has no record of it on {self._plan.date}; give the ledger that has it with "
+                    f"--ledger, or move {STEPS}/ away to play the day anew"
+                )
+
     def _check_written(self) -> None:
         """Note the steps whose files are no longer as they were recorded."""
         for slot, records in self._done.items():
             for step, record in records.items():
                 name = self._folder.differs(slot, step, record.outputs)
                 if name:
-                    file = f"{STEPS}/{slot}/{DIRECTORIES[step]}/{name}"
-                    message = f"{file} is missing, or is not as the ledger recorded it"
-                    self._log.add("STEP_CHANGED", file=file, message=message)
+                    digest = record.outputs[name][:12]
+                    self._log.add(
+                        "STEP_CHANGED",
+                        file=f"{_place(slot, step)}/{name}",
+                        message="is missing, or is not as the ledger recorded it: put back the "
+                        f"file whose SHA-256 begins with {digest}; the figures that count are "
+                        "those of the ledger",
+                    )
 
     def _play(self, slot: Slot, arrived: Mapping[Slot, Mapping[str, Arrival]]) -> bool:
         """Do the steps of a run of a cycle that can be done; False to stop there."""
@@ -477,7 +512,9 @@ class _Player:
             policy.hash, __version__, inputs, outputs, late
         )
         self._said[slot, step] = made.said
-        self._rejected += made.rejected
+        self._late_used |= step == SAVINGS and not {*self._late}.isdisjoint(work.late)
+        if made.exceptions is not None:
+            self._noted.append(_of_step(made.exceptions, _place(slot, step)))
 
     def _check_begun(self, slot: Slot, work: _Work) -> None:
         """Refuse to go on with a cycle that was begun otherwise: its steps belong together."""
@@ -579,6 +616,16 @@ class _Player:
                 told += "cycle was; no transfers are booked"
                 self._log.add("CYCLE_NOT_PLAYED", file=FOLDER, message=told)
 
+    def _note_the_call(self) -> None:
+        """Note a day that is no business day, and a late clearing house that changed nothing."""
+        date = self._plan.date
+        if FIRST_DATE <= date <= LAST_DATE and not is_business_day(date, "bond"):
+            told = f"{date} is no business day of the bond market; check the date"
+            self._log.add("DAY_NOT_BUSINESS", file=PLAN, message=told)
+        if self._late and not self._late_used:
+            told = f"late {' and '.join(self._late)} was not used: this call played no savings"
+            self._log.add("LATE_NOT_USED", file=STEPS, message=told)
+
     def _note_not_booked(self) -> None:
         """Note the transfers that the futures of later cycles do not have, as their steps say."""
         booked = [slot.key for slot, records in self._done.items() if BOOKINGS in records]
@@ -622,6 +669,20 @@ class _Player:
 NOT_BOOKED = "TRANSFER_NOT_BOOKED"
 CALLED = {FICC: "positions at FICC", FUTURES: "futures"}
 """What messages call the sides."""
+
+
+EMPTY = pa.Table.from_batches([], SCHEMA)
+
+
+def _place(slot: Slot, step: str) -> str:
+    """Return the directory of a step, as messages call it."""
+    return f"{STEPS}/{slot}/{DIRECTORIES[step]}"
+
+
+def _of_step(exceptions: pa.Table, place: str) -> pa.Table:
+    """Return the exceptions of a step with its directory."""
+    cells = {name: columns.plain(exceptions[name]) for name in SCHEMA.names}
+    return pa.table({"step": columns.repeated(columns.scalar(place), len(exceptions)), **cells})
 
 
 def _records(ledger: Ledger, plan: DayPlan) -> dict[Slot, dict[str, _Record]]:

@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
-from crossmargin.calculation.result import RunResult
+from crossmargin.calculation.result import GIVEN_RATES, RunResult
 from crossmargin.conventions import CME_XM, SEGMENTS
 from crossmargin.cycles.calls import Calls
 from crossmargin.cycles.files import cusip_report, position_report, savings_report
-from crossmargin.exceptions import CODES
+from crossmargin.exceptions import rows_rejected
 from crossmargin.io.results import csv_bytes
 from crossmargin.optimise.allocation import Allocation
 from crossmargin.optimise.transfers import BUY, bookings, fixml, positions_csv
-from crossmargin.results.table import MONEY
+from crossmargin.results.table import MONEY, ZERO
 from crossmargin.results.tables import exception_table
 
 SAVINGS_ADJUSTED = ("offset_rate", "requirement_ficc", "requirement_cme", "saving", "requirement")
@@ -40,14 +40,14 @@ class Made:
         What the ledger keeps of it.
     said : str
         In a few words, for the terminal.
-    rejected : int
-        Rows that could not be used.
+    exceptions : pyarrow.Table, optional
+        What it has to say of rows and inputs.
     """
 
     files: Mapping[str, bytes]
     said: str
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
-    rejected: int = 0
+    exceptions: pa.Table | None = None
 
 
 def positions(run: RunResult, number: int, notes: pa.Table) -> Made:
@@ -61,10 +61,10 @@ def positions(run: RunResult, number: int, notes: pa.Table) -> Made:
     notes : pyarrow.Table
         Further exceptions, of an `ExceptionLog`.
     """
-    exceptions = _unstamped(run.exceptions.to_arrow())
-    exceptions = pa.concat_tables([exceptions, exception_table(notes)])
+    own = _unstamped(run.exceptions.to_arrow())
+    exceptions = pa.concat_tables([own, exception_table(notes)])
     cusips, equivalents = cusip_report(run, number), position_report(run, number)
-    rejected = run.manifest["rows"]["rejected"]
+    rejected = rows_rejected(own)
     said = f"{_counted(len(cusips), 'position')} at FICC"
     if rejected:
         said += f"; {_counted(rejected, 'row')} rejected"
@@ -75,7 +75,7 @@ def positions(run: RunResult, number: int, notes: pa.Table) -> Made:
             "exceptions.csv": csv_bytes(exceptions),
         },
         said,
-        rejected=rejected,
+        exceptions=own,
     )
 
 
@@ -156,6 +156,10 @@ def savings(run: RunResult, number: int, before: pa.Table | None, good: pa.Table
         files["adjustments.csv"] = csv_bytes(adjustments(before, accounts, SAVINGS_ADJUSTED))
     total = [pc.sum(accounts[name]).as_py() or 0 for name in ("requirement", "saving")]
     said = f"requirement {total[0]:,.0f} USD, saving {total[1]:,.0f} USD"
+    given = run.manifest.get(GIVEN_RATES, {})
+    if given.get("late"):
+        verb = "is" if len(given["late"]) == 1 else "are"
+        said += f"; {' and '.join(given['late'])} {verb} late: fallback {given['rule']}"
     return Made(files, said, {"savings": _unstamped(accounts)})
 
 
@@ -169,20 +173,18 @@ def calls(called: Calls, before: pa.Table | None) -> Made:
         The calls of the cycle that this one adjusts.
     """
     accounts = _unstamped(called.accounts.to_arrow())
+    exceptions = _unstamped(called.exceptions.to_arrow())
     files = {
         "calls.csv": csv_bytes(accounts),
         "customers.csv": csv_bytes(_unstamped(called.customers.to_arrow())),
-        "exceptions.csv": csv_bytes(_unstamped(called.exceptions.to_arrow())),
+        "exceptions.csv": csv_bytes(exceptions),
     }
     if before is not None:
         files["adjustments.csv"] = csv_bytes(adjustments(before, accounts, CALLS_ADJUSTED))
-    rejected = called.manifest["exceptions"]
-    return Made(
-        files,
-        _called(accounts, given=bool(called.manifest["inputs"])),
-        {"calls": accounts},
-        sum(count for code, count in rejected.items() if CODES[code].severity == "rejected"),
-    )
+    said = _called(accounts, given=bool(called.manifest["inputs"]))
+    if rejected := rows_rejected(exceptions):
+        said += f"; {_counted(rejected, 'row')} rejected"
+    return Made(files, said, {"calls": accounts}, exceptions)
 
 
 def _called(accounts: pa.Table, *, given: bool) -> str:
@@ -193,6 +195,14 @@ def _called(accounts: pa.Table, *, given: bool) -> str:
     called = accounts["call"].drop_null()
     some = int(np.count_nonzero(columns.numbers(called.cast(pa.float64())) > 0.0))
     said = f"{_counted(some, 'call')} of {pc.sum(called).as_py() or 0:,.0f} USD"
+    short = accounts.filter(pc.equal(accounts["call"], ZERO))
+    moved = pc.add(short["call_ficc"], short["call_cme"])
+    moved = moved.filter(pc.greater(moved, ZERO))
+    if len(moved):
+        said += (
+            f"; {_counted(len(moved), 'account')} covered in all and short at one clearing house, "
+            f"by {pc.sum(moved).as_py():,.0f} USD"
+        )
     unknown = accounts["call"].null_count
     return f"{said}; unknown for {_counted(unknown, 'account')}" if unknown else said
 
@@ -225,7 +235,7 @@ def adjustments(before: pa.Table, now: pa.Table, figures: Sequence[str]) -> pa.T
     return pa.table(cells)
 
 
-def not_booked(moved: Mapping[str, pa.Table], run: RunResult, arrived: str) -> pa.Table:
+def not_booked(moved: Mapping[str, pa.Table], run: RunResult) -> pa.Table:
     """Return the transfers that are not in the futures of a later cycle.
 
     Parameters
@@ -235,8 +245,6 @@ def not_booked(moved: Mapping[str, pa.Table], run: RunResult, arrived: str) -> p
         in the cross-margin account before and after.
     run : RunResult
         Of the later cycle.
-    arrived : str
-        Its futures file.
 
     Returns
     -------
@@ -260,7 +268,7 @@ def not_booked(moved: Mapping[str, pa.Table], run: RunResult, arrived: str) -> p
                     "account": account,
                     "instrument": instrument,
                     "message": f"after the transfer of {slot} the cross-margin account should hold "
-                    f"{new:,} contracts of {instrument}; {arrived} has {there:,}{why}",
+                    f"{new:,} contracts of {instrument}; the file has {there:,}{why}",
                 }
             )
     names = ("account", "instrument", "message")
