@@ -23,13 +23,21 @@ def test_a_sample_day_from_start_to_finish(
     said = capsys.readouterr().out
     assert "Day 2026-06-10   SYNTHETIC" in said
     assert "waits for CUR-1: stopped before allocation, as asked" in said
+    assert "see steps/ITD-1/1-positions/exceptions.csv, " in said
+    assert "is not in the run (account" not in said
+    assert "quantity -1,000,000 of a re" in said
     ledger = tmp_path / "other.duckdb"
+    assert main(["day", str(out), "--ledger", str(ledger)]) == 2
+    said = capsys.readouterr().err
+    assert "steps/ITD-1/4-savings is there, and" in said
+    assert "give the ledger that has it with --ledger, or move steps/ away" in said
+    (out / "steps").rename(tmp_path / "steps")
     (out / "arrivals" / "more.csv").write_text("a,b\n1,2\n")
     code = main(["day", str(out), "--ledger", str(ledger), "--steps", "0", "--late", "CME"])
     said = capsys.readouterr().out
     assert code == 3
     assert "No step is done." in said
-    assert "set aside: more.csv: has no column `kind`" in said
+    assert "set aside: arrivals/more.csv: has no column `kind`" in said
 
 
 def test_a_folder_that_cannot_be_played(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

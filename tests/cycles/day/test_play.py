@@ -13,7 +13,6 @@ import pyarrow.csv as pacsv
 import pytest
 
 import crossmargin as xm
-from crossmargin.cycles.day import steps as steps_made
 from crossmargin.cycles.day.play import PlayedDay, play_day
 from crossmargin.cycles.ledger import Ledger
 from crossmargin.cycles.lock import held
@@ -504,12 +503,11 @@ def test_transfers_are_booked_at_the_day_s_settlement_prices(
     assert "109.5" not in priced
 
 
-LAST_GOOD_RULE = """schema_version = 1
-name = "own"
+LAST_GOOD_RULE = """name = "own"
 extends = "cme-ficc-2026-11-30"
 
 [fallback]
-rule = "last_good_factor"
+rule = { value = "last_good_factor", evidence = "ours", source = "a test" }
 """
 
 
@@ -556,6 +554,17 @@ def test_what_steps_say_of_rows_is_told_once(folder: Path) -> None:
     assert len(keys) == len(set(keys))
     assert noted["step"][0].as_py().startswith("steps/ITD-1/")
     assert len(play_day(folder).noted) == 0
+    # What is short at one clearing house alone is called too.
+    table = rows_of(as_text(folder / "steps/EOD-1/5-calls/calls.csv"))
+    moved = [
+        Decimal(row["call_ficc"]) + Decimal(row["call_cme"])
+        for row in table
+        if row["call"] and Decimal(row["call"]) == 0
+    ]
+    short = [usd for usd in moved if usd]
+    told = f"covered in all and short at one clearing house, by {sum(short):,.0f} USD"
+    assert short
+    assert told in played.steps.to_arrow()["made"].to_pylist()[8]
 
 
 def rows_of(table: pa.Table) -> list[dict[str, Any]]:
@@ -597,22 +606,3 @@ def test_late_that_changes_nothing_is_noted(folder: Path, resumed: Path) -> None
     assert codes(play_day(resumed, late="CME")) == ["LATE_NOT_USED"]
     assert codes(play_day(folder, late="CME", steps=1)) == ["LATE_NOT_USED"]
     assert codes(play_day(folder, late="CME", steps=1)) == []
-
-
-def test_accounts_that_are_short_at_one_clearing_house_are_told(undisturbed: Path) -> None:
-    table = as_text(undisturbed / "steps/EOD-1/5-calls/calls.csv").to_pylist()
-    moved = [
-        Decimal(row["call_ficc"]) + Decimal(row["call_cme"])
-        for row in table
-        if row["call"] and Decimal(row["call"]) == 0
-    ]
-    short = [usd for usd in moved if usd]
-    assert short
-    with Ledger(undisturbed / "ledger.duckdb") as ledger:
-        accounts = ledger.calls(cycle="EOD").to_arrow()
-    said = steps_made._called(accounts, given=True)
-    several = "s" if len(short) > 1 else ""
-    assert (
-        f"{len(short)} account{several} covered in all and short at one clearing house, "
-        f"by {sum(short):,.0f} USD"
-    ) in said

@@ -423,7 +423,9 @@ class _Player:
 
         The next step of a run may be there: it was stopped before its record.
         """
-        for slot, there in self._folder.steps().items():
+        found = self._folder.steps()
+        for slot in sorted(found, key=lambda slot: slot.key):
+            there = found[slot]
             todo = [step for step in slot.cycle.steps if step not in self._done.get(slot, {})]
             for step in [step for step in todo[1:] if step in there]:
                 raise InputError(
