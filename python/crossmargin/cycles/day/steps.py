@@ -229,6 +229,9 @@ def not_booked(moved: Mapping[str, pa.Table], run: RunResult, arrived: str) -> p
     pyarrow.Table
         account, instrument, message.
     """
+    names = ("account", "instrument", "message")
+    if not any(map(len, moved.values())):
+        return pa.table({name: columns.text_column([]) for name in names})
     held = run.positions.to_arrow()
     held = held.filter(pc.equal(held["segment"], columns.scalar("CME cross-margined")))
     now = dict(
@@ -257,7 +260,6 @@ def not_booked(moved: Mapping[str, pa.Table], run: RunResult, arrived: str) -> p
                     f"{new:,} contracts of {instrument}; {arrived} has {there:,}{why}",
                 }
             )
-    names = ("account", "instrument", "message")
     return pa.table({name: columns.text_column([row[name] for row in rows]) for name in names})
 
 
