@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -277,6 +277,15 @@ def test_an_internal_error_ends_in_70(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.fixture
+def _hear_hangups() -> Iterator[None]:
+    """Hear them also under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_hear_hangups")
 @pytest.mark.parametrize("number", cli.STOPS)
 def test_a_stopped_run_leaves_nothing_and_says_so(
     write: Callable[..., list[str]],

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-
 import numpy as np
 import pytest
 
 from crossmargin.engine import Book, Cube
-
-
-@pytest.fixture(autouse=True)
-def _hear_ctrl_c():
-    """Hear Ctrl-C also where the shell that started the tests ignores it, as for jobs behind it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(params=["native", "numba"], scope="session")

@@ -133,10 +133,13 @@ def eligible_instruments(
     """Return which instruments may be cross-margined, [I]; a forward cash leg never may."""
     rules, as_of = policy.eligibility, market.as_of
     names = securities.cusip[eligible_securities(securities, as_of, rules)]
-    eligible = (universe.kind == TREASURY) & np.isin(universe.name, names)
-    future = np.flatnonzero(universe.kind == FUTURES)
-    contracts = [parse_contract(name, as_of) for name in universe.name[future].tolist()]
-    eligible[future] = eligible_contracts(contracts, as_of, rules, policy.get(DeliveryMonthRules))
+    treasury = (universe.kind == TREASURY) & np.isin(universe.name, names)
+    eligible = treasury | np.isin(universe.root, rules.roots)
+    delivery = policy.get(DeliveryMonthRules)
+    if delivery is not None and delivery.futures_leave != NEVER:
+        future = np.flatnonzero(eligible & (universe.kind == FUTURES))
+        contracts = [parse_contract(name, as_of) for name in universe.name[future].tolist()]
+        eligible[future] = eligible_contracts(contracts, as_of, rules, delivery)
     return np.asarray(eligible)
 
 

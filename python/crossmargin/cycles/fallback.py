@@ -180,13 +180,12 @@ def fallback_rules(run: RunResult) -> FallbackRules:
 
 def _checked(run: RunResult, late: str | Sequence[str]) -> tuple[Stages, tuple[str, ...]]:
     """Return the stages of a run, and who is late in the order of the programme."""
-    if not isinstance(run, RunResult):
-        raise TypeError(f"run: a run, from xm.run(...), expected, got {run!r:.60}")
+    stages = stages_of(run)
     named = [late] if isinstance(late, str) else list(late)
     missing = tuple(ccp for ccp in (FICC, CME) if ccp in named)
     if not named or len(missing) < len(set(named)):
         raise ValueError(f"late: {FICC}, {CME} or both expected, got {late!r:.60}")
-    return stages_of(run), missing
+    return stages, missing
 
 
 def _rates(

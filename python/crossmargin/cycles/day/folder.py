@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,9 @@ class Folder:
         label = f"{POSITIONS.name} file {path}: "
         try:
             raw = read_table(path, name=POSITIONS.name)
-            given = read_source(raw, name=POSITIONS.name, column_map=column_map)
+            given = read_source(
+                raw, name=POSITIONS.name, column_map=column_map, one_of_several=True
+            )
         except InputError as error:
             raise SetAsideError("ARRIVAL_UNREADABLE", str(error).removeprefix(label)) from error
         return identify(path.name, raw, given.table, plan.date)
@@ -255,7 +258,7 @@ class Folder:
         given = read_table(path, name=POSITIONS.name)
         if given.hash != digest:
             raise InputError(f"{path}: is not as the ledger recorded it; put the recorded one back")
-        return given
+        return replace(given, ours=True)
 
     def write_exceptions(self, exceptions: pa.Table) -> None:
         """Write the exceptions of the day, or remove those of before if there are none."""
