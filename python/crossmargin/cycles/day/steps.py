@@ -17,7 +17,6 @@ from crossmargin.conventions import CME_XM, SEGMENTS
 from crossmargin.cycles.calls import Calls
 from crossmargin.cycles.files import cusip_report, position_report, savings_report
 from crossmargin.exceptions import rows_rejected
-from crossmargin.io.results import csv_bytes
 from crossmargin.optimise.allocation import Allocation
 from crossmargin.optimise.transfers import BUY, bookings, fixml, positions_csv
 from crossmargin.results.table import MONEY, ZERO
@@ -34,8 +33,8 @@ class Made:
 
     Attributes
     ----------
-    files : dict of str to bytes
-        By name.
+    files : dict of str to pyarrow.Table or bytes
+        By name; a table becomes a CSV file as `io.results.csv_bytes` has it.
     tables : dict of str to pyarrow.Table
         What the ledger keeps of it.
     said : str
@@ -44,7 +43,7 @@ class Made:
         What it has to say of rows and inputs.
     """
 
-    files: Mapping[str, bytes]
+    files: Mapping[str, pa.Table | bytes]
     said: str
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
     exceptions: pa.Table | None = None
@@ -70,9 +69,9 @@ def positions(run: RunResult, number: int, notes: pa.Table) -> Made:
         said += f"; {_counted(rejected, 'row')} rejected"
     return Made(
         {
-            "XMFICCCUSIP.csv": csv_bytes(cusips),
-            "XMFICCPOSN.csv": csv_bytes(equivalents),
-            "exceptions.csv": csv_bytes(exceptions),
+            "XMFICCCUSIP.csv": cusips,
+            "XMFICCPOSN.csv": equivalents,
+            "exceptions.csv": exceptions,
         },
         said,
         exceptions=own,
@@ -90,9 +89,9 @@ def allocation(found: Allocation) -> Made:
     saved = pc.sum(accounts["unused_saving"]).as_py() or 0
     return Made(
         {
-            "accounts.csv": csv_bytes(accounts),
-            "lines.csv": csv_bytes(found.lines.to_arrow()),
-            "transfers.csv": csv_bytes(transfers),
+            "accounts.csv": accounts,
+            "lines.csv": found.lines.to_arrow(),
+            "transfers.csv": transfers,
             "options.json": (json.dumps(found.manifest["options"], indent=2) + "\n").encode(),
         },
         f"{_counted(len(transfers), 'transfer')}, saving {saved:,.0f} USD",
@@ -121,7 +120,7 @@ def booked(transfers: pa.Table, run: RunResult, prices: Mapping[str, float]) -> 
     rows = bookings(transfers, run.manifest)
     return Made(
         {
-            "transfers.csv": csv_bytes(rows),
+            "transfers.csv": rows,
             "transfers.xml": fixml(transfers, run.manifest, prices),
             BOOKED: positions_csv(transfers),
             MOVED: _plain_csv(_moved(transfers, _crossed(run))),
@@ -146,14 +145,14 @@ def savings(run: RunResult, number: int, before: pa.Table | None, good: pa.Table
         What each account pays by every rule, if a clearing house is late.
     """
     accounts = run.accounts.to_arrow()
-    files = {
-        "XMFICCMARGINSAVINGS.csv": csv_bytes(savings_report(run, number)),
-        "accounts.csv": csv_bytes(_unstamped(accounts)),
+    files: dict[str, pa.Table | bytes] = {
+        "XMFICCMARGINSAVINGS.csv": savings_report(run, number),
+        "accounts.csv": _unstamped(accounts),
     }
     if good is not None:
-        files["fallbacks.csv"] = csv_bytes(good)
+        files["fallbacks.csv"] = good
     if before is not None:
-        files["adjustments.csv"] = csv_bytes(adjustments(before, accounts, SAVINGS_ADJUSTED))
+        files["adjustments.csv"] = adjustments(before, accounts, SAVINGS_ADJUSTED)
     total = [pc.sum(accounts[name]).as_py() or 0 for name in ("requirement", "saving")]
     said = f"requirement {total[0]:,.0f} USD, saving {total[1]:,.0f} USD"
     given = run.manifest.get(GIVEN_RATES, {})
@@ -174,13 +173,13 @@ def calls(called: Calls, before: pa.Table | None) -> Made:
     """
     accounts = _unstamped(called.accounts.to_arrow())
     exceptions = _unstamped(called.exceptions.to_arrow())
-    files = {
-        "calls.csv": csv_bytes(accounts),
-        "customers.csv": csv_bytes(_unstamped(called.customers.to_arrow())),
-        "exceptions.csv": csv_bytes(exceptions),
+    files: dict[str, pa.Table | bytes] = {
+        "calls.csv": accounts,
+        "customers.csv": _unstamped(called.customers.to_arrow()),
+        "exceptions.csv": exceptions,
     }
     if before is not None:
-        files["adjustments.csv"] = csv_bytes(adjustments(before, accounts, CALLS_ADJUSTED))
+        files["adjustments.csv"] = adjustments(before, accounts, CALLS_ADJUSTED)
     said = _called(accounts, given=bool(called.manifest["inputs"]))
     if rejected := rows_rejected(exceptions):
         said += f"; {_counted(rejected, 'row')} rejected"
@@ -251,6 +250,9 @@ def not_booked(moved: Mapping[str, pa.Table], run: RunResult) -> pa.Table:
     pyarrow.Table
         account, instrument, message.
     """
+    names = ("account", "instrument", "message")
+    if not any(map(len, moved.values())):
+        return pa.table({name: columns.text_column([]) for name in names})
     now = _crossed(run)
     wanted: dict[tuple[str, str], tuple[str, int, int]] = {}
     for slot, table in moved.items():
@@ -271,8 +273,7 @@ def not_booked(moved: Mapping[str, pa.Table], run: RunResult) -> pa.Table:
                     f"{new:,} contracts of {instrument}; the file has {there:,}{why}",
                 }
             )
-    names = ("account", "instrument", "message")
-    return pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in names})
+    return pa.table({name: columns.text_column([row[name] for row in rows]) for name in names})
 
 
 def _crossed(run: RunResult) -> dict[tuple[str, str], int]:
@@ -296,8 +297,8 @@ def _moved(transfers: pa.Table, held: Mapping[tuple[str, str], int]) -> pa.Table
         {
             "account": columns.plain(transfers["account"]),
             "instrument": columns.plain(transfers["instrument"]),
-            "crossed": pa.array(before, pa.int64()),
-            "crossed_after": pa.array(after, pa.int64()),
+            "crossed": columns.column(np.array(before, np.int64)),
+            "crossed_after": columns.column(np.array(after, np.int64)),
         }
     )
 
