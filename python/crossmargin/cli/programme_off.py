@@ -30,7 +30,7 @@ def programme_off(
     """Show the liquidity it would take if the programme's benefit stopped tomorrow.
 
     At an offset rate of zero, and with all positions in ordinary accounts; and what the deposits
-    leave of it.
+    leave of it. Exit code 3: rows of the deposits are rejected.
     """
     found = off_of_run(finished_run(results, threads), deposits, columns)
     if out is not None:
