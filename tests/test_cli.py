@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -870,3 +871,17 @@ def test_settlements_take_the_place_of_a_basis_history(
     told = [row["message"] for row in exceptions if row["file"] == "settlements"]
     assert any(text.startswith("ZN: 60 settlement prices give the basis") for text in told)
     assert any("points and 32nds" in text for text in told)
+
+
+@pytest.mark.parametrize("command", ["day", "calls", "upcoming", "reconcile", "programme-off"])
+def test_a_paragraph_of_help_has_no_line_breaks_of_its_own(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    monkeypatch.setenv("TERMINAL_WIDTH", "1000")
+    assert cli.main([command, "--help"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    first = lines.index(next(line for line in lines if "Usage:" in line))
+    told = lines[first + 1 : next(i for i, line in enumerate(lines) if line.startswith("╭"))]
+    # Each paragraph is one line between blank ones.
+    assert all(not (one and other) for one, other in pairwise(told))

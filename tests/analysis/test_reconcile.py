@@ -611,12 +611,18 @@ def test_command(run: xm.RunResult, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert cli.main(["reconcile", directory, "--observed", str(tmp_path / "none.csv")]) == 2
 
 
-def test_rows_set_aside_are_told_by_the_exit_code(run: xm.RunResult, tmp_path: Path) -> None:
+def test_rows_set_aside_are_told_and_give_the_exit_code(
+    run: xm.RunResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run.write(tmp_path / "run")
     rows = report(run)
     rows["IDLE"]["FICCCash"] = "?"
     file = write(tmp_path / "bad.csv", rows)
     assert cli.main(["reconcile", str(tmp_path / "run"), "--observed", str(file)]) == 3
+    text = capsys.readouterr().out
+    assert "rejected" in text
+    assert "Rejected rows" in text
+    assert "(account IDLE)" in text
 
 
 def test_positions_alone_give_no_rates_to_apply(

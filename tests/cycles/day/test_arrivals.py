@@ -144,6 +144,13 @@ def test_other_content_for_a_played_run_is_set_aside() -> None:
     assert noted == [("arrivals/ficc-EOD-1.csv", "ARRIVAL_AMBIGUOUS")]
 
 
+def test_other_content_is_to_be_given_as_another_run() -> None:
+    log = ExceptionLog()
+    sort_out([arrival("ficc-EOD-1.csv", "b")], {slot("EOD-1"): {"FICC": "a"}}, log)
+    told = log.table()["message"].to_pylist()
+    assert told == ["EOD-1 was already played with other content; give it as run 2"]
+
+
 def test_files_of_a_cycle_that_was_passed_over_say_so() -> None:
     played = {"ITD-1": {"FICC": "i", FUTURES: "j"}, "EOD-1": {"FICC": "a", FUTURES: "f"}}
     found, noted = sorted_out(

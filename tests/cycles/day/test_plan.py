@@ -45,6 +45,7 @@ def test_every_option_is_taken() -> None:
         ({"date": datetime.datetime(2026, 6, 10)}, "is not a day"),
         ({"date": True}, "is not a day"),
         ({"polcy": "x"}, "`polcy` is unknown; do you mean `policy`?"),
+        ({"Date": DAY}, "`Date` is unknown; do you mean `date`?"),
         ({"policy": 3}, "give the name of a shipped policy"),
         ({"allocation": {"front_mnth": True}}, "do you mean `front_month`?"),
         ({"allocation": {"front_month": 1}}, "1 is not true or false"),
