@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from crossmargin.book.schemas import POSITIONS
@@ -162,21 +163,33 @@ class Folder:
             try:
                 arrived.append(self._arrival(folder / name, plan, column_map))
             except SetAsideError as error:
-                log.add(error.code, file=f"{FOLDER}/{name}", message=f"{name}: {error}")
+                told = _readable(name)
+                log.add(error.code, file=f"{FOLDER}/{told}", message=f"{told}: {error}")
         return arrived
 
     def _arrival(self, path: Path, plan: DayPlan, column_map: ColumnMap | None) -> Arrival:
-        label = f"{POSITIONS.name} file {path}: "
+        label = f"{POSITIONS.name} file {path}"
         try:
             raw = read_table(path, name=POSITIONS.name)
             given = read_source(raw, name=POSITIONS.name, column_map=column_map)
         except InputError as error:
-            raise SetAsideError("ARRIVAL_UNREADABLE", str(error).removeprefix(label)) from error
-        return identify(path.name, raw, given.table, plan.date)
+            why = _readable(str(error).removeprefix(label)).lstrip(":, ")
+            raise SetAsideError("ARRIVAL_UNREADABLE", why) from error
+        return identify(_readable(path.name), raw, given.table, plan.date)
 
     def directory(self, slot: Slot, step: str) -> Path:
         """Return the directory of a step."""
         return self.path / STEPS / str(slot) / DIRECTORIES[step]
+
+    def check_day(self, date: np.datetime64) -> None:
+        """Refuse a folder that has steps of another day: they would be replaced."""
+        for path in sorted((self.path / STEPS).glob(f"*/*/{DESCRIPTION}")):
+            day = _described(path.parent).get("day")
+            if isinstance(day, str) and day != str(date):
+                raise InputError(
+                    f"{path.parent}: is of {day[:40]}, and {PLAN} says {date}; play each day in a "
+                    "folder of its own"
+                )
 
     def recover(self) -> None:
         """Remove what killed processes left between the steps' directories."""
@@ -202,7 +215,8 @@ class Folder:
         target = self.directory(slot, step)
         hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
         text = json.dumps({**told, "files": hashes}, indent=2, allow_nan=False) + "\n"
-        contents = {**files, DESCRIPTION: text.encode()}
+        # First what says which files are ours, if the process is killed among them.
+        contents = {DESCRIPTION: text.encode(), **files}
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with replacing(target, _foreign) as fresh:
@@ -250,11 +264,23 @@ class Folder:
             raise InputError(f"{target}: cannot be written: {error}") from error
 
 
+def _described(folder: Path) -> dict[str, Any]:
+    """Return what a step's directory says of itself; empty if it says nothing readable."""
+    path = folder / DESCRIPTION
+    try:
+        said = json.loads(read_file(path, limit=MAX_TOML, label=DESCRIPTION))
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
 def _foreign(folder: Path) -> list[str]:
     """Return the names in a step's directory that the step did not write."""
-    try:
-        said = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        ours = {DESCRIPTION, *said["files"]}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return []
+    files = _described(folder).get("files")
+    ours = {DESCRIPTION, *(files if isinstance(files, dict) else ())}
     return sorted(name for name in os.listdir(folder) if name not in ours)
+
+
+def _readable(name: str) -> str:
+    """Return a name with the bytes escaped that are no text in any file."""
+    return name.encode(errors="backslashreplace").decode()

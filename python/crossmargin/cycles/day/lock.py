@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,14 +41,18 @@ def held(path: Path, what: str) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"{what}: cannot be locked: {error}") from error
     try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise InputError(f"{what}: cannot be locked: {path} is no regular file; remove it")
         _lock(handle, what)
         holder = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "since": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(holder).encode(), 0)
+        # On a full disk the lock holds too; it does not say by whom.
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, json.dumps(holder).encode(), 0)
         try:
             yield
         finally:

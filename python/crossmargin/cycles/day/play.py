@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ from crossmargin.conventions import CME, FICC
 from crossmargin.cycles.calls import calls
 from crossmargin.cycles.day import steps
 from crossmargin.cycles.day.arrivals import FOLDER, Arrival, sort_out, too_late
-from crossmargin.cycles.day.folder import STEPS, Folder
+from crossmargin.cycles.day.folder import PLAN, STEPS, Folder
 from crossmargin.cycles.day.inputs import DEPOSITS, DayInputs, run_id_of
 from crossmargin.cycles.day.lock import held
 from crossmargin.cycles.day.plan import (
@@ -169,6 +170,7 @@ class _Record:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     late: tuple[str, ...]
+    policy_hash: str
 
 
 @dataclass(frozen=True)
@@ -361,9 +363,11 @@ class _Player:
         self._said: dict[tuple[Slot, str], str] = {}
         self._waits: dict[Slot, str] = {}
         self._rejected = 0
+        self._asked: set[tuple[str, ...]] = set()
 
     def play(self) -> PlayedDay:
         """Do what can be done."""
+        self._folder.check_day(self._plan.date)
         self._check_written()
         arrivals = self._folder.arrivals(self._plan, self._log)
         begun = {slot: _sides_of(records) for slot, records in self._done.items()}
@@ -402,9 +406,12 @@ class _Player:
         """Do the steps of a run of a cycle that can be done; False to stop there."""
         done = self._done.get(slot, {})
         todo = [step for step in slot.cycle.steps if step not in done]
-        sources = self._sources(slot, arrived) if todo else None
-        if sources is None:
+        if not todo:
             return True
+        sources = self._sources(slot, arrived)
+        if sources is None:
+            # A cycle that was begun is over before any later one begins.
+            return not done
         late = self._late_for(slot)
         work: _Work | None = None
         for number, step in enumerate(todo):
@@ -420,7 +427,9 @@ class _Player:
             if self._progress is not None:
                 self._progress(f"{slot} {step}", number / len(todo))
             self._do(work, step)
-            if step == POSITIONS:
+            asked = sources.futures.hash, *sources.moved
+            if step == POSITIONS and asked not in self._asked:
+                self._asked.add(asked)
                 self._log.extend(work.not_booked().table())
         return True
 
@@ -428,6 +437,8 @@ class _Player:
         """Do a step: write its directory, then its record."""
         slot, policy = work.slot, work.inputs.policy
         made = work.made(step)
+        if step == BOOKINGS:
+            self._check_chosen(work)
         after = step in (SAVINGS, CALLS)
         late, rule = (work.late, work.rule) if after else ((), None)
         run_id, inputs = work.run_id(step), work.hashes(step)
@@ -461,20 +472,34 @@ class _Player:
             ),
             made.tables,
         )
-        self._done.setdefault(slot, {})[step] = _Record(inputs, outputs, late)
+        self._done.setdefault(slot, {})[step] = _Record(inputs, outputs, late, policy.hash)
         self._said[slot, step] = made.said
         self._rejected += made.rejected
 
     def _check_begun(self, slot: Slot, work: _Work) -> None:
         """Refuse to go on with a cycle whose inputs are not those that it was begun with."""
         for step, record in self._done.get(slot, {}).items():
-            for name, digest in work.hashes(step).items():
-                if record.inputs.get(name) != digest and not (name == DEPOSITS):
+            was = {**record.inputs, "policy": record.policy_hash}
+            now = {**work.hashes(step), "policy": work.inputs.policy.hash}
+            for name in sorted((was.keys() | now.keys()) - {DEPOSITS}):
+                if was.get(name) != now.get(name):
+                    first, then = (_short(hashes.get(name)) for hashes in (was, now))
                     raise InputError(
                         f"{self._folder.path}: {name} changed after {slot} was begun (in step "
-                        f"{step} its hash was {record.inputs.get(name, 'none')[:12]}..., now "
-                        f"{digest[:12]}...); put the earlier one back until {slot} is done"
+                        f"{step} its hash was {first}, now {then}); put the earlier one back until "
+                        f"{slot} is done"
                     )
+
+    def _check_chosen(self, work: _Work) -> None:
+        """Refuse to book other transfers than those that were chosen."""
+        slot, name = work.slot, "transfers.csv"
+        now = hashlib.sha256(work.made(ALLOCATION).files[name]).hexdigest()
+        if now != self._done[slot][ALLOCATION].outputs[name]:
+            raise InputError(
+                f"{self._folder.path}: {PLAN} or the version changed after {slot} chose its "
+                f"transfers, and now others would be booked; put the earlier one back until {slot} "
+                "is done"
+            )
 
     def _late_for(self, slot: Slot) -> tuple[str, ...]:
         """Return whose figures are late: in a cycle that has its savings, as then."""
@@ -490,15 +515,14 @@ class _Player:
         """Return the positions of a cycle; None if it has to wait for some."""
         sides = dict(arrived.get(slot, {}))
         since: Slot | None = None
+        called = dict(CALLED)
         if FUTURES not in sides and slot.cycle.name in self._plan.carried:
-            since = max(
-                (other for other in arrived if FUTURES in arrived[other] and other.key < slot.key),
-                key=lambda other: other.key,
-                default=None,
-            )
+            since, played = self._last_futures(slot, arrived)
             if since is not None:
                 sides[FUTURES] = arrived[since][FUTURES]
-        lacking = [CALLED[side] for side in SIDES if side not in sides]
+            elif played is not None:
+                called[FUTURES] = f"the futures that {played} was played with"
+        lacking = [called[side] for side in SIDES if side not in sides]
         if lacking:
             again = " that it was begun with" if slot in self._done else ""
             self._waits[slot] = f"{' and '.join(lacking)}{again}"
@@ -517,8 +541,34 @@ class _Player:
             sides[FICC],
             sides[FUTURES],
             {str(other): self._booked(other, steps.BOOKED) for other in carried},
-            {} if since else {str(other): self._booked(other, steps.MOVED) for other in before},
+            {
+                str(other): self._booked(other, steps.MOVED)
+                for other in before
+                if other not in carried
+            },
         )
+
+    def _last_futures(
+        self, slot: Slot, arrived: Mapping[Slot, Mapping[str, Arrival]]
+    ) -> tuple[Slot | None, Slot | None]:
+        """Return the last run before this one whose futures are there, and the last one played.
+
+        The first is None if the second was played with later ones: they have gone or been changed
+        since, and those before them would be mixed with what was booked on them.
+        """
+        earlier = [other for other in arrived if FUTURES in arrived[other]]
+        since, played = (
+            max(
+                (other for other in slots if other.key < slot.key),
+                key=lambda other: other.key,
+                default=None,
+            )
+            for slots in (earlier, self._done)
+        )
+        if since is None or played is None or since.key > played.key:
+            return since, played
+        same = arrived[since][FUTURES].hash == _sides_of(self._done[played])[FUTURES]
+        return (since if same else None), played
 
     def _is_done(self, cycle: str) -> bool:
         """Tell whether any run of a cycle is done."""
@@ -575,13 +625,19 @@ CALLED = {FICC: "positions at FICC", FUTURES: "futures"}
 """What messages call the sides."""
 
 
+def _short(digest: str | None) -> str:
+    """Return the beginning of a hash, for a message."""
+    return f"{digest[:12]}..." if digest else "none"
+
+
 def _records(ledger: Ledger, plan: DayPlan) -> dict[Slot, dict[str, _Record]]:
     """Return what the ledger has of the day."""
     done: dict[Slot, dict[str, _Record]] = {}
     for row in ledger.steps(day=plan.date).to_arrow().to_pylist():
         slot = Slot(NAMES.index(row["cycle"]), row["run"])
         late = tuple(row["late"].split(",")) if row["late"] else ()
-        record = _Record(json.loads(row["inputs"]), json.loads(row["outputs"]), late)
+        inputs, outputs = json.loads(row["inputs"]), json.loads(row["outputs"])
+        record = _Record(inputs, outputs, late, row["policy_hash"])
         done.setdefault(slot, {})[row["step"]] = record
     return done
 
