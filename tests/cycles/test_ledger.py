@@ -398,7 +398,10 @@ def test_the_last_good_rate_is_the_last_that_both_gave(ledger: Ledger) -> None:
         ("UPDATE ledger SET columns = 'x'", "with other columns than"),
         ("UPDATE ledger SET format = 'x'", "is no ledger"),
         ("DELETE FROM ledger", "is no ledger"),
-        ("DROP TABLE calls", "cannot be used"),
+        ("DROP TABLE calls", "its table calls is not as it was made"),
+        ("ALTER TABLE calls ALTER account TYPE BLOB", "its table calls is not as it was made"),
+        ("ALTER TABLE savings DROP COLUMN reason", "its table savings is not as it was made"),
+        ("UPDATE steps SET day = 'infinity' WHERE record = 1", "a record is not as"),
     ],
 )
 def test_a_changed_record_is_found(path: Path, change: str, message: str) -> None:
@@ -448,6 +451,10 @@ def test_a_place_without_a_ledger_is_refused(path: Path) -> None:
     path.unlink()
     path.touch()
     assert "cannot be written" in refused(path / "inside a file", write=True)
+    path.unlink()
+    os.mkfifo(path.with_name(f"{path.name}.lock"))
+    assert "lock: is no regular file" in refused(path, write=True)
+    assert "is not UTF-8" in refused(path.parent / os.fsdecode(b"\xff"), write=True)
 
 
 def test_a_database_of_another_is_refused(path: Path) -> None:
@@ -666,6 +673,26 @@ def test_a_kill_while_a_ledger_is_made_leaves_none_or_an_empty_one(path: Path) -
             process.wait()
         if path.exists():
             assert len(Ledger(path).steps()) == 0
+    with Ledger(path, write=True) as made:
+        assert made.record(step())
+
+
+def test_a_full_disk_leaves_no_ledger_that_is_not_whole(path: Path) -> None:
+    script = """
+import resource, sys
+from crossmargin.cycles.ledger import Ledger
+from crossmargin.exceptions import InputError
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+try:
+    Ledger(sys.argv[1], write=True)
+except InputError as error:
+    print(error)
+"""
+    for size in (0, 4_000, 20_000, 400_000):  # at its head, in its journal, in its end
+        with child(script, path, size) as process:
+            assert process.stdout is not None
+            assert "a ledger cannot be made there" in process.stdout.read()
+        assert not path.exists()
     with Ledger(path, write=True) as made:
         assert made.record(step())
 

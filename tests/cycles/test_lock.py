@@ -53,3 +53,12 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be locked"), held(tmp_path / ".lock", "day"):
         pass
     assert (tmp_path / "precious").read_text() == "x"
+
+
+def test_what_is_no_file_is_no_lock(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    with (
+        pytest.raises(InputError, match="lock is no regular file; remove it"),
+        held(tmp_path / "lock", "x"),
+    ):
+        pass

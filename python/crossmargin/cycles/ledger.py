@@ -297,7 +297,10 @@ class Ledger:
     def _steps_of(self, connection: Any) -> list[dict[str, Any]]:
         """Return all records of steps in the order of recording; refuse any that was changed."""
         table = to_arrow(connection, f"SELECT {', '.join(STEPS)} FROM steps ORDER BY record")
-        rows: list[dict[str, Any]] = table.to_pylist()
+        try:
+            rows: list[dict[str, Any]] = table.to_pylist()
+        except (OverflowError, ValueError):  # a day that is none
+            raise InputError(f"{self.path}: a record is not as it was recorded") from None
         last = ""
         for number, row in enumerate(rows, start=1):
             sound = (row["record"], row["hash_before"]) == (number, last)

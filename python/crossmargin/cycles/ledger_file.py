@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from crossmargin.cycles.lock import claim, release
 from crossmargin.exceptions import InputError
-from crossmargin.io.replace import recover, replacing
+from crossmargin.io.replace import flush, recover, replacing
 from crossmargin.results.schema import DATE, FLAG, NUMBER, TEXT, WHOLE
 from crossmargin.results.schemas.ledger import KEPT
 from crossmargin.results.table import MONEY
@@ -93,6 +93,12 @@ class LedgerFile:
             self.path = Path(os.path.realpath(Path(path).expanduser()))
         except (OSError, RuntimeError, ValueError) as error:
             raise InputError(f"{path}: the path cannot be followed: {error}") from None
+        try:
+            str(self.path).encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                f"{path}: DuckDB opens no path that is not UTF-8; keep the ledger elsewhere"
+            ) from None
         self.duckdb = _duckdb()
         self._lock: int | None = None
         if write:
@@ -105,8 +111,8 @@ class LedgerFile:
                 self._clean()
             if write and not os.path.lexists(self.path):
                 self._create()
-            with self.reading():
-                pass
+            with self.reading() as connection:
+                self._check_tables(connection)
         except BaseException:
             self.close()
             raise
@@ -182,6 +188,20 @@ class LedgerFile:
                 "this version's; read it with that one, and record to a new file"
             )
 
+    def _check_tables(self, connection: Any) -> None:
+        """Refuse a ledger whose tables are not those that were made."""
+        query = """
+            SELECT table_name, column_name, data_type FROM duckdb_columns()
+            WHERE schema_name = 'main' AND table_oid IN (SELECT table_oid FROM duckdb_tables())
+            ORDER BY table_name, column_index
+            """
+        there: dict[str, list[tuple[str, str]]] = {}
+        for table, *column in connection.execute(query).fetchall():
+            there.setdefault(table, []).append((column[0], column[1]))
+        for table, columns in _columns().items():
+            if there.get(table) != [*columns.items()]:
+                raise InputError(f"{self.path}: its table {table} is not as it was made")
+
     def _clean(self) -> None:
         """Remove what a process left that was killed while it made the file."""
         recover(self.path)
@@ -195,17 +215,18 @@ class LedgerFile:
         """Make an empty ledger, whole or not at all."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with (
-                replacing(self.path) as fresh,
-                contextlib.closing(self.duckdb.connect(str(fresh), config=SETTINGS)) as made,
-            ):
-                made.execute("BEGIN")
-                for statement in _tables():
-                    made.execute(statement)
-                made.execute("CREATE TABLE ledger (format TEXT, columns TEXT, version TEXT)")
-                about = [FORMAT, _columns_hash(), __version__]
-                made.execute("INSERT INTO ledger VALUES (?, ?, ?)", about)
-                made.execute("COMMIT")
+            with replacing(self.path) as fresh:
+                with contextlib.closing(self.duckdb.connect(str(fresh), config=SETTINGS)) as made:
+                    made.execute("BEGIN")
+                    for statement in _tables():
+                        made.execute(statement)
+                    made.execute("CREATE TABLE ledger (format TEXT, columns TEXT, version TEXT)")
+                    about = [FORMAT, _columns_hash(), __version__]
+                    made.execute("INSERT INTO ledger VALUES (?, ?, ?)", about)
+                    made.execute("COMMIT")
+                    # Closing does it too, but says nothing if the disk is full.
+                    made.execute("CHECKPOINT")
+                flush(fresh)
         except (OSError, self.duckdb.Error) as error:
             raise InputError(f"{self.path}: a ledger cannot be made there: {error}") from error
 
@@ -222,6 +243,15 @@ def _tables() -> Iterator[str]:
     for name, schema in KEPT.items():
         columns = (f'"{column.name}" {SQL_TYPE[column.type]}' for column in schema.columns)
         yield f"CREATE TABLE {name} (record BIGINT, {', '.join(columns)})"
+
+
+def _columns() -> dict[str, dict[str, str]]:
+    """Return the columns of the tables of records, and their types."""
+    kept = {
+        name: {column.name: SQL_TYPE[column.type] for column in schema.columns}
+        for name, schema in KEPT.items()
+    }
+    return {"steps": STEPS, **{name: {"record": "BIGINT", **own} for name, own in kept.items()}}
 
 
 def _columns_hash() -> str:
@@ -256,15 +286,16 @@ def _check(path: Path) -> None:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise InputError(f"{path}: is no regular file; give another")
-            head = os.read(handle, 12)
+            regular = stat.S_ISREG(os.fstat(handle).st_mode)
+            head = os.read(handle, 12) if regular else b""
         finally:
             os.close(handle)
     except FileNotFoundError:
         raise InputError(f"{path}: no such ledger") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be opened: {error}") from error
+    if not regular:
+        raise InputError(f"{path}: is no regular file; give another")
     if head[8:] != b"DUCK":
         raise InputError(f"{path}: is no ledger of crossmargin; give another file")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from decimal import Decimal
@@ -608,3 +609,96 @@ def test_late_that_changes_nothing_is_noted(folder: Path, resumed: Path) -> None
     assert codes(play_day(resumed, late="CME")) == ["LATE_NOT_USED"]
     assert codes(play_day(folder, late="CME", steps=1)) == ["LATE_NOT_USED"]
     assert codes(play_day(folder, late="CME", steps=1)) == []
+
+
+@pytest.mark.parametrize("change", ["gone", "changed"])
+def test_futures_are_never_carried_from_before_those_that_were_booked_on(
+    folder: Path, change: str
+) -> None:
+    play_day(folder, steps=6)
+    futures = folder / "arrivals/futures-CUR-1.csv"
+    before = futures.read_bytes()
+    if change == "gone":
+        futures.unlink()
+    else:
+        futures.write_bytes(before.replace(b",-1,", b",-3,"))
+    played = play_day(folder)
+    assert done(played, now=True) == []
+    assert played.waits == (
+        "EOD-1: the futures that CUR-1 was played with",
+        "EODXM-1: the futures that CUR-1 was played with",
+    )
+    futures.write_bytes(before)
+    assert done(play_day(folder), now=True) == STEPS[6:]
+
+
+def test_futures_that_are_carried_are_asked_for_the_transfers_too(folder: Path) -> None:
+    arrivals = folder / "arrivals"
+    shutil.copy(arrivals / "futures-ITD-1.csv", arrivals / "futures-EOD-1.csv")
+    for steps in (9, None):  # EOD takes them as its own, and EODXM carries them
+        noted = codes(play_day(folder, steps=steps)).count("TRANSFER_NOT_BOOKED")
+        with Ledger(folder / "ledger.duckdb") as ledger:
+            assert noted == len(ledger.transfers()) > 0
+
+
+@pytest.mark.parametrize("name", ["basis.csv", "policy"])
+def test_an_input_that_goes_is_one_that_changes(folder: Path, name: str) -> None:
+    plan = folder / "day.toml"
+    before = plan.read_text()
+    if name == "policy":
+        plan.write_text(f'policy = "cme-ficc-2026-04-30"\n{before}')
+    play_day(folder, steps=1)
+    if name == "policy":
+        plan.write_text(before)
+    else:
+        (folder / name).rename(folder.parent / name)
+    with pytest.raises(InputError, match=f"{name.split('.')[0]} changed after ITD-1 was begun"):
+        play_day(folder)
+    if name == "policy":
+        plan.write_text(f'policy = "cme-ficc-2026-04-30"\n{before}')
+    else:
+        (folder.parent / name).rename(folder / name)
+    assert done(play_day(folder, steps=1), now=True) == STEPS[1:2]
+
+
+def test_no_cycle_begins_before_one_that_was_begun_is_done(folder: Path) -> None:
+    play_day(folder, steps=5)
+    away = folder.parent / "away.csv"
+    (folder / "arrivals/ficc-CUR-1.csv").rename(away)
+    played = play_day(folder)
+    assert done(played, now=True) == []
+    assert played.waits[0] == "CUR-1: positions at FICC that it was begun with"
+    away.rename(folder / "arrivals/ficc-CUR-1.csv")
+    assert done(play_day(folder), now=True) == STEPS[5:]
+
+
+def test_the_steps_of_another_day_are_not_replaced(
+    resumed: Path, undisturbed: Path, written: Written
+) -> None:
+    plan = resumed / "day.toml"
+    plan.write_text(plan.read_text().replace("2026-06-10", "2026-06-11"))
+    with pytest.raises(InputError, match=r"1-positions: is of 2026-06-10, and day\.toml says"):
+        play_day(resumed)
+    assert written(resumed) == written(undisturbed)
+
+
+def test_what_somebody_keeps_in_a_step_s_directory_stays(folder: Path) -> None:
+    place = folder / "steps/ITD-1/1-positions"
+    place.mkdir(parents=True)
+    (place / "mine.txt").write_text("mine")
+    play_day(folder, steps=1)
+    assert (place / "mine.txt").read_text() == "mine"
+    assert (place / "step.json").is_file()
+
+
+def test_names_that_are_no_text_are_shown(folder: Path) -> None:
+    arrivals = folder / "arrivals"
+    for name in (b"bad\xff.csv", b"ficc-ITD-1.\xff"):
+        shutil.copy(arrivals / "ficc-ITD-1.csv", arrivals / os.fsdecode(name))
+    (arrivals / os.fsdecode(b"ficc-EOD-2.c\xff")).write_text("a,b\n1\n")
+    played = play_day(folder, steps=1)
+    assert played.exceptions.to_arrow()["file"].to_pylist() == [
+        "arrivals/bad\\udcff.csv",
+        "arrivals/ficc-EOD-2.c\\udcff",
+        "arrivals/ficc-ITD-1.\\udcff",
+    ]

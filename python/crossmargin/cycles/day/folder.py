@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from crossmargin.book.programme import EQUIVALENTS, MARGIN_SAVINGS
@@ -173,19 +174,20 @@ class Folder:
                 arrived.append(self._arrival(folder / name, plan, column_map))
             except SetAsideError as error:
                 why = self._set_aside(folder / name, error)
-                log.add(why.code, file=f"{FOLDER}/{name}", message=str(why))
+                log.add(why.code, file=f"{FOLDER}/{_readable(name)}", message=str(why))
         return arrived
 
     def _arrival(self, path: Path, plan: DayPlan, column_map: ColumnMap | None) -> Arrival:
-        label = f"{POSITIONS.name} file {path}: "
+        label = f"{POSITIONS.name} file {path}"
         try:
             raw = read_table(path, name=POSITIONS.name)
             given = read_source(
                 raw, name=POSITIONS.name, column_map=column_map, one_of_several=True
             )
         except InputError as error:
-            raise SetAsideError("ARRIVAL_UNREADABLE", str(error).removeprefix(label)) from error
-        return identify(path.name, raw, given.table, plan.date)
+            why = _readable(str(error).removeprefix(label)).lstrip(":, ")
+            raise SetAsideError("ARRIVAL_UNREADABLE", why) from error
+        return identify(_readable(path.name), raw, given.table, plan.date)
 
     def _set_aside(self, path: Path, error: SetAsideError) -> SetAsideError:
         """Return why a file is set aside: another reason if it is a report that comes beside."""
@@ -214,6 +216,16 @@ class Folder:
             if cycle in NAMES and run.isdecimal() and DIRECTORIES.get(step) == path.name:
                 found.setdefault(Slot(NAMES.index(cycle), int(run[:9])), set()).add(step)
         return found
+
+    def check_day(self, date: np.datetime64) -> None:
+        """Refuse a folder that has steps of another day: they would be replaced."""
+        for path in sorted((self.path / STEPS).glob(f"*/*/{DESCRIPTION}")):
+            day = _described(path.parent).get("day")
+            if isinstance(day, str) and day != str(date):
+                raise InputError(
+                    f"{path.parent}: is of {day[:40]}, and {PLAN} says {date}; play each day in a "
+                    "folder of its own"
+                )
 
     def recover(self) -> None:
         """Remove what killed processes left between the steps' directories."""
@@ -244,25 +256,34 @@ class Folder:
         """
         target = self.directory(slot, step)
         contents = [*files.items()]
-        found: dict[str, str] = {}
+        made: dict[str, bytes] = {}
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with replacing(target, _foreign) as fresh:
                 fresh.mkdir()
 
-                def write(first: int, last: int) -> None:
+                def make(first: int, last: int) -> None:
                     for name, content in contents[first:last]:
-                        found[name] = _write(fresh / name, content)
+                        made[name] = (
+                            csv_bytes(content) if isinstance(content, pa.Table) else content
+                        )
+
+                def write(first: int, last: int) -> None:
+                    for name, _ in contents[first:last]:
+                        _write(fresh / name, made[name])
 
                 # Making, hashing and writing them release the interpreter's lock.
-                run_blocks(write, range(len(contents) + 1), threads=threads, unit="files")
-                hashes = {name: found[name] for name in files}
+                blocks = range(len(contents) + 1)
+                run_blocks(make, blocks, threads=threads, unit="files")
+                hashes = {name: hashlib.sha256(made[name]).hexdigest() for name in files}
                 text = json.dumps({**told, "files": hashes}, indent=2, allow_nan=False) + "\n"
-                described = _write(fresh / DESCRIPTION, text.encode())
+                # First what says which files are ours, if the process is killed among them.
+                _write(fresh / DESCRIPTION, text.encode())
+                run_blocks(write, blocks, threads=threads, unit="files")
                 flush(fresh)
         except OSError as error:
             raise InputError(f"{target}: cannot be written: {error}") from error
-        return {**hashes, DESCRIPTION: described}
+        return {**hashes, DESCRIPTION: hashlib.sha256(text.encode()).hexdigest()}
 
     def differs(self, slot: Slot, step: str, hashes: Mapping[str, str]) -> str:
         """Return the first file of a step that is not as it was recorded; empty if all are."""
@@ -299,19 +320,29 @@ class Folder:
             raise InputError(f"{target}: cannot be written: {error}") from error
 
 
-def _write(path: Path, content: pa.Table | bytes) -> str:
-    """Write a file to the disk, and return its hash."""
-    data = csv_bytes(content) if isinstance(content, pa.Table) else content
+def _write(path: Path, data: bytes) -> None:
+    """Write a file to the disk."""
     path.write_bytes(data)
     flush(path)
-    return hashlib.sha256(data).hexdigest()
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    """Return what a step's directory says of itself; empty if it says nothing readable."""
+    path = folder / DESCRIPTION
+    try:
+        said = json.loads(read_file(path, limit=MAX_TOML, label=DESCRIPTION))
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _foreign(folder: Path) -> list[str]:
     """Return the names in a step's directory that the step did not write."""
-    try:
-        said = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        ours = {DESCRIPTION, *said["files"]}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return []
+    files = _described(folder).get("files")
+    ours = {DESCRIPTION, *(files if isinstance(files, dict) else ())}
     return sorted(name for name in os.listdir(folder) if name not in ours)
+
+
+def _readable(name: str) -> str:
+    """Return a name with the bytes escaped that are no text in any file."""
+    return name.encode(errors="backslashreplace").decode()

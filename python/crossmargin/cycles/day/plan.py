@@ -13,6 +13,7 @@ import numpy as np
 from crossmargin.conventions import CME, CUR, EOD, EODXM, FICC
 from crossmargin.conventions import CYCLES as ORDER
 from crossmargin.exceptions import InputError
+from crossmargin.margin.model import LARGEST_MARGIN
 
 FUTURES = "FUTURES"
 SIDES = (FICC, FUTURES)
@@ -177,7 +178,7 @@ def day_plan(given: Mapping[str, Any], label: str = "day.toml") -> DayPlan:
 
 
 def _options(given: Any, label: str) -> dict[str, Any]:
-    """Return the options of the allocation, of the right types; `allocate` checks the ranges."""
+    """Return the options of the allocation, each of its type and within its range."""
     where = f"{label}, `allocation`"
     _refuse_unknown(given, tuple(OPTIONS), where)
     for name, value in given.items():
@@ -186,6 +187,12 @@ def _options(given: Any, label: str) -> dict[str, Any]:
             words: dict[Any, str] = {bool: "true or false", int: "a whole number"}
             wanted = words.get(kind, "an amount in USD")
             _refuse(label, f"allocation.{name}", f"{value!r:.60} is not {wanted}")
+        if isinstance(value, int | float) and not 0 <= value <= LARGEST_MARGIN:
+            _refuse(
+                label,
+                f"allocation.{name}",
+                f"{value!r:.60} is not from 0 to {LARGEST_MARGIN:,.0f}",
+            )
     return dict(given)
 
 

@@ -388,6 +388,7 @@ class _Player:
 
     def play(self) -> PlayedDay:
         """Do what can be done."""
+        self._folder.check_day(self._plan.date)
         self._check_recorded()
         self._check_written()
         arrivals = self._folder.arrivals(self._plan, self._log)
@@ -453,9 +454,12 @@ class _Player:
         """Do the steps of a run of a cycle that can be done; False to stop there."""
         done = self._done.get(slot, {})
         todo = [step for step in slot.cycle.steps if step not in done]
-        sources = self._sources(slot, arrived) if todo else None
-        if sources is None:
+        if not todo:
             return True
+        sources = self._sources(slot, arrived)
+        if sources is None:
+            # A cycle that was begun is over before any later one begins.
+            return not done
         late = self._late_for(slot)
         work: _Work | None = None
         for number, step in enumerate(todo):
@@ -553,15 +557,14 @@ class _Player:
         """Return the positions of a cycle; None if it has to wait for some."""
         sides = dict(arrived.get(slot, {}))
         since: Slot | None = None
+        called = dict(CALLED)
         if FUTURES not in sides and slot.cycle.name in self._plan.carried:
-            since = max(
-                (other for other in arrived if FUTURES in arrived[other] and other.key < slot.key),
-                key=lambda other: other.key,
-                default=None,
-            )
+            since, played = self._last_futures(slot, arrived)
             if since is not None:
                 sides[FUTURES] = arrived[since][FUTURES]
-        lacking = [CALLED[side] for side in SIDES if side not in sides]
+            elif played is not None:
+                called[FUTURES] = f"the futures that {played} was played with"
+        lacking = [called[side] for side in SIDES if side not in sides]
         if lacking:
             again = " that it was begun with" if slot in self._done else ""
             self._waits[slot] = f"{' and '.join(lacking)}{again}"
@@ -580,8 +583,34 @@ class _Player:
             sides[FICC],
             sides[FUTURES],
             {str(other): self._booked(other, steps.BOOKED) for other in carried},
-            {} if since else {str(other): self._booked(other, steps.MOVED) for other in before},
+            {
+                str(other): self._booked(other, steps.MOVED)
+                for other in before
+                if other not in carried
+            },
         )
+
+    def _last_futures(
+        self, slot: Slot, arrived: Mapping[Slot, Mapping[str, Arrival]]
+    ) -> tuple[Slot | None, Slot | None]:
+        """Return the last run before this one whose futures are there, and the last one played.
+
+        The first is None if the second was played with later ones: they have gone or been changed
+        since, and those before them would be mixed with what was booked on them.
+        """
+        earlier = [other for other in arrived if FUTURES in arrived[other]]
+        since, played = (
+            max(
+                (other for other in slots if other.key < slot.key),
+                key=lambda other: other.key,
+                default=None,
+            )
+            for slots in (earlier, self._done)
+        )
+        if since is None or played is None or since.key > played.key:
+            return since, played
+        same = arrived[since][FUTURES].hash == _sides_of(self._done[played])[FUTURES]
+        return (since if same else None), played
 
     def _is_done(self, cycle: str) -> bool:
         """Tell whether any run of a cycle is done."""
@@ -631,6 +660,7 @@ class _Player:
     def _note_not_booked(self) -> None:
         """Note the transfers that the futures of later cycles do not have, as their steps say."""
         booked = [slot.key for slot, records in self._done.items() if BOOKINGS in records]
+        noted: set[str] = set()  # Two cycles may have been played with the same futures.
         for slot, records in self._done.items():
             digest = records[POSITIONS].outputs[EXCEPTIONS] if POSITIONS in records else None
             if digest is None or not any(key < slot.key for key in booked):
@@ -638,7 +668,8 @@ class _Player:
             with suppress(InputError):  # it is noted already that the file was changed
                 found = self._folder.written(slot, POSITIONS, EXCEPTIONS, digest).table
                 for row in found.to_pylist():
-                    if row["code"] == NOT_BOOKED:
+                    if row["code"] == NOT_BOOKED and row["message"] not in noted:
+                        noted.add(row["message"])
                         told = {name: row[name] for name in ("file", "account", "instrument")}
                         self._log.add(NOT_BOOKED, **told, message=row["message"])
 
