@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -124,3 +125,18 @@ def test_texts_too_long_together_are_an_error(monkeypatch: pytest.MonkeyPatch) -
     giant = bytes(2**30)
     with pytest.raises(pa.ArrowInvalid, match="too large"):
         columns.text_column([Long("x"), Long("y")])
+
+
+def test_cells_of_python_become_a_column() -> None:
+    day = datetime.date(2026, 6, 10)
+    for kind, cells in (
+        (pa.string(), ["a", None, ""]),
+        (pa.int64(), [1, None, -(2**60)]),
+        (pa.float64(), [0.5, None, -1.0]),
+        (pa.bool_(), [True, None, False]),
+        (pa.date32(), [day, None, day]),
+    ):
+        column = columns.cells(cells, kind)
+        assert column.type == kind
+        assert column.to_pylist() == cells
+        assert columns.cells([], kind).to_pylist() == []

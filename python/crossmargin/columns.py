@@ -157,11 +157,22 @@ def text_column(value: Sequence[str | None] | Text) -> pa.StringArray:
     """Return texts as an Arrow array, None as null."""
     raw = [b"" if text is None else text.encode() for text in value]
     offset = np.zeros(len(raw) + 1, np.int64)
-    np.cumsum([len(text) for text in raw], out=offset[1:])
-    known = np.array([text is not None for text in value], dtype=bool)
+    np.cumsum(np.fromiter(map(len, raw), np.int64, len(raw)), out=offset[1:])
+    known = np.array([text is not None for text in value], dtype=bool) if None in value else None
     buffers = [_validity(known), pa.py_buffer(offset), pa.py_buffer(b"".join(raw))]
     # Offsets of 64 bits, so that it is an error if the texts are too long together.
     return pa.Array.from_buffers(pa.large_string(), len(raw), buffers).cast(pa.string())
+
+
+def cells(value: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Return texts, flags, numbers or dates of Python as an Arrow array, None as null."""
+    if pa.types.is_string(kind):
+        return text_column(value)
+    if pa.types.is_date(kind):
+        return column(np.array(value, "datetime64[D]"))
+    known = np.array([cell is not None for cell in value], dtype=bool)
+    numbers = np.array([0 if cell is None else cell for cell in value], kind.to_pandas_dtype())
+    return column(numbers, known)
 
 
 def scalar(value: str | bool | float) -> pa.Scalar:

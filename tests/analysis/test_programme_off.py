@@ -103,6 +103,10 @@ def test_the_total_sums_what_is_known(run: xm.RunResult) -> None:
     known = [row for row in found.accounts if row["gap"] is not None]
     assert total["accounts"] == len(known) < len(found.accounts)
     assert total["accounts_unknown"] == len(found.accounts) - len(known)
+    rejected = {row["account"] for row in run.accounts if row["rows_rejected"]}
+    low = [row for row in known if row["account"] in rejected]
+    assert total["accounts_incomplete"] == len(low) > 0
+    assert all(row["gap"] == 0 for row in low)
     for column in OFF_AMOUNTS:
         if column.name.startswith(("left", "deposit")):
             assert total[column.name] is None
@@ -128,4 +132,9 @@ def test_bad_arguments_are_refused(run: xm.RunResult) -> None:
 
 
 def test_it_shows_what_it_is(run: xm.RunResult) -> None:
-    assert repr(xm.programme_off(run)).startswith("<ProgrammeOff 2026-06-10 EOD (synthetic): ")
+    found = xm.programme_off(run)
+    (total,) = found.total
+    assert repr(found) == (
+        f"<ProgrammeOff 2026-06-10 EOD (synthetic): gap {total['gap']:,.2f} USD of "
+        f"{total['accounts']} accounts, {total['accounts_unknown']} unknown>"
+    )

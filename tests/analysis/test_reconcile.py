@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -156,6 +157,10 @@ def _scaled(row: Row, names: tuple[str, ...], factor: float) -> Change:
     return {name: f"{float(row[name]) * factor:.2f}" for name in names}
 
 
+def blank(names: tuple[str, ...]) -> Change:
+    return dict.fromkeys(names, "")
+
+
 Case = tuple[str, str, Callable[[Row], Change]]
 CASES: list[Case] = [
     ("INCOMPLETE_HERE", "BAD", lambda row: {"AppliedPct": "40", "Reason": ""}),
@@ -208,6 +213,31 @@ CASES: list[Case] = [
     ("CHARGE_OUTSIDE", "BOTH", lambda row: {"FICCRequirement": "5634.62"}),
     ("CHARGE_OUTSIDE", "BOTH", lambda row: {"CMERequirement": "1700.00"}),
     ("UNEXPLAINED", "BOTH", lambda row: {"FICCSaving": "1.00"}),
+    # Nothing is named that only a figure which is not reported could tell.
+    ("TOO_LITTLE_REPORTED", "BOTH", lambda row: blank(V) | {"FICCRequirement": "5634.62"}),
+    (
+        "TOO_LITTLE_REPORTED",
+        "BOTH",
+        lambda row: blank(tuple(PERCENT)) | {"CMERequirement": "1700.00"},
+    ),
+    ("TOO_LITTLE_REPORTED", "BOTH", lambda row: blank(V[3:]) | {"FICCCash": "9000"}),
+    ("TOO_LITTLE_REPORTED", "BOTH", lambda row: blank(("CMECash",)) | _scaled(row, V[:3], 1.1)),
+    (
+        "TOO_LITTLE_REPORTED",
+        "BOTH",
+        lambda row: blank(("FICCFutures", "CMECash")) | {"FICCCash": "9000", "CMEFutures": "3300"},
+    ),
+    ("TOO_LITTLE_REPORTED", "BOTH", lambda row: blank(V) | {"FICCSavingPct": "60.5"}),
+    (
+        "TOO_LITTLE_REPORTED",
+        "BOTH",
+        lambda row: blank((*V, "FICCSavingPct")) | {"AppliedPct": "56.41"},
+    ),
+    # What is reported still tells.
+    ("FICC_MODEL", "BOTH", lambda row: blank(("CMECombined",)) | _scaled(row, V[:3], 1.1)),
+    ("FICC_MODEL", "BOTH", lambda row: blank(V[3:]) | {"FICCCombined": "5100"}),
+    ("OTHER_RATE", "BOTH", lambda row: blank(V) | {"AppliedPct": "56.41"}),
+    ("CAP", "CAPPED", lambda row: blank(V) | {"AppliedPct": "85", "CapPct": "85"}),
 ]
 
 
@@ -376,6 +406,20 @@ def test_positions_by_cusip(run: xm.RunResult) -> None:
     assert cells(known, "BOTH")["cause"] == "BOTH_MODELS"
 
 
+def test_a_row_of_positions_that_cannot_be_used_is_no_other_position(run: xm.RunResult) -> None:
+    bad = [*CASH[:4], ("CASH", "91282CMM0", "400000"), ("CASH", "91282CMM0", "n.a.?")]
+    for reports in ([lines(*bad)], [table(report(run)), lines(*bad)]):
+        found = xm.reconcile(run, reports)
+        assert cells(found, "CASH")["cause"] == "SET_ASIDE"
+        assert found.breaks == 1
+    # Nor does it prove that the cash is the same.
+    rows = report(run)
+    rows["BOTH"] |= {"FICCCash": "9000", "CMECash": "9500"}
+    other = lines(*CASH, ("BOTH", "91282CKQ3", "n.a.?"))
+    found = xm.reconcile(run, [table(rows), other])
+    assert cells(found, "BOTH")["cause"] == "OTHER_POSITIONS"
+
+
 def test_a_report_of_positions_alone(run: xm.RunResult) -> None:
     found = xm.reconcile(run, lines(*CASH[:3]))
     assert {row["account"]: row["cause"] for row in found.accounts if row["is_break"]} == {
@@ -472,6 +516,18 @@ def test_causes_have_a_meaning_each_and_a_case() -> None:
 def test_the_rest_of_an_account_is_outside_the_programme(run: xm.RunResult) -> None:
     found = xm.reconcile(run, table([{"account": "IDLE", "other_cme": "2000"}]))
     assert cells(found, "IDLE")["cause"] == "OUTSIDE_PROGRAMME"
+    # The sum alone does not say which of its parts differs.
+    one = {"account": "BOTH", "requirement": "9000"}
+    assert cells(xm.reconcile(run, table([one])), "BOTH")["cause"] == "TOO_LITTLE_REPORTED"
+    one |= {"requirement_ficc": "5384.62", "requirement_cme": "1615.38"}
+    assert cells(xm.reconcile(run, table([one])), "BOTH")["cause"] == "OUTSIDE_PROGRAMME"
+
+
+def test_rounding_of_a_percentage_does_not_touch_the_rest(run: xm.RunResult) -> None:
+    rows = [{"account": "BOTH", "offset_rate": "0.46", "requirement_ficc": "5400"}]
+    assert cells(xm.reconcile(run, table(rows)), "BOTH")["cause"] == "PERCENT_ROUNDING"
+    rows[0]["other_cme"] = "700"
+    assert cells(xm.reconcile(run, table(rows)), "BOTH")["cause"] != "PERCENT_ROUNDING"
 
 
 @pytest.fixture(scope="module")
@@ -563,11 +619,23 @@ def test_rows_set_aside_are_told_by_the_exit_code(run: xm.RunResult, tmp_path: P
     assert cli.main(["reconcile", str(tmp_path / "run"), "--observed", str(file)]) == 3
 
 
+def test_positions_alone_give_no_rates_to_apply(
+    run: xm.RunResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    xm.write_run(run, tmp_path / "run")
+    file = tmp_path / "cash.csv"
+    pacsv.write_csv(lines(*CASH), file)
+    command = ["reconcile", str(tmp_path / "run"), "--observed", str(file)]
+    assert cli.main([*command, "--apply", str(tmp_path / "applied")]) == 2
+    assert "no report has an offset rate" in capsys.readouterr().err
+    assert not (tmp_path / "applied").exists()
+
+
 def test_arguments_of_another_kind_are_refused(run: xm.RunResult, tmp_path: Path) -> None:
     observed = table(report(run))
     with pytest.raises(TypeError, match="run: a run, or the directory"):
         xm.reconcile(5, observed)  # type: ignore[arg-type]
-    for bad in (-1.0, float("nan"), float("inf"), "1"):
+    for bad in (-1.0, float("nan"), float("inf"), 1e307, "1"):
         for name in ("tolerance_usd", "tolerance_rate"):
             with pytest.raises(ValueError, match=f"{name}: a number from 0 on"):
                 xm.reconcile(run, observed, **{name: bad})

@@ -205,6 +205,8 @@ def test_rates_that_cannot_be_meant_are_refused(
 def test_arguments_of_another_kind_are_refused(run: xm.RunResult) -> None:
     with pytest.raises(TypeError, match="run: a run"):
         xm.with_offset_rates("results", rates(BOTH=0.1), source="x")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="has no row"):
+        xm.with_offset_rates(run, rates(), source="x")
     for source in ("", " ", None):
         with pytest.raises(TypeError, match="source: a text"):
             xm.with_offset_rates(run, rates(BOTH=0.1), source=source)  # type: ignore[arg-type]

@@ -125,6 +125,7 @@ def test_positions_at_ficc_net_in_the_omnibus_account(margined: Margined, notes:
     assert sorted(lines) == [("A", "ZNU26", -40), ("B", "ZNU26", 40), ("POOL", notes[1], 5e6)]
     status = {own["account"]: own["status"] for own in run.accounts}
     assert status == dict.fromkeys(("A", "B", "POOL"), "not_eligible")
+    assert run.manifest["accounts"] == {"read": 3, "margined": 3, "without_positions": 0}
     assert coded(run, "IN_OMNIBUS") == {
         "A": "1 row at FICC margined in the omnibus account POOL, 1 row of futures not "
         "cross-margined",

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pytest
 
 import crossmargin as xm
+from crossmargin.exceptions import InputError
 from crossmargin.instruments.identifiers import parse_contract
 from crossmargin.sample import AS_OF, sample_market, sample_tables
 
@@ -218,3 +219,18 @@ def test_a_report_of_another_day_is_noted(book: dict[str, Any], tmp_path: Path) 
     (note,) = found.filter(pc.equal(found["code"], "POSITIONS_OF_OTHER_DAY")).to_pylist()
     assert note["file"] == "positions"
     assert note["message"].startswith(f"the report is of 2001-{DAY[5:]} CUR run 1, the run as of")
+
+
+def test_a_report_at_two_times_would_count_twice(book: dict[str, Any], tmp_path: Path) -> None:
+    first = xm_cusip(book["cash"], tmp_path)
+    later = tmp_path / "later.csv"
+    later.write_text(first.read_text().replace(",CUR,1,", ",CUR,2,"))
+    with pytest.raises(InputError, match=r"later.csv is of .* CUR run 2 and .* CUR run 1, .*twice"):
+        run(book, first, later)
+    # Futures of another cycle are others, and so are other accounts.
+    run(book, later, fixml(book["futures"], tmp_path))
+    names = sorted({row["account"] for row in book["cash"]})
+    some = [row for row in book["cash"] if row["account"] in names[:5]]
+    rest = [row for row in book["cash"] if row["account"] not in names[:5]]
+    later.write_text(xm_cusip(some, tmp_path).read_text().replace(",CUR,1,", ",CUR,2,"))
+    same(run(book, xm_cusip(book["cash"], tmp_path)), run(book, later, xm_cusip(rest, tmp_path)))

@@ -119,6 +119,26 @@ def test_a_bad_file_is_named(files: Path, tmp_path: Path) -> None:
         xm.run(positions=[files / "a.csv", other], **book(files), market=sample_market())
 
 
+def test_a_columns_file_about_one_file_leaves_the_others_as_they_are(
+    files: Path, tmp_path: Path
+) -> None:
+    renamed = tmp_path / "konto.csv"
+    text = (files / "a.csv").read_text()
+    renamed.write_text(text.replace("account", "Konto", 1))
+    positions = [renamed, files / "a" / "a.csv"]
+    market = sample_market()
+    names = {"positions": {"account": "Konto"}}
+    found = xm.run(positions=positions, **book(files), market=market, columns=names)
+    plain_names = [files / "a.csv", files / "a" / "a.csv"]
+    expected = xm.run(positions=plain_names, **book(files), market=market)
+    for name in AMOUNTS:
+        assert plain(getattr(found, name)).equals(plain(getattr(expected, name))), name
+    said = {e["file"] for e in found.exceptions if "not about this file" in e["message"]}
+    assert said == {"positions a.csv"}
+    with pytest.raises(InputError, match="no column `Konto`"):
+        xm.run(positions=files / "a.csv", **book(files), market=market, columns=names)
+
+
 def test_the_command_takes_several(
     files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -129,6 +129,7 @@ def test_the_gap_is_printed_and_written(
     assert f"with all positions in ordinary accounts {total['gap_ordinary']:,.0f} more" in printed
     assert f"leaves {total['left']:,.0f} of the first" in printed
     assert f"not in these sums: {total['accounts_unknown']} accounts" in printed
+    assert f"{total['accounts_incomplete']} accounts with rejected positions" in printed
     assert "Largest gaps, USD" in printed
     table = pacsv.read_csv(out)
     assert len(table) == len(sample_run.accounts)

@@ -376,6 +376,8 @@ def test_customers_are_sums_of_their_accounts(run: xm.RunResult, book: dict[str,
     firm = [("F", "G")[place % 5 == 0] for place in range(size)]
     grouped = xm.run(**with_cells(book, customer=customer, clearing_firm=firm))
     called = xm.calls(grouped, deposits_of(grouped, 1e6, 1e6))
+    told = {row["account"]: row for row in grouped.accounts}
+    assert any(row["rows_rejected"] for row in told.values())
     keys = ("customer", "origin", "clearing_firm")
     rows = list(called.accounts)
     order = list(dict.fromkeys(tuple(row[k] for k in keys) for row in rows))
@@ -384,6 +386,8 @@ def test_customers_are_sums_of_their_accounts(run: xm.RunResult, book: dict[str,
         own = [one for one in rows if all(one[k] == row[k] for k in keys)]
         assert row["accounts"] == len(own)
         assert row["accounts_unknown"] == sum(one["call"] is None for one in own)
+        rejected = [told[one["account"]]["rows_rejected"] for one in own]
+        assert row["accounts_incomplete"] == sum(count > 0 for count in rejected)
         for name in SUMMED:
             values = [one[name] for one in own]
             assert row[name] == (None if None in values else sum(values)), name

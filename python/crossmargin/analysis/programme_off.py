@@ -14,22 +14,19 @@ from crossmargin.agreement.collection import uncovered
 from crossmargin.agreement.requirement import Amount, ordinary
 from crossmargin.arrays import Mask
 from crossmargin.calculation.collected import (
+    TOLD,
     GivenDeposits,
     deposited,
     own_requirements,
     read_deposits,
-    run_stages,
 )
-from crossmargin.calculation.result import RunResult, Stages
+from crossmargin.calculation.result import RunResult, Stages, stages_of
 from crossmargin.exceptions import ExceptionLog
 from crossmargin.io.column_map import ColumnsSource
 from crossmargin.io.tables import Source
 from crossmargin.results.schemas.calls import OFF_AMOUNTS, PROGRAMME_OFF, PROGRAMME_OFF_TOTAL
 from crossmargin.results.table import Table, money
 from crossmargin.results.tables import exception_table
-
-TOLD = ("run_id", "as_of", "cycle", "synthetic", "policy", "offset_rates")
-"""What the manifest repeats of the run's; only a run with given offset rates has the last."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +54,12 @@ class ProgrammeOff:
     def __repr__(self) -> str:
         """Return the day and the gap as text."""
         mark = " (synthetic)" if self.manifest["synthetic"] else ""
-        gap = self.total["gap"][0].as_py()
+        (total,) = self.total
+        unknown = total["accounts_unknown"]
+        apart = f", {unknown:,} unknown" if unknown else ""
         return (
             f"<ProgrammeOff {self.manifest['as_of']} {self.manifest['cycle']}{mark}: "
-            f"{len(self.accounts):,} accounts, gap {gap:,.2f} USD>"
+            f"gap {total['gap']:,.2f} USD of {total['accounts']:,} accounts{apart}>"
         )
 
 
@@ -102,7 +101,7 @@ def programme_off(
     --------
     >>> programme_off(run).total.to_pandas()  # doctest: +SKIP
     """
-    stages = run_stages(run)
+    stages = stages_of(run, given_rates=True)
     given = None
     if deposits is not None:
         given = read_deposits(deposits, stages.parsed.accounts, columns)
@@ -115,7 +114,7 @@ def programme_off(
         log.extend(given.exceptions)
     return ProgrammeOff(
         Table(_account_table(stages, parts)),
-        Table(_total_table(parts, known, with_deposits=given is not None)),
+        Table(_total_table(parts, known, stages.clients.complete, given is not None)),
         Table(exception_table(log.table())),
         {
             **{name: run.manifest[name] for name in TOLD if name in run.manifest},
@@ -184,12 +183,15 @@ def _account_table(stages: Stages, parts: dict[str, Amount]) -> pa.Table:
     )
 
 
-def _total_table(parts: dict[str, Amount], known: Mask, *, with_deposits: bool) -> pa.Table:
+def _total_table(
+    parts: dict[str, Amount], known: Mask, complete: Mask, with_deposits: bool
+) -> pa.Table:
     """Return the sums over the accounts that are known."""
     told = np.ones(1, bool)
     cells = {
         "accounts": columns.column(np.array([np.count_nonzero(known)])),
         "accounts_unknown": columns.column(np.array([np.count_nonzero(~known)])),
+        "accounts_incomplete": columns.column(np.array([np.count_nonzero(known & ~complete)])),
     }
     for column in OFF_AMOUNTS:
         there = with_deposits or not column.name.startswith(("deposit", "left"))

@@ -36,6 +36,8 @@ TOLERANCE_USD = 1.0
 """USD; both sides round each of their components, so cents may differ."""
 TOLERANCE_RATE = 1e-4
 """A hundredth of a percentage point; a percentage with two decimals is within half of it."""
+MOST_TOLERANCE = 1e12
+"""Tolerances are less; no amount that is reported differs by so much."""
 GRIDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """Steps to which rates may be rounded, the coarsest first."""
 COMPONENTS = tuple(
@@ -146,8 +148,10 @@ def reconcile(
     `analysis.reconciled.causes.CAUSES` that fits: what is likely, not what is proved.
     """
     for name, value in {"tolerance_usd": tolerance_usd, "tolerance_rate": tolerance_rate}.items():
-        if not isinstance(value, int | float) or not 0.0 <= value < math.inf:
-            raise ValueError(f"{name}: a number from 0 on expected, got {value!r:.60}")
+        if not isinstance(value, int | float) or not 0.0 <= value < MOST_TOLERANCE:
+            raise ValueError(
+                f"{name}: a number from 0 on, below {MOST_TOLERANCE:g}, expected, got {value!r:.60}"
+            )
     ours = ours_of(run)
     reports = read_reports(observed, ours.manifest)
     return reconciled(ours, reports, float(tolerance_usd), float(tolerance_rate))
@@ -289,7 +293,13 @@ def _facts(
     main = next((one for one in reports if one.report in BY_ACCOUNT), None)
     own = columns.integers(pc.index_in(names, value_set=ours.accounts["account"]))
     here = _of_ours(ours, own)
-    aside = {name for one in reports for name in one.set_aside}
+    aside, lines_aside = (
+        np.isin(columns.texts(names).astype(str), [*found])
+        for found in (
+            {name for one in reports for name in one.set_aside},
+            {name for one in reports if one.report not in BY_ACCOUNT for name in one.set_aside},
+        )
+    )
     if main is None:
         seen = {
             name for one in reports for name in columns.texts(columns.plain(one.table["account"]))
@@ -303,7 +313,7 @@ def _facts(
         there = _reported(main.table, at)
         words = [*columns.texts(columns.plain(main.table["reason"])), None]
         said = np.array([_code(words[row]) for row in at], dtype=object)
-    set_aside = np.array([name in aside for name in names.to_pylist()], dtype=bool) & ~reported
+    set_aside = aside & ~reported
     in_both = (own >= 0) & reported
     broken = {
         name: in_both & _differs(name, here, there, tolerances)
@@ -321,7 +331,8 @@ def _facts(
         reason=_reasons(ours.accounts, own),
         reason_observed=said,
         lines_differ=differ,
-        cash_known=np.full(len(names), lines.cash_known),
+        lines_aside=lines_aside,
+        cash_known=lines.cash_known & ~lines_aside,
         grid=_grid([there[name] for name in RATES if name in there], _cap(here, there)),
         tolerance_usd=tolerances[0],
         tolerance_rate=tolerances[1],

@@ -95,7 +95,7 @@ DUE_HEADERS = {
 }
 WORDS_HEADERS = {"reason": ("reason", "reasoncode", "comment")}
 HEAD_HEADERS = {
-    "day": ("busdate", "businessdate", "bizdt", "bizdate"),
+    "day": ("busdate", "businessdate", "businessdt", "bizdt", "bizdate"),
     "cycle": ("cycle", "cyclecode"),
     "run": ("run", "runnumber", "runid"),
     "account": ("account", "accountid", "acct", "acctid", "xmaccount", "accountnumber"),
@@ -145,8 +145,14 @@ MARGIN_SAVINGS = Report(
         ),
     ),
 )
-_CUSIP = {"cusip": ("cusip", "cusipid", "securityid")}
-_POSITION = {"position": ("position", "netposition", "quantity", "positionqty", "netquantity")}
+CUSIP_HEADERS = {"cusip": ("cusip", "cusipid", "cusipnumber")}
+POSITION_HEADERS = {
+    "position": (
+        # Those that say what the unit is come first.
+        *("position", "positionpar", "paramount", "par", "facevalue", "face"),
+        *("netposition", "quantity", "positionqty", "netquantity"),
+    )
+}
 CUSIP_POSITIONS = Report(
     "XMFICCCUSIP",
     (
@@ -154,12 +160,12 @@ CUSIP_POSITIONS = Report(
         Column("cusip", code="INSTRUMENT_UNKNOWN", required=True),
         Column("position", "number", code="QUANTITY_INVALID", required=True),
     ),
-    {**HEAD_HEADERS, **_CUSIP, **_POSITION},
-    (frozenset(_CUSIP["cusip"]), frozenset(_POSITION["position"])),
+    {**HEAD_HEADERS, **CUSIP_HEADERS, **POSITION_HEADERS},
+    (frozenset(CUSIP_HEADERS["cusip"]), frozenset(POSITION_HEADERS["position"])),
 )
-_CONTRACT = {
+CONTRACT_HEADERS = {
     "product": ("product", "productcode", "contract", "futuresproduct"),
-    "month": ("contractmonth", "contractperiod", "maturitymonthyear", "contractmonthyear"),
+    "month": ("contractmonth", "month", "contractperiod", "maturitymonthyear", "contractmonthyear"),
 }
 EQUIVALENTS = Report(
     "XMFICCPOSN",
@@ -169,11 +175,11 @@ EQUIVALENTS = Report(
         Column("month", code="CONTRACT_UNKNOWN", required=True),
         Column("position", "number", code="QUANTITY_INVALID", required=True),
     ),
-    {**HEAD_HEADERS, **_CONTRACT, **_POSITION},
+    {**HEAD_HEADERS, **CONTRACT_HEADERS, **POSITION_HEADERS},
     (
-        frozenset(_CONTRACT["product"]),
-        frozenset(_CONTRACT["month"]),
-        frozenset(_POSITION["position"]),
+        frozenset(CONTRACT_HEADERS["product"]),
+        frozenset(CONTRACT_HEADERS["month"]),
+        frozenset(POSITION_HEADERS["position"]),
     ),
 )
 _OWN_USD = (

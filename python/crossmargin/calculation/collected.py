@@ -16,13 +16,16 @@ from crossmargin.arrays import Float
 from crossmargin.book.deposits import Deposits, sum_deposits
 from crossmargin.book.plausible import note_repeats
 from crossmargin.book.schemas import DEPOSITS
-from crossmargin.calculation.result import RunResult, Stages
+from crossmargin.calculation.result import GIVEN_RATES, Stages
 from crossmargin.exceptions import ExceptionLog, InputError, InputWarning
 from crossmargin.io.column_map import ColumnsSource, read_column_map
 from crossmargin.io.parse import describe_file, describe_input, parse
 from crossmargin.io.sources import read_source
 from crossmargin.io.tables import Source
 from crossmargin.margin.portfolios import CcpMargin
+
+TOLD = ("run_id", "as_of", "cycle", "synthetic", "policy", GIVEN_RATES)
+"""What a manifest repeats of the run's; only a run with given offset rates has the last."""
 
 
 @dataclass(frozen=True)
@@ -102,23 +105,6 @@ def read_deposits(
     if mapping is not None:
         described["columns"] = describe_file(mapping.path, mapping.hash)
     return GivenDeposits(deposits, exceptions, described)
-
-
-def run_stages(run: RunResult) -> Stages:
-    """Return the stages of a run, also of one whose offset rates are not its own.
-
-    Raises
-    ------
-    TypeError, ValueError
-        It is no run, or has no stages.
-    """
-    if not isinstance(run, RunResult):
-        raise TypeError(f"run: a run, from xm.run(...), expected, got {run!r:.60}")
-    if run.stages is None:
-        raise ValueError(
-            "this run has no stages; give one made in this process, or written by `write_run`"
-        )
-    return run.stages
 
 
 def own_requirements(stages: Stages, offset_rate: Float | None = None) -> Requirements:

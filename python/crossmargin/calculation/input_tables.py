@@ -36,7 +36,7 @@ from crossmargin.files import absolute
 from crossmargin.io.column_map import ColumnsSource, read_column_map
 from crossmargin.io.cubes import read_cube
 from crossmargin.io.parse import Parsed, describe_file, describe_input, parse
-from crossmargin.io.several import file_names, joined
+from crossmargin.io.several import file_names, joined, refuse_two_times
 from crossmargin.io.sources import read_source
 from crossmargin.io.span_pa2 import read_span_pa2
 from crossmargin.io.tables import Given, Source, Stamp, read_table
@@ -253,9 +253,11 @@ class _Reader:
         sources = list(source) if isinstance(source, list | tuple) else [source]
         if not sources:
             raise InputError(f"{name}: no file is given; give at least one")
-        called = file_names(name, sources) if len(sources) > 1 else [name]
+        several = len(sources) > 1
+        called = file_names(name, sources) if several else [name]
         read = [
-            self._parsed(one, POSITIONS, file) for one, file in zip(sources, called, strict=True)
+            self._parsed(one, POSITIONS, file, several=several)
+            for one, file in zip(sources, called, strict=True)
         ]
         files: tuple[FileRows, ...] = ()
         if len(sources) == 1:
@@ -263,6 +265,7 @@ class _Reader:
             table, self.source[name] = parsed.table, describe_input(given, parsed)
         else:
             given_tables, parsed_tables = zip(*read, strict=True)
+            refuse_two_times(given_tables, parsed_tables, called)
             table, files, self.source[name] = joined(given_tables, parsed_tables, called, name)
         odd = ExceptionLog(files)
         note_repeats(table, POSITIONS, odd)

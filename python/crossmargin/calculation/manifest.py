@@ -12,6 +12,7 @@ import pyarrow as pa
 from crossmargin import engine
 from crossmargin.arrays import Integer
 from crossmargin.book.schemas import ACCOUNTS, POSITIONS
+from crossmargin.calculation.classified import ClassifiedTrades
 from crossmargin.calculation.inputs import ParsedInputs
 from crossmargin.calculation.prepared import PreparedModels
 from crossmargin.engine import Cube, Execution
@@ -23,13 +24,18 @@ from crossmargin.version import __version__
 
 
 def describe_run(
-    parsed: ParsedInputs, models: PreparedModels, rejected: Integer, execution: Execution
+    parsed: ParsedInputs,
+    classified: ClassifiedTrades,
+    models: PreparedModels,
+    rejected: Integer,
+    execution: Execution,
 ) -> dict[str, Any]:
     """Return what the manifest records about inputs and models.
 
     Parameters
     ----------
     parsed : ParsedInputs
+    classified : ClassifiedTrades
     models : PreparedModels
     rejected : ndarray of int64, [A]
         Rejected rows that name each account.
@@ -42,7 +48,9 @@ def describe_run(
     """
     read, used = parsed.source[POSITIONS.name]["rows_read"], parsed.trades.row.size
     size = len(parsed.accounts)
-    held = np.union1d(parsed.trades.account, np.flatnonzero(rejected))
+    assignment = classified.assignment
+    margined = assignment.group_account[assignment.group]
+    held = [parsed.trades.account, margined, np.flatnonzero(rejected)]
     kernels = engine.info(execution.backend)
     return {
         "synthetic": models.market.synthetic,
@@ -62,7 +70,7 @@ def describe_run(
         "accounts": {
             "read": parsed.source[ACCOUNTS.name]["rows_read"],
             "margined": size,
-            "without_positions": size - held.size,
+            "without_positions": size - np.unique(np.concatenate(held)).size,
         },
     }
 

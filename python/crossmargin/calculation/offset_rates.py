@@ -82,19 +82,19 @@ def with_offset_rates(run: RunResult, rates: Source, *, source: str) -> RunResul
     ValueError
         The run has no stages, or has rates that were given already.
     InputError
-        The table cannot be read, names an account twice or one that is not in the run, or has a
-        rate above the cap.
+        The table cannot be read, has no row, names an account twice or one that is not in the run,
+        or has a rate above the cap.
 
     Notes
     -----
     Sessions, allocations and explanations refuse the result: they would go back to the models.
     """
-    if not isinstance(run, RunResult):
-        raise TypeError(f"run: a run, from xm.run(...), expected, got {run!r:.60}")
+    stages = stages_of(run)
     if not isinstance(source, str) or not source.strip():
         raise TypeError(f"source: a text that says where the rates come from, got {source!r:.60}")
-    stages = stages_of(run)
     table, described = read_by_account(rates, OFFSET_RATES)
+    if not len(table):
+        raise InputError(f"{OFFSET_RATES.name}: has no row; give the rate of at least one account")
     at = rows_of(table, stages)
     lacking = np.setdiff1d(np.arange(len(table)), at)
     if lacking.size:

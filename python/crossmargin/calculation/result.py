@@ -151,11 +151,13 @@ def stages_of(result: RunResult, *, given_rates: bool = False) -> Stages:
 
     Raises
     ------
-    ValueError
-        It has none.
+    TypeError, ValueError
+        It is no run, or has none.
     InputError
         Its offset rates were given.
     """
+    if not isinstance(result, RunResult):
+        raise TypeError(f"run: a run, from xm.run(...), expected, got {result!r:.60}")
     if result.stages is None:
         raise ValueError(
             "this run has no stages; give one made in this process, or written by `write_run`"

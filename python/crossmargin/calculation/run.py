@@ -299,7 +299,7 @@ def _from_book(
         "finished": _now(),
         "as_of": str(market.as_of),
         "cycle": parsed.cycle,
-        **describe_run(parsed, models, rejected, execution),
+        **describe_run(parsed, classified, models, rejected, execution),
         "exceptions": counts(exceptions),
         "results": described,
         **({} if unused else {UNUSED: False}),

@@ -48,7 +48,7 @@ def ledger(
     ] = None,
     verify: Annotated[
         bool,
-        typer.Option("--verify", help="Check first that all is as it was recorded."),
+        typer.Option("--verify", help="Check first that the ledger is as it was recorded."),
     ] = False,
 ) -> None:
     """Show what was called when, for whom, under which policy and inputs."""

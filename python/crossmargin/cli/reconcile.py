@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from crossmargin.analysis.reconcile import (
+    MOST_TOLERANCE,
     TOLERANCE_RATE,
     TOLERANCE_USD,
     ours_of,
@@ -21,14 +22,14 @@ from crossmargin.cli.exits import REJECTED, exit_code
 from crossmargin.cli.finished import finished_run
 from crossmargin.cli.options import Threads
 from crossmargin.cli.output import print_line, show
-from crossmargin.exceptions import counts
+from crossmargin.exceptions import InputError, counts
 from crossmargin.io.results import RECONCILIATION, check_target
 from crossmargin.report.reconcile import print_reconciliation
 
 
 def _tolerance(value: float) -> float:
     """Refuse what is no tolerance: NaN passes any check of a range."""
-    if not 0.0 <= value < 1e12:
+    if not 0.0 <= value < MOST_TOLERANCE:
         raise typer.BadParameter(f"{value} is not a number from 0 on")
     return value
 
@@ -92,6 +93,11 @@ def reconcile(
     found = reconciled(ours, reports, tolerance_usd, tolerance_rate)
     applied = None
     if apply is not None and ours.run is not None:
+        if not len(found.offset_rates):
+            raise InputError(
+                "--apply: no report has an offset rate of an account of the run; give "
+                "XMFICCMARGINSAVINGS"
+            )
         hashes = ", ".join(entry["hash"] for entry in found.manifest["inputs"].values())
         applied = with_offset_rates(ours.run, found.offset_rates, source=f"observed: {hashes}")
     if out is not None:

@@ -24,14 +24,14 @@ from crossmargin.agreement.collection import (
 from crossmargin.agreement.requirement import Amount, Requirements
 from crossmargin.arrays import Integer, Mask
 from crossmargin.calculation.collected import (
+    TOLD,
     GivenDeposits,
     deposited,
     own_requirements,
     read_deposits,
-    run_stages,
 )
 from crossmargin.calculation.margins import naming_accounts
-from crossmargin.calculation.result import RunResult, Stages
+from crossmargin.calculation.result import RunResult, Stages, stages_of
 from crossmargin.engine import Execution
 from crossmargin.engine.execution import DEFAULT_EXECUTION
 from crossmargin.exact import cents
@@ -49,8 +49,6 @@ from crossmargin.results.schemas.calls import CALLS, CUSTOMERS
 from crossmargin.results.table import Table, money
 from crossmargin.results.tables import exception_table, stamped
 
-TOLD = ("run_id", "as_of", "cycle", "synthetic", "policy", "offset_rates")
-"""What the manifest repeats of the run's; only a run with given offset rates has the last."""
 TABLES = ("accounts", "customers", "exceptions")
 HEIGHTENED = "heightened"
 
@@ -156,7 +154,7 @@ def calls(
     >>> called = calls(run, "deposits.csv")  # doctest: +SKIP
     >>> called.accounts["call"]  # doctest: +SKIP
     """
-    stages = run_stages(run)
+    stages = stages_of(run, given_rates=True)
     given = None
     if deposits is not None:
         given = read_deposits(deposits, stages.parsed.accounts, columns)
@@ -365,6 +363,9 @@ def _customer_table(stages: Stages, parts: Mapping[str, Amount]) -> pa.Table:
             "accounts": columns.column(np.bincount(place, minlength=size)),
             "accounts_unknown": columns.column(
                 np.bincount(place[~parts["call"].known], minlength=size)
+            ),
+            "accounts_incomplete": columns.column(
+                np.bincount(place[~stages.clients.complete], minlength=size)
             ),
             **summed,
         }

@@ -28,6 +28,7 @@ from crossmargin.calculation.offset_rates import (
 )
 from crossmargin.calculation.result import RunResult, Stages, stages_of
 from crossmargin.conventions import CME, FICC
+from crossmargin.cycles.step import CYCLES
 from crossmargin.exceptions import InputError
 from crossmargin.io.parse import ROW
 from crossmargin.io.tables import Source
@@ -43,8 +44,6 @@ from crossmargin.policies.sections.cycles import (
 from crossmargin.results.schemas.fallback import FALLBACK_TABLE
 from crossmargin.results.table import Table, money
 
-ORDER = ("ITD", "CUR", "EOD", "EODXM")
-"""The cycles of a day, the earliest first."""
 CCP_LATE, BOTH_LATE, NO_LAST_GOOD = "CCP_LATE", "BOTH_LATE", "NO_LAST_GOOD"
 NO_SAVING, BELOW_MINIMUM = "NO_SAVING", "BELOW_MINIMUM"
 """Reasons of an offset rate of zero, beside those of the agreement."""
@@ -182,13 +181,12 @@ def fallback_rules(run: RunResult) -> FallbackRules:
 
 def _checked(run: RunResult, late: str | Sequence[str]) -> tuple[Stages, tuple[str, ...]]:
     """Return the stages of a run, and who is late in the order of the programme."""
-    if not isinstance(run, RunResult):
-        raise TypeError(f"run: a run, from xm.run(...), expected, got {run!r:.60}")
+    stages = stages_of(run)
     named = [late] if isinstance(late, str) else list(late)
     missing = tuple(ccp for ccp in (FICC, CME) if ccp in named)
     if not named or len(missing) < len(set(named)):
         raise ValueError(f"late: {FICC}, {CME} or both expected, got {late!r:.60}")
-    return stages_of(run), missing
+    return stages, missing
 
 
 def _rates(
@@ -236,8 +234,8 @@ def _last_good(source: Source, stages: Stages) -> LastGood:
     """Return the last good rate of each account, from a table."""
     table, described = read_by_account(source, LAST_GOOD)
     day, cycle = columns.dates(table["day"]), columns.texts(columns.plain(table["cycle"]))
-    as_of, now = stages.models.market.as_of, ORDER.index(stages.parsed.cycle)
-    place = np.array([ORDER.index(name) for name in cycle], dtype=np.int64)
+    as_of, now = stages.models.market.as_of, CYCLES.index(stages.parsed.cycle)
+    place = np.array([CYCLES.index(name) for name in cycle], dtype=np.int64)
     later = (day > as_of) | ((day == as_of) & (place > now))
     if later.any():
         row = int(np.argmax(later))

@@ -164,12 +164,12 @@ def _head(stages: Stages, account: Integer, run_number: int) -> dict[str, Any]:
     if isinstance(run_number, bool) or not isinstance(run_number, int) or run_number < 1:
         raise ValueError(f"run_number: a whole number from 1 on expected, got {run_number!r:.40}")
     day = _us_dates(np.array([stages.models.market.as_of]))[0]
-    names = columns.texts(stages.parsed.accounts["account"])
+    names = columns.plain(stages.parsed.accounts["account"])
     return {
         "BusDate": columns.repeated(columns.scalar(day), account.size),
         "Cycle": columns.repeated(columns.scalar(stages.parsed.cycle), account.size),
         "Run": columns.column(np.full(account.size, run_number)),
-        "Account": columns.chosen(names, account),
+        "Account": names.take(columns.column(account)),
     }
 
 

@@ -125,10 +125,10 @@ class Ledger:
                     self._check_same(step, there, content)
                     return False
             row = _row(step, content, before, "calls" in kept)
-            given = pa.Table.from_pylist([row])
-            _insert(connection, "steps", given.select(list(STEPS)))
+            cells = [row[name] for name in STEPS]
+            connection.execute(f"INSERT INTO steps VALUES ({', '.join('?' * len(cells))})", cells)
             for name, table in kept.items():
-                number = pa.array(np.full(len(table), row["record"]))
+                number = columns.column(np.full(len(table), row["record"]))
                 _insert(connection, name, table.add_column(0, "record", number))
         return True
 
@@ -244,7 +244,7 @@ class Ledger:
         of_step = [place[record] for record in columns.integers(table["record"]).tolist()]
         for name in ("day", "cycle", "run"):
             kind = LAST_GOOD[name].type
-            table = table.append_column(name, pa.array([row[name] for row in of_step], kind))
+            table = table.append_column(name, columns.cells([row[name] for row in of_step], kind))
         return Table(LAST_GOOD.table({name: table[name] for name in table.column_names}))
 
     def verify(self) -> str:
@@ -585,7 +585,7 @@ def _as_table(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Return records of steps as a table, with the hash of all their inputs."""
     full = [{**row, "inputs_hash": hash_of(row["inputs"])} for row in rows]
     cells = {
-        column.name: pa.array([row[column.name] for row in full], column.type)
+        column.name: columns.cells([row[column.name] for row in full], column.type)
         for column in schema.columns
     }
     return schema.table(cells)

@@ -410,8 +410,10 @@ def _inert(table: pa.Table) -> pa.Table:
     """Return a table whose texts a spreadsheet does not take as formulas."""
     for at, column in enumerate(table.columns):
         if pa.types.is_string(column.type):
-            quoted = pc.binary_join_element_wise(columns.scalar("'"), column, columns.scalar(""))
             formula = pc.match_substring_regex(column, FORMULA)
+            if not pc.any(formula).as_py():
+                continue
+            quoted = pc.binary_join_element_wise(columns.scalar("'"), column, columns.scalar(""))
             table = table.set_column(
                 at, table.column_names[at], pc.if_else(formula, quoted, column)
             )

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from crossmargin import columns
-from crossmargin.exceptions import FileRows
+from crossmargin.exceptions import FileRows, InputError
 from crossmargin.io import limits
 from crossmargin.io.parse import ROW, Parsed, describe_input
-from crossmargin.io.tables import Given, Source
+from crossmargin.io.tables import Given, Source, Stamp
 
 
 def file_names(name: str, sources: Sequence[Source]) -> list[str]:
@@ -47,6 +48,38 @@ def _called(source: Source) -> str:
     """Return the name of the file of a source; empty if it is a table."""
     path = source.path if isinstance(source, Given) else source
     return Path(path).name if isinstance(path, str | Path) and str(path) else ""
+
+
+def refuse_two_times(
+    given: Sequence[Given], parsed: Sequence[Parsed], names: Sequence[str]
+) -> None:
+    """Refuse reports of positions that hold the same at two times, which would count twice.
+
+    Parameters
+    ----------
+    given, parsed, names
+        As for `joined`, of positions.
+
+    Raises
+    ------
+    InputError
+        Two reports state other dates, cycles or runs, and have an account with a kind of position
+        in common.
+    """
+    earlier: list[tuple[str, Stamp, pa.Array]] = []
+    for one, own, name in zip(given, parsed, names, strict=True):
+        if one.stamp is None:
+            continue
+        held = columns.plain(own.table["account"]), columns.plain(own.table["kind"])
+        keys = pc.unique(columns.one_array(pc.binary_join_element_wise(*held, "\0")).drop_null())
+        for other, stamp, there in earlier:
+            if stamp.contradicts(one.stamp) and pc.any(pc.is_in(keys, value_set=there)).as_py():
+                raise InputError(
+                    f"{name} is of {one.stamp} and {other} of {stamp}, with accounts in common: "
+                    "each report holds all positions of its time, so they would count twice; keep "
+                    "one"
+                )
+        earlier.append((name, one.stamp, keys))
 
 
 def joint(given: Sequence[Given]) -> Given:

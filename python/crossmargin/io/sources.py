@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pyarrow as pa
+
 from crossmargin.io.column_map import ColumnMap
 from crossmargin.io.layouts import from_download
 from crossmargin.io.layouts.positions import is_known
@@ -30,7 +32,8 @@ def read_source(
         Names of our columns in it.
     one_of_several
         Whether the columns file may be about another file of positions: one in a known form that
-        lacks its columns is then read without them, and a note says so.
+        lacks its columns is then read without them, and in one that has a column itself no constant
+        takes its place. Notes say so.
 
     Returns
     -------
@@ -44,20 +47,30 @@ def read_source(
     given = read_table(source, name=name)
 
     def ours() -> Given:
-        if column_map is None:
+        if column_map is None or given.ours:
             return from_download(given, name)
-        if one_of_several and (lacks := _lacks(column_map, given, name)):
-            note = f"the columns file is not about this file, which has no column {lacks}"
-            return from_download(replace(given, notes=(*given.notes, note)), name)
-        return from_download(in_our_columns(given, name, column_map), name)
+        about, note = column_map, ""
+        if one_of_several and is_known(given.table):
+            about, note = _about(column_map, given.table, name)
+        noted = replace(given, notes=(*given.notes, note)) if note else given
+        return from_download(in_our_columns(noted, name, about), name)
 
     # A typed column may have a type that cannot be shown as text.
     return guarded(ours, f"{name} table")
 
 
-def _lacks(column_map: ColumnMap, given: Given, name: str) -> str:
-    """Return the columns of a columns file that a file in a known form lacks, for messages."""
-    if not is_known(given.table):
-        return ""
-    named = {o.column: None for o in column_map.tables.get(name, {}).values() if o.column}
-    return ", ".join(f"`{one}`" for one in named if one not in given.table.column_names)
+def _about(column_map: ColumnMap, table: pa.Table, name: str) -> tuple[ColumnMap, str]:
+    """Return what of a columns file is about one of several files in a known form, and a note."""
+    origins, there = column_map.tables.get(name, {}), set(table.column_names)
+    needed = [column for o in origins.values() for column in (o.column, o.sign) if column]
+    if lacks := _quoted([column for column in needed if column not in there]):
+        note = f"the columns file is not about this file, which has no column {lacks}"
+        return replace(column_map, tables={**column_map.tables, name: {}}), note
+    own = [ours for ours, o in origins.items() if not o.column and ours in there]
+    note = f"the file's own column {_quoted(own)} is read; the columns file states it for others"
+    left = {ours: origin for ours, origin in origins.items() if ours not in own}
+    return replace(column_map, tables={**column_map.tables, name: left}), note if own else ""
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in dict.fromkeys(names))

@@ -7,7 +7,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -64,6 +64,13 @@ class Stamp:
         run = f" run {self.run}" if self.run else ""
         return f"{self.business_date} {self.cycle}{run}".strip()
 
+    def contradicts(self, other: Stamp) -> bool:
+        """Tell whether both say something, and not the same."""
+        return any(
+            mine and theirs and mine != theirs
+            for mine, theirs in zip(astuple(self), astuple(other), strict=True)
+        )
+
 
 @dataclass(frozen=True)
 class Given:
@@ -85,6 +92,8 @@ class Given:
         Absolute path of the file; empty if a table was given.
     stamp : Stamp, optional
         When a report is of.
+    ours : bool
+        Written by us, in our columns: a columns file is not about it.
     """
 
     table: pa.Table
@@ -93,6 +102,7 @@ class Given:
     point: bool = True
     path: str = ""
     stamp: Stamp | None = None
+    ours: bool = False
 
 
 def read_table(source: Source, *, name: str) -> Given:

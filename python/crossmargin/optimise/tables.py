@@ -150,7 +150,8 @@ def _caveats_after(stages: Stages, found: Found, shown: Integer) -> Caveats:
 
 def _names(stages: Stages, account: Integer) -> pa.Array:
     """Return the names of accounts."""
-    return columns.text_column(columns.texts(stages.parsed.accounts["account"])[account].tolist())
+    names = columns.one_array(columns.plain(stages.parsed.accounts["account"]))
+    return names.take(columns.column(account))
 
 
 def _outcomes(stages: Stages, found: Found, shown: Integer, transfers: Integer) -> Integer:
@@ -191,7 +192,7 @@ def _line_tables(
         return cents - paid, known
 
     universe = stages.models.universe
-    instrument = columns.text_column(universe.name[lines.instrument[at]].tolist())
+    instrument = columns.chosen(universe.name, lines.instrument[at])
     name = _names(stages, account)
     of_lines = ALLOCATION_LINES.table(
         {
@@ -210,8 +211,8 @@ def _line_tables(
     sides = np.array(["SELL", "BUY"])
     transfers = TRANSFERS.table(
         {
-            "account": name.take(pa.array(moved)),
-            "instrument": instrument.take(pa.array(moved)),
+            "account": name.take(columns.column(moved)),
+            "instrument": instrument.take(columns.column(moved)),
             "contracts": columns.column(np.abs(chosen - crossed)[moved]),
             "moves": columns.text_column(
                 np.where(np.abs(chosen) > np.abs(crossed), "in", "out")[moved].tolist()

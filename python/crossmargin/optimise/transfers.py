@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from math import isfinite
 from typing import Any
-from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +37,8 @@ POSITION_ACCOUNT, POSITION_ACCOUNT_TYPE = "38", "26"
 """FIX's role of a party, and the kind of an identifier below it."""
 EXCHANGE_SYMBOL, OWN_NAME = "8", "D"
 """FIX's kinds of identifiers of an instrument and of a party."""
+IN_QUOTES = {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#09;"}
+"""What is written otherwise in the value of an attribute, besides what is everywhere."""
 
 
 def positions_of(transfers: pa.Table) -> pa.Table:
@@ -152,51 +154,66 @@ def fixml(
     no text of the optimiser's transfer report could be read.
     """
     as_of, name = manifest["as_of"], transfers_id(transfers, manifest)
-    root = ElementTree.Element("transfers", {"run_id": manifest["run_id"], "id": name})
-    if manifest["synthetic"]:
-        root.set("synthetic", "true")
-    ElementTree.SubElement(root, "cycle", {"date": as_of, "code": manifest["cycle"]})
     priced = {contract: _price(contract, price) for contract, price in (prices or {}).items()}
-    unpriced = sum(contract not in priced for contract in transfers["instrument"].to_pylist())
+    held = transfers["instrument"].to_pylist()
+    unpriced = sum(contract not in priced for contract in held)
+    root = {"run_id": manifest["run_id"], "id": name}
+    if manifest["synthetic"]:
+        root["synthetic"] = "true"
     if unpriced:
-        root.set("unpriced", str(unpriced))
-    batch = ElementTree.SubElement(
-        ElementTree.SubElement(root, "FIXML", {"xmlns": FIXML_NAMESPACE}),
-        "Batch",
-        {"TotMsg": str(len(transfers))},
-    )
-    instruments = {
-        name: _instrument(name, as_of) for name in transfers["instrument"].unique().to_pylist()
-    }
-    for number, row in enumerate(transfers.to_pylist(), 1):
-        report = ElementTree.SubElement(
-            batch,
-            "TrdCaptRpt",
-            {
-                "RptID": f"{name}-{number}",
-                "TransTyp": NEW,
-                "RptTyp": SUBMIT,
-                "TrdTyp": TRANSFER,
-                "TrdDt": as_of,
-                "BizDt": as_of,
-                "LastQty": str(row["contracts"]),
-            },
+        root["unpriced"] = str(unpriced)
+    # Text, and no tree of elements: a book has tens of thousands of transfers.
+    dates = f'TrdDt="{as_of}" BizDt="{as_of}"'
+    contract_of = {
+        contract: (
+            f' LastPx="{priced[contract]}"' if contract in priced else "",
+            _tag("Instrmt", _instrument(contract, as_of)),
         )
-        if row["instrument"] in priced:
-            report.set("LastPx", priced[row["instrument"]])
-        ElementTree.SubElement(report, "Instrmt", instruments[row["instrument"]])
-        for kind, side in (
-            (CROSS_MARGIN, row["cross_margin_side"]),
-            (ORDINARY, row["ordinary_side"]),
-        ):
-            of_side = ElementTree.SubElement(report, "RptSide", {"Side": FIX_SIDE[side]})
-            named = {"ID": _writable(row["account"]), "Src": OWN_NAME, "R": POSITION_ACCOUNT}
-            party = ElementTree.SubElement(of_side, "Pty", named)
-            ElementTree.SubElement(party, "Sub", {"ID": kind, "Typ": POSITION_ACCOUNT_TYPE})
-    ElementTree.indent(root)
-    # Encoded at the end: the writer would encode piece by piece.
-    written = ElementTree.tostring(root, encoding="unicode")
-    return f"<?xml version='1.0' encoding='utf-8'?>\n{written}\n".encode()
+        for contract in dict.fromkeys(held)
+    }
+    reports = []
+    for number, (contract, account, contracts, *sides) in enumerate(
+        zip(
+            held,
+            *(transfers[column].to_pylist() for column in ("account", "contracts")),
+            *(transfers[f"{side}_side"].to_pylist() for side in ("cross_margin", "ordinary")),
+            strict=True,
+        ),
+        1,
+    ):
+        price, instrument = contract_of[contract]
+        party = _tag("Pty", {"ID": _writable(account), "Src": OWN_NAME, "R": POSITION_ACCOUNT})
+        both = "".join(
+            f"""        <RptSide Side="{FIX_SIDE[side]}">
+          <{party}>
+            <Sub ID="{kind}" Typ="{POSITION_ACCOUNT_TYPE}" />
+          </Pty>
+        </RptSide>
+"""
+            for kind, side in zip((CROSS_MARGIN, ORDINARY), sides, strict=True)
+        )
+        reports.append(
+            f"""      <TrdCaptRpt RptID="{name}-{number}" TransTyp="{NEW}" RptTyp="{SUBMIT}" \
+TrdTyp="{TRANSFER}" {dates} LastQty="{contracts}"{price}>
+        <{instrument} />
+{both}      </TrdCaptRpt>
+"""
+        )
+    inside = f">\n{''.join(reports)}    </Batch>" if reports else " />"
+    return f"""<?xml version='1.0' encoding='utf-8'?>
+<{_tag("transfers", root)}>
+  <{_tag("cycle", {"date": as_of, "code": manifest["cycle"]})} />
+  <FIXML xmlns="{FIXML_NAMESPACE}">
+    <Batch TotMsg="{len(transfers)}"{inside}
+  </FIXML>
+</transfers>
+""".encode()
+
+
+def _tag(name: str, attributes: Mapping[str, str]) -> str:
+    """Return an element's name and attributes, as between the brackets of its tag."""
+    quoted = (f' {key}="{escape(value, IN_QUOTES)}"' for key, value in attributes.items())
+    return f"{name}{''.join(quoted)}"
 
 
 def _instrument(name: str, as_of: str) -> dict[str, str]:

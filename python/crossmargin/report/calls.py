@@ -131,6 +131,11 @@ def print_programme_off(found: ProgrammeOff, console: Console) -> None:
             f"not in these sums: {_counted(total['accounts_unknown'], 'account')} with an amount "
             "that is not known"
         )
+    if total["accounts_incomplete"]:
+        lines.append(
+            f"{_counted(total['accounts_incomplete'], 'account')} with rejected positions: no "
+            "benefit now, so no gap is told; correct the rows"
+        )
     for line in lines:
         console.print(Text(f"  {line}"), soft_wrap=True)
     names = (*_GAP, "left", "left_ordinary") if given else _GAP

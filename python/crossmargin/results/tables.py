@@ -161,6 +161,7 @@ def component_table(
         Amounts to the cent; null where an instrument is unpriced. A negative measure is a gain.
     """
     parts = []
+    accounts, firms = columns.text_column(account), columns.text_column(firm)
     for margin in ccps:
         at_ccp = [c for c in charges if c.ccp == margin.ccp]
         amounts = {**margin.component, "V": margin.v}
@@ -171,7 +172,7 @@ def component_table(
             amounts[name], reducible[name] = charged.amount, charged.reducible
         group, portfolio = np.nonzero(occupied[margin.ccp])
         known = ~margin.unknown[group, portfolio]
-        account_of, firm_of = columns.chosen(account, group), columns.chosen(firm, group)
+        account_of, firm_of = (names.take(columns.column(group)) for names in (accounts, firms))
         ccp = columns.repeated(columns.scalar(margin.ccp), group.size)
         name_of = columns.chosen(margin.portfolios, portfolio)
         for name, amount in amounts.items():

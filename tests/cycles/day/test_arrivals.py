@@ -52,6 +52,14 @@ def test_the_columns_of_a_report_are_enough(day: object) -> None:
     assert (arrival.side, arrival.slot) == ("FICC", slot("ITD-2"))
 
 
+@pytest.mark.parametrize("day", ["BizDt", "Business Date", "BUS_DATE"])
+def test_the_columns_have_the_names_that_a_report_may_have(day: str) -> None:
+    columns = {day: "06/10/2026", "Cycle Code": "CUR", "RunNumber": "3"}
+    assert told("report.csv", **columns).slot == slot("CUR-3")
+    other = refused("ficc-CUR-3.csv", **{**columns, day: "06/09/2026"})
+    assert other.startswith("ARRIVAL_OTHER_DAY")
+
+
 def test_what_cannot_be_told_is_refused_in_a_line() -> None:
     assert "ARRIVAL_UNKNOWN: has no columns Cycle and Run" in refused("positions.csv")
     assert "do you mean `EODXM`?" in refused("ficc-EODX-1.csv")

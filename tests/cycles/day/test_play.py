@@ -353,6 +353,40 @@ def test_arguments_are_checked(folder: Path, tmp_path: Path) -> None:
         play_day(folder, steps=True)
 
 
+def of_requirements(folder: Path) -> list[tuple[str, str]]:
+    rows = as_text(folder / "steps/EODXM-1/4-savings/accounts.csv").to_pylist()
+    return [(row["account"], row["requirement"]) for row in rows]
+
+
+def rewritten(folder: Path, pattern: str, change: Callable[[pa.Table], pa.Table]) -> None:
+    for path in (folder / "arrivals").glob(pattern):
+        pacsv.write_csv(change(as_text(path)), path)
+
+
+def test_a_columns_file_may_be_about_one_side(folder: Path, undisturbed: Path) -> None:
+    rewritten(
+        folder, "ficc*", lambda table: table.rename_columns(["Konto", *table.column_names[1:]])
+    )
+    (folder / "columns.toml").write_text('[positions]\naccount = "Konto"\n')
+    played = play_day(folder)
+    assert codes(played) == []
+    assert of_requirements(folder) == of_requirements(undisturbed)
+
+
+def test_a_columns_file_is_not_about_what_the_day_books(folder: Path, arrived: Path) -> None:
+    def crossed(table: pa.Table) -> pa.Table:
+        return table.set_column(4, "xm", pa.array(["true"] * len(table)))
+
+    other = Path(shutil.copytree(arrived, folder.parent / "other"))
+    rewritten(folder, "*", lambda table: table.drop_columns(["xm"]))
+    rewritten(other, "*", crossed)
+    (folder / "columns.toml").write_text('[positions]\nxm = {constant = "true"}\n')
+    play_day(folder)
+    play_day(other)
+    assert len((other / "steps/CUR-1/3-bookings/positions.csv").read_text().splitlines()) > 1
+    assert of_requirements(folder) == of_requirements(other)
+
+
 def test_transfers_are_booked_at_the_day_s_settlement_prices(
     folder: Path, undisturbed: Path
 ) -> None:

@@ -37,8 +37,9 @@ class Facts:
         Who has the account; whether the report has it in rows that cannot be used.
     reason, reason_observed : ndarray of str
         Why a rate is zero; empty if nothing is said.
-    lines_differ, cash_known : ndarray of bool
-        A reported position differs from ours; whether positions of cash were reported at all.
+    lines_differ, lines_aside, cash_known : ndarray of bool
+        A reported position differs from ours; a row of positions of the account cannot be used;
+        whether all its positions of cash were reported.
     grid : float
         The step on which all reported rates lie; NaN if there is none.
     tolerance_usd, tolerance_rate : float
@@ -53,6 +54,7 @@ class Facts:
     reason: Text
     reason_observed: Text
     lines_differ: Mask
+    lines_aside: Mask
     cash_known: Mask
     grid: float
     tolerance_usd: float
@@ -74,6 +76,14 @@ class Facts:
         """Return a component of ours and as observed; NaN where unknown or not reported."""
         unknown = np.full(self.nothing.size, np.nan)
         return self.ours.get(name, unknown), self.observed.get(name, unknown)
+
+    def agree(self, *names: str) -> Mask:
+        """Return where all these components are on both sides, and none breaks, [A]."""
+        known = ~self.nothing
+        for name in names:
+            ours, there = self.both(name)
+            known = known & ~np.isnan(ours) & ~np.isnan(there)
+        return known & ~self.breaks(*names)
 
 
 @dataclass(frozen=True)
@@ -133,6 +143,27 @@ def _other_positions(facts: Facts) -> Mask:
     return np.asarray(facts.lines_differ | ((cash | futures) & ~models))
 
 
+def _models(facts: Facts) -> Mask:
+    """Return where margins differ, and it is known that positions do not.
+
+    Cash and futures are the same where either clearing house has the same margin for them.
+    """
+    cash = facts.cash_known | facts.agree("v_ficc_cash") | facts.agree("v_cme_cash")
+    futures = facts.agree("v_ficc_futures") | facts.agree("v_cme_futures")
+    return np.asarray(facts.breaks(*V_FICC, *V_CME) & cash & futures)
+
+
+def _both_models(facts: Facts) -> Mask:
+    """Return where margins differ at both clearing houses, and positions do not.
+
+    Also where all margins of each differ by one factor: `_other_positions` has taken one factor
+    at both.
+    """
+    factors = _factor(facts, V_FICC)[0] & _factor(facts, V_CME)[0]
+    both = facts.breaks(*V_FICC) & facts.breaks(*V_CME)
+    return np.asarray(both & (factors | _models(facts)))
+
+
 def _factor(facts: Facts, names: tuple[str, ...]) -> tuple[Mask, Float]:
     """Return where all these margins differ by one factor, and the factor."""
     pairs = [facts.both(name) for name in names]
@@ -142,12 +173,17 @@ def _factor(facts: Facts, names: tuple[str, ...]) -> tuple[Mask, Float]:
     return known & (high - low <= SAME_FACTOR * high), ratios[0]
 
 
+def _same_margins(facts: Facts) -> Mask:
+    """Return where no margin that is reported differs."""
+    return ~facts.breaks(*V_FICC, *V_CME)
+
+
 def _cap(facts: Facts) -> Mask:
     """Return where the rates differ, and one of them is above the other side's cap."""
     (ours, there), (cap, cap_there) = facts.both("offset_rate"), facts.both("cap")
     over = there > cap + SLACK
     under = (ours > cap_there + SLACK) & (there >= cap_there - SLACK)
-    return np.asarray(facts.breaks("offset_rate") & (over | under))
+    return np.asarray(_same_margins(facts) & facts.breaks("offset_rate") & (over | under))
 
 
 def _minimum(facts: Facts) -> Mask:
@@ -158,20 +194,21 @@ def _minimum(facts: Facts) -> Mask:
     at_theirs = (there == 0.0) & (ours > 0.0)
     small = here & ((there < minimum) | (facts.reason == "BELOW_MINIMUM"))
     small |= at_theirs & ((ours < minimum_there) | (facts.reason_observed == "BELOW_MINIMUM"))
-    return np.asarray(facts.breaks("offset_rate") & small)
+    return np.asarray(_same_margins(facts) & facts.breaks("offset_rate") & small)
 
 
 def _no_benefit_there(facts: Facts) -> Mask:
     """Return where the applied rate there is zero, and neither saving reported says why."""
     ours, there = facts.both("offset_rate")
-    return np.asarray(facts.breaks("offset_rate") & (there == 0.0) & (ours > 0.0))
+    none = facts.breaks("offset_rate") & (there == 0.0) & (ours > 0.0)
+    return np.asarray(_same_margins(facts) & none)
 
 
 def _rounding(facts: Facts) -> Mask:
     """Return where all breaks are as small as the rounding of the reported rates makes them."""
     if np.isnan(facts.grid):
         return facts.nothing
-    within = ~facts.nothing
+    within = _same_margins(facts) & ~facts.breaks("other_ficc", "other_cme")
     for name in RATES:
         ours, there = facts.both(name)
         within &= ~facts.breaks(name) | (np.abs(there - ours) < facts.grid)
@@ -210,14 +247,42 @@ def _other_rate(facts: Facts) -> Mask:
             own, seen = facts.both(name)
             shows = shows | facts.breaks(name)
             within &= ~facts.breaks(name) | (np.abs(seen - own) <= v * moved + facts.tolerance_usd)
-    return np.asarray(facts.breaks(*RATES) | (shows & within))
+    follows = facts.agree("offset_rate_ficc", "offset_rate_cme") | facts.agree(*V_FICC, *V_CME)
+    told = facts.breaks("offset_rate") & follows
+    for rate, margins in (("offset_rate_ficc", V_FICC), ("offset_rate_cme", V_CME)):
+        told |= facts.breaks(rate) & facts.agree(*margins)
+    small = shows & within & ~facts.breaks(*RATES)
+    return np.asarray(_same_margins(facts) & (told | small))
+
+
+def _charge_outside(facts: Facts) -> Mask:
+    """Return where a requirement differs, and neither its margin nor its rate does."""
+    found = facts.nothing
+    for ccp, margin in (("ficc", "v_ficc_cash"), ("cme", "v_cme_futures")):
+        found |= facts.breaks(f"requirement_{ccp}") & facts.agree(margin, "offset_rate")
+    return np.asarray(found & _same_margins(facts) & ~facts.breaks(*RATES))
+
+
+def _outside_programme(facts: Facts) -> Mask:
+    """Return where nothing cross-margined that is reported differs, and the rest does."""
+    within = facts.breaks(*V_FICC, *V_CME, *RATES, "requirement_ficc", "requirement_cme")
+    rest = facts.breaks("requirement") & facts.agree("requirement_ficc", "requirement_cme")
+    return np.asarray(~within & (facts.breaks("other_ficc", "other_cme") | rest))
+
+
+def _too_little(facts: Facts) -> Mask:
+    """Return where a margin or rate that would tell is not reported."""
+    lacking = facts.nothing
+    for name in (*V_FICC, *V_CME, *RATES):
+        lacking = lacking | np.isnan(facts.both(name)[1])
+    return lacking
 
 
 CAUSES = (
     Cause(
         "SET_ASIDE",
-        "its row in the report cannot be used; see the exceptions",
-        lambda facts: facts.set_aside,
+        "a row of it in the report cannot be used; see the exceptions",
+        lambda facts: facts.set_aside | (facts.lines_aside & facts.lines_differ),
     ),
     Cause(
         "NOT_IN_THEIRS",
@@ -250,32 +315,33 @@ CAUSES = (
     Cause(
         "BOTH_MODELS",
         "margins differ at both clearing houses, and not as other positions would make them",
-        lambda facts: facts.breaks(*V_FICC) & facts.breaks(*V_CME),
+        _both_models,
     ),
     Cause(
         "FICC_MODEL",
         "margins differ at FICC alone: another level or model there",
-        lambda facts: facts.breaks(*V_FICC),
+        lambda facts: _models(facts) & ~facts.breaks(*V_CME),
     ),
     Cause(
         "CME_MODEL",
         "margins differ at CME alone: another level or model there",
-        lambda facts: facts.breaks(*V_CME),
+        lambda facts: _models(facts) & ~facts.breaks(*V_FICC),
     ),
-    Cause("CAP", "the margins agree, and a rate is above the other side's cap", _cap),
+    Cause("CAP", "no margin reported differs, and a rate is above the other side's cap", _cap),
     Cause(
         "MINIMUM",
-        "the margins agree, and one side takes a small saving for none",
+        "no margin reported differs, and one side takes a small saving for none",
         _minimum,
     ),
     Cause(
         "NO_BENEFIT_THERE",
-        "the margins agree, and no benefit is granted there: late, suspended, or not eligible",
+        "no margin reported differs, and no benefit is granted there: late, suspended, or not "
+        "eligible",
         _no_benefit_there,
     ),
     Cause(
         "PERCENT_ROUNDING",
-        "the margins agree, and the rest is what rounding the percentage makes",
+        "no margin reported differs, and the rest is what rounding the percentage makes",
         _rounding,
     ),
     Cause(
@@ -286,12 +352,17 @@ CAUSES = (
     Cause(
         "CHARGE_OUTSIDE",
         "margins and rates agree and the requirement does not: a charge that is not reduced",
-        lambda facts: facts.breaks("requirement_ficc", "requirement_cme"),
+        _charge_outside,
     ),
     Cause(
         "OUTSIDE_PROGRAMME",
-        "all that is cross-margined agrees and the rest does not",
-        lambda facts: facts.breaks("other_ficc", "other_cme", "requirement"),
+        "nothing cross-margined that is reported differs, and the rest does",
+        _outside_programme,
+    ),
+    Cause(
+        "TOO_LITTLE_REPORTED",
+        "margins or rates that would tell why are not reported",
+        _too_little,
     ),
     Cause("UNEXPLAINED", "none of the above", lambda facts: ~facts.nothing),
 )

@@ -17,6 +17,7 @@ from crossmargin.book.schemas import POSITION_KINDS
 from crossmargin.conventions import FICC
 from crossmargin.cycles.day.plan import FUTURES, NAMES, SIDES, Slot, near
 from crossmargin.exceptions import ExceptionLog
+from crossmargin.io.layouts.reports import column_of
 from crossmargin.io.tables import Given
 
 FOLDER = "arrivals"
@@ -86,12 +87,11 @@ def identify(name: str, given: Given, ours: pa.Table, date: np.datetime64) -> Ar
         It cannot be told, the name and the content contradict each other, or it is of another day.
     """
     side, cycle, run = _of_name(name)
-    inside = {
-        plain: column for column in given.table.column_names if (plain := _plain(column)) in _INSIDE
-    }
-    told = {plain: _one(given.table[column], column) for plain, column in inside.items()}
-    if "busdate" in told and _day(told["busdate"]) != date:
-        raise SetAsideError("ARRIVAL_OTHER_DAY", f"is of {told['busdate']}, not of {date}")
+    inside = {name: column_of(given.table, name) for name in ("business_date", "cycle", "run")}
+    told = {name: _one(given.table[own], own) for name, own in inside.items() if own is not None}
+    day = told.get("business_date")
+    if day is not None and _day(day) != date:
+        raise SetAsideError("ARRIVAL_OTHER_DAY", f"is of {day}, not of {date}")
     cycle = _agreed("cycle", told.get("cycle", "").upper(), cycle)
     run = _agreed("run", _digits(told.get("run", "")), run)
     side = _agreed("side", _side(ours), side)
@@ -106,10 +106,6 @@ def identify(name: str, given: Given, ours: pa.Table, date: np.datetime64) -> Ar
     if not (run.isdecimal() and 1 <= int(run[:9]) <= MOST_RUNS):
         raise SetAsideError("ARRIVAL_UNKNOWN", f"{run[:60]!r} is not a run, from 1 to {MOST_RUNS}")
     return Arrival(name, side, Slot(NAMES.index(cycle), int(run)), given)
-
-
-_INSIDE = ("busdate", "cycle", "run")
-"""The columns of the exchange's reports that say what a file is for."""
 
 
 def _plain(name: str) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from crossmargin.cycles.day.plan import (
     day_plan,
     near,
 )
+from crossmargin.engine.executor import run_blocks
 from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.files import MAX_TOML, parse_toml, read_file
 from crossmargin.io.column_map import ColumnMap, read_column_map
@@ -169,7 +171,9 @@ class Folder:
         label = f"{POSITIONS.name} file {path}: "
         try:
             raw = read_table(path, name=POSITIONS.name)
-            given = read_source(raw, name=POSITIONS.name, column_map=column_map)
+            given = read_source(
+                raw, name=POSITIONS.name, column_map=column_map, one_of_several=True
+            )
         except InputError as error:
             raise SetAsideError("ARRIVAL_UNREADABLE", str(error).removeprefix(label)) from error
         return identify(path.name, raw, given.table, plan.date)
@@ -186,7 +190,12 @@ class Folder:
         recover(self.path / EXCEPTIONS)
 
     def write(
-        self, slot: Slot, step: str, files: Mapping[str, bytes], told: Mapping[str, Any]
+        self,
+        slot: Slot,
+        step: str,
+        files: Mapping[str, pa.Table | bytes],
+        told: Mapping[str, Any],
+        threads: int | None = None,
     ) -> dict[str, str]:
         """Write the directory of a step, whole or not at all, and return the hash of each file.
 
@@ -194,26 +203,33 @@ class Folder:
         ----------
         slot, step
             Which step.
-        files : mapping of str to bytes
-            By name.
+        files : mapping of str to pyarrow.Table or bytes
+            By name; a table becomes a CSV file.
         told : mapping
             What `step.json` says besides; plain JSON.
+        threads : int, optional
         """
         target = self.directory(slot, step)
-        hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-        text = json.dumps({**told, "files": hashes}, indent=2, allow_nan=False) + "\n"
-        contents = {**files, DESCRIPTION: text.encode()}
+        contents = [*files.items()]
+        found: dict[str, str] = {}
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with replacing(target, _foreign) as fresh:
                 fresh.mkdir()
-                for name, data in contents.items():
-                    (fresh / name).write_bytes(data)
-                    flush(fresh / name)
+
+                def write(first: int, last: int) -> None:
+                    for name, content in contents[first:last]:
+                        found[name] = _write(fresh / name, content)
+
+                # Making, hashing and writing them release the interpreter's lock.
+                run_blocks(write, range(len(contents) + 1), threads=threads, unit="files")
+                hashes = {name: found[name] for name in files}
+                text = json.dumps({**told, "files": hashes}, indent=2, allow_nan=False) + "\n"
+                described = _write(fresh / DESCRIPTION, text.encode())
                 flush(fresh)
         except OSError as error:
             raise InputError(f"{target}: cannot be written: {error}") from error
-        return {**hashes, DESCRIPTION: hashlib.sha256(contents[DESCRIPTION]).hexdigest()}
+        return {**hashes, DESCRIPTION: described}
 
     def differs(self, slot: Slot, step: str, hashes: Mapping[str, str]) -> str:
         """Return the first file of a step that is not as it was recorded; empty if all are."""
@@ -233,7 +249,7 @@ class Folder:
         given = read_table(path, name=POSITIONS.name)
         if given.hash != digest:
             raise InputError(f"{path}: is not as the ledger recorded it; put the recorded one back")
-        return given
+        return replace(given, ours=True)
 
     def write_exceptions(self, exceptions: pa.Table) -> None:
         """Write the exceptions of the day, or remove those of before if there are none."""
@@ -248,6 +264,14 @@ class Folder:
                 flush(fresh)
         except OSError as error:
             raise InputError(f"{target}: cannot be written: {error}") from error
+
+
+def _write(path: Path, content: pa.Table | bytes) -> str:
+    """Write a file to the disk, and return its hash."""
+    data = csv_bytes(content) if isinstance(content, pa.Table) else content
+    path.write_bytes(data)
+    flush(path)
+    return hashlib.sha256(data).hexdigest()
 
 
 def _foreign(folder: Path) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossmargin import columns
 from crossmargin.calculation.result import RunResult
 from crossmargin.conventions import CME, FICC
 from crossmargin.cycles.calls import calls
@@ -444,7 +445,7 @@ class _Player:
             "fallback": rule,
             "version": __version__,
         }
-        outputs = self._folder.write(slot, step, made.files, told)
+        outputs = self._folder.write(slot, step, made.files, told, self._threads)
         self._ledger.record(
             Step(
                 day=self._plan.date,
@@ -562,11 +563,11 @@ class _Player:
         cycle, run, step, now = zip(*rows, strict=True) if rows else ((), (), (), ())
         return pa.table(
             {
-                "cycle": pa.array(cycle, pa.string()),
-                "run": pa.array(run, pa.int64()),
-                "step": pa.array(step, pa.string()),
-                "now": pa.array(now, pa.bool_()),
-                "made": pa.array(said, pa.string()),
+                "cycle": columns.cells(cycle, pa.string()),
+                "run": columns.cells(run, pa.int64()),
+                "step": columns.cells(step, pa.string()),
+                "now": columns.cells(now, pa.bool_()),
+                "made": columns.cells(said, pa.string()),
             }
         )
 

@@ -16,7 +16,6 @@ from crossmargin.calculation.result import RunResult
 from crossmargin.cycles.calls import Calls
 from crossmargin.cycles.files import cusip_report, position_report, savings_report
 from crossmargin.exceptions import CODES
-from crossmargin.io.results import csv_bytes
 from crossmargin.optimise.allocation import Allocation
 from crossmargin.optimise.transfers import bookings, fixml, positions_csv
 from crossmargin.results.table import MONEY
@@ -32,8 +31,8 @@ class Made:
 
     Attributes
     ----------
-    files : dict of str to bytes
-        By name.
+    files : dict of str to pyarrow.Table or bytes
+        By name; a table becomes a CSV file as `io.results.csv_bytes` has it.
     tables : dict of str to pyarrow.Table
         What the ledger keeps of it.
     said : str
@@ -42,7 +41,7 @@ class Made:
         Rows that could not be used.
     """
 
-    files: Mapping[str, bytes]
+    files: Mapping[str, pa.Table | bytes]
     said: str
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
     rejected: int = 0
@@ -64,9 +63,9 @@ def positions(run: RunResult, number: int) -> Made:
         said += f"; {_counted(rejected, 'row')} rejected"
     return Made(
         {
-            "XMFICCCUSIP.csv": csv_bytes(cusips),
-            "XMFICCPOSN.csv": csv_bytes(equivalents),
-            "exceptions.csv": csv_bytes(_unstamped(run.exceptions.to_arrow())),
+            "XMFICCCUSIP.csv": cusips,
+            "XMFICCPOSN.csv": equivalents,
+            "exceptions.csv": _unstamped(run.exceptions.to_arrow()),
         },
         said,
         rejected=rejected,
@@ -84,9 +83,9 @@ def allocation(found: Allocation) -> Made:
     saved = pc.sum(accounts["unused_saving"]).as_py() or 0
     return Made(
         {
-            "accounts.csv": csv_bytes(accounts),
-            "lines.csv": csv_bytes(found.lines.to_arrow()),
-            "transfers.csv": csv_bytes(transfers),
+            "accounts.csv": accounts,
+            "lines.csv": found.lines.to_arrow(),
+            "transfers.csv": transfers,
             "options.json": (json.dumps(found.manifest["options"], indent=2) + "\n").encode(),
         },
         f"{_counted(len(transfers), 'transfer')}, saving {saved:,.0f} USD",
@@ -114,7 +113,7 @@ def booked(found: Allocation, prices: Mapping[str, float]) -> Made:
     rows = bookings(transfers, found.manifest)
     return Made(
         {
-            "transfers.csv": csv_bytes(rows),
+            "transfers.csv": rows,
             "transfers.xml": fixml(transfers, found.manifest, prices),
             BOOKED: positions_csv(transfers),
             MOVED: _plain_csv(moved.select(["account", "instrument", "crossed", "crossed_after"])),
@@ -139,14 +138,14 @@ def savings(run: RunResult, number: int, before: pa.Table | None, good: pa.Table
         What each account pays by every rule, if a clearing house is late.
     """
     accounts = run.accounts.to_arrow()
-    files = {
-        "XMFICCMARGINSAVINGS.csv": csv_bytes(savings_report(run, number)),
-        "accounts.csv": csv_bytes(_unstamped(accounts)),
+    files: dict[str, pa.Table | bytes] = {
+        "XMFICCMARGINSAVINGS.csv": savings_report(run, number),
+        "accounts.csv": _unstamped(accounts),
     }
     if good is not None:
-        files["fallbacks.csv"] = csv_bytes(good)
+        files["fallbacks.csv"] = good
     if before is not None:
-        files["adjustments.csv"] = csv_bytes(adjustments(before, accounts, SAVINGS_ADJUSTED))
+        files["adjustments.csv"] = adjustments(before, accounts, SAVINGS_ADJUSTED)
     total = [pc.sum(accounts[name]).as_py() or 0 for name in ("requirement", "saving")]
     said = f"requirement {total[0]:,.0f} USD, saving {total[1]:,.0f} USD"
     return Made(files, said, {"savings": _unstamped(accounts)})
@@ -162,13 +161,13 @@ def calls(called: Calls, before: pa.Table | None) -> Made:
         The calls of the cycle that this one adjusts.
     """
     accounts = _unstamped(called.accounts.to_arrow())
-    files = {
-        "calls.csv": csv_bytes(accounts),
-        "customers.csv": csv_bytes(_unstamped(called.customers.to_arrow())),
-        "exceptions.csv": csv_bytes(_unstamped(called.exceptions.to_arrow())),
+    files: dict[str, pa.Table | bytes] = {
+        "calls.csv": accounts,
+        "customers.csv": _unstamped(called.customers.to_arrow()),
+        "exceptions.csv": _unstamped(called.exceptions.to_arrow()),
     }
     if before is not None:
-        files["adjustments.csv"] = csv_bytes(adjustments(before, accounts, CALLS_ADJUSTED))
+        files["adjustments.csv"] = adjustments(before, accounts, CALLS_ADJUSTED)
     called_usd = accounts["call"].drop_null()
     some = int(np.count_nonzero(columns.numbers(called_usd.cast(pa.float64())) > 0.0))
     said = f"{_counted(some, 'call')} of {pc.sum(called_usd).as_py() or 0:,.0f} USD"
@@ -230,6 +229,9 @@ def not_booked(moved: Mapping[str, pa.Table], run: RunResult, arrived: str) -> p
     pyarrow.Table
         account, instrument, message.
     """
+    names = ("account", "instrument", "message")
+    if not any(map(len, moved.values())):
+        return pa.table({name: columns.text_column([]) for name in names})
     held = run.positions.to_arrow()
     held = held.filter(pc.equal(held["segment"], columns.scalar("CME cross-margined")))
     now = dict(
@@ -258,8 +260,7 @@ def not_booked(moved: Mapping[str, pa.Table], run: RunResult, arrived: str) -> p
                     f"{new:,} contracts of {instrument}; {arrived} has {there:,}{why}",
                 }
             )
-    names = ("account", "instrument", "message")
-    return pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in names})
+    return pa.table({name: columns.text_column([row[name] for row in rows]) for name in names})
 
 
 def _unstamped(table: pa.Table) -> pa.Table:

@@ -85,11 +85,19 @@ def _is_xm_cusip(table: pa.Table) -> bool:
 
 
 def _refuse_equivalents(table: pa.Table) -> None:
-    """Refuse the report of the same Treasury positions as futures-equivalents."""
-    named = [column_of(table, n) for n in ("business_date", "cycle", "run", "product", "month")]
-    if None not in named and column_of(table, "position") is not None:
+    """Refuse the report of the same Treasury positions as futures-equivalents.
+
+    In doubt too: futures that are none would be margined, and offset the positions that they are.
+    """
+
+    def has(*names: str) -> bool:
+        return all(column_of(table, name) is not None for name in names)
+
+    of_contracts = has("product", "month", "position")
+    if of_contracts and (has("cusip") or has("business_date", "cycle")):
         raise InputError(
-            "positions: this is the exchange's report of Treasury positions as "
-            "futures-equivalents (XMFICCPOSN); its rows are no futures. Give the report by CUSIP "
-            "(XMFICCCUSIP), whose positions are the same"
+            "positions: these are the columns of the exchange's report of Treasury positions as "
+            "futures-equivalents (XMFICCPOSN), whose rows are no futures. Give the report by CUSIP "
+            "(XMFICCCUSIP), whose positions are the same; if these are futures, name the columns "
+            "in a columns file, with a constant `kind`"
         )

@@ -10,6 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
+from crossmargin.book.programme import (
+    CONTRACT_HEADERS,
+    CUSIP_HEADERS,
+    HEAD_HEADERS,
+    POSITION_HEADERS,
+)
 from crossmargin.exceptions import InputError
 from crossmargin.io.cells import read_cells
 from crossmargin.io.dates import slash_order
@@ -20,16 +26,15 @@ NAMES: dict[str, tuple[str, ...]] = {
     "account": (
         *("account", "acctid", "accountid", "accountcode", "accountnumber", "accountno", "acct"),
         *("accountname", "custacct", "customeraccount", "custaccount", "clientid"),
-        *("subaccountcode", "subaccount", "subaccountid", "subacct"),
+        *("xmaccount", "subaccountcode", "subaccount", "subaccountid", "subacct"),
     ),
-    "cusip": ("cusip", "cusipid", "cusipnumber", "securityid"),
-    "position": ("position", "positionpar", "paramount", "par", "facevalue", "face"),
     "xm": ("xm", "xmflag", "xmind", "crossmargin", "crossmargined", "crossmarginflag"),
-    "business_date": ("busdate", "businessdate", "businessdt"),
-    "cycle": ("cycle", "cyclecode"),
-    "run": ("run", "runnumber"),
-    "product": ("product", "productcode"),
-    "month": ("contractmonth", "month", "contractperiod"),
+    "business_date": HEAD_HEADERS["day"],
+    "cycle": HEAD_HEADERS["cycle"],
+    "run": HEAD_HEADERS["run"],
+    **CUSIP_HEADERS,
+    **POSITION_HEADERS,
+    **CONTRACT_HEADERS,
 }
 """Spellings of each column in plain letters; of several that a file has, the first is read."""
 

@@ -90,7 +90,8 @@ CALLED = (
     amount(
         "withdrawable",
         "What may be paid out: it leaves `collected` in all, and at FICC and CME what each "
-        "requires. Zero where anything falls short now.",
+        "requires. Zero where anything falls short now. Of this account alone: where another "
+        "account of the customer is short, separate treatment (17 CFR 1.44) must allow it.",
         "an excess is null, or rows are rejected",
     ),
     amount(
@@ -143,6 +144,11 @@ CUSTOMERS = Schema(
         FIRM,
         Column("accounts", WHOLE, "Its accounts."),
         Column("accounts_unknown", WHOLE, "Of these, those whose `call` is null."),
+        Column(
+            "accounts_incomplete",
+            WHOLE,
+            "Of these, those with rejected rows of positions: they require at least so much.",
+        ),
         *_SUMMED,
     ),
 )
@@ -200,6 +206,12 @@ PROGRAMME_OFF_TOTAL = Schema(
             WHOLE,
             "Accounts that are not in the sums: a gap, or with deposits what is left of it, is "
             "null.",
+        ),
+        Column(
+            "accounts_incomplete",
+            WHOLE,
+            "Accounts in the sums with rejected rows of positions: at least so much is required of "
+            "them, and they have no benefit to lose until the rows are corrected.",
         ),
         *(
             replace(
