@@ -1,4 +1,4 @@
-"""Names that the whole package uses: clearing houses, segments, margin portfolios, components."""
+"""Names that the whole package uses: clearing houses, cycles, segments, portfolios, components."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ FICC, CME = "FICC", "CME"
 """The central counterparties (ccp) of the programme."""
 CLEARS = {FICC: ("cash", "repo", "reverse"), CME: ("future",)}
 """Kinds of positions that they clear."""
+CYCLES = ITD, CUR, EOD, EODXM = ("ITD", "CUR", "EOD", "EODXM")
+"""The margin cycles, in the order of a day."""
 
 FICC_XM, CME_XM, FICC_OTHER, CME_OTHER = range(4)
 SEGMENTS = ("FICC cross-margined", "CME cross-margined", "FICC other", "CME other")

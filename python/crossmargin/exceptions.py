@@ -82,6 +82,9 @@ CODES: dict[str, Code] = {
         "rejected", "a file of other content has arrived for the same run of a cycle"
     ),
     "ARRIVAL_OLD": Code("rejected", "a file arrived for a cycle before one that was played"),
+    "CYCLE_MISSED": Code(
+        "rejected", "a file is for a cycle that lacked another when a later cycle was played"
+    ),
     "SECURITY_INELIGIBLE": Code("reassigned", "the security may not be cross-margined"),
     "CONTRACT_INELIGIBLE": Code("reassigned", "the contract may not be cross-margined"),
     "FIRM_NOT_COMMON_MEMBER": Code("reassigned", "the firm is not a member of both FICC and CME"),
@@ -135,6 +138,12 @@ CODES: dict[str, Code] = {
     "INPUT_REPEATED": Code("note", "two inputs are the same file or table"),
     "ABOVE_OUTSTANDING": Code("note", "more than the amount outstanding or the open interest"),
     "ARRIVAL_REPEATED": Code("note", "a file has arrived that has the content of another one"),
+    "CYCLE_NOT_PLAYED": Code(
+        "note", "nothing arrived for a cycle that books transfers before a later one was played"
+    ),
+    "ARRIVAL_NOT_PLAYED": Code(
+        "note", "a file is a report of the exchange that a day is not played from"
+    ),
     "TRANSFER_NOT_BOOKED": Code(
         "note", "the futures of a later cycle do not have a transfer that was booked"
     ),

@@ -16,6 +16,7 @@ from crossmargin.agreement.collection import (
     Collection,
     Standing,
     Terms,
+    at_most,
     collect,
     stand,
     uncovered,
@@ -193,6 +194,14 @@ def test_what_is_not_known_stays_unknown(lacking: Any, unknown: set[str]) -> Non
     found = standing(*lacking)
     free = {"withdrawable", "withdrawable_ficc", "withdrawable_cme"}
     assert {name for name, value in found.items() if value is None} == unknown | free
+
+
+def test_taken_as_one_a_shortfall_of_one_account_is_met_by_the_others() -> None:
+    # Free in some accounts, and what is left of it after a shortfall of others.
+    free, excess = amount(50.0, 50.0, 50.0, 0.0, None, 50.0), amount(50.0, 20.0, -5.0, 9.0, 1, None)
+    found = at_most(free, excess)
+    assert found.cents[:4].tolist() == [5000, 2000, 0, 0]
+    assert found.known.tolist() == [True] * 4 + [False] * 2
 
 
 def test_deposits_beyond_a_requirement_meet_its_rise() -> None:

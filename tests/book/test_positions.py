@@ -143,7 +143,7 @@ def test_yesterday_is_settled_in_every_cycle(read: Any) -> None:
 
 
 def test_unknown_cycle_is_refused(read: Any) -> None:
-    with pytest.raises(InputError, match="'eod' is not one of ITD, EOD, EODXM, CUR"):
+    with pytest.raises(InputError, match="'eod' is not one of ITD, CUR, EOD, EODXM"):
         read(CASH, cycle="eod")
 
 

@@ -36,7 +36,9 @@ def test_a_folder_that_cannot_be_played(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["day", str(tmp_path / "none")]) == 2
     assert "is no directory; give the folder of a day" in capsys.readouterr().err
     assert main(["day", str(tmp_path)]) == 2
-    assert "day.toml: no such file" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "day.toml: no such file; write one with a line such as date = 2026-06-10" in said
+    assert "`crossmargin sample --out DIR --day`" in said
     (tmp_path / "day.toml").write_text("date = 2026-06-10\nlat = 3")
     assert main(["day", str(tmp_path), "--late", "LCH"]) == 2
     assert "'LCH' is neither FICC nor CME" in capsys.readouterr().err

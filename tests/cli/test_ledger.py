@@ -43,7 +43,7 @@ def ledger(tmp_path: Path) -> Path:
             ("2026-11-30", "EOD", 100),
             ("2026-11-30", "EODXM", None),
         ):
-            inputs = {f"ficc-{cycle}-1.csv": "ab" * 32}
+            inputs = {f"ficc-{cycle}-1.csv": "ab" * 32, "accounts": "cd" * 32}
             step = Step(
                 day=day,
                 cycle=cycle,
@@ -73,10 +73,14 @@ def test_the_last_day_is_shown_with_its_policy_and_inputs(
     assert "2026-11-27" not in said
     for word in ("2026-11-30", "EODXM", "the policy", "0123456789ab", "ab" * 32, "FICC"):
         assert word in said
-    # The sum leaves out what is unknown, and says so.
+    # A call that is unknown is in no sum, and counted; what is collected is known all the same.
     (eodxm,) = (line for line in said.splitlines() if line.split()[-1:] == ["1"])
     assert "2,500,000.03" in eodxm
-    assert "0.13" in eodxm
+    assert "0.18" in eodxm
+    # An input that records share is shown once.
+    (shared,) = (line for line in said.splitlines() if "cd" * 32 in line)
+    assert shared.split()[:3] == ["2026-11-30", "all", "accounts"]
+    assert said.count("ab" * 32) == 2
 
 
 def test_the_calls_of_an_account_are_shown_for_all_days(

@@ -25,7 +25,7 @@ from crossmargin.policies import CustomerRules, HouseModelRules
 from crossmargin.results.schemas.calls import CALLED
 
 Row = dict[str, Any]
-SUMMED = [c.name for c in CALLED if not c.name.startswith(("excess", "house_margin"))]
+SUMMED = [c.name for c in CALLED if not c.name.startswith(("excess_", "house_margin"))]
 ACCOUNTS = 60
 
 
@@ -391,6 +391,9 @@ def test_customers_are_sums_of_their_accounts(run: xm.RunResult, book: dict[str,
         for name in SUMMED:
             values = [one[name] for one in own]
             assert row[name] == (None if None in values else sum(values)), name
+        known = None not in (row["customer"], row["excess"], row["withdrawable"])
+        as_one = min(row["withdrawable"], max(0, row["excess"])) if known else None
+        assert row["withdrawable_as_one"] == as_one
 
 
 def test_calls_are_written_whole_and_replace_their_like_only(

@@ -540,8 +540,8 @@ def test_a_second_writer_is_refused_by_the_name_of_the_first(path: Path) -> None
         assert first.stdout is not None
         assert first.stdout.readline() == "holds\n"
         said = refused(path, write=True)
-        assert f"is written by process {first.pid} on " in said
-        assert ", since 20" in said
+        assert f"is in use by process {first.pid} on " in said
+        assert " since 20" in said
         # Readers are not kept out between records.
         assert len(Ledger(path).steps()) == 0
         first.kill()
@@ -556,7 +556,7 @@ def test_a_second_writer_is_refused_by_the_name_of_the_first(path: Path) -> None
 def test_a_second_writer_in_the_same_process_is_refused(ledger: Ledger, path: Path) -> None:
     link = path.with_name("link")
     link.symlink_to(path)
-    with pytest.raises(InputError, match=f"is written by process {os.getpid()} "):
+    with pytest.raises(InputError, match=f"is in use by process {os.getpid()} "):
         Ledger(link, write=True)
     ledger.close()
     with Ledger(link, write=True) as second:

@@ -1,7 +1,9 @@
 """What a firm collects for each account, and how what is on deposit stands against it.
 
 All amounts are whole cents, and each rule is a function of columns of accounts. Nothing is ever
-taken from one account for another: separate accounts of one customer are apart (17 CFR 1.44).
+taken from one account for another: the accounts of a customer are apart. That is separate account
+treatment, which a firm elects and may do only under conditions (17 CFR 1.44); without it `at_most`
+is what a customer may be paid.
 """
 
 from __future__ import annotations
@@ -206,6 +208,23 @@ def stand(
         Amount(free - at_ficc, known),
         Amount(free, known),
     )
+
+
+def at_most(withdrawable: Amount, excess: Amount) -> Amount:
+    """Return what customers may be paid if the accounts of each are taken as one.
+
+    Parameters
+    ----------
+    withdrawable, excess : Amount
+        The sums over the accounts of each customer. An excess is negative for a shortfall.
+
+    Returns
+    -------
+    Amount
+        The shortfall of one account is first met by the excess of the others.
+    """
+    free = np.minimum(withdrawable.cents, np.maximum(excess.cents, 0))
+    return Amount(free, withdrawable.known & excess.known)
 
 
 def _beyond(amount: Amount, needed: Amount) -> Amount:

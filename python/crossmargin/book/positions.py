@@ -27,7 +27,7 @@ from crossmargin.book.trades import (
     REVERSE,
     Trades,
 )
-from crossmargin.conventions import CLEARS
+from crossmargin.conventions import CLEARS, CYCLES
 from crossmargin.exceptions import ExceptionLog, InputError
 from crossmargin.instruments.contracts import Contract
 from crossmargin.instruments.identifiers import resolved_message
@@ -37,7 +37,6 @@ from crossmargin.market.rates import DECIMAL_UNDER, far_below
 
 HANDFUL = 5
 """Most repo rates that may look like decimals before the whole file is refused."""
-CYCLES = ("ITD", "EOD", "EODXM", "CUR")
 
 
 def read_trades(

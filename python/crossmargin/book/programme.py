@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from crossmargin.book.positions import CYCLES
 from crossmargin.book.schemas import Column, Schema
+from crossmargin.conventions import CYCLES
 
 _ACCOUNT = Column("account", required=True, meaning="An account of the run.")
 _RATE = Column(

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from crossmargin.cli.output import output, print_line
+from crossmargin.conventions import CYCLES
 from crossmargin.cycles.ledger import Ledger
-from crossmargin.cycles.step import CYCLES
 from crossmargin.exceptions import InputError
 from crossmargin.io.results import write_table
 from crossmargin.report.ledger import print_ledger

@@ -134,7 +134,7 @@ DepositsFile = Annotated[
         "without a row has nothing on deposit."
     ),
 ]
-Cycle = Annotated[str, typer.Option(help="Margin cycle of the day: ITD, EOD, EODXM or CUR.")]
+Cycle = Annotated[str, typer.Option(help="Margin cycle of the day: ITD, CUR, EOD or EODXM.")]
 ColumnsFile = Annotated[
     Path | None,
     typer.Option(

@@ -18,6 +18,7 @@ from crossmargin.agreement.collection import (
     TERMS,
     Collection,
     Terms,
+    at_most,
     collect,
     stand,
 )
@@ -62,7 +63,7 @@ class Calls:
     accounts : Table
         A row per account; the columns are those of `crossmargin.results.schemas.calls.CALLS`.
     customers : Table
-        A row per customer, its accounts summed.
+        A row per customer, its accounts summed, and what it may be paid if they are taken as one.
     exceptions : Table
         Rows of the deposits that were set aside, and notes.
     manifest : dict
@@ -145,9 +146,10 @@ def calls(
     -----
     Collected is the largest of R, multiplier * R, floor, minimum and the house model's margin; R is
     what the clearing houses require at the account's own firm, with the addition of a heightened
-    risk profile. Separate accounts of one customer are apart: no account's excess covers
-    another's call (17 CFR 1.44). What is not known is null: an account with a rejected row of
-    deposits has no call.
+    risk profile. Accounts of one customer are apart: no account's excess covers another's call.
+    That is separate account treatment, which a firm elects (17 CFR 1.44). For one that has not,
+    `customers` has what a customer may be paid if its accounts are taken as one. What is not known
+    is null: an account with a rejected row of deposits has no call.
 
     Examples
     --------
@@ -352,11 +354,14 @@ def _customer_table(stages: Stages, parts: Mapping[str, Amount]) -> pa.Table:
     place = np.argsort(order)[group.ravel()]
     size = first.size
     rows = columns.column(first[order])
-    summed = {}
-    for column in CUSTOMERS.columns:
-        if column.name in parts:
-            part = parts[column.name]
-            summed[column.name] = money(*_summed(part, place, size, column.name))
+    summed = {
+        column.name: _summed(parts[column.name], place, size, column.name)
+        for column in CUSTOMERS.columns
+        if column.name in parts
+    }
+    # Accounts without a customer are not those of one.
+    named = columns.is_known(columns.plain(accounts["customer"]).take(rows))
+    as_one = at_most(summed["withdrawable"], summed["excess"])
     return CUSTOMERS.table(
         {
             **{name: columns.plain(accounts[name]).take(rows) for name in keys},
@@ -367,13 +372,14 @@ def _customer_table(stages: Stages, parts: Mapping[str, Amount]) -> pa.Table:
             "accounts_incomplete": columns.column(
                 np.bincount(place[~stages.clients.complete], minlength=size)
             ),
-            **summed,
+            **{name: money(part.cents, part.known) for name, part in summed.items()},
+            "withdrawable_as_one": money(as_one.cents, as_one.known & named),
         }
     )
 
 
-def _summed(part: Amount, place: Integer, size: int, name: str) -> tuple[Integer, Mask]:
-    """Return the sums of an amount by customer, and which of them are known."""
+def _summed(part: Amount, place: Integer, size: int, name: str) -> Amount:
+    """Return the sums of an amount by customer, known where all parts are."""
     value = np.where(part.known, part.cents, 0)
     if float(np.abs(value).sum(dtype=np.float64)) >= 2.0**62:
         raise InputError(f"the sum of `{name}` is too large for whole cents; check floors")
@@ -381,4 +387,4 @@ def _summed(part: Amount, place: Integer, size: int, name: str) -> tuple[Integer
     np.add.at(total, place, value)
     known = np.ones(size, bool)
     known[place[~part.known]] = False
-    return total, known
+    return Amount(total, known)

@@ -27,8 +27,7 @@ from crossmargin.calculation.offset_rates import (
     with_given_rates,
 )
 from crossmargin.calculation.result import RunResult, Stages, stages_of
-from crossmargin.conventions import CME, FICC
-from crossmargin.cycles.step import CYCLES
+from crossmargin.conventions import CME, CYCLES, FICC
 from crossmargin.exceptions import InputError
 from crossmargin.io.parse import ROW
 from crossmargin.io.tables import Source

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossmargin import columns
+from crossmargin.conventions import CYCLES, EOD, EODXM
 from crossmargin.cycles.ledger_file import CENTS, STEPS, LedgerFile, to_arrow
-from crossmargin.cycles.step import CYCLES, Step, as_day, as_json, hash_of
+from crossmargin.cycles.step import Step, as_day, as_json, hash_of
 from crossmargin.exceptions import InputError
 from crossmargin.io.hashes import table_hash
 from crossmargin.results.schema import NUMBER, Schema
@@ -202,6 +203,32 @@ class Ledger:
         """
         return self._rows("bookings", LEDGER_BOOKINGS, day, cycle, account=account)
 
+    def recorded(self, name: str, *, day: Any, cycle: str, run: int) -> pa.Table:
+        """Return a table as a run of a cycle recorded it.
+
+        Parameters
+        ----------
+        name : str
+            `calls`, `savings`, `transfers` or `bookings`.
+        day : date_like
+        cycle : str
+        run : int
+
+        Raises
+        ------
+        InputError
+            It is not recorded, or not as it was recorded.
+        """
+        with self._file.reading() as connection:
+            for row in _chosen(self._steps_of(connection), day, cycle):
+                said = json.loads(row["tables"]).get(name)
+                if row["run"] == run and said is not None:
+                    table = _checked_table(connection, name, row["record"], said, self.path)
+                    kinds = KEPT[name].columns
+                    cells = {c.name: _as_type(table[c.name], c.type) for c in kinds}
+                    return KEPT[name].table(cells)
+        raise InputError(f"{self.path}: has no {name} of {as_day(day)} {cycle} run {run}")
+
     def adjustments(
         self, *, day: Any = None, account: Names = None, customer: Names = None
     ) -> Table:
@@ -214,7 +241,7 @@ class Ledger:
         """
         with self._file.reading() as connection:
             steps = [
-                row for row in _chosen(self._steps_of(connection), day, "EODXM") if row["adjusts"]
+                row for row in _chosen(self._steps_of(connection), day, EODXM) if row["adjusts"]
             ]
             table = _differences(connection, [row["record"] for row in steps], account, customer)
         return _with_steps(ADJUSTMENTS, table, steps)
@@ -408,12 +435,12 @@ def record_hash(row: Mapping[str, Any]) -> str:
 
 def _adjusted(step: Step, before: Sequence[Mapping[str, Any]]) -> int | None:
     """Return the record of the day's last run of EOD, if the step is one of EODXM."""
-    if step.cycle != "EODXM":
+    if step.cycle != EODXM:
         return None
     made = [
         (row["run"], row["record"])
         for row in before
-        if (row["day"], row["cycle"]) == (step.day, "EOD") and "calls" in json.loads(row["tables"])
+        if (row["day"], row["cycle"]) == (step.day, EOD) and "calls" in json.loads(row["tables"])
     ]
     return max(made)[1] if made else None
 
@@ -566,12 +593,20 @@ def _verify_table(
     strange = [record for record, _ in counted if not described.get(record)]
     if strange:
         raise InputError(f"{path}: {name} has rows that no record knows")
-    query = f"SELECT * EXCLUDE (record) FROM {name} WHERE record = ? ORDER BY rowid"
     for record, said in described.items():
         if said is not None:
-            table = to_arrow(connection, query, [record])
-            if said != {"hash": table_hash(table), "rows": len(table)}:
-                raise InputError(f"{path}: {name} of record {record} are not as recorded")
+            _checked_table(connection, name, record, said, path)
+
+
+def _checked_table(
+    connection: Any, name: str, record: int, said: Mapping[str, Any], path: Path
+) -> pa.Table:
+    """Return a kept table of a record; refuse one that is not as the record says."""
+    query = f"SELECT * EXCLUDE (record) FROM {name} WHERE record = ? ORDER BY rowid"
+    table = to_arrow(connection, query, [record])
+    if said != {"hash": table_hash(table), "rows": len(table)}:
+        raise InputError(f"{path}: {name} of record {record} are not as recorded")
+    return table
 
 
 def _insert(connection: Any, name: str, table: pa.Table) -> None:

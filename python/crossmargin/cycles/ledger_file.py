@@ -8,13 +8,9 @@ meet; whoever does waits. A writer holds ``PATH.lock`` for as long as it lives.
 from __future__ import annotations
 
 import contextlib
-import datetime
-import fcntl
 import hashlib
-import json
 import os
 import re
-import socket
 import stat
 import threading
 import time
@@ -25,6 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from crossmargin.cycles.lock import claim, release
 from crossmargin.exceptions import InputError
 from crossmargin.io.replace import recover, replacing
 from crossmargin.results.schema import DATE, FLAG, NUMBER, TEXT, WHOLE
@@ -122,7 +119,7 @@ class LedgerFile:
     def close(self) -> None:
         """Let others write."""
         if self._lock is not None:
-            os.close(self._lock)
+            release(self._lock)
             self._lock = None
 
     @contextlib.contextmanager
@@ -245,33 +242,13 @@ def _duckdb() -> Any:
 
 
 def _claim(path: Path) -> int:
-    """Return the handle of the lock that keeps other writers out; it dies with the process."""
+    """Return the handle of the lock that keeps other writers out."""
     place = path.with_name(f"{path.name}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         raise InputError(f"{place}: cannot be written: {error}") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(handle, 1000).decode(errors="replace")
-        os.close(handle)
-        raise InputError(f"{path}: is written by {_holder(holder)}; wait for its end") from None
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    told = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now})
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, told.encode(), 0)
-    return handle
-
-
-def _holder(told: str) -> str:
-    """Return who holds a lock, as its file says."""
-    try:
-        who = json.loads(told)
-        return f"process {who['pid']} on {who['host']}, since {who['since']}"
-    except (ValueError, TypeError, KeyError):
-        return "another process"
+    return claim(place, str(path))
 
 
 def _check(path: Path) -> None:

@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from crossmargin.conventions import CYCLES
 from crossmargin.instruments.schedule import as_dates
 from crossmargin.version import __version__
-
-CYCLES = ("ITD", "CUR", "EOD", "EODXM")
-"""The cycles in the order of a day."""
 
 
 @dataclass(frozen=True)

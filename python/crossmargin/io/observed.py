@@ -118,12 +118,17 @@ def _plain(header: str) -> str:
     return re.sub(r"[^a-z0-9]", "", header.lower().replace("%", "pct"))
 
 
-def _recognised(table: pa.Table, name: str) -> Report:
-    """Return which report a table is, by its header."""
+def report_of(table: pa.Table) -> Report | None:
+    """Return which report a table is, by its header; None if it is none of them."""
     there = {_plain(header) for header in table.column_names}
-    for report in REPORTS:
-        if all(mark & there for mark in report.marks):
-            return report
+    return next((one for one in REPORTS if all(mark & there for mark in one.marks)), None)
+
+
+def _recognised(table: pa.Table, name: str) -> Report:
+    """Return which report a table is; InputError if it is none."""
+    report = report_of(table)
+    if report is not None:
+        return report
     has = ", ".join(f"`{header[:60]}`" for header in table.column_names[:12])
     known = ", ".join(report.name for report in REPORTS)
     raise InputError(f"{name}: is none of {known}; the file has {has}")

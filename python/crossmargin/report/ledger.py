@@ -29,7 +29,7 @@ _STEPS = (
     "policy_hash",
     "inputs_hash",
 )
-_OF_CALLS = ("record", "day", "cycle", "run", "accounts", "collected", "call", "unknown")
+_OF_CALLS = ("record", "day", "cycle", "run", "accounts", "collected", "call", "calls_unknown")
 _CALLS = (
     *("record", "day", "cycle", "run", "account", "customer", "collected", "deposits", "call"),
     *("call_change", "policy_hash", "inputs_hash"),
@@ -68,15 +68,43 @@ def print_ledger(steps: Table, calls: Table, console: Console, *, rows: bool) ->
         if len(calls) > MOST:
             console.print(Text(f"{len(calls) - MOST:,} more rows: write them with --out"))
     else:
-        print_rows("Calls by record, USD", _sums(calls), _OF_CALLS, console, cell=_cell, most=MOST)
-    inputs = {
-        (row["inputs_hash"], name): {"inputs_hash": row["inputs_hash"], "input": name, "hash": sha}
-        for row in recorded
-        for name, sha in json.loads(row["inputs"]).items()
-    }
-    names = ("inputs_hash", "input", "hash")
-    heads = {"hash": "SHA-256"}
-    print_rows("Inputs", inputs.values(), names, console, cell=_cell, heads=heads, most=MOST)
+        sums = list(_sums(calls))
+        names = _OF_CALLS
+        if any(row["collected_unknown"] for row in sums):
+            names = (*_OF_CALLS, "collected_unknown")
+        print_rows("Calls by record, USD", sums, names, console, cell=_cell, most=MOST)
+    names, heads = ("day", "records", "input", "hash"), {"hash": "SHA-256"}
+    print_rows("Inputs", _inputs(recorded), names, console, cell=_cell, heads=heads, most=MOST)
+
+
+def _inputs(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the inputs of each day, each once, with the records that have it."""
+    days: dict[Any, list[int]] = {}
+    found: dict[tuple[Any, str, str], list[int]] = {}
+    for row in recorded:
+        days.setdefault(row["day"], []).append(row["record"])
+        for name, sha in json.loads(row["inputs"]).items():
+            found.setdefault((row["day"], name, sha), []).append(row["record"])
+    return [
+        {
+            "day": day,
+            "records": "all" if records == days[day] else _ranges(records),
+            "input": name,
+            "hash": sha,
+        }
+        for (day, name, sha), records in found.items()
+    ]
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Return whole numbers in few words: 1-3, 5."""
+    ends: list[list[int]] = []
+    for number in sorted(numbers):
+        if ends and number == ends[-1][1] + 1:
+            ends[-1][1] = number
+        else:
+            ends.append([number, number])
+    return ", ".join(f"{one}" if one == last else f"{one}-{last}" for one, last in ends)
 
 
 def _sums(calls: Table) -> Iterator[Mapping[str, Any]]:
@@ -88,13 +116,13 @@ def _sums(calls: Table) -> Iterator[Mapping[str, Any]]:
         # Rows of a record lie together.
         size = int((record[first:] != record[first]).argmax()) or len(table) - first
         part = table.slice(first, size)
-        known = part.filter(part["call"].is_valid())
         yield {
             **{name: part[name][0].as_py() for name in ("record", "day", "cycle", "run")},
             "accounts": len(part),
-            "collected": pc.sum(known["collected"]).as_py(),
-            "call": pc.sum(known["call"]).as_py(),
-            "unknown": len(part) - len(known),
+            "collected": pc.sum(part["collected"]).as_py(),
+            "call": pc.sum(part["call"]).as_py(),
+            "calls_unknown": part["call"].null_count,
+            "collected_unknown": part["collected"].null_count,
         }
         first += size
 
@@ -106,6 +134,6 @@ def _cell(name: str, value: Any) -> str:
         return f"{value:+,.2f}" if name.endswith("_change") else f"{value:,.2f}"
     if name.endswith("_hash"):
         return str(value)[:HASH]
-    if name in ("accounts", "unknown"):
+    if name in ("accounts", "calls_unknown", "collected_unknown"):
         return f"{value:,}"
     return str(value)

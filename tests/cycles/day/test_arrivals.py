@@ -144,8 +144,17 @@ def test_other_content_for_a_played_run_is_set_aside() -> None:
     assert noted == [("arrivals/ficc-EOD-1.csv", "ARRIVAL_AMBIGUOUS")]
 
 
+def test_files_of_a_cycle_that_was_passed_over_say_so() -> None:
+    played = {"ITD-1": {"FICC": "i", FUTURES: "j"}, "EOD-1": {"FICC": "a", FUTURES: "f"}}
+    found, noted = sorted_out(
+        arrival("ficc-CUR-1.csv", "b"), arrival("ficc-ITD-2.csv", "c"), played=played
+    )
+    assert found == {}
+    assert [code for _, code in noted] == ["CYCLE_MISSED", "ARRIVAL_OLD"]
+
+
 def test_what_is_older_than_a_played_cycle_is_set_aside() -> None:
-    played = {"EOD-2": {"FICC": "a", FUTURES: "f"}}
+    played = {name: {"FICC": "a", FUTURES: "f"} for name in ("ITD-1", "EOD-2")}
     found, noted = sorted_out(
         arrival("ficc-EOD-1.csv", "b"),
         arrival("ficc-ITD-3.csv", "c"),

@@ -12,9 +12,9 @@ import pyarrow.csv as pacsv
 import pytest
 
 import crossmargin as xm
-from crossmargin.cycles.day.lock import held
 from crossmargin.cycles.day.play import PlayedDay, play_day
 from crossmargin.cycles.ledger import Ledger
+from crossmargin.cycles.lock import held
 from crossmargin.exceptions import InputError
 
 Written = Callable[[Path], dict[str, bytes]]
@@ -92,7 +92,7 @@ def test_what_has_arrived_is_played_and_the_rest_is_waited_for(folder: Path) -> 
         shutil.copy(later / name, folder / "arrivals" / name)
     played = play_day(folder)
     assert done(played, now=True) == []
-    assert codes(played) == ["ARRIVAL_OLD", "ARRIVAL_OLD"]
+    assert codes(played) == ["CYCLE_MISSED", "CYCLE_MISSED"]
     assert played.waits == ()
 
 
@@ -115,7 +115,7 @@ def test_what_cannot_be_used_is_set_aside_and_the_rest_goes_on(folder: Path) -> 
         "arrivals/ficc-EOD-2.csv": "ARRIVAL_UNKNOWN",
         "arrivals/ficc-ITD-1.csv": "ARRIVAL_UNREADABLE",
         "arrivals/futures-EOD-1.csv": "ARRIVAL_CONTRADICTS",
-        "arrivals/futures-ITD-1.csv": "ARRIVAL_OLD",
+        "arrivals/futures-ITD-1.csv": "CYCLE_MISSED",
         "arrivals/more": "ARRIVAL_UNREADABLE",
         "arrivals/notes.txt": "ARRIVAL_UNKNOWN",
         "arrivals/pipe-EOD-1.csv": "ARRIVAL_UNREADABLE",
@@ -235,6 +235,57 @@ def test_a_cycle_that_was_begun_is_not_mixed_with_other_inputs(folder: Path) -> 
     assert done(play_day(folder), now=True) == STEPS[7:9]
 
 
+def test_what_is_booked_is_what_the_allocation_recorded(
+    folder: Path, undisturbed: Path, written: Written
+) -> None:
+    play_day(folder, steps=5)
+    plan = folder / "day.toml"
+    before = plan.read_text()
+    plan.write_text(before + "\n[allocation]\nmost_transfers = 1\n")
+    with pytest.raises(InputError, match="allocation options changed after CUR-1 was begun"):
+        play_day(folder)
+    plan.write_text(before + "\n[allocation]\nquick = true\n")  # the default
+    play_day(folder)
+    assert written(folder) == written(undisturbed)
+
+
+def test_bookings_do_not_choose_again(
+    folder: Path, undisturbed: Path, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play_day(folder, steps=5)
+    monkeypatch.delattr("crossmargin.cycles.day.play.allocate")
+    play_day(folder)
+    assert written(folder) == written(undisturbed)
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 8])
+def test_a_cycle_keeps_the_policy_that_it_was_begun_with(folder: Path, most: int) -> None:
+    play_day(folder, steps=most)
+    plan = folder / "day.toml"
+    before = plan.read_text()
+    plan.write_text(before.replace("date =", 'policy = "cme-ficc-2026-04-30"\ndate ='))
+    with pytest.raises(InputError, match=r"policy changed after (ITD|CUR|EOD)-1 was begun"):
+        play_day(folder)
+    plan.write_text(before)
+    assert done(play_day(folder), now=True) == STEPS[most:]
+
+
+def test_a_cycle_keeps_the_version_that_it_was_begun_with(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play_day(folder, steps=1)
+    monkeypatch.setattr("crossmargin.cycles.day.play.__version__", "99.0")
+    with pytest.raises(InputError, match=r"ITD-1 was begun with crossmargin .*, and this is 99\.0"):
+        play_day(folder)
+
+
+def test_an_input_that_is_gone_has_changed(folder: Path) -> None:
+    play_day(folder, steps=1)
+    (folder / "basis.csv").rename(folder.parent / "basis.csv")
+    with pytest.raises(InputError, match=r"basis changed after ITD-1 was begun .* now it is none"):
+        play_day(folder)
+
+
 def test_bookings_must_be_as_they_were_recorded(folder: Path) -> None:
     play_day(folder, steps=6)
     booked = folder / "steps/CUR-1/3-bookings/positions.csv"
@@ -267,7 +318,51 @@ def test_futures_that_arrive_later_are_taken_to_have_the_transfers(
     moved = as_text(undisturbed / "steps/CUR-1/3-bookings/moved.csv")
     assert codes(played).count("TRANSFER_NOT_BOOKED") == len(moved) > 0
     assert "as before the transfer" in played.exceptions["message"][-1].as_py()
-    play_day(folder)
+    # It is kept: in the step's own exceptions, and said again.
+    kept = (folder / "steps/EOD-1/1-positions/exceptions.csv").read_text()
+    assert kept.count("TRANSFER_NOT_BOOKED") == len(moved)
+    before = (folder / "exceptions.csv").read_bytes()
+    assert codes(play_day(folder)) == codes(played)
+    assert (folder / "exceptions.csv").read_bytes() == before
+
+
+def test_a_cycle_that_lacks_a_file_stops_no_calls_and_is_not_passed_over_in_silence(
+    folder: Path,
+) -> None:
+    late = folder.parent / "ficc-CUR-1.csv"
+    (folder / "arrivals/ficc-CUR-1.csv").rename(late)
+    played = play_day(folder)
+    assert done(played) == [step for step in STEPS if step[0] != "CUR"]
+    for _ in range(2):
+        # As often as the day is played, and also once the other file is there.
+        (row,) = played.exceptions.to_arrow().slice(0, 1).to_pylist()
+        assert (row["code"], row["severity"]) == ("CYCLE_MISSED", "rejected")
+        assert "no CUR was played" in row["message"]
+        assert "no transfers are booked" in row["message"]
+        played = play_day(folder)
+    shutil.copy(late, folder / "arrivals")
+    assert codes(play_day(folder)) == ["CYCLE_MISSED"] * 2
+    for side in ("ficc", "futures"):
+        (folder / f"arrivals/{side}-CUR-1.csv").unlink()
+    assert codes(play_day(folder)) == ["CYCLE_NOT_PLAYED"]
+
+
+def test_reports_that_come_beside_the_positions_are_noted(folder: Path, undisturbed: Path) -> None:
+    for step, name in (("1-positions", "XMFICCPOSN"), ("4-savings", "XMFICCMARGINSAVINGS")):
+        shutil.copy(undisturbed / f"steps/ITD-1/{step}/{name}.csv", folder / "arrivals")
+    played = play_day(folder)
+    assert done(played) == STEPS
+    table = played.exceptions.to_arrow()
+    assert set(table["severity"].to_pylist()) == {"note"}
+    assert codes(played) == ["ARRIVAL_NOT_PLAYED"] * 2
+
+
+def test_without_deposits_a_day_says_so(folder: Path) -> None:
+    (folder / "deposits.csv").unlink()
+    said = play_day(folder, steps=3).steps["made"][2].as_py()
+    assert "no deposits are given: calls are not known" in said
+    assert said.startswith("collected ")
+    assert "0 calls" not in said
 
 
 def test_transfers_that_are_in_later_futures_are_not_noted(folder: Path, undisturbed: Path) -> None:

@@ -6,7 +6,6 @@ The steps, each documented in its module:
 - `arrivals`: what each arrived file is: side, cycle, run; what is set aside, and why.
 - `steps`: what each step makes of plain values: tables, files, records.
 - `folder`: the only module that opens files: inputs, arrivals, what steps wrote.
-- `lock`: one process at a time.
 - `play`: which steps are to be done, in order, and their records in the ledger.
 
 A step first writes its directory, whole or not at all, and then its record in the ledger. It is

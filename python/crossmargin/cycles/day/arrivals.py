@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from crossmargin import columns
 from crossmargin.book.schemas import POSITION_KINDS
 from crossmargin.conventions import FICC
-from crossmargin.cycles.day.plan import FUTURES, NAMES, SIDES, Slot, near
+from crossmargin.cycles.day.plan import BOOKINGS, FUTURES, NAMES, SIDES, Cycle, Slot, near
 from crossmargin.exceptions import ExceptionLog
 from crossmargin.io.layouts.reports import column_of
 from crossmargin.io.tables import Given
@@ -206,11 +206,16 @@ def sort_out(
     for arrival in arrivals:
         groups.setdefault((arrival.slot, arrival.side), []).append(arrival)
     last = max((slot.key for slot in played), default=None)
+    cycles = {slot.cycle for slot in played}
     found: dict[Slot, dict[str, Arrival]] = {}
     for (slot, side), group in sorted(
         groups.items(), key=lambda item: (item[0][0].key, item[0][1])
     ):
-        counts = _counting(slot, side, group, played, last, log)
+        if slot not in played and last is not None and slot.key < last:
+            for arrival in group:
+                too_late(arrival, cycles, log)
+            continue
+        counts = _counting(slot, side, group, played, log)
         if counts is not None:
             found.setdefault(slot, {})[side] = counts
     _note_unchanged(found, log)
@@ -222,7 +227,6 @@ def _counting(
     side: str,
     group: list[Arrival],
     played: Mapping[Slot, Mapping[str, str]],
-    last: tuple[int, int] | None,
     log: ExceptionLog,
 ) -> Arrival | None:
     """Return the file that counts for one side of a run; log the others."""
@@ -230,10 +234,6 @@ def _counting(
         digest = played[slot].get(side)
         others = [arrival for arrival in group if arrival.hash != digest]
         why = f"{slot} was already played with other content"
-    elif last is not None and slot.key < last:
-        for arrival in group:
-            too_late(arrival, log)
-        return None
     else:
         others = [] if len({arrival.hash for arrival in group}) == 1 else group
         told = ", ".join(arrival.name for arrival in group)
@@ -245,10 +245,27 @@ def _counting(
     return same[0] if same else None
 
 
-def too_late(arrival: Arrival, log: ExceptionLog) -> None:
-    """Log a file that comes too late for its cycle."""
-    why = f"is for {arrival.slot}, and a later cycle was already played"
-    _log_all("ARRIVAL_OLD", [arrival], why, log)
+def too_late(arrival: Arrival, played: Set[Cycle], log: ExceptionLog) -> None:
+    """Log a file that comes too late for its cycle, or came before the rest of it did.
+
+    Parameters
+    ----------
+    arrival : Arrival
+    played : set of Cycle
+        The cycles of which some run was begun.
+    log : ExceptionLog
+    """
+    slot = arrival.slot
+    if slot.cycle in played:
+        why = f"is for {slot}, and a later cycle was already played"
+        _log_all("ARRIVAL_OLD", [arrival], why, log)
+        return
+    why = f"is for {slot}, and no {slot.cycle.name} was played: files were missing when a later "
+    why += "cycle was"
+    if BOOKINGS in slot.cycle.steps:
+        why += "; no transfers are booked. Choose them with `crossmargin optimise`, and give "
+        why += "futures with them for another run of the later cycle"
+    _log_all("CYCLE_MISSED", [arrival], why, log)
 
 
 def _note_unchanged(found: Mapping[Slot, Mapping[str, Arrival]], log: ExceptionLog) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from crossmargin.book.programme import EQUIVALENTS, MARGIN_SAVINGS
 from crossmargin.book.schemas import POSITIONS
 from crossmargin.cycles.day.arrivals import FOLDER, Arrival, SetAsideError, identify
 from crossmargin.cycles.day.inputs import DEPOSITS, OF_THE_BOOK, OF_THE_MARKET, DayInputs
@@ -31,6 +32,7 @@ from crossmargin.files import MAX_TOML, parse_toml, read_file
 from crossmargin.io.column_map import ColumnMap, read_column_map
 from crossmargin.io.limits import MAX_BYTES
 from crossmargin.io.market import read_market
+from crossmargin.io.observed import report_of
 from crossmargin.io.replace import flush, recover, replacing
 from crossmargin.io.results import csv_bytes
 from crossmargin.io.sources import read_source
@@ -79,6 +81,11 @@ class Folder:
 
     def plan(self) -> DayPlan:
         """Return the options of the day; InputError if they make no sense."""
+        if not os.path.lexists(self.path / PLAN):
+            raise InputError(
+                f"{self.path / PLAN}: no such file; write one with a line such as "
+                "date = 2026-06-10, or see `crossmargin sample --out DIR --day`"
+            )
         text = read_file(self.path / PLAN, limit=MAX_TOML, label=str(self.path / PLAN))
         return day_plan(parse_toml(text, label=PLAN), PLAN)
 
@@ -164,7 +171,8 @@ class Folder:
             try:
                 arrived.append(self._arrival(folder / name, plan, column_map))
             except SetAsideError as error:
-                log.add(error.code, file=f"{FOLDER}/{name}", message=f"{name}: {error}")
+                why = self._set_aside(folder / name, error)
+                log.add(why.code, file=f"{FOLDER}/{name}", message=f"{name}: {why}")
         return arrived
 
     def _arrival(self, path: Path, plan: DayPlan, column_map: ColumnMap | None) -> Arrival:
@@ -177,6 +185,20 @@ class Folder:
         except InputError as error:
             raise SetAsideError("ARRIVAL_UNREADABLE", str(error).removeprefix(label)) from error
         return identify(path.name, raw, given.table, plan.date)
+
+    def _set_aside(self, path: Path, error: SetAsideError) -> SetAsideError:
+        """Return why a file is set aside: another reason if it is a report that comes beside."""
+        try:
+            report = report_of(read_table(path, name=POSITIONS.name).table)
+        except InputError:
+            return error
+        if report not in (EQUIVALENTS, MARGIN_SAVINGS):
+            return error
+        return SetAsideError(
+            "ARRIVAL_NOT_PLAYED",
+            f"is the exchange's {report.name}, from which nothing is played; compare it with "
+            "`crossmargin reconcile`",
+        )
 
     def directory(self, slot: Slot, step: str) -> Path:
         """Return the directory of a step."""

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from crossmargin.conventions import CME, FICC
+from crossmargin.conventions import CME, CUR, EOD, EODXM, FICC
+from crossmargin.conventions import CYCLES as ORDER
 from crossmargin.exceptions import InputError
 
 FUTURES = "FUTURES"
@@ -46,11 +47,10 @@ class Cycle:
     adjusts: str | None = None
 
 
-CYCLES = (
-    Cycle("ITD", (POSITIONS, SAVINGS, CALLS)),
-    Cycle("CUR", (POSITIONS, ALLOCATION, BOOKINGS)),
-    Cycle("EOD", (POSITIONS, SAVINGS, CALLS)),
-    Cycle("EODXM", (POSITIONS, SAVINGS, CALLS), adjusts="EOD"),
+_MARGINED = (POSITIONS, SAVINGS, CALLS)
+_STEPS = {CUR: (POSITIONS, ALLOCATION, BOOKINGS)}
+CYCLES = tuple(
+    Cycle(name, _STEPS.get(name, _MARGINED), EOD if name == EODXM else None) for name in ORDER
 )
 """The cycles in the order of the day."""
 NAMES = tuple(cycle.name for cycle in CYCLES)
@@ -128,7 +128,7 @@ class DayPlan:
     policy: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     late: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    carried: tuple[str, ...] = ("EODXM",)
+    carried: tuple[str, ...] = (EODXM,)
     files: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -21,9 +22,8 @@ from crossmargin.conventions import CME, FICC
 from crossmargin.cycles.calls import calls
 from crossmargin.cycles.day import steps
 from crossmargin.cycles.day.arrivals import FOLDER, Arrival, sort_out, too_late
-from crossmargin.cycles.day.folder import STEPS, Folder
+from crossmargin.cycles.day.folder import EXCEPTIONS, STEPS, Folder
 from crossmargin.cycles.day.inputs import DEPOSITS, DayInputs, run_id_of
-from crossmargin.cycles.day.lock import held
 from crossmargin.cycles.day.plan import (
     ALLOCATION,
     BOOKINGS,
@@ -35,17 +35,19 @@ from crossmargin.cycles.day.plan import (
     POSITIONS,
     SAVINGS,
     SIDES,
+    Cycle,
     DayPlan,
     Slot,
     late_houses,
 )
 from crossmargin.cycles.fallback import apply_fallback, fallback_rules, fallbacks
 from crossmargin.cycles.ledger import Ledger
-from crossmargin.cycles.step import Step
+from crossmargin.cycles.lock import held
+from crossmargin.cycles.step import Step, as_json, hash_of
 from crossmargin.engine.execution import Progress
 from crossmargin.exceptions import ExceptionLog, InputError, InputWarning
 from crossmargin.io.tables import Given
-from crossmargin.optimise.allocation import Allocation, allocate
+from crossmargin.optimise.allocation import allocate
 from crossmargin.policies.sections.cycles import LAST_GOOD_FACTOR
 from crossmargin.results.table import Table
 from crossmargin.version import __version__
@@ -167,6 +169,8 @@ def play_day(
 class _Record:
     """What the ledger says of a step that is done."""
 
+    policy_hash: str
+    version: str
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     late: tuple[str, ...]
@@ -229,13 +233,21 @@ class _Work:
         threads: int | None,
     ) -> None:
         self.inputs, self.slot, self.sources, self.late = inputs, slot, sources, late
-        self._ledger, self._date, self._options, self._threads = ledger, date, options, threads
+        self._ledger, self._date, self._threads = ledger, date, threads
+        self._options = {"quick": True, **options}
 
     def hashes(self, step: str) -> dict[str, str]:
         """Return the SHA-256 of every input of a step."""
         static = self.inputs.hashes
         needed = {name: static[name] for name in static if name != DEPOSITS or step == CALLS}
-        return {**self.sources.hashes, **needed}
+        return {**self.sources.hashes, **needed, **self._decided_by}
+
+    @property
+    def _decided_by(self) -> dict[str, str]:
+        """The SHA-256 of the options of the cycle, if it has any."""
+        if ALLOCATION not in self.slot.cycle.steps:
+            return {}
+        return {"allocation options": hash_of(as_json(self._options))}
 
     @cached_property
     def run(self) -> RunResult:
@@ -270,11 +282,6 @@ class _Work:
         """The fallback's rule, if a clearing house is late."""
         return fallback_rules(self.run).rule if self.late else None
 
-    @cached_property
-    def allocation(self) -> Allocation:
-        """The futures to move."""
-        return allocate(self.run, **{"quick": True, **self._options}, threads=self._threads)
-
     def run_id(self, step: str) -> str:
         """Return the id of the run behind a step."""
         made = self.agreed if step in (SAVINGS, CALLS) else self.run
@@ -284,11 +291,16 @@ class _Work:
         """Return what a step makes."""
         number = self.slot.run
         if step == POSITIONS:
-            return steps.positions(self.run, number)
+            return steps.positions(self.run, number, self.not_booked().table())
         if step == ALLOCATION:
-            return steps.allocation(self.allocation)
+            found = allocate(self.run, **self._options, threads=self._threads)
+            return steps.allocation(found)
         if step == BOOKINGS:
-            return steps.booked(self.allocation, self.inputs.prices())
+            # As recorded, not found again: what is booked is what was decided.
+            decided = self._ledger.recorded(
+                "transfers", day=self._date, cycle=self.slot.cycle.name, run=number
+            )
+            return steps.booked(decided, self.run, self.inputs.prices())
         if step == SAVINGS:
             table = None
             if self.late:
@@ -318,7 +330,7 @@ class _Work:
         moved = {slot: given.table for slot, given in self.sources.moved.items()}
         found = steps.not_booked(moved, self.run, name)
         log.add(
-            "TRANSFER_NOT_BOOKED",
+            NOT_BOOKED,
             file=f"{FOLDER}/{name}",
             account=found["account"],
             instrument=found["instrument"],
@@ -373,6 +385,8 @@ class _Player:
             if not self._play(slot, arrived):
                 break
         self._look_ahead(arrived)
+        self._note_passed({arrival.slot.cycle for arrival in arrivals})
+        self._note_not_booked()
         exceptions = self._log.table()
         self._folder.write_exceptions(exceptions)
         return PlayedDay(
@@ -421,8 +435,6 @@ class _Player:
             if self._progress is not None:
                 self._progress(f"{slot} {step}", number / len(todo))
             self._do(work, step)
-            if step == POSITIONS:
-                self._log.extend(work.not_booked().table())
         return True
 
     def _do(self, work: _Work, step: str) -> None:
@@ -462,19 +474,31 @@ class _Player:
             ),
             made.tables,
         )
-        self._done.setdefault(slot, {})[step] = _Record(inputs, outputs, late)
+        self._done.setdefault(slot, {})[step] = _Record(
+            policy.hash, __version__, inputs, outputs, late
+        )
         self._said[slot, step] = made.said
         self._rejected += made.rejected
 
     def _check_begun(self, slot: Slot, work: _Work) -> None:
-        """Refuse to go on with a cycle whose inputs are not those that it was begun with."""
+        """Refuse to go on with a cycle that was begun otherwise: its steps belong together."""
+        policy = work.inputs.policy
         for step, record in self._done.get(slot, {}).items():
-            for name, digest in work.hashes(step).items():
-                if record.inputs.get(name) != digest and not (name == DEPOSITS):
+            if record.version != __version__:
+                raise InputError(
+                    f"{self._folder.path}: {slot} was begun with crossmargin {record.version}, and "
+                    f"this is {__version__}; go on with the earlier one until {slot} is done"
+                )
+            now = {"policy": policy.hash, **work.hashes(step)}
+            then = {"policy": record.policy_hash, **record.inputs}
+            # Money moves at any time: each step of calls takes the deposits of its time.
+            for name in [*now, *(then.keys() - now.keys())]:
+                if now.get(name) != then.get(name) and name != DEPOSITS:
+                    one, other = (each.get(name, "none")[:12] for each in (then, now))
                     raise InputError(
                         f"{self._folder.path}: {name} changed after {slot} was begun (in step "
-                        f"{step} its hash was {record.inputs.get(name, 'none')[:12]}..., now "
-                        f"{digest[:12]}...); put the earlier one back until {slot} is done"
+                        f"{step} the hash was {one}, now it is {other}); put the earlier one back "
+                        f"until {slot} is done"
                     )
 
     def _late_for(self, slot: Slot) -> tuple[str, ...]:
@@ -538,13 +562,37 @@ class _Player:
         for slot in [slot for slot in self._waits if slot.key < last and slot not in self._done]:
             del self._waits[slot]
             for arrival in arrived[slot].values():
-                too_late(arrival, self._log)
+                too_late(arrival, {each.cycle for each in self._done}, self._log)
         there = {slot.place for slot in (*arrived, *self._done)}
         for place, cycle in enumerate(CYCLES):
             if place > last[0] and place not in there:
                 sides = SIDES[:1] if cycle.name in self._plan.carried else SIDES
                 self._waits[Slot(place, 1)] = " and ".join(CALLED[side] for side in sides)
         self._waits = dict(sorted(self._waits.items(), key=lambda item: item[0].key))
+
+    def _note_passed(self, arrived: Set[Cycle]) -> None:
+        """Note that transfers were not chosen, because nothing arrived for it in time."""
+        last = max((slot.place for slot in self._done), default=0)
+        there = arrived | {slot.cycle for slot in self._done}
+        for cycle in CYCLES[:last]:
+            if BOOKINGS in cycle.steps and cycle not in there:
+                told = f"no {cycle.name} was played, since nothing arrived for it before a later "
+                told += "cycle was; no transfers are booked"
+                self._log.add("CYCLE_NOT_PLAYED", file=FOLDER, message=told)
+
+    def _note_not_booked(self) -> None:
+        """Note the transfers that the futures of later cycles do not have, as their steps say."""
+        booked = [slot.key for slot, records in self._done.items() if BOOKINGS in records]
+        for slot, records in self._done.items():
+            digest = records[POSITIONS].outputs[EXCEPTIONS] if POSITIONS in records else None
+            if digest is None or not any(key < slot.key for key in booked):
+                continue
+            with suppress(InputError):  # it is noted already that the file was changed
+                found = self._folder.written(slot, POSITIONS, EXCEPTIONS, digest).table
+                for row in found.to_pylist():
+                    if row["code"] == NOT_BOOKED:
+                        told = {name: row[name] for name in ("file", "account", "instrument")}
+                        self._log.add(NOT_BOOKED, **told, message=row["message"])
 
     def _table(self) -> pa.Table:
         """Return the table of the steps that are done."""
@@ -572,6 +620,7 @@ class _Player:
         )
 
 
+NOT_BOOKED = "TRANSFER_NOT_BOOKED"
 CALLED = {FICC: "positions at FICC", FUTURES: "futures"}
 """What messages call the sides."""
 
@@ -582,7 +631,13 @@ def _records(ledger: Ledger, plan: DayPlan) -> dict[Slot, dict[str, _Record]]:
     for row in ledger.steps(day=plan.date).to_arrow().to_pylist():
         slot = Slot(NAMES.index(row["cycle"]), row["run"])
         late = tuple(row["late"].split(",")) if row["late"] else ()
-        record = _Record(json.loads(row["inputs"]), json.loads(row["outputs"]), late)
+        record = _Record(
+            row["policy_hash"],
+            row["version"],
+            json.loads(row["inputs"]),
+            json.loads(row["outputs"]),
+            late,
+        )
         done.setdefault(slot, {})[row["step"]] = record
     return done
 

@@ -13,12 +13,14 @@ import pyarrow.compute as pc
 
 from crossmargin import columns
 from crossmargin.calculation.result import RunResult
+from crossmargin.conventions import CME_XM, SEGMENTS
 from crossmargin.cycles.calls import Calls
 from crossmargin.cycles.files import cusip_report, position_report, savings_report
 from crossmargin.exceptions import CODES
 from crossmargin.optimise.allocation import Allocation
-from crossmargin.optimise.transfers import bookings, fixml, positions_csv
+from crossmargin.optimise.transfers import BUY, bookings, fixml, positions_csv
 from crossmargin.results.table import MONEY
+from crossmargin.results.tables import exception_table
 
 SAVINGS_ADJUSTED = ("offset_rate", "requirement_ficc", "requirement_cme", "saving", "requirement")
 CALLS_ADJUSTED = ("required_ficc", "required_cme", "collected", "call")
@@ -47,7 +49,7 @@ class Made:
     rejected: int = 0
 
 
-def positions(run: RunResult, number: int) -> Made:
+def positions(run: RunResult, number: int, notes: pa.Table) -> Made:
     """Return the positions of a cycle: by CUSIP, as futures-equivalents, and what was set aside.
 
     Parameters
@@ -55,7 +57,11 @@ def positions(run: RunResult, number: int) -> Made:
     run : RunResult
     number : int
         The run of the cycle.
+    notes : pyarrow.Table
+        Further exceptions, of an `ExceptionLog`.
     """
+    exceptions = _unstamped(run.exceptions.to_arrow())
+    exceptions = pa.concat_tables([exceptions, exception_table(notes)])
     cusips, equivalents = cusip_report(run, number), position_report(run, number)
     rejected = run.manifest["rows"]["rejected"]
     said = f"{_counted(len(cusips), 'position')} at FICC"
@@ -65,7 +71,7 @@ def positions(run: RunResult, number: int) -> Made:
         {
             "XMFICCCUSIP.csv": cusips,
             "XMFICCPOSN.csv": equivalents,
-            "exceptions.csv": _unstamped(run.exceptions.to_arrow()),
+            "exceptions.csv": exceptions,
         },
         said,
         rejected=rejected,
@@ -99,24 +105,25 @@ MOVED = "moved.csv"
 """The file that says how many contracts a cross-margin account should hold afterwards."""
 
 
-def booked(found: Allocation, prices: Mapping[str, float]) -> Made:
+def booked(transfers: pa.Table, run: RunResult, prices: Mapping[str, float]) -> Made:
     """Return the transfers as they are booked: buys and sells, FIXML, positions.
 
     Parameters
     ----------
-    found : Allocation
+    transfers : pyarrow.Table
+        As the allocation recorded them.
+    run : RunResult
+        That they were chosen in.
     prices : mapping of str to float
         Settlement prices by contract, to book at.
     """
-    transfers, lines = found.transfers.to_arrow(), found.lines.to_arrow()
-    moved = lines.filter(pc.not_equal(lines["crossed"], lines["crossed_after"]))
-    rows = bookings(transfers, found.manifest)
+    rows = bookings(transfers, run.manifest)
     return Made(
         {
             "transfers.csv": rows,
-            "transfers.xml": fixml(transfers, found.manifest, prices),
+            "transfers.xml": fixml(transfers, run.manifest, prices),
             BOOKED: positions_csv(transfers),
-            MOVED: _plain_csv(moved.select(["account", "instrument", "crossed", "crossed_after"])),
+            MOVED: _plain_csv(_moved(transfers, _crossed(run))),
         },
         f"{_counted(len(rows), 'buy or sell', 'buys and sells')}",
         {"bookings": _unstamped(rows)},
@@ -168,19 +175,25 @@ def calls(called: Calls, before: pa.Table | None) -> Made:
     }
     if before is not None:
         files["adjustments.csv"] = adjustments(before, accounts, CALLS_ADJUSTED)
-    called_usd = accounts["call"].drop_null()
-    some = int(np.count_nonzero(columns.numbers(called_usd.cast(pa.float64())) > 0.0))
-    said = f"{_counted(some, 'call')} of {pc.sum(called_usd).as_py() or 0:,.0f} USD"
-    unknown = accounts["call"].null_count
-    if unknown:
-        said += f"; unknown for {_counted(unknown, 'account')}"
     rejected = called.manifest["exceptions"]
     return Made(
         files,
-        said,
+        _called(accounts, given=bool(called.manifest["inputs"])),
         {"calls": accounts},
         sum(count for code, count in rejected.items() if CODES[code].severity == "rejected"),
     )
+
+
+def _called(accounts: pa.Table, *, given: bool) -> str:
+    """Return in a few words what is called; without deposits, what is collected."""
+    if not given:
+        collected = pc.sum(accounts["collected"]).as_py() or 0
+        return f"collected {collected:,.0f} USD; no deposits are given: calls are not known"
+    called = accounts["call"].drop_null()
+    some = int(np.count_nonzero(columns.numbers(called.cast(pa.float64())) > 0.0))
+    said = f"{_counted(some, 'call')} of {pc.sum(called).as_py() or 0:,.0f} USD"
+    unknown = accounts["call"].null_count
+    return f"{said}; unknown for {_counted(unknown, 'account')}" if unknown else said
 
 
 def adjustments(before: pa.Table, now: pa.Table, figures: Sequence[str]) -> pa.Table:
@@ -232,15 +245,7 @@ def not_booked(moved: Mapping[str, pa.Table], run: RunResult, arrived: str) -> p
     names = ("account", "instrument", "message")
     if not any(map(len, moved.values())):
         return pa.table({name: columns.text_column([]) for name in names})
-    held = run.positions.to_arrow()
-    held = held.filter(pc.equal(held["segment"], columns.scalar("CME cross-margined")))
-    now = dict(
-        zip(
-            zip(held["account"].to_pylist(), held["instrument"].to_pylist(), strict=True),
-            held["quantity"].to_pylist(),
-            strict=True,
-        )
-    )
+    now = _crossed(run)
     wanted: dict[tuple[str, str], tuple[str, int, int]] = {}
     for slot, table in moved.items():
         for account, instrument, old, new in zip(
@@ -249,7 +254,7 @@ def not_booked(moved: Mapping[str, pa.Table], run: RunResult, arrived: str) -> p
             wanted[account, instrument] = (slot, int(old), int(new))
     rows = []
     for (account, instrument), (slot, old, new) in wanted.items():
-        there = int(now.get((account, instrument), 0))
+        there = now.get((account, instrument), 0)
         if there != new:
             why = ", as before the transfer" if there == old else ""
             rows.append(
@@ -261,6 +266,33 @@ def not_booked(moved: Mapping[str, pa.Table], run: RunResult, arrived: str) -> p
                 }
             )
     return pa.table({name: columns.text_column([row[name] for row in rows]) for name in names})
+
+
+def _crossed(run: RunResult) -> dict[tuple[str, str], int]:
+    """Return the contracts that are cross-margined, by account and future."""
+    held = run.positions.to_arrow()
+    held = held.filter(pc.equal(held["segment"], columns.scalar(SEGMENTS[CME_XM])))
+    names = ("account", "instrument", "quantity")
+    rows = zip(*(held[name].to_pylist() for name in names), strict=True)
+    return {(account, future): int(quantity) for account, future, quantity in rows}
+
+
+def _moved(transfers: pa.Table, held: Mapping[tuple[str, str], int]) -> pa.Table:
+    """Return the contracts in the cross-margin account before transfers and after."""
+    before, after = [], []
+    for row in transfers.to_pylist():
+        there = held.get((row["account"], row["instrument"]), 0)
+        bought = row["contracts"] if row["cross_margin_side"] == BUY else -row["contracts"]
+        before.append(there)
+        after.append(there + bought)
+    return pa.table(
+        {
+            "account": columns.plain(transfers["account"]),
+            "instrument": columns.plain(transfers["instrument"]),
+            "crossed": columns.column(np.array(before, np.int64)),
+            "crossed_after": columns.column(np.array(after, np.int64)),
+        }
+    )
 
 
 def _unstamped(table: pa.Table) -> pa.Table:

@@ -129,15 +129,15 @@ CALLS = Schema(
 _SUMMED = tuple(
     replace(column, meaning=_SUM, null=_PART, evidence=None)
     for column in CALLED
-    if not column.name.startswith(("excess", "house_margin"))
+    if not column.name.startswith(("excess_", "house_margin"))
 )
 CUSTOMERS = Schema(
     "customers",
     (
         replace(
             CUSTOMER,
-            meaning="The legal customer. Its accounts are called one by one: no account's excess "
-            "covers another's call.",
+            meaning="The legal customer. Its accounts are called one by one, as a firm may elect: "
+            "no account's excess covers another's call.",
             null="none is given; these accounts of a firm and origin are summed",
         ),
         ORIGIN,
@@ -150,6 +150,12 @@ CUSTOMERS = Schema(
             "Of these, those with rejected rows of positions: they require at least so much.",
         ),
         *_SUMMED,
+        amount(
+            "withdrawable_as_one",
+            "What may be paid out if the accounts are taken as one, as without separate account "
+            "treatment: min(`withdrawable`, max(0, `excess`)).",
+            f"{_PART}, or no customer is given",
+        ),
     ),
 )
 

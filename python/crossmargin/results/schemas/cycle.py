@@ -14,7 +14,7 @@ _NO_RATE = f"{_UNPRICED}, or cash and futures are both zero"
 
 _HEAD = (
     Column("BusDate", TEXT, "The day, mm/dd/yyyy.", evidence="confirmed"),
-    Column("Cycle", TEXT, "`ITD`, `EOD`, `EODXM` or `CUR`.", evidence="confirmed"),
+    Column("Cycle", TEXT, "`ITD`, `CUR`, `EOD` or `EODXM`.", evidence="confirmed"),
     Column("Run", WHOLE, "The run of the cycle, from 1.", evidence="confirmed"),
     Column("Account", TEXT, "As in the accounts given."),
 )

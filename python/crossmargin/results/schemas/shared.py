@@ -7,7 +7,7 @@ from crossmargin.results.table import MONEY
 
 STAMPS = (
     Column("as_of", DATE, "The day the book is margined for."),
-    Column("cycle", TEXT, "The margin cycle: `ITD`, `EOD`, `EODXM` or `CUR`; see below."),
+    Column("cycle", TEXT, "The margin cycle: `ITD`, `CUR`, `EOD` or `EODXM`; see below."),
     Column("run_id", TEXT, "The run that wrote the row. No two runs have the same one."),
 )
 """The last columns of every table that a run writes."""

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from crossmargin.cycles.day.lock import held
+from crossmargin.cycles.lock import held
 from crossmargin.exceptions import InputError
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from crossmargin.cycles.day.lock import held
+from crossmargin.cycles.lock import held
 with held(Path(sys.argv[1]), "day"):
     print("held", flush=True)
     time.sleep(60)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
+import fcntl
 import json
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,50 +37,52 @@ def held(path: Path, what: str) -> Iterator[None]:
         Another process holds it; the message has its number, its machine and since when. Or the
         file cannot be made.
     """
+    handle = claim(path, what)
+    try:
+        yield
+    finally:
+        release(handle)
+
+
+def claim(path: Path, what: str) -> int:
+    """Return the handle of a lock, to be released; see `held`."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     except OSError as error:
         raise InputError(f"{what}: cannot be locked: {error}") from error
     try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise InputError(f"{what}: cannot be locked: {path} is no regular file; remove it")
         _lock(handle, what)
         holder = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "since": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(holder).encode(), 0)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                os.ftruncate(handle, 0)
-    finally:
+        # On a full disk the lock holds too; it does not say by whom.
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, json.dumps(holder).encode(), 0)
+    except BaseException:
         os.close(handle)
+        raise
+    return handle
+
+
+def release(handle: int) -> None:
+    """Let others hold a lock."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(handle, 0)
+    os.close(handle)
 
 
 def _lock(handle: int, what: str) -> None:
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows
-        return _lock_bytes(handle, what)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             raise InputError(f"{what}: {_holder(handle)}") from None
         raise InputError(f"{what}: cannot be locked: {error}") from error
-
-
-def _lock_bytes(handle: int, what: str) -> None:
-    """Lock a byte far behind the content, which others must be able to read."""
-    import msvcrt
-
-    os.lseek(handle, 1 << 30, os.SEEK_SET)
-    try:
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    except OSError:
-        raise InputError(f"{what}: {_holder(handle)}") from None
 
 
 def _holder(handle: int) -> str:
