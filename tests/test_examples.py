@@ -29,6 +29,8 @@ BLOCKS = {
     for page in sorted((ROOT / folder).glob("*.md"))
 }
 """The blocks of Python of each page."""
+EXTRAS = {"docs/python.md": "duckdb"}
+"""What the examples of a page need beyond the package."""
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -38,6 +40,8 @@ def test_the_examples_of_a_module(name: str) -> None:
 
 @pytest.mark.parametrize("page", [page for page, blocks in BLOCKS.items() if blocks])
 def test_the_examples_of_a_page(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if page in EXTRAS:
+        pytest.importorskip(EXTRAS[page])
     write_sample(tmp_path, accounts=20)
     monkeypatch.chdir(tmp_path)
     done = doctest.testfile(str(ROOT / page), module_relative=False, optionflags=doctest.ELLIPSIS)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crossmargin as xm
+from crossmargin.engine.backends import available
 from crossmargin.exceptions import InputError
 from crossmargin.io.hashes import table_hash
 from crossmargin.market.curve import TENORS
@@ -86,6 +87,12 @@ SPAN_SEED = 3
 """The market that is run with the CME-like model by scan ranges."""
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None)
+
+EXECUTIONS: list[dict[str, Any]] = [
+    {"threads": 1},
+    *({"backend": backend, "threads": 2} for backend in available() if backend != "reference"),
+]
+"""What must give the bits of the reference."""
 
 
 @cache
@@ -538,7 +545,7 @@ def test_final_cycle_is_a_record_of_its_own(rows: list[Row], seed: int) -> None:
 def test_threads_and_backends_give_the_same_bits(variant: str, rows: list[Row], seed: int) -> None:
     rules = policy(variant)
     expected = bits(run(rows, seed=seed, backend="reference", policy=rules))
-    for options in ({"threads": 1}, {"threads": 2}, {"backend": "numba", "threads": 2}):
+    for options in EXECUTIONS:
         assert bits(run(rows, seed=seed, policy=rules, **options)) == expected
 
 
@@ -668,7 +675,7 @@ def test_the_whole_cme_model_gives_the_same_bits_everywhere(
 ) -> None:
     how: Any = {"market": market(seed, HISTORY), "policy": full_policy(), **FIGURES}
     expected = bits(run(rows, backend="reference", **how))
-    for options in ({"threads": 1}, {"threads": 2}, {"backend": "numba", "threads": 2}):
+    for options in EXECUTIONS:
         assert bits(run(rows, **how, **options)) == expected
     shuffled = random.sample(rows, len(rows))
     assert bits(run(shuffled, **how)) == expected
@@ -736,7 +743,7 @@ def tail_cases(draw: st.DrawFn) -> tuple[np.ndarray, float]:
     return np.array(pnl).reshape(2, scenarios), draw(st.floats(0.01, 0.999))
 
 
-@given(tail_cases(), st.sampled_from(["native", "numba", "reference"]))
+@given(tail_cases(), st.sampled_from(available()))
 @settings(PROPERTY, max_examples=100)
 def test_expected_shortfall_is_not_below_var_and_subadditive(
     case: tuple[np.ndarray, float], backend: str

@@ -251,6 +251,7 @@ def test_a_ledger_has_no_way_to_change_a_record(ledger: Ledger) -> None:
     assert {name for name in dir(Ledger) if not name.startswith("_")} == {
         *("path", "close", "record", "verify"),
         *("steps", "calls", "savings", "transfers", "bookings", "adjustments", "last_good"),
+        "recorded",
     }
     reading = Ledger(ledger.path)
     with pytest.raises(ValueError, match="was opened to read; give write=True"):
@@ -453,7 +454,7 @@ def test_a_place_without_a_ledger_is_refused(path: Path) -> None:
     assert "cannot be written" in refused(path / "inside a file", write=True)
     path.unlink()
     os.mkfifo(path.with_name(f"{path.name}.lock"))
-    assert "lock: is no regular file" in refused(path, write=True)
+    assert "lock is no regular file" in refused(path, write=True)
     assert "is not UTF-8" in refused(path.parent / os.fsdecode(b"\xff"), write=True)
 
 

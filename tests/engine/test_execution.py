@@ -7,6 +7,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from crossmargin.engine import Book, Cube, Execution, tails
+from crossmargin.engine.backends import available
 
 
 def test_it_says_nothing_unless_told():
@@ -26,7 +27,7 @@ def test_progress_is_told():
 
 def test_the_functions_of_the_engine_take_it():
     book, cube = Book.from_arrays([0, 1], [0], [2]), Cube([[-3.0, 1.0, -1.0, 4.0]])
-    for backend in ("native", "numba", "reference"):
+    for backend in available():
         execution = Execution(threads=1, backend=backend)
         assert tails(book, cube, level=0.5, **execution.kernels).var.tolist() == [2.0]
 

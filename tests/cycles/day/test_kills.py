@@ -19,8 +19,11 @@ from crossmargin.cycles.ledger import Ledger
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 KILLS = 1000 if os.environ.get("CROSSMARGIN_LONG_TESTS") else 50
-SHARE = 0.6
-"""Of the time of an undisturbed day: a process is killed after so long at the latest."""
+SHARE = 0.35
+"""Of the time of an undisturbed day: a process is killed after so long at the latest.
+
+That is a few steps, so most processes add something before they die.
+"""
 
 # It has imported everything, and forks a process for each play; these have no other threads.
 PLAYER = """
@@ -104,7 +107,7 @@ def check(
     return as_undisturbed
 
 
-@pytest.mark.parametrize("where", ["write-before", "write-after", "record-after"])
+@pytest.mark.parametrize("where", ["write-after", "record-after"])
 def test_killed_between_the_files_and_the_record_of_every_step(
     where: str, folder: Path, player: Callable[..., int], check: Callable[[Path], None]
 ) -> None:
