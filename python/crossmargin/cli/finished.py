@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from crossmargin.calculation.rebuild import REQUIRED, YIELDS, rebuild_run
 from crossmargin.calculation.result import STAGES, RunResult
 from crossmargin.calculation.store import read_run, read_tables
+from crossmargin.exceptions import InputError
 from crossmargin.io.hashes import table_hash
 from crossmargin.io.results import is_kept
 
@@ -35,6 +37,17 @@ def finished_run(directory: Path, threads: int | None = None) -> RunResult:
         return read_run(directory, threads=threads)
     _, manifest = read_tables(directory)
     return rebuild_run(directory, threads=threads, **_of_the_sample(manifest))
+
+
+def check_known(run: RunResult, accounts: Iterable[str], directory: Path) -> None:
+    """Refuse accounts that are not in the run."""
+    known = set(run.accounts["account"].to_pylist())
+    for account in accounts:
+        if account not in known:
+            raise InputError(
+                f"account {account!r} is not in {directory}; the accounts are in "
+                f"{directory / 'accounts.parquet'}"
+            )
 
 
 def _of_the_sample(manifest: dict[str, Any]) -> dict[str, Any]:

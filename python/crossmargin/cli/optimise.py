@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from crossmargin.cli.finished import RESULTS, ResultsDir, finished_run
+from crossmargin.cli.finished import RESULTS, ResultsDir, check_known, finished_run
 from crossmargin.cli.options import Threads
 from crossmargin.cli.output import output, print_line
-from crossmargin.exceptions import InputError
 from crossmargin.io.results import ALLOCATION, check_target
 from crossmargin.margin.model import LARGEST_MARGIN
 from crossmargin.optimise.allocation import BOXES, allocate
@@ -84,13 +83,7 @@ def optimise(
     if out is not None:
         check_target(out, ALLOCATION)
     run = finished_run(results, threads)
-    known = set(run.accounts["account"].to_pylist())
-    for account in accounts or ():
-        if account not in known:
-            raise InputError(
-                f"account {account!r} is not in {results}; the accounts are in "
-                f"{Path(results) / 'accounts.parquet'}"
-            )
+    check_known(run, accounts or (), results)
     with DelayedProgress(Console(stderr=True)) as progress:
         found = allocate(
             run,

@@ -9,10 +9,9 @@ import typer
 
 from crossmargin.analysis.upcoming import DAYS, MOST_DAYS
 from crossmargin.analysis.upcoming import upcoming as upcoming_of
-from crossmargin.cli.finished import RESULTS, ResultsDir, finished_run
+from crossmargin.cli.finished import RESULTS, ResultsDir, check_known, finished_run
 from crossmargin.cli.options import Threads
 from crossmargin.cli.output import output, print_line
-from crossmargin.exceptions import InputError
 from crossmargin.io.results import UPCOMING, check_target
 from crossmargin.report.upcoming import print_upcoming
 
@@ -48,13 +47,7 @@ def upcoming(
     if out is not None:
         check_target(out, UPCOMING)
     run = finished_run(results, threads)
-    known = set(run.accounts["account"].to_pylist())
-    for account in accounts or ():
-        if account not in known:
-            raise InputError(
-                f"account {account!r} is not in {results}; the accounts are in "
-                f"{Path(results) / 'accounts.parquet'}"
-            )
+    check_known(run, accounts or (), results)
     found = upcoming_of(
         run, days, accounts=accounts or None, repos_renewed=repos_renewed, threads=threads
     )
