@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.exceptions import InputError
-from crossmargin.io.markup import PIECE, parse_xml
+from crossmargin.io.markup import parse_xml, pieces_of
 
 MAX_BYTES = 256 << 20
 MAX_REPORTS = 500_000
@@ -95,10 +95,8 @@ def read_fixml(data: bytes, label: str) -> tuple[pa.Table, tuple[str, ...]]:
     InputError
         It has no position report, has a document type, or is too large or too deep.
     """
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{label}: {len(data):,} bytes of XML, above the limit of {MAX_BYTES:,}")
+    pieces = pieces_of(data, label, MAX_BYTES)
     reports = _Reports(label)
-    pieces = (data[at : at + PIECE] for at in range(0, len(data), PIECE))
     parse_xml(pieces, label, start=reports.start, end=reports.end, text=lambda text: None)
     if not reports.rows:
         raise InputError(

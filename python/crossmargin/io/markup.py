@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from xml.parsers import expat
 
 from crossmargin.exceptions import InputError
@@ -14,6 +14,13 @@ MAX_DEPTH = 32
 MAX_ELEMENTS = 3_200_000
 MAX_NAMES = 10_000
 """Most distinct names of elements, attributes and namespaces."""
+
+
+def pieces_of(data: bytes, label: str, most: int) -> Iterator[bytes]:
+    """Return XML in pieces for `parse_xml`; InputError if it has more bytes than `most`."""
+    if len(data) > most:
+        raise InputError(f"{label}: {len(data):,} bytes of XML, above the limit of {most:,}")
+    return (data[at : at + PIECE] for at in range(0, len(data), PIECE))
 
 
 def parse_xml(

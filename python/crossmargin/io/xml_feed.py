@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from crossmargin import columns
 from crossmargin.exceptions import InputError
-from crossmargin.io.markup import PIECE, parse_xml
+from crossmargin.io.markup import parse_xml, pieces_of
 
 MAX_BYTES = 64 << 20
 MAX_RECORDS = 100_000
@@ -35,10 +35,8 @@ def read_xml_feed(data: bytes, label: str) -> pa.Table:
     InputError
         It is not a feed, has a document type, or is too large or too deep.
     """
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{label}: {len(data):,} bytes of XML, above the limit of {MAX_BYTES:,}")
+    pieces = pieces_of(data, label, MAX_BYTES)
     feed = _Feed(label)
-    pieces = (data[at : at + PIECE] for at in range(0, len(data), PIECE))
     parse_xml(pieces, label, start=feed.start, end=feed.end, text=feed.text)
     if not feed.records:
         raise InputError(
