@@ -676,18 +676,18 @@ class _Player:
     def _table(self) -> pa.Table:
         """Return the table of the steps that are done."""
         rows = [
-            (slot.cycle.name, slot.run, step, (slot, step) in self._said)
+            (
+                slot.cycle.name,
+                slot.run,
+                step,
+                (slot, step) in self._said,
+                self._said.get((slot, step)),
+            )
             for slot in sorted(self._done, key=lambda slot: slot.key)
             for step in slot.cycle.steps
             if step in self._done[slot]
         ]
-        said = [
-            self._said.get((slot, step))
-            for slot in sorted(self._done, key=lambda slot: slot.key)
-            for step in slot.cycle.steps
-            if step in self._done[slot]
-        ]
-        cycle, run, step, now = zip(*rows, strict=True) if rows else ((), (), (), ())
+        cycle, run, step, now, said = zip(*rows, strict=True) if rows else ((),) * 5
         return pa.table(
             {
                 "cycle": columns.cells(cycle, pa.string()),
